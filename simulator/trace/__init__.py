@@ -1,0 +1,1 @@
+"""What a training run did: ops, GEMMs, tensors, steps, epochs and the file that keeps them."""

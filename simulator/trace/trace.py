@@ -1,0 +1,197 @@
+"""A training run: its distinct steps, how often each ran in which epoch, and what depends on what."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+from simulator.trace.op import Op, OpKind, Phase
+
+
+class StorageKind(StrEnum):
+    """Why a storage is kept: decides how it counts in the memory footprint."""
+
+    PARAMETER = "parameter"
+    BUFFER = "buffer"
+    GRADIENT = "gradient"
+    OPTIMIZER_STATE = "optimizer_state"
+    INPUT = "input"
+    ACTIVATION = "activation"
+
+
+PERSISTENT = frozenset({StorageKind.PARAMETER, StorageKind.BUFFER, StorageKind.OPTIMIZER_STATE})
+
+
+class StepKind(StrEnum):
+    """A training step runs an optimizer, an evaluation pass does not, other is what is left."""
+
+    TRAIN = "train"
+    EVAL = "eval"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """One allocation of `bytes`; parameters, buffers and optimizer state carry their name."""
+
+    bytes: int
+    kind: StorageKind
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """The ops of one distinct step in program order, and the storages they touch."""
+
+    kind: StepKind
+    ops: tuple[Op, ...]
+    storages: tuple[Storage, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the step's content; equal steps have equal digests."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """`count` consecutive runs of distinct step `step` in `epoch` (from 0)."""
+
+    epoch: int
+    step: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Distinct steps and the order in which the run used them.
+
+    `origin` says how the trace came about (tool, torch version, capture mode); it is not part of
+    the digest, which covers the content alone.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    segments: tuple[Segment, ...]
+    origin: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over steps and segments."""
+        parts = [step.digest for step in self.steps]
+        parts += [f"{s.epoch}:{s.step}:{s.count}" for s in self.segments]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs."""
+        return max((segment.epoch for segment in self.segments), default=-1) + 1
+
+    def count(self, kind: StepKind) -> int:
+        """Number of steps of `kind` that the run executed."""
+        return sum(s.count for s in self.segments if self.steps[s.step].kind is kind)
+
+    def runs_of(self, step: int) -> int:
+        """How often distinct step `step` ran."""
+        return sum(segment.count for segment in self.segments if segment.step == step)
+
+    @property
+    def typical_step(self) -> int:
+        """Index of the training step that ran most often (of all steps if none trained)."""
+        trains = [i for i, step in enumerate(self.steps) if step.kind is StepKind.TRAIN]
+        return max(trains or range(len(self.steps)), key=lambda i: (self.runs_of(i), -i))
+
+    def flops_by_phase(self) -> dict[str, int]:
+        """2 x batch x M x N x K of all GEMM work, by phase, summed over the run."""
+        flops: dict[str, int] = {}
+        for index, step in enumerate(self.steps):
+            runs = self.runs_of(index)
+            for op in step.ops:
+                for gemm in op.gemms:
+                    phase = phase_of(op, gemm.role)
+                    flops[phase] = flops.get(phase, 0) + 2 * gemm.macs * runs
+        return flops
+
+    @property
+    def parameters(self) -> int:
+        """Parameter elements, each distinct parameter counted once."""
+        elements: dict[str, int] = {}
+        for step in self.steps:
+            dtype_bytes = _parameter_itemsize(step)
+            for index, storage in enumerate(step.storages):
+                if storage.kind is StorageKind.PARAMETER:
+                    elements[storage.name] = storage.bytes // dtype_bytes.get(index, 4)
+        return sum(elements.values())
+
+
+def _parameter_itemsize(step: Step) -> dict[int, int]:
+    return {
+        tensor.storage: max(1, tensor.bits // 8)
+        for op in step.ops
+        for tensor in (*op.inputs, *op.outputs)
+    }
+
+
+def phase_of(op: Op, role: str) -> Phase:
+    """Return the phase of a GEMM: its role where the op mixes both gradients, else the op's."""
+    if op.phase in (Phase.DGRAD, Phase.WGRAD) and role in (Phase.DGRAD, Phase.WGRAD):
+        return Phase(role)
+    return op.phase
+
+
+class Hazards:
+    """Which earlier work a new piece of work must wait for, by the storages it reads and writes.
+
+    Read after write, write after read, write after write; random draws keep their order; a
+    synchronising op (`.item()`) waits for everything it reads and holds back all that follows.
+    """
+
+    def __init__(self) -> None:
+        self._writer: dict[int, int] = {}
+        self._readers: dict[int, list[int]] = {}
+        self._barrier = -1
+        self._random = -1
+
+    def add(
+        self,
+        index: int,
+        reads: Iterable[int],
+        writes: Iterable[int],
+        *,
+        random: bool = False,
+        barrier: bool = False,
+    ) -> tuple[int, ...]:
+        """Record work `index` and return the sorted indices it depends on."""
+        waits = {self._barrier}
+        for storage in reads:
+            waits.add(self._writer.get(storage, -1))
+            self._readers.setdefault(storage, []).append(index)
+        for storage in writes:
+            waits.add(self._writer.get(storage, -1))
+            waits.update(self._readers.pop(storage, ()))
+            self._writer[storage] = index
+        if random:
+            waits.add(self._random)
+            self._random = index
+        if barrier:
+            self._barrier = index
+        return tuple(sorted(waits - {-1, index}))
+
+
+def dependences(step: Step) -> Iterator[tuple[int, ...]]:
+    """Yield, for each op of the step, the indices of the ops that it must follow."""
+    hazards = Hazards()
+    for index, op in enumerate(step.ops):
+        if op.kind is OpKind.VIEW:
+            yield ()
+            continue
+        yield hazards.add(
+            index,
+            {tensor.storage for tensor in op.inputs},
+            {tensor.storage for tensor in op.outputs},
+            random=op.random,
+            barrier=op.kind is OpKind.SYNC,
+        )

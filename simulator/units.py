@@ -1,0 +1,175 @@
+"""Text with units at the border, exact integers inside, and clocks between cycles and picoseconds.
+
+Inside the product a size is an integer of bytes, a time of picoseconds, a rate of bytes per second,
+a frequency of hertz, an energy of attojoules and a power of microwatts; one microwatt during one
+picosecond is exactly one attojoule.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+PS_PER_S = 10**12
+AJ_PER_J = 10**18
+
+_DECIMAL_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_BINARY_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One physical dimension: its units in terms of the integer unit used inside."""
+
+    name: str
+    suffix: str
+    units: dict[str, Decimal]
+    example: str
+
+    def parse(self, value: Any) -> int:
+        """Return `value`, text such as "256 KiB", as an exact integer of the inner unit.
+
+        Raises ValueError with the fix when the unit is missing, unknown or of another dimension,
+        or when the number is not a whole multiple of the inner unit.
+        """
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError(f"expected a {self.name} such as '{self.example}'")
+        match = re.fullmatch(r"\s*([^\s a-zA-Z%µ]+(?:[eE][+-]?\d+)?)\s*(.*?)\s*", str(value))
+        number = _decimal(match[1]) if match else None
+        if match is None or number is None:
+            raise ValueError(f"{value!r} is not a {self.name}: write it as '{self.example}'")
+        if not match[2]:
+            raise ValueError(f"{value!r} has no unit: write it as '{self.example}'")
+        return self._whole(number * self._factor(match[2], value), value)
+
+    def text(self, value: int) -> str:
+        """Return `value` in the largest unit that keeps it exact and short."""
+        for unit, factor in sorted(self.units.items(), key=lambda item: -item[1]):
+            scaled = Decimal(value) / factor
+            if abs(scaled) >= 1 and scaled == round(scaled, 4):
+                return f"{scaled.normalize():f} {unit}"
+        unit = next(unit for unit, factor in self.units.items() if factor == 1)
+        return f"{value} {unit}"
+
+    def _factor(self, unit: str, value: Any) -> Decimal:
+        if unit in self.units:
+            return self.units[unit]
+        hint = _HINTS.get(unit)
+        known = ", ".join(self.units)
+        fix = f"; {hint}" if hint else ""
+        raise ValueError(f"{value!r}: {unit!r} is not a unit of {self.name} ({known}){fix}")
+
+    def _whole(self, number: Decimal, value: Any) -> int:
+        if not number.is_finite():
+            raise ValueError(f"{value!r} is not a finite {self.name}")
+        if number != number.to_integral_value():
+            smallest = min(self.units, key=lambda unit: self.units[unit])
+            raise ValueError(f"{value!r} is not a whole number of {smallest}: round it")
+        return int(number)
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+def _units(**units: float | str) -> dict[str, Decimal]:
+    return {unit: Decimal(str(factor)) for unit, factor in units.items()}
+
+
+_SIZES = {unit: Decimal(factor) for unit, factor in (_DECIMAL_BYTES | _BINARY_BYTES).items()}
+_HINTS = {
+    "Gb": "Gb is gigabit; write GB or GiB",
+    "Mb": "Mb is megabit; write MB or MiB",
+    "Kb": "Kb is kilobit; write kB or KiB",
+    "kb": "kb is kilobit; write kB or KiB",
+    "KB": "KB is ambiguous; write KiB (1024) or kB (1000)",
+    "K": "write KiB (1024) or kB (1000)",
+    "M": "write MiB (1024 x 1024) or MB (10^6)",
+    "G": "write GiB (2^30) or GB (10^9)",
+    "Ghz": "write GHz",
+    "ghz": "write GHz",
+    "Mhz": "write MHz",
+    "mhz": "write MHz",
+    "Gb/s": "Gb/s is gigabit per second; write GB/s",
+    "GBps": "write GB/s",
+    "Gbps": "write GB/s",
+    "µs": "write us",
+}
+
+SIZE = Quantity("size", "_bytes", _SIZES, "256 KiB")
+FREQUENCY = Quantity(
+    "frequency", "_hz", _units(Hz=1, kHz=10**3, MHz=10**6, GHz=10**9), "1.2 GHz"
+)
+DURATION = Quantity(
+    "duration", "_ps", _units(ps=1, ns=10**3, us=10**6, ms=10**9, s=10**12), "10 us"
+)
+PERIOD = Quantity("clock period", "_fs", _units(fs=1, ps=10**3, ns=10**6), "0.625 ns")
+BANDWIDTH = Quantity(
+    "bandwidth",
+    "_bytes_per_s",
+    {f"{unit}/s": factor for unit, factor in _SIZES.items()},
+    "25.6 GB/s",
+)
+ENERGY = Quantity(
+    "energy",
+    "_aj",
+    _units(aJ=1, fJ=10**3, pJ=10**6, nJ=10**9, uJ=10**12, mJ=10**15, J=10**18),
+    "0.9 pJ",
+)
+POWER = Quantity("power", "_uw", _units(uW=1, mW=10**3, W=10**6), "20 mW")
+
+Bytes = Annotated[int, BeforeValidator(SIZE.parse), SIZE]
+Hertz = Annotated[int, BeforeValidator(FREQUENCY.parse), FREQUENCY]
+Picoseconds = Annotated[int, BeforeValidator(DURATION.parse), DURATION]
+Femtoseconds = Annotated[int, BeforeValidator(PERIOD.parse), PERIOD]
+BytesPerSecond = Annotated[int, BeforeValidator(BANDWIDTH.parse), BANDWIDTH]
+Attojoules = Annotated[int, BeforeValidator(ENERGY.parse), ENERGY]
+Microwatts = Annotated[int, BeforeValidator(POWER.parse), POWER]
+
+
+def ceil_div(numerator: int, denominator: int) -> int:
+    """Return the quotient of two integers, rounded up."""
+    return -(-numerator // denominator)
+
+
+def transfer_ps(size: int, rate: int) -> int:
+    """Return the picoseconds, rounded up, that `size` bytes take at `rate` bytes per second."""
+    return ceil_div(size * PS_PER_S, rate)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock domain. Its ticks divide both a cycle and a picosecond, so no conversion drifts."""
+
+    hz: int
+
+    @property
+    def ticks_per_cycle(self) -> int:
+        """Ticks in one clock cycle."""
+        return _ticks(self.hz)[0]
+
+    @property
+    def ticks_per_ps(self) -> int:
+        """Ticks in one picosecond."""
+        return _ticks(self.hz)[1]
+
+    def cycles_to_ps(self, cycles: int) -> int:
+        """Return the duration of `cycles`, rounded up to a picosecond once, not per cycle."""
+        return ceil_div(cycles * PS_PER_S, self.hz)
+
+    def ps_to_cycles(self, ps: int) -> int:
+        """Return the cycles, rounded up, that cover `ps`."""
+        return ceil_div(ps * self.hz, PS_PER_S)
+
+
+@lru_cache(maxsize=256)
+def _ticks(hz: int) -> tuple[int, int]:
+    common = math.gcd(PS_PER_S, hz)
+    return PS_PER_S // common, hz // common

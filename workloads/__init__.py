@@ -1,0 +1,1 @@
+"""Everything that imports torch: capture, recipes and model definitions."""
