@@ -1,0 +1,181 @@
+"""Does every action of a SoC get its price, exactly, in the right component?"""
+
+import csv
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulator.activity import Counts
+from simulator.energy import COMPONENTS, prices, tables
+from simulator.hardware import load_hardware
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "energy"
+EDGE = load_hardware("edge-16x16")
+PRICES = prices(EDGE)
+
+amounts = st.builds(Counts, *[st.integers(0, 10**15)] * len(Counts._fields))
+
+
+def _edge(**overrides):
+    changes = {name.replace("__", "."): value for name, value in overrides.items()}
+    return load_hardware(EDGE, changes)
+
+
+def _of(component, values):
+    return values[COMPONENTS.index(component)]
+
+
+@given(amounts, amounts, st.integers(0, 10**6))
+def test_energy_is_linear_in_the_counts(a, b, factor):
+    whole = PRICES.dynamic_by_component_aj(a.plus(b.times(factor)))
+    parts = zip(PRICES.dynamic_by_component_aj(a), PRICES.dynamic_by_component_aj(b), strict=True)
+    assert whole == tuple(x + factor * y for x, y in parts)
+
+
+@given(amounts)
+def test_the_components_sum_to_the_total(counts):
+    assert sum(PRICES.dynamic_by_component_aj(counts)) == PRICES.dynamic_aj_of(counts)
+
+
+@given(st.integers(0, 10**18), st.integers(0, 10**18))
+def test_a_microwatt_during_a_picosecond_is_an_attojoule(first, second):
+    whole = PRICES.static_by_component_aj(first + second)
+    assert whole == tuple(power * (first + second) for power in PRICES.static_uw)
+    pieces = zip(
+        PRICES.static_by_component_aj(first), PRICES.static_by_component_aj(second), strict=True
+    )
+    assert whole == tuple(a + b for a, b in pieces)
+
+
+def test_every_price_is_an_integer_and_every_count_has_a_component():
+    assert all(type(price) is int and price >= 0 for price in PRICES.dynamic_aj)
+    assert all(type(power) is int and power >= 0 for power in PRICES.static_uw)
+    assert len(PRICES.component) == len(Counts._fields)
+    assert set(PRICES.component) == set(COMPONENTS)
+
+
+def test_counts_that_another_count_pays_for_are_free():
+    free = ("macs", "macs_issued", "array_macs", "dram_read_bytes", "dram_write_bytes")
+    paid = {
+        name for name, price in zip(Counts._fields, PRICES.dynamic_aj, strict=True) if price > 0
+    }
+    assert paid == set(Counts._fields) - set(free)
+
+
+def test_an_issued_mac_costs_what_the_table_says_at_the_precision_and_node():
+    for precision in ("int8", "bf16", "fp32"):
+        hardware = _edge(accelerator__precision=precision, technology__node="28 nm")
+        expected = tables.mac_pj(precision, 28) * 10**6
+        assert prices(hardware).dynamic_aj.array_macs_issued == round(expected)
+
+
+def test_a_scratchpad_byte_is_its_share_of_one_access_as_wide_as_the_array():
+    """CACTI, 22 nm, itrs-lop: 256 KiB by 128 bits reads 12.01 pJ, 64 KiB by 512 bits 14.89 pJ."""
+    found = prices(_edge(technology__node="22 nm")).dynamic_aj
+    assert found.scratchpad_read_bytes == pytest.approx(12.01e6 / 16, rel=1e-3)
+    assert found.scratchpad_write_bytes == pytest.approx(10.42e6 / 16, rel=1e-3)
+    assert found.accumulator_read_bytes == pytest.approx(14.89e6 / 64, rel=1e-3)
+    assert found.accumulator_write_bytes == pytest.approx(19.76e6 / 64, rel=1e-3)
+
+
+def test_the_array_leaks_element_by_element_and_the_scratchpads_by_their_bank():
+    """Bit Fusion int8 at 45 nm: 257.7 uW for 16 elements; CACTI itrs-lop 45 nm: 256 + 64 KiB."""
+    found = prices(_edge(technology__node="45 nm", accelerator__cols=8))
+    assert _of("array", found.static_uw) == pytest.approx(257.7 * 8, abs=1)
+    banks = [tables.sram("itrs-lop", 45, 2**18, 128), tables.sram("itrs-lop", 45, 2**16, 256)]
+    leaked_mw = sum(bank.leakage_mw for bank in banks)
+    assert _of("scratchpad", found.static_uw) == pytest.approx(leaked_mw * 1000, abs=1)
+
+
+def test_the_cpu_is_priced_as_described():
+    assert PRICES.dynamic_aj.cpu_cycles == EDGE.cpu.energy_per_cycle
+    assert _of("cpu", PRICES.static_uw) == EDGE.cpu.static_power
+
+
+def test_a_byte_on_the_interconnect_pays_eight_wires_of_the_guessed_length():
+    found = prices(_edge(technology__node="22 nm")).dynamic_aj.interconnect_bytes
+    assert found == round(8 * 0.156 * 5 * 10**6)  # CACTI wire at 22 nm, 5 mm
+
+
+def test_without_an_accelerator_array_and_scratchpad_cost_nothing():
+    found = prices(load_hardware(EDGE, {"accelerator": None}))
+    spent = found.dynamic_by_component_aj(Counts(*[1] * len(Counts._fields)))
+    for component in ("array", "scratchpad"):
+        assert _of(component, spent) == 0
+        assert _of(component, found.static_uw) == 0
+    assert _of("cpu", spent) == PRICES.dynamic_aj.cpu_cycles
+
+
+def test_the_ideal_dram_is_free():
+    found = prices(_edge(dram__preset="ideal"))
+    assert _of("dram", found.dynamic_by_component_aj(Counts(*[1] * len(Counts._fields)))) == 0
+    assert _of("dram", found.static_uw) == 0
+
+
+def test_typical_silicon_scales_commands_standby_and_refresh():
+    half = prices(_edge(technology__dram_typical="50 %"))
+    for name in ("dram_activates", "dram_read_bursts", "dram_write_bursts"):
+        whole = getattr(PRICES.dynamic_aj, name)
+        assert getattr(half.dynamic_aj, name) == pytest.approx(whole / 2, abs=1)
+    assert _of("dram", half.static_uw) == pytest.approx(_of("dram", PRICES.static_uw) / 2, abs=1)
+    assert half.dynamic_aj.array_macs_issued == PRICES.dynamic_aj.array_macs_issued
+
+
+def test_dram_standby_and_refresh_add_up_over_the_channels():
+    """DDR4-2400 x64: 412.8 mW standby and 695.242 nJ every 9360 x 833 ps, per channel."""
+    one, two = (
+        _of("dram", prices(_edge(dram__preset=f"DDR4-2400_x64_{channels}ch")).static_uw)
+        for channels in (1, 2)
+    )
+    assert one == pytest.approx(412_800 + 695.242e-9 / (9360 * 833e-12) * 1e6, abs=1)
+    assert two == pytest.approx(2 * one, abs=1)
+
+
+def _streaming_rows():
+    with (REFERENCE / "dram_streaming.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    "row", _streaming_rows(), ids=lambda row: f"{row['config']}-{row['pattern']}"
+)
+def test_streaming_costs_as_much_per_bit_as_in_a_dram_simulator(row):
+    """One activate per row of granules, at the bandwidth that the simulator reached."""
+    hardware = _edge(dram__preset=row["config"])
+    device, found = hardware.dram.device, prices(hardware)
+    bursts = 10**6
+    counts = Counts(dram_activates=bursts * device.granule // device.row)
+    kind = "dram_read_bursts" if row["pattern"] == "seq_read" else "dram_write_bursts"
+    counts = counts.plus(Counts(**{kind: bursts}))
+    duration_ps = round(bursts * device.granule * 1000 / float(row["bus_GBps"]))
+    spent_aj = _of("dram", found.dynamic_by_component_aj(counts))
+    spent_aj += _of("dram", found.static_by_component_aj(duration_ps))
+    pj_per_bit = spent_aj / 10**6 / (8 * device.granule * bursts)
+    assert pj_per_bit == pytest.approx(float(row["pJ_per_bit_bus"]), rel=0.05)
+
+
+def test_prices_of_a_new_machine_take_less_than_ten_milliseconds():
+    def cold_s():
+        for cached in (tables._rows, tables._arithmetic, tables._sram, tables._sram_widths):
+            cached.cache_clear()
+        start = time.perf_counter()
+        prices(EDGE)
+        return time.perf_counter() - start
+
+    assert min(cold_s() for _ in range(5)) < 0.010
+
+
+def test_the_room_imports_no_heavy_library():
+    script = (
+        "import sys, simulator.energy; "
+        "print(*sorted({'simpy', 'torch', 'matplotlib', 'polars', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
