@@ -21,7 +21,7 @@ _DECIMAL_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _BINARY_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Quantity:
     """One physical dimension: its units in terms of the integer unit used inside."""
 
@@ -125,6 +125,9 @@ ENERGY = Quantity(
 )
 POWER = Quantity("power", "_uw", _units(uW=1, mW=10**3, W=10**6), "20 mW")
 
+LENGTH = Quantity("length", "_nm", _units(nm=1, um=10**3), "22 nm")
+RATIO = Quantity("ratio", "_permille", {"%": Decimal(10)}, "60 %")
+
 Bytes = Annotated[int, BeforeValidator(SIZE.parse), SIZE]
 Hertz = Annotated[int, BeforeValidator(FREQUENCY.parse), FREQUENCY]
 Picoseconds = Annotated[int, BeforeValidator(DURATION.parse), DURATION]
@@ -132,6 +135,8 @@ Femtoseconds = Annotated[int, BeforeValidator(PERIOD.parse), PERIOD]
 BytesPerSecond = Annotated[int, BeforeValidator(BANDWIDTH.parse), BANDWIDTH]
 Attojoules = Annotated[int, BeforeValidator(ENERGY.parse), ENERGY]
 Microwatts = Annotated[int, BeforeValidator(POWER.parse), POWER]
+Nanometres = Annotated[int, BeforeValidator(LENGTH.parse), LENGTH]
+Permille = Annotated[int, BeforeValidator(RATIO.parse), RATIO]
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

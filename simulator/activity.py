@@ -1,0 +1,174 @@
+"""The words that cross rooms: what is accessed, what a tile does, what work is, what was counted."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from simulator.trace.op import Phase
+
+
+class Unit(StrEnum):
+    """A master on the memory system that executes work."""
+
+    CPU = "cpu"
+    ACCELERATOR = "accelerator"
+
+
+class Stage(StrEnum):
+    """What a piece of work does for the operation that it serves."""
+
+    OP = "op"
+    VIEW = "view"
+    GEMM = "gemm"
+    LAUNCH = "launch"
+    SYNCHRONISE = "synchronise"
+    BUILD = "build"
+    QUANTISE = "quantise"
+    DEQUANTISE = "dequantise"
+    TRANSPOSE = "transpose"
+    IM2COL = "im2col"
+    COL2IM = "col2im"
+
+
+class AccessPattern(NamedTuple):
+    """`bytes` of memory in contiguous runs of `run` bytes, `pitch` bytes from start to start."""
+
+    bytes: int
+    run: int
+    pitch: int
+    write: bool
+
+
+def sequential(size: int, *, write: bool) -> AccessPattern:
+    """Return the pattern of `size` contiguous bytes."""
+    return AccessPattern(size, size, size, write)
+
+
+class TileRun(NamedTuple):
+    """One tile: transfers in, cycles on the array, transfers out."""
+
+    loads: tuple[AccessPattern, ...]
+    compute_cycles: int
+    stores: tuple[AccessPattern, ...]
+
+
+class Repeat(NamedTuple):
+    """`count` times the same sequence of tiles."""
+
+    count: int
+    body: "tuple[TileRun | Repeat, ...]"
+
+
+class Counts(NamedTuple):
+    """How often each action happened; energy is these counts times a table of prices.
+
+    `macs` are useful multiply-accumulates, `macs_issued` executed ones (a strided direct dgrad
+    multiplies zeros); `array_*` those of the accelerator. Scratchpad, accumulator, DRAM and
+    interconnect traffic is in bytes, DRAM bursts in granules, CPU time in core-cycles.
+    """
+
+    macs: int = 0
+    macs_issued: int = 0
+    array_macs: int = 0
+    array_macs_issued: int = 0
+    scratchpad_read_bytes: int = 0
+    scratchpad_write_bytes: int = 0
+    accumulator_read_bytes: int = 0
+    accumulator_write_bytes: int = 0
+    cpu_cycles: int = 0
+    interconnect_bytes: int = 0
+    dram_read_bytes: int = 0
+    dram_write_bytes: int = 0
+    dram_activates: int = 0
+    dram_read_bursts: int = 0
+    dram_write_bursts: int = 0
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Return the sum, action by action."""
+        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def times(self, factor: int) -> "Counts":
+        """Return every count multiplied by `factor`."""
+        return Counts(*(a * factor for a in self))
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """Return the sum of many counts."""
+    columns = zip(*counts, strict=True)
+    sums = [sum(column) for column in columns]
+    return Counts(*sums)
+
+
+class Progress(Protocol):
+    """How fast a piece of work goes when it is granted a share of the memory's time.
+
+    A share is an integer between 0 and `timing.shares.WHOLE`.
+    """
+
+    @property
+    def channel_ps(self) -> int:
+        """Memory time that the work needs in total, in ps at full share."""
+
+    def duration_ps(self, share: int) -> int:
+        """Return the time from start to end at a constant `share`; never grows with it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """One thing for one unit to do, independent of which tensors it is bound to."""
+
+    unit: Unit
+    stage: Stage
+    progress: Progress
+    counts: Counts
+    compute_ps: int
+    batch: int = 0
+    m: int = 0
+    n: int = 0
+    k: int = 0
+    compute_cycles: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """Work bound to its place in a step: the op it serves and the tasks it must follow."""
+
+    work: Work
+    op: int
+    phase: Phase
+    layer: str
+    waits: tuple[int, ...]
+
+
+class Span(NamedTuple):
+    """When a task ran, in picoseconds from the start of its step."""
+
+    start_ps: int
+    end_ps: int
+
+
+class Flow(NamedTuple):
+    """Memory time that a task used between two moments; rates are constant within a flow."""
+
+    unit: Unit
+    task: int
+    start_ps: int
+    end_ps: int
+    channel_ps: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """When every task of a step ran, and how much of the step's duration is charged to it.
+
+    `attributed_ps` sums, with `idle_ps` (time in which nothing on the critical path ran), to
+    `duration_ps` exactly.
+    """
+
+    tasks: tuple[Task, ...]
+    spans: tuple[Span, ...]
+    attributed_ps: tuple[int, ...]
+    idle_ps: int
+    duration_ps: int
+    flows: tuple[Flow, ...] = ()

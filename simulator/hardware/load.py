@@ -1,0 +1,196 @@
+"""Reading a SoC from YAML: names and paths, overrides, and every mistake told in one sentence."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from simulator.errors import InputError
+from simulator.hardware.dram import DramDevice
+from simulator.hardware.part import Part
+from simulator.hardware.soc import Hardware
+
+CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
+IDEAL = "ideal"
+
+_Part = TypeVar("_Part", bound=Part)
+
+
+def load_hardware(
+    source: str | Path | Hardware, overrides: Mapping[str, Any] | Iterable[str] = ()
+) -> Hardware:
+    """Return the SoC that `source` describes, a YAML file or a name in `hwconfigs`.
+
+    `overrides` are dotted paths with values: a mapping, or texts "accelerator.rows=32".
+    Raises InputError naming file, path, value and fix; all mistakes at once.
+    """
+    changes = overrides if isinstance(overrides, Mapping) else dict(map(_split, overrides))
+    if isinstance(source, Hardware):
+        return _changed(source, changes)
+    label, raw = _read_soc(source)
+    for path, value in changes.items():
+        _override(raw, path, value)
+    return _validate(Hardware, _with_device(raw, label), label)
+
+
+def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
+    raw = hardware.as_text()
+    for path, value in changes.items():
+        _override(raw, path, value)
+    return _validate(Hardware, _with_device(raw, hardware.name), hardware.name)
+
+
+def hardware_names() -> list[str]:
+    """Return the names of the SoCs that ship with the product."""
+    return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
+def dram_presets() -> list[str]:
+    """Return the names that `dram.preset` takes."""
+    return [IDEAL, *sorted(path.stem for path in (CONFIGS / "dram").glob("*.yaml"))]
+
+
+def _read_soc(source: str | Path) -> tuple[str, dict[str, Any]]:
+    path = _find(source)
+    raw = _read_yaml(path)
+    raw.setdefault("name", path.stem)
+    return str(path.name), raw
+
+
+def _find(source: str | Path) -> Path:
+    path = Path(source)
+    if path.is_file():
+        return path
+    shipped = CONFIGS / f"{source}.yaml"
+    if shipped.is_file():
+        return shipped
+    names = hardware_names()
+    close = difflib.get_close_matches(str(source), names, 1)
+    hint = f"did you mean {close[0]}?" if close else f"give a YAML file or one of {_join(names)}"
+    raise InputError(f"no hardware {str(source)!r}: {hint}")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1
+        problem = str(error.problem).split(" with value")[0]
+        raise InputError(f"{path}: line {line}: {problem}: keep one of the two") from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}: line {line}: not YAML: {error.problem}") from None
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as YAML: {error}") from None
+    if content is None:
+        raise InputError(f"{path}: the file is empty: start from a copy of edge-16x16.yaml")
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected keys such as 'cpu:' and 'dram:', found {content!r:.40}")
+    return content
+
+
+def _split(text: str) -> tuple[str, str]:
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip() or not value.strip():
+        raise InputError(f"--set {text}: write it as key=value, such as accelerator.rows=32")
+    return path.strip(), value.strip()
+
+
+def _override(raw: dict[str, Any], path: str, value: Any) -> None:
+    *parents, leaf = path.split(".")
+    _check_path(path)
+    node = raw
+    for name in parents:
+        if node.get(name) is None:
+            raise InputError(f"--set {path}: this hardware has no {name}; describe one in its YAML")
+        node = node[name]
+    node[leaf] = _scalar(value)
+
+
+def _check_path(path: str) -> None:
+    known = setting_paths()
+    if path not in known:
+        close = difflib.get_close_matches(path, known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {_join(known)}"
+        raise InputError(f"--set {path}: unknown setting; {hint}")
+
+
+def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
+    """Return every dotted path that an override may set."""
+    paths: list[str] = []
+    for name, info in part.model_fields.items():
+        kinds = [kind for kind in (info.annotation, *get_args(info.annotation)) if _is_part(kind)]
+        if kinds and kinds[0] is DramDevice:
+            continue
+        if kinds:
+            paths += setting_paths(kinds[0], f"{prefix}{name}.")
+        if not kinds or name == "accelerator":
+            paths.append(prefix + name)
+    return paths
+
+
+def _is_part(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Part)
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if value.lower() in words:
+        return words[value.lower()]
+    try:
+        return int(value)
+    except ValueError:
+        return value
+
+
+def _with_device(raw: dict[str, Any], label: str) -> dict[str, Any]:
+    dram = raw.get("dram")
+    if not isinstance(dram, dict) or "preset" not in dram or dram["preset"] == IDEAL:
+        return raw
+    if "device" in dram:
+        raise InputError(f"{label}: dram.device is read from the preset: remove it")
+    preset = str(dram["preset"])
+    path = CONFIGS / "dram" / f"{preset}.yaml"
+    if preset not in dram_presets():
+        close = difflib.get_close_matches(preset, dram_presets(), 1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {_join(dram_presets())}"
+        raise InputError(f"{label}: dram.preset: no DRAM {preset!r}; {hint}")
+    device = _validate(DramDevice, _read_yaml(path), path.name)
+    return raw | {"dram": dram | {"device": device}}
+
+
+def _validate(part: type[_Part], raw: dict[str, Any], label: str) -> _Part:
+    try:
+        return part.model_validate(raw)
+    except ValidationError as error:
+        sentences = [_sentence(part, detail, label) for detail in error.errors()]
+        raise InputError("\n".join(sentences)) from None
+
+
+def _sentence(part: type[Part], detail: ErrorDetails, label: str) -> str:
+    path = ".".join(str(item) for item in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        known = setting_paths(part)
+        close = difflib.get_close_matches(path, known, 1)
+        hint = f"did you mean {close[0]}?" if close else "remove it"
+        return f"{label}: {path}: unknown key; {hint}"
+    if detail["type"] == "missing":
+        return f"{label}: {path}: missing; add it (edge-16x16.yaml has an example)"
+    value = detail["input"]
+    if repr(value) in message or isinstance(value, dict):
+        return f"{label}: {path}: {message}"
+    return f"{label}: {path}: {value!r}: {message[:1].lower()}{message[1:]}"
+
+
+def _join(names: list[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,45 @@
+"""A part of a SoC: strict, frozen, comparable, with a digest and a view in plain numbers."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from simulator.units import Quantity
+
+
+class Part(BaseModel):
+    """Base of every description: unknown keys are refused, nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def plain(self) -> dict[str, Any]:
+        """Return every value as a plain number or text, the unit in its key (`clock_hz`)."""
+        view: dict[str, Any] = {}
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            units = [item for item in info.metadata if isinstance(item, Quantity)]
+            if isinstance(value, Part):
+                view[name] = value.plain()
+            elif value is not None or name == "accelerator":
+                view[name + (units[0].suffix if units else "")] = value
+        return view
+
+    def as_text(self) -> dict[str, Any]:
+        """Return the description as it would stand in a YAML file, with units as text."""
+        view: dict[str, Any] = {}
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            units = [item for item in info.metadata if isinstance(item, Quantity)]
+            if isinstance(value, Part):
+                view[name] = value.as_text()
+            elif value is not None:
+                view[name] = units[0].text(value) if units else value
+        return view
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the resolved values."""
+        text = json.dumps(self.plain(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()

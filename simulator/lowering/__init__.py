@@ -1,0 +1,1 @@
+"""An operation of the trace becomes work for the units of this hardware."""

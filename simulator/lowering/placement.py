@@ -1,0 +1,73 @@
+"""The rules of placement: which unit takes a GEMM, at which precision, and why."""
+
+from dataclasses import dataclass
+
+from simulator.activity import Unit
+from simulator.errors import Infeasible
+from simulator.hardware.soc import PRECISION_BITS, Hardware
+from simulator.trace.op import Gemm, Op
+from simulator.units import ceil_div
+
+# torch's names of the number formats that an array can be built for.
+PRECISION_OF_DTYPE = {
+    "float32": "fp32", "float16": "fp16", "bfloat16": "bf16",
+    "int16": "int16", "int8": "int8", "uint8": "int8", "int4": "int4", "int2": "int2",
+}  # fmt: skip
+
+# Bits that a product must keep, sign included: IEEE 754 significands and bfloat16's.
+_SIGNIFICAND_BITS = {"fp32": 24, "fp16": 11, "bf16": 8, "float64": 53}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a GEMM runs. `convert` says that its operands are quantised and results restored."""
+
+    unit: Unit
+    precision: str
+    convert: bool = False
+    passes: int = 1
+
+
+def place(hardware: Hardware, op: Op, gemm: Gemm) -> Placement:
+    """Return where `gemm` of `op` runs on `hardware`.
+
+    Raises Infeasible under `on_unsupported_precision: error` when the array lacks the precision.
+    """
+    traced = traced_precision(op, gemm)
+    array = hardware.accelerator
+    if array is None or gemm.macs < max(1, hardware.runtime.offload_min_macs):
+        return Placement(Unit.CPU, traced)
+    if traced == array.precision:
+        return Placement(Unit.ACCELERATOR, traced)
+    rule = array.on_unsupported_precision
+    if rule == "cpu":
+        return Placement(Unit.CPU, traced)
+    if rule == "error":
+        raise _refused(traced, array.precision, op)
+    passes = _passes(traced, array.precision) if rule == "multipass" else 1
+    return Placement(Unit.ACCELERATOR, array.precision, convert=True, passes=passes)
+
+
+def traced_precision(op: Op, gemm: Gemm) -> str:
+    """Return the precision in which the training run computed `gemm`."""
+    index = gemm.a if gemm.a >= 0 else gemm.b
+    tensors = (op.inputs[index],) if index >= 0 else (*op.inputs, *op.outputs)
+    dtype = tensors[0].dtype if tensors else "float32"
+    return PRECISION_OF_DTYPE.get(dtype, dtype)
+
+
+def _passes(traced: str, native: str) -> int:
+    """Return the native products that one traced product splits into, slice by slice."""
+    wanted = _SIGNIFICAND_BITS.get(traced) or PRECISION_BITS.get(traced, 32)
+    had = _SIGNIFICAND_BITS.get(native) or PRECISION_BITS[native]
+    return ceil_div(wanted, had) ** 2
+
+
+def _refused(traced: str, native: str, op: Op) -> Infeasible:
+    return Infeasible(
+        "accelerator.precision",
+        PRECISION_BITS.get(traced, 32),
+        PRECISION_BITS[native],
+        f"{op.name} in {op.layer or 'the step'} computes in {traced} but the array in {native}; "
+        "set accelerator.on_unsupported_precision to quantise, cpu or multipass",
+    )

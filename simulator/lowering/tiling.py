@@ -1,0 +1,198 @@
+"""Cutting a GEMM to fit the array and the scratchpads, in the order that takes least time.
+
+The mapper tries tiles whose stationary dimensions are multiples of the array, and keeps the
+streamed dimension whole where the operands fit the scratchpad; k is innermost, so partial sums
+never leave the accumulator. Candidates come in the order of a lower bound of their time, and the
+search ends when no bound can beat the best time found: the mapping is the best of its space.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from simulator.activity import AccessPattern, Repeat, TileRun
+from simulator.errors import Infeasible
+from simulator.hardware.soc import Accelerator
+from simulator.lowering.shape import GemmShape
+from simulator.timing.systolic import AXES, Dims, tile_cycles
+from simulator.units import ceil_div
+
+Price = Callable[[AccessPattern], int]
+
+
+class Tiling(NamedTuple):
+    """Tile sizes and which of m and n is the outer loop; k is innermost."""
+
+    tile: Dims
+    outer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A tiling together with the tiles that it makes."""
+
+    tiling: Tiling
+    body: tuple[TileRun | Repeat, ...]
+
+
+def candidates(array: Accelerator, shape: GemmShape) -> Iterator[Tiling]:
+    """Yield every tiling of the mapper's space that fits the memories.
+
+    Raises Infeasible when not even the smallest tile fits.
+    """
+    axes = AXES[array.dataflow]
+    sizes = {
+        axes.row: _multiples(getattr(shape.dims, axes.row), array.rows),
+        axes.col: _multiples(getattr(shape.dims, axes.col), array.cols),
+    }
+    found = False
+    for stream in _stream_sizes(shape, axes.stream):
+        if found and stream < array.rows:
+            return  # the array would spend its time filling and draining
+        for row in sizes[axes.row]:
+            for col in sizes[axes.col]:
+                tile = Dims(**{axes.row: row, axes.col: col, axes.stream: stream})
+                for outer in ("m", "n"):
+                    if fits(array, shape, Tiling(tile, outer)):
+                        found = True
+                        yield Tiling(tile, outer)
+        if found and _operands_fit(array, shape):
+            return
+    if not found:
+        raise _too_small(array, shape)
+
+
+def _operands_fit(array: Accelerator, shape: GemmShape) -> bool:
+    m, n, k = shape.dims
+    return shape.a_bytes(m, k) + shape.b_bytes(k, n) <= array.scratchpad
+
+
+def _stream_sizes(shape: GemmShape, stream: str) -> list[int]:
+    """Return the whole streamed dimension, then its halves down to 1."""
+    sizes = [getattr(shape.dims, stream)]
+    while sizes[-1] > 1:
+        sizes.append(ceil_div(sizes[-1], 2))
+    return sizes
+
+
+def fits(array: Accelerator, shape: GemmShape, tiling: Tiling) -> bool:
+    """Return whether operands (twice, where they change) and outputs fit the memories."""
+    operands, outputs = _demand(shape, tiling)
+    return operands <= array.scratchpad and outputs <= array.accumulator
+
+
+def tiles(array: Accelerator, shape: GemmShape, tiling: Tiling) -> tuple[TileRun | Repeat, ...]:
+    """Return the sequence of tiles of one GEMM of the batch, as nested repeats."""
+    return tuple(_Nest(array, shape, tiling).outer_loop())
+
+
+def _demand(shape: GemmShape, tiling: Tiling) -> tuple[int, int]:
+    tile, dims = tiling.tile, shape.dims
+    m_tiles, n_tiles, k_tiles = (ceil_div(d, t) for d, t in zip(dims, tile, strict=True))
+    a_copies = 1 if m_tiles == k_tiles == 1 else 2
+    b_copies = 1 if n_tiles == k_tiles == 1 else 2
+    c_copies = 1 if m_tiles == n_tiles == 1 else 2
+    operands = a_copies * shape.a_bytes(tile.m, tile.k) + b_copies * shape.b_bytes(tile.k, tile.n)
+    return operands, c_copies * shape.c_bytes(tile.m, tile.n)
+
+
+def _multiples(dim: int, unit: int) -> list[int]:
+    """Return `dim` itself and the multiples unit x 2^j below it, largest first."""
+    sizes = [dim]
+    size = unit
+    while size < dim:
+        sizes.append(size)
+        size *= 2
+    return sorted(sizes, reverse=True)
+
+
+def _too_small(array: Accelerator, shape: GemmShape) -> Infeasible:
+    axes = AXES[array.dataflow]
+    least = {
+        axes.row: min(array.rows, getattr(shape.dims, axes.row)),
+        axes.col: min(array.cols, getattr(shape.dims, axes.col)),
+        axes.stream: 1,
+    }
+    operands, outputs = _demand(shape, Tiling(Dims(**least), "m"))
+    memory, demand, bound = "scratchpad", operands, array.scratchpad
+    if operands <= array.scratchpad:
+        memory, demand, bound = "accumulator", outputs, array.accumulator
+    return Infeasible(
+        f"accelerator.{memory}",
+        demand,
+        bound,
+        f"accelerator.{memory} of {bound} B is too small for any tile of a "
+        f"{shape.dims.m} x {shape.dims.n} x {shape.dims.k} GEMM: it needs {demand} B or more",
+    )
+
+
+class _Nest:
+    """The loop nest of a tiling: outer (m or n), inner (the other), k."""
+
+    def __init__(self, array: Accelerator, shape: GemmShape, tiling: Tiling) -> None:
+        self._array, self._shape = array, shape
+        self._outer_is_m = tiling.outer == "m"
+        self._k_sizes = _cut(shape.dims.k, tiling.tile.k)
+        m_sizes, n_sizes = _cut(shape.dims.m, tiling.tile.m), _cut(shape.dims.n, tiling.tile.n)
+        self._outer, self._inner = (m_sizes, n_sizes) if self._outer_is_m else (n_sizes, m_sizes)
+        self._one_k = sum(count for _, count in self._k_sizes) == 1
+        # With a single inner tile and a single k tile the inner operand never changes.
+        self._keep_inner = self._one_k and sum(count for _, count in self._inner) == 1
+
+    def outer_loop(self) -> Iterator[TileRun | Repeat]:
+        """Yield the whole GEMM."""
+        first = True
+        for size, count in self._outer:
+            if first and self._keep_inner:
+                yield from self._inner_loop(size, load_inner=True)
+                count -= 1
+            first = False
+            yield from _repeat(count, tuple(self._inner_loop(size, not self._keep_inner)))
+
+    def _inner_loop(self, outer: int, load_inner: bool) -> Iterator[TileRun | Repeat]:
+        first = True
+        for size, count in self._inner:
+            if first:
+                yield from self._k_loop(outer, size, True, load_inner)
+                count -= 1
+            first = False
+            body = tuple(self._k_loop(outer, size, not self._one_k, load_inner))
+            yield from _repeat(count, body)
+
+    def _k_loop(
+        self, outer: int, inner: int, load_outer: bool, load_inner: bool
+    ) -> Iterator[TileRun | Repeat]:
+        m, n = (outer, inner) if self._outer_is_m else (inner, outer)
+        load_a, load_b = (
+            (load_outer, load_inner) if self._outer_is_m else (load_inner, load_outer)
+        )
+        last = len(self._k_sizes) - 1
+        for position, (k, count) in enumerate(self._k_sizes):
+            silent = self._tile(Dims(m, n, k), load_a, load_b, store=False)
+            storing = self._tile(Dims(m, n, k), load_a, load_b, store=True)
+            yield from _repeat(count - (position == last), (silent,))
+            if position == last:
+                yield storing
+
+    def _tile(self, tile: Dims, load_a: bool, load_b: bool, *, store: bool) -> TileRun:
+        shape = self._shape
+        loads = []
+        if load_a:
+            loads.append(shape.a_pattern(tile.m, tile.k))
+        if load_b:
+            loads.append(shape.b_pattern(tile.k, tile.n))
+        stores = (shape.c_pattern(tile.m, tile.n),) if store else ()
+        return TileRun(tuple(loads), tile_cycles(self._array, tile), stores)
+
+
+def _cut(dim: int, tile: int) -> list[tuple[int, int]]:
+    """Return (size, count) of the full tiles and of the remainder."""
+    full, rest = divmod(dim, tile)
+    return ([(tile, full)] if full else []) + ([(rest, 1)] if rest else [])
+
+
+def _repeat(count: int, body: tuple[TileRun | Repeat, ...]) -> Iterator[TileRun | Repeat]:
+    if count > 1:
+        yield Repeat(count, body)
+    elif count == 1:
+        yield from body

@@ -1,0 +1,1 @@
+"""The units as SimPy components that wait, share and count; SimPy lives here and only here."""

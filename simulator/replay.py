@@ -1,0 +1,185 @@
+"""Replaying a training run on a machine: each distinct step once cold and once steady."""
+
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from simulator.activity import StepRun
+from simulator.energy.prices import prices
+from simulator.errors import Infeasible, InputError
+from simulator.hardware import Hardware, load_hardware
+from simulator.lowering.lower import Carry, Lowering
+from simulator.lowering.placement import place, traced_precision
+from simulator.machine.soc import run_step
+from simulator.results.power import peaks_uw
+from simulator.results.result import Identity, Result, StepRecord
+from simulator.trace.memory import Footprint, footprint
+from simulator.trace.storage import load_trace
+from simulator.trace.trace import Step, Trace
+
+FIDELITIES = ("flow",)
+
+
+class Recording(Protocol):
+    """A capture that holds a trace."""
+
+    @property
+    def trace(self) -> Trace:
+        """The captured run."""
+
+
+class Replay:
+    """One trace on one machine. Lowered work is kept, so that a step costs its tasks alone."""
+
+    def __init__(self, hardware: Hardware, trace: Trace) -> None:
+        """Prepare to replay `trace`. Raises Infeasible when a step does not fit the DRAM."""
+        self.hardware = hardware
+        self.trace = trace
+        self._lowering = Lowering(hardware)
+        self._prices = prices(hardware)
+        self._footprints = [footprint(step) for step in trace.steps]
+        for step, held in zip(trace.steps, self._footprints, strict=True):
+            _check_capacity(hardware, step, held)
+
+    def run(self) -> Result:
+        """Return what the whole run costs."""
+        carry = Carry()
+        records: list[StepRecord] = []
+        for index in _in_order_of_use(self.trace):
+            cold_run, after = self._simulate(index, carry)
+            first, rest = _first_and_rest(self.trace, index)
+            if after == carry:
+                records.append(self._record(index, cold_run, _merged(first, rest)))
+            else:
+                records.append(self._record(index, cold_run, first))
+                if rest:
+                    steady_run, _ = self._simulate(index, after)
+                    records.append(self._record(index, steady_run, rest))
+            carry = after
+        memory = max(self._footprints, key=lambda held: held.peak_bytes).as_dict()
+        return Result(self._identity(), tuple(records), self._prices, self._macs_per_s, memory)
+
+    def record_step(self, index: int) -> StepRun:
+        """Return one steady run of distinct step `index` with its memory traffic over time."""
+        _, carry = self._lowering.lower(self.trace.steps[index], Carry())
+        tasks, _ = self._lowering.lower(self.trace.steps[index], carry)
+        return run_step(tasks, self.hardware.runtime.issue, record=True)
+
+    def _simulate(self, index: int, carry: Carry) -> tuple[StepRun, Carry]:
+        tasks, after = self._lowering.lower(self.trace.steps[index], carry)
+        return run_step(tasks, self.hardware.runtime.issue), after
+
+    def _record(self, index: int, run: StepRun, runs: dict[int, int]) -> StepRecord:
+        dynamic = [self._prices.dynamic_aj_of(task.work.counts) for task in run.tasks]
+        peaks = peaks_uw(run.spans, dynamic, sum(self._prices.static_uw))
+        names = tuple(op.name for op in self.trace.steps[index].ops)
+        return StepRecord(
+            index, run.tasks, run.spans, run.attributed_ps, run.idle_ps, peaks, names, runs
+        )
+
+    @property
+    def _macs_per_s(self) -> int:
+        array = self.hardware.accelerator
+        return array.rows * array.cols * array.clock if array else 0
+
+    def _identity(self) -> Identity:
+        hardware, trace = self.hardware, self.trace
+        return Identity(
+            hardware.name,
+            trace.name,
+            "as traced",
+            "flow",
+            precisions(hardware, trace),
+            {
+                "trainsoc": _version("trainsoc"),
+                "simpy": _version("simpy"),
+                "python": ".".join(platform.python_version_tuple()[:2]),
+                "hardware_digest": hardware.digest,
+                "trace_digest": trace.digest,
+                "trace_origin": trace.origin,
+                "command": f"trainsoc run {hardware.name} {trace.name}",
+            },
+        )
+
+
+def simulate(
+    hardware: Hardware | str | Path,
+    trace: Trace | Recording | str | Path,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+) -> Result:
+    """Return what training as in `trace` costs on `hardware`.
+
+    `hardware` is a description, a YAML file or a name in `hwconfigs`, with `overrides` as dotted
+    paths; `trace` a trace, a capture, a file, or the name of a trace that ships with the product.
+    Raises InputError for bad input, Infeasible when the machine cannot run it.
+    """
+    return Replay(load_hardware(hardware, overrides), as_trace(trace)).run()
+
+
+def as_trace(source: Trace | Recording | str | Path) -> Trace:
+    """Return the trace that `source` is, holds, or names."""
+    if isinstance(source, Trace):
+        return source
+    if isinstance(source, str | Path):
+        return load_trace(source)
+    return source.trace
+
+
+def precisions(hardware: Hardware, trace: Trace) -> dict[str, Any]:
+    """Return the precisions of the GEMMs as traced and as executed, sorted by name."""
+    traced, executed = set(), set()
+    for step in trace.steps:
+        for op in step.ops:
+            for gemm in op.gemms:
+                traced.add(traced_precision(op, gemm))
+                executed.add(place(hardware, op, gemm).precision)
+    array = hardware.accelerator
+    return {
+        "traced": sorted(traced),
+        "executed": sorted(executed),
+        "array": array.precision if array else None,
+        "rule": array.on_unsupported_precision if array else None,
+    }
+
+
+def _check_capacity(hardware: Hardware, step: Step, held: Footprint) -> None:
+    if held.peak_bytes > hardware.dram.capacity:
+        raise Infeasible(
+            "dram.capacity",
+            held.peak_bytes,
+            hardware.dram.capacity,
+            f"a {step.kind} step holds {held.peak_bytes / 2**20:.1f} MiB at its peak but "
+            f"{hardware.name}'s DRAM has {hardware.dram.capacity / 2**20:.1f} MiB: "
+            "use a smaller batch or a larger dram.capacity",
+        )
+
+
+def _in_order_of_use(trace: Trace) -> list[int]:
+    return list(dict.fromkeys(segment.step for segment in trace.segments))
+
+
+def _first_and_rest(trace: Trace, step: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Return the runs of a step per epoch: the first one, and all others."""
+    runs: dict[int, int] = {}
+    for segment in trace.segments:
+        if segment.step == step and segment.count:
+            runs[segment.epoch] = runs.get(segment.epoch, 0) + segment.count
+    if not runs:
+        raise InputError(f"trace {trace.name}: step {step} never runs: capture it again")
+    epoch = next(iter(runs))
+    rest = {**runs, epoch: runs[epoch] - 1}
+    return {epoch: 1}, {key: count for key, count in rest.items() if count}
+
+
+def _merged(first: dict[int, int], rest: dict[int, int]) -> dict[int, int]:
+    (epoch,) = first
+    return {epoch: rest.get(epoch, 0) + 1, **{k: n for k, n in rest.items() if k != epoch}}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

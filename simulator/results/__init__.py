@@ -1,0 +1,1 @@
+"""What a replay found: exact sums, tables, figures and timelines."""

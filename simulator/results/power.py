@@ -1,0 +1,47 @@
+"""Power over one step: what flows when, and the highest power during each task."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from simulator.activity import Span
+
+
+class PowerLevel(NamedTuple):
+    """Power, in microwatts, from `start_ps` to the start of the next level."""
+
+    start_ps: int
+    power_uw: int
+
+
+def power_levels(
+    spans: Sequence[Span], dynamic_aj: Sequence[int], static_uw: int
+) -> list[PowerLevel]:
+    """Return the power over time: each task spends its dynamic energy evenly over its span."""
+    changes: dict[int, int] = {}
+    for span, energy in zip(spans, dynamic_aj, strict=True):
+        power = _power(span, energy)
+        changes[span.start_ps] = changes.get(span.start_ps, 0) + power
+        changes[span.end_ps] = changes.get(span.end_ps, 0) - power
+    levels, power = [], static_uw
+    for moment in sorted(changes):
+        power += changes[moment]
+        levels.append(PowerLevel(moment, power))
+    return levels
+
+
+def peaks_uw(spans: Sequence[Span], dynamic_aj: Sequence[int], static_uw: int) -> tuple[int, ...]:
+    """Return, for each task, the highest power while it ran, in microwatts."""
+    levels = power_levels(spans, dynamic_aj, static_uw)
+    position = {level.start_ps: index for index, level in enumerate(levels)}
+    return tuple(
+        max(
+            (level.power_uw for level in levels[position[span.start_ps] : position[span.end_ps]]),
+            default=static_uw,
+        )
+        for span in spans
+    )
+
+
+def _power(span: Span, energy_aj: int) -> int:
+    duration = span.end_ps - span.start_ps
+    return energy_aj // duration if duration else 0

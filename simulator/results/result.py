@@ -1,0 +1,282 @@
+"""The versioned result of a replay: totals, phases, layers, epochs, ops, memory, provenance."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simulator.activity import Counts, Span, Task, Unit
+from simulator.energy.prices import Prices
+from simulator.errors import InputError
+from simulator.results.tally import Tally, group
+from simulator.trace.op import Phase
+from simulator.units import AJ_PER_J, PS_PER_S
+
+SCHEMA = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One simulated kind of step: which distinct step, its tasks, and how often it ran.
+
+    `runs` counts it per epoch. `idle_ps` is the part of its duration charged to no task.
+    """
+
+    step: int
+    tasks: tuple[Task, ...]
+    spans: tuple[Span, ...]
+    attributed_ps: tuple[int, ...]
+    idle_ps: int
+    peaks_uw: tuple[int, ...]
+    op_names: tuple[str, ...]
+    runs: dict[int, int]
+
+    @property
+    def count(self) -> int:
+        """How often this kind ran in all."""
+        return sum(self.runs.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the result is of: names and digests of everything that went in."""
+
+    hardware: str
+    trace: str
+    method: str
+    fidelity: str
+    precision: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+class Result:
+    """What a training run costs. Every sum is exact; shares and rates are derived from it."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        records: tuple[StepRecord, ...],
+        prices: Prices,
+        macs_per_s: int,
+        memory: dict[str, int],
+    ) -> None:
+        """Sum `records`; `macs_per_s` is the array's peak rate, 0 without one."""
+        self.identity = identity
+        self.records = records
+        self.prices = prices
+        self.memory = memory
+        self._macs_per_s = macs_per_s
+        self._by_layer: dict[tuple[str, Phase], Tally] = {}
+        self._by_epoch: dict[int, Tally] = {}
+        for record in records:
+            self._sum(record)
+
+    @property
+    def total(self) -> dict[str, Any]:
+        """Return the totals of the run."""
+        return self._view(group(("all", tally) for tally in self._by_layer.values())["all"])
+
+    @property
+    def phases(self) -> list[dict[str, Any]]:
+        """Return the sums of each phase, in the order of a training step."""
+        sums = group((phase, tally) for (_, phase), tally in self._by_layer.items())
+        return [{"phase": phase.value, **self._view(sums[phase])} for phase in Phase if phase in sums]
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """Return the sums of each layer and phase, in order of appearance."""
+        return [
+            {"layer": layer, "phase": phase.value, **self._view(tally)}
+            for (layer, phase), tally in self._by_layer.items()
+        ]
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        """Return the sums of each epoch."""
+        return [
+            {"epoch": epoch, **self._view(self._by_epoch[epoch])}
+            for epoch in sorted(self._by_epoch)
+        ]
+
+    @property
+    def ops(self) -> list[dict[str, Any]]:
+        """Return one row per piece of work of each distinct step, with how often it ran."""
+        return [row for record in self.records for row in self._op_rows(record)]
+
+    def as_dict(self, *, ops: bool = False) -> dict[str, Any]:
+        """Return the result in its published schema."""
+        identity = self.identity
+        document: dict[str, Any] = {
+            "schema": SCHEMA,
+            "provenance": identity.provenance,
+            "hardware": identity.hardware,
+            "trace": identity.trace,
+            "method": identity.method,
+            "fidelity": identity.fidelity,
+            "precision": identity.precision,
+            "epochs_simulated": len(self._by_epoch),
+            "steps_simulated": sum(record.count for record in self.records),
+            "total": self.total,
+            "phases": self.phases,
+            "layers": self.layers,
+            "epochs": self.epochs,
+            "memory": self.memory,
+        }
+        return document | ({"ops": self.ops} if ops else {})
+
+    def to_json(self, *, ops: bool = False) -> str:
+        """Return `as_dict` as JSON text; equal results give equal text."""
+        return json.dumps(self.as_dict(ops=ops), indent=1, ensure_ascii=False) + "\n"
+
+    def _view(self, tally: Tally) -> dict[str, Any]:
+        return tally.as_dict(self.prices, self._macs_per_s)
+
+    def _sum(self, record: StepRecord) -> None:
+        layers = group(
+            ((task.layer, task.phase), _tally(task, span, attributed, peak))
+            for task, span, attributed, peak in zip(
+                record.tasks, record.spans, record.attributed_ps, record.peaks_uw, strict=True
+            )
+        )
+        if record.idle_ps:
+            idle = layers.setdefault(("", Phase.OTHER), Tally())
+            idle.latency_ps += record.idle_ps
+        step = Tally()
+        for key, tally in layers.items():
+            step.add(tally)
+            self._by_layer.setdefault(key, Tally()).add(tally, record.count)
+        for epoch, runs in record.runs.items():
+            self._by_epoch.setdefault(epoch, Tally()).add(step, runs)
+
+    def _op_rows(self, record: StepRecord) -> list[dict[str, Any]]:
+        rows = [self._op_row(record, index) for index in range(len(record.tasks))]
+        if record.idle_ps:
+            rows.append(self._idle_row(record))
+        return rows
+
+    def _op_row(self, record: StepRecord, index: int) -> dict[str, Any]:
+        task, span = record.tasks[index], record.spans[index]
+        work, attributed = task.work, record.attributed_ps[index]
+        counts = work.counts
+        energy = self.prices.dynamic_aj_of(counts)
+        energy += sum(self.prices.static_by_component_aj(attributed))
+        duration = span.end_ps - span.start_ps
+        total_cycles = _cycles(work.compute_cycles, work.compute_ps, duration)
+        return {
+            "index": index,
+            "step": record.step,
+            "count": record.count,
+            "phase": task.phase.value,
+            "layer": task.layer,
+            "op": record.op_names[task.op],
+            "stage": work.stage.value,
+            "unit": work.unit.value,
+            "start_s": span.start_ps / PS_PER_S,
+            "end_s": span.end_ps / PS_PER_S,
+            "attributed_s": attributed / PS_PER_S,
+            "attributed_ps": attributed,
+            "batch": work.batch,
+            "m": work.m,
+            "n": work.n,
+            "k": work.k,
+            "compute_cycles": work.compute_cycles,
+            "stall_cycles": total_cycles - work.compute_cycles,
+            "total_cycles": total_cycles,
+            "bound": _bound(task, duration),
+            "macs": counts.macs,
+            "dram_read_bytes": counts.dram_read_bytes,
+            "dram_write_bytes": counts.dram_write_bytes,
+            "energy_j": energy / AJ_PER_J,
+            "energy_aj": energy,
+        }
+
+    def _idle_row(self, record: StepRecord) -> dict[str, Any]:
+        energy = sum(self.prices.static_by_component_aj(record.idle_ps))
+        row = dict.fromkeys(
+            ("batch", "m", "n", "k", "compute_cycles", "stall_cycles", "total_cycles", "macs",
+             "dram_read_bytes", "dram_write_bytes"), 0,
+        )  # fmt: skip
+        return {
+            "index": len(record.tasks),
+            "step": record.step,
+            "count": record.count,
+            "phase": Phase.OTHER.value,
+            "layer": "",
+            "op": "idle",
+            "stage": "idle",
+            "unit": "none",
+            "attributed_s": record.idle_ps / PS_PER_S,
+            "attributed_ps": record.idle_ps,
+            "bound": "launch",
+            **row,
+            "energy_j": energy / AJ_PER_J,
+            "energy_aj": energy,
+        }
+
+
+def _tally(task: Task, span: Span, attributed_ps: int, peak_uw: int) -> Tally:
+    busy = span.end_ps - span.start_ps
+    on_cpu = task.work.unit is Unit.CPU
+    return Tally(
+        attributed_ps,
+        busy if on_cpu else 0,
+        0 if on_cpu else busy,
+        peak_uw,
+        list(task.work.counts),
+    )
+
+
+def _cycles(compute_cycles: int, compute_ps: int, duration_ps: int) -> int:
+    """Return the duration in the unit's cycles, whose length the computation gives."""
+    if not compute_cycles or not compute_ps:
+        return 0
+    return max(compute_cycles, duration_ps * compute_cycles // compute_ps)
+
+
+def _bound(task: Task, duration_ps: int) -> str:
+    work = task.work
+    if not work.progress.channel_ps:
+        return "launch" if not work.counts.macs else "compute"
+    limits = {"compute": work.compute_ps, "memory": work.progress.channel_ps}
+    limit = max(limits, key=lambda name: limits[name])
+    return limit if 2 * limits[limit] >= duration_ps else "launch"
+
+
+def write_result(path: Path, result: Result, *, ops: bool = False) -> None:
+    """Write `result` as JSON: to a temporary name first, so that no half file is ever seen."""
+    write_text(path, result.to_json(ops=ops))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` in one piece. Raises InputError when the place is not writable."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def read_result(directory: Path) -> dict[str, Any]:
+    """Return the document that `write_result` left in `directory`.
+
+    Raises InputError when there is none, or when it is of a newer major schema.
+    """
+    path = directory / "result.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise InputError(f"{directory}: no result.json here: run `trainsoc run -o` first") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON ({error.msg}, line {error.lineno})") from None
+    if not isinstance(document, dict) or "schema" not in document:
+        raise InputError(f"{path}: not a result of trainsoc: run `trainsoc run -o` again")
+    if int(str(document["schema"]).split(".")[0]) > int(SCHEMA.split(".")[0]):
+        raise InputError(
+            f"{path}: result schema {document['schema']} is newer than this trainsoc reads "
+            f"({SCHEMA}): upgrade trainsoc"
+        )
+    return document
+
+

@@ -1,0 +1,95 @@
+"""One step over time, as a plain document: what ran when, what moved, what power it drew."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from simulator.activity import StepRun, Unit
+from simulator.energy.prices import Prices
+from simulator.errors import InputError
+from simulator.hardware import Hardware
+from simulator.results.power import power_levels
+
+
+def step_document(
+    hardware: Hardware, prices: Prices, run: StepRun, op_names: tuple[str, ...], name: str
+) -> dict[str, Any]:
+    """Return `run` as plain lists: tasks, memory flows and power levels, times in ps.
+
+    Each flow has the bytes that one task moved between two moments at a constant rate.
+    """
+    dynamic = [prices.dynamic_aj_of(task.work.counts) for task in run.tasks]
+    levels = power_levels(run.spans, dynamic, sum(prices.static_uw))
+    return {
+        "trace": name,
+        "hardware": hardware.name,
+        "duration_ps": run.duration_ps,
+        "machine": _machine(hardware),
+        "tasks": [_task(run, index, dynamic[index], op_names) for index in range(len(run.tasks))],
+        "flows": _flows(run),
+        "power": [level._asdict() for level in levels],
+    }
+
+
+def read_step(directory: Path) -> dict[str, Any]:
+    """Return the document that `run -o` left in `directory`. Raises InputError without one."""
+    path = directory / "step.json"
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise InputError(f"{directory}: no step.json here: run `trainsoc run -o` first") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON ({error.msg}, line {error.lineno})") from None
+    return document
+
+
+def _machine(hardware: Hardware) -> dict[str, Any]:
+    cpu, array = hardware.cpu, hardware.accelerator
+    lanes = cpu.simd * 8 // 32
+    return {
+        "dram_bytes_per_s": hardware.dram.peak_bytes_per_s,
+        "array_macs_per_s": array.rows * array.cols * array.clock if array else 0,
+        "array_precision": array.precision if array else None,
+        "cpu_fp32_macs_per_s": cpu.cores * cpu.clock * lanes * cpu.simd_pipes,
+    }
+
+
+def _task(
+    run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]
+) -> dict[str, Any]:
+    task, span = run.tasks[index], run.spans[index]
+    counts = task.work.counts
+    return {
+        "index": index,
+        "unit": task.work.unit.value,
+        "stage": task.work.stage.value,
+        "op": op_names[task.op],
+        "layer": task.layer,
+        "phase": task.phase.value,
+        "start_ps": span.start_ps,
+        "end_ps": span.end_ps,
+        "attributed_ps": run.attributed_ps[index],
+        "macs": counts.macs,
+        "dram_bytes": counts.dram_read_bytes + counts.dram_write_bytes,
+        "dynamic_aj": dynamic_aj,
+        "mnk": [task.work.batch, task.work.m, task.work.n, task.work.k],
+    }
+
+
+def _flows(run: StepRun) -> list[dict[str, Any]]:
+    return [
+        {
+            "unit": Unit(flow.unit).value,
+            "task": flow.task,
+            "start_ps": flow.start_ps,
+            "end_ps": flow.end_ps,
+            "bytes": _bytes(run, flow.task, flow.channel_ps),
+        }
+        for flow in run.flows
+    ]
+
+
+def _bytes(run: StepRun, task: int, channel_ps: int) -> int:
+    work = run.tasks[task].work
+    moved = work.counts.dram_read_bytes + work.counts.dram_write_bytes
+    return moved * channel_ps // work.progress.channel_ps if work.progress.channel_ps else 0

@@ -1,0 +1,46 @@
+"""Dividing memory time among activities that want different amounts of it."""
+
+from collections.abc import Sequence
+
+WHOLE = 1 << 40  # the whole of the memory's time; a share is an integer part of it
+
+
+def demand(channel_ps: int, alone_ps: int) -> int:
+    """Return the share that work uses when alone: its memory time over its duration."""
+    return min(WHOLE, channel_ps * WHOLE // alone_ps) if alone_ps else 0
+
+
+def max_min_fair(demands: Sequence[int]) -> list[int]:
+    """Divide the whole among `demands` by water-filling; no one gets more than it asks for.
+
+    Integer remainders go one each to the first of those that are held below their demand.
+    """
+    grants = [0] * len(demands)
+    order = sorted(range(len(demands)), key=lambda i: demands[i])
+    left = WHOLE
+    for position, index in enumerate(order):
+        waiting = len(order) - position
+        if demands[index] * waiting > left:
+            hungry = sorted(order[position:])
+            level, rest = divmod(left, waiting)
+            for rank, hungry_index in enumerate(hungry):
+                grants[hungry_index] = level + (rank < rest)
+            return grants
+        grants[index] = demands[index]
+        left -= demands[index]
+    return grants
+
+
+def burst_shares(demands: Sequence[int]) -> list[int]:
+    """Return the share that each activity sees while it transfers.
+
+    Work that computes between transfers wants little on average but all it can get when it
+    transfers: then it competes with equals for the whole, and has at least what the others leave.
+    Averages stay within `max_min_fair`, so the memory is never oversubscribed.
+    """
+    grants = max_min_fair(demands)
+    if len(grants) < 2:
+        return [WHOLE] * len(grants)
+    equal = WHOLE // len(grants)
+    used = sum(grants)
+    return [max(grant, equal, WHOLE - (used - grant)) for grant in grants]

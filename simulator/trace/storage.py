@@ -1,0 +1,218 @@
+"""One Parquet file per trace: a row per op of each distinct step, the rest as JSON beside it."""
+
+import json
+import os
+from dataclasses import asdict, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from simulator.errors import InputError
+from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
+from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
+
+if TYPE_CHECKING:
+    import polars
+
+SCHEMA = "1.0"
+_KEY = "trainsoc.trace"
+_MAGIC = b"PAR1"
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
+    """Write `trace` to `path`, replacing it in one move so that no reader sees half a file.
+
+    Raises InputError if the place cannot be written.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            _frame(trace).write_parquet(file, compression="zstd", metadata={_KEY: _header(trace)})
+        temporary.replace(target)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"cannot write {target}: {reason}; choose another place") from None
+    finally:
+        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+
+
+def load_trace(path: str | os.PathLike[str]) -> Trace:
+    """Read a trace that `save_trace` wrote; equal to what was saved.
+
+    Raises InputError if the file is missing, is no trace, is cut short, or is of a newer major
+    schema. A newer minor schema is read, its additions ignored.
+    """
+    source = Path(path)
+    _check_file(source)
+    try:
+        return _read(source)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{source} is damaged ({type(error).__name__}): {_AGAIN}") from None
+
+
+_AGAIN = "capture or copy the trace again"
+
+
+# Writing
+
+
+def _header(trace: Trace) -> str:
+    content = {
+        "schema": SCHEMA,
+        "name": trace.name,
+        "origin": trace.origin,
+        "segments": [[s.epoch, s.step, s.count] for s in trace.segments],
+        "steps": [
+            {"kind": step.kind, "storages": [[s.bytes, s.kind, s.name] for s in step.storages]}
+            for step in trace.steps
+        ],
+    }
+    return json.dumps(content, separators=(",", ":"))
+
+
+def _frame(trace: Trace) -> "polars.DataFrame":
+    import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
+
+    rows = [_row(index, op) for index, step in enumerate(trace.steps) for op in step.ops]
+    return pl.DataFrame(rows, schema=_schema(), orient="row")
+
+
+def _row(step: int, op: Op) -> tuple[Any, ...]:
+    return (
+        step,
+        op.name,
+        op.kind.value,
+        op.phase.value,
+        op.layer,
+        [asdict(tensor) for tensor in op.inputs],
+        [asdict(tensor) for tensor in op.outputs],
+        [asdict(gemm) | {"role": gemm.role.value} for gemm in op.gemms],
+        op.forward,
+        op.random,
+    )
+
+
+def _schema() -> dict[str, Any]:
+    import polars as pl  # noqa: PLC0415
+
+    whole, text, sizes = pl.Int64(), pl.String(), pl.List(pl.Int64)
+    tensor = pl.Struct(
+        {"storage": whole, "dtype": text, "shape": sizes, "strides": sizes, "offset": whole}
+    )
+    scalar = {"images", "in_channels", "out_channels", "groups"}
+    conv = {field.name: whole if field.name in scalar else sizes for field in fields(Conv)}
+    conv["transposed"] = pl.Boolean()
+    gemm = {"role": text} | dict.fromkeys(("batch", "m", "n", "k", "a", "b", "c"), whole)
+    return {
+        "step": whole,
+        "name": text,
+        "kind": text,
+        "phase": text,
+        "layer": text,
+        "inputs": pl.List(tensor),
+        "outputs": pl.List(tensor),
+        "gemms": pl.List(pl.Struct(gemm | {"conv": pl.Struct(conv)})),
+        "forward": whole,
+        "random": pl.Boolean(),
+    }
+
+
+# Reading
+
+
+def _check_file(source: Path) -> None:
+    try:
+        with source.open("rb") as file:
+            head = file.read(4)
+            file.seek(0, os.SEEK_END)
+            file.seek(-min(4, file.tell()), os.SEEK_END)
+            tail = file.read()
+    except FileNotFoundError:
+        raise InputError(f"no trace at {source}: check the path, or capture one there") from None
+    except OSError as error:
+        raise InputError(f"cannot read {source} as a trace: {error.strerror or error}") from None
+    if head != _MAGIC:
+        raise InputError(_not_a_trace(source))
+    if tail != _MAGIC:
+        raise InputError(f"{source} is cut short: {_AGAIN}")
+
+
+def _not_a_trace(source: Path) -> str:
+    return f"{source} is not a trainsoc trace: make one with trainsoc capture or trainsoc import"
+
+
+def _read(source: Path) -> Trace:
+    import polars as pl  # noqa: PLC0415
+
+    with source.open("rb") as file:
+        metadata = pl.read_parquet_metadata(file)
+    if _KEY not in metadata:
+        raise InputError(_not_a_trace(source))
+    header = json.loads(metadata[_KEY])
+    _check_schema(header["schema"])
+    with source.open("rb") as file:
+        rows = pl.read_parquet(file, columns=list(_schema())).rows()
+    ops: list[list[Op]] = [[] for _ in header["steps"]]
+    for step, *row in rows:
+        ops[step].append(_op(row))
+    steps = (_step(entry, part) for entry, part in zip(header["steps"], ops, strict=True))
+    segments = tuple(Segment(*entry) for entry in header["segments"])
+    return Trace(header["name"], tuple(steps), segments, dict(header["origin"]))
+
+
+def _check_schema(version: str) -> None:
+    ours = SCHEMA.split(".", maxsplit=1)[0]
+    if int(version.split(".", maxsplit=1)[0]) > int(ours):
+        raise InputError(
+            f"trace schema {version} is newer than this trainsoc reads ({ours}.x): upgrade trainsoc"
+        )
+
+
+def _step(entry: dict[str, Any], ops: list[Op]) -> Step:
+    storages = (
+        Storage(size, _member(StorageKind, kind, StorageKind.ACTIVATION), name)
+        for size, kind, name in entry["storages"]
+    )
+    return Step(_member(StepKind, entry["kind"], StepKind.OTHER), tuple(ops), tuple(storages))
+
+
+def _member(enum: type[_E], value: str, fallback: _E) -> _E:
+    """Return the member of that value; what a newer minor schema added becomes the fallback."""
+    return enum(value) if value in enum.__members__.values() else fallback
+
+
+def _op(row: list[Any]) -> Op:
+    name, kind, phase, layer, inputs, outputs, gemms, forward, random = row
+    return Op(
+        name,
+        _member(OpKind, kind, OpKind.OTHER),
+        _member(Phase, phase, Phase.OTHER),
+        layer,
+        tuple(_tensor(entry) for entry in inputs),
+        tuple(_tensor(entry) for entry in outputs),
+        tuple(_gemm(entry) for entry in gemms),
+        forward,
+        random,
+    )
+
+
+def _tensor(entry: dict[str, Any]) -> Tensor:
+    shape, strides = tuple(entry["shape"]), tuple(entry["strides"])
+    return Tensor(entry["storage"], entry["dtype"], shape, strides, entry["offset"])
+
+
+def _gemm(entry: dict[str, Any]) -> Gemm:
+    role = _member(Role, entry["role"], Role.OTHER)
+    sizes = (entry[name] for name in ("batch", "m", "n", "k", "a", "b", "c"))
+    return Gemm(role, *sizes, conv=_conv(entry["conv"]))
+
+
+def _conv(entry: dict[str, Any] | None) -> Conv | None:
+    # Parquet readers give a null struct as None or as a struct of nulls.
+    if entry is None or entry["kernel"] is None:
+        return None
+    return Conv(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})

@@ -1,0 +1,74 @@
+"""Small traces and machines made by hand, for tests that need no torch."""
+
+from simulator.hardware import Hardware, load_hardware
+from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
+from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
+
+
+class StepBuilder:
+    """Collects ops over storages that it numbers itself."""
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self.storages: list[Storage] = []
+
+    def tensor(
+        self,
+        *shape: int,
+        kind: StorageKind = StorageKind.ACTIVATION,
+        dtype: str = "float32",
+        name: str = "",
+    ) -> Tensor:
+        """Allocate a contiguous tensor."""
+        strides = [1]
+        for size in reversed(shape[1:]):
+            strides.insert(0, strides[0] * size)
+        tensor = Tensor(len(self.storages), dtype, tuple(shape), tuple(strides[: len(shape)]))
+        self.storages.append(Storage(tensor.bytes, kind, name))
+        return tensor
+
+    def gemm(
+        self,
+        m: int,
+        n: int,
+        k: int,
+        *,
+        a: Tensor | None = None,
+        phase: Phase = Phase.FORWARD,
+        role: Role = Role.FORWARD,
+        layer: str = "fc",
+        batch: int = 1,
+    ) -> Tensor:
+        """Append C[m,n] = A[m,k] B[k,n] and return C."""
+        lead = (batch,) if batch > 1 else ()
+        left = a if a is not None else self.tensor(*lead, m, k)
+        right = self.tensor(*lead, k, n, kind=StorageKind.PARAMETER, name=f"w{len(self.ops)}")
+        out = self.tensor(*lead, m, n)
+        product = Gemm(role, batch, m, n, k, 0, 1, 0)
+        self.ops.append(
+            Op("aten.mm.default", OpKind.GEMM, phase, layer, (left, right), (out,), (product,))
+        )
+        return out
+
+    def elementwise(
+        self, *inputs: Tensor, phase: Phase = Phase.FORWARD, layer: str = "act"
+    ) -> Tensor:
+        """Append an elementwise op over `inputs` and return its output."""
+        out = self.tensor(*inputs[0].shape, dtype=inputs[0].dtype)
+        op = Op("aten.relu.default", OpKind.ELEMENTWISE, phase, layer, inputs, (out,))
+        self.ops.append(op)
+        return out
+
+    def step(self, kind: StepKind = StepKind.TRAIN) -> Step:
+        """Return the step built so far."""
+        return Step(kind, tuple(self.ops), tuple(self.storages))
+
+
+def one_step_trace(builder: StepBuilder, count: int = 1) -> Trace:
+    """Return a trace that runs the step `count` times in one epoch."""
+    return Trace("built", (builder.step(),), (Segment(0, 0, count),))
+
+
+def machine(base: str = "edge-16x16", **overrides: object) -> Hardware:
+    """Return `base` with overrides, dots written as double underscores."""
+    return load_hardware(base, {k.replace("__", "."): v for k, v in overrides.items()})
