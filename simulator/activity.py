@@ -1,4 +1,4 @@
-"""The words that cross rooms: what is accessed, what a tile does, what work is, what was counted."""
+"""The words that cross rooms: accesses, tiles, work, what ran when and what was counted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -54,9 +54,9 @@ class TileRun(NamedTuple):
 
 
 class Repeat(NamedTuple):
-    """`count` times the same sequence of tiles."""
+    """`times` times the same sequence of tiles."""
 
-    count: int
+    times: int
     body: "tuple[TileRun | Repeat, ...]"
 
 

@@ -1,7 +1,8 @@
 """Replaying a training run on a machine: each distinct step once cold and once steady."""
 
+import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,12 +15,21 @@ from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import place, traced_precision
 from simulator.machine.soc import run_step
 from simulator.results.power import peaks_uw
-from simulator.results.result import Identity, Result, StepRecord
+from simulator.results.result import Identity, Result, StepRecord, write_result, write_text
+from simulator.results.step import step_document
 from simulator.trace.memory import Footprint, footprint
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import Step, Trace
 
 FIDELITIES = ("flow",)
+TRACES = Path(__file__).resolve().parents[1] / "workloads" / "traces"
+
+
+Progress = Callable[[Iterable[int], int, str], Iterable[int]]
+
+
+def _silently(items: Iterable[int], _total: int, _what: str) -> Iterable[int]:
+    return items
 
 
 class Recording(Protocol):
@@ -43,11 +53,12 @@ class Replay:
         for step, held in zip(trace.steps, self._footprints, strict=True):
             _check_capacity(hardware, step, held)
 
-    def run(self) -> Result:
-        """Return what the whole run costs."""
+    def run(self, progress: Progress = _silently) -> Result:
+        """Return what the whole run costs; `progress` wraps the loop over distinct steps."""
         carry = Carry()
         records: list[StepRecord] = []
-        for index in _in_order_of_use(self.trace):
+        order = _in_order_of_use(self.trace)
+        for index in progress(order, len(order), f"replaying on {self.hardware.name}"):
             cold_run, after = self._simulate(index, carry)
             first, rest = _first_and_rest(self.trace, index)
             if after == carry:
@@ -61,11 +72,14 @@ class Replay:
         memory = max(self._footprints, key=lambda held: held.peak_bytes).as_dict()
         return Result(self._identity(), tuple(records), self._prices, self._macs_per_s, memory)
 
-    def record_step(self, index: int) -> StepRun:
-        """Return one steady run of distinct step `index` with its memory traffic over time."""
+    def typical_step(self) -> dict[str, Any]:
+        """Return one steady run of the most frequent training step over time, as a document."""
+        index = self.trace.typical_step
         _, carry = self._lowering.lower(self.trace.steps[index], Carry())
         tasks, _ = self._lowering.lower(self.trace.steps[index], carry)
-        return run_step(tasks, self.hardware.runtime.issue, record=True)
+        step_run = run_step(tasks, self.hardware.runtime.issue, record=True)
+        names = tuple(op.name for op in self.trace.steps[index].ops)
+        return step_document(self.hardware, self._prices, step_run, names, self.trace.name)
 
     def _simulate(self, index: int, carry: Carry) -> tuple[StepRun, Carry]:
         tasks, after = self._lowering.lower(self.trace.steps[index], carry)
@@ -118,12 +132,20 @@ def simulate(
     return Replay(load_hardware(hardware, overrides), as_trace(trace)).run()
 
 
+def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:
+    """Write result, resolved hardware and one step over time into `directory`."""
+    write_text(directory / "hardware.json", json.dumps(replay.hardware.plain(), indent=1) + "\n")
+    write_text(directory / "step.json", json.dumps(replay.typical_step()) + "\n")
+    write_result(directory / "result.json", result, ops=ops)
+
+
 def as_trace(source: Trace | Recording | str | Path) -> Trace:
     """Return the trace that `source` is, holds, or names."""
     if isinstance(source, Trace):
         return source
     if isinstance(source, str | Path):
-        return load_trace(source)
+        bundled = TRACES / f"{source}.trace"
+        return load_trace(bundled if bundled.is_file() and not Path(source).exists() else source)
     return source.trace
 
 

@@ -104,9 +104,7 @@ _HINTS = {
 }
 
 SIZE = Quantity("size", "_bytes", _SIZES, "256 KiB")
-FREQUENCY = Quantity(
-    "frequency", "_hz", _units(Hz=1, kHz=10**3, MHz=10**6, GHz=10**9), "1.2 GHz"
-)
+FREQUENCY = Quantity("frequency", "_hz", _units(Hz=1, kHz=10**3, MHz=10**6, GHz=10**9), "1.2 GHz")
 DURATION = Quantity(
     "duration", "_ps", _units(ps=1, ns=10**3, us=10**6, ms=10**9, s=10**12), "10 us"
 )

@@ -111,7 +111,7 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> None:
         if node.get(name) is None:
             raise InputError(f"--set {path}: this hardware has no {name}; describe one in its YAML")
         node = node[name]
-    node[leaf] = _scalar(value)
+    node[leaf] = None if path == "accelerator" and value in ("none", None) else _scalar(value)
 
 
 def _check_path(path: str) -> None:
@@ -143,9 +143,8 @@ def _is_part(kind: Any) -> bool:
 def _scalar(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    words = {"true": True, "false": False, "none": None, "null": None}
-    if value.lower() in words:
-        return words[value.lower()]
+    if value in ("true", "false"):
+        return value == "true"
     try:
         return int(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The parts of a SoC and their parameters; every default that is not a fact is marked as a guess."""
+"""The parts of a SoC and their parameters."""
 
 from typing import Any, Literal
 

@@ -6,7 +6,7 @@ from simulator.activity import Counts, Repeat, Stage, TileRun, Unit, Work
 from simulator.hardware.soc import Accelerator
 from simulator.lowering.pricing import Pricing, permille_written
 from simulator.lowering.shape import GemmShape
-from simulator.lowering.tiling import Tiling, candidates, tiles
+from simulator.lowering.tiling import Tiling, candidates, cut, tiles
 from simulator.timing.pipeline import Pipelined
 from simulator.timing.shares import WHOLE
 from simulator.timing.systolic import Dims, accesses, offset_cycles, tile_cycles
@@ -50,9 +50,11 @@ class _Plan(NamedTuple):
 
 def _bound(array: Accelerator, shape: GemmShape, tiling: Tiling, pricing: Pricing) -> _Bound:
     cycles, read, write = 0, 0, 0
-    m_tiles, n_tiles, k_tiles = (ceil_div(d, t) for d, t in zip(shape.dims, tiling.tile, strict=True))
+    m_tiles, n_tiles, k_tiles = (
+        ceil_div(d, t) for d, t in zip(shape.dims, tiling.tile, strict=True)
+    )
     rounds_a, rounds_b = _rounds(tiling, m_tiles, n_tiles, k_tiles)
-    sizes = [_sizes(d, t) for d, t in zip(shape.dims, tiling.tile, strict=True)]
+    sizes = [cut(d, t) for d, t in zip(shape.dims, tiling.tile, strict=True)]
     for m, m_count in sizes[0]:
         for k, k_count in sizes[2]:
             read += rounds_a * m_count * k_count * shape.a_bytes(m, k)
@@ -79,11 +81,6 @@ def _rounds(tiling: Tiling, m_tiles: int, n_tiles: int, k_tiles: int) -> tuple[i
     a_rounds = 1 if k_tiles == 1 and (tiling.outer == "m" or m_tiles == 1) else n_tiles
     b_rounds = 1 if k_tiles == 1 and (tiling.outer == "n" or n_tiles == 1) else m_tiles
     return a_rounds, b_rounds
-
-
-def _sizes(dim: int, tile: int) -> list[tuple[int, int]]:
-    full, rest = divmod(dim, tile)
-    return ([(tile, full)] if full else []) + ([(rest, 1)] if rest else [])
 
 
 def _plan(array: Accelerator, shape: GemmShape, bound: _Bound, pricing: Pricing) -> _Plan:

@@ -73,7 +73,7 @@ class Pricing:
     ) -> tuple[Tile | Loop, ...]:
         """Return the tiles of `body` with their transfers priced."""
         return tuple(
-            Loop(node.count, self.priced(node.body, port, write_permille))
+            Loop(node.times, self.priced(node.body, port, write_permille))
             if isinstance(node, Repeat)
             else Tile(
                 self.transfer(node.loads, port, write_permille),
@@ -88,7 +88,7 @@ class Pricing:
         result = Traffic()
         for node in body:
             if isinstance(node, Repeat):
-                result = result.plus(self.body_traffic(node.body, write_permille), node.count)
+                result = result.plus(self.body_traffic(node.body, write_permille), node.times)
             else:
                 result = result.plus(self.traffic((*node.loads, *node.stores), write_permille))
         return result

@@ -46,9 +46,7 @@ def forward_window(conv: Conv, pixels: str) -> Window:
     reach = tuple(d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.kernel, strict=True))
     ones = (1,) * len(conv.kernel)
     taps = prod(conv.kernel)
-    return Window(
-        pixels, taps, conv.images, conv.output, conv.input, conv.stride, ones, reach
-    )
+    return Window(pixels, taps, conv.images, conv.output, conv.input, conv.stride, ones, reach)
 
 
 def backward_window(conv: Conv, pixels: str) -> Window:
@@ -56,9 +54,7 @@ def backward_window(conv: Conv, pixels: str) -> Window:
     reach = tuple(d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.kernel, strict=True))
     ones = (1,) * len(conv.kernel)
     taps = prod(conv.kernel)
-    return Window(
-        pixels, taps, conv.images, conv.input, conv.output, ones, conv.stride, reach
-    )
+    return Window(pixels, taps, conv.images, conv.input, conv.output, ones, conv.stride, reach)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,8 +132,8 @@ class _Nest:
     def __init__(self, array: Accelerator, shape: GemmShape, tiling: Tiling) -> None:
         self._array, self._shape = array, shape
         self._outer_is_m = tiling.outer == "m"
-        self._k_sizes = _cut(shape.dims.k, tiling.tile.k)
-        m_sizes, n_sizes = _cut(shape.dims.m, tiling.tile.m), _cut(shape.dims.n, tiling.tile.n)
+        self._k_sizes = cut(shape.dims.k, tiling.tile.k)
+        m_sizes, n_sizes = cut(shape.dims.m, tiling.tile.m), cut(shape.dims.n, tiling.tile.n)
         self._outer, self._inner = (m_sizes, n_sizes) if self._outer_is_m else (n_sizes, m_sizes)
         self._one_k = sum(count for _, count in self._k_sizes) == 1
         # With a single inner tile and a single k tile the inner operand never changes.
@@ -141,31 +141,26 @@ class _Nest:
 
     def outer_loop(self) -> Iterator[TileRun | Repeat]:
         """Yield the whole GEMM."""
-        first = True
-        for size, count in self._outer:
-            if first and self._keep_inner:
+        for position, (size, count) in enumerate(self._outer):
+            alone = position == 0 and self._keep_inner
+            if alone:
                 yield from self._inner_loop(size, load_inner=True)
-                count -= 1
-            first = False
-            yield from _repeat(count, tuple(self._inner_loop(size, not self._keep_inner)))
+            body = tuple(self._inner_loop(size, not self._keep_inner))
+            yield from _repeat(count - alone, body)
 
     def _inner_loop(self, outer: int, load_inner: bool) -> Iterator[TileRun | Repeat]:
-        first = True
-        for size, count in self._inner:
+        for position, (size, count) in enumerate(self._inner):
+            first = position == 0
             if first:
                 yield from self._k_loop(outer, size, True, load_inner)
-                count -= 1
-            first = False
             body = tuple(self._k_loop(outer, size, not self._one_k, load_inner))
-            yield from _repeat(count, body)
+            yield from _repeat(count - first, body)
 
     def _k_loop(
         self, outer: int, inner: int, load_outer: bool, load_inner: bool
     ) -> Iterator[TileRun | Repeat]:
         m, n = (outer, inner) if self._outer_is_m else (inner, outer)
-        load_a, load_b = (
-            (load_outer, load_inner) if self._outer_is_m else (load_inner, load_outer)
-        )
+        load_a, load_b = (load_outer, load_inner) if self._outer_is_m else (load_inner, load_outer)
         last = len(self._k_sizes) - 1
         for position, (k, count) in enumerate(self._k_sizes):
             silent = self._tile(Dims(m, n, k), load_a, load_b, store=False)
@@ -185,7 +180,7 @@ class _Nest:
         return TileRun(tuple(loads), tile_cycles(self._array, tile), stores)
 
 
-def _cut(dim: int, tile: int) -> list[tuple[int, int]]:
+def cut(dim: int, tile: int) -> list[tuple[int, int]]:
     """Return (size, count) of the full tiles and of the remainder."""
     full, rest = divmod(dim, tile)
     return ([(tile, full)] if full else []) + ([(rest, 1)] if rest else [])

@@ -143,9 +143,7 @@ class Templates:
         bits = PRECISION_BITS[placement.precision]
         out_bits = PRECISION_BITS[array.accumulator_precision]
         dims, window_a, window_b = self._operands(gemm)
-        shape = GemmShape(
-            gemm.batch, dims, bits, out_bits, placement.passes, window_a, window_b
-        )
+        shape = GemmShape(gemm.batch, dims, bits, out_bits, placement.passes, window_a, window_b)
         return map_gemm(array, shape, gemm.macs, self._pricing)
 
     def _operands(self, gemm: Gemm) -> tuple[Dims, Window | None, Window | None]:

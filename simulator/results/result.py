@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator.activity import Counts, Span, Task, Unit
+from simulator.activity import Span, Task, Unit
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.results.tally import Tally, group
@@ -80,7 +80,9 @@ class Result:
     def phases(self) -> list[dict[str, Any]]:
         """Return the sums of each phase, in the order of a training step."""
         sums = group((phase, tally) for (_, phase), tally in self._by_layer.items())
-        return [{"phase": phase.value, **self._view(sums[phase])} for phase in Phase if phase in sums]
+        return [
+            {"phase": phase.value, **self._view(sums[phase])} for phase in Phase if phase in sums
+        ]
 
     @property
     def layers(self) -> list[dict[str, Any]]:
@@ -272,7 +274,7 @@ def read_result(directory: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not JSON ({error.msg}, line {error.lineno})") from None
     if not isinstance(document, dict) or "schema" not in document:
         raise InputError(f"{path}: not a result of trainsoc: run `trainsoc run -o` again")
-    if int(str(document["schema"]).split(".")[0]) > int(SCHEMA.split(".")[0]):
+    if _major(document["schema"]) > _major(SCHEMA):
         raise InputError(
             f"{path}: result schema {document['schema']} is newer than this trainsoc reads "
             f"({SCHEMA}): upgrade trainsoc"
@@ -280,3 +282,5 @@ def read_result(directory: Path) -> dict[str, Any]:
     return document
 
 
+def _major(schema: object) -> int:
+    return int(str(schema).split(".", maxsplit=1)[0])

@@ -54,9 +54,7 @@ def _machine(hardware: Hardware) -> dict[str, Any]:
     }
 
 
-def _task(
-    run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]
-) -> dict[str, Any]:
+def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) -> dict[str, Any]:
     task, span = run.tasks[index], run.spans[index]
     counts = task.work.counts
     return {

@@ -51,7 +51,9 @@ def gemm_compute(cpu: Cpu, macs: int, bits: int) -> Compute:
     threads = max(1, min(cpu.cores, ceil_div(macs, GRAIN)))
     lanes = max(1, cpu.simd * 8 // bits)
     per_kilocycle = lanes * cpu.simd_pipes * cpu.gemm_efficiency  # efficiency is in permille
-    return Compute(_cycles_ps(cpu, ceil_div(ceil_div(macs, threads) * 1000, per_kilocycle)), threads)
+    return Compute(
+        _cycles_ps(cpu, ceil_div(ceil_div(macs, threads) * 1000, per_kilocycle)), threads
+    )
 
 
 def _cycles_ps(cpu: Cpu, cycles: int) -> int:

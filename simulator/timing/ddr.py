@@ -48,9 +48,7 @@ def pattern_cost(dram: Dram, pattern: AccessPattern, write_permille: int) -> Pat
     channel_fs = ceil_div(
         bursts * visit.numerator_fs, visit.granules * device.channels * visit.denominator
     )
-    return PatternCost(
-        ceil_div(channel_fs, _FS_PER_PS), ceil_div(bursts, visit.granules), bursts
-    )
+    return PatternCost(ceil_div(channel_fs, _FS_PER_PS), ceil_div(bursts, visit.granules), bursts)
 
 
 def _granules_per_visit(device: DramDevice, pattern: AccessPattern) -> int:

@@ -33,9 +33,9 @@ class Tile(NamedTuple):
 
 
 class Loop(NamedTuple):
-    """`count` times the same sequence."""
+    """`times` times the same sequence."""
 
-    count: int
+    times: int
     body: "tuple[Tile | Loop, ...]"
 
 
@@ -90,7 +90,7 @@ class Pipelined:
 
 def _sum_channel(body: Sequence[Tile | Loop]) -> int:
     return sum(
-        node.count * _sum_channel(node.body)
+        node.times * _sum_channel(node.body)
         if isinstance(node, Loop)
         else node.load.channel_ps + node.store.channel_ps
         for node in body
@@ -104,7 +104,7 @@ _Node = _Ticks | tuple[int, tuple["_Node", ...]]
 def _at_share(body: Sequence[Tile | Loop], share: int, clock: Clock) -> tuple[_Node, ...]:
     per_ps, per_cycle = clock.ticks_per_ps, clock.ticks_per_cycle
     return tuple(
-        (node.count, _at_share(node.body, share, clock))
+        (node.times, _at_share(node.body, share, clock))
         if isinstance(node, Loop)
         else (
             node.load.duration_ps(share) * per_ps,

@@ -1,4 +1,4 @@
-"""What one PyTorch operation of a training run did: its tensors, its GEMMs, its place in the step."""
+"""What one operation of a training run did: its tensors, its GEMMs, its place in the step."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -77,7 +77,9 @@ class Tensor:
     def elements(self) -> int:
         """Distinct elements: a dimension of stride 0 (broadcast) counts once."""
         return prod(
-            size for size, stride in zip(self.shape, self.strides, strict=True) if stride or not size
+            size
+            for size, stride in zip(self.shape, self.strides, strict=True)
+            if stride or not size
         )
 
     @property

@@ -1,7 +1,9 @@
 """One Parquet file per trace: a row per op of each distinct step, the rest as JSON beside it."""
 
+import errno
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, fields
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 SCHEMA = "1.0"
 _KEY = "trainsoc.trace"
 _MAGIC = b"PAR1"
+_AGAIN = "capture or copy the trace again"
+_GEMM = tuple(field.name for field in fields(Gemm))
+_CONV = tuple(field.name for field in fields(Conv))
 _E = TypeVar("_E", bound=StrEnum)
 
 
@@ -26,16 +31,38 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
     Raises InputError if the place cannot be written.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary = _temporary(target)
     try:
         with temporary.open("wb") as file:
             _frame(trace).write_parquet(file, compression="zstd", metadata={_KEY: _header(trace)})
         temporary.replace(target)
     except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"cannot write {target}: {reason}; choose another place") from None
+        raise _unwritable(target, error) from None
     finally:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise InputError now if `save_trace` could not write there after a long capture."""
+    target = Path(path)
+    temporary = _temporary(target)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise _unwritable(target, error) from None
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}")
+
+
+def _unwritable(target: Path, error: OSError) -> InputError:
+    reason = error.strerror or error
+    return InputError(f"cannot write {target}: {reason}; choose another place for the trace")
 
 
 def load_trace(path: str | os.PathLike[str]) -> Trace:
@@ -52,9 +79,6 @@ def load_trace(path: str | os.PathLike[str]) -> Trace:
         raise
     except Exception as error:
         raise InputError(f"{source} is damaged ({type(error).__name__}): {_AGAIN}") from None
-
-
-_AGAIN = "capture or copy the trace again"
 
 
 # Writing
@@ -104,7 +128,9 @@ def _schema() -> dict[str, Any]:
         {"storage": whole, "dtype": text, "shape": sizes, "strides": sizes, "offset": whole}
     )
     scalar = {"images", "in_channels", "out_channels", "groups"}
-    conv = {field.name: whole if field.name in scalar else sizes for field in fields(Conv)}
+    conv: dict[str, Any] = {
+        field.name: whole if field.name in scalar else sizes for field in fields(Conv)
+    }
     conv["transposed"] = pl.Boolean()
     gemm = {"role": text} | dict.fromkeys(("batch", "m", "n", "k", "a", "b", "c"), whole)
     return {
@@ -206,13 +232,17 @@ def _tensor(entry: dict[str, Any]) -> Tensor:
 
 
 def _gemm(entry: dict[str, Any]) -> Gemm:
-    role = _member(Role, entry["role"], Role.OTHER)
-    sizes = (entry[name] for name in ("batch", "m", "n", "k", "a", "b", "c"))
-    return Gemm(role, *sizes, conv=_conv(entry["conv"]))
+    values = {name: entry[name] for name in _GEMM}
+    values["role"] = _member(Role, entry["role"], Role.OTHER)
+    values["conv"] = _conv(entry["conv"])
+    return Gemm(**values)
 
 
 def _conv(entry: dict[str, Any] | None) -> Conv | None:
     # Parquet readers give a null struct as None or as a struct of nulls.
     if entry is None or entry["kernel"] is None:
         return None
-    return Conv(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
+    values: dict[str, Any] = {
+        name: tuple(entry[name]) if isinstance(entry[name], list) else entry[name] for name in _CONV
+    }
+    return Conv(**values)

@@ -1,4 +1,4 @@
-"""A training run: its distinct steps, how often each ran in which epoch, and what depends on what."""
+"""A training run: distinct steps, how often each ran in which epoch, what depends on what."""
 
 import hashlib
 import json
@@ -150,6 +150,7 @@ class Hazards:
     """
 
     def __init__(self) -> None:
+        """Start with nothing written."""
         self._writer: dict[int, int] = {}
         self._readers: dict[int, list[int]] = {}
         self._barrier = -1

@@ -1,0 +1,46 @@
+# Two commands on a fresh clone: `make demo` and `make test`. Each builds .venv by itself.
+#
+# TORCH chooses the build of torch, for example
+#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 2
+
+.PHONY: demo test test-all lint bench traces golden clean
+
+demo: $(READY)
+	$(BIN)/trainsoc demo -o demo
+
+test: lint
+	$(BIN)/pytest -n $(WORKERS) -m "not slow"
+
+test-all: lint
+	$(BIN)/pytest -n $(WORKERS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,ops
+
+traces: $(READY)
+	$(BIN)/python -m workloads.recipes --regenerate
+
+golden: $(READY)
+	$(BIN)/pytest tests/golden --regenerate
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
+
+$(READY): pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check $(TORCH)
+	$(BIN)/pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[capture,dev]'
+	touch $(READY)

@@ -1,0 +1,194 @@
+"""What a result says: the phase table, the verdict against a baseline, two runs side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from simulator.energy.prices import COMPONENTS
+from simulator.results.text import percent, si, times
+
+Row = dict[str, Any]
+
+
+def run_report(document: Row, by: str = "phase") -> Group:
+    """Return the tables that answer a run: where time and energy go, and the memory held."""
+    rows = {"phase": _phase_rows, "layer": _layer_rows, "op": _op_rows}[by](document)
+    return Group(Text(_headline(document)), _cost_table(rows, document["total"]), _memory(document))
+
+
+def verdict(document: Row, baseline: Row) -> Group:
+    """Return speed-up and energy ratio against `baseline`, for each phase and the whole."""
+    table = _table("phase", "speed-up", "energy ratio", *_pair_names(document, baseline))
+    for name, ours, theirs in _paired(document, baseline):
+        table.add_row(name, *_compared(ours, theirs), style="bold" if name == "total" else "")
+    return Group(Text(verdict_sentence(document, baseline), style="bold"), table)
+
+
+def verdict_sentence(document: Row, baseline: Row) -> str:
+    """Return the answer in one sentence, naming both precisions."""
+    ours, theirs = document["total"], baseline["total"]
+    speed = theirs["latency_s"] / ours["latency_s"] if ours["latency_s"] else 0.0
+    energy = theirs["energy_j"] / ours["energy_j"] if ours["energy_j"] else 0.0
+    worth = {(True, True): "is worth it", (False, False): "is not worth it"}.get(
+        (speed > 1, energy > 1), "is a trade"
+    )
+    return (
+        f"Training {document['trace']} on {document['hardware']} {worth}: "
+        f"{_faster(speed)} and {_frugal(energy)} than {baseline['hardware']} "
+        f"({_precisions(document)})."
+    )
+
+
+def side_by_side(left: Row, right: Row) -> Table:
+    """Return two runs side by side: latency and energy per phase; ratios right over left."""
+    table = _table("", *_pair_names(left, right), "latency ratio", "energy ratio")
+    for name, ours, theirs in _paired(left, right):
+        ratios = [_ratio(theirs[key], ours[key]) for key in ("latency_s", "energy_j")]
+        cells = [times(ratio) if ratio is not None else "-" for ratio in ratios]
+        _, _, *values = _compared(ours, theirs)
+        table.add_row(name, *values, *cells, style="bold" if name == "total" else "")
+    return table
+
+
+def summary(document: Row, baseline: Row | None) -> Row:
+    """Return the comparison of a run with its baseline in plain numbers."""
+    if baseline is None:
+        return {}
+    phases = {
+        name: {
+            "speedup": _ratio(theirs["latency_s"], ours["latency_s"]),
+            "energy_ratio": _ratio(theirs["energy_j"], ours["energy_j"]),
+        }
+        for name, ours, theirs in _paired(document, baseline)
+    }
+    return {
+        "baseline": baseline["hardware"],
+        "sentence": verdict_sentence(document, baseline),
+        "phases": phases,
+    }
+
+
+def _faster(ratio: float) -> str:
+    return f"{times(ratio)} faster" if ratio >= 1 else f"{times(_ratio(1, ratio) or 0)} slower"
+
+
+def _frugal(ratio: float) -> str:
+    return (
+        f"{times(ratio)} less energy"
+        if ratio >= 1
+        else f"{times(_ratio(1, ratio) or 0)} more energy"
+    )
+
+
+def _precisions(document: Row) -> str:
+    precision = document["precision"]
+    traced, executed = " + ".join(precision["traced"]), " + ".join(precision["executed"])
+    if traced == executed:
+        return f"GEMMs in {traced}, as traced"
+    return f"traced in {traced}, GEMMs executed in {executed}"
+
+
+def _headline(document: Row) -> str:
+    total, epochs = document["total"], document["epochs_simulated"]
+    return (
+        f"{document['trace']} on {document['hardware']}: {epochs} epoch{'s' * (epochs != 1)}, "
+        f"{document['steps_simulated']} steps in {si(total['latency_s'], 's')}, "
+        f"{si(total['energy_j'], 'J')} ({_precisions(document)})"
+    )
+
+
+def _cost_table(rows: Sequence[tuple[str, Row]], total: Row) -> Table:
+    table = _table(
+        "", "latency", "share", "DRAM", "bandwidth", "energy", *COMPONENTS, "power", "array use"
+    )
+    for name, row in [*rows, ("total", total)]:
+        bold = "bold" if name == "total" else ""
+        table.add_row(name, *_cost_cells(row, total), style=bold, end_section=row is rows[-1][1])
+    return table
+
+
+def _cost_cells(row: Row, total: Row) -> list[str]:
+    parts = row.get("energy_by_component_j")
+    used = row.get("array_utilization", 0.0)
+    return [
+        si(row["latency_s"], "s"),
+        percent(row["latency_s"], total["latency_s"]),
+        si(row["dram_read_bytes"] + row["dram_write_bytes"], "B"),
+        si(row["bandwidth_bytes_per_s"], "B/s"),
+        si(row["energy_j"], "J"),
+        *(si(parts[name], "J") if parts else "" for name in COMPONENTS),
+        si(row["average_power_w"], "W"),
+        percent(used, 1) if used else "-",
+    ]
+
+
+def _phase_rows(document: Row) -> list[tuple[str, Row]]:
+    return [(row["phase"], row) for row in document["phases"]]
+
+
+def _layer_rows(document: Row) -> list[tuple[str, Row]]:
+    rows = sorted(document["layers"], key=lambda row: -row["latency_ps"])
+    return [(f"{row['layer'] or '-'} {row['phase']}", row) for row in rows]
+
+
+def _op_rows(document: Row) -> list[tuple[str, Row]]:
+    sums: dict[str, Row] = {}
+    for row in document["ops"]:
+        name = f"{row['op']} {row['stage']}" if row["stage"] != "op" else row["op"]
+        _add_op(sums.setdefault(name, {}), row)
+    for row in sums.values():
+        moved = row["dram_read_bytes"] + row["dram_write_bytes"]
+        row["bandwidth_bytes_per_s"] = _ratio(moved, row["latency_s"]) or 0.0
+        row["average_power_w"] = _ratio(row["energy_j"], row["latency_s"]) or 0.0
+    return sorted(sums.items(), key=lambda item: -item[1]["latency_s"])
+
+
+def _add_op(into: Row, row: Row) -> None:
+    into["latency_s"] = into.get("latency_s", 0.0) + row["attributed_s"] * row["count"]
+    for key in ("energy_j", "dram_read_bytes", "dram_write_bytes"):
+        into[key] = into.get(key, 0) + row[key] * row["count"]
+
+
+def _memory(document: Row) -> Text:
+    names = ("parameters", "gradients", "optimizer_state", "activations")
+    held = document["memory"]
+    parts = ", ".join(f"{name.replace('_', ' ')} {si(held[name], 'B')}" for name in names)
+    return Text(f"Memory: {si(held['peak_bytes'], 'B')} at its peak ({parts}).")
+
+
+def _paired(document: Row, baseline: Row) -> list[tuple[str, Row, Row]]:
+    theirs = {row["phase"]: row for row in baseline["phases"]}
+    pairs = [
+        (row["phase"], row, theirs[row["phase"]])
+        for row in document["phases"]
+        if row["phase"] in theirs
+    ]
+    return [*pairs, ("total", document["total"], baseline["total"])]
+
+
+def _pair_names(left: Row, right: Row) -> list[str]:
+    names = [left["hardware"], right["hardware"]]
+    return [f"{name} {what}" for what in ("latency", "energy") for name in names]
+
+
+def _compared(ours: Row, theirs: Row) -> list[str]:
+    cells = [_ratio(theirs[key], ours[key]) for key in ("latency_s", "energy_j")]
+    values = [si(row["latency_s"], "s") for row in (ours, theirs)]
+    values += [si(row["energy_j"], "J") for row in (ours, theirs)]
+    return [times(cell) if cell is not None else "-" for cell in cells] + values
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator else None
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
