@@ -69,6 +69,7 @@ def demo(
     Example: trainsoc demo -o demo
     """
     trace = out / "lenet_digits.trace"
+    out.mkdir(parents=True, exist_ok=True)
     _capture("lenet_digits", trace, "1-2", ["--epochs", str(epochs)])
     _run("edge-16x16", str(trace), out, [], baseline="cpu-only", by="phase", ops=False, quiet=False)
     figures = _draw([out])

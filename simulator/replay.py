@@ -19,7 +19,7 @@ from simulator.results.result import Identity, Result, StepRecord, write_result,
 from simulator.results.step import step_document
 from simulator.trace.memory import Footprint, footprint
 from simulator.trace.storage import load_trace
-from simulator.trace.trace import Step, Trace
+from simulator.trace.trace import Step, StepKind, Trace
 
 FIDELITIES = ("flow",)
 TRACES = Path(__file__).resolve().parents[1] / "workloads" / "traces"
@@ -69,8 +69,9 @@ class Replay:
                     steady_run, _ = self._simulate(index, after)
                     records.append(self._record(index, steady_run, rest))
             carry = after
-        memory = max(self._footprints, key=lambda held: held.peak_bytes).as_dict()
-        return Result(self._identity(), tuple(records), self._prices, self._macs_per_s, memory)
+        return Result(
+            self._identity(), tuple(records), self._prices, self._macs_per_s, self._memory()
+        )
 
     def typical_step(self) -> dict[str, Any]:
         """Return one steady run of the most frequent training step over time, as a document."""
@@ -92,6 +93,13 @@ class Replay:
         return StepRecord(
             index, run.tasks, run.spans, run.attributed_ps, run.idle_ps, peaks, names, runs
         )
+
+    def _memory(self) -> dict[str, int]:
+        """Return the footprint of the training step that holds most (of any step without one)."""
+        pairs = list(zip(self.trace.steps, self._footprints, strict=True))
+        training = [held for step, held in pairs if step.kind is StepKind.TRAIN]
+        held = max(training or self._footprints, key=lambda held: held.peak_bytes)
+        return held.as_dict()
 
     @property
     def _macs_per_s(self) -> int:

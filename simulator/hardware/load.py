@@ -171,22 +171,39 @@ def _validate(part: type[_Part], raw: dict[str, Any], label: str) -> _Part:
     try:
         return part.model_validate(raw)
     except ValidationError as error:
-        sentences = [_sentence(part, detail, label) for detail in error.errors()]
+        details = error.errors()
+        misspelt = {_meant(part, detail) for detail in details}
+        sentences = [
+            _sentence(part, detail, label)
+            for detail in details
+            if detail["type"] != "missing" or _path(detail) not in misspelt
+        ]
         raise InputError("\n".join(sentences)) from None
 
 
+def _path(detail: ErrorDetails) -> str:
+    return ".".join(str(item) for item in detail["loc"])
+
+
+def _meant(part: type[Part], detail: ErrorDetails) -> str | None:
+    """Return the setting that an unknown key probably stands for."""
+    if detail["type"] != "extra_forbidden":
+        return None
+    close = difflib.get_close_matches(_path(detail), setting_paths(part), 1)
+    return close[0] if close else None
+
+
 def _sentence(part: type[Part], detail: ErrorDetails, label: str) -> str:
-    path = ".".join(str(item) for item in detail["loc"])
+    path = _path(detail)
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        known = setting_paths(part)
-        close = difflib.get_close_matches(path, known, 1)
-        hint = f"did you mean {close[0]}?" if close else "remove it"
+        meant = _meant(part, detail)
+        hint = f"did you mean {meant}?" if meant else "remove it"
         return f"{label}: {path}: unknown key; {hint}"
     if detail["type"] == "missing":
         return f"{label}: {path}: missing; add it (edge-16x16.yaml has an example)"
     value = detail["input"]
-    if repr(value) in message or isinstance(value, dict):
+    if detail["type"] == "value_error" or isinstance(value, dict):
         return f"{label}: {path}: {message}"
     return f"{label}: {path}: {value!r}: {message[:1].lower()}{message[1:]}"
 

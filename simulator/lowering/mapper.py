@@ -9,7 +9,7 @@ from simulator.lowering.shape import GemmShape
 from simulator.lowering.tiling import Tiling, candidates, cut, tiles
 from simulator.timing.pipeline import Pipelined
 from simulator.timing.shares import WHOLE
-from simulator.timing.systolic import Dims, accesses, offset_cycles, tile_cycles
+from simulator.timing.systolic import Dims, accesses, fill_cycles, tile_cycles
 from simulator.units import PS_PER_S, Clock, ceil_div
 
 
@@ -66,7 +66,7 @@ def _bound(array: Accelerator, shape: GemmShape, tiling: Tiling, pricing: Pricin
         for n, n_count in sizes[1]:
             read += rounds_b * k_count * n_count * shape.b_bytes(k, n)
     repeats = shape.batch * shape.passes
-    compute_ps = Clock(array.clock).cycles_to_ps(repeats * cycles + offset_cycles(array))
+    compute_ps = Clock(array.clock).cycles_to_ps(repeats * cycles + fill_cycles(array))
     tile = tiling.tile
     ends = shape.a_bytes(tile.m, tile.k) + shape.b_bytes(tile.k, tile.n)
     exposed = ends * PS_PER_S // pricing.peak_bytes_per_s
@@ -91,7 +91,7 @@ def _plan(array: Accelerator, shape: GemmShape, bound: _Bound, pricing: Pricing)
     written = permille_written(bound.read_bytes, bound.write_bytes)
     progress = Pipelined(
         pricing.priced(body, array.dma_bandwidth, written),
-        offset_cycles(array),
+        fill_cycles(array),
         array.launch_latency,
         Clock(array.clock),
     )
@@ -122,7 +122,7 @@ def _work(array: Accelerator, shape: GemmShape, plan: _Plan, useful_macs: int) -
         accumulator_write_bytes=repeats * words.partial_writes * shape.out_bits // 8,
         accumulator_read_bytes=repeats * words.partial_reads * shape.out_bits // 8,
     )
-    cycles = plan.bound.cycles + offset_cycles(array)
+    cycles = plan.bound.cycles + fill_cycles(array)
     return Work(
         unit=Unit.ACCELERATOR,
         stage=Stage.GEMM,

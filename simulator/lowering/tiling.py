@@ -1,9 +1,10 @@
 """Cutting a GEMM to fit the array and the scratchpads, in the order that takes least time.
 
-The mapper tries tiles whose stationary dimensions are multiples of the array, and keeps the
-streamed dimension whole where the operands fit the scratchpad; k is innermost, so partial sums
-never leave the accumulator. Candidates come in the order of a lower bound of their time, and the
-search ends when no bound can beat the best time found: the mapping is the best of its space.
+Tiles are cut at powers of two and multiples of the array; k is innermost, so partial sums never
+leave the accumulator. An array whose folds do not overlap takes a GEMM whose operands fit the
+scratchpad in whole folds, and in one tile if its outputs fit too. The mapper tries candidates in the order of a
+lower bound of their time and ends when no bound can beat the best time found: the mapping is the
+best of its space.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from simulator.lowering.shape import GemmShape
 from simulator.timing.systolic import AXES, Dims, tile_cycles
 from simulator.units import ceil_div
 
-Price = Callable[[AccessPattern], int]
+_LEAST = 8  # smallest tile dimension tried, whatever the size of the array
+_STREAM_LEVELS = 5  # halvings of the streamed dimension tried from the first that fits
 
 
 class Tiling(NamedTuple):
@@ -40,25 +42,21 @@ def candidates(array: Accelerator, shape: GemmShape) -> Iterator[Tiling]:
 
     Raises Infeasible when not even the smallest tile fits.
     """
-    axes = AXES[array.dataflow]
-    sizes = {
-        axes.row: _multiples(getattr(shape.dims, axes.row), array.rows),
-        axes.col: _multiples(getattr(shape.dims, axes.col), array.cols),
-    }
-    found = False
-    for stream in _stream_sizes(shape, axes.stream):
-        if found and stream < array.rows:
-            return  # the array would spend its time filling and draining
-        for row in sizes[axes.row]:
-            for col in sizes[axes.col]:
-                tile = Dims(**{axes.row: row, axes.col: col, axes.stream: stream})
-                for outer in ("m", "n"):
-                    if fits(array, shape, Tiling(tile, outer)):
-                        found = True
-                        yield Tiling(tile, outer)
-        if found and _operands_fit(array, shape):
+    plain = array.overlap == "none" and _operands_fit(array, shape)
+    if plain and fits(array, shape, Tiling(shape.dims, "m")):
+        yield Tiling(shape.dims, "m")
+        return
+    levels = 0
+    for stream in _halves(getattr(shape.dims, AXES[array.dataflow].stream)):
+        fitting = [t for t in _tilings(array, shape, stream, plain) if fits(array, shape, t)]
+        if plain and fitting:
+            yield from fitting
             return
-    if not found:
+        yield from fitting
+        levels += bool(fitting)
+        if levels == _STREAM_LEVELS or (fitting and stream <= _LEAST):
+            return
+    if not levels:
         raise _too_small(array, shape)
 
 
@@ -67,12 +65,31 @@ def _operands_fit(array: Accelerator, shape: GemmShape) -> bool:
     return shape.a_bytes(m, k) + shape.b_bytes(k, n) <= array.scratchpad
 
 
-def _stream_sizes(shape: GemmShape, stream: str) -> list[int]:
-    """Return the whole streamed dimension, then its halves down to 1."""
-    sizes = [getattr(shape.dims, stream)]
-    while sizes[-1] > 1:
-        sizes.append(ceil_div(sizes[-1], 2))
-    return sizes
+def _halves(dim: int) -> Iterator[int]:
+    """Yield the whole dimension, then its halves down to 1."""
+    yield dim
+    while dim > 1:
+        dim = ceil_div(dim, 2)
+        yield dim
+
+
+def _tilings(
+    array: Accelerator, shape: GemmShape, stream: int, whole_folds: bool
+) -> Iterator[Tiling]:
+    """Yield the tilings with that much of the streamed dimension.
+
+    Parts of the array may stay unused for a better overlap of transfers, unless tiles are to be
+    made of `whole_folds`.
+    """
+    axes = AXES[array.dataflow]
+    least = (array.rows, array.cols) if whole_folds else (_LEAST, _LEAST)
+    rows = _sizes(getattr(shape.dims, axes.row), {array.rows, least[0]})
+    cols = _sizes(getattr(shape.dims, axes.col), {array.cols, least[1]})
+    for row in rows:
+        for col in cols:
+            tile = Dims(**{axes.row: row, axes.col: col, axes.stream: stream})
+            yield Tiling(tile, "m")
+            yield Tiling(tile, "n")
 
 
 def fits(array: Accelerator, shape: GemmShape, tiling: Tiling) -> bool:
@@ -96,13 +113,14 @@ def _demand(shape: GemmShape, tiling: Tiling) -> tuple[int, int]:
     return operands, c_copies * shape.c_bytes(tile.m, tile.n)
 
 
-def _multiples(dim: int, unit: int) -> list[int]:
-    """Return `dim` itself and the multiples unit x 2^j below it, largest first."""
-    sizes = [dim]
-    size = unit
-    while size < dim:
-        sizes.append(size)
-        size *= 2
+def _sizes(dim: int, units: set[int]) -> list[int]:
+    """Return `dim` itself and the unit x 2^j below it, largest first."""
+    sizes = {dim}
+    for unit in units:
+        size = unit
+        while size < dim:
+            sizes.add(size)
+            size *= 2
     return sorted(sizes, reverse=True)
 
 

@@ -9,7 +9,11 @@ from simulator.machine.probe import Probe
 from simulator.timing.shares import WHOLE, burst_shares, demand
 from simulator.units import ceil_div
 
-_DONE = 1 << 60  # progress of a finished activity, in integer parts of its work
+_BITS = 80
+_DONE = 1 << _BITS  # progress of a finished activity, in integer parts of its work
+# Parts are rounded down whenever a share changes; together they stay far below this, and so an
+# end that is a whole picosecond is met exactly instead of one picosecond late.
+_ROUNDING = _DONE >> 20
 
 
 class _Activity:
@@ -52,14 +56,14 @@ class SharedDram:
                 self._schedule(activity)
 
     def _schedule(self, activity: _Activity) -> None:
-        alarm = self._env.timeout(ceil_div(activity.left * activity.duration, _DONE))
+        alarm = self._env.timeout(_time_left(activity))
         share = activity.share
         assert alarm.callbacks is not None
         alarm.callbacks.append(lambda _: self._finish(activity, share, alarm))
 
     def _finish(self, activity: _Activity, share: int, _alarm: Any) -> None:
         now = int(self._env.now)
-        due = activity.since + ceil_div(activity.left * activity.duration, _DONE)
+        due = activity.since + _time_left(activity)
         if activity.share != share or now != due or activity.done.triggered:
             return  # the share has changed since this alarm was set
         self._settle(activity)
@@ -75,7 +79,11 @@ class SharedDram:
             return
         left = max(0, activity.left - elapsed * _DONE // activity.duration)
         moved = activity.left - left
-        channel_ps = activity.progress.channel_ps * moved >> 60
+        channel_ps = activity.progress.channel_ps * moved >> _BITS
         flow = Flow(activity.unit, activity.task, activity.since, now, channel_ps)
         self._probe.flowed(flow)
         activity.left, activity.since = left, now
+
+
+def _time_left(activity: _Activity) -> int:
+    return max(0, ceil_div(activity.left * activity.duration - _ROUNDING, _DONE))

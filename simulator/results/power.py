@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from simulator.activity import Span
+from simulator.units import ceil_div
 
 
 class PowerLevel(NamedTuple):
@@ -44,4 +45,4 @@ def peaks_uw(spans: Sequence[Span], dynamic_aj: Sequence[int], static_uw: int) -
 
 def _power(span: Span, energy_aj: int) -> int:
     duration = span.end_ps - span.start_ps
-    return energy_aj // duration if duration else 0
+    return ceil_div(energy_aj, duration) if duration else 0

@@ -74,7 +74,10 @@ class Result:
     @property
     def total(self) -> dict[str, Any]:
         """Return the totals of the run."""
-        return self._view(group(("all", tally) for tally in self._by_layer.values())["all"])
+        whole = Tally()
+        for tally in self._by_layer.values():
+            whole.add(tally)
+        return self._view(whole)
 
     @property
     def phases(self) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Replaying every point of a space, on all cores, into one table."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
 from multiprocessing import get_context
@@ -18,7 +18,7 @@ from simulator.trace.trace import Trace
 if TYPE_CHECKING:
     import polars
 
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
+Progress = Callable[..., Any]
 _CHUNKS_PER_WORKER = 8
 
 

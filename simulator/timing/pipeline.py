@@ -40,34 +40,38 @@ class Loop(NamedTuple):
 
 
 class _State(NamedTuple):
-    """Times in ticks: memory free, last computation, last two stores; and a store still due."""
+    """Times in ticks: memory free, last computation, last two stores; a store still due.
+
+    `fill` is what the next computation takes longer: the first fill of the array.
+    """
 
     memory: int = 0
     computed: int = 0
     stored: int = 0
     stored_before: int = 0
     due: int = 0
+    fill: int = 0
 
-    def shape(self) -> tuple[int, int, int, int]:
+    def shape(self) -> tuple[int, int, int, int, int]:
         """Return the state without its position in time: equal shapes evolve equally."""
-        base = self.computed
-        return self.memory - base, self.stored - base, self.stored_before - base, self.due
+        memory, computed, stored, before, due, fill = self
+        return memory - computed, stored - computed, before - computed, due, fill
 
     def later(self, ticks: int) -> "_State":
         """Return the same state `ticks` later."""
-        memory, computed, stored, before, due = self
-        return _State(memory + ticks, computed + ticks, stored + ticks, before + ticks, due)
+        memory, computed, stored, before, due, fill = self
+        return _State(memory + ticks, computed + ticks, stored + ticks, before + ticks, due, fill)
 
 
 class Pipelined:
     """Progress of a tiled operation on an accelerator."""
 
     def __init__(
-        self, body: Sequence[Tile | Loop], offset_cycles: int, latency_ps: int, clock: Clock
+        self, body: Sequence[Tile | Loop], fill_cycles: int, latency_ps: int, clock: Clock
     ) -> None:
-        """Take the tiles in order, cycles and latency that are added once, and the clock."""
+        """Take the tiles in order, the array's first fill, the launch's latency, the clock."""
         self._body = tuple(body)
-        self._offset = offset_cycles * clock.ticks_per_cycle
+        self._fill = fill_cycles * clock.ticks_per_cycle
         self._latency_ps = latency_ps
         self._clock = clock
         self._durations: dict[int, int] = {}
@@ -81,10 +85,9 @@ class Pipelined:
         return duration
 
     def _run(self, share: int) -> int:
-        state = _advance(_State(), _at_share(self._body, share, self._clock))
-        computed = state.computed
-        memory = max(state.memory, computed) + state.due if state.due else state.memory
-        end = max(memory, max(memory, computed) + self._offset)
+        body = _at_share(self._body, share, self._clock)
+        state = _advance(_State(fill=self._fill), body)
+        end = max(state.memory, state.computed) + state.due
         return self._latency_ps + ceil_div(end, self._clock.ticks_per_ps)
 
 
@@ -122,7 +125,7 @@ def _advance(state: _State, body: tuple[_Node, ...]) -> _State:
 
 
 def _repeat(state: _State, count: int, body: tuple[_Node, ...]) -> _State:
-    seen: dict[tuple[int, int, int, int], tuple[int, int]] = {}
+    seen: dict[tuple[int, int, int, int, int], tuple[int, int]] = {}
     done = 0
     while done < count:
         shape = state.shape()
@@ -140,7 +143,7 @@ def _repeat(state: _State, count: int, body: tuple[_Node, ...]) -> _State:
 
 
 def _step(state: _State, tile: _Ticks) -> _State:
-    memory, computed, stored, before, due = state
+    memory, computed, stored, before, due, fill = state
     load, compute, store = tile
     loaded = 0
     if load:
@@ -149,6 +152,6 @@ def _step(state: _State, tile: _Ticks) -> _State:
         memory = max(memory, computed) + due
         before, stored = stored, memory
     start = max(loaded, computed, before)
-    end = start + compute
+    end = start + compute + fill
     # Anything before `end` can no longer delay the next tile; folding it makes states comparable.
     return _State(max(memory, computed), end, max(stored, end), max(before, end), store)

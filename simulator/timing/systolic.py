@@ -42,12 +42,12 @@ def folds(array: Accelerator, tile: Dims) -> int:
 
 
 def tile_cycles(array: Accelerator, tile: Dims) -> int:
-    """Return the cycles of all folds of `tile`, without what `offset_cycles` adds once."""
+    """Return the cycles of all folds of `tile`, without what `fill_cycles` adds once."""
     return folds(array, tile) * _fold_cycles(array, getattr(tile, AXES[array.dataflow].stream))
 
 
-def offset_cycles(array: Accelerator) -> int:
-    """Return the cycles that a whole operation adds once: first fill less the last index."""
+def fill_cycles(array: Accelerator) -> int:
+    """Return the cycles that a whole operation adds once: its first fill, less 1 (counted from 0)."""
     stationary = array.dataflow != "os"
     skew = array.rows + array.cols - 2 if array.structure == "systolic" else 0
     load = array.rows if stationary else 0

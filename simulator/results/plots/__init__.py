@@ -1,0 +1,59 @@
+"""Figures of a run: energy, latency, memory traffic, occupancy and roofline, as PNG files.
+
+Everything is drawn from plain documents, the content of result.json and step.json, on figures of
+its own: no window, no backend and no setting of matplotlib outside is touched.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from simulator.results.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
+from simulator.results.plots.canvas import Document, save, styled
+from simulator.results.plots.over_time import dram_bandwidth, occupancy
+from simulator.results.plots.roofline import roofline
+
+__all__ = ["draw_run", "draw_step"]
+
+_OF_RESULTS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
+    "energy_per_epoch": energy_per_epoch,
+    "energy_per_phase": energy_per_phase,
+    "latency_per_phase": latency_per_phase,
+}
+_OF_STEPS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
+    "dram_bandwidth": dram_bandwidth,
+    "occupancy": occupancy,
+    "roofline": roofline,
+}
+
+
+def draw_run(
+    results: Mapping[str, Document], steps: Mapping[str, Document], directory: Path
+) -> list[Path]:
+    """Draw every figure of a run into `directory` and return the files.
+
+    `results` and `steps` hold the documents of result.json and step.json by the machine's label;
+    the first is the machine in question, the others are what it is compared with. Raises
+    InputError when `directory` cannot be written.
+    """
+    return _draw(_OF_RESULTS, results, directory) + draw_step(steps, directory)
+
+
+def draw_step(steps: Mapping[str, Document], directory: Path) -> list[Path]:
+    """Draw the figures of one step, as `draw_run` does; none when `steps` is empty."""
+    return _draw(_OF_STEPS, steps, directory)
+
+
+def _draw(
+    figures: Mapping[str, Callable[[Mapping[str, Document]], Figure]],
+    documents: Mapping[str, Document],
+    directory: Path,
+) -> list[Path]:
+    paths: list[Path] = []
+    for name, figure in figures.items() if documents else ():
+        path = directory / f"{name}.png"
+        with styled():
+            save(figure(documents), path)
+        paths.append(path)
+    return paths

@@ -1,0 +1,95 @@
+"""Concurrent activities share the memory: closed forms, to one picosecond."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simpy import Environment
+
+from simulator.activity import Unit
+from simulator.machine.dram import SharedDram
+from simulator.machine.probe import Recorder
+from simulator.timing.cores import Continuous
+
+
+def run(works, starts=None):
+    """Perform `works` (overhead, compute, channel, port in ps), each from its start."""
+    env, probe = Environment(), Recorder(len(works))
+    memory, ends = SharedDram(env, probe), [0] * len(works)
+
+    def performer(index):
+        yield env.timeout(starts[index] if starts else 0)
+        yield memory.perform(Unit.CPU, index, Continuous(*works[index]))
+        ends[index] = int(env.now)
+
+    for index in range(len(works)):
+        env.process(performer(index))
+    env.run()
+    return ends, probe.flows
+
+
+def test_a_stream_alone_takes_bytes_over_bandwidth():
+    assert run([(0, 0, 123_456_789, 0)])[0] == [123_456_789]
+
+
+def test_two_equal_streams_take_twice_as_long_together():
+    ends, _ = run([(0, 0, 10**9, 0)] * 2)
+    assert ends == [2 * 10**9] * 2
+
+
+def test_three_equal_streams():
+    ends, _ = run([(0, 0, 10**9, 0)] * 3)
+    assert all(abs(end - 3 * 10**9) <= 1 for end in ends)
+
+
+def test_a_late_stream_halves_what_is_left():
+    # 600 alone, then both at half: the first has 400 left, which take 800
+    ends, _ = run([(0, 0, 1000, 0), (0, 0, 1000, 0)], [0, 600])
+    assert ends == [1400, 2000]
+
+
+def test_work_that_needs_little_memory_is_not_slowed():
+    # 100 of memory within 1000 of arithmetic beside a stream: a share of a tenth is enough
+    ends, _ = run([(0, 1000, 100, 0), (0, 0, 5000, 0)])
+    assert ends[0] == 1000
+    assert abs(ends[1] - (1000 + 5000 - 900)) <= 1
+
+
+def test_work_without_traffic_never_waits():
+    ends, flows = run([(50, 100, 0, 0), (0, 0, 1000, 0)])
+    assert ends == [150, 1000]
+    assert {flow.task for flow in flows} == {1}
+
+
+works = st.lists(
+    st.tuples(st.just(0), st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**6)),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(works, st.data())
+def test_the_memory_is_never_oversubscribed(some, data):
+    starts = [data.draw(st.integers(0, 10**6)) for _ in some]
+    ends, flows = run(some, starts)
+    moments = sorted({flow.start_ps for flow in flows} | {flow.end_ps for flow in flows})
+    for left, right in zip(moments, moments[1:], strict=False):
+        used = sum(
+            flow.channel_ps * (right - left) / (flow.end_ps - flow.start_ps)
+            for flow in flows
+            if flow.start_ps <= left and right <= flow.end_ps
+        )
+        assert used <= (right - left) + len(some)
+    for index, (_, compute, channel, port) in enumerate(some):
+        took = ends[index] - starts[index]
+        assert took >= max(compute, channel, port)
+        moved = sum(flow.channel_ps for flow in flows if flow.task == index)
+        assert channel - len(flows) <= moved <= channel
+
+
+@settings(max_examples=100, deadline=None)
+@given(works)
+def test_company_never_speeds_work_up(some):
+    together, _ = run(some)
+    for index, work in enumerate(some):
+        (alone,), _ = run([work])
+        assert together[index] >= alone

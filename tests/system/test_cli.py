@@ -1,0 +1,242 @@
+"""The command line as people meet it: answers, files, and one sentence for whatever is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulator.hardware.load import CONFIGS
+from simulator.trace.storage import save_trace
+from tests.builders import StepBuilder, one_step_trace
+
+ROOT = Path(__file__).parents[2]
+
+
+def trainsoc(*arguments, cwd=None):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
+    return subprocess.run(
+        [sys.executable, "-m", "simulator.cli", *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd or ROOT, env=environment, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trace_file(tmp_path_factory):
+    builder = StepBuilder()
+    builder.elementwise(builder.gemm(64, 64, 64))
+    path = tmp_path_factory.mktemp("traces") / "small.trace"
+    save_trace(one_step_trace(builder, 5), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, trace_file):
+    out = tmp_path_factory.mktemp("runs") / "out"
+    done = trainsoc("run", "edge-16x16", trace_file, "--baseline", "cpu-only", "-o", out)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, out
+
+
+def test_run_prints_phases_and_a_verdict_that_names_both_precisions(finished):
+    text, _ = finished
+    assert "forward" in text
+    assert "traced in fp32, GEMMs executed in int8" in text
+    assert "than cpu-only" in text
+
+
+def test_run_writes_a_complete_folder(finished):
+    _, out = finished
+    for folder in (out, out / "baseline"):
+        names = {path.name for path in folder.iterdir() if path.is_file()}
+        assert names == {"result.json", "hardware.json", "step.json"}
+
+
+def test_result_has_the_published_keys(finished):
+    _, out = finished
+    result = json.loads((out / "result.json").read_text())
+    assert {
+        "schema", "provenance", "hardware", "trace", "method", "fidelity", "epochs_simulated",
+        "steps_simulated", "total", "phases", "layers", "epochs", "memory",
+    } <= set(result)  # fmt: skip
+    keys = {
+        "latency_s", "latency_ps", "energy_j", "energy_aj", "energy_by_component_j", "macs",
+        "macs_issued", "dram_read_bytes", "dram_write_bytes", "bandwidth_bytes_per_s",
+        "array_utilization", "cpu_busy_s", "accelerator_busy_s", "average_power_w", "peak_power_w",
+    }  # fmt: skip
+    assert keys == set(result["total"])
+    assert all(keys < set(row) for row in result["phases"])
+    assert set(result["memory"]) == {
+        "parameters", "gradients", "optimizer_state", "activations", "peak_bytes",
+    }  # fmt: skip
+
+
+def test_json_is_one_object_and_nothing_else(trace_file):
+    done = trainsoc("run", "edge-16x16", trace_file, "--json", "--ops")
+    document = json.loads(done.stdout)
+    assert done.stderr == ""
+    assert {
+        "index", "step", "count", "phase", "layer", "op", "unit", "start_s", "end_s",
+        "attributed_s", "batch", "m", "n", "k", "compute_cycles", "stall_cycles", "total_cycles",
+        "bound", "macs", "dram_read_bytes", "dram_write_bytes", "energy_j",
+    } <= set(document["ops"][0])  # fmt: skip
+
+
+def test_same_file_whatever_the_folder(trace_file, tmp_path):
+    for name in ("a", "b"):
+        trainsoc("run", "edge-16x16", trace_file, "-o", tmp_path / name)
+    left, right = ((tmp_path / name / "result.json").read_bytes() for name in ("a", "b"))
+    assert left == right
+
+
+def test_diff_sets_two_runs_side_by_side(finished):
+    _, out = finished
+    done = trainsoc("diff", out, out / "baseline")
+    assert "edge-16x16" in done.stdout
+    assert "cpu-only" in done.stdout
+    assert json.loads(trainsoc("diff", out, out, "--json").stdout)["phases"]["total"]["speedup"] == 1
+
+
+def test_plot_and_timeline_write_beside_the_result(finished):
+    _, out = finished
+    figures = trainsoc("plot", out)
+    assert figures.returncode == 0, figures.stderr
+    assert {path.name for path in (out / "figures").iterdir()} >= {
+        "energy_per_epoch.png", "energy_per_phase.png", "latency_per_phase.png",
+        "dram_bandwidth.png", "occupancy.png", "roofline.png",
+    }  # fmt: skip
+    assert trainsoc("timeline", out).returncode == 0
+    assert json.loads((out / "timeline.json").read_text())["traceEvents"]
+
+
+@pytest.mark.parametrize("by", ["phase", "layer", "op"])
+def test_tables(trace_file, by):
+    done = trainsoc("run", "edge-16x16", trace_file, "--by", by)
+    assert done.returncode == 0
+    assert "total" in done.stdout
+
+
+def test_show_hardware_and_trace(trace_file):
+    view = json.loads(trainsoc("show", "edge-16x16", "--json").stdout)
+    assert view["accelerator"]["clock_hz"] == 10**9
+    summary = json.loads(trainsoc("show", trace_file, "--json").stdout)
+    assert summary["flops_by_phase"] == {"forward": 5 * 2 * 64**3}
+    assert {"ops", "steps", "epochs", "parameters"} <= set(summary)
+
+
+def test_probe_array_repeats_and_adds(tmp_path):
+    shapes, out = tmp_path / "shapes.csv", tmp_path / "out.csv"
+    shapes.write_text("name,m,n,k\na,16,16,16\nb,32,10,84\n")
+    ideal = ("--set", "dram.preset=ideal", "--set", "accelerator.overlap=none")
+    done = trainsoc("probe", "array", "edge-16x16", shapes, "-o", out, *ideal)
+    assert done.returncode == 0, done.stderr
+    rows = out.read_text().splitlines()
+    assert rows[0].startswith("name,m,n,k,compute_cycles,stall_cycles,total_cycles,utilization,")
+    # (2R + C + M - 2) * ceil(K/R) * ceil(N/C) - 1
+    assert [int(row.split(",")[4]) for row in rows[1:]] == [61, 78 * 6 - 1]
+
+
+def test_import_scalesim(tmp_path):
+    topology, out = tmp_path / "net.csv", tmp_path / "net.trace"
+    topology.write_text(
+        "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, "
+        "Num Filter, Strides,\nconv1, 34, 34, 3, 3, 16, 32, 1,\n"
+    )
+    done = trainsoc("import", "scalesim", topology, "-o", out)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(trainsoc("show", out, "--json").stdout)
+    assert summary["flops_by_phase"] == {"eval": 2 * 32 * 32 * 32 * 16 * 9}
+
+
+def test_sweep_writes_a_table_of_points(trace_file, tmp_path):
+    import polars
+
+    out = tmp_path / "sweep"
+    axes = ("--set", "accelerator.rows=8,16", "--set", "dram.preset=ideal,HBM2_8ch")
+    done = trainsoc("sweep", "edge-16x16", trace_file, *axes, "-o", out, "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    table = polars.read_parquet(out / "points.parquet")
+    assert table.height == 4
+    alone = json.loads(
+        trainsoc(
+            "run", "edge-16x16", trace_file, "--json",
+            "--set", "accelerator.rows=8", "--set", "dram.preset=HBM2_8ch",
+        ).stdout
+    )  # fmt: skip
+    point = table.filter(
+        (polars.col("accelerator.rows") == "8") & (polars.col("dram.preset") == "HBM2_8ch")
+    )
+    assert point["latency_ps"].to_list() == [alone["total"]["latency_ps"]]
+
+
+def wrong(tmp_path, trace_file):
+    """What people get wrong, and a word that the answer must contain."""
+    edge = (CONFIGS / "edge-16x16.yaml").read_text()
+    files = {
+        "empty.yaml": "",
+        "unknown.yaml": edge.replace("  rows:", "  rowz:"),
+        "duplicate.yaml": edge.replace("  rows: 16", "  rows: 16\n  rows: 8"),
+        "unitless.yaml": edge.replace("256 KiB", "256"),
+        "wrong_unit.yaml": edge.replace("256 KiB", "256 GHz"),
+        "not_a_number.yaml": edge.replace("256 KiB", ".nan KiB"),
+        "zero.yaml": edge.replace("rows: 16", "rows: 0"),
+        "not_a.trace": "hello",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    whole = trace_file.read_bytes()
+    (tmp_path / "truncated.trace").write_bytes(whole[: len(whole) // 2])
+    run = ("run", "edge-16x16")
+    return {
+        "missing file": ((*run, tmp_path / "nothing.trace"), "nothing.trace"),
+        "not a trace": ((*run, tmp_path / "not_a.trace"), "not_a.trace"),
+        "truncated trace": ((*run, tmp_path / "truncated.trace"), "truncated.trace"),
+        "empty YAML": (("run", tmp_path / "empty.yaml", trace_file), "empty"),
+        "unknown key": (("run", tmp_path / "unknown.yaml", trace_file), "rowz"),
+        "duplicate key": (("run", tmp_path / "duplicate.yaml", trace_file), "rows"),
+        "missing unit": (("run", tmp_path / "unitless.yaml", trace_file), "no unit"),
+        "wrong unit": (("run", tmp_path / "wrong_unit.yaml", trace_file), "GHz"),
+        "not a number": (("run", tmp_path / "not_a_number.yaml", trace_file), "nan"),
+        "zero rows": (("run", tmp_path / "zero.yaml", trace_file), "greater than 0"),
+        "negative rows": ((*run, trace_file, "--set", "accelerator.rows=-1"), "greater than 0"),
+        "wrong type": ((*run, trace_file, "--set", "cpu.cores=many"), "cpu.cores"),
+        "unknown setting": ((*run, trace_file, "--set", "cpu.coers=4"), "cpu.cores"),
+        "tiny scratchpad": (
+            (*run, trace_file, "--set", "accelerator.scratchpad=4 B"),
+            "too small for any tile",
+        ),
+        "tiny DRAM": ((*run, trace_file, "--set", "dram.capacity=4 KiB"), "DRAM has"),
+        "unwritable output": ((*run, trace_file, "-o", "/proc/nowhere/out"), "/proc/nowhere"),
+        "unknown hardware": (("run", "edge", trace_file), "no hardware"),
+        "unknown option": ((*run, trace_file, "--frobnicate"), "--frobnicate"),
+        "unknown table": ((*run, trace_file, "--by", "moon"), "moon"),
+        "missing argument": (("run",), "argument"),
+        "no result": (("plot", tmp_path), "result.json"),
+        "missing script": (("capture", tmp_path / "no.py", "-o", tmp_path / "x"), "no.py"),
+        "no shapes": (("probe", "array", "edge-16x16", trace_file, "-o", "x.csv"), "cannot be read"),
+        "empty axis": (("sweep", "edge-16x16", trace_file, "--set", "cpu.cores=", "-o", "s"), "key="),
+    }
+
+
+CASES = [
+    "missing file", "not a trace", "truncated trace", "empty YAML", "unknown key",
+    "duplicate key", "missing unit", "wrong unit", "not a number", "zero rows", "negative rows",
+    "wrong type", "unknown setting", "tiny scratchpad", "tiny DRAM", "unwritable output",
+    "unknown hardware", "unknown option", "unknown table", "missing argument", "no result",
+    "missing script", "no shapes", "empty axis",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_sentence_and_exit_code_2(case, tmp_path, trace_file):
+    arguments, word = wrong(tmp_path, trace_file)[case]
+    before = set(tmp_path.iterdir())
+    done = trainsoc(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert word in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert set(tmp_path.iterdir()) == before

@@ -1,0 +1,88 @@
+"""Whatever is split - by phase, layer, epoch, op - adds up to the totals, exactly."""
+
+from hypothesis import HealthCheck, given, settings
+
+from simulator.activity import Unit
+from simulator.replay import Replay
+from simulator.timing.shares import WHOLE
+from tests.system.strategies import machines, traces
+
+EXACT = ("latency_ps", "energy_aj", "macs", "macs_issued", "dram_read_bytes", "dram_write_bytes")
+relaxed = settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@relaxed
+@given(machines(), traces())
+def test_parts_add_up_to_the_total(hardware, trace):
+    result = Replay(hardware, trace).run()
+    total = result.total
+    for key in EXACT:
+        for parts in (result.phases, result.layers, result.epochs):
+            assert sum(part[key] for part in parts) == total[key]
+    ops = result.ops
+    assert sum(op["attributed_ps"] * op["count"] for op in ops) == total["latency_ps"]
+    for key in ("energy_aj", "macs", "dram_read_bytes", "dram_write_bytes"):
+        assert sum(op[key] * op["count"] for op in ops) == total[key]
+
+
+@relaxed
+@given(machines(), traces())
+def test_macs_are_those_of_the_trace(hardware, trace):
+    wanted = sum(
+        gemm.batch * gemm.m * gemm.n * gemm.k * trace.runs_of(index)
+        for index, step in enumerate(trace.steps)
+        for op in step.ops
+        for gemm in op.gemms
+    )
+    total = Replay(hardware, trace).run().total
+    assert total["macs"] == wanted
+    assert total["macs_issued"] >= wanted
+
+
+@relaxed
+@given(machines(), traces())
+def test_nothing_is_faster_than_the_machine(hardware, trace):
+    result = Replay(hardware, trace).run()
+    peak = hardware.dram.peak_bytes_per_s
+    for row in (result.total, *result.epochs):
+        assert 0 <= row["array_utilization"] <= 1
+        assert row["bandwidth_bytes_per_s"] <= peak * (1 + 1e-9)
+        assert row["accelerator_busy_s"] <= row["latency_s"] * (1 + 1e-12)
+        assert row["cpu_busy_s"] <= row["latency_s"] * (1 + 1e-12)
+        assert row["average_power_w"] <= row["peak_power_w"] * (1 + 1e-9) or not row["latency_ps"]
+    for record in result.records:
+        for task, span in zip(record.tasks, record.spans, strict=True):
+            took, work = span.end_ps - span.start_ps, task.work
+            assert took >= max(work.progress.channel_ps, work.progress.duration_ps(WHOLE))
+            if work.unit is Unit.ACCELERATOR:
+                array = hardware.accelerator
+                slots = array.rows * array.cols * array.clock * took
+                assert work.counts.array_macs_issued * 10**12 <= slots
+
+
+@relaxed
+@given(machines(), traces())
+def test_energy_is_counts_times_prices_plus_static_power_times_time(hardware, trace):
+    replay = Replay(hardware, trace)
+    result = replay.run()
+    prices = result.prices
+    dynamic = sum(
+        count * price * record.count
+        for record in result.records
+        for task in record.tasks
+        for count, price in zip(task.work.counts, prices.dynamic_aj, strict=True)
+    )
+    static = sum(prices.static_uw) * result.total["latency_ps"]
+    assert result.total["energy_aj"] == dynamic + static
+
+
+@relaxed
+@given(machines(), traces())
+def test_same_inputs_same_bytes(hardware, trace):
+    assert Replay(hardware, trace).run().to_json(ops=True) == Replay(hardware, trace).run().to_json(
+        ops=True
+    )

@@ -1,0 +1,159 @@
+"""Replaying a run: what repeats is simulated once, precision has a rule, placement is honest."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from simulator.errors import Infeasible
+from simulator.machine import soc
+from simulator.replay import Replay, simulate
+from simulator.trace.op import Phase, Role
+from simulator.trace.trace import Segment, Trace
+from tests.builders import StepBuilder, machine, one_step_trace
+
+
+def small_step():
+    builder = StepBuilder()
+    x = builder.gemm(64, 64, 64)
+    x = builder.elementwise(x)
+    builder.gemm(64, 64, 64, a=x, phase=Phase.DGRAD, role=Role.DGRAD)
+    return builder
+
+
+def test_equal_steps_are_simulated_once(monkeypatch):
+    runs = []
+    original = soc.run_step
+    monkeypatch.setattr(
+        "simulator.replay.run_step", lambda *a, **k: runs.append(1) or original(*a, **k)
+    )
+    few = Replay(machine(), one_step_trace(small_step(), 2)).run()
+    many = Replay(machine(), one_step_trace(small_step(), 10_000)).run()
+    assert len(runs) == 2
+    assert many.total["latency_ps"] == 5000 * few.total["latency_ps"]
+
+
+def test_engine_builds_make_the_first_step_cold():
+    hardware = machine(runtime__first_call="3 ms")
+    plain = Replay(machine(), one_step_trace(small_step(), 10)).run().total["latency_ps"]
+    built = Replay(hardware, one_step_trace(small_step(), 10)).run().total["latency_ps"]
+    # one engine: the forward and the input-gradient GEMM have equal shapes but differ in role
+    assert built == plain + 2 * 3 * 10**9
+
+
+def test_epochs_split_the_run():
+    trace = Trace("two", (small_step().step(),), (Segment(0, 0, 3), Segment(1, 0, 5)))
+    result = Replay(machine(), trace).run()
+    first, second = result.epochs
+    assert first["latency_ps"] * 5 == second["latency_ps"] * 3
+
+
+@pytest.mark.parametrize(("rule", "executed"), [("quantise", ["int8"]), ("cpu", ["fp32"])])
+def test_unsupported_precision_follows_the_rule(rule, executed):
+    result = simulate(
+        "edge-16x16",
+        one_step_trace(small_step()),
+        {"accelerator.on_unsupported_precision": rule},
+    )
+    assert result.identity.precision["traced"] == ["fp32"]
+    assert result.identity.precision["executed"] == executed
+    stages = {op["stage"] for op in result.ops}
+    assert ("quantise" in stages) == (rule == "quantise")
+
+
+def test_unsupported_precision_can_be_an_error():
+    with pytest.raises(Infeasible, match="computes in fp32 but the array in int8"):
+        simulate(
+            "edge-16x16",
+            one_step_trace(small_step()),
+            {"accelerator.on_unsupported_precision": "error"},
+        )
+
+
+def test_multipass_executes_every_slice_product():
+    trace = one_step_trace(small_step())
+    result = simulate("edge-16x16", trace, {"accelerator.on_unsupported_precision": "multipass"})
+    # 24-bit significands in 8-bit slices: 3 x 3 products
+    assert result.total["macs_issued"] == 9 * result.total["macs"]
+
+
+def test_a_native_array_converts_nothing():
+    result = simulate("edge-16x16", one_step_trace(small_step()), {"accelerator.precision": "fp32"})
+    assert not {op["stage"] for op in result.ops} & {"quantise", "dequantise"}
+
+
+def test_a_tensor_is_quantised_once_per_version():
+    builder = StepBuilder()
+    x = builder.tensor(64, 64)
+    builder.gemm(64, 64, 64, a=x)
+    builder.gemm(64, 64, 64, a=x)
+    stages = [op["stage"] for op in simulate("edge-16x16", one_step_trace(builder)).ops]
+    assert stages.count("quantise") == 3  # x once, two weights
+
+
+def test_conversions_cost_what_they_move():
+    ops = simulate("edge-16x16", one_step_trace(small_step())).ops
+    quantise = next(op for op in ops if op["stage"] == "quantise")
+    # the range first, then the values: 4 bytes read twice, 1 byte written
+    assert quantise["dram_read_bytes"] == 2 * 4 * 64 * 64
+    assert quantise["dram_write_bytes"] == 64 * 64
+
+
+def test_small_gemms_stay_on_the_cpu_when_told():
+    result = simulate(
+        "edge-16x16", one_step_trace(small_step()), {"runtime.offload_min_macs": 64**3 + 1}
+    )
+    assert {op["unit"] for op in result.ops} == {"cpu"}
+    assert result.identity.precision["executed"] == ["fp32"]
+
+
+SCRIPT = """
+from simulator import simulate
+print(simulate("edge-16x16", "lenet_digits", {"runtime.issue": "dataflow"}).to_json(ops=True))
+"""
+
+
+def test_same_bytes_across_processes_and_hash_seeds():
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT], env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
+            capture_output=True, check=True, text=True,
+        ).stdout
+        for seed in ("0", "1", "12345")
+    }  # fmt: skip
+    assert len(outputs) == 1
+    assert json.loads(outputs.pop())["total"]["energy_j"] > 0
+
+
+def test_importing_the_simulator_pulls_in_none_of_the_heavy_libraries():
+    code = (
+        "import sys, simulator; "
+        "print([n for n in ('torch', 'matplotlib', 'polars', 'sklearn') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_event_counts_per_task_are_what_they_are():
+    """The noise-free performance test: events of a step of dependent work."""
+    import simpy
+
+    from simulator.lowering.lower import Carry, Lowering
+
+    counted = []
+
+    class Counting(simpy.Environment):
+        def step(self):
+            counted.append(1)
+            super().step()
+
+    tasks, _ = Lowering(machine()).lower(small_step().step(), Carry())
+    original = soc.Environment
+    soc.Environment = Counting
+    try:
+        soc.run_step(tasks, "synchronous")
+    finally:
+        soc.Environment = original
+    assert len(tasks) == 13
+    assert len(counted) == 37

@@ -1,0 +1,82 @@
+"""Cycles of the array against SCALE-Sim, and the closed form through the whole mapper."""
+
+import pytest
+
+from simulator.activity import Unit
+from simulator.lowering.placement import Placement
+from simulator.lowering.works import Templates
+from simulator.timing.systolic import Dims, accesses, fill_cycles, tile_cycles
+from simulator.trace.op import Gemm, Role
+from tests.builders import machine
+from tests.reference import rows
+
+SCALESIM = rows("array/scalesim_gemm.csv")
+
+
+def array(row_count, col_count, dataflow, **more):
+    settings = {"rows": row_count, "cols": col_count, "dataflow": dataflow, "overlap": "none"}
+    return machine(**{f"accelerator__{key}": value for key, value in (settings | more).items()})
+
+
+def case(row):
+    dims = Dims(int(row["M"]), int(row["N"]), int(row["K"]))
+    return array(int(row["array_rows"]), int(row["array_cols"]), row["dataflow"]), dims
+
+
+@pytest.mark.parametrize(
+    "row", SCALESIM, ids=lambda r: f"{r['layer']}-{r['dataflow']}-{r['array_rows']}"
+)
+def test_compute_cycles_equal_scalesim(row):
+    hardware, dims = case(row)
+    cycles = tile_cycles(hardware.accelerator, dims) + fill_cycles(hardware.accelerator)
+    assert cycles == int(row["compute_cycles"])
+
+
+def test_operand_reads_equal_scalesim():
+    wrong = 0
+    for row in SCALESIM:
+        hardware, dims = case(row)
+        words = accesses(hardware.accelerator, dims)
+        seen = (
+            int(float(row["sram_ifmap_reads"] or -1)),
+            int(float(row["sram_filter_reads"] or -1)),
+        )
+        wrong += min(seen) >= 0 and (words.a_reads, words.b_reads) != seen
+    assert wrong == 0
+
+
+FORMULA = {
+    "os": lambda r, c, m, n, k: (r + c + k - 2) * -(-m // r) * -(-n // c) - 1,
+    "ws": lambda r, c, m, n, k: (2 * r + c + m - 2) * -(-k // r) * -(-n // c) - 1,
+    "is": lambda r, c, m, n, k: (2 * r + c + n - 2) * -(-k // r) * -(-m // c) - 1,
+}
+
+
+@pytest.mark.parametrize("dataflow", FORMULA)
+@pytest.mark.parametrize("dims", [(64, 64, 64), (1, 10, 84), (100, 33, 17), (128, 96, 160)])
+@pytest.mark.parametrize("size", [(8, 8), (16, 16), (16, 32), (4, 64)])
+def test_a_gemm_that_fits_takes_the_formula_end_to_end(dataflow, dims, size):
+    hardware = array(*size, dataflow, scratchpad="1 MiB", accumulator="1 MiB")
+    gemm = Gemm(Role.FORWARD, 1, *dims, 0, 1, 0)
+    work = Templates(hardware).array_gemm(gemm, Placement(Unit.ACCELERATOR, "int8"))
+    assert work.compute_cycles == FORMULA[dataflow](*size, *dims)
+
+
+@pytest.mark.parametrize("dataflow", FORMULA)
+def test_more_overlap_is_never_slower(dataflow):
+    dims = Dims(200, 48, 80)
+    cycles = []
+    for overlap in ("none", "preload", "full"):
+        part = array(16, 16, dataflow, overlap=overlap).accelerator
+        cycles.append(tile_cycles(part, dims) + fill_cycles(part))
+    assert cycles == sorted(cycles, reverse=True)
+
+
+@pytest.mark.parametrize("dataflow", FORMULA)
+@pytest.mark.parametrize("overlap", ["none", "preload", "full"])
+@pytest.mark.parametrize("structure", ["systolic", "broadcast"])
+def test_no_array_computes_faster_than_its_multipliers(dataflow, overlap, structure):
+    part = array(8, 8, dataflow, overlap=overlap, structure=structure).accelerator
+    for dims in (Dims(64, 64, 64), Dims(8, 8, 1000), Dims(1000, 8, 8), Dims(8, 1000, 8)):
+        cycles = tile_cycles(part, dims) + fill_cycles(part)
+        assert cycles >= dims.m * dims.n * dims.k // (8 * 8) - 1
