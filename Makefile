@@ -16,10 +16,10 @@ demo: $(READY)
 	$(BIN)/trainsoc demo -o demo
 
 test: lint
-	$(BIN)/pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --benchmark-skip -m "not slow"
 
 test-all: lint
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --benchmark-skip
 
 lint: $(READY)
 	$(BIN)/ruff check .

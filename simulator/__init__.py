@@ -6,12 +6,17 @@
 True
 """
 
-from simulator.errors import Infeasible, InputError
-from simulator.hardware import Hardware, load_hardware
-from simulator.replay import simulate
-from simulator.results.result import Result
-from simulator.trace.storage import load_trace
-from simulator.trace.trace import Trace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simulator.errors import Infeasible, InputError
+    from simulator.hardware import Hardware, load_hardware
+    from simulator.replay import simulate
+    from simulator.results.result import Result
+    from simulator.sweeps.run import sweep
+    from simulator.trace.storage import load_trace
+    from simulator.trace.trace import Trace
 
 __all__ = [
     "Hardware",
@@ -22,4 +27,24 @@ __all__ = [
     "load_hardware",
     "load_trace",
     "simulate",
+    "sweep",
 ]
+
+# Looked up on first use, so that importing one room does not load the others and their libraries.
+_HOMES = {
+    "Hardware": "simulator.hardware",
+    "Infeasible": "simulator.errors",
+    "InputError": "simulator.errors",
+    "Result": "simulator.results.result",
+    "Trace": "simulator.trace.trace",
+    "load_hardware": "simulator.hardware",
+    "load_trace": "simulator.trace.storage",
+    "simulate": "simulator.replay",
+    "sweep": "simulator.sweeps.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -225,11 +225,11 @@ def sweep(
     Example: trainsoc sweep edge-16x16 lenet_digits --set accelerator.rows=8,16,32 -o sweep
     """
     from simulator.sweeps.report import sweep_report
-    from simulator.sweeps.run import run_sweep
+    from simulator.sweeps.run import sweep as replay_points
     from simulator.sweeps.space import parse_space
 
     space = parse_space(overrides or [])
-    table = run_sweep(hardware, trace, space, out, workers=workers, progress=_progress)
+    table = replay_points(hardware, trace, space, out, workers=workers, progress=_progress)
     _print(sweep_report(table, list(space)))
     print(f"{table.height} points in {out / 'points.parquet'}")
 

@@ -1,1 +1,10 @@
-"""Everything that imports torch: capture, recipes and model definitions."""
+"""Everything that imports torch: capture, recipes, model definitions; and traces made by them."""
+
+from pathlib import Path
+
+TRACES = Path(__file__).parent / "traces"
+
+
+def bundled_traces() -> dict[str, Path]:
+    """Return the trace files that come with the package, by name; needs no torch."""
+    return {path.stem: path for path in sorted(TRACES.glob("*.trace"))}

@@ -2,16 +2,15 @@
 
 Tiles are cut at powers of two and multiples of the array; k is innermost, so partial sums never
 leave the accumulator. An array whose folds do not overlap takes a GEMM whose operands fit the
-scratchpad in whole folds, and in one tile if its outputs fit too. The mapper tries candidates in the order of a
-lower bound of their time and ends when no bound can beat the best time found: the mapping is the
-best of its space.
+scratchpad in whole folds, and in one tile if its outputs fit too. The mapper tries candidates in
+the order of a lower bound of their time and ends when no bound can beat the best time found: the
+mapping is the best of its space.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from simulator.activity import AccessPattern, Repeat, TileRun
+from simulator.activity import Repeat, TileRun
 from simulator.errors import Infeasible
 from simulator.hardware.soc import Accelerator
 from simulator.lowering.shape import GemmShape
@@ -27,14 +26,6 @@ class Tiling(NamedTuple):
 
     tile: Dims
     outer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """A tiling together with the tiles that it makes."""
-
-    tiling: Tiling
-    body: tuple[TileRun | Repeat, ...]
 
 
 def candidates(array: Accelerator, shape: GemmShape) -> Iterator[Tiling]:

@@ -26,6 +26,10 @@ class _Activity:
         self.demand = demand(progress.channel_ps, progress.duration_ps(WHOLE))
         self.left, self.since, self.share, self.duration = _DONE, now, 0, 1
 
+    def served(self, left: int) -> int:
+        """Return the memory time used when so much is left; the parts add up to the whole."""
+        return self.progress.channel_ps * (_DONE - left) >> _BITS
+
 
 class SharedDram:
     """Serves activities at the shares that `timing.shares` grants them."""
@@ -66,22 +70,21 @@ class SharedDram:
         due = activity.since + _time_left(activity)
         if activity.share != share or now != due or activity.done.triggered:
             return  # the share has changed since this alarm was set
-        self._settle(activity)
+        self._settle(activity, left=0)
         self._active.remove(activity)
         activity.done.succeed()
         self._divide()
 
-    def _settle(self, activity: _Activity) -> None:
-        """Bring the progress of `activity` up to now."""
+    def _settle(self, activity: _Activity, left: int | None = None) -> None:
+        """Bring the progress of `activity` up to now, or to what is known to be `left`."""
         now = int(self._env.now)
         elapsed = now - activity.since
-        if not elapsed:
-            return
-        left = max(0, activity.left - elapsed * _DONE // activity.duration)
-        moved = activity.left - left
-        channel_ps = activity.progress.channel_ps * moved >> _BITS
-        flow = Flow(activity.unit, activity.task, activity.since, now, channel_ps)
-        self._probe.flowed(flow)
+        if left is None:
+            left = max(0, activity.left - elapsed * _DONE // activity.duration)
+        moved = activity.served(left) - activity.served(activity.left)
+        if elapsed or moved:
+            flow = Flow(activity.unit, activity.task, activity.since, now, moved)
+            self._probe.flowed(flow)
         activity.left, activity.since = left, now
 
 

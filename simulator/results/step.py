@@ -75,19 +75,24 @@ def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) 
 
 
 def _flows(run: StepRun) -> list[dict[str, Any]]:
-    return [
-        {
+    served: dict[int, int] = {}
+    rows = []
+    for flow in run.flows:
+        before = served.get(flow.task, 0)
+        after = served[flow.task] = before + flow.channel_ps
+        row = {
             "unit": Unit(flow.unit).value,
             "task": flow.task,
             "start_ps": flow.start_ps,
             "end_ps": flow.end_ps,
-            "bytes": _bytes(run, flow.task, flow.channel_ps),
+            "bytes": _moved(run, flow.task, after) - _moved(run, flow.task, before),
         }
-        for flow in run.flows
-    ]
+        rows.append(row)
+    return rows
 
 
-def _bytes(run: StepRun, task: int, channel_ps: int) -> int:
+def _moved(run: StepRun, task: int, served_ps: int) -> int:
+    """Return the bytes that `task` has moved in so much memory time; all of them in all of it."""
     work = run.tasks[task].work
-    moved = work.counts.dram_read_bytes + work.counts.dram_write_bytes
-    return moved * channel_ps // work.progress.channel_ps if work.progress.channel_ps else 0
+    size = work.counts.dram_read_bytes + work.counts.dram_write_bytes
+    return size * served_ps // work.progress.channel_ps

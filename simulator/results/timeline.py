@@ -45,15 +45,17 @@ def write_timeline(step: Document, path: Path) -> None:
 
 def _tracks(tasks: Iterable[Document]) -> dict[str, list[Document]]:
     """Return the tasks of each track in order of time, no two of which overlap."""
-    tracks: dict[str, list[Document]] = {}
+    slots: dict[tuple[str, int], list[Document]] = {}
     for task in sorted(tasks, key=lambda task: (task["start_ps"], task["end_ps"], task["index"])):
         slot = 1
-        while (name := _track(task["unit"], slot)) in tracks:
-            if tracks[name][-1]["end_ps"] <= task["start_ps"]:
-                break
+        while (taken := slots.get((task["unit"], slot))) and taken[-1]["end_ps"] > task["start_ps"]:
             slot += 1
-        tracks.setdefault(name, []).append(task)
-    return dict(sorted(tracks.items(), key=lambda track: track[0].upper(), reverse=True))
+        slots.setdefault((task["unit"], slot), []).append(task)
+    return {_track(*key): slots[key] for key in sorted(slots, key=lambda key: (_rank(key[0]), key))}
+
+
+def _rank(unit: str) -> int:
+    return list(_NAMES).index(unit) if unit in _NAMES else len(_NAMES)
 
 
 def _track(unit: str, slot: int) -> str:

@@ -22,19 +22,20 @@ Progress = Callable[..., Any]
 _CHUNKS_PER_WORKER = 8
 
 
-def run_sweep(
+def sweep(
     hardware: str,
     trace: str,
     space: Space,
-    out: Path,
+    out: Path | None = None,
     *,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> "polars.DataFrame":
-    """Replay `trace` on every point of `space` over `hardware`; write and return the table.
+    """Replay `trace` on every point of `space` over `hardware` and return the table of points.
 
-    Every point is checked before the first one runs. An infeasible point is a row with its
-    reason. The table is ordered as the space, whatever finished first.
+    `space` maps settings to their values, {"accelerator.rows": ["8", "16"]}; `out` is a folder
+    for the table. Every point is checked before the first one runs. An infeasible point is a row
+    with its reason. The table is ordered as the space, whatever finished first.
     """
     import polars
 
@@ -44,7 +45,8 @@ def run_sweep(
     as_trace(trace)
     rows = _replay_all(hardware, trace, grid, workers or os.cpu_count() or 1, progress)
     table = polars.DataFrame(_with_front(rows), infer_schema_length=None)
-    _write(table, out)
+    if out is not None:
+        _write(table, out)
     return table
 
 

@@ -47,7 +47,10 @@ def tile_cycles(array: Accelerator, tile: Dims) -> int:
 
 
 def fill_cycles(array: Accelerator) -> int:
-    """Return the cycles that a whole operation adds once: its first fill, less 1 (counted from 0)."""
+    """Return the cycles that a whole operation adds once: its first fill, less 1.
+
+    Less 1 because SCALE-Sim counts cycles from 0.
+    """
     stationary = array.dataflow != "os"
     skew = array.rows + array.cols - 2 if array.structure == "systolic" else 0
     load = array.rows if stationary else 0

@@ -1,5 +1,7 @@
 """The three ways of issuing work, and the attribution of time."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,7 +80,7 @@ def test_any_step_is_legal_and_telescopes(rows, issue):
         assert all(run.spans[b].end_ps <= run.spans[index].start_ps for b in before)
     for unit in Unit:
         spans = sorted(s for s, t in zip(run.spans, tasks, strict=True) if t.work.unit is unit)
-        assert all(a.end_ps <= b.start_ps for a, b in zip(spans, spans[1:], strict=False))
+        assert all(a.end_ps <= b.start_ps for a, b in pairwise(spans))
 
 
 @pytest.mark.parametrize("issue", ["synchronous", "in_order", "dataflow"])

@@ -96,7 +96,9 @@ def test_diff_sets_two_runs_side_by_side(finished):
     done = trainsoc("diff", out, out / "baseline")
     assert "edge-16x16" in done.stdout
     assert "cpu-only" in done.stdout
-    assert json.loads(trainsoc("diff", out, out, "--json").stdout)["phases"]["total"]["speedup"] == 1
+    assert (
+        json.loads(trainsoc("diff", out, out, "--json").stdout)["phases"]["total"]["speedup"] == 1
+    )
 
 
 def test_plot_and_timeline_write_beside_the_result(finished):
@@ -215,8 +217,14 @@ def wrong(tmp_path, trace_file):
         "missing argument": (("run",), "argument"),
         "no result": (("plot", tmp_path), "result.json"),
         "missing script": (("capture", tmp_path / "no.py", "-o", tmp_path / "x"), "no.py"),
-        "no shapes": (("probe", "array", "edge-16x16", trace_file, "-o", "x.csv"), "cannot be read"),
-        "empty axis": (("sweep", "edge-16x16", trace_file, "--set", "cpu.cores=", "-o", "s"), "key="),
+        "no shapes": (
+            ("probe", "array", "edge-16x16", trace_file, "-o", "x.csv"),
+            "cannot be read",
+        ),
+        "empty axis": (
+            ("sweep", "edge-16x16", trace_file, "--set", "cpu.cores=", "-o", "s"),
+            "key=",
+        ),
     }
 
 

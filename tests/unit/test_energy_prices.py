@@ -76,7 +76,7 @@ def test_an_issued_mac_costs_what_the_table_says_at_the_precision_and_node():
 
 def test_a_scratchpad_byte_is_its_share_of_one_access_as_wide_as_the_array():
     """CACTI, 22 nm, itrs-lop: 256 KiB by 128 bits reads 12.01 pJ, 64 KiB by 512 bits 14.89 pJ."""
-    found = prices(_edge(technology__node="22 nm")).dynamic_aj
+    found = prices(_edge(technology__node="22 nm", technology__sram_cell="itrs-lop")).dynamic_aj
     assert found.scratchpad_read_bytes == pytest.approx(12.01e6 / 16, rel=1e-3)
     assert found.scratchpad_write_bytes == pytest.approx(10.42e6 / 16, rel=1e-3)
     assert found.accumulator_read_bytes == pytest.approx(14.89e6 / 64, rel=1e-3)
@@ -85,7 +85,8 @@ def test_a_scratchpad_byte_is_its_share_of_one_access_as_wide_as_the_array():
 
 def test_the_array_leaks_element_by_element_and_the_scratchpads_by_their_bank():
     """Bit Fusion int8 at 45 nm: 257.7 uW for 16 elements; CACTI itrs-lop 45 nm: 256 + 64 KiB."""
-    found = prices(_edge(technology__node="45 nm", accelerator__cols=8))
+    lop = {"technology__node": "45 nm", "technology__sram_cell": "itrs-lop"}
+    found = prices(_edge(**lop, accelerator__cols=8))
     assert _of("array", found.static_uw) == pytest.approx(257.7 * 8, abs=1)
     banks = [tables.sram("itrs-lop", 45, 2**18, 128), tables.sram("itrs-lop", 45, 2**16, 256)]
     leaked_mw = sum(bank.leakage_mw for bank in banks)

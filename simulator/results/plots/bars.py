@@ -22,6 +22,7 @@ from simulator.results.plots.canvas import (
     only,
     scale,
     share,
+    short,
     spoken,
     swatches,
 )
@@ -30,11 +31,12 @@ from simulator.results.text import digits, si
 Documents = Mapping[str, Document]
 
 _LABELLED_EPOCHS = 6  # more bars than this leave no room for a number above each
+_NAMED_EPOCHS = 12
+_NOTHING = 1e-12
 _ROW_INCHES = 0.2
-_MAX_LABEL = 24
 _SMALL = 7.5  # points of type
-_EM = 0.62 * _SMALL  # points that a character of it takes, generously
-_ROW_POINTS = 340  # points from the start of the longest bar to the end of its label
+_EM = 0.58 * _SMALL  # points that a character of it takes, generously
+_ROW_POINTS = 330  # points from the start of the longest bar to the end of its label
 
 
 def energy_per_epoch(results: Documents) -> Figure:
@@ -46,7 +48,8 @@ def energy_per_epoch(results: Documents) -> Figure:
     factor, prefix = scale(largest)
     for axes, (label, result) in zip(panels, results.items(), strict=True):
         _epoch_panel(axes, result["epochs"], components, factor)
-        axes.set_title(f"{_short(label)}: {si(_mean_j(result), 'J')} per epoch", color=INK)
+        name, end = short(label, 52 // len(results)), ": " if len(results) < 3 else "\n"
+        axes.set_title(f"{name}{end}{si(_mean_j(result), 'J')} per epoch", color=INK)
     panels[0].set_ylabel(f"energy per epoch ({prefix}J)")
     panels[0].set_ylim(0, 1.1 * largest / factor or 1)
     # The last component drawn is on top of the stack, so it is first in the legend.
@@ -93,7 +96,7 @@ def latency_per_phase(results: Documents) -> Figure:
     _finish_rows(axes, results, phases, named=False)
     axes.set_xlabel(f"latency of the whole run ({prefix}s)")
     if others:
-        legend(figure, [Patch(color=colours[label], label=_short(label)) for label in results])
+        legend(figure, [Patch(color=colours[label], label=short(label)) for label in results])
     return figure
 
 
@@ -111,7 +114,10 @@ def _epoch_panel(axes: Axes, rows: list[Document], components: list[str], factor
     first, last = min(epochs, default=0), max(epochs, default=0)
     margin = 1.0 if len(rows) < 3 else 0.6  # a lone bar need not fill its panel
     axes.set_xlim(first - margin, last + margin)
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    if len(rows) <= _NAMED_EPOCHS:
+        axes.set_xticks(epochs)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.set_xlabel("epoch")
     axes.grid(axis="y")
 
@@ -119,7 +125,7 @@ def _epoch_panel(axes: Axes, rows: list[Document], components: list[str], factor
 def _row_axes(figure: Figure) -> Axes:
     axes = figure.subplots()
     axes.set_autoscalex_on(False)  # the labels set how far the axis goes
-    axes.set_xlim(0, 1e-12)
+    axes.set_xlim(0, _NOTHING)
     return axes
 
 
@@ -153,7 +159,7 @@ def _rows(results: Documents, phases: list[str]) -> list[tuple[float, str, str]]
 def _finish_rows(axes: Axes, results: Documents, phases: list[str], *, named: bool) -> None:
     """Name the phases left of their bars, and the machines in between where they are `named`."""
     rows = _rows(results, phases)
-    labels = [_short(label) if named else "" for _, _, label in rows]
+    labels = [short(label) if named else "" for _, _, label in rows]
     axes.set_yticks([y for y, _, _ in rows], labels=labels, fontsize=_SMALL)
     axes.tick_params("y", length=0)
     centres = [
@@ -161,8 +167,10 @@ def _finish_rows(axes: Axes, results: Documents, phases: list[str], *, named: bo
     ]
     groups = axes.secondary_yaxis("left")
     groups.set_yticks(centres, labels=[spoken(phase) for phase in phases], fontweight="bold")
-    groups.tick_params("y", length=0, pad=6 + _EM * max(map(len, labels), default=0))
+    groups.tick_params("y", length=0, pad=12 + _EM * max(map(len, labels), default=0))
     only(axes, "bottom")
+    if axes.get_xlim()[1] <= _NOTHING:
+        axes.set_xlim(0, 1)
     groups.spines["left"].set_visible(False)
     for above, below in pairwise(centres):
         axes.axhline((above + below) / 2, color="#DDDDDD", linewidth=0.6)
@@ -196,10 +204,6 @@ def _components(rows: Iterable[Document]) -> list[str]:
 
 def _mean_j(result: Document) -> float:
     return float(result["total"]["energy_j"]) / max(1, len(result["epochs"]))
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _MAX_LABEL else label[: _MAX_LABEL - 1] + "…"
 
 
 def _note(results: Documents) -> str:

@@ -2,9 +2,10 @@
 
 import io
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.errors import InputError
+from simulator.units import ceil_div
 
 Document = dict[str, Any]
 
@@ -81,9 +83,23 @@ def canvas(title: str, note: str, height: float = HEIGHT) -> Figure:
     """Return an empty figure whose `title` is its finding, with a `note` in small type below."""
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(textwrap.fill(title, 78), x=0.012, ha="left", fontsize=10.5, fontweight="bold")
-    figure.supxlabel(textwrap.fill(note, 118), x=0.012, ha="left", fontsize=7.5, color=INK)
+    figure.suptitle(_wrapped(title, 82), x=0.012, ha="left", fontsize=10.5, fontweight="bold")
+    figure.supxlabel(
+        textwrap.fill(note, 124, break_on_hyphens=False),
+        x=0.012,
+        ha="left",
+        fontsize=7.5,
+        color=INK,
+    )
     return figure
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Return `text` in lines of about the same length, none much longer than `width`."""
+    text = re.sub(r"(\d) ", "\\1\N{NO-BREAK SPACE}", text)  # a number stays with its unit
+    lines = ceil_div(len(text), width)
+    longest = width if lines == 1 else min(width, len(text) // lines + 10)
+    return textwrap.fill(text, longest, break_on_hyphens=False)
 
 
 def colour(table: Mapping[str, str], name: str) -> str:
@@ -107,6 +123,11 @@ def scale(largest: float) -> tuple[float, str]:
     return next(((f, p) for f, p in _PREFIXES.items() if largest >= f * 0.9995), (1.0, ""))
 
 
+def short(label: str, width: int = 24) -> str:
+    """Return `label`, its end cut off where it is longer than `width`."""
+    return label if len(label) <= width else f"{label[: width - 1]}…"
+
+
 def share(part: float, whole: float) -> str:
     """Return part / whole in percent, with a decimal only where it is needed."""
     percent = 100 * part / whole if whole else 0.0
@@ -119,8 +140,9 @@ def share(part: float, whole: float) -> str:
 
 
 def legend(figure: Figure, handles: list[Artist], title: str | None = None) -> None:
-    """Put a legend to the right of all axes, where it hides nothing."""
-    figure.legend(handles=handles, title=title, loc="outside right center", alignment="left")
+    """Put a legend, if there is anything to tell, right of all axes, where it hides nothing."""
+    if handles:
+        figure.legend(handles=handles, title=title, loc="outside right center", alignment="left")
 
 
 def swatches(table: Mapping[str, str], names: Iterable[str]) -> list[Artist]:
@@ -147,4 +169,6 @@ def save(figure: Figure, path: Path) -> None:
         temporary.write_bytes(image.getvalue())
         os.replace(temporary, path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -24,6 +24,7 @@ from simulator.results.plots.canvas import (
     only,
     scale,
     share,
+    short,
     spoken,
     swatches,
 )
@@ -45,14 +46,16 @@ def dram_bandwidth(steps: Documents) -> Figure:
     highest = 0.0
     for axes, (label, step) in zip(panels, steps.items(), strict=True):
         highest = max(highest, _panel(axes, step))
-        axes.set_title(f"{label}: {_traffic(step)}", color=INK)
+        axes.set_title(f"{short(label)}: {_traffic(step)}", color=INK)
     peak = max(step["machine"]["dram_bytes_per_s"] for step in steps.values()) / 1e9
-    # A peak far above the traffic would press it flat: then the panel's title alone tells it.
-    panels[0].set_ylim(0, 1.08 * peak if highest > peak / 5 else 1.3 * highest or 1)
+    # A peak far above the traffic would press it flat: then the title alone tells it.
+    shown = highest > peak / 5
+    panels[0].set_ylim(0, 1.08 * peak if shown else 1.3 * highest or 1)
     figure.supylabel("DRAM bandwidth (GB/s)", fontsize=8.5, color=INK)
     units = in_order(UNITS, (flow["unit"] for step in steps.values() for flow in step["flows"]))
     line = Line2D([], [], color=BLACK, linestyle="--", linewidth=1, label="peak of the DRAM")
-    legend(figure, [line, *swatches(UNITS, reversed(units))], "moved by")
+    peaks: list[Artist] = [line] if shown else []
+    legend(figure, peaks + swatches(UNITS, reversed(units)), "moved by")
     return figure
 
 
@@ -118,14 +121,14 @@ def _mean(step: Document) -> float:
 
 def _traffic(step: Document) -> str:
     mean, peak = _mean(step), step["machine"]["dram_bytes_per_s"]
-    average = f"{si(mean, 'B/s')} on average, {share(mean, peak)} of {si(peak, 'B/s')}"
+    average = f"{si(mean, 'B/s')} on average, {share(mean, peak)} of peak"
     moved: dict[str, int] = {}
     for flow in step["flows"]:
         moved[flow["unit"]] = moved.get(flow["unit"], 0) + flow["bytes"]
     if len(moved) < 2:
         return average
     total = sum(moved.values())
-    parts = (f"{share(moved[u], total)} by the {spoken(u)}" for u in in_order(UNITS, moved))
+    parts = (f"{spoken(u)} {share(moved[u], total)}" for u in in_order(UNITS, moved))
     return f"{average}; {', '.join(parts)}"
 
 
@@ -135,7 +138,7 @@ def _bandwidth_title(steps: Documents) -> str:
     moved = sum(flow["bytes"] for flow in step["flows"])
     return (
         f"One step on {main} moves {si(moved, 'B')} and uses "
-        f"{share(_mean(step), peak)} of the DRAM's bandwidth"
+        f"{share(_mean(step), peak)} of the DRAM's {si(peak, 'B/s')}"
     )
 
 

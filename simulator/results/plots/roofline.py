@@ -5,7 +5,7 @@ multicore architectures", CACM 52(4), 2009; in MACs instead of FLOPs.
 """
 
 from collections.abc import Iterable, Mapping
-from math import atan, degrees
+from math import atan, degrees, log
 from typing import NamedTuple
 
 from matplotlib.artist import Artist
@@ -71,20 +71,34 @@ def _products(axes: Axes, step: Document, tasks: list[Document]) -> None:
         _roof(axes, roof, slope, right, factor)
     _slope(axes, roofs, slope, factor)
     longest = max(map(_length, tasks), default=1)
-    for task in sorted(tasks, key=_length, reverse=True):  # so that none is hidden
+    for task, size in _rings(tasks):
         x = task["macs"] / task["dram_bytes"] if task["dram_bytes"] else right
-        _mark(axes, x, _rate(task) / factor, task, longest)
+        area = max(_SMALLEST, _LARGEST * _length(task) / longest) * size
+        axes.scatter(
+            x, _rate(task) / factor, area, color=colour(PHASES, task["phase"]),
+            marker=_MARKERS.get(task["unit"], "D"), edgecolors="white", linewidths=0.4,
+            zorder=3, clip_on=False,
+        )  # fmt: skip
     axes.set_xlabel("arithmetic intensity (MAC per byte of DRAM traffic)")
     axes.set_ylabel(f"achieved rate ({prefix}MAC/s)")
     axes.grid()
 
 
-def _mark(axes: Axes, x: float, y: float, task: Document, longest: int) -> None:
-    area = max(_SMALLEST, _LARGEST * _length(task) / longest)
-    axes.scatter(
-        x, y, area, color=colour(PHASES, task["phase"]), marker=_MARKERS.get(task["unit"], "D"),
-        alpha=0.8, edgecolors="white", linewidths=0.4, zorder=3, clip_on=False,
-    )  # fmt: skip
+def _rings(tasks: list[Document]) -> list[tuple[Document, float]]:
+    """Return one task per point and phase, and the part of its area to draw; largest first.
+
+    Equal GEMMs of several phases, such as those of a square layer, would hide each other: they
+    become concentric rings.
+    """
+    points: dict[tuple[object, ...], dict[str, Document]] = {}
+    for task in sorted(tasks, key=_length, reverse=True):
+        place = (task["unit"], task["macs"], task["dram_bytes"], round(50 * log(_rate(task))))
+        points.setdefault(place, {}).setdefault(task["phase"], task)
+    return [
+        (phases[phase], 1 - position / len(phases))
+        for phases in points.values()
+        for position, phase in enumerate(in_order(PHASES, phases))
+    ]
 
 
 def _movers(axes: Axes, step: Document, tasks: list[Document]) -> None:
@@ -140,7 +154,7 @@ def _limits(
     axes.set_xlim(min(xs) / 6, max(xs) * 10)
     axes.set_ylim(min(ys) / 6 / factor, max(ys) * 2.5 / factor)
     for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1000 else (1,)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
 
@@ -204,7 +218,10 @@ def _title(label: str, step: Document, products: list[Document]) -> str:
 
 def _note(step: Document, tasks: list[Document]) -> str:
     """Say what is drawn, and what is not."""
-    parts = [f"{step['trace']}: the area of a marker follows the time that its GEMM takes."]
+    parts = [
+        f"{step['trace']}: the area of a marker follows the time that its GEMM takes; "
+        "rings are equal GEMMs of several phases."
+    ]
     resident = sum(bool(task["macs"]) and not task["dram_bytes"] for task in tasks)
     if resident:
         parts.append(f"At the right edge: {resident} without DRAM traffic.")

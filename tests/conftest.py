@@ -1,0 +1,8 @@
+"""Options that all tests share."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --regenerate, which writes golden numbers instead of comparing with them."""
+    parser.addoption("--regenerate", action="store_true", help="write the golden numbers anew")

@@ -1,0 +1,126 @@
+# ruff: noqa: E402 - without torch nothing here can be imported
+"""A user's script runs unchanged under capture; what goes wrong is said in one sentence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from simulator.errors import InputError
+from simulator.trace.storage import load_trace
+from simulator.trace.trace import StepKind
+from workloads.capture import ScriptFailed, capture_script
+
+pytestmark = pytest.mark.torch
+
+TRAINING = """
+import sys
+import torch
+from sizes import SIZE
+
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Linear(SIZE, 3), torch.nn.Dropout(0.2))
+optimizer = torch.optim.Adam(model.parameters())
+data = [(torch.randn(SIZE), i % 3) for i in range(10)]
+for epoch in range(int(sys.argv[1])):
+    for x, y in torch.utils.data.DataLoader(data, batch_size=4, shuffle=True):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+    print("epoch", epoch, __name__, loss.item())
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    def write(text):
+        (tmp_path / "sizes.py").write_text("SIZE = 5\n")
+        path = tmp_path / "train.py"
+        path.write_text(text)
+        return path
+
+    yield write
+    sys.modules.pop("sizes", None)
+
+
+def test_a_script_runs_as_it_would_alone(script, capfd):
+    path = script(TRAINING)
+    command = [sys.executable, str(path), "2"]
+    alone = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    trace = capture_script(path, ["2"])
+    assert capfd.readouterr().out == alone
+    assert "__main__" in alone
+    assert trace.name == "train"
+    assert trace.epochs == 2
+    assert trace.count(StepKind.TRAIN) == 6
+    assert trace.parameters == 18
+
+
+def test_the_surroundings_are_restored(script):
+    before = list(sys.argv), list(sys.path), sys.modules["__main__"]
+    capture_script(script(TRAINING), ["1"])
+    assert (sys.argv, sys.path, sys.modules["__main__"]) == before
+
+
+def test_a_failing_script_keeps_what_it_did(script):
+    path = script(TRAINING + "\nraise ValueError('no more\\ndata')\n")
+    with pytest.raises(ScriptFailed) as caught:
+        capture_script(path, ["1"])
+    line = len(path.read_text().splitlines())
+    assert str(caught.value) == f"{path} failed at line {line}: ValueError: no more data"
+    assert caught.value.trace.count(StepKind.TRAIN) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import no_such_package", "at line 1: ModuleNotFoundError: No module named"),
+        ("x = (", "at line 1 of"),
+        ("import sys; sys.exit(3)", "ended with exit status 3"),
+        ("import sys; sys.exit('no data')", "ended with exit status no data"),
+    ],
+)
+def test_a_script_that_fails_early_has_no_trace(script, text, said):
+    with pytest.raises(ScriptFailed, match=said) as caught:
+        capture_script(script(text))
+    assert caught.value.trace is None
+    assert "\n" not in str(caught.value)
+
+
+def test_exit_status_zero_is_no_failure(script):
+    trace = capture_script(script(TRAINING + "\nsys.exit(0)\n"), ["1"])
+    assert trace.count(StepKind.TRAIN) == 3
+
+
+@pytest.mark.parametrize("text", ["print('hello')", "import torch; torch.nn.ReLU()(torch.ones(1))"])
+def test_a_script_that_never_steps_an_optimizer(script, text):
+    with pytest.raises(InputError, match="without an optimizer step"):
+        capture_script(script(text))
+
+
+def test_a_missing_script(tmp_path):
+    with pytest.raises(InputError, match="no script at"):
+        capture_script(tmp_path / "none.py")
+    with pytest.raises(InputError, match="no script at"):
+        capture_script(tmp_path)
+
+
+def test_two_processes_with_other_hash_seeds_write_the_same_trace(script, tmp_path):
+    path = script(TRAINING)
+    program = (
+        "import sys; from workloads.capture import capture_script as c;"
+        "from simulator.trace.storage import save_trace as s; s(c(sys.argv[1], ['2']), sys.argv[2])"
+    )
+    root = str(Path(__file__).parents[2])
+    for seed in ("1", "2"):
+        command = [sys.executable, "-c", program, str(path), str(tmp_path / f"{seed}.trace")]
+        subprocess.run(
+            command, env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": root}, check=True
+        )
+    assert (tmp_path / "1.trace").read_bytes() == (tmp_path / "2.trace").read_bytes()
+    assert load_trace(tmp_path / "1.trace").count(StepKind.TRAIN) == 6

@@ -1,0 +1,181 @@
+"""A trace survives its file exactly, and every wrong file is refused with one clear sentence."""
+
+import json
+import time
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.errors import InputError
+from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
+from simulator.trace.storage import SCHEMA, check_writable, load_trace, save_trace
+from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
+from workloads import bundled_traces
+
+whole = st.integers(0, 2**40)
+sizes = st.lists(st.integers(0, 4096), max_size=3).map(tuple)
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@st.composite
+def tensors(draw):
+    shape = draw(sizes)
+    strides = tuple(draw(st.integers(0, 4096)) for _ in shape)
+    return Tensor(draw(whole), draw(st.sampled_from(["float32", "int64"])), shape, strides, 3)
+
+
+convs = st.builds(
+    Conv, whole, whole, whole, sizes, sizes, sizes, sizes, sizes, sizes, whole, st.booleans()
+)
+gemms = st.builds(
+    Gemm, st.sampled_from(Role), whole, whole, whole, whole,
+    st.integers(-1, 9), st.integers(-1, 9), st.integers(-1, 9), st.none() | convs,
+)  # fmt: skip
+ops = st.builds(
+    Op, text, st.sampled_from(OpKind), st.sampled_from(Phase), text,
+    st.lists(tensors(), max_size=3).map(tuple), st.lists(tensors(), max_size=2).map(tuple),
+    st.lists(gemms, max_size=2).map(tuple), st.integers(-1, 99), st.booleans(),
+)  # fmt: skip
+storages = st.builds(Storage, whole, st.sampled_from(StorageKind), text)
+steps = st.builds(
+    Step,
+    st.sampled_from(StepKind),
+    st.lists(ops, max_size=4).map(tuple),
+    st.lists(storages, max_size=3).map(tuple),
+)
+segments = st.builds(Segment, whole, whole, whole)
+traces = st.builds(
+    Trace,
+    text,
+    st.lists(steps, max_size=3).map(tuple),
+    st.lists(segments, max_size=4).map(tuple),
+    st.dictionaries(text, text, max_size=2),
+)
+
+
+@given(traces)
+@settings(max_examples=60, deadline=None)
+def test_round_trip_is_exact(tmp_path_factory, trace):
+    path = tmp_path_factory.mktemp("t") / "a.trace"
+    save_trace(trace, path)
+    again = load_trace(path)
+    assert again == trace
+    assert again.digest == trace.digest
+
+
+@pytest.fixture
+def trace() -> Trace:
+    tensor = Tensor(0, "float32", (2, 3), (3, 1))
+    gemm = Gemm(Role.FORWARD, 1, 2, 2, 3, 0, 0, 0)
+    op = Op("aten.mm.default", OpKind.GEMM, Phase.FORWARD, "fc", (tensor,), (tensor,), (gemm,))
+    step = Step(StepKind.TRAIN, (op,) * 50, (Storage(24, StorageKind.INPUT),))
+    return Trace("small", (step,), (Segment(0, 0, 7),), {"tool": "test"})
+
+
+@pytest.fixture
+def saved(trace, tmp_path):
+    save_trace(trace, tmp_path / "a.trace")
+    return tmp_path / "a.trace"
+
+
+def rewrite_header(path, **changes):
+    header = json.loads(pl.read_parquet_metadata(path)["trainsoc.trace"]) | changes
+    pl.read_parquet(path).write_parquet(path, metadata={"trainsoc.trace": json.dumps(header)})
+
+
+def refusal(path) -> str:
+    with pytest.raises(InputError) as caught:
+        load_trace(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_saving_replaces_and_leaves_nothing_behind(trace, saved, tmp_path):
+    save_trace(replace(trace, name="other"), saved)
+    assert load_trace(saved).name == "other"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.trace"]
+
+
+def test_same_trace_gives_same_bytes(trace, saved, tmp_path):
+    save_trace(trace, tmp_path / "b.trace")
+    assert saved.read_bytes() == (tmp_path / "b.trace").read_bytes()
+
+
+def test_missing_file(tmp_path):
+    assert "no trace at" in refusal(tmp_path / "none.trace")
+
+
+def test_directory(tmp_path):
+    assert str(tmp_path) in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PA", b"hello: world\n", bytes(5000)])
+def test_other_file(tmp_path, content):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    assert "is not a trainsoc trace" in refusal(path)
+
+
+def test_parquet_of_something_else(tmp_path):
+    path = tmp_path / "table.parquet"
+    pl.DataFrame({"a": [1]}).write_parquet(path)
+    assert "is not a trainsoc trace" in refusal(path)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.99])
+def test_truncated_file(saved, share):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: max(4, int(len(content) * share))])
+    assert "is cut short" in refusal(saved)
+
+
+def test_damaged_file(saved):
+    content = bytearray(saved.read_bytes())
+    content[4:-8] = bytes(len(content) - 12)
+    saved.write_bytes(content)
+    assert "damaged" in refusal(saved)
+
+
+def test_newer_major_schema_is_refused(saved):
+    rewrite_header(saved, schema="2.0")
+    assert refusal(saved).endswith(
+        "trace schema 2.0 is newer than this trainsoc reads (1.x): upgrade trainsoc"
+    )
+
+
+def test_newer_minor_schema_is_read(trace, saved):
+    assert SCHEMA == "1.0"
+    rewrite_header(saved, schema="1.7", added="later")
+    assert load_trace(saved) == trace
+
+
+@pytest.mark.parametrize("place", ["missing/a.trace", "file/a.trace", ""])
+def test_unwritable_target(trace, tmp_path, place):
+    (tmp_path / "file").write_text("in the way")
+    for attempt in (lambda path: save_trace(trace, path), check_writable):
+        with pytest.raises(InputError, match="cannot write"):
+            attempt(tmp_path / place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_writable_target_is_left_alone(saved):
+    before = saved.read_bytes()
+    check_writable(saved)
+    assert saved.read_bytes() == before
+    assert len(list(saved.parent.iterdir())) == 1
+
+
+def test_a_long_trace_loads_fast(tmp_path):
+    source = load_trace(bundled_traces()["resnet20_digits"])
+    save_trace(source, tmp_path / "a.trace")
+    assert sum(len(step.ops) for step in source.steps) > 1500
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        load_trace(tmp_path / "a.trace")
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.3

@@ -1,0 +1,6 @@
+"""Records what a real training run does, op by op, and turns it into a Trace."""
+
+from workloads.capture.script import ScriptFailed, capture_script
+from workloads.capture.session import Recording, capture
+
+__all__ = ["Recording", "ScriptFailed", "capture", "capture_script"]

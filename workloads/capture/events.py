@@ -1,0 +1,141 @@
+"""Where PyTorch can be listened to: module calls, loaders, optimizers and backward passes."""
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from workloads.capture.names import WRAPPERS
+
+
+class Listener(Protocol):
+    """What wants to be told."""
+
+    def module_enter(self, module: torch.nn.Module, inputs: Any) -> None:
+        """A module is about to run on `inputs`."""
+
+    def module_leave(self, module: torch.nn.Module) -> None:
+        """A module has run, or failed."""
+
+    def optimizer_enter(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer is about to step."""
+
+    def optimizer_leave(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer has stepped."""
+
+    def batch_enter(self, iterator: Any) -> None:
+        """A loader's iterator is asked for a batch."""
+
+    def batch_leave(self, iterator: Any, exhausted: bool) -> None:
+        """It has answered, or has no more."""
+
+    def backward_enter(self, create_graph: bool) -> None:
+        """A backward pass is about to run, itself to be differentiated or not."""
+
+    def compiled_enter(self) -> None:
+        """A module that torch.compile wrapped is about to run."""
+
+
+@contextmanager
+def listening(listener: Listener, failed: Callable[[Exception], None]) -> Iterator[None]:
+    """Tell `listener` of everything that this thread does; its own errors go to `failed`."""
+    thread = threading.get_ident()
+
+    def tell(method: Callable[..., None], *args: Any) -> None:
+        if threading.get_ident() != thread:
+            return
+        try:
+            method(*args)
+        except Exception as error:
+            failed(error)
+
+    with ExitStack() as stack:
+        for handle in _hooks(listener, tell):
+            stack.callback(handle.remove)
+        stack.enter_context(_loader(listener, tell))
+        stack.enter_context(_backward(listener, tell))
+        yield
+
+
+def _hooks(listener: Listener, tell: Callable[..., None]) -> Iterator[Any]:
+    def before(module: torch.nn.Module, inputs: Any) -> None:
+        if type(module).__name__ not in WRAPPERS:
+            tell(listener.module_enter, module, inputs)
+        elif hasattr(module, "_orig_mod"):
+            tell(listener.compiled_enter)
+
+    def after(module: torch.nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG001
+        if type(module).__name__ not in WRAPPERS:
+            tell(listener.module_leave, module)
+
+    def enter(optimizer: torch.optim.Optimizer, *rest: Any) -> None:  # noqa: ARG001
+        tell(listener.optimizer_enter, optimizer)
+
+    def leave(optimizer: torch.optim.Optimizer, *rest: Any) -> None:  # noqa: ARG001
+        tell(listener.optimizer_leave, optimizer)
+
+    yield register_module_forward_pre_hook(before)
+    yield register_module_forward_hook(after, always_call=True)
+    yield register_optimizer_step_pre_hook(enter)
+    yield register_optimizer_step_post_hook(leave)
+
+
+@contextmanager
+def _loader(listener: Listener, tell: Callable[..., None]) -> Iterator[None]:
+    original = _BaseDataLoaderIter.__next__
+
+    @functools.wraps(original)
+    def watched(self: Any) -> Any:
+        tell(listener.batch_enter, self)
+        exhausted = False
+        try:
+            return original(self)
+        except StopIteration:
+            exhausted = True
+            raise
+        finally:
+            tell(listener.batch_leave, self, exhausted)
+
+    _BaseDataLoaderIter.__next__ = watched  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        _BaseDataLoaderIter.__next__ = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def _backward(listener: Listener, tell: Callable[..., None]) -> Iterator[None]:
+    # Seen from outside the engine, so that steps that are only counted know it too.
+    originals = {name: getattr(torch.autograd, name) for name in ("backward", "grad")}
+
+    def watch(original: Callable[..., Any]) -> Callable[..., Any]:
+        place = list(inspect.signature(original).parameters).index("create_graph")
+
+        @functools.wraps(original)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            given = args[place] if len(args) > place else kwargs.get("create_graph")
+            tell(listener.backward_enter, bool(given))
+            return original(*args, **kwargs)
+
+        return watched
+
+    for name, original in originals.items():
+        setattr(torch.autograd, name, watch(original))
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(torch.autograd, name, original)

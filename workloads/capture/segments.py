@@ -1,0 +1,156 @@
+"""Where steps and epochs begin and end, which of them are alike, and how often each ran."""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from simulator.trace.trace import Segment, Step, StepKind
+from workloads.capture.tape import Tape
+
+Fingerprint = tuple[Hashable, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """The step under way, or what might become one.
+
+    `begun` is how it began (start, next, stop, after); `tape` is None once it is only counted.
+    `fingerprints` lists its network calls and optimizer steps; `available` is how many batches
+    the loader could still give when it began, if that is known.
+    """
+
+    begun: str
+    tape: Tape | None
+    fingerprints: list[Fingerprint] = field(default_factory=list)
+    passes: set[int] = field(default_factory=set)
+    root: int = 0
+    batches: int = 0
+    available: int | None = None
+    optimizer_steps: int = 0
+    backward: bool = False
+    trains: bool = False
+    pending: bool = False
+    ending: bool = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a network ran in it, forward or backward, or an optimizer."""
+        return bool(self.fingerprints) or self.backward
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether networks ran in it, but none so that it could learn."""
+        return bool(self.fingerprints) and not (self.trains or self.backward)
+
+    @property
+    def kind(self) -> StepKind:
+        """What kind of step it is, as far as it has come."""
+        if self.optimizer_steps:
+            return StepKind.TRAIN
+        return StepKind.EVAL if self.evaluates else StepKind.OTHER
+
+    @property
+    def key(self) -> Fingerprint:
+        """What steps that count as alike have in common."""
+        return (self.kind, self.batches, self.backward, *self.fingerprints)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished step: its key, its recorded step if it was recorded, and its loader pass."""
+
+    key: Fingerprint
+    kind: StepKind
+    first: Fingerprint
+    passes: frozenset[int]
+    step: int | None
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """The distinct steps and the order in which they ran; records each kind `depth` times."""
+
+    depth: int
+    runs: list[Run] = field(default_factory=list)
+    _steps: dict[Step, int] = field(default_factory=dict)
+    _recorded: dict[Fingerprint, dict[int, int]] = field(default_factory=dict)
+
+    def knows(self, first: Fingerprint, available: int | None) -> bool:
+        """Tell whether a step that begins with the network call `first` need not be recorded.
+
+        A step of several batches (gradient accumulation) that the loader has not enough left for
+        will be shorter than those recorded, hence another step.
+        """
+        sizes = {size: n for size, n in self._recorded.get(first, {}).items() if n >= self.depth}
+        if not sizes:
+            return False
+        return available is None or max(sizes) <= available or available in sizes
+
+    def add(self, unit: Unit, step: Step | None) -> None:
+        """Count a finished step, and keep it if it was recorded and is new."""
+        first = unit.fingerprints[0] if unit.fingerprints else ()
+        index = None
+        if step is not None:
+            index = self._steps.setdefault(step, len(self._steps))
+            sizes = self._recorded.setdefault(first, {})
+            sizes[unit.batches] = sizes.get(unit.batches, 0) + 1
+        self.runs.append(Run(unit.key, unit.kind, first, frozenset(unit.passes), index))
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The distinct steps, in the order in which they were first recorded."""
+        return tuple(self._steps)
+
+    def segments(self) -> tuple[tuple[Segment, ...], int]:
+        """Return the run-length coded run, and how many steps had only a similar one recorded."""
+        steps, approximated = _resolve(self.runs)
+        pairs = groupby(zip(_epochs(self.runs), steps, strict=True))
+        return tuple(Segment(*pair, len(list(same))) for pair, same in pairs), approximated
+
+
+def _resolve(runs: list[Run]) -> tuple[list[int], int]:
+    """Map every run to a recorded step: its own, else the latest alike, else the most similar."""
+    latest: dict[Fingerprint, int] = {}
+    for run in reversed(runs):
+        if run.step is not None:
+            latest[run.key] = run.step  # the earliest one, for runs before any was recorded
+    found, approximated = [], 0
+    for run in runs:
+        if run.step is not None:
+            latest[run.key] = run.step
+        step = latest.get(run.key)
+        if step is None:
+            approximated += 1
+            step = _similar(run, runs)
+        found.append(step)
+    return found, approximated
+
+
+def _similar(run: Run, runs: list[Run]) -> int:
+    def distance(other: Run) -> tuple[bool, int]:
+        return other.kind is not run.kind, abs(len(other.key) - len(run.key))
+
+    recorded = [r for r in runs if r.step is not None and r.first == run.first]
+    best = min(reversed(recorded), key=distance)
+    assert best.step is not None
+    return best.step
+
+
+def _epochs(runs: list[Run]) -> Iterator[int]:
+    """Yield the epoch of each run.
+
+    An epoch is a pass over a loader in which an optimizer stepped; without a loader, training
+    after an evaluation begins one. Evaluation belongs to the epoch before it.
+    """
+    epoch = 0
+    last: frozenset[int] | None = None
+    evaluated = False
+    for run in runs:
+        if run.kind is StepKind.TRAIN:
+            new_pass = bool(run.passes) and not run.passes & (last or frozenset())
+            if last is not None and (new_pass or (evaluated and not run.passes)):
+                epoch += 1
+            last, evaluated = run.passes, False
+        elif run.kind is StepKind.EVAL:
+            evaluated = True
+        yield epoch

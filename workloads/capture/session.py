@@ -1,0 +1,118 @@
+"""The way in for programs and notebooks: `with capture(model, optimizer) as recording:`."""
+
+import os
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from simulator.errors import InputError
+from simulator.trace.storage import save_trace
+from simulator.trace.trace import Trace
+from workloads.capture.events import listening
+from workloads.capture.names import Names, unwrap
+from workloads.capture.watch import Watch
+
+_running: "list[Recording]" = []
+
+
+def capture(
+    model: torch.nn.Module | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    *,
+    steps: int = 2,
+    name: str = "",
+) -> "Recording":
+    """Record the training that runs inside a `with` block, without changing it.
+
+    `steps` is how often each distinct step is recorded in full (the first run of one is cold: it
+    creates optimizer state); the others are counted. Without `model`, every network that is
+    called is found; with it, other networks count as part of the loss.
+    """
+    if steps < 1:
+        raise InputError(f"capture needs steps of at least 1, not {steps}")
+    return Recording(model, optimizer, steps, name)
+
+
+class Recording:
+    """A run being recorded; after the `with` block, `trace` is what it did."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module | None,
+        optimizer: torch.optim.Optimizer | None,
+        steps: int,
+        name: str,
+    ) -> None:
+        """Prepare a recording; `capture` is the way to get one."""
+        self._names = Names(unwrap(model) if model is not None else None)
+        self._watch = Watch(self._names, [optimizer] if optimizer else [], steps)
+        self._name = name
+        self._stack = ExitStack()
+        self._trace: Trace | None = None
+        self._done = False
+
+    def __enter__(self) -> Self:
+        """Start to record; only one recording can run at a time."""
+        if _running:
+            raise InputError("a capture is running already: end it before starting another")
+        _running.append(self)
+        self._stack.callback(_running.clear)
+        self._stack.callback(self._allow_compiling)
+        self._stack.enter_context(listening(self._watch, self._watch.faults.append))
+        self._watch.recorder.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop recording; the steps that were completed are kept even if the block failed."""
+        try:
+            self._watch.close(failed=kind is not None)
+        finally:
+            self._stack.close()
+            self._done = True
+        self._trace = self._build()
+
+    @property
+    def trace(self) -> Trace:
+        """The trace of the block; raises InputError if the block ran no step or has not ended."""
+        if not self._done:
+            raise InputError("the trace is complete only after the capture block has ended")
+        if self._trace is None:
+            raise InputError(
+                "nothing was captured: the block ran no network and no optimizer in this thread"
+            )
+        return self._trace
+
+    @property
+    def stepped(self) -> bool:
+        """Whether an optimizer stepped."""
+        return self._watch.stepped
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace to a file; raises InputError if that cannot be done."""
+        save_trace(self.trace, path)
+
+    def _allow_compiling(self) -> None:
+        if self._watch.forced_eager:
+            torch.compiler.set_stance("default")
+
+    def _build(self) -> Trace | None:
+        catalogue = self._watch.catalogue
+        if not catalogue.steps:
+            return None
+        segments, approximated = catalogue.segments()
+        notes = {
+            "approximated_steps": approximated,
+            "lost_ops": self._watch.recorder.lost,
+            "faults": len(self._watch.faults),
+        }
+        origin = {"tool": "trainsoc capture", "torch": str(torch.__version__), "mode": "real"}
+        origin |= {key: str(count) for key, count in notes.items() if count}
+        name = self._name or self._names.title or "training"
+        return Trace(name, catalogue.steps, segments, origin)

@@ -1,0 +1,1 @@
+"""Network definitions for capture by shape alone: no data and no training script."""
