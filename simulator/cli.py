@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,7 +70,6 @@ def demo(
     Example: trainsoc demo -o demo
     """
     trace = out / "lenet_digits.trace"
-    out.mkdir(parents=True, exist_ok=True)
     _capture("lenet_digits", trace, "1-2", ["--epochs", str(epochs)])
     _run("edge-16x16", str(trace), out, [], baseline="cpu-only", by="phase", ops=False, quiet=False)
     figures = _draw([out])
@@ -291,6 +291,8 @@ def _capture(target: str, out: Path, steps: str, arguments: list[str]) -> None:
         raise InputError(f"capture needs {error.name}: pip install 'trainsoc[capture]'") from None
     from simulator.trace.storage import check_writable, save_trace
 
+    with suppress(OSError):
+        out.parent.mkdir(parents=True, exist_ok=True)
     check_writable(out)
     script = recipe_path(target) or Path(target)
     try:
@@ -327,7 +329,7 @@ def _draw(directories: list[Path]) -> list[Path]:
     from simulator.results.step import read_step
 
     figures: list[Path] = []
-    for directory in directories:
+    for directory in _progress(directories, len(directories), "drawing"):
         folders = [directory, *(d for d in (directory / "baseline",) if d.is_dir())]
         results = [read_result(folder) for folder in folders]
         names = [result["hardware"] for result in results]

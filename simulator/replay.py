@@ -22,7 +22,6 @@ from simulator.trace.storage import load_trace
 from simulator.trace.trace import Step, StepKind, Trace
 
 FIDELITIES = ("flow",)
-TRACES = Path(__file__).resolve().parents[1] / "workloads" / "traces"
 
 
 Progress = Callable[[Iterable[int], int, str], Iterable[int]]
@@ -152,8 +151,7 @@ def as_trace(source: Trace | Recording | str | Path) -> Trace:
     if isinstance(source, Trace):
         return source
     if isinstance(source, str | Path):
-        bundled = TRACES / f"{source}.trace"
-        return load_trace(bundled if bundled.is_file() and not Path(source).exists() else source)
+        return load_trace(source)
     return source.trace
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-TRACES = Path(__file__).parent / "traces"
+from simulator.trace.storage import BUNDLED
 
 
 def bundled_traces() -> dict[str, Path]:
     """Return the trace files that come with the package, by name; needs no torch."""
-    return {path.stem: path for path in sorted(TRACES.glob("*.trace"))}
+    return {path.stem: path for path in sorted(BUNDLED.glob("*.trace"))}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars
 
 SCHEMA = "1.0"
+BUNDLED = Path(__file__).resolve().parents[2] / "workloads" / "traces"
 _KEY = "trainsoc.trace"
 _MAGIC = b"PAR1"
 _AGAIN = "capture or copy the trace again"
@@ -66,12 +67,12 @@ def _unwritable(target: Path, error: OSError) -> InputError:
 
 
 def load_trace(path: str | os.PathLike[str]) -> Trace:
-    """Read a trace that `save_trace` wrote; equal to what was saved.
+    """Read a trace that `save_trace` wrote, or one that comes with the product, by its name.
 
     Raises InputError if the file is missing, is no trace, is cut short, or is of a newer major
     schema. A newer minor schema is read, its additions ignored.
     """
-    source = Path(path)
+    source = _find(Path(path))
     _check_file(source)
     try:
         return _read(source)
@@ -79,6 +80,11 @@ def load_trace(path: str | os.PathLike[str]) -> Trace:
         raise
     except Exception as error:
         raise InputError(f"{source} is damaged ({type(error).__name__}): {_AGAIN}") from None
+
+
+def _find(path: Path) -> Path:
+    bundled = BUNDLED / f"{path}.trace"
+    return bundled if bundled.is_file() and not path.exists() else path
 
 
 # Writing

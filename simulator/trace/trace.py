@@ -113,7 +113,7 @@ class Trace:
             runs = self.runs_of(index)
             for op in step.ops:
                 for gemm in op.gemms:
-                    phase = phase_of(op, gemm.role)
+                    phase = phase_of(op, gemm.role).value
                     flops[phase] = flops.get(phase, 0) + 2 * gemm.macs * runs
         return flops
 

@@ -65,5 +65,32 @@ def test_many_equal_steps_cost_what_two_do(benchmark, trace):
 
     two, many = seconds(2), seconds(10_000)
     benchmark.extra_info["ratio"] = many / two
-    benchmark(lambda: None)
+    print(f"\n10,000 steps / 2 steps = {many / two:.3f}")
+    benchmark.pedantic(seconds, (10_000,), rounds=1)
     assert many <= 1.2 * two
+
+
+def test_capture_costs_little_over_an_epoch(benchmark):
+    """Plain and captured epochs in turn, so that a drifting machine slows both."""
+    pytest.importorskip("torch")
+    from workloads.capture import capture
+    from workloads.recipes import resnet20_digits
+
+    def epoch():
+        start = time.perf_counter()
+        resnet20_digits.train(epochs=1)
+        return time.perf_counter() - start
+
+    def captured_epoch():
+        start = time.perf_counter()
+        with capture():
+            resnet20_digits.train(epochs=1)
+        return time.perf_counter() - start
+
+    epoch()
+    pairs = [(epoch(), captured_epoch()) for _ in range(4)]
+    plain, captured = (min(times) for times in zip(*pairs, strict=True))
+    benchmark.extra_info["ratio"] = captured / plain
+    print(f"\ncaptured / plain = {captured / plain:.3f} ({plain:.2f} s plain)")
+    benchmark.pedantic(captured_epoch, rounds=1)
+    assert captured <= 1.3 * plain

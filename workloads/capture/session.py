@@ -3,7 +3,7 @@
 import os
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import torch
 
@@ -88,6 +88,12 @@ class Recording:
                 "nothing was captured: the block ran no network and no optimizer in this thread"
             )
         return self._trace
+
+    def __getattr__(self, name: str) -> Any:
+        """Stand for the trace itself: `recording.steps`, `recording.flops_by_phase()`."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.trace, name)
 
     @property
     def stepped(self) -> bool:

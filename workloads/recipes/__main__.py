@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from simulator.trace.storage import save_trace
+from simulator.trace.storage import BUNDLED, save_trace
 from simulator.trace.trace import Trace
-from workloads import TRACES
 from workloads.recipes import RECIPES, recipe
 
 
@@ -31,7 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     given = {"epochs": options.epochs, "batch_size": options.batch_size}
     chosen = {key: value for key, value in given.items() if value is not None}
-    folder = TRACES if options.regenerate else options.output
+    folder = BUNDLED if options.regenerate else options.output
     for name in options.names:
         trace = capture_recipe(name, **chosen)
         path = folder / f"{name}.trace"
