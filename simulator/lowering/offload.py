@@ -28,18 +28,26 @@ class Offload:
         self._scores: int | None = None  # temporary between the GEMMs of a fused attention
 
     def add(self, index: int, op: Op, placed: Sequence[tuple[Gemm, Placement]]) -> None:
-        """Append the GEMMs of one op; its eager dispatch is paid with the first launch."""
+        """Append the GEMMs of one op: all are launched before the first result is awaited.
+
+        The op's eager dispatch is paid with the first launch.
+        """
         self._scores = None
         dispatch_ps = self._hardware.cpu.op_overhead
+        raw: list[tuple[Site, Gemm, Placement, int]] = []
         for gemm, placement in placed:
             site = Site(index, phase_of(op, gemm.role), op.layer)
             token = self._gemm(site, op, gemm, placement, dispatch_ps)
             dispatch_ps = 0
+            if self._is_raw(gemm, placement):
+                raw.append((site, gemm, placement, token))
             if self._scores is None and is_attention(op):
                 self._scores = self._softmax(site, gemm, token)
+        for site, gemm, placement, token in raw:
+            self._restore(site, op, gemm, placement, token)
 
     def _gemm(self, site: Site, op: Op, gemm: Gemm, placement: Placement, dispatch_ps: int) -> int:
-        """Append all stages of one GEMM and return the token that the accelerator writes."""
+        """Append the stages up to the GEMM itself and return the token that it writes."""
         binding, runtime = self._binding, self._hardware.runtime
         reads = [self._operand(site, op, which, placement) for which in (gemm.a, gemm.b)]
         reads = self._unfold(site, gemm, placement, reads)
@@ -47,14 +55,12 @@ class Offload:
         self._build(work, site)
         launch = binding.driver(Stage.LAUNCH, dispatch_ps + runtime.launch, site)
         target = op.outputs[gemm.c] if gemm.c >= 0 else None
-        raw = placement.convert or self._folds_back(gemm)
+        raw = self._is_raw(gemm, placement)
         token = target.storage if target and not raw else binding.token()
         done = binding.append(work, site, reads, (token,), after=launch)
         binding.written_by_accelerator(token, done)
         if runtime.issue == "synchronous":
             binding.synchronise(token, site)
-        if raw:
-            self._restore(site, op, gemm, placement, token)
         return token
 
     def _build(self, work: Work, site: Site) -> None:
@@ -96,6 +102,10 @@ class Offload:
         work = self._pass(Stage.IM2COL, elements, bits, size, size)
         self._binding.append(work, site, known(reads[which : which + 1]), (token,))
         return [token if position == which else read for position, read in enumerate(reads)]
+
+    def _is_raw(self, gemm: Gemm, placement: Placement) -> bool:
+        """Return whether the array's output is not yet the result."""
+        return placement.convert or self._folds_back(gemm)
 
     def _folds_back(self, gemm: Gemm) -> bool:
         """Return whether overlapping outputs must be summed on the CPU (col2im)."""

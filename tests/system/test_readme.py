@@ -1,0 +1,71 @@
+"""What the README tells people to type works as it stands there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.system.test_cli import ROOT, trainsoc
+
+README = (ROOT / "README.md").read_text()
+TRAIN = """
+import argparse
+import torch
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs", type=int, default=1)
+model = torch.nn.Linear(8, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(parser.parse_args().epochs):
+    optimizer.zero_grad()
+    model(torch.randn(4, 8)).sum().backward()
+    optimizer.step()
+"""
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands():
+    lines = [line.split("  #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("trainsoc ")]
+
+
+def test_the_readme_has_commands():
+    assert len(commands()) >= 8
+
+
+@pytest.mark.torch
+def test_commands_run_in_the_order_of_the_readme(tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "train.py").write_text(TRAIN)
+    for command in commands():
+        done = trainsoc(*shlex.split(command)[1:], cwd=tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_python_runs(capsys):
+    (code,) = [block for block in blocks("python") if "simulate" in block]
+    exec(code, {})
+    assert "forward" in capsys.readouterr().out
+
+
+def test_yaml_is_a_part_of_the_default_machine():
+    from ruamel.yaml import YAML
+
+    from simulator.hardware import load_hardware
+
+    (text,) = blocks("yaml")
+    edge = load_hardware("edge-16x16").as_text()
+    for part, settings in YAML(typ="safe", pure=True).load(text).items():
+        for key, value in settings.items():
+            assert (
+                load_hardware("edge-16x16", {f"{part}.{key}": value}).as_text()[part] == edge[part]
+            )
+
+
+def test_every_link_leads_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (Path(ROOT) / target).exists(), target
