@@ -9,18 +9,33 @@ from simulator.lowering.shape import GemmShape
 from simulator.lowering.tiling import Tiling, candidates, cut, tiles
 from simulator.timing.pipeline import Pipelined
 from simulator.timing.shares import WHOLE
-from simulator.timing.systolic import Dims, accesses, fill_cycles, tile_cycles
+from simulator.timing.systolic import accesses, fill_cycles, total_cycles
 from simulator.units import PS_PER_S, Clock, ceil_div
 
 
-class _Bound(NamedTuple):
-    """A tiling with its cycles, its bytes, and a time that it can never beat."""
+class _Candidate(NamedTuple):
+    """A tiling with a time that it can never beat, its cycles and its bytes, per repeat."""
 
-    ps: int
+    least_ps: int
     cycles: int
     read_bytes: int
     write_bytes: int
     tiling: Tiling
+
+    @property
+    def written(self) -> int:
+        """Share of writes in its traffic, in permille."""
+        return permille_written(self.read_bytes, self.write_bytes)
+
+
+class _Cuts(NamedTuple):
+    """Sizes and counts of the tiles along m, n and k, and how often all of A and B are loaded."""
+
+    m: list[tuple[int, int]]
+    n: list[tuple[int, int]]
+    k: list[tuple[int, int]]
+    a_rounds: int
+    b_rounds: int
 
 
 def map_gemm(array: Accelerator, shape: GemmShape, useful_macs: int, pricing: Pricing) -> Work:
@@ -29,109 +44,134 @@ def map_gemm(array: Accelerator, shape: GemmShape, useful_macs: int, pricing: Pr
     `useful_macs` are those that the operation asks for; the array may execute more.
     Raises Infeasible when no tile fits.
     """
-    bounds = sorted(_bound(array, shape, tiling, pricing) for tiling in candidates(array, shape))
-    best, best_ps = None, 0
-    for bound in bounds:
-        if best is not None and bound.ps >= best_ps:
+    found = sorted(_candidate(array, shape, t, pricing) for t in candidates(array, shape))
+    best, progress = found[0], _progress(array, shape, found[0], pricing)
+    best_ps = progress.duration_ps(WHOLE)
+    for candidate in found[1:]:
+        if candidate.least_ps >= best_ps:
             break
-        planned = _plan(array, shape, bound, pricing)
-        duration = planned.progress.duration_ps(WHOLE)
-        if best is None or duration < best_ps:
-            best, best_ps = planned, duration
-    assert best is not None, "candidates() yields at least one tiling or raises"
-    return _work(array, shape, best, useful_macs)
+        if _memory_ps(shape, candidate, pricing) >= best_ps:
+            continue
+        challenger = _progress(array, shape, candidate, pricing)
+        if challenger.duration_ps(WHOLE) < best_ps:
+            best, progress, best_ps = candidate, challenger, challenger.duration_ps(WHOLE)
+    return _work(array, shape, best, progress, useful_macs, pricing)
 
 
-class _Plan(NamedTuple):
-    bound: _Bound
-    progress: Pipelined
-    counts: Counts
-
-
-def _bound(array: Accelerator, shape: GemmShape, tiling: Tiling, pricing: Pricing) -> _Bound:
-    cycles, read, write = 0, 0, 0
-    m_tiles, n_tiles, k_tiles = (
-        ceil_div(d, t) for d, t in zip(shape.dims, tiling.tile, strict=True)
-    )
-    rounds_a, rounds_b = _rounds(tiling, m_tiles, n_tiles, k_tiles)
-    sizes = [cut(d, t) for d, t in zip(shape.dims, tiling.tile, strict=True)]
-    for m, m_count in sizes[0]:
-        for k, k_count in sizes[2]:
-            read += rounds_a * m_count * k_count * shape.a_bytes(m, k)
-            for n, n_count in sizes[1]:
-                cycles += m_count * n_count * k_count * tile_cycles(array, Dims(m, n, k))
-        for n, n_count in sizes[1]:
-            write += m_count * n_count * shape.c_bytes(m, n)
-    for k, k_count in sizes[2]:
-        for n, n_count in sizes[1]:
-            read += rounds_b * k_count * n_count * shape.b_bytes(k, n)
-    repeats = shape.batch * shape.passes
-    compute_ps = Clock(array.clock).cycles_to_ps(repeats * cycles + fill_cycles(array))
+def _candidate(
+    array: Accelerator, shape: GemmShape, tiling: Tiling, pricing: Pricing
+) -> _Candidate:
+    """Return the tiling with its bound: all cycles after the first load and before the last
+    store, or all bytes at the peak rate, whichever takes longer.
+    """
+    cuts = _cuts(shape, tiling)
+    cycles = total_cycles(array, cuts.m, cuts.n, cuts.k)
+    read = cuts.a_rounds * sum(p * q * shape.a_bytes(m, k) for m, p in cuts.m for k, q in cuts.k)
+    read += cuts.b_rounds * sum(p * q * shape.b_bytes(k, n) for k, p in cuts.k for n, q in cuts.n)
+    write = shape.c_bytes(shape.dims.m, shape.dims.n)
     tile = tiling.tile
     ends = shape.a_bytes(tile.m, tile.k) + shape.b_bytes(tile.k, tile.n)
-    exposed = ends * PS_PER_S // pricing.peak_bytes_per_s
-    memory = repeats * (read + write) * PS_PER_S // pricing.peak_bytes_per_s
-    return _Bound(
-        max(compute_ps + exposed, memory), repeats * cycles, repeats * read, repeats * write, tiling
+    ends += shape.c_bytes(cuts.m[-1][0], cuts.n[-1][0])
+    peak = pricing.peak_bytes_per_s
+    busy_ps = Clock(array.clock).cycles_to_ps(shape.repeats * cycles + fill_cycles(array))
+    memory_ps = shape.repeats * (read + write) * PS_PER_S // peak
+    return _Candidate(
+        max(busy_ps + ends * PS_PER_S // peak, memory_ps), cycles, read, write, tiling
     )
 
 
-def _rounds(tiling: Tiling, m_tiles: int, n_tiles: int, k_tiles: int) -> tuple[int, int]:
-    """Return how often all of A and all of B are loaded."""
-    a_rounds = 1 if k_tiles == 1 and (tiling.outer == "m" or m_tiles == 1) else n_tiles
-    b_rounds = 1 if k_tiles == 1 and (tiling.outer == "n" or n_tiles == 1) else m_tiles
-    return a_rounds, b_rounds
+def _cuts(shape: GemmShape, tiling: Tiling) -> _Cuts:
+    m, n, k = (cut(d, t) for d, t in zip(shape.dims, tiling.tile, strict=True))
+    m_tiles, n_tiles, k_tiles = (sum(count for _, count in sizes) for sizes in (m, n, k))
+    a_stays = k_tiles == 1 and (tiling.outer == "m" or m_tiles == 1)
+    b_stays = k_tiles == 1 and (tiling.outer == "n" or n_tiles == 1)
+    return _Cuts(m, n, k, 1 if a_stays else n_tiles, 1 if b_stays else m_tiles)
 
 
-def _plan(array: Accelerator, shape: GemmShape, bound: _Bound, pricing: Pricing) -> _Plan:
-    body: tuple[TileRun | Repeat, ...] = tiles(array, shape, bound.tiling)
-    repeats = shape.batch * shape.passes
-    if repeats > 1:
-        body = (Repeat(repeats, body),)
-    written = permille_written(bound.read_bytes, bound.write_bytes)
-    progress = Pipelined(
-        pricing.priced(body, array.dma_bandwidth, written),
+def _memory_ps(shape: GemmShape, candidate: _Candidate, pricing: Pricing) -> int:
+    """Return the memory time of all transfers of a candidate."""
+    cuts, written = _cuts(shape, candidate.tiling), candidate.written
+    total = 0
+    for m, p in cuts.m:
+        for k, q in cuts.k:
+            cost = pricing.cost(shape.a_pattern(m, k), written)
+            total += cuts.a_rounds * p * q * cost.channel_ps
+        for n, q in cuts.n:
+            total += p * q * pricing.cost(shape.c_pattern(m, n), written).channel_ps
+    for k, p in cuts.k:
+        for n, q in cuts.n:
+            cost = pricing.cost(shape.b_pattern(k, n), written)
+            total += cuts.b_rounds * p * q * cost.channel_ps
+    return shape.repeats * total
+
+
+def _body(
+    array: Accelerator, shape: GemmShape, candidate: _Candidate
+) -> tuple[TileRun | Repeat, ...]:
+    body = tiles(array, shape, candidate.tiling)
+    return (Repeat(shape.repeats, body),) if shape.repeats > 1 else body
+
+
+def _progress(
+    array: Accelerator, shape: GemmShape, candidate: _Candidate, pricing: Pricing
+) -> Pipelined:
+    body = _body(array, shape, candidate)
+    return Pipelined(
+        pricing.priced(body, array.dma_bandwidth, candidate.written),
         fill_cycles(array),
         array.launch_latency,
         Clock(array.clock),
     )
-    traffic = pricing.body_traffic(body, written)
-    counts = Counts(
-        interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
-        dram_read_bytes=traffic.read_bytes,
-        dram_write_bytes=traffic.write_bytes,
-        dram_activates=traffic.activates,
-        dram_read_bursts=traffic.read_bursts,
-        dram_write_bursts=traffic.write_bursts,
-        scratchpad_write_bytes=traffic.read_bytes,
-    )
-    return _Plan(bound, progress, counts)
 
 
-def _work(array: Accelerator, shape: GemmShape, plan: _Plan, useful_macs: int) -> Work:
-    dims, repeats = shape.dims, shape.batch * shape.passes
-    words = accesses(array, dims)
-    issued = repeats * dims.m * dims.n * dims.k
-    operand_bits = (words.a_reads + words.b_reads) * shape.bits
-    counts = plan.counts._replace(
-        macs=useful_macs,
-        macs_issued=issued,
-        array_macs=useful_macs,
-        array_macs_issued=issued,
-        scratchpad_read_bytes=repeats * ceil_div(operand_bits, 8),
-        accumulator_write_bytes=repeats * words.partial_writes * shape.out_bits // 8,
-        accumulator_read_bytes=repeats * words.partial_reads * shape.out_bits // 8,
-    )
-    cycles = plan.bound.cycles + fill_cycles(array)
+def _work(
+    array: Accelerator,
+    shape: GemmShape,
+    chosen: _Candidate,
+    progress: Pipelined,
+    useful_macs: int,
+    pricing: Pricing,
+) -> Work:
+    dims = shape.dims
+    cycles = shape.repeats * chosen.cycles + fill_cycles(array)
     return Work(
         unit=Unit.ACCELERATOR,
         stage=Stage.GEMM,
-        progress=plan.progress,
-        counts=counts,
+        progress=progress,
+        counts=_counts(array, shape, chosen, useful_macs, pricing),
         compute_ps=Clock(array.clock).cycles_to_ps(cycles),
         batch=shape.batch,
         m=dims.m,
         n=dims.n,
         k=dims.k,
         compute_cycles=cycles,
+    )
+
+
+def _counts(
+    array: Accelerator,
+    shape: GemmShape,
+    chosen: _Candidate,
+    useful_macs: int,
+    pricing: Pricing,
+) -> Counts:
+    traffic = pricing.body_traffic(_body(array, shape, chosen), chosen.written)
+    words = accesses(array, shape.dims)
+    issued = shape.repeats * shape.dims.m * shape.dims.n * shape.dims.k
+    operand_bits = (words.a_reads + words.b_reads) * shape.bits
+    return Counts(
+        macs=useful_macs,
+        macs_issued=issued,
+        array_macs=useful_macs,
+        array_macs_issued=issued,
+        scratchpad_read_bytes=shape.repeats * ceil_div(operand_bits, 8),
+        scratchpad_write_bytes=traffic.read_bytes,
+        accumulator_read_bytes=shape.repeats * words.partial_reads * shape.out_bits // 8,
+        accumulator_write_bytes=shape.repeats * words.partial_writes * shape.out_bits // 8,
+        interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
+        dram_read_bytes=traffic.read_bytes,
+        dram_write_bytes=traffic.write_bytes,
+        dram_activates=traffic.activates,
+        dram_read_bursts=traffic.read_bursts,
+        dram_write_bursts=traffic.write_bursts,
     )

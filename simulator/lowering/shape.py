@@ -1,7 +1,8 @@
 """What a GEMM's operands occupy in memory: plain matrices, or convolutions read in place."""
 
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, gcd, prod
 
 from simulator.activity import AccessPattern
 from simulator.timing.systolic import Dims
@@ -13,51 +14,80 @@ from simulator.units import ceil_div
 class Window:
     """An operand that hardware im2col reads from a feature map instead of a matrix.
 
-    `pixels` says which dimension of the GEMM runs over pixels, the other runs over
-    channels x `taps`. `touched` feature-map rows per produced row follow from geometry.
+    The matrix has one row per `produced` pixel (of any number of images) and one column per
+    channel and tap. Neighbouring rows of the produced map are `up` / `down` source rows apart and
+    each reaches over `reach` / `down` of them: `up` is a convolution's stride, `down` that of a
+    convolution run backwards.
     """
 
-    pixels: str
+    channels: int
     taps: int
-    images: int
     produced: tuple[int, ...]
     source: tuple[int, ...]
-    scale_up: tuple[int, ...]
-    scale_down: tuple[int, ...]
+    up: tuple[int, ...]
+    down: tuple[int, ...]
     reach: tuple[int, ...]
 
-    def elements(self, pixels: int, depth: int) -> int:
-        """Return the distinct source elements under `pixels` x `depth` of the virtual matrix."""
-        channels = ceil_div(depth, self.taps)
-        return min(pixels * depth, channels * self._source_pixels(pixels))
+    def elements(self, pixels: int, columns: int) -> int:
+        """Return the distinct source elements under a tile of `pixels` rows x `columns`.
 
-    def _source_pixels(self, pixels: int) -> int:
-        per_image = prod(self.produced)
-        if pixels >= per_image:
-            return ceil_div(pixels, per_image) * prod(self.source)
-        inner = prod(self.produced[1:])
-        rows = ceil_div(pixels, inner)
-        reached = (rows - 1) * self.scale_up[0] + self.reach[0]
-        return min(self.source[0], ceil_div(reached, self.scale_down[0])) * prod(self.source[1:])
+        Averaged over the places where tiles lie, since few begin where a row or a channel does.
+        """
+        channels = min(Fraction(self.channels), _touched(columns, self.taps))
+        return min(pixels * columns, ceil(channels * self._source_pixels(pixels)))
+
+    def _source_pixels(self, pixels: int) -> Fraction:
+        """Every run of neighbouring rows needs their steps and, once per image, the reach."""
+        images = _touched(pixels, prod(self.produced))
+        rows = _touched(pixels, prod(self.produced[1:]))
+        if len(self.produced) == 2 and pixels < self.produced[1]:
+            return self._parts_of_rows(pixels, rows)
+        step = min(self.up[0], self.reach[0])
+        needed = (rows * step + images * (self.reach[0] - step)) / self.down[0]
+        return min(needed, images * self.source[0]) * prod(map(self._width, range(1, len(self.up))))
+
+    def _parts_of_rows(self, pixels: int, parts: Fraction) -> Fraction:
+        """Each part of a row needs its reach in height, its steps and a reach in width."""
+        step = min(self.up[1], self.reach[1])
+        width = (pixels * step + parts * (self.reach[1] - step)) / self.down[1]
+        height = Fraction(self.reach[0], self.down[0])
+        return min(width, parts * self.source[1]) * min(height, Fraction(self.source[0]))
+
+    def _width(self, axis: int) -> int:
+        """Return how much of the source a whole row of the produced map needs along `axis`."""
+        step = min(self.up[axis], self.reach[axis])
+        needed = (self.produced[axis] - 1) * step + self.reach[axis]
+        return min(self.source[axis], ceil_div(needed, self.down[axis]))
 
 
-def forward_window(conv: Conv, pixels: str) -> Window:
+def _touched(size: int, unit: int) -> Fraction:
+    """Return how many groups of `unit` neighbours a tile of `size` touches, on average.
+
+    Tiles begin at multiples of `size`, hence at offsets in a group that are multiples of their
+    greatest common divisor, each equally often.
+    """
+    return Fraction(size + unit - gcd(size, unit), unit)
+
+
+def forward_window(conv: Conv) -> Window:
     """Return the window through which a convolution's output pixels see its input."""
-    reach = tuple(d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.kernel, strict=True))
     ones = (1,) * len(conv.kernel)
-    taps = prod(conv.kernel)
-    return Window(pixels, taps, conv.images, conv.output, conv.input, conv.stride, ones, reach)
+    channels, taps = conv.in_channels // conv.groups, prod(conv.kernel)
+    return Window(channels, taps, conv.output, conv.input, conv.stride, ones, _reach(conv))
 
 
-def backward_window(conv: Conv, pixels: str) -> Window:
+def backward_window(conv: Conv) -> Window:
     """Return the window through which input pixels see the output's gradient (direct dgrad)."""
-    reach = tuple(d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.kernel, strict=True))
     ones = (1,) * len(conv.kernel)
-    taps = prod(conv.kernel)
-    return Window(pixels, taps, conv.images, conv.input, conv.output, ones, conv.stride, reach)
+    channels, taps = conv.out_channels // conv.groups, prod(conv.kernel)
+    return Window(channels, taps, conv.input, conv.output, ones, conv.stride, _reach(conv))
 
 
-@dataclass(frozen=True, slots=True)
+def _reach(conv: Conv) -> tuple[int, ...]:
+    return tuple(d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.kernel, strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class GemmShape:
     """A GEMM as one accelerator sees it: dimensions, operand widths, operands read in place."""
 
@@ -68,14 +98,22 @@ class GemmShape:
     passes: int = 1
     window_a: Window | None = None
     window_b: Window | None = None
+    _bytes: dict[tuple[str, int, int], int] = field(default_factory=dict, repr=False)
+
+    @property
+    def repeats(self) -> int:
+        """How often the same product of matrices is computed: the batch, in every pass."""
+        return self.batch * self.passes
 
     def a_bytes(self, m: int, k: int) -> int:
         """Return the bytes to load for an m x k tile of A."""
-        return _operand_bytes(self.window_a, m, k, self.bits)
+        size = self._bytes.get(("a", m, k))
+        return self._remember("a", m, k, self.window_a) if size is None else size
 
     def b_bytes(self, k: int, n: int) -> int:
         """Return the bytes to load for a k x n tile of B."""
-        return _operand_bytes(self.window_b, k, n, self.bits)
+        size = self._bytes.get(("b", k, n))
+        return self._remember("b", k, n, self.window_b) if size is None else size
 
     def c_bytes(self, m: int, n: int) -> int:
         """Return the bytes of an m x n tile of outputs at full accumulator width."""
@@ -83,33 +121,30 @@ class GemmShape:
 
     def a_pattern(self, m: int, k: int) -> AccessPattern:
         """Return how an m x k tile of A lies in memory."""
-        size = self.a_bytes(m, k)
-        return _tile(size, m, self.dims.k, k, self.bits, self.window_a, write=False)
+        whole = self.window_a is not None or k >= self.dims.k or m == 1
+        return _rows_of(self.a_bytes(m, k), k, self.dims.k, self.bits, whole, write=False)
 
     def b_pattern(self, k: int, n: int) -> AccessPattern:
         """Return how a k x n tile of B lies in memory."""
-        size = self.b_bytes(k, n)
-        return _tile(size, k, self.dims.n, n, self.bits, self.window_b, write=False)
+        whole = self.window_b is not None or n >= self.dims.n or k == 1
+        return _rows_of(self.b_bytes(k, n), n, self.dims.n, self.bits, whole, write=False)
 
     def c_pattern(self, m: int, n: int) -> AccessPattern:
         """Return how an m x n tile of outputs lies in memory."""
-        return _tile(self.c_bytes(m, n), m, self.dims.n, n, self.out_bits, None, write=True)
+        whole = n >= self.dims.n or m == 1
+        return _rows_of(self.c_bytes(m, n), n, self.dims.n, self.out_bits, whole, write=True)
+
+    def _remember(self, operand: str, rows: int, cols: int, window: Window | None) -> int:
+        elements = rows * cols if window is None else window.elements(rows, cols)
+        size = self._bytes[operand, rows, cols] = ceil_div(elements * self.bits, 8)
+        return size
 
 
-def _operand_bytes(window: Window | None, rows: int, cols: int, bits: int) -> int:
-    if window is None:
-        elements = rows * cols
-    elif window.pixels == "row":
-        elements = window.elements(rows, cols)
-    else:
-        elements = window.elements(cols, rows)
-    return ceil_div(elements * bits, 8)
-
-
-def _tile(
-    size: int, rows: int, width: int, cols: int, bits: int, window: Window | None, *, write: bool
+def _rows_of(
+    size: int, cols: int, width: int, bits: int, whole: bool, *, write: bool
 ) -> AccessPattern:
-    if window is not None or cols >= width or rows == 1:
+    """Return the pattern of rows of `cols` elements in a matrix that is `width` wide."""
+    if whole:
         return AccessPattern(size, size, size, write)
     run = ceil_div(cols * bits, 8)
     return AccessPattern(size, run, max(run, width * bits // 8), write)

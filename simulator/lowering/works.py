@@ -153,11 +153,11 @@ class Templates:
         if conv is None or array is None or array.im2col == "software" or conv.transposed:
             return dims, None, None
         if gemm.role is Role.FORWARD:
-            return dims, forward_window(conv, "row"), None
+            return dims, forward_window(conv), None
         if gemm.role is Role.WGRAD:
-            return dims, None, forward_window(conv, "col")
+            return dims, None, forward_window(conv)
         if array.dgrad == "direct":
-            return direct_dims(gemm), backward_window(conv, "row"), None
+            return direct_dims(gemm), backward_window(conv), None
         return dims, None, None
 
 

@@ -5,6 +5,7 @@ SCALE-Sim 2 and 3: per fold 2R + C + S - 2 cycles for ws and is, R + C + S - 2 f
 the streamed dimension; the sum is one less, since cycles count from 0.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from simulator.hardware.soc import Accelerator
@@ -44,6 +45,20 @@ def folds(array: Accelerator, tile: Dims) -> int:
 def tile_cycles(array: Accelerator, tile: Dims) -> int:
     """Return the cycles of all folds of `tile`, without what `fill_cycles` adds once."""
     return folds(array, tile) * _fold_cycles(array, getattr(tile, AXES[array.dataflow].stream))
+
+
+def total_cycles(
+    array: Accelerator,
+    m: Sequence[tuple[int, int]],
+    n: Sequence[tuple[int, int]],
+    k: Sequence[tuple[int, int]],
+) -> int:
+    """Return the cycles of all tiles of a GEMM cut into (size, count) along each dimension."""
+    cuts, axes = {"m": m, "n": n, "k": k}, AXES[array.dataflow]
+    rows = sum(count * ceil_div(size, array.rows) for size, count in cuts[axes.row])
+    cols = sum(count * ceil_div(size, array.cols) for size, count in cuts[axes.col])
+    stream = sum(count * _fold_cycles(array, size) for size, count in cuts[axes.stream])
+    return rows * cols * stream
 
 
 def fill_cycles(array: Accelerator) -> int:

@@ -1,0 +1,167 @@
+"""Lowering against brute force: what tiles touch, what the mapper chooses, what traffic adds up."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.activity import Repeat
+from simulator.hardware.soc import Accelerator
+from simulator.lowering import mapper
+from simulator.lowering.pricing import Pricing
+from simulator.lowering.shape import GemmShape, backward_window, forward_window
+from simulator.lowering.tiling import candidates, fits, tiles
+from simulator.timing.shares import WHOLE
+from simulator.timing.systolic import Dims
+from simulator.trace.op import Conv
+from tests.builders import machine
+
+EDGE = machine()
+sizes = st.integers(1, 200)
+
+
+def conv(channels=3, size=(7, 6), kernel=(3, 3), stride=(1, 1), dilation=(1, 1), padding=(1, 1)):
+    out = tuple(
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, d, p in zip(size, kernel, stride, dilation, padding, strict=True)
+    )
+    return Conv(2, channels, 4, size, out, kernel, stride, padding, dilation)
+
+
+def forward_touched(c, rows, columns):
+    """Distinct input elements under rows x columns of the im2col matrix, by definition."""
+    seen = set()
+    for row, column in product(rows, columns):
+        image, pixel = divmod(row, c.output[0] * c.output[1])
+        y, x = divmod(pixel, c.output[1])
+        channel, tap = divmod(column, c.kernel[0] * c.kernel[1])
+        ky, kx = divmod(tap, c.kernel[1])
+        iy = y * c.stride[0] - c.padding[0] + ky * c.dilation[0]
+        ix = x * c.stride[1] - c.padding[1] + kx * c.dilation[1]
+        if 0 <= iy < c.input[0] and 0 <= ix < c.input[1]:
+            seen.add((image, channel, iy, ix))
+    return len(seen)
+
+
+def backward_touched(c, rows, columns):
+    """Distinct gradient elements that rows of input pixels x (output channel, tap) read."""
+    seen = set()
+    for row, column in product(rows, columns):
+        image, pixel = divmod(row, c.input[0] * c.input[1])
+        iy, ix = divmod(pixel, c.input[1])
+        channel, tap = divmod(column, c.kernel[0] * c.kernel[1])
+        ky, kx = divmod(tap, c.kernel[1])
+        y, off_y = divmod(iy + c.padding[0] - ky * c.dilation[0], c.stride[0])
+        x, off_x = divmod(ix + c.padding[1] - kx * c.dilation[1], c.stride[1])
+        if not off_y and not off_x and 0 <= y < c.output[0] and 0 <= x < c.output[1]:
+            seen.add((image, channel, y, x))
+    return len(seen)
+
+
+def touched_by_all(touched, c, rows, columns, tile):
+    """Elements read by all full tiles together, and how many tiles there are."""
+    pixels, depth = tile
+    corners = product(range(0, rows - pixels + 1, pixels), range(0, columns - depth + 1, depth))
+    counts = [touched(c, range(a, a + pixels), range(b, b + depth)) for a, b in corners]
+    return sum(counts), len(counts)
+
+
+TILES = [(16, 9), (32, 18), (49, 36), (64, 16), (100, 27), (128, 36), (196, 9), (784, 36)]
+
+
+@pytest.mark.parametrize("tile", TILES)
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [((3, 3), (1, 1), (1, 1)), ((3, 3), (2, 2), (1, 1))]
+)
+def test_tiles_of_a_feature_map_read_what_brute_force_counts(tile, kernel, stride, padding):
+    c = conv(4, (28, 28), kernel, stride, padding=padding)
+    rows, columns = c.images * c.output[0] * c.output[1], 4 * kernel[0] * kernel[1]
+    if tile[0] > rows:
+        return
+    counted, count = touched_by_all(forward_touched, c, rows, columns, tile)
+    found = forward_window(c).elements(*tile) * count
+    # never less; more, since whole rows are loaded for all taps of a channel, padding included
+    assert counted <= found * 1.01
+    assert found <= counted * 1.6
+
+
+@pytest.mark.parametrize("tile", TILES)
+def test_tiles_of_a_direct_dgrad_read_what_brute_force_counts(tile):
+    c = conv(2, (28, 28), (3, 3), (2, 2), padding=(1, 1))
+    rows, columns = c.images * 28 * 28, 4 * 9
+    counted, count = touched_by_all(backward_touched, c, rows, columns, tile)
+    found = backward_window(c).elements(*tile) * count
+    assert counted <= found * 1.01
+    assert found <= counted * 1.8
+
+
+def test_whole_rows_of_a_plain_convolution_are_counted_exactly():
+    c = conv(padding=(0, 0))
+    window, columns = forward_window(c), 27
+    for rows in (1, 5):  # of 5, so that no tile straddles two images
+        pixels = rows * c.output[1]
+        assert window.elements(pixels, columns) == forward_touched(c, range(pixels), range(columns))
+    whole = c.output[0] * c.output[1]
+    assert window.elements(2 * whole, columns) == 2 * 3 * 7 * 6
+
+
+def test_a_weight_gradient_reads_its_feature_map_as_the_forward_pass_does():
+    c = conv(padding=(0, 0))
+    rows = c.images * c.output[0] * c.output[1]
+    shape = GemmShape(1, Dims(4, 27, rows), 8, 32, window_b=forward_window(c))
+    assert shape.b_bytes(rows, 27) == 2 * 3 * 7 * 6
+
+
+def unrolled(body):
+    for node in body:
+        if isinstance(node, Repeat):
+            for _ in range(node.times):
+                yield from unrolled(node.body)
+        else:
+            yield node
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.integers(1, 3))
+def test_the_mapping_is_the_best_of_its_space(m, n, k, dataflow, batch):
+    hardware = machine(accelerator__dataflow=dataflow, accelerator__scratchpad="16 KiB")
+    array, pricing = hardware.accelerator, Pricing(hardware)
+    shape = GemmShape(batch, Dims(m, n, k), 8, 32)
+    chosen = mapper.map_gemm(array, shape, batch * m * n * k, pricing)
+    times = [
+        mapper._progress(
+            array, shape, mapper._candidate(array, shape, tiling, pricing), pricing
+        ).duration_ps(WHOLE)
+        for tiling in candidates(array, shape)
+    ]
+    assert chosen.progress.duration_ps(WHOLE) == min(times)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.data())
+def test_tiles_add_up_to_the_gemm(m, n, k, dataflow, data):
+    hardware = machine(accelerator__dataflow=dataflow, accelerator__scratchpad="16 KiB")
+    array: Accelerator = hardware.accelerator
+    shape = GemmShape(1, Dims(m, n, k), 8, 32)
+    tiling = data.draw(st.sampled_from(list(candidates(array, shape))))
+    assert fits(array, shape, tiling)
+    found = mapper._candidate(array, shape, tiling, Pricing(hardware))
+    sequence = list(unrolled(tiles(array, shape, tiling)))
+    assert sum(tile.compute_cycles for tile in sequence) == found.cycles
+    assert sum(p.bytes for tile in sequence for p in tile.loads) == found.read_bytes
+    assert sum(p.bytes for tile in sequence for p in tile.stores) == found.write_bytes == 4 * m * n
+    duration = mapper._progress(array, shape, found, Pricing(hardware)).duration_ps(WHOLE)
+    assert duration >= found.least_ps
+
+
+def test_operands_that_fit_are_read_once():
+    shape = GemmShape(1, Dims(100, 100, 100), 8, 32)
+    work = mapper.map_gemm(EDGE.accelerator, shape, 10**6, Pricing(EDGE))
+    assert work.counts.dram_read_bytes == 2 * 100 * 100
+
+
+@pytest.mark.parametrize("dims", [(1, 1, 1), (1, 1000, 1), (1000, 1, 1), (1, 1, 1000)])
+def test_degenerate_gemms_map(dims):
+    work = mapper.map_gemm(EDGE.accelerator, GemmShape(1, Dims(*dims), 8, 32), 1, Pricing(EDGE))
+    assert work.progress.duration_ps(WHOLE) > 0
