@@ -116,13 +116,19 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """One thing for one unit to do, independent of which tensors it is bound to."""
+    """One thing for one unit to do, independent of which tensors it is bound to.
+
+    `overhead_ps` (dispatch or launch), `compute_ps` and `memory_ps` (channel or port, whichever
+    is slower) are what its duration alone is made of.
+    """
 
     unit: Unit
     stage: Stage
     progress: Progress
     counts: Counts
+    overhead_ps: int
     compute_ps: int
+    memory_ps: int
     batch: int = 0
     m: int = 0
     n: int = 0
@@ -162,13 +168,11 @@ class Flow(NamedTuple):
 class StepRun:
     """When every task of a step ran, and how much of the step's duration is charged to it.
 
-    `attributed_ps` sums, with `idle_ps` (time in which nothing on the critical path ran), to
-    `duration_ps` exactly.
+    `attributed_ps` sums to `duration_ps` exactly.
     """
 
     tasks: tuple[Task, ...]
     spans: tuple[Span, ...]
     attributed_ps: tuple[int, ...]
-    idle_ps: int
     duration_ps: int
     flows: tuple[Flow, ...] = ()

@@ -9,6 +9,7 @@ from simulator.activity import Unit
 from simulator.energy.prices import prices
 from simulator.errors import InputError
 from simulator.hardware import Hardware
+from simulator.hardware.soc import PRECISION_BITS
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.results.result import write_text
@@ -28,8 +29,9 @@ def probe_array(hardware: Hardware, shapes: Path, out: Path) -> int:
     """Time every row of the CSV `shapes` alone on the accelerator and write `out`.
 
     Rows have m, n, k (and optionally batch), or a convolution's ifmap_h, ifmap_w, filt_h, filt_w,
-    channels, num_filters, stride, where ifmap sizes include padding. Operands are in the array's
-    own precision. Returns the number of rows. Raises InputError naming the row and the fix.
+    channels, num_filters, stride, where ifmap sizes include padding. Operands and results are in
+    the array's own precision. Returns the number of rows; raises InputError naming the row and
+    the fix.
     """
     array = hardware.accelerator
     if array is None:
@@ -37,10 +39,11 @@ def probe_array(hardware: Hardware, shapes: Path, out: Path) -> int:
     rows = _read(shapes)
     templates, table = Templates(hardware), prices(hardware)
     static_uw = sum(table.static_uw)
+    native = Placement(Unit.ACCELERATOR, array.precision)
     measured = []
     for line, row in rows:
         gemm = _gemm(row, f"{shapes}: line {line}")
-        work = templates.array_gemm(gemm, Placement(Unit.ACCELERATOR, array.precision))
+        work = templates.array_gemm(gemm, native, PRECISION_BITS[array.precision])
         duration = work.progress.duration_ps(WHOLE)
         total = max(work.compute_cycles, Clock(array.clock).ps_to_cycles(duration))
         energy = table.dynamic_aj_of(work.counts) + static_uw * duration

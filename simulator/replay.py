@@ -89,9 +89,7 @@ class Replay:
         dynamic = [self._prices.dynamic_aj_of(task.work.counts) for task in run.tasks]
         peaks = peaks_uw(run.spans, dynamic, sum(self._prices.static_uw))
         names = tuple(op.name for op in self.trace.steps[index].ops)
-        return StepRecord(
-            index, run.tasks, run.spans, run.attributed_ps, run.idle_ps, peaks, names, runs
-        )
+        return StepRecord(index, run.tasks, run.spans, run.attributed_ps, peaks, names, runs)
 
     def _memory(self) -> dict[str, int]:
         """Return the footprint of the training step that holds most (of any step without one)."""

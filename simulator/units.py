@@ -8,7 +8,7 @@ picosecond is exactly one attojoule.
 import math
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -17,6 +17,10 @@ from pydantic import BeforeValidator
 PS_PER_S = 10**12
 AJ_PER_J = 10**18
 
+_LARGEST = Decimal(10) ** 30  # of any inner unit; more is a slip of the keyboard
+_NUMBER_AND_UNIT = re.compile(
+    r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*([^\s0-9.]*)\s*"
+)
 _DECIMAL_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _BINARY_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -38,13 +42,12 @@ class Quantity:
         """
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError(f"expected a {self.name} such as '{self.example}'")
-        match = re.fullmatch(r"\s*([^\s a-zA-Z%µ]+(?:[eE][+-]?\d+)?)\s*(.*?)\s*", str(value))
-        number = _decimal(match[1]) if match else None
-        if match is None or number is None:
+        match = _NUMBER_AND_UNIT.fullmatch(str(value))
+        if match is None:
             raise ValueError(f"{value!r} is not a {self.name}: write it as '{self.example}'")
         if not match[2]:
             raise ValueError(f"{value!r} has no unit: write it as '{self.example}'")
-        return self._whole(number * self._factor(match[2], value), value)
+        return self._whole(Decimal(match[1]) * self._factor(match[2], value), value)
 
     def text(self, value: int) -> str:
         """Return `value` in the largest unit that keeps it exact and short."""
@@ -52,8 +55,8 @@ class Quantity:
             scaled = Decimal(value) / factor
             if abs(scaled) >= 1 and scaled == round(scaled, 4):
                 return f"{scaled.normalize():f} {unit}"
-        unit = next(unit for unit, factor in self.units.items() if factor == 1)
-        return f"{value} {unit}"
+        unit = min(self.units, key=lambda name: self.units[name])
+        return f"{(Decimal(value) / self.units[unit]).normalize():f} {unit}"
 
     def _factor(self, unit: str, value: Any) -> Decimal:
         if unit in self.units:
@@ -64,19 +67,11 @@ class Quantity:
         raise ValueError(f"{value!r}: {unit!r} is not a unit of {self.name} ({known}){fix}")
 
     def _whole(self, number: Decimal, value: Any) -> int:
-        if not number.is_finite():
-            raise ValueError(f"{value!r} is not a finite {self.name}")
+        if abs(number) > _LARGEST:
+            raise ValueError(f"{value!r} is too large for a {self.name}")
         if number != number.to_integral_value():
-            smallest = min(self.units, key=lambda unit: self.units[unit])
-            raise ValueError(f"{value!r} is not a whole number of {smallest}: round it")
+            raise ValueError(f"{value!r} is finer than {self.text(1)}: round it")
         return int(number)
-
-
-def _decimal(text: str) -> Decimal | None:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
 
 
 def _units(**units: float | str) -> dict[str, Decimal]:

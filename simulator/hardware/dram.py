@@ -37,13 +37,13 @@ class DramTiming(Part):
 class DramEnergy(Part):
     """Energy of one channel's commands; `read` and `write` are per granule, `io_*` per bit."""
 
-    activate: Attojoules
-    read: Attojoules
-    write: Attojoules
-    refresh: Attojoules
-    io_read: Attojoules
-    io_write: Attojoules
-    standby: Microwatts
+    activate: Attojoules = Field(ge=0)
+    read: Attojoules = Field(ge=0)
+    write: Attojoules = Field(ge=0)
+    refresh: Attojoules = Field(ge=0)
+    io_read: Attojoules = Field(ge=0)
+    io_write: Attojoules = Field(ge=0)
+    standby: Microwatts = Field(ge=0)
 
 
 class DramDevice(Part):

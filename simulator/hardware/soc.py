@@ -48,7 +48,6 @@ class Accelerator(Part):
     structure: Literal["systolic", "broadcast"] = "systolic"
     overlap: Literal["none", "preload", "full"] = "preload"
     precision: Precision = "int8"
-    accumulator_precision: Literal["int32", "fp32"] = "int32"
     scratchpad: Bytes = Field(gt=0, description="operand memory, both halves of the double buffer")
     accumulator: Bytes = Field(gt=0, description="partial sums and outputs, both halves")
     dma_bandwidth: BytesPerSecond = Field(gt=0, description="peak of the DMA's memory port")
@@ -57,6 +56,11 @@ class Accelerator(Part):
     transposer: bool = True
     on_unsupported_precision: Literal["quantise", "cpu", "multipass", "error"] = "quantise"
     launch_latency: Picoseconds = Field(ge=0, default=0, description="command to first transfer")
+
+    @property
+    def accumulator_precision(self) -> str:
+        """Products of integers are summed in int32, of floats in fp32."""
+        return "int32" if self.precision.startswith("int") else "fp32"
 
 
 class Interconnect(Part):

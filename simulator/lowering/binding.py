@@ -1,7 +1,7 @@
 """Tasks of a step in program order: tokens for what they read and write, and who waits for whom.
 
 A token is a storage of the step, or a buffer that lowering itself needs: a converted copy, the
-raw output of the array. Buffers are new for each use, so they never make work wait.
+raw output of the array. Every buffer is new, so that only its readers wait for it.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class Binding:
         self._hazards = Hazards()
         self._next_token = storages
         self._copies: dict[int, dict[object, int]] = {}
-        self._unsynchronised: dict[int, int] = {}  # token -> accelerator task that wrote it
+        self._unnoticed: dict[int, int] = {}  # token -> accelerator task that wrote it
 
     def token(self) -> int:
         """Return a new buffer."""
@@ -46,41 +46,44 @@ class Binding:
         reads: Iterable[int | None],
         writes: Iterable[int],
         *,
-        after: int | None = None,
+        after: Iterable[int | None] = (),
         random: bool = False,
         barrier: bool = False,
     ) -> int:
-        """Append `work` and return its index; it waits for its hazards and for task `after`.
+        """Append `work` and return its index; it waits for its hazards and for the tasks `after`.
 
-        A CPU task first notices the completion of the accelerator's work that it depends on.
+        Before a CPU task uses what the accelerator wrote, the CPU notices its completion.
         """
-        read, written = known(reads), tuple(writes)
-        if work.unit is Unit.CPU and self._unsynchronised:
-            for token in (*read, *written):
-                self.synchronise(token, site)
+        read, written, extra = known(reads), tuple(writes), set(known(after))
+        if work.unit is Unit.CPU:
+            noticed = (self.notice(token, site) for token in (*read, *written))
+            extra |= set(known(noticed))
         index = len(self.tasks)
         waits = self._hazards.add(index, read, written, random=random, barrier=barrier)
-        if after is not None and after not in waits:
-            waits = tuple(sorted((*waits, after)))
         for token in written:
             self._copies.pop(token, None)
+            self._unnoticed.pop(token, None)
+            if work.unit is Unit.ACCELERATOR:
+                self._unnoticed[token] = index
+        if extra:
+            waits = tuple(sorted({*waits, *extra}))
         self.tasks.append(Task(work, site.op, site.phase, site.layer, waits))
         return index
 
     def copy(
-        self, key: object, work: Work, site: Site, tensor: Tensor, source: int | None = None
+        self, kind: object, work: Work, site: Site, tensor: Tensor, source: int | None = None
     ) -> int:
         """Return the token of a derived copy of `tensor`, made by `work` unless it still exists.
 
         The copy is derived from token `source`, or from the tensor's own storage.
         """
-        copies = self._copies.setdefault(tensor.storage, {})
-        full_key = (key, tensor.elements, tensor.offset)
-        if full_key not in copies:
+        key = (kind, tensor.region)
+        token = self._copies.get(tensor.storage, {}).get(key)
+        if token is None:
             token = self.token()
             self.append(work, site, (tensor.storage if source is None else source,), (token,))
-            copies[full_key] = token
-        return copies[full_key]
+            self._copies.setdefault(tensor.storage, {})[key] = token
+        return token
 
     def driver(self, stage: Stage, duration_ps: int, site: Site) -> int | None:
         """Append driver code of fixed duration, if it takes any time."""
@@ -88,17 +91,13 @@ class Binding:
             return None
         return self.append(self.templates.driver(stage, duration_ps), site, (), ())
 
-    def written_by_accelerator(self, token: int, task: int) -> None:
-        """Take note that `task` writes `token` without the CPU noticing."""
-        self._unsynchronised[token] = task
-
-    def synchronise(self, token: int, site: Site) -> None:
-        """Let the CPU notice that the accelerator has finished writing `token`."""
-        done = self._unsynchronised.pop(token, None)
-        if done is not None and self._runtime.synchronise:
-            work = self.templates.driver(Stage.SYNCHRONISE, self._runtime.synchronise)
-            # It writes the token: whoever reads the result on the CPU comes after it.
-            self.append(work, site, (), (token,), after=done)
+    def notice(self, token: int, site: Site) -> int | None:
+        """Let the CPU notice that the accelerator has written `token`; return the task, if any."""
+        done = self._unnoticed.pop(token, None)
+        if done is None or not self._runtime.synchronise:
+            return None
+        work = self.templates.driver(Stage.SYNCHRONISE, self._runtime.synchronise)
+        return self.append(work, site, (), (), after=(done,))
 
 
 def storages(tensors: Iterable[Tensor]) -> tuple[int, ...]:
@@ -106,6 +105,6 @@ def storages(tensors: Iterable[Tensor]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(tensor.storage for tensor in tensors))
 
 
-def known(tokens: Iterable[int | None]) -> tuple[int, ...]:
-    """Return the tokens that are there."""
-    return tuple(token for token in tokens if token is not None)
+def known(items: Iterable[int | None]) -> tuple[int, ...]:
+    """Return the items that are there."""
+    return tuple(item for item in items if item is not None)

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from simulator.activity import Task, Unit, Work
+from simulator.activity import Stage, Task, Unit, Work
 from simulator.hardware.soc import Hardware
 from simulator.lowering.binding import Binding, Site, storages
-from simulator.lowering.offload import Offload, is_attention
+from simulator.lowering.offload import Offload
 from simulator.lowering.placement import place
 from simulator.lowering.works import Templates
-from simulator.trace.op import Gemm, Op, OpKind, Phase
+from simulator.timing.cores import between_ops
+from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.trace import Step, phase_of
 
 
@@ -41,9 +42,10 @@ class Lowering:
                 self._plain(binding, index, op)
         return tuple(binding.tasks), Carry(frozenset(offload.engines))
 
-    def _plain(self, binding: Binding, index: int, op: Op) -> None:
+    def _plain(self, binding: Binding, index: int, op: Op, *, dispatched: bool = True) -> None:
         """An operation without GEMMs, on the CPU. A view moves nothing and waits for nothing."""
-        work, site = self._templates.operation(op), Site(index, op.phase, op.layer)
+        work = self._templates.operation(op, dispatched=dispatched)
+        site = Site(index, op.phase, op.layer)
         if op.kind is OpKind.VIEW:
             binding.append(work, site, (), ())
             return
@@ -52,33 +54,48 @@ class Lowering:
         binding.append(work, site, reads, writes, random=op.random, barrier=barrier)
 
     def _gemms(self, binding: Binding, offload: Offload, index: int, op: Op) -> None:
+        """GEMMs where they are placed, each role a task of its own; then what else the op does."""
         placed = [(gemm, place(self._hardware, op, gemm)) for gemm in op.gemms]
         on_cpu = [gemm for gemm, placement in placed if placement.unit is Unit.CPU]
-        roles = dict.fromkeys(gemm.role for gemm in on_cpu)
+        roles = list(dict.fromkeys(gemm.role for gemm in on_cpu))
         for role in roles:
             gemms = tuple(gemm for gemm in on_cpu if gemm.role is role)
-            self._cpu_gemms(binding, index, op, gemms)
+            self._cpu_gemms(binding, index, op, gemms, dispatched=role is roles[0])
         offloaded = [item for item in placed if item[1].unit is Unit.ACCELERATOR]
         offload.add(index, op, offloaded)
         if offloaded or len(roles) > 1:
             self._left_over(binding, index, op)
 
-    def _cpu_gemms(self, binding: Binding, index: int, op: Op, gemms: tuple[Gemm, ...]) -> None:
+    def _cpu_gemms(
+        self, binding: Binding, index: int, op: Op, gemms: tuple[Gemm, ...], *, dispatched: bool
+    ) -> None:
         part = _part(op, gemms)
         site = Site(index, phase_of(op, gemms[0].role), op.layer)
-        work = self._templates.cpu_gemm(part, gemms)
+        work = self._templates.cpu_gemm(part, gemms, dispatched=dispatched)
         reads, writes = storages(part.inputs), storages(part.outputs)
-        binding.append(work, site, reads, writes, random=op.random)
+        done = binding.append(work, site, reads, writes, random=op.random)
+        hidden = sum(gemm.batch * gemm.m * gemm.n for gemm in gemms if gemm.c < 0)
+        if hidden:  # a softmax or gates between the GEMMs of a fused kernel, in its caches
+            cost = between_ops(op.name)
+            inner = self._templates.pass_over(Stage.OP, hidden, 32, (), 0, cost)
+            binding.append(inner, site, (), writes, after=(done,))
 
     def _left_over(self, binding: Binding, index: int, op: Op) -> None:
         """What the op computes besides its GEMMs: the bias gradient, on the CPU."""
         made = {gemm.c for gemm in op.gemms}
         rest = tuple(tensor for i, tensor in enumerate(op.outputs) if i not in made)
-        if not rest or op.phase not in (Phase.DGRAD, Phase.WGRAD) or is_attention(op):
+        if not rest or op.phase not in (Phase.DGRAD, Phase.WGRAD) or -1 in made:
             return
-        sources = tuple(op.inputs[gemm.a] for gemm in op.gemms if gemm.a >= 0)[:1]
+        sources = tuple(op.inputs[which] for which in [_gradient(op)] if which >= 0)
         reduction = Op(op.name, OpKind.REDUCTION, Phase.WGRAD, op.layer, sources, rest)
-        self._plain(binding, index, reduction)
+        self._plain(binding, index, reduction, dispatched=False)
+
+
+def _gradient(op: Op) -> int:
+    """Return the input of a convolution's backward that is the gradient of its output."""
+    gemm = op.gemms[0]
+    transposed = gemm.conv is not None and gemm.conv.transposed
+    return gemm.b if transposed and gemm.role is Role.WGRAD else gemm.a
 
 
 def _part(op: Op, gemms: tuple[Gemm, ...]) -> Op:

@@ -1,5 +1,7 @@
 """The best tiling of a GEMM for this accelerator and memory, and the work that it becomes."""
 
+from collections.abc import Hashable
+from itertools import product
 from typing import NamedTuple
 
 from simulator.activity import Counts, Repeat, Stage, TileRun, Unit, Work
@@ -9,7 +11,7 @@ from simulator.lowering.shape import GemmShape
 from simulator.lowering.tiling import Tiling, candidates, cut, tiles
 from simulator.timing.pipeline import Pipelined
 from simulator.timing.shares import WHOLE
-from simulator.timing.systolic import accesses, fill_cycles, total_cycles
+from simulator.timing.systolic import Dims, accesses, fill_cycles, total_cycles
 from simulator.units import PS_PER_S, Clock, ceil_div
 
 
@@ -36,6 +38,21 @@ class _Cuts(NamedTuple):
     k: list[tuple[int, int]]
     a_rounds: int
     b_rounds: int
+
+
+_MAPPED: dict[Hashable, Work] = {}
+_MOST = 100_000  # mappings kept by one process; enough for a sweep of any size over one trace
+
+
+def mapped(array: Accelerator, pricing: Pricing, shape: GemmShape, useful_macs: int) -> Work:
+    """Return `map_gemm`, remembered for every equal array, memory path and shape."""
+    key = (array, pricing, shape.key, useful_macs)
+    work = _MAPPED.get(key)
+    if work is None:
+        if len(_MAPPED) >= _MOST:
+            _MAPPED.clear()
+        work = _MAPPED[key] = map_gemm(array, shape, useful_macs, pricing)
+    return work
 
 
 def map_gemm(array: Accelerator, shape: GemmShape, useful_macs: int, pricing: Pricing) -> Work:
@@ -134,12 +151,15 @@ def _work(
 ) -> Work:
     dims = shape.dims
     cycles = shape.repeats * chosen.cycles + fill_cycles(array)
+    moved = shape.repeats * (chosen.read_bytes + chosen.write_bytes)
     return Work(
         unit=Unit.ACCELERATOR,
         stage=Stage.GEMM,
         progress=progress,
         counts=_counts(array, shape, chosen, useful_macs, pricing),
+        overhead_ps=array.launch_latency,
         compute_ps=Clock(array.clock).cycles_to_ps(cycles),
+        memory_ps=max(progress.channel_ps, pricing.port_ps(moved, array.dma_bandwidth)),
         batch=shape.batch,
         m=dims.m,
         n=dims.n,
@@ -156,18 +176,17 @@ def _counts(
     pricing: Pricing,
 ) -> Counts:
     traffic = pricing.body_traffic(_body(array, shape, chosen), chosen.written)
-    words = accesses(array, shape.dims)
+    operand_reads, sums = _array_accesses(array, shape, chosen)
     issued = shape.repeats * shape.dims.m * shape.dims.n * shape.dims.k
-    operand_bits = (words.a_reads + words.b_reads) * shape.bits
     return Counts(
         macs=useful_macs,
         macs_issued=issued,
         array_macs=useful_macs,
         array_macs_issued=issued,
-        scratchpad_read_bytes=shape.repeats * ceil_div(operand_bits, 8),
+        scratchpad_read_bytes=shape.repeats * ceil_div(operand_reads * shape.bits, 8),
         scratchpad_write_bytes=traffic.read_bytes,
-        accumulator_read_bytes=shape.repeats * words.partial_reads * shape.out_bits // 8,
-        accumulator_write_bytes=shape.repeats * words.partial_writes * shape.out_bits // 8,
+        accumulator_read_bytes=shape.repeats * sums * shape.accumulator_bits // 8,
+        accumulator_write_bytes=shape.repeats * sums * shape.accumulator_bits // 8,
         interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
         dram_read_bytes=traffic.read_bytes,
         dram_write_bytes=traffic.write_bytes,
@@ -175,3 +194,14 @@ def _counts(
         dram_read_bursts=traffic.read_bursts,
         dram_write_bursts=traffic.write_bursts,
     )
+
+
+def _array_accesses(array: Accelerator, shape: GemmShape, chosen: _Candidate) -> tuple[int, int]:
+    """Return the operand words that the array reads, and the partial sums that it writes."""
+    cuts = _cuts(shape, chosen.tiling)
+    operands = sums = 0
+    for (m, p), (n, q), (k, r) in product(cuts.m, cuts.n, cuts.k):
+        words = accesses(array, Dims(m, n, k))
+        operands += p * q * r * (words.a_reads + words.b_reads)
+        sums += p * q * r * words.partial_sums
+    return operands, sums

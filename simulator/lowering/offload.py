@@ -1,19 +1,33 @@
-"""What handing a GEMM to the accelerator takes: convert, lay out, launch, compute, restore."""
+"""What handing GEMMs to the accelerator takes: convert, lay out, launch, compute, restore."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from simulator.activity import Stage, Work
 from simulator.hardware.soc import PRECISION_BITS, Accelerator
 from simulator.lowering.binding import Binding, Site, known
+from simulator.lowering.layout import Layout, layout
 from simulator.lowering.placement import Placement
-from simulator.timing.cores import OPS_PER_ELEMENT
-from simulator.trace.op import Gemm, Op, OpKind, Role, Tensor
+from simulator.timing.cores import between_ops
+from simulator.trace.op import Gemm, Op, Tensor
 from simulator.trace.trace import phase_of
 from simulator.units import ceil_div
 
-# The operand that software im2col writes out: its position in (a, b).
-_UNFOLDED = {Role.FORWARD: 0, Role.WGRAD: 1}
-_UNFOLDED_TRANSPOSED = {Role.DGRAD: 0, Role.WGRAD: 1}
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One GEMM to offload, where it belongs, and how it is laid out."""
+
+    site: Site
+    op: Op
+    gemm: Gemm
+    placement: Placement
+    layout: Layout
+
+    @property
+    def target(self) -> Tensor | None:
+        """The tensor that holds the result, unless that is a temporary."""
+        return self.op.outputs[self.gemm.c] if self.gemm.c >= 0 else None
 
 
 class Offload:
@@ -25,43 +39,59 @@ class Offload:
         self._binding = binding
         self._templates = binding.templates
         self._hardware = binding.templates.hardware
-        self._scores: int | None = None  # temporary between the GEMMs of a fused attention
+        self._temporaries: list[int] = []  # of the op under way, from GEMM to GEMM
 
     def add(self, index: int, op: Op, placed: Sequence[tuple[Gemm, Placement]]) -> None:
         """Append the GEMMs of one op: all are launched before the first result is awaited.
 
         The op's eager dispatch is paid with the first launch.
         """
-        self._scores = None
+        self._temporaries = []
         dispatch_ps = self._hardware.cpu.op_overhead
-        raw: list[tuple[Site, Gemm, Placement, int]] = []
+        raw: list[tuple[_Request, int]] = []
         for gemm, placement in placed:
             site = Site(index, phase_of(op, gemm.role), op.layer)
-            token = self._gemm(site, op, gemm, placement, dispatch_ps)
+            request = _Request(site, op, gemm, placement, layout(gemm, self._array))
+            token = self._compute(request, dispatch_ps)
             dispatch_ps = 0
-            if self._is_raw(gemm, placement):
-                raw.append((site, gemm, placement, token))
-            if self._scores is None and is_attention(op):
-                self._scores = self._softmax(site, gemm, token)
-        for site, gemm, placement, token in raw:
-            self._restore(site, op, gemm, placement, token)
+            if request.target is None:
+                self._between(request, token)
+            elif self._is_raw(request):
+                raw.append((request, token))
+        for request, token in raw:
+            self._restore(request, token)
 
-    def _gemm(self, site: Site, op: Op, gemm: Gemm, placement: Placement, dispatch_ps: int) -> int:
+    def _compute(self, request: _Request, dispatch_ps: int) -> int:
         """Append the stages up to the GEMM itself and return the token that it writes."""
-        binding, runtime = self._binding, self._hardware.runtime
-        reads = [self._operand(site, op, which, placement) for which in (gemm.a, gemm.b)]
-        reads = self._unfold(site, gemm, placement, reads)
-        work = self._templates.array_gemm(gemm, placement)
+        binding, runtime, site = self._binding, self._hardware.runtime, request.site
+        reads = [self._operand(request, which) for which in (request.gemm.a, request.gemm.b)]
+        reads = self._unfold(request, reads)
+        target, raw = request.target, self._is_raw(request)
+        work = self._templates.array_gemm(request.gemm, request.placement, self._out_bits(request))
         self._build(work, site)
         launch = binding.driver(Stage.LAUNCH, dispatch_ps + runtime.launch, site)
-        target = op.outputs[gemm.c] if gemm.c >= 0 else None
-        raw = self._is_raw(gemm, placement)
+        if min(request.gemm.a, request.gemm.b) < 0:
+            reads += self._temporaries
+        if not raw:
+            reads += _others(request.op)  # a bias is loaded into the accumulator
         token = target.storage if target and not raw else binding.token()
-        done = binding.append(work, site, reads, (token,), after=launch)
-        binding.written_by_accelerator(token, done)
+        random = request.op.random
+        binding.append(work, site, reads, (token,), after=(launch,), random=random)
         if runtime.issue == "synchronous":
-            binding.synchronise(token, site)
+            binding.notice(token, site)
         return token
+
+    def _is_raw(self, request: _Request) -> bool:
+        """Return whether the array's output is not yet the result."""
+        if request.target is None or request.layout.fold_back or request.placement.passes > 1:
+            return True
+        same = self._array.accumulator_precision == "fp32" and request.target.bits == 32
+        return request.placement.convert and not same
+
+    def _out_bits(self, request: _Request) -> int:
+        if self._is_raw(request) or request.target is None:
+            return PRECISION_BITS[self._array.accumulator_precision]
+        return request.target.bits
 
     def _build(self, work: Work, site: Site) -> None:
         first_call = self._hardware.runtime.first_call
@@ -69,80 +99,71 @@ class Offload:
             self._binding.driver(Stage.BUILD, first_call, site)
             self.engines.add(work)
 
-    def _operand(self, site: Site, op: Op, which: int, placement: Placement) -> int | None:
+    def _operand(self, request: _Request, which: int) -> int | None:
         """Return the token of an operand in the array's precision and layout, made only once."""
         if which < 0:
-            return self._scores
-        tensor, token = op.inputs[which], op.inputs[which].storage
-        bits = PRECISION_BITS[placement.precision]
-        if placement.convert:
-            work = self._templates.quantise(tensor.elements, tensor.bits, bits)
+            return None
+        tensor, site = request.op.inputs[which], request.site
+        token, precision = tensor.storage, request.placement.precision
+        if request.placement.convert:
+            work = self._templates.convert(tensor.elements, tensor.bits, precision)
             token = self._binding.copy(Stage.QUANTISE, work, site, tensor)
         if not self._array.transposer and _is_transposed(tensor):
+            bits = PRECISION_BITS[precision]
             size = ceil_div(tensor.elements * bits, 8)
-            work = self._pass(Stage.TRANSPOSE, tensor.elements, bits, size, size)
-            key = (Stage.TRANSPOSE, tensor.strides)
+            work = self._templates.pass_over(
+                Stage.TRANSPOSE, tensor.elements, bits, (size,), size, 1
+            )
+            key = (Stage.TRANSPOSE, tensor.shape, tensor.strides)
             token = self._binding.copy(key, work, site, tensor, token)
         return token
 
-    def _unfold(
-        self, site: Site, gemm: Gemm, placement: Placement, reads: list[int | None]
-    ) -> list[int | None]:
+    def _unfold(self, request: _Request, reads: list[int | None]) -> list[int | None]:
         """Write out the im2col matrix on the CPU where the hardware does not do it."""
-        if gemm.conv is None or self._array.im2col == "hardware":
-            return reads
-        unfolded = _UNFOLDED_TRANSPOSED if gemm.conv.transposed else _UNFOLDED
-        which = unfolded.get(gemm.role)
+        which, gemm = request.layout.unfold, request.gemm
         if which is None:
             return reads
-        bits = PRECISION_BITS[placement.precision]
+        bits = PRECISION_BITS[request.placement.precision]
         elements = gemm.batch * gemm.k * (gemm.n if which else gemm.m)
-        size = ceil_div(elements * bits, 8)
+        index = gemm.b if which else gemm.a
+        source = request.op.inputs[index].elements if index >= 0 else elements
+        work = self._templates.pass_over(
+            Stage.IM2COL, elements, bits, (ceil_div(source * bits, 8),),
+            ceil_div(elements * bits, 8), 1,
+        )  # fmt: skip
         token = self._binding.token()
-        work = self._pass(Stage.IM2COL, elements, bits, size, size)
-        self._binding.append(work, site, known(reads[which : which + 1]), (token,))
+        self._binding.append(work, request.site, known(reads[which : which + 1]), (token,))
         return [token if position == which else read for position, read in enumerate(reads)]
 
-    def _is_raw(self, gemm: Gemm, placement: Placement) -> bool:
-        """Return whether the array's output is not yet the result."""
-        return placement.convert or self._folds_back(gemm)
-
-    def _folds_back(self, gemm: Gemm) -> bool:
-        """Return whether overlapping outputs must be summed on the CPU (col2im)."""
-        if gemm.conv is None:
-            return False
-        if gemm.conv.transposed:
-            return gemm.role is Role.FORWARD
-        by_gemm = self._array.dgrad == "col2im" or self._array.im2col == "software"
-        return gemm.role is Role.DGRAD and by_gemm
-
-    def _restore(self, site: Site, op: Op, gemm: Gemm, placement: Placement, token: int) -> None:
-        """Bring accumulator values back: sum overlapping outputs, scale, write the tensor."""
-        target = op.outputs[gemm.c] if gemm.c >= 0 else None
-        out_bits = PRECISION_BITS[self._array.accumulator_precision]
-        bits = target.bits if target else 32
-        products = gemm.batch * gemm.m * gemm.n
-        if self._folds_back(gemm):
-            source = ceil_div(products * out_bits, 8) * placement.passes
-            size = target.bytes if target else ceil_div(products * bits, 8)
-            work = self._pass(Stage.COL2IM, products, out_bits, source, size)
+    def _restore(self, request: _Request, token: int) -> None:
+        """Bring raw outputs back: sum overlapping ones, scale, add a bias, write the tensor."""
+        target, gemm, passes = request.target, request.gemm, request.placement.passes
+        assert target is not None, "temporaries are not restored"
+        raw_bits = PRECISION_BITS[self._array.accumulator_precision]
+        if request.layout.fold_back:
+            products = gemm.batch * gemm.m * gemm.n
+            reads = (ceil_div(products * raw_bits, 8),) * passes
+            work = self._templates.pass_over(
+                Stage.COL2IM, products, raw_bits, reads, target.bytes, 1 + passes
+            )
         else:
-            elements = target.elements if target else products
-            work = self._templates.restore(elements, out_bits, bits, placement.passes)
-        writes = (target.storage if target else self._binding.token(),)
-        self._binding.append(work, site, (token, *_others(op)), writes)
+            added = [tensor.bytes for tensor in _other_tensors(request.op)]
+            work = self._templates.restore(target.elements, raw_bits, target.bits, passes, added)
+        reads_tokens = (token, *_others(request.op))
+        self._binding.append(work, request.site, reads_tokens, (target.storage,))
 
-    def _softmax(self, site: Site, gemm: Gemm, token: int) -> int:
-        """The softmax inside a fused attention, on the CPU, over the scores of the first GEMM."""
+    def _between(self, request: _Request, token: int) -> None:
+        """What a fused op does to a temporary between two GEMMs, on the CPU: a softmax, gates."""
+        gemm, placement = request.gemm, request.placement
         elements = gemm.batch * gemm.m * gemm.n
-        size, cost = elements * 4, OPS_PER_ELEMENT[OpKind.SOFTMAX]
-        work = self._templates.pass_over(Stage.OP, elements, 32, (size,), size, cost)
-        scores = self._binding.token()
-        self._binding.append(work, site, (token,), (scores,))
-        return scores
-
-    def _pass(self, stage: Stage, elements: int, bits: int, source: int, target: int) -> Work:
-        return self._templates.pass_over(stage, elements, bits, (source,), target, 1)
+        raw = ceil_div(elements * PRECISION_BITS[self._array.accumulator_precision], 8)
+        ready = ceil_div(elements * PRECISION_BITS[placement.precision], 8)
+        cost = between_ops(request.op.name)
+        reads = (raw,) * placement.passes
+        work = self._templates.pass_over(Stage.OP, elements, 32, reads, ready, cost)
+        temporary = self._binding.token()
+        self._binding.append(work, request.site, (token, *self._temporaries), (temporary,))
+        self._temporaries.append(temporary)
 
     @property
     def _array(self) -> Accelerator:
@@ -151,15 +172,14 @@ class Offload:
         return array
 
 
-def is_attention(op: Op) -> bool:
-    """Return whether `op` is a fused attention, whose softmax lies between its GEMMs."""
-    return "scaled_dot_product" in op.name
-
-
-def _others(op: Op) -> tuple[int, ...]:
-    """Return the storages that the op reads besides its GEMMs' operands, such as a bias."""
+def _other_tensors(op: Op) -> list[Tensor]:
+    """Return what the op reads besides its GEMMs' operands, such as a bias."""
     operands = {which for gemm in op.gemms for which in (gemm.a, gemm.b)}
-    return tuple(tensor.storage for i, tensor in enumerate(op.inputs) if i not in operands)
+    return [tensor for i, tensor in enumerate(op.inputs) if i not in operands]
+
+
+def _others(op: Op) -> list[int]:
+    return [tensor.storage for tensor in _other_tensors(op)]
 
 
 def _is_transposed(tensor: Tensor) -> bool:

@@ -14,8 +14,8 @@ PRECISION_OF_DTYPE = {
     "int16": "int16", "int8": "int8", "uint8": "int8", "int4": "int4", "int2": "int2",
 }  # fmt: skip
 
-# Bits that a product must keep, sign included: IEEE 754 significands and bfloat16's.
-_SIGNIFICAND_BITS = {"fp32": 24, "fp16": 11, "bf16": 8, "float64": 53}
+# Bits that a product must keep, sign included: IEEE 754 significands and bfloat16's, and one.
+_SIGNIFICAND_BITS = {"fp32": 25, "fp16": 12, "bf16": 9, "float64": 54}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """What accesses cost on this machine's memory path: channel time, port time, DRAM commands."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern, Repeat, TileRun
-from simulator.hardware.soc import Hardware
+from simulator.hardware.soc import Dram, Interconnect
 from simulator.timing.ddr import PatternCost, pattern_cost
 from simulator.timing.pipeline import Loop, Tile, Transfer
 from simulator.units import transfer_ps
@@ -28,12 +29,12 @@ class Traffic(NamedTuple):
 class Pricing:
     """Prices of access patterns, remembered; one per memory path."""
 
-    def __init__(self, hardware: Hardware) -> None:
-        """Price patterns on the DRAM and interconnect of `hardware`."""
-        self._dram = hardware.dram
-        self._fabric = hardware.interconnect.bytes_per_s
+    def __init__(self, dram: Dram, interconnect: Interconnect) -> None:
+        """Price patterns on this memory behind this interconnect."""
+        self._dram = dram
+        self._fabric = interconnect.bytes_per_s
         self._costs: dict[tuple[AccessPattern, int], PatternCost] = {}
-        self.peak_bytes_per_s = hardware.dram.peak_bytes_per_s
+        self.peak_bytes_per_s = dram.peak_bytes_per_s
 
     def cost(self, pattern: AccessPattern, write_permille: int) -> PatternCost:
         """Return what `pattern` costs in a mixture with that share of writes."""
@@ -92,6 +93,12 @@ class Pricing:
             else:
                 result = result.plus(self.traffic((*node.loads, *node.stores), write_permille))
         return result
+
+
+@lru_cache(maxsize=64)
+def pricing_of(dram: Dram, interconnect: Interconnect) -> Pricing:
+    """Return the prices of a memory path; equal paths share one object, and so what it knows."""
+    return Pricing(dram, interconnect)
 
 
 def permille_written(read_bytes: int, write_bytes: int) -> int:

@@ -1,5 +1,6 @@
 """What a GEMM's operands occupy in memory: plain matrices, or convolutions read in place."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, gcd, prod
@@ -89,16 +90,26 @@ def _reach(conv: Conv) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GemmShape:
-    """A GEMM as one accelerator sees it: dimensions, operand widths, operands read in place."""
+    """A GEMM as one accelerator sees it: dimensions, widths, operands read in place.
+
+    `bits` are those of an operand, `out_bits` of an output on its way to memory.
+    """
 
     batch: int
     dims: Dims
     bits: int
     out_bits: int
+    accumulator_bits: int = 32
     passes: int = 1
     window_a: Window | None = None
     window_b: Window | None = None
     _bytes: dict[tuple[str, int, int], int] = field(default_factory=dict, repr=False)
+
+    @property
+    def key(self) -> Hashable:
+        """What makes two shapes equal."""
+        widths = (self.bits, self.out_bits, self.accumulator_bits, self.passes)
+        return self.batch, self.dims, widths, self.window_a, self.window_b
 
     @property
     def repeats(self) -> int:
@@ -116,8 +127,12 @@ class GemmShape:
         return self._remember("b", k, n, self.window_b) if size is None else size
 
     def c_bytes(self, m: int, n: int) -> int:
-        """Return the bytes of an m x n tile of outputs at full accumulator width."""
-        return m * n * self.out_bits // 8
+        """Return the bytes to store for an m x n tile of outputs."""
+        return ceil_div(m * n * self.out_bits, 8)
+
+    def sum_bytes(self, m: int, n: int) -> int:
+        """Return the bytes that the partial sums of an m x n tile take in the accumulator."""
+        return m * n * self.accumulator_bits // 8
 
     def a_pattern(self, m: int, k: int) -> AccessPattern:
         """Return how an m x k tile of A lies in memory."""

@@ -80,7 +80,8 @@ def _tilings(
         for col in cols:
             tile = Dims(**{axes.row: row, axes.col: col, axes.stream: stream})
             yield Tiling(tile, "m")
-            yield Tiling(tile, "n")
+            if tile.k >= shape.dims.k and tile.m < shape.dims.m and tile.n < shape.dims.n:
+                yield Tiling(tile, "n")  # elsewhere both orders load the same
 
 
 def fits(array: Accelerator, shape: GemmShape, tiling: Tiling) -> bool:
@@ -97,11 +98,12 @@ def tiles(array: Accelerator, shape: GemmShape, tiling: Tiling) -> tuple[TileRun
 def _demand(shape: GemmShape, tiling: Tiling) -> tuple[int, int]:
     tile, dims = tiling.tile, shape.dims
     m_tiles, n_tiles, k_tiles = (ceil_div(d, t) for d, t in zip(dims, tile, strict=True))
-    a_copies = 1 if m_tiles == k_tiles == 1 else 2
-    b_copies = 1 if n_tiles == k_tiles == 1 else 2
-    c_copies = 1 if m_tiles == n_tiles == 1 else 2
+    once = shape.repeats == 1  # else the next product of the batch is loaded meanwhile
+    a_copies = 1 if once and m_tiles == k_tiles == 1 else 2
+    b_copies = 1 if once and n_tiles == k_tiles == 1 else 2
+    c_copies = 1 if once and m_tiles == n_tiles == 1 else 2
     operands = a_copies * shape.a_bytes(tile.m, tile.k) + b_copies * shape.b_bytes(tile.k, tile.n)
-    return operands, c_copies * shape.c_bytes(tile.m, tile.n)
+    return operands, c_copies * shape.sum_bytes(tile.m, tile.n)
 
 
 def _sizes(dim: int, units: set[int]) -> list[int]:
@@ -116,13 +118,8 @@ def _sizes(dim: int, units: set[int]) -> list[int]:
 
 
 def _too_small(array: Accelerator, shape: GemmShape) -> Infeasible:
-    axes = AXES[array.dataflow]
-    least = {
-        axes.row: min(array.rows, getattr(shape.dims, axes.row)),
-        axes.col: min(array.cols, getattr(shape.dims, axes.col)),
-        axes.stream: 1,
-    }
-    operands, outputs = _demand(shape, Tiling(Dims(**least), "m"))
+    demands = [_demand(shape, tiling) for tiling in _tilings(array, shape, 1, False)]
+    operands, outputs = (min(sizes) for sizes in zip(*demands, strict=True))
     memory, demand, bound = "scratchpad", operands, array.scratchpad
     if operands <= array.scratchpad:
         memory, demand, bound = "accumulator", outputs, array.accumulator

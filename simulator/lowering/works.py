@@ -1,13 +1,14 @@
 """Work templates: what an operation costs on its unit, remembered by shape, bound to nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from simulator.activity import AccessPattern, Counts, Stage, Unit, Work, sequential
 from simulator.hardware.soc import PRECISION_BITS, Hardware
-from simulator.lowering.mapper import map_gemm
+from simulator.lowering.layout import layout
+from simulator.lowering.mapper import mapped
 from simulator.lowering.placement import Placement
-from simulator.lowering.pricing import Pricing, Traffic, permille_written
-from simulator.lowering.shape import GemmShape, Window, backward_window, forward_window
+from simulator.lowering.pricing import Traffic, permille_written, pricing_of
+from simulator.lowering.shape import GemmShape
 from simulator.timing.cores import (
     OPS_PER_ELEMENT,
     Compute,
@@ -16,12 +17,13 @@ from simulator.timing.cores import (
     gemm_compute,
 )
 from simulator.timing.shares import WHOLE
-from simulator.timing.systolic import Dims
-from simulator.trace.op import Gemm, Op, OpKind, Role, Tensor
+from simulator.trace.op import Gemm, Op, OpKind, Tensor
 from simulator.units import PS_PER_S, ceil_div
 
-_QUANTISE_OPS = 3  # scale, round, clamp
-_RESTORE_OPS = 1  # scale
+# Vector operations per element of the conversions, counted from the arithmetic they do.
+_RANGE_OPS = 1  # maximum of absolute values
+_ROUND_OPS = 3  # scale, round, clamp
+_SCALE_OPS = 1
 
 
 class Templates:
@@ -30,38 +32,49 @@ class Templates:
     def __init__(self, hardware: Hardware) -> None:
         """Make work for `hardware`."""
         self.hardware = hardware
-        self._pricing = Pricing(hardware)
-        self._known: dict[object, Work] = {}
+        self._pricing = pricing_of(hardware.dram, hardware.interconnect)
+        self._known: dict[Hashable, Work] = {}
 
-    def operation(self, op: Op) -> Work:
-        """Return a non-GEMM operation on the CPU."""
-        key = (op.kind, _sizes(op.inputs), _sizes(op.outputs))
-        return self._known.get(key) or self._remember(key, self._operation(op))
+    def operation(self, op: Op, *, dispatched: bool = True) -> Work:
+        """Return a non-GEMM operation on the CPU; its dispatch may be paid elsewhere."""
+        key = ("operation", op.kind, _sizes(op.inputs), _sizes(op.outputs), dispatched)
+        return self._once(key, lambda: self._operation(op, dispatched))
 
-    def cpu_gemm(self, op: Op, gemms: tuple[Gemm, ...]) -> Work:
+    def cpu_gemm(self, op: Op, gemms: tuple[Gemm, ...], *, dispatched: bool = True) -> Work:
         """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
-        key = (gemms, _sizes(op.inputs), _sizes(op.outputs))
-        return self._known.get(key) or self._remember(key, self._cpu_gemm(op, gemms))
+        key = ("cpu gemm", gemms, _sizes(op.inputs), _sizes(op.outputs), dispatched)
+        return self._once(key, lambda: self._cpu_gemm(op, gemms, dispatched))
 
-    def array_gemm(self, gemm: Gemm, placement: Placement) -> Work:
-        """Return a GEMM on the accelerator, tiled and mapped."""
-        key = (gemm.role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, placement)
-        return self._known.get(key) or self._remember(key, self._array_gemm(gemm, placement))
+    def array_gemm(self, gemm: Gemm, placement: Placement, out_bits: int) -> Work:
+        """Return a GEMM on the accelerator, tiled and mapped, with outputs of `out_bits`."""
+        role = gemm.role if gemm.conv else None
+        key = ("array", role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, placement, out_bits)
+        return self._once(key, lambda: self._array_gemm(gemm, placement, out_bits))
 
-    def quantise(self, elements: int, bits: int, to_bits: int) -> Work:
-        """Return the CPU's conversion of `elements`: find the range, then scale and round."""
+    def convert(self, elements: int, bits: int, precision: str) -> Work:
+        """Return the CPU's conversion of `elements` to `precision`.
+
+        To integers: find the range, then scale and round, so that the source is read twice. To
+        floats: a cast.
+        """
+        to_bits = PRECISION_BITS[precision]
         source, target = ceil_div(elements * bits, 8), ceil_div(elements * to_bits, 8)
-        return self.pass_over(
-            Stage.QUANTISE, elements, bits, (source, source), target, 1 + _QUANTISE_OPS
-        )
+        rounds = precision.startswith("int")
+        reads = (source, source) if rounds else (source,)
+        cost = _RANGE_OPS + _ROUND_OPS if rounds else OPS_PER_ELEMENT[OpKind.COPY]
+        return self.pass_over(Stage.QUANTISE, elements, bits, reads, target, cost)
 
-    def restore(self, elements: int, from_bits: int, bits: int, passes: int) -> Work:
-        """Return the CPU's scaling of accumulator values to the traced precision."""
+    def restore(
+        self, elements: int, from_bits: int, bits: int, passes: int, added: Sequence[int] = ()
+    ) -> Work:
+        """Return the CPU's scaling of raw outputs to the traced precision.
+
+        It sums the slices of several `passes`, and adds operands of `added` bytes, such as a bias.
+        """
         source, target = ceil_div(elements * from_bits, 8), ceil_div(elements * bits, 8)
-        sources = (source,) * passes
-        return self.pass_over(
-            Stage.DEQUANTISE, elements, bits, sources, target, _RESTORE_OPS * passes
-        )
+        reads = (*(source,) * passes, *added)
+        cost = _SCALE_OPS * passes + len(added)
+        return self.pass_over(Stage.DEQUANTISE, elements, bits, reads, target, cost)
 
     def pass_over(
         self,
@@ -73,45 +86,53 @@ class Templates:
         ops_per_element: int,
     ) -> Work:
         """Return a CPU loop over `elements` that reads and writes so many bytes."""
-        key = (stage, elements, bits, reads, writes, ops_per_element)
-        known = self._known.get(key)
-        if known:
-            return known
-        compute = elementwise_compute(self.hardware.cpu, elements, bits, ops_per_element)
-        patterns = [sequential(size, write=False) for size in reads if size]
-        patterns += [sequential(writes, write=True)] if writes else []
-        return self._remember(key, self._cpu(stage, 0, compute, patterns))
+        key = ("pass", stage, elements, bits, reads, writes, ops_per_element)
+
+        def make() -> Work:
+            compute = elementwise_compute(self.hardware.cpu, elements, bits, ops_per_element)
+            patterns = [sequential(size, write=False) for size in reads if size]
+            patterns += [sequential(writes, write=True)] if writes else []
+            return self._cpu(stage, 0, compute, patterns)
+
+        return self._once(key, make)
 
     def driver(self, stage: Stage, duration_ps: int) -> Work:
         """Return driver code of fixed duration on one core."""
-        key = (stage, duration_ps)
-        known = self._known.get(key)
-        return known or self._remember(key, self._cpu(stage, duration_ps, Compute(0, 1), []))
+        key = ("driver", stage, duration_ps)
+        return self._once(key, lambda: self._cpu(stage, duration_ps, Compute(0, 1), []))
 
-    def _remember(self, key: object, work: Work) -> Work:
-        self._known[key] = work
+    def _once(self, key: Hashable, make: Callable[[], Work]) -> Work:
+        work = self._known.get(key)
+        if work is None:
+            work = self._known[key] = make()
         return work
 
-    def _operation(self, op: Op) -> Work:
+    def _operation(self, op: Op, dispatched: bool) -> Work:
         cpu = self.hardware.cpu
         if op.kind is OpKind.VIEW:
             return self._cpu(Stage.VIEW, cpu.view_overhead, Compute(0, 1), [])
         written = sum(tensor.elements for tensor in op.outputs)
         elements = max([written, *(tensor.elements for tensor in op.inputs)])
-        bits = max([tensor.bits for tensor in (*op.outputs, *op.inputs)], default=32)
-        compute = elementwise_compute(cpu, elements, bits, OPS_PER_ELEMENT[op.kind])
-        return self._cpu(Stage.OP, cpu.op_overhead, compute, _patterns(op))
+        compute = elementwise_compute(cpu, elements, _lane_bits(op), OPS_PER_ELEMENT[op.kind])
+        overhead_ps = cpu.op_overhead if dispatched else 0
+        return self._cpu(Stage.OP, overhead_ps, compute, _patterns(op))
 
-    def _cpu_gemm(self, op: Op, gemms: tuple[Gemm, ...]) -> Work:
-        cpu = self.hardware.cpu
+    def _cpu_gemm(self, op: Op, gemms: tuple[Gemm, ...], dispatched: bool) -> Work:
+        cpu, first = self.hardware.cpu, gemms[0]
         macs = sum(gemm.macs for gemm in gemms)
-        bits = max(tensor.bits for tensor in (*op.outputs, *op.inputs))
-        work = self._cpu(Stage.GEMM, cpu.op_overhead, gemm_compute(cpu, macs, bits), _patterns(op))
-        first = gemms[0]
-        return _with(work, first, macs)
+        compute = gemm_compute(cpu, macs, _lane_bits(op))
+        overhead_ps = cpu.op_overhead if dispatched else 0
+        mnk = (first.batch, first.m, first.n, first.k)
+        return self._cpu(Stage.GEMM, overhead_ps, compute, _patterns(op), macs, mnk)
 
     def _cpu(
-        self, stage: Stage, overhead_ps: int, compute: Compute, patterns: list[AccessPattern]
+        self,
+        stage: Stage,
+        overhead_ps: int,
+        compute: Compute,
+        patterns: list[AccessPattern],
+        macs: int = 0,
+        mnk: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> Work:
         cpu = self.hardware.cpu
         traffic = self._traffic(patterns)
@@ -122,6 +143,8 @@ class Templates:
         # other masters is not charged to the work, so that counts do not depend on timing.
         active_ps = overhead_ps + compute.threads * (progress.duration_ps(WHOLE) - overhead_ps)
         counts = Counts(
+            macs=macs,
+            macs_issued=macs,
             cpu_cycles=ceil_div(active_ps * cpu.clock, PS_PER_S),
             interconnect_bytes=size,
             dram_read_bytes=traffic.read_bytes,
@@ -130,49 +153,29 @@ class Templates:
             dram_read_bursts=traffic.read_bursts,
             dram_write_bursts=traffic.write_bursts,
         )
-        return Work(Unit.CPU, stage, progress, counts, overhead_ps + compute.ps)
+        memory_ps = max(traffic.channel_ps, port_ps)
+        return Work(Unit.CPU, stage, progress, counts, overhead_ps, compute.ps, memory_ps, *mnk)
 
     def _traffic(self, patterns: list[AccessPattern]) -> Traffic:
         reads = sum(pattern.bytes for pattern in patterns if not pattern.write)
         writes = sum(pattern.bytes for pattern in patterns if pattern.write)
         return self._pricing.traffic(patterns, permille_written(reads, writes))
 
-    def _array_gemm(self, gemm: Gemm, placement: Placement) -> Work:
+    def _array_gemm(self, gemm: Gemm, placement: Placement, out_bits: int) -> Work:
         array = self.hardware.accelerator
         assert array is not None, "placement chose an accelerator"
-        bits = PRECISION_BITS[placement.precision]
-        out_bits = PRECISION_BITS[array.accumulator_precision]
-        dims, window_a, window_b = self._operands(gemm)
-        shape = GemmShape(gemm.batch, dims, bits, out_bits, placement.passes, window_a, window_b)
-        return map_gemm(array, shape, gemm.macs, self._pricing)
-
-    def _operands(self, gemm: Gemm) -> tuple[Dims, Window | None, Window | None]:
-        """Return the GEMM's dimensions on this accelerator and the operands it reads in place."""
-        array, conv = self.hardware.accelerator, gemm.conv
-        dims = Dims(gemm.m, gemm.n, gemm.k)
-        if conv is None or array is None or array.im2col == "software" or conv.transposed:
-            return dims, None, None
-        if gemm.role is Role.FORWARD:
-            return dims, forward_window(conv), None
-        if gemm.role is Role.WGRAD:
-            return dims, None, forward_window(conv)
-        if array.dgrad == "direct":
-            return direct_dims(gemm), backward_window(conv), None
-        return dims, None, None
-
-
-def direct_dims(gemm: Gemm) -> Dims:
-    """Return the dimensions of a convolution's dgrad as a direct convolution of the gradient.
-
-    Per group: M = input pixels, N = input channels, K = output channels x taps. With stride
-    above 1 it multiplies the zeros between gradient elements too.
-    """
-    conv = gemm.conv
-    assert conv is not None, "only convolutions have a direct dgrad"
-    taps, pixels = 1, conv.images
-    for size, kernel in zip(conv.input, conv.kernel, strict=True):
-        taps, pixels = taps * kernel, pixels * size
-    return Dims(pixels, conv.in_channels // conv.groups, gemm.k * taps)
+        dims, window_a, window_b, _, _ = layout(gemm, array)
+        shape = GemmShape(
+            gemm.batch,
+            dims,
+            PRECISION_BITS[placement.precision],
+            out_bits,
+            PRECISION_BITS[array.accumulator_precision],
+            placement.passes,
+            window_a,
+            window_b,
+        )
+        return mapped(array, self._pricing, shape, gemm.macs)
 
 
 def _patterns(op: Op) -> list[AccessPattern]:
@@ -180,19 +183,12 @@ def _patterns(op: Op) -> list[AccessPattern]:
     return reads + [sequential(tensor.bytes, write=True) for tensor in op.outputs if tensor.bytes]
 
 
-def _sizes(tensors: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
-    return tuple((tensor.elements, tensor.bits) for tensor in tensors)
+def _sizes(tensors: Iterable[Tensor]) -> tuple[tuple[int, str], ...]:
+    return tuple((tensor.elements, tensor.dtype) for tensor in tensors)
 
 
-def _with(work: Work, gemm: Gemm, macs: int) -> Work:
-    return Work(
-        work.unit,
-        work.stage,
-        work.progress,
-        work.counts._replace(macs=macs, macs_issued=macs),
-        work.compute_ps,
-        gemm.batch,
-        gemm.m,
-        gemm.n,
-        gemm.k,
-    )
+def _lane_bits(op: Op) -> int:
+    """Return the width that arithmetic is done in: indices and counters beside floats are few."""
+    tensors = (*op.outputs, *op.inputs)
+    floats = [tensor.bits for tensor in tensors if tensor.is_float]
+    return max(floats or [tensor.bits for tensor in tensors], default=32)

@@ -7,29 +7,25 @@ from simulator.activity import Span, Unit
 
 def attribute(
     spans: Sequence[Span], units: Sequence[Unit], follows: Sequence[tuple[int, ...]]
-) -> tuple[list[int], int]:
-    """Return the picoseconds charged to each task, and those charged to none.
+) -> list[int]:
+    """Return the picoseconds charged to each task; they add up to the step's duration.
 
     From the last completion (ties: the lowest index) walk back: a task's whole interval is
     charged to it; then on to the one it followed, or that its unit ran before, whose end is this
-    start (ties: the lowest index). If none ends there, the gap to the latest end is idle. The
-    pieces add up to the step's duration.
+    start (ties: the lowest index). There always is one, since no unit waits without a reason.
     """
     charged = [0] * len(spans)
     if not spans:
-        return charged, 0
+        return charged
     before = _previous_on_unit(spans, units)
     index = max(range(len(spans)), key=lambda i: (spans[i].end_ps, -i))
-    idle = 0
     while True:
         start = spans[index].start_ps
         charged[index] += spans[index].end_ps - start
+        if not start:
+            return charged
         earlier = [i for i in (*follows[index], before[index]) if i >= 0]
-        if not earlier or not start:
-            return charged, idle + start
-        latest = min(earlier, key=lambda i: (-spans[i].end_ps, i))
-        idle += start - spans[latest].end_ps
-        index = latest
+        index = min(i for i in earlier if spans[i].end_ps == start)
 
 
 def _previous_on_unit(spans: Sequence[Span], units: Sequence[Unit]) -> list[int]:

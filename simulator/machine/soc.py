@@ -27,6 +27,6 @@ def run_step(tasks: Sequence[Task], issue: str, *, record: bool = False) -> Step
     env.run()
     spans = probe.spans
     duration = max((span.end_ps for span in spans), default=0)
-    attributed, idle = attribute(spans, [task.work.unit for task in tasks], follows)
+    attributed = attribute(spans, [task.work.unit for task in tasks], follows)
     flows = tuple(probe.flows) if isinstance(probe, Recorder) else ()
-    return StepRun(tuple(tasks), tuple(spans), tuple(attributed), idle, duration, flows)
+    return StepRun(tuple(tasks), tuple(spans), tuple(attributed), duration, flows)

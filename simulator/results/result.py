@@ -1,33 +1,34 @@
 """The versioned result of a replay: totals, phases, layers, epochs, ops, memory, provenance."""
 
 import json
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from simulator.activity import Span, Task, Unit
+from simulator.activity import Span, Task, Unit, Work
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
-from simulator.results.tally import Tally, group
+from simulator.results.tally import Tally, union_ps
 from simulator.trace.op import Phase
 from simulator.units import AJ_PER_J, PS_PER_S
 
 SCHEMA = "1.0"
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """One simulated kind of step: which distinct step, its tasks, and how often it ran.
 
-    `runs` counts it per epoch. `idle_ps` is the part of its duration charged to no task.
+    `runs` counts it per epoch.
     """
 
     step: int
     tasks: tuple[Task, ...]
     spans: tuple[Span, ...]
     attributed_ps: tuple[int, ...]
-    idle_ps: int
     peaks_uw: tuple[int, ...]
     op_names: tuple[str, ...]
     runs: dict[int, int]
@@ -68,6 +69,7 @@ class Result:
         self.memory = memory
         self._macs_per_s = macs_per_s
         self._by_layer: dict[tuple[str, Phase], Tally] = {}
+        self._by_phase: dict[Phase, Tally] = {}
         self._by_epoch: dict[int, Tally] = {}
         for record in records:
             self._sum(record)
@@ -76,17 +78,15 @@ class Result:
     def total(self) -> dict[str, Any]:
         """Return the totals of the run."""
         whole = Tally()
-        for tally in self._by_layer.values():
+        for tally in self._by_epoch.values():
             whole.add(tally)
         return self._view(whole)
 
     @property
     def phases(self) -> list[dict[str, Any]]:
         """Return the sums of each phase, in the order of a training step."""
-        sums = group((phase, tally) for (_, phase), tally in self._by_layer.items())
-        return [
-            {"phase": phase.value, **self._view(sums[phase])} for phase in Phase if phase in sums
-        ]
+        found = [phase for phase in Phase if phase in self._by_phase]
+        return [{"phase": phase.value, **self._view(self._by_phase[phase])} for phase in found]
 
     @property
     def layers(self) -> list[dict[str, Any]]:
@@ -138,27 +138,20 @@ class Result:
         return tally.as_dict(self.prices, self._macs_per_s)
 
     def _sum(self, record: StepRecord) -> None:
-        layers = group(
-            ((task.layer, task.phase), _tally(task, span, attributed, peak))
-            for task, span, attributed, peak in zip(
-                record.tasks, record.spans, record.attributed_ps, record.peaks_uw, strict=True
-            )
-        )
-        if record.idle_ps:
-            idle = layers.setdefault(("", Phase.OTHER), Tally())
-            idle.latency_ps += record.idle_ps
-        step = Tally()
+        layers = _tallies(record, lambda task: (task.layer, task.phase))
+        phases = _tallies(record, lambda task: task.phase)
         for key, tally in layers.items():
-            step.add(tally)
             self._by_layer.setdefault(key, Tally()).add(tally, record.count)
+        step = Tally()
+        for phase, tally in phases.items():
+            self._by_phase.setdefault(phase, Tally()).add(tally, record.count)
+            step.add(tally)
+        step.active_ps = step.latency_ps
         for epoch, runs in record.runs.items():
             self._by_epoch.setdefault(epoch, Tally()).add(step, runs)
 
     def _op_rows(self, record: StepRecord) -> list[dict[str, Any]]:
-        rows = [self._op_row(record, index) for index in range(len(record.tasks))]
-        if record.idle_ps:
-            rows.append(self._idle_row(record))
-        return rows
+        return [self._op_row(record, index) for index in range(len(record.tasks))]
 
     def _op_row(self, record: StepRecord, index: int) -> dict[str, Any]:
         task, span = record.tasks[index], record.spans[index]
@@ -188,7 +181,7 @@ class Result:
             "compute_cycles": work.compute_cycles,
             "stall_cycles": total_cycles - work.compute_cycles,
             "total_cycles": total_cycles,
-            "bound": _bound(task, duration),
+            "bound": _bound(work),
             "macs": counts.macs,
             "dram_read_bytes": counts.dram_read_bytes,
             "dram_write_bytes": counts.dram_write_bytes,
@@ -196,39 +189,31 @@ class Result:
             "energy_aj": energy,
         }
 
-    def _idle_row(self, record: StepRecord) -> dict[str, Any]:
-        energy = sum(self.prices.static_by_component_aj(record.idle_ps))
-        row = dict.fromkeys(
-            ("batch", "m", "n", "k", "compute_cycles", "stall_cycles", "total_cycles", "macs",
-             "dram_read_bytes", "dram_write_bytes"), 0,
-        )  # fmt: skip
-        return {
-            "index": len(record.tasks),
-            "step": record.step,
-            "count": record.count,
-            "phase": Phase.OTHER.value,
-            "layer": "",
-            "op": "idle",
-            "stage": "idle",
-            "unit": "none",
-            "attributed_s": record.idle_ps / PS_PER_S,
-            "attributed_ps": record.idle_ps,
-            "bound": "launch",
-            **row,
-            "energy_j": energy / AJ_PER_J,
-            "energy_aj": energy,
-        }
+
+def _tallies(record: StepRecord, key_of: Callable[[Task], Key]) -> dict[Key, Tally]:
+    """Return the sums of one step by a key of its tasks."""
+    tallies: dict[Key, Tally] = {}
+    spans: dict[Key, list[Span]] = {}
+    for task, span, attributed, peak in zip(
+        record.tasks, record.spans, record.attributed_ps, record.peaks_uw, strict=True
+    ):
+        key = key_of(task)
+        tallies.setdefault(key, Tally()).add(_tally(task.work, span, attributed, peak))
+        spans.setdefault(key, []).append(span)
+    for key, tally in tallies.items():
+        tally.active_ps = union_ps(spans[key])
+    return tallies
 
 
-def _tally(task: Task, span: Span, attributed_ps: int, peak_uw: int) -> Tally:
+def _tally(work: Work, span: Span, attributed_ps: int, peak_uw: int) -> Tally:
     busy = span.end_ps - span.start_ps
-    on_cpu = task.work.unit is Unit.CPU
+    on_cpu = work.unit is Unit.CPU
     return Tally(
-        attributed_ps,
-        busy if on_cpu else 0,
-        0 if on_cpu else busy,
-        peak_uw,
-        list(task.work.counts),
+        latency_ps=attributed_ps,
+        cpu_busy_ps=busy if on_cpu else 0,
+        accelerator_busy_ps=0 if on_cpu else busy,
+        peak_uw=peak_uw,
+        counts=list(work.counts),
     )
 
 
@@ -239,13 +224,10 @@ def _cycles(compute_cycles: int, compute_ps: int, duration_ps: int) -> int:
     return max(compute_cycles, duration_ps * compute_cycles // compute_ps)
 
 
-def _bound(task: Task, duration_ps: int) -> str:
-    work = task.work
-    if not work.progress.channel_ps:
-        return "launch" if not work.counts.macs else "compute"
-    limits = {"compute": work.compute_ps, "memory": work.progress.channel_ps}
-    limit = max(limits, key=lambda name: limits[name])
-    return limit if 2 * limits[limit] >= duration_ps else "launch"
+def _bound(work: Work) -> str:
+    """Return what the work's duration alone is mostly made of."""
+    parts = {"compute": work.compute_ps, "memory": work.memory_ps, "launch": work.overhead_ps}
+    return max(parts, key=lambda name: parts[name])
 
 
 def write_result(path: Path, result: Result, *, ops: bool = False) -> None:

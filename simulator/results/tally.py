@@ -1,21 +1,22 @@
 """Exact sums of what tasks took and did, by any grouping."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from simulator.activity import Counts
+from simulator.activity import Counts, Span
 from simulator.energy.prices import COMPONENTS, Prices
 from simulator.units import AJ_PER_J, PS_PER_S
-
-Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over some tasks: attributed time, counts, busy times; and the highest power seen."""
+    """Sums over some tasks: attributed time, counts, busy times; and the highest power seen.
+
+    `active_ps` is the time in which at least one of them ran, attributed to them or not.
+    """
 
     latency_ps: int = 0
+    active_ps: int = 0
     cpu_busy_ps: int = 0
     accelerator_busy_ps: int = 0
     peak_uw: int = 0
@@ -24,6 +25,7 @@ class Tally:
     def add(self, other: "Tally", times: int = 1) -> None:
         """Add `times` the other tally."""
         self.latency_ps += other.latency_ps * times
+        self.active_ps += other.active_ps * times
         self.cpu_busy_ps += other.cpu_busy_ps * times
         self.accelerator_busy_ps += other.accelerator_busy_ps * times
         self.peak_uw = max(self.peak_uw, other.peak_uw)
@@ -32,7 +34,8 @@ class Tally:
     def as_dict(self, prices: Prices, macs_per_s: int) -> dict[str, object]:
         """Return the sums as the result's keys; `macs_per_s` is the array's peak rate.
 
-        Dynamic energy follows the counts, static energy the attributed time.
+        Dynamic energy follows the counts, static energy the attributed time; rates are over the
+        time in which the tasks were active, so that they never exceed the machine's.
         """
         counts = Counts(*self.counts)
         dynamic = prices.dynamic_by_component_aj(counts)
@@ -41,6 +44,7 @@ class Tally:
         total = sum(energy)
         moved = counts.dram_read_bytes + counts.dram_write_bytes
         slots = macs_per_s * self.accelerator_busy_ps
+        powered = sum(dynamic) + sum(prices.static_by_component_aj(self.active_ps))
         return {
             "latency_s": self.latency_ps / PS_PER_S,
             "latency_ps": self.latency_ps,
@@ -53,23 +57,23 @@ class Tally:
             "macs_issued": counts.macs_issued,
             "dram_read_bytes": counts.dram_read_bytes,
             "dram_write_bytes": counts.dram_write_bytes,
-            "bandwidth_bytes_per_s": _ratio(moved * PS_PER_S, self.latency_ps),
+            "bandwidth_bytes_per_s": _ratio(moved * PS_PER_S, self.active_ps),
             "array_utilization": _ratio(counts.array_macs * PS_PER_S, slots),
             "cpu_busy_s": self.cpu_busy_ps / PS_PER_S,
             "accelerator_busy_s": self.accelerator_busy_ps / PS_PER_S,
-            "average_power_w": _ratio(total, self.latency_ps) / 10**6,
+            "average_power_w": _ratio(powered, self.active_ps) / 10**6,
             "peak_power_w": self.peak_uw / 10**6,
         }
 
 
-def group(pairs: Iterable[tuple[Key, Tally]]) -> dict[Key, Tally]:
-    """Return the sum of the tallies of each key, keys in order of appearance."""
-    groups: dict[Key, Tally] = {}
-    for key, tally in pairs:
-        if key not in groups:
-            groups[key] = Tally()
-        groups[key].add(tally)
-    return groups
+def union_ps(spans: Iterable[Span]) -> int:
+    """Return the time that `spans` cover together, overlaps counted once."""
+    covered = reached = 0
+    for start, end in sorted(spans):
+        if end > reached:
+            covered += end - max(start, reached)
+            reached = end
+    return covered
 
 
 def _ratio(numerator: int, denominator: int) -> float:

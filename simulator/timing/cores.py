@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from simulator.hardware.soc import Cpu
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import OpKind
-from simulator.units import ceil_div
+from simulator.units import Clock, ceil_div
 
 # Elements that PyTorch gives to one thread at least (at::internal::GRAIN_SIZE).
 GRAIN = 32768
@@ -30,6 +30,15 @@ OPS_PER_ELEMENT: dict[OpKind, int] = {
 }
 
 
+def between_ops(op_name: str) -> int:
+    """Return the vector operations per element that a fused op does between two of its GEMMs.
+
+    A softmax (or its gradient) in an attention, transcendental gates in a recurrent layer.
+    """
+    kind = OpKind.SOFTMAX if "attention" in op_name else OpKind.TRANSCENDENTAL
+    return OPS_PER_ELEMENT[kind]
+
+
 @dataclass(frozen=True, slots=True)
 class Compute:
     """Arithmetic of an operation: time on `threads` cores, and their cycles in total."""
@@ -43,21 +52,20 @@ def elementwise_compute(cpu: Cpu, elements: int, bits: int, ops_per_element: int
     threads = max(1, min(cpu.cores, ceil_div(elements, GRAIN)))
     lanes = max(1, cpu.simd * 8 // bits)
     vector_ops = ceil_div(ceil_div(elements, threads) * ops_per_element, lanes)
-    return Compute(_cycles_ps(cpu, ceil_div(vector_ops, cpu.simd_pipes)), threads)
+    cycles = ceil_div(vector_ops, cpu.simd_pipes)
+    return Compute(Clock(cpu.clock).cycles_to_ps(cycles), threads)
 
 
 def gemm_compute(cpu: Cpu, macs: int, bits: int) -> Compute:
-    """Return the arithmetic of `macs` fused multiply-adds at the CPU's GEMM efficiency."""
+    """Return the arithmetic of `macs` fused multiply-adds at the CPU's GEMM efficiency.
+
+    Split over cores like elementwise work, which is a guess: BLAS libraries choose by shape.
+    """
     threads = max(1, min(cpu.cores, ceil_div(macs, GRAIN)))
     lanes = max(1, cpu.simd * 8 // bits)
     per_kilocycle = lanes * cpu.simd_pipes * cpu.gemm_efficiency  # efficiency is in permille
-    return Compute(
-        _cycles_ps(cpu, ceil_div(ceil_div(macs, threads) * 1000, per_kilocycle)), threads
-    )
-
-
-def _cycles_ps(cpu: Cpu, cycles: int) -> int:
-    return ceil_div(cycles * 10**12, cpu.clock)
+    cycles = ceil_div(ceil_div(macs, threads) * 1000, per_kilocycle)
+    return Compute(Clock(cpu.clock).cycles_to_ps(cycles), threads)
 
 
 class Continuous:

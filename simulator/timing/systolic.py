@@ -62,15 +62,14 @@ def total_cycles(
 
 
 def fill_cycles(array: Accelerator) -> int:
-    """Return the cycles that a whole operation adds once: its first fill, less 1.
+    """Return the cycles that an operation adds once: the first fill of an array that overlaps.
 
-    Less 1 because SCALE-Sim counts cycles from 0.
+    Without overlap (os has nothing to preload) it is -1, because SCALE-Sim, whose formula that is,
+    counts cycles from 0.
     """
-    stationary = array.dataflow != "os"
     skew = array.rows + array.cols - 2 if array.structure == "systolic" else 0
-    load = array.rows if stationary else 0
-    fill = {"none": 0, "preload": load, "full": load + skew}[array.overlap]
-    return fill - 1
+    load = array.rows if array.dataflow != "os" else 0
+    return {"none": -1, "preload": load or -1, "full": load + skew}[array.overlap]
 
 
 def _fold_cycles(array: Accelerator, stream: int) -> int:
@@ -90,14 +89,13 @@ class Accesses(NamedTuple):
 
     a_reads: int
     b_reads: int
-    partial_writes: int
-    partial_reads: int
+    partial_sums: int
 
 
 def accesses(array: Accelerator, dims: Dims) -> Accesses:
-    """Return operand and partial-sum accesses in words (SCALE-Sim's SRAM counts).
+    """Return operand reads and partial sums in words (SCALE-Sim's SRAM counts).
 
-    The last read of each output, on its way to memory, is included.
+    Each partial sum is written once and read once: to be added to, or on its way to memory.
     """
     m, n, k = dims
     rows, cols = array.rows, array.cols
@@ -106,4 +104,4 @@ def accesses(array: Accelerator, dims: Dims) -> Accesses:
         "os": (m * k * ceil_div(n, cols), k * n * ceil_div(m, rows), 1),
         "is": (m * k, k * n * ceil_div(m, cols), ceil_div(k, rows)),
     }[array.dataflow]
-    return Accesses(a_reads, b_reads, m * n * rounds, m * n * rounds)
+    return Accesses(a_reads, b_reads, m * n * rounds)

@@ -74,6 +74,17 @@ class Tensor:
         return DTYPE_BITS.get(self.dtype, 32)
 
     @property
+    def is_float(self) -> bool:
+        """Whether its elements are floating-point numbers."""
+        return self.dtype.startswith(("float", "bfloat", "complex"))
+
+    @property
+    def region(self) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """Which elements of the storage it covers, whatever the order of its dimensions."""
+        pairs = zip(self.strides, self.shape, strict=True)
+        return self.offset, tuple(sorted(pair for pair in pairs if pair[1] != 1))
+
+    @property
     def elements(self) -> int:
         """Distinct elements: a dimension of stride 0 (broadcast) counts once."""
         return prod(

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Counts, Span, Stage, Task, Unit, Work
-from simulator.machine.attribution import attribute
+from simulator.activity import Counts, Stage, Task, Unit, Work
 from simulator.machine.scheduler import predecessors
 from simulator.machine.soc import run_step
 from simulator.timing.cores import Continuous
@@ -17,7 +16,7 @@ CPU, ACC = Unit.CPU, Unit.ACCELERATOR
 
 
 def task(unit, ps, *waits, channel=0):
-    work = Work(unit, Stage.OP, Continuous(0, ps, channel, 0), Counts(), ps)
+    work = Work(unit, Stage.OP, Continuous(0, ps, channel, 0), Counts(), 0, ps, channel)
     return Task(work, 0, Phase.FORWARD, "", waits)
 
 
@@ -54,11 +53,6 @@ def test_attribution_follows_the_critical_path():
     assert run.attributed_ps == (10, 100, 0, 100, 0)
 
 
-def test_a_gap_on_the_critical_path_is_idle():
-    charged, idle = attribute([Span(5, 10), Span(12, 20)], [CPU, ACC], [(), (0,)])
-    assert (charged, idle) == ([5, 8], 7)
-
-
 steps = st.lists(
     st.tuples(
         st.sampled_from([CPU, ACC]), st.integers(0, 50), st.integers(0, 50), st.integers(0, 9)
@@ -75,7 +69,7 @@ def test_any_step_is_legal_and_telescopes(rows, issue):
         for i, (unit, ps, channel, back) in enumerate(rows)
     ]
     run = run_step(tasks, issue)
-    assert sum(run.attributed_ps) + run.idle_ps == run.duration_ps
+    assert sum(run.attributed_ps) == run.duration_ps
     for index, before in enumerate(predecessors(tasks, issue)):
         assert all(run.spans[b].end_ps <= run.spans[index].start_ps for b in before)
     for unit in Unit:

@@ -21,7 +21,7 @@ def alone_ps(dims, **settings_):
     hardware = machine(**{f"accelerator__{k}": v for k, v in settings_.items() if k != "dram"},
                        **settings_.get("dram", {}))  # fmt: skip
     gemm = Gemm(Role.FORWARD, 1, *dims, 0, 1, 0)
-    work = Templates(hardware).array_gemm(gemm, Placement(Unit.ACCELERATOR, "int8"))
+    work = Templates(hardware).array_gemm(gemm, Placement(Unit.ACCELERATOR, "int8"), 32)
     return work.progress.duration_ps(WHOLE)
 
 

@@ -58,7 +58,7 @@ FORMULA = {
 def test_a_gemm_that_fits_takes_the_formula_end_to_end(dataflow, dims, size):
     hardware = array(*size, dataflow, scratchpad="1 MiB", accumulator="1 MiB")
     gemm = Gemm(Role.FORWARD, 1, *dims, 0, 1, 0)
-    work = Templates(hardware).array_gemm(gemm, Placement(Unit.ACCELERATOR, "int8"))
+    work = Templates(hardware).array_gemm(gemm, Placement(Unit.ACCELERATOR, "int8"), 32)
     assert work.compute_cycles == FORMULA[dataflow](*size, *dims)
 
 
@@ -79,4 +79,5 @@ def test_no_array_computes_faster_than_its_multipliers(dataflow, overlap, struct
     part = array(8, 8, dataflow, overlap=overlap, structure=structure).accelerator
     for dims in (Dims(64, 64, 64), Dims(8, 8, 1000), Dims(1000, 8, 8), Dims(8, 1000, 8)):
         cycles = tile_cycles(part, dims) + fill_cycles(part)
-        assert cycles >= dims.m * dims.n * dims.k // (8 * 8) - 1
+        slack = 1 if fill_cycles(part) < 0 else 0  # the formula counts cycles from 0
+        assert cycles >= dims.m * dims.n * dims.k // (8 * 8) - slack

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from simulator.activity import Repeat
 from simulator.hardware.soc import Accelerator
 from simulator.lowering import mapper
-from simulator.lowering.pricing import Pricing
+from simulator.lowering.pricing import pricing_of
 from simulator.lowering.shape import GemmShape, backward_window, forward_window
 from simulator.lowering.tiling import candidates, fits, tiles
 from simulator.timing.shares import WHOLE
@@ -126,7 +126,7 @@ def unrolled(body):
 @given(sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.integers(1, 3))
 def test_the_mapping_is_the_best_of_its_space(m, n, k, dataflow, batch):
     hardware = machine(accelerator__dataflow=dataflow, accelerator__scratchpad="16 KiB")
-    array, pricing = hardware.accelerator, Pricing(hardware)
+    array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     shape = GemmShape(batch, Dims(m, n, k), 8, 32)
     chosen = mapper.map_gemm(array, shape, batch * m * n * k, pricing)
     times = [
@@ -146,22 +146,31 @@ def test_tiles_add_up_to_the_gemm(m, n, k, dataflow, data):
     shape = GemmShape(1, Dims(m, n, k), 8, 32)
     tiling = data.draw(st.sampled_from(list(candidates(array, shape))))
     assert fits(array, shape, tiling)
-    found = mapper._candidate(array, shape, tiling, Pricing(hardware))
+    found = mapper._candidate(
+        array, shape, tiling, pricing_of(hardware.dram, hardware.interconnect)
+    )
     sequence = list(unrolled(tiles(array, shape, tiling)))
     assert sum(tile.compute_cycles for tile in sequence) == found.cycles
     assert sum(p.bytes for tile in sequence for p in tile.loads) == found.read_bytes
     assert sum(p.bytes for tile in sequence for p in tile.stores) == found.write_bytes == 4 * m * n
-    duration = mapper._progress(array, shape, found, Pricing(hardware)).duration_ps(WHOLE)
+    duration = mapper._progress(
+        array, shape, found, pricing_of(hardware.dram, hardware.interconnect)
+    ).duration_ps(WHOLE)
     assert duration >= found.least_ps
 
 
 def test_operands_that_fit_are_read_once():
     shape = GemmShape(1, Dims(100, 100, 100), 8, 32)
-    work = mapper.map_gemm(EDGE.accelerator, shape, 10**6, Pricing(EDGE))
+    work = mapper.map_gemm(EDGE.accelerator, shape, 10**6, pricing_of(EDGE.dram, EDGE.interconnect))
     assert work.counts.dram_read_bytes == 2 * 100 * 100
 
 
 @pytest.mark.parametrize("dims", [(1, 1, 1), (1, 1000, 1), (1000, 1, 1), (1, 1, 1000)])
 def test_degenerate_gemms_map(dims):
-    work = mapper.map_gemm(EDGE.accelerator, GemmShape(1, Dims(*dims), 8, 32), 1, Pricing(EDGE))
+    work = mapper.map_gemm(
+        EDGE.accelerator,
+        GemmShape(1, Dims(*dims), 8, 32),
+        1,
+        pricing_of(EDGE.dram, EDGE.interconnect),
+    )
     assert work.progress.duration_ps(WHOLE) > 0

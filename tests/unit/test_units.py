@@ -31,7 +31,7 @@ def test_known_texts(quantity, text, value):
         (SIZE, "12", "no unit"),
         (SIZE, 12, "no unit"),
         (SIZE, "3 GHz", "not a unit of size"),
-        (SIZE, "0.3 B", "whole number"),
+        (SIZE, "0.3 B", "finer than 1 B"),
         (SIZE, "nan KiB", "not a"),
         (SIZE, "inf KiB", "not a"),
         (SIZE, "many", "write it as"),
