@@ -118,6 +118,7 @@ class Progress(Protocol):
 class Work:
     """One thing for one unit to do, independent of which tensors it is bound to.
 
+    `batch`, `m`, `n`, `k` are those of the GEMM asked for, whatever the unit executes instead.
     `overhead_ps` (dispatch or launch), `compute_ps` and `memory_ps` (channel or port, whichever
     is slower) are what its duration alone is made of.
     """

@@ -1,6 +1,7 @@
 """The verbs of the command line; each reads its input, calls one function and shows the answer."""
 
 import json
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -78,9 +79,7 @@ def demo(
     print(f"Timeline of one step, for ui.perfetto.dev: {out / 'timeline.json'}")
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
+@app.command(context_settings={"allow_extra_args": True})
 def capture(
     context: typer.Context,
     target: Annotated[str, typer.Argument(help="a training script, or a recipe's name")],
@@ -145,7 +144,9 @@ def run(
     trace: TraceArg,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for the result")] = None,
     overrides: SetOption = None,
-    baseline: Annotated[str | None, typer.Option(help="SoC to compare with")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="SoC to compare with; takes --set too, but accelerator.*")
+    ] = None,
     by: Annotated[str, typer.Option(help="rows of the table: phase, layer or op")] = "phase",
     fidelity: Annotated[str, typer.Option(help="how tiles are simulated: flow")] = "flow",
     ops: Annotated[bool, typer.Option("--ops", help="one row per piece of work in JSON")] = False,
@@ -267,7 +268,8 @@ def _run(
     from simulator.results.report import run_report, summary, verdict
 
     soc = load_hardware(hardware, overrides)
-    other = load_hardware(baseline) if baseline else None
+    shared = [text for text in overrides if not text.startswith(("accelerator", "name", "desc"))]
+    other = load_hardware(baseline, shared) if baseline else None
     steps = as_trace(trace)
     replays = [Replay(machine, steps) for machine in (soc, other) if machine]
     results = [replay.run(progress=_progress) for replay in replays]
@@ -306,10 +308,10 @@ def _capture(target: str, out: Path, steps: str, arguments: list[str]) -> None:
 
 
 def _last_step(steps: str) -> int:
-    _, _, last = steps.rpartition("-")
-    if not last.isdigit() or not int(last):
-        raise InputError(f"--steps {steps}: write it as 1-2, or as a number of steps")
-    return int(last)
+    match = re.fullmatch(r"(?:1-)?([1-9][0-9]{0,5})", steps)
+    if match is None:
+        raise InputError(f"--steps {steps}: write it as 1-2, from the first step of a kind on")
+    return int(match[1])
 
 
 def _show_trace(source: str, *, as_json: bool) -> None:

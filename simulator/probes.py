@@ -8,7 +8,7 @@ from typing import Any
 from simulator.activity import Unit
 from simulator.energy.prices import prices
 from simulator.errors import InputError
-from simulator.hardware import Hardware
+from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.soc import PRECISION_BITS
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
@@ -19,6 +19,7 @@ from simulator.units import AJ_PER_J, Clock
 
 _GEMM = ("m", "n", "k")
 _CONV = ("ifmap_h", "ifmap_w", "filt_h", "filt_w", "channels", "num_filters", "stride")
+_LATER = ("role", "groups", "mapping")  # columns that would change the answer but are not read
 _ADDED = (
     "compute_cycles", "stall_cycles", "total_cycles", "utilization",
     "dram_read_bytes", "dram_write_bytes", "energy_j",
@@ -28,25 +29,43 @@ _ADDED = (
 def probe_array(hardware: Hardware, shapes: Path, out: Path) -> int:
     """Time every row of the CSV `shapes` alone on the accelerator and write `out`.
 
-    Rows have m, n, k (and optionally batch), or a convolution's ifmap_h, ifmap_w, filt_h, filt_w,
-    channels, num_filters, stride, where ifmap sizes include padding. Operands and results are in
-    the array's own precision. Returns the number of rows; raises InputError naming the row and
+    Rows have m, n, k, or a convolution's ifmap_h, ifmap_w, filt_h, filt_w,
+    channels, num_filters, stride, where ifmap sizes include padding; optionally batch,
+    scratchpad_bytes and accumulator_bytes. Operands and results are in the array's own
+    precision. Returns the number of rows; raises InputError naming the row and
     the fix.
     """
     array = hardware.accelerator
     if array is None:
         raise InputError(f"{hardware.name} has no accelerator to probe")
-    rows = _read(shapes)
-    templates, table = Templates(hardware), prices(hardware)
-    static_uw = sum(table.static_uw)
-    native = Placement(Unit.ACCELERATOR, array.precision)
+    probes: dict[Hardware, _Probe] = {}
     measured = []
-    for line, row in rows:
-        gemm = _gemm(row, f"{shapes}: line {line}")
-        work = templates.array_gemm(gemm, native, PRECISION_BITS[array.precision])
+    for line, row in _read(shapes):
+        where = f"{shapes}: line {line}"
+        machine = _with_memories(hardware, row, where)
+        probe = probes.setdefault(machine, _Probe(machine))
+        measured.append(row | probe.measure(_gemm(row, where)))
+    write_text(out, _csv(measured))
+    return len(measured)
+
+
+class _Probe:
+    """Times GEMMs, one at a time, on one machine."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        assert hardware.accelerator is not None, "checked before"
+        self._array = hardware.accelerator
+        self._templates, self._prices = Templates(hardware), prices(hardware)
+
+    def measure(self, gemm: Gemm) -> dict[str, Any]:
+        """Return what the probe adds to a row."""
+        array = self._array
+        native = Placement(Unit.ACCELERATOR, array.precision)
+        work = self._templates.array_gemm(gemm, native, PRECISION_BITS[array.precision])
         duration = work.progress.duration_ps(WHOLE)
         total = max(work.compute_cycles, Clock(array.clock).ps_to_cycles(duration))
-        energy = table.dynamic_aj_of(work.counts) + static_uw * duration
+        energy = self._prices.dynamic_aj_of(work.counts)
+        energy += sum(self._prices.static_by_component_aj(duration))
         values = (
             work.compute_cycles,
             total - work.compute_cycles,
@@ -56,9 +75,17 @@ def probe_array(hardware: Hardware, shapes: Path, out: Path) -> int:
             work.counts.dram_write_bytes,
             energy / AJ_PER_J,
         )
-        measured.append(row | dict(zip(_ADDED, values, strict=True)))
-    write_text(out, _csv(measured))
-    return len(measured)
+        return dict(zip(_ADDED, values, strict=True))
+
+
+def _with_memories(hardware: Hardware, row: dict[str, str], where: str) -> Hardware:
+    """Return the machine with the memories that the row fixes."""
+    sizes = {
+        part: f"{_number(row, f'{part}_bytes', where)} B"
+        for part in ("scratchpad", "accumulator")
+        if row.get(f"{part}_bytes")
+    }
+    return load_hardware(hardware, {f"accelerator.{part}": size for part, size in sizes.items()})
 
 
 def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -70,7 +97,13 @@ def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
     columns = set(reader.fieldnames or ())
     if not (set(_GEMM) <= columns or set(_CONV) <= columns):
         raise InputError(f"{path}: needs the columns {','.join(_GEMM)} or {','.join(_CONV)}")
+    unread = sorted(columns & set(_LATER))
+    if unread:
+        raise InputError(f"{path}: column {unread[0]} is not supported yet: remove it")
     rows = [(reader.line_num, row) for row in reader]
+    for line, row in rows:
+        if None in row or None in row.values():
+            raise InputError(f"{path}: line {line}: has not as many cells as the header")
     if not rows:
         raise InputError(f"{path}: no shapes below the header")
     return rows

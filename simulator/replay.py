@@ -17,6 +17,7 @@ from simulator.machine.soc import run_step
 from simulator.results.power import peaks_uw
 from simulator.results.result import Identity, Result, StepRecord, write_result, write_text
 from simulator.results.step import step_document
+from simulator.results.text import si
 from simulator.trace.memory import Footprint, footprint
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import Step, StepKind, Trace
@@ -176,8 +177,8 @@ def _check_capacity(hardware: Hardware, step: Step, held: Footprint) -> None:
             "dram.capacity",
             held.peak_bytes,
             hardware.dram.capacity,
-            f"a {step.kind} step holds {held.peak_bytes / 2**20:.1f} MiB at its peak but "
-            f"{hardware.name}'s DRAM has {hardware.dram.capacity / 2**20:.1f} MiB: "
+            f"a {step.kind} step holds {si(held.peak_bytes, 'B')} at its peak but "
+            f"{hardware.name}'s DRAM has {si(hardware.dram.capacity, 'B')}: "
             "use a smaller batch or a larger dram.capacity",
         )
 

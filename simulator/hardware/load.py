@@ -27,9 +27,9 @@ def load_hardware(
     `overrides` are dotted paths with values: a mapping, or texts "accelerator.rows=32".
     Raises InputError naming file, path, value and fix; all mistakes at once.
     """
-    changes = overrides if isinstance(overrides, Mapping) else dict(map(_split, overrides))
+    changes = overrides if isinstance(overrides, Mapping) else _collected(overrides)
     if isinstance(source, Hardware):
-        return _changed(source, changes)
+        return _changed(source, changes) if changes else source
     label, raw = _read_soc(source)
     for path, value in changes.items():
         _override(raw, path, value)
@@ -88,12 +88,22 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}: line {line}: not YAML: {error.problem}") from None
     except (YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {error}") from None
+        told = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as YAML: {told}") from None
     if content is None:
         raise InputError(f"{path}: the file is empty: start from a copy of edge-16x16.yaml")
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected keys such as 'cpu:' and 'dram:', found {content!r:.40}")
     return content
+
+
+def _collected(texts: Iterable[str]) -> dict[str, str]:
+    changes: dict[str, str] = {}
+    for path, value in map(_split, texts):
+        if path in changes:
+            raise InputError(f"--set {path}: given twice; give it once")
+        changes[path] = value
+    return changes
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -178,7 +188,7 @@ def _validate(part: type[_Part], raw: dict[str, Any], label: str) -> _Part:
             for detail in details
             if detail["type"] != "missing" or _path(detail) not in misspelt
         ]
-        raise InputError("\n".join(sentences)) from None
+        raise InputError("; ".join(sentences)) from None
 
 
 def _path(detail: ErrorDetails) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part
@@ -17,6 +17,7 @@ from simulator.units import (
     Picoseconds,
 )
 
+_FASTEST = 10**12  # Hz; more is a slip of the keyboard
 Precision = Literal["int2", "int4", "int8", "int16", "fp16", "bf16", "fp32"]
 PRECISION_BITS: dict[str, int] = {
     "int2": 2, "int4": 4, "int8": 8, "int16": 16, "int32": 32, "fp16": 16, "bf16": 16, "fp32": 32,
@@ -27,7 +28,7 @@ class Cpu(Part):
     """A cluster of equal cores running eager PyTorch, one operation at a time on all cores."""
 
     cores: PositiveInt
-    clock: Hertz = Field(gt=0)
+    clock: Hertz = Field(gt=0, le=_FASTEST)
     simd: Bytes = Field(gt=0, description="width of one vector register")
     simd_pipes: PositiveInt = Field(description="vector operations issued per cycle and core")
     gemm_efficiency: Permille = Field(gt=0, le=1000, description="of peak FMA rate in a GEMM")
@@ -41,9 +42,9 @@ class Cpu(Part):
 class Accelerator(Part):
     """A systolic (or broadcast) array with scratchpads and a DMA engine."""
 
-    rows: PositiveInt
-    cols: PositiveInt
-    clock: Hertz = Field(gt=0)
+    rows: int = Field(gt=0, le=65536)
+    cols: int = Field(gt=0, le=65536)
+    clock: Hertz = Field(gt=0, le=_FASTEST)
     dataflow: Literal["ws", "os", "is"] = "ws"
     structure: Literal["systolic", "broadcast"] = "systolic"
     overlap: Literal["none", "preload", "full"] = "preload"
@@ -67,7 +68,7 @@ class Interconnect(Part):
     """The bus between masters and memory: each port moves `width` bytes per `clock` cycle."""
 
     width: Bytes = Field(gt=0)
-    clock: Hertz = Field(gt=0)
+    clock: Hertz = Field(gt=0, le=_FASTEST)
 
     @property
     def bytes_per_s(self) -> int:
@@ -83,9 +84,20 @@ class Dram(Part):
     bandwidth: BytesPerSecond = Field(gt=0, default=12_800_000_000)
     device: DramDevice | None = None
 
+    @model_validator(mode="after")
+    def _bandwidth_is_the_devices(self) -> "Dram":
+        if self.device is not None and "bandwidth" in self.model_fields_set:
+            raise ValueError("bandwidth is that of the preset; only preset ideal takes another")
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """Return the resolved values: the peak rate is the device's where there is one."""
+        return super().plain() | {"bandwidth_bytes_per_s": self.peak_bytes_per_s}
+
     def as_text(self) -> dict[str, Any]:
         """Return the description as in a YAML file, where the preset names the device."""
-        return {key: value for key, value in super().as_text().items() if key != "device"}
+        told = {"device"} | ({"bandwidth"} if self.device else set())
+        return {key: value for key, value in super().as_text().items() if key not in told}
 
     @property
     def peak_bytes_per_s(self) -> int:

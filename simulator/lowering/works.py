@@ -1,6 +1,7 @@
 """Work templates: what an operation costs on its unit, remembered by shape, bound to nothing."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 
 from simulator.activity import AccessPattern, Counts, Stage, Unit, Work, sequential
 from simulator.hardware.soc import PRECISION_BITS, Hardware
@@ -175,7 +176,8 @@ class Templates:
             window_a,
             window_b,
         )
-        return mapped(array, self._pricing, shape, gemm.macs)
+        work = mapped(array, self._pricing, shape, gemm.macs)
+        return replace(work, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
 
 
 def _patterns(op: Op) -> list[AccessPattern]:

@@ -183,6 +183,7 @@ class Result:
             "total_cycles": total_cycles,
             "bound": _bound(work),
             "macs": counts.macs,
+            "macs_issued": counts.macs_issued,
             "dram_read_bytes": counts.dram_read_bytes,
             "dram_write_bytes": counts.dram_write_bytes,
             "energy_j": energy / AJ_PER_J,
@@ -237,6 +238,8 @@ def write_result(path: Path, result: Result, *, ops: bool = False) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` in one piece. Raises InputError when the place is not writable."""
+    if not path.name or path.is_dir():
+        raise InputError(f"{path}: is a folder: give the name of a file in it")
     temporary = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -258,8 +261,8 @@ def read_result(directory: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise InputError(f"{directory}: no result.json here: run `trainsoc run -o` first") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: not JSON ({error.msg}, line {error.lineno})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}): run `trainsoc run -o` again") from None
     if not isinstance(document, dict) or "schema" not in document:
         raise InputError(f"{path}: not a result of trainsoc: run `trainsoc run -o` again")
     if _major(document["schema"]) > _major(SCHEMA):

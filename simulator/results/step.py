@@ -38,8 +38,8 @@ def read_step(directory: Path) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise InputError(f"{directory}: no step.json here: run `trainsoc run -o` first") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: not JSON ({error.msg}, line {error.lineno})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}): run `trainsoc run -o` again") from None
     return document
 
 

@@ -25,7 +25,7 @@ def trace_summary(trace: Trace) -> dict[str, Any]:
         "flops_by_phase": trace.flops_by_phase(),
         "ops": sum(len(step.ops) * trace.runs_of(i) for i, step in enumerate(trace.steps)),
         "steps": trace.count(StepKind.TRAIN),
-        "evaluation_passes": trace.count(StepKind.EVAL),
+        "evaluation_steps": trace.count(StepKind.EVAL),
         "distinct_steps": len(trace.steps),
         "epochs": trace.epochs,
         "parameters": trace.parameters,
@@ -50,8 +50,8 @@ def trace_table(trace: Trace) -> Group:
 def _headline(trace: Trace) -> str:
     trains, evals = trace.count(StepKind.TRAIN), trace.count(StepKind.EVAL)
     return (
-        f"{trace.name}: {trace.epochs} epochs, {trains} training steps and {evals} evaluation "
-        f"passes ({len(trace.steps)} distinct), {trace.parameters:,} parameters. "
+        f"{trace.name}: {trace.epochs} epochs, {trains} training and {evals} evaluation steps "
+        f"({len(trace.steps)} distinct), {trace.parameters:,} parameters. "
         "The most frequent training step:"
     )
 

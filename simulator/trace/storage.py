@@ -49,7 +49,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(path)
     temporary = _temporary(target)
     try:
-        if target.is_dir():
+        if not target.name or target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         temporary.touch()
         temporary.unlink()
@@ -58,7 +58,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def _temporary(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{os.getpid()}")
+    return target.parent / f".{target.name}.{os.getpid()}"
 
 
 def _unwritable(target: Path, error: OSError) -> InputError:
@@ -79,7 +79,8 @@ def load_trace(path: str | os.PathLike[str]) -> Trace:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{source} is damaged ({type(error).__name__}): {_AGAIN}") from None
+        told = " ".join(str(error).split())[:80]
+        raise InputError(f"{source} is damaged ({told}): {_AGAIN}") from None
 
 
 def _find(path: Path) -> Path:
@@ -193,7 +194,24 @@ def _read(source: Path) -> Trace:
         ops[step].append(_op(row))
     steps = (_step(entry, part) for entry, part in zip(header["steps"], ops, strict=True))
     segments = tuple(Segment(*entry) for entry in header["segments"])
-    return Trace(header["name"], tuple(steps), segments, dict(header["origin"]))
+    trace = Trace(header["name"], tuple(steps), segments, dict(header["origin"]))
+    _validate(trace)
+    return trace
+
+
+def _validate(trace: Trace) -> None:
+    """Raise ValueError where the parts of a trace do not fit each other."""
+    if not trace.segments:
+        raise ValueError("no step ever runs")
+    for segment in trace.segments:
+        if not 0 <= segment.step < len(trace.steps) or segment.count < 1 or segment.epoch < 0:
+            raise ValueError(f"{segment} fits none of {len(trace.steps)} steps")
+    for step in trace.steps:
+        for op in step.ops:
+            if op.name is None or op.layer is None:
+                raise ValueError("an op without a name or a layer")
+            if any(t.storage >= len(step.storages) for t in (*op.inputs, *op.outputs)):
+                raise ValueError(f"{op.name} uses a storage that the step does not have")
 
 
 def _check_schema(version: str) -> None:

@@ -319,3 +319,32 @@ def test_misuse_is_explained():
             recording.save("unused")
     with pytest.raises(InputError, match="at least 1"):
         capture(steps=0)
+
+
+@pytest.mark.parametrize(
+    "sizes", ["4 4 4 s 2 4 4 4 s 2 4 4 4 s 2", "2 4 s 2 4 s 2 4 s 2 4 s 2", "4 s 4 s 4 s 4 s"]
+)
+def test_accumulation_without_a_loader_that_leaves_a_rest(run, sizes):
+    x, y = torch.randn(4, 8), torch.randint(3, (4,))
+    rows = 0
+    with capture(run.model, run.optimizer) as recording:
+        for token in sizes.split():
+            if token == "s":
+                run.optimizer.step()
+                run.optimizer.zero_grad()
+            else:
+                rows += int(token)
+                run.backward(x[: int(token)], y[: int(token)])
+    assert recording.trace.flops_by_phase()["forward"] == rows * 2 * (8 * 6 + 6 * 3)
+
+
+def test_an_epoch_that_is_broken_off_ends(run):
+    batches = loader(20)
+    with capture(run.model, run.optimizer) as recording:
+        for _ in range(3):
+            for i, (x, y) in enumerate(batches):
+                if i == 2:
+                    break
+                run.step(x, y)
+    assert recording.trace.epochs == 3
+    assert recording.trace.count(TRAIN) == 6

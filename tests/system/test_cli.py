@@ -190,6 +190,8 @@ def wrong(tmp_path, trace_file):
         (tmp_path / name).write_text(text)
     whole = trace_file.read_bytes()
     (tmp_path / "truncated.trace").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "broken").mkdir(exist_ok=True)
+    (tmp_path / "broken" / "result.json").write_bytes(b"\xff\xfe{")
     run = ("run", "edge-16x16")
     return {
         "missing file": ((*run, tmp_path / "nothing.trace"), "nothing.trace"),
@@ -217,6 +219,14 @@ def wrong(tmp_path, trace_file):
         "missing argument": (("run",), "argument"),
         "no result": (("plot", tmp_path), "result.json"),
         "missing script": (("capture", tmp_path / "no.py", "-o", tmp_path / "x"), "no.py"),
+        "twice": (
+            (*run, trace_file, "--set", "cpu.cores=2", "--set", "cpu.cores=4"),
+            "given twice",
+        ),
+        "bandwidth of a preset": ((*run, trace_file, "--set", "dram.bandwidth=1 GB/s"), "preset"),
+        "folder as output": (("timeline", tmp_path, "-o", tmp_path), "step.json"),
+        "broken result": (("diff", tmp_path / "broken", tmp_path / "broken"), "not JSON"),
+        "typo of capture": (("capture", "x.py", "-o", tmp_path / "t", "--stepz", "3"), "--stepz"),
         "no shapes": (
             ("probe", "array", "edge-16x16", trace_file, "-o", "x.csv"),
             "cannot be read",
@@ -234,6 +244,7 @@ CASES = [
     "wrong type", "unknown setting", "tiny scratchpad", "tiny DRAM", "unwritable output",
     "unknown hardware", "unknown option", "unknown table", "missing argument", "no result",
     "missing script", "no shapes", "empty axis",
+    "twice", "bandwidth of a preset", "folder as output", "broken result", "typo of capture",
 ]  # fmt: skip
 
 

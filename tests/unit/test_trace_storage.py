@@ -15,6 +15,7 @@ from simulator.trace.storage import SCHEMA, check_writable, load_trace, save_tra
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
 from workloads import bundled_traces
 
+STORAGES = 3
 whole = st.integers(0, 2**40)
 sizes = st.lists(st.integers(0, 4096), max_size=3).map(tuple)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -24,7 +25,8 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 def tensors(draw):
     shape = draw(sizes)
     strides = tuple(draw(st.integers(0, 4096)) for _ in shape)
-    return Tensor(draw(whole), draw(st.sampled_from(["float32", "int64"])), shape, strides, 3)
+    storage = draw(st.integers(0, STORAGES - 1))
+    return Tensor(storage, draw(st.sampled_from(["float32", "int64"])), shape, strides, 3)
 
 
 convs = st.builds(
@@ -44,19 +46,19 @@ steps = st.builds(
     Step,
     st.sampled_from(StepKind),
     st.lists(ops, max_size=4).map(tuple),
-    st.lists(storages, max_size=3).map(tuple),
-)
-segments = st.builds(Segment, whole, whole, whole)
-traces = st.builds(
-    Trace,
-    text,
-    st.lists(steps, max_size=3).map(tuple),
-    st.lists(segments, max_size=4).map(tuple),
-    st.dictionaries(text, text, max_size=2),
+    st.lists(storages, min_size=STORAGES, max_size=STORAGES).map(tuple),
 )
 
 
-@given(traces)
+@st.composite
+def traces(draw):
+    distinct = draw(st.lists(steps, min_size=1, max_size=3).map(tuple))
+    used = st.builds(Segment, whole, st.integers(0, len(distinct) - 1), st.integers(1, 2**40))
+    segments = draw(st.lists(used, min_size=1, max_size=4).map(tuple))
+    return Trace(draw(text), distinct, segments, draw(st.dictionaries(text, text, max_size=2)))
+
+
+@given(traces())
 @settings(max_examples=60, deadline=None)
 def test_round_trip_is_exact(tmp_path_factory, trace):
     path = tmp_path_factory.mktemp("t") / "a.trace"
@@ -179,3 +181,12 @@ def test_a_long_trace_loads_fast(tmp_path):
         load_trace(tmp_path / "a.trace")
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.3
+
+
+@pytest.mark.parametrize(
+    "segments", [(), (Segment(0, 77, 1),), (Segment(0, 0, 0),), (Segment(-1, 0, 1),)]
+)
+def test_segments_that_fit_no_step_are_refused(tmp_path, trace, segments):
+    save_trace(replace(trace, segments=segments), tmp_path / "a.trace")
+    with pytest.raises(InputError, match="is damaged"):
+        load_trace(tmp_path / "a.trace")

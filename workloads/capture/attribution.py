@@ -71,8 +71,15 @@ class Context:
                 return Place(Phase.RECOMPUTE, layer)
             return self._backward(tape)
         if self.modules:
-            return Place(Phase.FORWARD if self.modules[0][2] else Phase.LOSS, layer)
+            return Place(self._inside(), layer)
         return Place(self._outside(call, tape, touched))
+
+    def _inside(self) -> Phase:
+        root, _, is_model = self.modules[0]
+        if not is_model:
+            return Phase.LOSS
+        learns = root.training or torch.is_grad_enabled()
+        return Phase.FORWARD if learns else Phase.EVAL
 
     def _backward(self, tape: Tape) -> Place:
         tape.backward = True

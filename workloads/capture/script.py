@@ -52,6 +52,8 @@ def _run(script: Path, argv: Sequence[str], recording: Recording) -> str | None:
     except SystemExit as end:
         if end.code not in (None, 0):
             return f"{script} ended with exit status {end.code}"
+    except KeyboardInterrupt:
+        return f"{script} was interrupted"
     except Exception as error:
         return f"{script} failed {_place(script, error)}: {_one_line(error)}"
     return None

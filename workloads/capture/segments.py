@@ -74,6 +74,7 @@ class Catalogue:
     runs: list[Run] = field(default_factory=list)
     _steps: dict[Step, int] = field(default_factory=dict)
     _recorded: dict[Fingerprint, dict[int, int]] = field(default_factory=dict)
+    _calls: dict[Fingerprint, int] = field(default_factory=dict)
 
     def knows(self, first: Fingerprint, available: int | None) -> bool:
         """Tell whether a step that begins with the network call `first` need not be recorded.
@@ -82,13 +83,15 @@ class Catalogue:
         will be shorter than those recorded, hence another step.
         """
         sizes = {size: n for size, n in self._recorded.get(first, {}).items() if n >= self.depth}
-        if not sizes:
-            return False
+        if not sizes or (available is None and self._calls[first] > 1):
+            return False  # without a loader nothing tells how many calls a step will have
         return available is None or max(sizes) <= available or available in sizes
 
     def add(self, unit: Unit, step: Step | None) -> None:
         """Count a finished step, and keep it if it was recorded and is new."""
         first = unit.fingerprints[0] if unit.fingerprints else ()
+        calls = sum(fingerprint[0] != "step" for fingerprint in unit.fingerprints)
+        self._calls[first] = max(calls, self._calls.get(first, 0))
         index = None
         if step is not None:
             index = self._steps.setdefault(step, len(self._steps))
@@ -105,16 +108,25 @@ class Catalogue:
         """Return the run-length coded run, and how many steps had only a similar one recorded."""
         steps, approximated = _resolve(self.runs)
         pairs = groupby(zip(_epochs(self.runs), steps, strict=True))
-        return tuple(Segment(*pair, len(list(same))) for pair, same in pairs), approximated
+        segments = (
+            Segment(epoch, step, len(list(same)))
+            for (epoch, step), same in pairs
+            if step is not None
+        )
+        return tuple(segments), approximated
 
 
-def _resolve(runs: list[Run]) -> tuple[list[int], int]:
-    """Map every run to a recorded step: its own, else the latest alike, else the most similar."""
+def _resolve(runs: list[Run]) -> tuple[list[int | None], int]:
+    """Map every run to a recorded step: its own, else the latest alike, else the most similar.
+
+    A run of a kind that was never recorded is left out.
+    """
     latest: dict[Fingerprint, int] = {}
     for run in reversed(runs):
         if run.step is not None:
             latest[run.key] = run.step  # the earliest one, for runs before any was recorded
-    found, approximated = [], 0
+    found: list[int | None] = []
+    approximated = 0
     for run in runs:
         if run.step is not None:
             latest[run.key] = run.step
@@ -126,14 +138,12 @@ def _resolve(runs: list[Run]) -> tuple[list[int], int]:
     return found, approximated
 
 
-def _similar(run: Run, runs: list[Run]) -> int:
-    def distance(other: Run) -> tuple[bool, int]:
-        return other.kind is not run.kind, abs(len(other.key) - len(run.key))
+def _similar(run: Run, runs: list[Run]) -> int | None:
+    def distance(other: Run) -> int:
+        return abs(len(other.key) - len(run.key))
 
-    recorded = [r for r in runs if r.step is not None and r.first == run.first]
-    best = min(reversed(recorded), key=distance)
-    assert best.step is not None
-    return best.step
+    alike = [r for r in runs if r.step is not None and r.first == run.first and r.kind is run.kind]
+    return min(reversed(alike), key=distance).step if alike else None
 
 
 def _epochs(runs: list[Run]) -> Iterator[int]:

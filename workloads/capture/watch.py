@@ -127,6 +127,8 @@ class Watch:
     def _join_pass(self, iterator: Any, known: int | None, left: int | None) -> None:
         if known is None:
             self._started += 1
+            if not self._unit.busy:
+                self._unit.passes.clear()  # a loop that broke off asked for nothing more
             known = self._passes[iterator] = self._started
             self._fingerprints.forget()
         unit = self._unit
