@@ -100,8 +100,9 @@ def _candidate(
 def _cuts(shape: GemmShape, tiling: Tiling) -> _Cuts:
     m, n, k = (cut(d, t) for d, t in zip(shape.dims, tiling.tile, strict=True))
     m_tiles, n_tiles, k_tiles = (sum(count for _, count in sizes) for sizes in (m, n, k))
-    a_stays = k_tiles == 1 and (tiling.outer == "m" or m_tiles == 1)
-    b_stays = k_tiles == 1 and (tiling.outer == "n" or n_tiles == 1)
+    a_outer = tiling.outer == "m"
+    a_stays = (k_tiles == 1 and (a_outer or m_tiles == 1)) or (tiling.resident and not a_outer)
+    b_stays = (k_tiles == 1 and (not a_outer or n_tiles == 1)) or (tiling.resident and a_outer)
     return _Cuts(m, n, k, 1 if a_stays else n_tiles, 1 if b_stays else m_tiles)
 
 

@@ -22,10 +22,14 @@ _STREAM_LEVELS = 5  # halvings of the streamed dimension tried from the first th
 
 
 class Tiling(NamedTuple):
-    """Tile sizes and which of m and n is the outer loop; k is innermost."""
+    """Tile sizes and which of m and n is the outer loop; k is innermost.
+
+    `resident`: all of the inner loop's operand stays in the scratchpad once it has been loaded.
+    """
 
     tile: Dims
     outer: str
+    resident: bool = False
 
 
 def candidates(array: Accelerator, shape: GemmShape) -> Iterator[Tiling]:
@@ -79,9 +83,20 @@ def _tilings(
     for row in rows:
         for col in cols:
             tile = Dims(**{axes.row: row, axes.col: col, axes.stream: stream})
-            yield Tiling(tile, "m")
-            if tile.k >= shape.dims.k and tile.m < shape.dims.m and tile.n < shape.dims.n:
-                yield Tiling(tile, "n")  # elsewhere both orders load the same
+            yield from _orders(shape.dims, tile)
+
+
+def _orders(dims: Dims, tile: Dims) -> Iterator[Tiling]:
+    """Yield the loop orders of a tile that differ in what they load."""
+    yield Tiling(tile, "m")
+    cuts_m, cuts_n = tile.m < dims.m, tile.n < dims.n
+    if tile.k >= dims.k and cuts_m and cuts_n:
+        yield Tiling(tile, "n")
+    inner_is_cut = tile.k < dims.k or cuts_n
+    if cuts_m and inner_is_cut:
+        yield Tiling(tile, "m", resident=True)
+    if cuts_n and (tile.k < dims.k or cuts_m):
+        yield Tiling(tile, "n", resident=True)
 
 
 def fits(array: Accelerator, shape: GemmShape, tiling: Tiling) -> bool:
@@ -102,7 +117,13 @@ def _demand(shape: GemmShape, tiling: Tiling) -> tuple[int, int]:
     a_copies = 1 if once and m_tiles == k_tiles == 1 else 2
     b_copies = 1 if once and n_tiles == k_tiles == 1 else 2
     c_copies = 1 if once and m_tiles == n_tiles == 1 else 2
-    operands = a_copies * shape.a_bytes(tile.m, tile.k) + b_copies * shape.b_bytes(tile.k, tile.n)
+    a = a_copies * shape.a_bytes(tile.m, tile.k)
+    b = b_copies * shape.b_bytes(tile.k, tile.n)
+    if tiling.resident and tiling.outer == "m":
+        b = (1 if once else 2) * shape.b_bytes(dims.k, dims.n)
+    elif tiling.resident:
+        a = (1 if once else 2) * shape.a_bytes(dims.m, dims.k)
+    operands = a + b
     return operands, c_copies * shape.sum_bytes(tile.m, tile.n)
 
 
@@ -143,7 +164,8 @@ class _Nest:
         self._outer, self._inner = (m_sizes, n_sizes) if self._outer_is_m else (n_sizes, m_sizes)
         self._one_k = sum(count for _, count in self._k_sizes) == 1
         # With a single inner tile and a single k tile the inner operand never changes.
-        self._keep_inner = self._one_k and sum(count for _, count in self._inner) == 1
+        single = self._one_k and sum(count for _, count in self._inner) == 1
+        self._keep_inner = tiling.resident or single
 
     def outer_loop(self) -> Iterator[TileRun | Repeat]:
         """Yield the whole GEMM."""

@@ -14,6 +14,7 @@ from tests.builders import StepBuilder, machine, one_step_trace
 
 sizes = st.integers(1, 300)
 dataflows = st.sampled_from(["ws", "os", "is"])
+ARRAYS = (8, 16, 32, 64)
 overlaps = st.sampled_from(["none", "preload", "full"])
 
 
@@ -60,9 +61,13 @@ def test_a_larger_array_over_dividing_shapes(m, n, k, dataflow, overlap):
             rows=size, cols=size, dataflow=dataflow, overlap=overlap,
             scratchpad="4 MiB", accumulator="4 MiB", dma_bandwidth="1 TB/s", dram=memory,
         )
-        for size in (8, 16, 32, 64)
+        for size in ARRAYS
     ]  # fmt: skip
-    assert times == sorted(times, reverse=True)
+    for small, large, slow, fast in zip(ARRAYS, ARRAYS[1:], times, times[1:], strict=False):
+        # Where memory hides the computation all but its end, the longer fill of the larger array
+        # remains; without overlap a GEMM that fits is one tile, and nothing of it is hidden.
+        fill_ps = 0 if overlap == "none" else 3 * (large - small) * 1000
+        assert fast <= slow + fill_ps
 
 
 @pytest.fixture
