@@ -14,7 +14,7 @@ from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.results.result import write_text
 from simulator.timing.shares import WHOLE
-from simulator.trace.op import Conv, Gemm, Role
+from simulator.trace.op import Gemm, Role, valid_convolution
 from simulator.units import AJ_PER_J, Clock
 
 _GEMM = ("m", "n", "k")
@@ -117,15 +117,10 @@ def _gemm(row: dict[str, str], where: str) -> Gemm:
     height, width, kernel_h, kernel_w, channels, filters, stride = (
         _number(row, name, where) for name in _CONV
     )
-    if height < kernel_h or width < kernel_w:
-        raise InputError(f"{where}: the filter is larger than the input")
-    out = ((height - kernel_h) // stride + 1, (width - kernel_w) // stride + 1)
-    conv = Conv(
-        1, channels, filters, (height, width), out, (kernel_h, kernel_w), (stride, stride),
-        (0, 0), (1, 1),
-    )  # fmt: skip
-    k = channels * kernel_h * kernel_w
-    return Gemm(Role.FORWARD, 1, out[0] * out[1], filters, k, 0, 1, 0, conv)
+    try:
+        return valid_convolution(channels, filters, (height, width), (kernel_h, kernel_w), stride)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _number(row: dict[str, str], name: str, where: str) -> int:

@@ -144,6 +144,20 @@ class Gemm:
         return self.batch * self.m * self.n * self.k
 
 
+def valid_convolution(
+    channels: int, filters: int, size: tuple[int, int], kernel: tuple[int, int], stride: int
+) -> Gemm:
+    """Return the forward product of one image's convolution, whose `size` includes the padding.
+
+    Raises ValueError when the kernel is larger than the image.
+    """
+    out = tuple((n - k) // stride + 1 for n, k in zip(size, kernel, strict=True))
+    if min(out) < 1:
+        raise ValueError(f"a {kernel[0]} x {kernel[1]} filter is larger than its input")
+    conv = Conv(1, channels, filters, size, out, kernel, (stride, stride), (0, 0), (1, 1))
+    return Gemm(Role.FORWARD, 1, prod(out), filters, channels * prod(kernel), 0, 1, 0, conv)
+
+
 @dataclass(frozen=True)
 class Op:
     """One dispatched operation.

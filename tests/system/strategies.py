@@ -9,38 +9,42 @@ from tests.builders import StepBuilder, machine
 SIZES = st.integers(1, 200)
 
 
-def conv_op(builder, images, channels, filters, size, kernel, stride, role):
-    """Append one convolution's GEMM of `role`, with its geometry."""
-    out = (size + 2 * (kernel // 2) - kernel) // stride + 1
-    conv = Conv(
-        images, channels, filters, (size, size), (out, out), (kernel, kernel), (stride, stride),
-        (kernel // 2, kernel // 2), (1, 1),
-    )  # fmt: skip
-    x = builder.tensor(images, channels, size, size)
-    w = builder.tensor(filters, channels, kernel, kernel, kind=StorageKind.PARAMETER, name="w")
-    y = builder.tensor(images, filters, out, out)
-    pixels, taps = images * out * out, kernel * kernel
-    if role is Role.FORWARD:
-        gemm, ins, outs = (
-            Gemm(role, 1, pixels, filters, channels * taps, 0, 1, 0, conv),
-            (x, w),
-            (y,),
-        )
-    elif role is Role.DGRAD:
-        gemm, ins, outs = (
-            Gemm(role, 1, pixels, channels * taps, filters, 0, 1, 0, conv),
-            (y, w),
-            (x,),
-        )
+def conv_op(builder, images, channels, filters, size, kernel, stride, role, groups, transposed):
+    """Append one convolution's GEMM of `role`, with its geometry; channels are per group."""
+    pad = kernel // 2
+    if transposed:
+        out = (size - 1) * stride - 2 * pad + kernel
     else:
-        gemm, ins, outs = (
-            Gemm(role, 1, filters, channels * taps, pixels, 0, 1, 0, conv),
-            (y, x),
-            (w,),
-        )
+        out = (size + 2 * pad - kernel) // stride + 1
+    conv = Conv(
+        images, groups * channels, groups * filters, (size, size), (out, out), (kernel, kernel),
+        (stride, stride), (pad, pad), (1, 1), groups, transposed,
+    )  # fmt: skip
+    x = builder.tensor(images, groups * channels, size, size)
+    w = builder.tensor(groups * filters, channels, kernel, kernel, kind=StorageKind.PARAMETER)
+    y = builder.tensor(images, groups * filters, out, out)
+    taps, p, q = kernel * kernel, images * out * out, images * size * size
+    if transposed:
+        sizes = {
+            Role.FORWARD: (q, filters * taps, channels),
+            Role.DGRAD: (q, channels, filters * taps),
+            Role.WGRAD: (channels, filters * taps, q),
+        }[role]
+    else:
+        sizes = {
+            Role.FORWARD: (p, filters, channels * taps),
+            Role.DGRAD: (p, channels * taps, filters),
+            Role.WGRAD: (filters, channels * taps, p),
+        }[role]
+    a, b, c = {
+        Role.FORWARD: (x, w, y),
+        Role.DGRAD: (y, w, x),
+        Role.WGRAD: (x, y, w) if transposed else (y, x, w),
+    }[role]
+    gemm = Gemm(role, groups, *sizes, 0, 1, 0, conv)
     phase = Phase(role.value)
-    builder.ops.append(Op("aten.convolution", OpKind.GEMM, phase, "conv", ins, outs, (gemm,)))
-    return outs[0]
+    builder.ops.append(Op("aten.convolution", OpKind.GEMM, phase, "conv", (a, b), (c,), (gemm,)))
+    return c
 
 
 @st.composite
@@ -56,19 +60,18 @@ def steps(draw):
             role = draw(st.sampled_from([Role.FORWARD, Role.DGRAD, Role.WGRAD]))
             x = builder.gemm(m, draw(SIZES), k, a=a, phase=Phase(role.value), role=role)
         elif kind == "conv":
-            role = draw(st.sampled_from([Role.FORWARD, Role.DGRAD, Role.WGRAD]))
             small = st.integers(1, 20)
-            size, kernel = draw(st.integers(3, 16)), draw(st.sampled_from([1, 3]))
-            stride = draw(st.sampled_from([1, 2]))
             conv_op(
                 builder,
-                draw(st.integers(1, 3)),
-                draw(small),
-                draw(small),
-                size,
-                kernel,
-                stride,
-                role,
+                images=draw(st.integers(1, 3)),
+                channels=draw(small),
+                filters=draw(small),
+                size=draw(st.integers(3, 16)),
+                kernel=draw(st.sampled_from([1, 3])),
+                stride=draw(st.sampled_from([1, 2])),
+                role=draw(st.sampled_from([Role.FORWARD, Role.DGRAD, Role.WGRAD])),
+                groups=draw(st.sampled_from([1, 1, 2])),
+                transposed=draw(st.booleans()),
             )
         elif kind == "act":
             x = builder.elementwise(x)

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from simulator.errors import InputError
-from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
+from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor, valid_convolution
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
 
 _GEMM_COLUMNS = 4  # layer, M, N, K
@@ -29,7 +29,7 @@ def import_scalesim(path: Path) -> Trace:
         if len(cells) == _GEMM_COLUMNS:
             step.gemm(cells[0], *sizes)
         elif len(cells) == _CONV_COLUMNS:
-            step.conv(cells[0], *sizes)
+            _convolution(step, cells[0], sizes, f"{path}: line {line}")
         else:
             raise InputError(
                 f"{path}: line {line}: expected layer,M,N,K or a convolution's 8 columns, "
@@ -40,6 +40,13 @@ def import_scalesim(path: Path) -> Trace:
     origin = {"tool": "SCALE-Sim topology", "inferred": "int8, one inference pass, batch 1"}
     done = Step(StepKind.EVAL, tuple(step.ops), tuple(step.storages))
     return Trace(path.stem, (done,), (Segment(0, 0, 1),), origin)
+
+
+def _convolution(step: "_Layers", layer: str, sizes: list[int], where: str) -> None:
+    try:
+        step.conv(layer, *sizes)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
@@ -79,25 +86,15 @@ class _Layers:
         stride: int,
     ) -> None:
         """Append a convolution of a padded input."""
-        out = ((height - kernel_h) // stride + 1, (width - kernel_w) // stride + 1)
-        conv = Conv(
-            images=1,
-            in_channels=channels,
-            out_channels=filters,
-            input=(height, width),
-            output=out,
-            kernel=(kernel_h, kernel_w),
-            stride=(stride, stride),
-            padding=(0, 0),
-            dilation=(1, 1),
-        )
-        m, k = out[0] * out[1], channels * kernel_h * kernel_w
+        kernel = (kernel_h, kernel_w)
+        gemm = valid_convolution(channels, filters, (height, width), kernel, stride)
+        assert gemm.conv is not None, "it is a convolution"
         tensors = (
             self._tensor(1, channels, height, width),
             self._weight(layer, filters, channels, kernel_h, kernel_w),
-            self._tensor(1, filters, *out),
+            self._tensor(1, filters, *gemm.conv.output),
         )
-        self._append("conv", layer, tensors, Gemm(Role.FORWARD, 1, m, filters, k, 0, 1, 0, conv))
+        self._append("conv", layer, tensors, gemm)
 
     def _append(
         self, name: str, layer: str, tensors: tuple[Tensor, Tensor, Tensor], gemm: Gemm
