@@ -1,6 +1,6 @@
 """Work templates: what an operation costs on its unit, remembered by shape, bound to nothing."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 from simulator.activity import AccessPattern, Counts, Stage, Unit, Work, sequential
@@ -18,7 +18,7 @@ from simulator.timing.cores import (
     gemm_compute,
 )
 from simulator.timing.shares import WHOLE
-from simulator.trace.op import Gemm, Op, OpKind, Tensor
+from simulator.trace.op import Gemm, Op, OpKind
 from simulator.units import PS_PER_S, ceil_div
 
 # Vector operations per element of the conversions, counted from the arithmetic they do.
@@ -38,12 +38,12 @@ class Templates:
 
     def operation(self, op: Op, *, dispatched: bool = True) -> Work:
         """Return a non-GEMM operation on the CPU; its dispatch may be paid elsewhere."""
-        key = ("operation", op.kind, _sizes(op.inputs), _sizes(op.outputs), dispatched)
+        key = ("operation", op.kind, op.sizes, dispatched)
         return self._once(key, lambda: self._operation(op, dispatched))
 
     def cpu_gemm(self, op: Op, gemms: tuple[Gemm, ...], *, dispatched: bool = True) -> Work:
         """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
-        key = ("cpu gemm", gemms, _sizes(op.inputs), _sizes(op.outputs), dispatched)
+        key = ("cpu gemm", gemms, op.sizes, dispatched)
         return self._once(key, lambda: self._cpu_gemm(op, gemms, dispatched))
 
     def array_gemm(self, gemm: Gemm, placement: Placement, out_bits: int) -> Work:
@@ -183,10 +183,6 @@ class Templates:
 def _patterns(op: Op) -> list[AccessPattern]:
     reads = [sequential(tensor.bytes, write=False) for tensor in op.inputs if tensor.bytes]
     return reads + [sequential(tensor.bytes, write=True) for tensor in op.outputs if tensor.bytes]
-
-
-def _sizes(tensors: Iterable[Tensor]) -> tuple[tuple[int, str], ...]:
-    return tuple((tensor.elements, tensor.dtype) for tensor in tensors)
 
 
 def _lane_bits(op: Op) -> int:

@@ -138,10 +138,12 @@ class Result:
         return tally.as_dict(self.prices, self._macs_per_s)
 
     def _sum(self, record: StepRecord) -> None:
-        layers = _tallies(record, lambda task: (task.layer, task.phase))
-        phases = _tallies(record, lambda task: task.phase)
-        for key, tally in layers.items():
-            self._by_layer.setdefault(key, Tally()).add(tally, record.count)
+        layers = _layer_tallies(record)
+        phases: dict[Phase, Tally] = {}
+        for (layer, phase), tally in layers.items():
+            self._by_layer.setdefault((layer, phase), Tally()).add(tally, record.count)
+            phases.setdefault(phase, Tally()).add(tally)
+        _set_active(phases, record, lambda task: task.phase)
         step = Tally()
         for phase, tally in phases.items():
             self._by_phase.setdefault(phase, Tally()).add(tally, record.count)
@@ -191,19 +193,27 @@ class Result:
         }
 
 
-def _tallies(record: StepRecord, key_of: Callable[[Task], Key]) -> dict[Key, Tally]:
-    """Return the sums of one step by a key of its tasks."""
-    tallies: dict[Key, Tally] = {}
-    spans: dict[Key, list[Span]] = {}
+def _layer_tallies(record: StepRecord) -> dict[tuple[str, Phase], Tally]:
+    """Return the sums of one step by layer and phase."""
+    tallies: dict[tuple[str, Phase], Tally] = {}
     for task, span, attributed, peak in zip(
         record.tasks, record.spans, record.attributed_ps, record.peaks_uw, strict=True
     ):
-        key = key_of(task)
-        tallies.setdefault(key, Tally()).add(_tally(task.work, span, attributed, peak))
-        spans.setdefault(key, []).append(span)
+        tally = tallies.setdefault((task.layer, task.phase), Tally())
+        tally.add(_tally(task.work, span, attributed, peak))
+    _set_active(tallies, record, lambda task: (task.layer, task.phase))
+    return tallies
+
+
+def _set_active(
+    tallies: dict[Key, Tally], record: StepRecord, key_of: Callable[[Task], Key]
+) -> None:
+    """Fill in the time in which the tasks of each tally ran, overlaps counted once."""
+    spans: dict[Key, list[Span]] = {}
+    for task, span in zip(record.tasks, record.spans, strict=True):
+        spans.setdefault(key_of(task), []).append(span)
     for key, tally in tallies.items():
         tally.active_ps = union_ps(spans[key])
-    return tallies
 
 
 def _tally(work: Work, span: Span, attributed_ps: int, peak_uw: int) -> Tally:

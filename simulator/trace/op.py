@@ -179,6 +179,12 @@ class Op:
     random: bool = False
 
     @cached_property
+    def sizes(self) -> tuple[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]]:
+        """Elements and dtype of every input and every output: ops of equal sizes cost the same."""
+        inputs = tuple((tensor.elements, tensor.dtype) for tensor in self.inputs)
+        return inputs, tuple((tensor.elements, tensor.dtype) for tensor in self.outputs)
+
+    @cached_property
     def read_bytes(self) -> int:
         """Distinct bytes read; 0 for views."""
         return 0 if self.kind is OpKind.VIEW else sum(tensor.bytes for tensor in self.inputs)
