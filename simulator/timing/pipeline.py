@@ -12,6 +12,8 @@ from typing import NamedTuple
 from simulator.timing.shares import WHOLE
 from simulator.units import Clock, ceil_div
 
+_REMEMBERED = 1024  # shares whose durations one operation keeps
+
 
 class Transfer(NamedTuple):
     """Memory time of a transfer at full share, and the least time that its port allows, in ps."""
@@ -81,6 +83,8 @@ class Pipelined:
         """Return the time from launch to the last byte stored, at a constant `share`."""
         duration = self._durations.get(share)
         if duration is None:
+            if len(self._durations) >= _REMEMBERED:
+                self._durations.clear()
             duration = self._durations[share] = self._run(share)
         return duration
 

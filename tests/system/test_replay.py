@@ -9,7 +9,7 @@ import pytest
 from simulator.errors import Infeasible
 from simulator.machine import soc
 from simulator.replay import Replay, simulate
-from simulator.trace.op import Phase, Role
+from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.trace import Segment, Trace
 from tests.builders import StepBuilder, machine, one_step_trace
 
@@ -159,3 +159,23 @@ def test_event_counts_per_task_are_what_they_are():
     # two starts, an alarm and an end for each of 9 tasks with traffic, one alarm for each of the
     # 4 without, and 5 wake-ups of a unit that had nothing to do
     assert len(counted) == 2 + 2 * 9 + 4 + 5
+
+
+def test_a_tensor_that_changed_is_quantised_again():
+    builder = StepBuilder()
+    x = builder.tensor(64, 64)
+    builder.gemm(64, 64, 64, a=x)
+    builder.ops.append(Op("aten.add_", OpKind.ELEMENTWISE, Phase.OPTIMIZER, "", (x,), (x,)))
+    builder.gemm(64, 64, 64, a=x)
+    stages = [op["stage"] for op in simulate("edge-16x16", one_step_trace(builder)).ops]
+    assert stages.count("quantise") == 4  # x twice, two weights
+
+
+@pytest.mark.parametrize("issue", ["in_order", "dataflow"])
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_rates_of_phases_and_layers_stay_within_the_machine(issue, precision):
+    settings = {"runtime.issue": issue, "accelerator.precision": precision}
+    result = simulate("edge-16x16", "resnet20_digits", settings)
+    for row in (*result.phases, *result.layers):
+        assert row["bandwidth_bytes_per_s"] <= 12.8e9
+        assert row["average_power_w"] <= row["peak_power_w"] * (1 + 1e-9)

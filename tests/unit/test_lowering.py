@@ -6,15 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Repeat
+from simulator.activity import Repeat, Unit
 from simulator.hardware.soc import Accelerator
 from simulator.lowering import mapper
+from simulator.lowering.layout import layout
+from simulator.lowering.placement import Placement
 from simulator.lowering.pricing import pricing_of
 from simulator.lowering.shape import GemmShape, backward_window, forward_window
-from simulator.lowering.tiling import candidates, fits, tiles
+from simulator.lowering.tiling import Tiling, candidates, fits, tiles
+from simulator.lowering.works import Templates
 from simulator.timing.shares import WHOLE
 from simulator.timing.systolic import Dims
-from simulator.trace.op import Conv
+from simulator.trace.op import Conv, Gemm, Role
 from tests.builders import machine
 
 EDGE = machine()
@@ -176,3 +179,84 @@ def test_degenerate_gemms_map(dims):
         pricing_of(EDGE.dram, EDGE.interconnect),
     )
     assert work.progress.duration_ps(WHOLE) > 0
+
+
+def offloaded(role, sizes, conv_, **settings_):
+    """The work of one convolution's product in int8, in one tile: all fits, nothing overlaps."""
+    hardware = machine(
+        accelerator__overlap="none",
+        accelerator__scratchpad="8 MiB", accelerator__accumulator="8 MiB",
+        **{f"accelerator__{key}": value for key, value in settings_.items()},
+    )  # fmt: skip
+    gemm = Gemm(role, 1, *sizes, 0, 1, 0, conv_)
+    return Templates(hardware).array_gemm(gemm, Placement(Unit.ACCELERATOR, "int8"), 8)
+
+
+MAPS = Conv(2, 3, 4, (8, 8), (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))
+X, W, Y = 2 * 3 * 64, 4 * 3 * 9, 2 * 4 * 64  # bytes of input, weight and output
+
+
+@pytest.mark.parametrize(
+    ("role", "sizes", "reads"),
+    [
+        (Role.FORWARD, (128, 4, 27), X + W),
+        (Role.DGRAD, (128, 27, 4), Y + W),  # direct: the gradient and the weights
+        (Role.WGRAD, (4, 27, 128), Y + X),
+    ],
+)
+def test_hardware_im2col_reads_every_tensor_once(role, sizes, reads):
+    assert offloaded(role, sizes, MAPS).counts.dram_read_bytes == reads
+
+
+def test_software_im2col_reads_the_matrix_that_the_cpu_wrote():
+    work = offloaded(Role.FORWARD, (128, 4, 27), MAPS, im2col="software")
+    assert work.counts.dram_read_bytes == 128 * 27 + W
+
+
+UP = Conv(2, 3, 4, (8, 8), (16, 16), (2, 2), (2, 2), (0, 0), (1, 1), transposed=True)
+BIG = 2 * 4 * 256  # bytes of the larger map, which a transposed convolution writes
+
+
+@pytest.mark.parametrize(
+    ("role", "sizes", "reads"),
+    [
+        (Role.FORWARD, (128, 16, 3), X + 3 * 16),
+        (Role.DGRAD, (128, 3, 16), BIG + 3 * 16),
+        (Role.WGRAD, (3, 16, 128), X + BIG),
+    ],
+)
+def test_a_transposed_convolution_gathers_from_its_output(role, sizes, reads):
+    assert offloaded(role, sizes, UP).counts.dram_read_bytes == reads
+
+
+@pytest.mark.parametrize(("stride", "factor"), [(1, 1), (2, 4)])
+def test_a_direct_dgrad_multiplies_the_zeros_between_gradients(stride, factor):
+    out = 8 // stride
+    c = Conv(2, 3, 4, (8, 8), (out, out), (1, 1), (stride, stride), (0, 0), (1, 1))
+    work = offloaded(Role.DGRAD, (2 * out * out, 3, 4), c)
+    assert work.counts.macs_issued == factor * work.counts.macs
+    assert (work.m, work.n, work.k) == (2 * out * out, 3, 4)  # the product asked for
+
+
+@pytest.mark.parametrize(
+    ("settings_", "role", "unfold", "fold_back"),
+    [
+        ({}, Role.FORWARD, None, False),
+        ({"im2col": "software"}, Role.FORWARD, 0, False),
+        ({"im2col": "software"}, Role.WGRAD, 1, False),
+        ({"im2col": "software"}, Role.DGRAD, None, True),
+        ({"dgrad": "col2im"}, Role.DGRAD, None, True),
+        ({}, Role.DGRAD, None, False),
+    ],
+)
+def test_who_unfolds_and_who_folds_back(settings_, role, unfold, fold_back):
+    array = machine(**{f"accelerator__{k}": v for k, v in settings_.items()}).accelerator
+    found = layout(Gemm(role, 1, 128, 4, 27, 0, 1, 0, MAPS), array)
+    assert (found.unfold, found.fold_back) == (unfold, fold_back)
+
+
+@pytest.mark.parametrize(("batch", "fitting"), [(1, True), (2, False)])
+def test_the_next_product_of_a_batch_needs_memory_of_its_own(batch, fitting):
+    array = machine(accelerator__scratchpad="40 KiB", accelerator__accumulator="1 MiB").accelerator
+    dims = Dims(512, 64, 64)  # operands of 36 KiB
+    assert fits(array, GemmShape(batch, dims, 8, 32), Tiling(dims, "m")) == fitting
