@@ -264,7 +264,7 @@ def _run(
     quiet: bool,
 ) -> dict[str, Any]:
     from simulator.hardware.load import load_hardware
-    from simulator.replay import Replay, as_trace, save_run
+    from simulator.replay import Replay, as_trace, discard_run, save_run
     from simulator.results.report import run_report, summary, verdict
 
     soc = load_hardware(hardware, overrides)
@@ -276,6 +276,8 @@ def _run(
     if out:
         for replay, result, folder in zip(replays, results, (out, out / "baseline"), strict=False):
             save_run(replay, result, folder, ops=ops)
+        if other is None:
+            discard_run(out / "baseline")
     documents = [result.as_dict(ops=ops or by == "op") for result in results]
     document, against = documents[0], documents[1] if other else None
     if not quiet:

@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -143,6 +144,15 @@ def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = Fal
     write_text(directory / "hardware.json", json.dumps(replay.hardware.plain(), indent=1) + "\n")
     write_text(directory / "step.json", json.dumps(replay.typical_step()) + "\n")
     write_result(directory / "result.json", result, ops=ops)
+
+
+def discard_run(directory: Path) -> None:
+    """Remove what an earlier run left in `directory`, so that nothing is compared with it."""
+    for name in ("hardware.json", "step.json", "result.json"):
+        with suppress(OSError):
+            (directory / name).unlink()
+    with suppress(OSError):
+        directory.rmdir()
 
 
 def as_trace(source: Trace | Recording | str | Path) -> Trace:

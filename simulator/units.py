@@ -119,6 +119,7 @@ ENERGY = Quantity(
 POWER = Quantity("power", "_uw", _units(uW=1, mW=10**3, W=10**6), "20 mW")
 
 LENGTH = Quantity("length", "_nm", _units(nm=1, um=10**3), "22 nm")
+CYCLES = Quantity("cycle count", "_cycles", _units(cycles=1, kcycles=10**3), "28 kcycles")
 RATIO = Quantity("ratio", "_permille", {"%": Decimal(10)}, "60 %")
 
 Bytes = Annotated[int, BeforeValidator(SIZE.parse), SIZE]
@@ -129,6 +130,7 @@ BytesPerSecond = Annotated[int, BeforeValidator(BANDWIDTH.parse), BANDWIDTH]
 Attojoules = Annotated[int, BeforeValidator(ENERGY.parse), ENERGY]
 Microwatts = Annotated[int, BeforeValidator(POWER.parse), POWER]
 Nanometres = Annotated[int, BeforeValidator(LENGTH.parse), LENGTH]
+Cycles = Annotated[int, BeforeValidator(CYCLES.parse), CYCLES]
 Permille = Annotated[int, BeforeValidator(RATIO.parse), RATIO]
 
 

@@ -10,6 +10,7 @@ from simulator.units import (
     Attojoules,
     Bytes,
     BytesPerSecond,
+    Cycles,
     Hertz,
     Microwatts,
     Nanometres,
@@ -33,8 +34,8 @@ class Cpu(Part):
     simd_pipes: PositiveInt = Field(description="vector operations issued per cycle and core")
     gemm_efficiency: Permille = Field(gt=0, le=1000, description="of peak FMA rate in a GEMM")
     bandwidth_per_core: BytesPerSecond = Field(gt=0, description="limited by misses in flight")
-    op_overhead: Picoseconds = Field(ge=0, description="dispatch of one eager operation")
-    view_overhead: Picoseconds = Field(ge=0, description="dispatch of one view")
+    op_overhead: Cycles = Field(ge=0, description="dispatch of one eager operation, on one core")
+    view_overhead: Cycles = Field(ge=0, description="dispatch of one view, on one core")
     energy_per_cycle: Attojoules = Field(ge=0, description="one active core, one cycle")
     static_power: Microwatts = Field(ge=0, description="leakage of all cores and caches")
 

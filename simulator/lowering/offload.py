@@ -47,7 +47,7 @@ class Offload:
         The op's eager dispatch is paid with the first launch.
         """
         self._temporaries = []
-        dispatch_ps = self._hardware.cpu.op_overhead
+        dispatch_ps = self._templates.dispatch_ps
         raw: list[tuple[_Request, int]] = []
         for gemm, placement in placed:
             site = Site(index, phase_of(op, gemm.role), op.layer)

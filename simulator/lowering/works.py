@@ -19,7 +19,7 @@ from simulator.timing.cores import (
 )
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind
-from simulator.units import PS_PER_S, ceil_div
+from simulator.units import PS_PER_S, Clock, ceil_div
 
 # Vector operations per element of the conversions, counted from the arithmetic they do.
 _RANGE_OPS = 1  # maximum of absolute values
@@ -35,6 +35,7 @@ class Templates:
         self.hardware = hardware
         self._pricing = pricing_of(hardware.dram, hardware.interconnect)
         self._known: dict[Hashable, Work] = {}
+        self.dispatch_ps = Clock(hardware.cpu.clock).cycles_to_ps(hardware.cpu.op_overhead)
 
     def operation(self, op: Op, *, dispatched: bool = True) -> Work:
         """Return a non-GEMM operation on the CPU; its dispatch may be paid elsewhere."""
@@ -111,18 +112,19 @@ class Templates:
     def _operation(self, op: Op, dispatched: bool) -> Work:
         cpu = self.hardware.cpu
         if op.kind is OpKind.VIEW:
-            return self._cpu(Stage.VIEW, cpu.view_overhead, Compute(0, 1), [])
+            overhead_ps = Clock(cpu.clock).cycles_to_ps(cpu.view_overhead)
+            return self._cpu(Stage.VIEW, overhead_ps, Compute(0, 1), [])
         written = sum(tensor.elements for tensor in op.outputs)
         elements = max([written, *(tensor.elements for tensor in op.inputs)])
         compute = elementwise_compute(cpu, elements, _lane_bits(op), OPS_PER_ELEMENT[op.kind])
-        overhead_ps = cpu.op_overhead if dispatched else 0
+        overhead_ps = self.dispatch_ps if dispatched else 0
         return self._cpu(Stage.OP, overhead_ps, compute, _patterns(op))
 
     def _cpu_gemm(self, op: Op, gemms: tuple[Gemm, ...], dispatched: bool) -> Work:
         cpu, first = self.hardware.cpu, gemms[0]
         macs = sum(gemm.macs for gemm in gemms)
         compute = gemm_compute(cpu, macs, _lane_bits(op))
-        overhead_ps = cpu.op_overhead if dispatched else 0
+        overhead_ps = self.dispatch_ps if dispatched else 0
         mnk = (first.batch, first.m, first.n, first.k)
         return self._cpu(Stage.GEMM, overhead_ps, compute, _patterns(op), macs, mnk)
 

@@ -12,12 +12,22 @@ from simulator.energy.prices import COMPONENTS
 from simulator.results.text import percent, si, times
 
 Row = dict[str, Any]
+_SAME = 0.005  # ratios closer to 1 are no difference
 
 
 def run_report(document: Row, by: str = "phase") -> Group:
-    """Return the tables that answer a run: where time and energy go, and the memory held."""
+    """Return the tables that answer a run: where time and energy go, and the memory held.
+
+    Latency is the time charged to a row, bandwidth and power are over the time it was active.
+    """
     rows = {"phase": _phase_rows, "layer": _layer_rows, "op": _op_rows}[by](document)
-    return Group(Text(_headline(document)), _cost_table(rows, document["total"]), _memory(document))
+    table = _cost_table(rows, document["total"])
+    note = Text(
+        "Latency is what is charged to a row: where rows overlap, the critical path's share. "
+        "Bandwidth and power are over the time in which a row ran.",
+        style="dim",
+    )
+    return Group(Text(_headline(document)), table, note, _memory(document))
 
 
 def verdict(document: Row, baseline: Row) -> Group:
@@ -33,6 +43,11 @@ def verdict_sentence(document: Row, baseline: Row) -> str:
     ours, theirs = document["total"], baseline["total"]
     speed = theirs["latency_s"] / ours["latency_s"] if ours["latency_s"] else 0.0
     energy = theirs["energy_j"] / ours["energy_j"] if ours["energy_j"] else 0.0
+    if abs(speed - 1) < _SAME and abs(energy - 1) < _SAME:
+        return (
+            f"Training {document['trace']} on {document['hardware']} costs what it costs on "
+            f"{baseline['hardware']} ({_precisions(document)})."
+        )
     worth = {(True, True): "is worth it", (False, False): "is not worth it"}.get(
         (speed > 1, energy > 1), "is a trade"
     )

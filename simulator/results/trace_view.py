@@ -9,7 +9,7 @@ from rich.text import Text
 
 from simulator.results.text import percent, si
 from simulator.trace.memory import footprint
-from simulator.trace.op import Phase
+from simulator.trace.op import Op, Phase
 from simulator.trace.trace import Step, StepKind, Trace, phase_of
 
 _LARGEST = 10
@@ -50,7 +50,8 @@ def trace_table(trace: Trace) -> Group:
 def _headline(trace: Trace) -> str:
     trains, evals = trace.count(StepKind.TRAIN), trace.count(StepKind.EVAL)
     return (
-        f"{trace.name}: {trace.epochs} epochs, {trains} training and {evals} evaluation steps "
+        f"{trace.name}: {trace.epochs} epoch{'s' * (trace.epochs != 1)}, "
+        f"{trains} training and {evals} evaluation steps "
         f"({len(trace.steps)} distinct), {trace.parameters:,} parameters. "
         "The most frequent training step:"
     )
@@ -63,12 +64,24 @@ def _phases(step: Step) -> Table:
     for phase in Phase:
         flops, gemms = _gemm_work(step, phase)
         ops = [op for op in step.ops if op.phase is phase]
-        moved = sum(op.read_bytes + op.write_bytes for op in ops)
+        moved = sum(_bytes(op, phase) for op in step.ops)
         if ops or gemms:
             intensity = f"{flops / moved:.1f}" if moved and flops else "-"
             cells = (str(len(ops)), str(gemms), si(flops, "FLOP"), si(moved, "B"), intensity)
             table.add_row(phase.value, *cells)
     return table
+
+
+def _bytes(op: Op, phase: Phase) -> int:
+    """Return the bytes that an op moves for `phase`: its GEMMs' operands if they have several."""
+    phases = {phase_of(op, gemm.role) for gemm in op.gemms}
+    if len(phases) < 2:
+        belongs = phases == {phase} if phases else op.phase is phase
+        return op.read_bytes + op.write_bytes if belongs else 0
+    mine = [gemm for gemm in op.gemms if phase_of(op, gemm.role) is phase]
+    read = {i for gemm in mine for i in (gemm.a, gemm.b) if i >= 0}
+    written = {gemm.c for gemm in mine if gemm.c >= 0}
+    return sum(op.inputs[i].bytes for i in read) + sum(op.outputs[i].bytes for i in written)
 
 
 def _gemm_work(step: Step, phase: Phase) -> tuple[int, int]:

@@ -84,14 +84,15 @@ def _trace(source: str) -> Trace:
 
 
 def _row(hardware: str, trace: Trace, point: Point) -> dict[str, Any]:
+    knobs = {key: int(value) if value.isdigit() else value for key, value in point.items()}
     try:
         total = simulate(hardware, trace, point).total
     except Infeasible as error:
-        return {**point, "feasible": False, "reason": error.reason}
+        return {**knobs, "feasible": False, "reason": error.reason}
     parts = total.pop("energy_by_component_j")
     energies = {f"energy_{name}_j": value for name, value in parts.items()}
     exact = {"energy_aj": str(total.pop("energy_aj"))}  # beyond 64 bits in long runs
-    return {**point, "feasible": True, "reason": "", **total, **energies, **exact}
+    return {**knobs, "feasible": True, "reason": "", **total, **energies, **exact}
 
 
 def _with_front(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -27,7 +27,8 @@ def footprint(step: Step) -> Footprint:
     """Return the memory that `step` holds.
 
     Parameters, buffers and optimizer state live throughout; a gradient from its first touch to
-    the end; anything else from its first touch to its last.
+    the end; anything else from its first touch to its last. Of an input only the part that the
+    step touches counts: the storage may hold the whole data set.
     """
     live = _lifetimes(step)
     sizes = {kind: _sum(step, kind) for kind in PERSISTENT}
@@ -60,12 +61,25 @@ def _lifetimes(step: Step) -> dict[int, tuple[int, int]]:
     return live
 
 
+def _sizes(step: Step) -> list[int]:
+    """Return what each storage holds for this step, in bytes."""
+    touched = [0] * len(step.storages)
+    for op in step.ops:
+        for tensor in (*op.inputs, *op.outputs):
+            touched[tensor.storage] = max(touched[tensor.storage], tensor.bytes)
+    return [
+        min(size, storage.bytes) if storage.kind is StorageKind.INPUT else storage.bytes
+        for size, storage in zip(touched, step.storages, strict=True)
+    ]
+
+
 def _peak(step: Step, live: dict[int, tuple[int, int]], kinds: set[StorageKind]) -> int:
+    sizes = _sizes(step)
     changes = [0] * (len(step.ops) + 2)
     for storage, (first, last) in live.items():
         if step.storages[storage].kind in kinds:
-            changes[first] += step.storages[storage].bytes
-            changes[last + 1] -= step.storages[storage].bytes
+            changes[first] += sizes[storage]
+            changes[last + 1] -= sizes[storage]
     peak = held = 0
     for change in changes:
         held += change

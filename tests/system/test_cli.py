@@ -168,7 +168,7 @@ def test_sweep_writes_a_table_of_points(trace_file, tmp_path):
         ).stdout
     )  # fmt: skip
     point = table.filter(
-        (polars.col("accelerator.rows") == "8") & (polars.col("dram.preset") == "HBM2_8ch")
+        (polars.col("accelerator.rows") == 8) & (polars.col("dram.preset") == "HBM2_8ch")
     )
     assert point["latency_ps"].to_list() == [alone["total"]["latency_ps"]]
 

@@ -246,7 +246,7 @@ def _energy_title(results: Documents) -> str:
     return (
         f"{spoken(row['phase']).capitalize()} takes the most energy on {main}: "
         f"{si(row['energy_j'], 'J')} of {si(total, 'J')}, "
-        f"{share(parts[name], row['energy_j'])} for {_the(name)}"
+        f"{share(parts[name], row['energy_j'])} of it for {_the(name)}"
     )
 
 
