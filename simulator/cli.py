@@ -271,7 +271,8 @@ def _run(
     shared = [text for text in overrides if not text.startswith(("accelerator", "name", "desc"))]
     other = load_hardware(baseline, shared) if baseline else None
     steps = as_trace(trace)
-    replays = [Replay(machine, steps) for machine in (soc, other) if machine]
+    replays = [Replay(soc, steps, overrides)]
+    replays += [Replay(other, steps, shared)] if other else []
     results = [replay.run(progress=_progress) for replay in replays]
     if out:
         for replay, result, folder in zip(replays, results, (out, out / "baseline"), strict=False):

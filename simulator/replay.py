@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -44,9 +45,13 @@ class Recording(Protocol):
 class Replay:
     """One trace on one machine. Lowered work is kept, so that a step costs its tasks alone."""
 
-    def __init__(self, hardware: Hardware, trace: Trace) -> None:
-        """Prepare to replay `trace`. Raises Infeasible when a step does not fit the DRAM."""
+    def __init__(self, hardware: Hardware, trace: Trace, settings: Iterable[str] = ()) -> None:
+        """Prepare to replay `trace`. Raises Infeasible when a step does not fit the DRAM.
+
+        `settings` are the overrides "key=value" that made `hardware`; the result names them.
+        """
         self.hardware = hardware
+        self._settings = tuple(settings)
         self.trace = trace
         self._lowering = Lowering(hardware)
         self._prices = prices(hardware)
@@ -120,7 +125,7 @@ class Replay:
                 "hardware_digest": hardware.digest,
                 "trace_digest": trace.digest,
                 "trace_origin": trace.origin,
-                "command": f"trainsoc run {hardware.name} {trace.name}",
+                "command": _command(hardware.name, trace.name, self._settings),
             },
         )
 
@@ -136,7 +141,11 @@ def simulate(
     paths; `trace` a trace, a capture, a file, or the name of a trace that ships with the product.
     Raises InputError for bad input, Infeasible when the machine cannot run it.
     """
-    return Replay(load_hardware(hardware, overrides), as_trace(trace)).run()
+    if isinstance(overrides, Mapping):
+        settings = [f"{key}={value}" for key, value in overrides.items()]
+    else:
+        overrides = settings = list(overrides)
+    return Replay(load_hardware(hardware, overrides), as_trace(trace), settings).run()
 
 
 def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:
@@ -213,6 +222,12 @@ def _first_and_rest(trace: Trace, step: int) -> tuple[dict[int, int], dict[int, 
 def _merged(first: dict[int, int], rest: dict[int, int]) -> dict[int, int]:
     (epoch,) = first
     return {epoch: rest.get(epoch, 0) + 1, **{k: n for k, n in rest.items() if k != epoch}}
+
+
+def _command(hardware: str, trace: str, settings: Iterable[str]) -> str:
+    """Return the command that gives this result, whatever files it was read from."""
+    options = [part for setting in settings for part in ("--set", setting)]
+    return shlex.join(["trainsoc", "run", hardware, trace, *options])
 
 
 def _version(package: str) -> str:

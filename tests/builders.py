@@ -72,3 +72,13 @@ def one_step_trace(builder: StepBuilder, count: int = 1) -> Trace:
 def machine(base: str = "edge-16x16", **overrides: object) -> Hardware:
     """Return `base` with overrides, dots written as double underscores."""
     return load_hardware(base, {k.replace("__", "."): v for k, v in overrides.items()})
+
+
+def unrolled(body):
+    """Yield the tiles of nested repeats one by one."""
+    for node in body:
+        if hasattr(node, "times"):
+            for _ in range(node.times):
+                yield from unrolled(node.body)
+        else:
+            yield node

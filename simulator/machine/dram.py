@@ -1,7 +1,5 @@
 """The shared memory: whoever is active divides its time, anew whenever one starts or ends."""
 
-from typing import Any
-
 from simpy import Environment, Event
 
 from simulator.activity import Flow, Progress, Unit
@@ -63,9 +61,9 @@ class SharedDram:
         alarm = self._env.timeout(_time_left(activity))
         share = activity.share
         assert alarm.callbacks is not None
-        alarm.callbacks.append(lambda _: self._finish(activity, share, alarm))
+        alarm.callbacks.append(lambda _: self._finish(activity, share))
 
-    def _finish(self, activity: _Activity, share: int, _alarm: Any) -> None:
+    def _finish(self, activity: _Activity, share: int) -> None:
         now = int(self._env.now)
         due = activity.since + _time_left(activity)
         if activity.share != share or now != due or activity.done.triggered:

@@ -91,6 +91,12 @@ def test_same_file_whatever_the_folder(trace_file, tmp_path):
     assert left == right
 
 
+def test_the_result_names_the_settings_that_made_it(trace_file):
+    done = trainsoc("run", "edge-16x16", trace_file, "--set", "cpu.clock=1 GHz", "--json")
+    command = json.loads(done.stdout)["provenance"]["command"]
+    assert command == "trainsoc run edge-16x16 built --set 'cpu.clock=1 GHz'"
+
+
 def test_diff_sets_two_runs_side_by_side(finished):
     _, out = finished
     done = trainsoc("diff", out, out / "baseline")

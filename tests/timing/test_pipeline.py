@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from simulator.timing.pipeline import Loop, Pipelined, Tile, Transfer
 from simulator.timing.shares import WHOLE
 from simulator.units import Clock
+from tests.builders import unrolled
 
 GHZ = Clock(10**9)
 
@@ -21,15 +22,6 @@ bodies = st.recursive(
     ),
     max_leaves=6,
 )
-
-
-def unrolled(body):
-    for node in body:
-        if isinstance(node, Loop):
-            for _ in range(node.times):
-                yield from unrolled(node.body)
-        else:
-            yield node
 
 
 def simulated(body, fill) -> int:

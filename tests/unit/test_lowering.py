@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Repeat, Unit
+from simulator.activity import Unit
 from simulator.hardware.soc import Accelerator
 from simulator.lowering import mapper
 from simulator.lowering.layout import layout
@@ -18,7 +18,7 @@ from simulator.lowering.works import Templates
 from simulator.timing.shares import WHOLE
 from simulator.timing.systolic import Dims
 from simulator.trace.op import Conv, Gemm, Role
-from tests.builders import machine
+from tests.builders import machine, unrolled
 
 EDGE = machine()
 sizes = st.integers(1, 200)
@@ -114,15 +114,6 @@ def test_a_weight_gradient_reads_its_feature_map_as_the_forward_pass_does():
     rows = c.images * c.output[0] * c.output[1]
     shape = GemmShape(1, Dims(4, 27, rows), 8, 32, window_b=forward_window(c))
     assert shape.b_bytes(rows, 27) == 2 * 3 * 7 * 6
-
-
-def unrolled(body):
-    for node in body:
-        if isinstance(node, Repeat):
-            for _ in range(node.times):
-                yield from unrolled(node.body)
-        else:
-            yield node
 
 
 @settings(max_examples=40, deadline=None)
