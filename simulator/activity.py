@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from simulator.trace.op import Phase
+
+Leaf = TypeVar("Leaf")
 
 
 class Unit(StrEnum):
@@ -32,12 +34,16 @@ class Stage(StrEnum):
 
 
 class AccessPattern(NamedTuple):
-    """`bytes` of memory in contiguous runs of `run` bytes, `pitch` bytes from start to start."""
+    """`bytes` of memory in contiguous runs of `run` bytes, `pitch` bytes from start to start.
+
+    A scratchpad takes them in rows of `row` bytes, each requested on its own; 0: a run is a row.
+    """
 
     bytes: int
     run: int
     pitch: int
     write: bool
+    row: int = 0
 
 
 def sequential(size: int, *, write: bool) -> AccessPattern:
@@ -53,11 +59,11 @@ class TileRun(NamedTuple):
     stores: tuple[AccessPattern, ...]
 
 
-class Repeat(NamedTuple):
-    """`times` times the same sequence of tiles."""
+class Repeat(NamedTuple, Generic[Leaf]):
+    """`times` times the same sequence of tiles, or of what becomes tiles."""
 
     times: int
-    body: "tuple[TileRun | Repeat, ...]"
+    body: "tuple[Leaf | Repeat[Leaf], ...]"
 
 
 class Counts(NamedTuple):
@@ -120,7 +126,8 @@ class Work:
 
     `batch`, `m`, `n`, `k` are those of the GEMM asked for, whatever the unit executes instead.
     `overhead_ps` (dispatch or launch), `compute_ps` and `memory_ps` (channel or port, whichever
-    is slower) are what its duration alone is made of.
+    is slower) are what its duration alone is made of. `mapping` says how the accelerator cuts it,
+    and `mapped` why so: it is the best found, the machine's default, or given.
     """
 
     unit: Unit
@@ -135,6 +142,8 @@ class Work:
     n: int = 0
     k: int = 0
     compute_cycles: int = 0
+    mapping: str = ""
+    mapped: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -82,19 +82,26 @@ def demo(
 @app.command(context_settings={"allow_extra_args": True})
 def capture(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(help="a training script, or a recipe's name")],
+    target: Annotated[str, typer.Argument(help="a training script, or a recipe's or model's name")],
     out: Annotated[Path, typer.Option("-o", "--out", help="the trace to write")],
     steps: Annotated[
         str, typer.Option(help="which steps of each kind to record in full; the rest is counted")
     ] = "1-2",
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="samples per step, for a model; default its own")
+    ] = None,
 ) -> None:
     """Record a real training run; the script stays as it is, its arguments follow "--".
+
+    A model has no script: one step of its training is recorded, without computing it.
 
     Example: trainsoc capture train.py -o run.trace -- --epochs 3
 
     Example: trainsoc capture lenet_digits -o lenet.trace
+
+    Example: trainsoc capture resnet18 --batch 16 -o resnet18.trace
     """
-    _capture(target, out, steps, context.args)
+    _capture(target, out, steps, context.args, batch)
     _show_trace(str(out), as_json=False)
 
 
@@ -288,18 +295,43 @@ def _run(
     return document | ({"verdict": summary(document, against)} if against else {})
 
 
-def _capture(target: str, out: Path, steps: str, arguments: list[str]) -> None:
+def _capture(
+    target: str, out: Path, steps: str, arguments: list[str], batch: int | None = None
+) -> None:
     try:
-        from workloads.capture.script import ScriptFailed, capture_script
-        from workloads.recipes import recipe_path
+        from workloads.models import MODELS, capture_model
     except ModuleNotFoundError as error:
         raise InputError(f"capture needs {error.name}: pip install 'trainsoc[capture]'") from None
     from simulator.trace.storage import check_writable, save_trace
 
+    script = None if target in MODELS else _script(target, list(MODELS))
+    if script is None and arguments:
+        raise InputError(f"{target} is a model: it takes --batch and no argument {arguments[0]}")
+    if script is not None and batch is not None:
+        raise InputError(f"--batch {batch}: {target} is no model; what it takes follows --")
     with suppress(OSError):
         out.parent.mkdir(parents=True, exist_ok=True)
     check_writable(out)
+    if script is None:
+        save_trace(capture_model(target, batch), out)
+    else:
+        _capture_script(script, out, steps, arguments)
+
+
+def _script(target: str, models: list[str]) -> Path:
+    from workloads.recipes import RECIPES, recipe_path
+
     script = recipe_path(target) or Path(target)
+    if not script.is_file():
+        known = f"recipe ({', '.join(RECIPES)}) or model ({', '.join(models)})"
+        raise InputError(f"capture {target}: no such script, {known}")
+    return script
+
+
+def _capture_script(script: Path, out: Path, steps: str, arguments: list[str]) -> None:
+    from simulator.trace.storage import save_trace
+    from workloads.capture.script import ScriptFailed, capture_script
+
     try:
         trace = capture_script(script, arguments, steps=_last_step(steps))
     except ScriptFailed as error:

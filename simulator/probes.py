@@ -5,35 +5,34 @@ import io
 from pathlib import Path
 from typing import Any
 
-from simulator.activity import Unit
+from simulator.activity import Task, Unit
 from simulator.energy.prices import prices
-from simulator.errors import InputError
+from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.soc import PRECISION_BITS
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
+from simulator.machine.soc import run_step
 from simulator.results.result import write_text
-from simulator.timing.shares import WHOLE
-from simulator.trace.op import Gemm, Role, valid_convolution
+from simulator.trace.op import Gemm, Phase, Role, convolution, valid_convolution
 from simulator.units import AJ_PER_J, Clock
 
 _GEMM = ("m", "n", "k")
 _CONV = ("ifmap_h", "ifmap_w", "filt_h", "filt_w", "channels", "num_filters", "stride")
-_LATER = ("role", "groups", "mapping")  # columns that would change the answer but are not read
 _ADDED = (
     "compute_cycles", "stall_cycles", "total_cycles", "utilization",
-    "dram_read_bytes", "dram_write_bytes", "energy_j",
+    "dram_read_bytes", "dram_write_bytes", "energy_j", "mapping_used", "mapped",
 )  # fmt: skip
 
 
-def probe_array(hardware: Hardware, shapes: Path, out: Path) -> int:
+def probe_array(hardware: Hardware, shapes: Path, out: Path, fidelity: str = "flow") -> int:
     """Time every row of the CSV `shapes` alone on the accelerator and write `out`.
 
     Rows have m, n, k, or a convolution's ifmap_h, ifmap_w, filt_h, filt_w,
-    channels, num_filters, stride, where ifmap sizes include padding; optionally batch,
-    scratchpad_bytes and accumulator_bytes. Operands and results are in the array's own
-    precision. Returns the number of rows; raises InputError naming the row and
-    the fix.
+    channels, num_filters, stride, where ifmap sizes include padding; optionally batch (of
+    products, or of images), groups, role (forward, dgrad, wgrad), mapping, scratchpad_bytes and
+    accumulator_bytes. Operands and results are in the array's own precision. Returns the number
+    of rows; raises InputError naming the row and the fix.
     """
     array = hardware.accelerator
     if array is None:
@@ -44,7 +43,12 @@ def probe_array(hardware: Hardware, shapes: Path, out: Path) -> int:
         where = f"{shapes}: line {line}"
         machine = _with_memories(hardware, row, where)
         probe = probes.setdefault(machine, _Probe(machine))
-        measured.append(row | probe.measure(_gemm(row, where)))
+        try:
+            gemm = _gemm(row, where, rounded_up=array.output_size == "ceil")
+            found = probe.measure(gemm, row.get("mapping") or "", fidelity)
+        except Infeasible as error:
+            raise InputError(f"{where}: {error}") from None
+        measured.append(row | found)
     write_text(out, _csv(measured))
     return len(measured)
 
@@ -57,12 +61,14 @@ class _Probe:
         self._array = hardware.accelerator
         self._templates, self._prices = Templates(hardware), prices(hardware)
 
-    def measure(self, gemm: Gemm) -> dict[str, Any]:
+    def measure(self, gemm: Gemm, mapping: str, fidelity: str) -> dict[str, Any]:
         """Return what the probe adds to a row."""
         array = self._array
         native = Placement(Unit.ACCELERATOR, array.precision)
-        work = self._templates.array_gemm(gemm, native, PRECISION_BITS[array.precision])
-        duration = work.progress.duration_ps(WHOLE)
+        bits = PRECISION_BITS[array.precision]
+        work = self._templates.array_gemm(gemm, native, bits, mapping)
+        task = Task(work, 0, Phase.FORWARD, "", ())
+        duration = run_step((task,), "in_order", fidelity).duration_ps
         total = max(work.compute_cycles, Clock(array.clock).ps_to_cycles(duration))
         energy = self._prices.dynamic_aj_of(work.counts)
         energy += sum(self._prices.static_by_component_aj(duration))
@@ -70,10 +76,12 @@ class _Probe:
             work.compute_cycles,
             total - work.compute_cycles,
             total,
-            gemm.macs / (array.rows * array.cols * total),
+            gemm.macs * array.steps_per_mac / (array.elements * total),
             work.counts.dram_read_bytes,
             work.counts.dram_write_bytes,
             energy / AJ_PER_J,
+            work.mapping,
+            work.mapped,
         )
         return dict(zip(_ADDED, values, strict=True))
 
@@ -97,9 +105,6 @@ def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
     columns = set(reader.fieldnames or ())
     if not (set(_GEMM) <= columns or set(_CONV) <= columns):
         raise InputError(f"{path}: needs the columns {','.join(_GEMM)} or {','.join(_CONV)}")
-    unread = sorted(columns & set(_LATER))
-    if unread:
-        raise InputError(f"{path}: column {unread[0]} is not supported yet: remove it")
     rows = [(reader.line_num, row) for row in reader]
     for line, row in rows:
         if None in row or None in row.values():
@@ -109,18 +114,37 @@ def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
     return rows
 
 
-def _gemm(row: dict[str, str], where: str) -> Gemm:
+def _gemm(row: dict[str, str], where: str, *, rounded_up: bool) -> Gemm:
+    role, batch = _role(row, where), _optional(row, "batch", where)
     if row.get("m"):
+        if _optional(row, "groups", where) > 1:
+            raise InputError(f"{where}: groups belong to a convolution; give a GEMM's as batch")
         m, n, k = (_number(row, name, where) for name in _GEMM)
-        batch = _number(row, "batch", where) if row.get("batch") else 1
-        return Gemm(Role.FORWARD, batch, m, n, k, 0, 1, 0)
+        return Gemm(role, batch, m, n, k, 0, 1, 0)
     height, width, kernel_h, kernel_w, channels, filters, stride = (
         _number(row, name, where) for name in _CONV
     )
     try:
-        return valid_convolution(channels, filters, (height, width), (kernel_h, kernel_w), stride)
+        conv = valid_convolution(
+            channels, filters, (height, width), (kernel_h, kernel_w), stride,
+            images=batch, groups=_optional(row, "groups", where), rounded_up=rounded_up,
+        )  # fmt: skip
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
+    return convolution(conv, role)
+
+
+def _role(row: dict[str, str], where: str) -> Role:
+    text = (row.get("role") or Role.FORWARD.value).strip()
+    try:
+        return Role(text)
+    except ValueError:
+        names = ", ".join(role.value for role in Role)
+        raise InputError(f"{where}: role = {text!r} must be one of {names}") from None
+
+
+def _optional(row: dict[str, str], name: str, where: str) -> int:
+    return _number(row, name, where) if row.get(name) else 1
 
 
 def _number(row: dict[str, str], name: str, where: str) -> int:

@@ -108,7 +108,7 @@ class Replay:
     @property
     def _macs_per_s(self) -> int:
         array = self.hardware.accelerator
-        return array.rows * array.cols * array.clock if array else 0
+        return array.peak_macs_per_s if array else 0
 
     def _identity(self) -> Identity:
         hardware, trace = self.hardware, self.trace

@@ -91,8 +91,9 @@ def _accelerator_aj(part: Accelerator | None, technology: Technology) -> dict[st
 
 def _scratchpad(part: Accelerator, technology: Technology) -> tables.Sram:
     """Return the operand memory: one bank that feeds every row of the array at once."""
-    width = part.rows * PRECISION_BITS[part.precision]
-    return tables.sram(technology.sram_cell, technology.node, part.scratchpad, width)
+    width = part.rows * part.dot_width * PRECISION_BITS[part.precision]
+    size = part.scratchpad + part.prefetch
+    return tables.sram(technology.sram_cell, technology.node, size, width)
 
 
 def _accumulator(part: Accelerator, technology: Technology) -> tables.Sram:
@@ -138,7 +139,7 @@ def _array_static_uw(part: Accelerator | None, technology: Technology) -> int:
     if part is None:
         return 0
     element = tables.pe_leakage_uw(part.precision, technology.node)
-    return round(part.rows * part.cols * element)
+    return round(part.elements * element)
 
 
 def _scratchpad_static_uw(part: Accelerator | None, technology: Technology) -> int:

@@ -24,6 +24,9 @@ TABLES = Path(__file__).resolve().parent / "tables"
 Grid: TypeAlias = "Mapping[int, float | Grid]"
 
 _FLOATS = ("fp16", "bf16", "fp32")
+# Guess: an MX element multiplies its mantissa and sign as the next integer does; the exponents
+# that a block shares, and their alignment, are not counted.
+_MULTIPLIES_LIKE = {"mx4": "int4", "mx6": "int8", "mx9": "int8"}
 
 # A precision known at one node only moves between nodes as this one does.
 _SCALES_LIKE = {"int2": "int8", "int4": "int8", "int16": "int8", "bf16": "fp16"}
@@ -72,6 +75,8 @@ def mac_pj(precision: str, node_nm: int, accumulator: str = "int32") -> float:
     Floats accumulate in fp32 whatever `accumulator` says; integers in int32 or fp32.
     """
     adder = "fp32" if precision in _FLOATS else accumulator
+    if precision in _MULTIPLIES_LIKE:  # the dot product is summed as integers
+        precision, adder = _MULTIPLIES_LIKE[precision], "int32"
     return operation_pj("mul", precision, node_nm) + operation_pj("add", adder, node_nm)
 
 
@@ -81,6 +86,7 @@ def pe_leakage_uw(precision: str, node_nm: int) -> float:
     Integers: Bit Fusion synthesis (ISCA 2018), 45 nm. Guesses: a float leaks as much more than an
     int16 element as its MAC costs more, and leakage follows the trend of dynamic energy.
     """
+    precision = _MULTIPLIES_LIKE.get(precision, precision)
     known = "int16" if precision in _FLOATS else precision
     larger = mac_pj(precision, 45) / mac_pj(known, 45)
     return interpolate(_arithmetic("leakage", known), 45) * larger * node_trend(node_nm, 45)

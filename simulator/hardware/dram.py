@@ -49,7 +49,7 @@ class DramEnergy(Part):
 class DramDevice(Part):
     """One memory system: `channels` independent channels of `bus` bytes; sizes are per channel."""
 
-    protocol: Literal["DDR4", "LPDDR4", "LPDDR5", "HBM2"]
+    protocol: Literal["DDR4", "LPDDR4", "LPDDR5", "HBM2", "HBM3"]
     period: Femtoseconds = Field(gt=0)
     channels: PositiveInt
     bus: Bytes = Field(gt=0)

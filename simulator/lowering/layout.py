@@ -5,6 +5,7 @@ from math import prod
 from typing import NamedTuple
 
 from simulator.hardware.soc import Accelerator
+from simulator.lowering.convolution import Taps, backward_taps, forward_taps
 from simulator.lowering.shape import Window, backward_window, forward_window
 from simulator.timing.systolic import Dims
 from simulator.trace.op import Conv, Gemm, Role
@@ -13,12 +14,14 @@ from simulator.trace.op import Conv, Gemm, Role
 class Layout(NamedTuple):
     """The product that the array computes.
 
-    A window means that the hardware reads that operand out of a feature map; `unfold` is the
-    operand (0 for a, 1 for b) that the CPU must write out as a matrix (im2col) instead;
-    `fold_back` says that overlapping outputs must be summed by the CPU (col2im).
+    A window means that the hardware reads that operand out of a feature map; `taps` that it
+    computes the convolution tap by tap instead; `unfold` is the operand (0 for a, 1 for b) that
+    the CPU must write out as a matrix (im2col); `fold_back` says that overlapping outputs must be
+    summed by the CPU (col2im).
     """
 
     dims: Dims
+    taps: Taps | None = None
     window_a: Window | None = None
     window_b: Window | None = None
     unfold: int | None = None
@@ -28,19 +31,32 @@ class Layout(NamedTuple):
 def layout(gemm: Gemm, array: Accelerator) -> Layout:
     """Return how `gemm` is laid out for `array`."""
     dims, conv = Dims(gemm.m, gemm.n, gemm.k), gemm.conv
-    if conv is None or _is_pointwise(conv):
+    by_taps = array.im2col == "channelwise"
+    if conv is None or (_is_pointwise(conv) and not by_taps):
         return Layout(dims)
-    hardware = array.im2col == "hardware"
     gathered = {Role.WGRAD: 1, Role.DGRAD if conv.transposed else Role.FORWARD: 0}
     which = gathered.get(gemm.role)
-    if which is None:  # the role whose outputs overlap
-        if conv.transposed or array.dgrad == "col2im" or not hardware:
-            return Layout(dims, fold_back=True)
-        return Layout(direct_dims(gemm, conv), window_a=backward_window(conv))
-    if not hardware:
+    if which is None:
+        return _scattered(gemm, conv, array)
+    if array.im2col == "software":
         return Layout(dims, unfold=which)
-    window = forward_window(_swapped(conv) if conv.transposed else conv)
+    gathering = _swapped(conv) if conv.transposed else conv
+    if by_taps:
+        role = Role.WGRAD if which else Role.FORWARD
+        taps = forward_taps(gathering, role, padded=array.layout == "blocked")
+        return Layout(dims, taps=taps)
+    window = forward_window(gathering)
     return Layout(dims, window_b=window) if which else Layout(dims, window_a=window)
+
+
+def _scattered(gemm: Gemm, conv: Conv, array: Accelerator) -> Layout:
+    """Return the layout of the role whose outputs overlap: summed by the CPU, or gathered."""
+    if conv.transposed or array.dgrad == "col2im" or array.im2col == "software":
+        return Layout(Dims(gemm.m, gemm.n, gemm.k), fold_back=True)
+    direct = direct_dims(gemm, conv)
+    if array.im2col == "channelwise":
+        return Layout(direct, taps=backward_taps(conv, padded=array.layout == "blocked"))
+    return Layout(direct, window_a=backward_window(conv))
 
 
 def direct_dims(gemm: Gemm, conv: Conv) -> Dims:

@@ -1,208 +1,253 @@
-"""The best tiling of a GEMM for this accelerator and memory, and the work that it becomes."""
+"""The mapping of an operation for this accelerator and memory, and the work that it becomes.
 
-from collections.abc import Hashable
-from itertools import product
+The mapper tries its space in the order of a lower bound and ends when no bound can beat the best
+found: the mapping is the best of the space, by time or by traffic. A machine may have a rule of
+its own instead, and a mapping may be given.
+"""
+
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-from simulator.activity import Counts, Repeat, Stage, TileRun, Unit, Work
+from simulator.activity import AccessPattern, Counts, Repeat, Stage, TileRun, Unit, Work
 from simulator.hardware.soc import Accelerator
-from simulator.lowering.pricing import Pricing, permille_written
-from simulator.lowering.shape import GemmShape
-from simulator.lowering.tiling import Tiling, candidates, cut, tiles
-from simulator.timing.pipeline import Pipelined
+from simulator.lowering import rules
+from simulator.lowering.nest import Mapping, Part, block, census, nest
+from simulator.lowering.pricing import Pricing, Traffic, permille_written
+from simulator.lowering.tiling import Shape, candidates, held_loads, loads, over, pieces, totals
+from simulator.timing.pipeline import Loop, Pipelined, Tile, schedule_of
 from simulator.timing.shares import WHOLE
-from simulator.timing.systolic import Dims, accesses, fill_cycles, total_cycles
+from simulator.timing.systolic import fill_cycles
 from simulator.units import PS_PER_S, Clock, ceil_div
 
 
 class _Candidate(NamedTuple):
-    """A tiling with a time that it can never beat, its cycles and its bytes, per repeat."""
+    """A mapping with a bound that it can never beat, of what is sought, and its bytes."""
 
+    bound: int
     least_ps: int
-    cycles: int
     read_bytes: int
     write_bytes: int
-    tiling: Tiling
-
-    @property
-    def written(self) -> int:
-        """Share of writes in its traffic, in permille."""
-        return permille_written(self.read_bytes, self.write_bytes)
-
-
-class _Cuts(NamedTuple):
-    """Sizes and counts of the tiles along m, n and k, and how often all of A and B are loaded."""
-
-    m: list[tuple[int, int]]
-    n: list[tuple[int, int]]
-    k: list[tuple[int, int]]
-    a_rounds: int
-    b_rounds: int
+    mapping: Mapping
 
 
 _MAPPED: dict[Hashable, Work] = {}
 _MOST = 100_000  # mappings kept by one process; enough for a sweep of any size over one trace
 
 
-def mapped(array: Accelerator, pricing: Pricing, shape: GemmShape, useful_macs: int) -> Work:
-    """Return `map_gemm`, remembered for every equal array, memory path and shape."""
-    key = (array, pricing, shape.key, useful_macs)
+def mapped(
+    array: Accelerator, pricing: Pricing, shape: Shape, useful_macs: int, given: str = ""
+) -> Work:
+    """Return `map_shape`, remembered for every equal array, memory path and shape."""
+    key = (array, pricing, shape.key, useful_macs, given)
     work = _MAPPED.get(key)
     if work is None:
         if len(_MAPPED) >= _MOST:
             _MAPPED.clear()
-        work = _MAPPED[key] = map_gemm(array, shape, useful_macs, pricing)
+        work = _MAPPED[key] = map_shape(array, pricing, shape, useful_macs, given)
     return work
 
 
-def map_gemm(array: Accelerator, shape: GemmShape, useful_macs: int, pricing: Pricing) -> Work:
-    """Return the accelerator's work for `shape` under the fastest tiling of the mapper's space.
-
-    `useful_macs` are those that the operation asks for; the array may execute more.
-    Raises Infeasible when no tile fits.
-    """
-    found = sorted(_candidate(array, shape, t, pricing) for t in candidates(array, shape))
-    best, progress = found[0], _progress(array, shape, found[0], pricing)
-    best_ps = progress.duration_ps(WHOLE)
-    for candidate in found[1:]:
-        if candidate.least_ps >= best_ps:
-            break
-        if _memory_ps(shape, candidate, pricing) >= best_ps:
-            continue
-        challenger = _progress(array, shape, candidate, pricing)
-        if challenger.duration_ps(WHOLE) < best_ps:
-            best, progress, best_ps = candidate, challenger, challenger.duration_ps(WHOLE)
-    return _work(array, shape, best, progress, useful_macs, pricing)
-
-
-def _candidate(
-    array: Accelerator, shape: GemmShape, tiling: Tiling, pricing: Pricing
-) -> _Candidate:
-    """Return the tiling with its bound: all cycles after the first load and before the last
-    store, or all bytes at the peak rate, whichever takes longer.
-    """
-    cuts = _cuts(shape, tiling)
-    cycles = total_cycles(array, cuts.m, cuts.n, cuts.k)
-    read = cuts.a_rounds * sum(p * q * shape.a_bytes(m, k) for m, p in cuts.m for k, q in cuts.k)
-    read += cuts.b_rounds * sum(p * q * shape.b_bytes(k, n) for k, p in cuts.k for n, q in cuts.n)
-    write = shape.c_bytes(shape.dims.m, shape.dims.n)
-    tile = tiling.tile
-    ends = shape.a_bytes(tile.m, tile.k) + shape.b_bytes(tile.k, tile.n)
-    ends += shape.c_bytes(cuts.m[-1][0], cuts.n[-1][0])
-    peak = pricing.peak_bytes_per_s
-    busy_ps = Clock(array.clock).cycles_to_ps(shape.repeats * cycles + fill_cycles(array))
-    memory_ps = shape.repeats * (read + write) * PS_PER_S // peak
-    return _Candidate(
-        max(busy_ps + ends * PS_PER_S // peak, memory_ps), cycles, read, write, tiling
-    )
-
-
-def _cuts(shape: GemmShape, tiling: Tiling) -> _Cuts:
-    m, n, k = (cut(d, t) for d, t in zip(shape.dims, tiling.tile, strict=True))
-    m_tiles, n_tiles, k_tiles = (sum(count for _, count in sizes) for sizes in (m, n, k))
-    a_outer = tiling.outer == "m"
-    a_stays = (k_tiles == 1 and (a_outer or m_tiles == 1)) or (tiling.resident and not a_outer)
-    b_stays = (k_tiles == 1 and (not a_outer or n_tiles == 1)) or (tiling.resident and a_outer)
-    return _Cuts(m, n, k, 1 if a_stays else n_tiles, 1 if b_stays else m_tiles)
-
-
-def _memory_ps(shape: GemmShape, candidate: _Candidate, pricing: Pricing) -> int:
-    """Return the memory time of all transfers of a candidate."""
-    cuts, written = _cuts(shape, candidate.tiling), candidate.written
-    total = 0
-    for m, p in cuts.m:
-        for k, q in cuts.k:
-            cost = pricing.cost(shape.a_pattern(m, k), written)
-            total += cuts.a_rounds * p * q * cost.channel_ps
-        for n, q in cuts.n:
-            total += p * q * pricing.cost(shape.c_pattern(m, n), written).channel_ps
-    for k, p in cuts.k:
-        for n, q in cuts.n:
-            cost = pricing.cost(shape.b_pattern(k, n), written)
-            total += cuts.b_rounds * p * q * cost.channel_ps
-    return shape.repeats * total
-
-
-def _body(
-    array: Accelerator, shape: GemmShape, candidate: _Candidate
-) -> tuple[TileRun | Repeat, ...]:
-    body = tiles(array, shape, candidate.tiling)
-    return (Repeat(shape.repeats, body),) if shape.repeats > 1 else body
-
-
-def _progress(
-    array: Accelerator, shape: GemmShape, candidate: _Candidate, pricing: Pricing
-) -> Pipelined:
-    body = _body(array, shape, candidate)
-    return Pipelined(
-        pricing.priced(body, array.dma_bandwidth, candidate.written),
-        fill_cycles(array),
-        array.launch_latency,
-        Clock(array.clock),
-    )
-
-
-def _work(
-    array: Accelerator,
-    shape: GemmShape,
-    chosen: _Candidate,
-    progress: Pipelined,
-    useful_macs: int,
-    pricing: Pricing,
+def map_shape(
+    array: Accelerator, pricing: Pricing, shape: Shape, useful_macs: int, given: str = ""
 ) -> Work:
-    dims = shape.dims
-    cycles = shape.repeats * chosen.cycles + fill_cycles(array)
-    moved = shape.repeats * (chosen.read_bytes + chosen.write_bytes)
-    return Work(
-        unit=Unit.ACCELERATOR,
-        stage=Stage.GEMM,
-        progress=progress,
-        counts=_counts(array, shape, chosen, useful_macs, pricing),
-        overhead_ps=array.launch_latency,
-        compute_ps=Clock(array.clock).cycles_to_ps(cycles),
-        memory_ps=max(progress.channel_ps, pricing.port_ps(moved, array.dma_bandwidth)),
-        batch=shape.batch,
-        m=dims.m,
-        n=dims.n,
-        k=dims.k,
-        compute_cycles=cycles,
+    """Return the accelerator's work for `shape`.
+
+    Under the mapping `given` as text, else under the machine's own rule, else under the best of
+    the mapper's space. `useful_macs` are those that the operation asks for; the array may execute
+    more. Raises Infeasible when no tile fits, InputError when `given` cannot be read.
+    """
+    if given:
+        plan = Plan(array, pricing, shape, rules.given(given, shape))
+        return plan.work(useful_macs, "given")
+    rule = rules.RULES.get(array.mapping)
+    if rule is not None:
+        found = _fastest(Plan(array, pricing, shape, m) for m in rule(array, shape))
+        return found.work(useful_macs, "default")
+    return _best(array, pricing, shape).work(useful_macs, "best")
+
+
+def _fastest(plans: "Iterable[Plan]") -> "Plan":
+    return min(plans, key=lambda plan: plan.progress.duration_ps(WHOLE))
+
+
+def _best(array: Accelerator, pricing: Pricing, shape: Shape) -> "Plan":
+    """Return the mapping of least time, or of least traffic and among those of least time."""
+    found = sorted(_candidate(array, pricing, shape, m) for m in candidates(array, shape))
+    best, best_bound, best_ps = None, 0, 0
+    for candidate in found:
+        if best is not None:
+            if candidate.bound > (best_ps if array.mapping == "time" else best_bound):
+                break
+            if _memory_ps(pricing, shape, candidate) >= best_ps:
+                continue
+        plan = Plan(array, pricing, shape, candidate.mapping)
+        taken_ps = plan.progress.duration_ps(WHOLE)
+        if best is None or taken_ps < best_ps:
+            best, best_bound, best_ps = plan, candidate.bound, taken_ps
+    assert best is not None, "candidates are never empty"
+    return best
+
+
+def _candidate(array: Accelerator, pricing: Pricing, shape: Shape, mapping: Mapping) -> _Candidate:
+    """Return the mapping with its bound: all cycles after the first load and before the last
+    store, or all bytes at the peak rate, whichever takes longer; or all bytes.
+    """
+    cycles, read, write = totals(array, shape, mapping)
+    peak = pricing.peak_bytes_per_s
+    fill = fill_cycles(array, shape.dataflow)
+    busy_ps = Clock(array.clock).cycles_to_ps(shape.repeats * cycles + fill)
+    memory_ps = shape.repeats * (read + write) * PS_PER_S // peak
+    least_ps = max(busy_ps + _ends(shape, mapping) * PS_PER_S // peak, memory_ps)
+    bound = least_ps if array.mapping == "time" else read + write
+    return _Candidate(bound, least_ps, read, write, mapping)
+
+
+def _ends(shape: Shape, mapping: Mapping) -> int:
+    """Return the bytes of the first load and of the last store, beside which nothing computes."""
+    first = block(shape, mapping, len(mapping.loops))
+    whole = tuple(shape.extents.values())
+    last = tuple(found[-1][0] for found in pieces(shape, mapping).values())
+    size = shape.a(whole if "a" in mapping.held else first).bytes
+    size += shape.b(whole if "b" in mapping.held else first).bytes
+    return size + shape.c(last, shape.widths.output).bytes
+
+
+def _memory_ps(pricing: Pricing, shape: Shape, candidate: _Candidate) -> int:
+    """Return the memory time of all transfers of a candidate."""
+    mapping, output = candidate.mapping, shape.widths.output
+    held = [(pattern, 1) for pattern in held_loads(shape, mapping)]
+    moved = [*loads(shape, mapping)]
+    moved += ((shape.c(tile, output), n) for tile, n in over(pieces(shape, mapping), shape.c_axes))
+    read = candidate.read_bytes - sum(pattern.bytes for pattern, _ in held)
+    written = permille_written(read, candidate.write_bytes)
+    return shape.repeats * (_channel_ps(pricing, moved, written) + _channel_ps(pricing, held, 0))
+
+
+def _channel_ps(pricing: Pricing, moved: list[tuple[AccessPattern, int]], written: int) -> int:
+    return sum(count * pricing.cost(pattern, written).channel_ps for pattern, count in moved)
+
+
+class Plan:
+    """An operation under one mapping: its tiles, their prices, what they count."""
+
+    def __init__(
+        self, array: Accelerator, pricing: Pricing, shape: Shape, mapping: Mapping
+    ) -> None:
+        """Cut `shape` for `array` as `mapping` says, and price its transfers."""
+        self._array, self._pricing, self._shape, self._mapping = array, pricing, shape, mapping
+        self._parts = nest(shape, mapping)
+        self._census = census(self._parts)
+        self._runs = {part: self._run(part) for part in self._census}
+        self._mixed = permille_written(*self._bytes())
+        self.progress = self._progress()
+
+    def work(self, useful_macs: int, why: str) -> Work:
+        """Return the work, with the reason `why` it has this mapping."""
+        array, shape = self._array, self._shape
+        counts = self._counts(useful_macs)
+        cycles = shape.repeats * self._cycles() + fill_cycles(array, shape.dataflow)
+        return Work(
+            unit=Unit.ACCELERATOR,
+            stage=Stage.GEMM,
+            progress=self.progress,
+            counts=counts,
+            overhead_ps=self._launch_ps(),
+            compute_ps=Clock(array.clock).cycles_to_ps(cycles),
+            memory_ps=self._memory_ps(),
+            compute_cycles=cycles,
+            mapping=self._mapping.text,
+            mapped=why,
+        )
+
+    def _run(self, part: Part) -> TileRun:
+        """Return what a part loads, computes and stores."""
+        shape, sizes = self._shape, part.sizes
+        loads = [shape.a(sizes)] if part.load_a else []
+        loads += [shape.b(part.b_sizes or sizes)] if part.load_b else []
+        if part.load_c:
+            loads.append(shape.c(sizes, shape.widths.sum)._replace(write=False))
+        bits = {"final": shape.widths.output, "partial": shape.widths.sum}
+        stores = (shape.c(sizes, bits[part.store]),) if part.store else ()
+        cycles = shape.cycles(self._array, sizes) if part.computes else 0
+        return TileRun(tuple(loads), cycles, stores)
+
+    def _written(self, part: Part) -> int:
+        """Return the share of writes, in permille, beside which a part moves its bytes."""
+        return self._mixed if part.computes else 0
+
+    def _bytes(self) -> tuple[int, int]:
+        """Return what the parts that compute read and write."""
+        read = write = 0
+        for part, count in self._census.items():
+            if not part.computes:
+                continue
+            run = self._runs[part]
+            read += count * sum(pattern.bytes for pattern in run.loads)
+            write += count * sum(pattern.bytes for pattern in run.stores)
+        return read, write
+
+    def _cycles(self) -> int:
+        return sum(n * self._runs[part].compute_cycles for part, n in self._census.items())
+
+    def _progress(self) -> Pipelined:
+        array, loops = self._array, self._mapping.loops[self._mapping.region_from :]
+        serial = any(loop.axis in self._shape.c_axes for loop in loops)
+        tiles = {
+            part: self._pricing.tile(run, array, self._written(part))._replace(
+                ends=part.ends, drains=part.drains, serial=serial
+            )
+            for part, run in self._runs.items()
+        }
+        body = _priced(self._parts, tiles)
+        if self._shape.repeats > 1:
+            body = (Loop(self._shape.repeats, body),)
+        fill = fill_cycles(array, self._shape.dataflow)
+        return Pipelined(body, fill, self._launch_ps(), Clock(array.clock), schedule_of(array))
+
+    def _launch_ps(self) -> int:
+        """Return the latency of the command, after the host has chosen the mapping."""
+        array = self._array
+        chosen = Clock(array.clock).cycles_to_ps(self._mapping.tried * array.mapping_step)
+        return array.launch_latency + chosen
+
+    def _memory_ps(self) -> int:
+        """Return the time of all transfers in turn, at the channel or at the ports."""
+        return max(self.progress.channel_ps, self.progress.port_ps)
+
+    def _counts(self, useful_macs: int) -> Counts:
+        shape, traffic = self._shape, Traffic()
+        operand_words = sums = 0
+        for part, count in self._census.items():
+            run = self._runs[part]
+            moved = self._pricing.traffic((*run.loads, *run.stores), self._written(part))
+            traffic = traffic.plus(moved, count * shape.repeats)
+            if not part.computes:
+                continue
+            words = shape.accesses(self._array, part.sizes)
+            operand_words += count * shape.repeats * (words.a_reads + words.b_reads)
+            sums += count * shape.repeats * words.partial_sums
+        return Counts(
+            macs=useful_macs,
+            macs_issued=shape.macs,
+            array_macs=useful_macs,
+            array_macs_issued=shape.macs,
+            scratchpad_read_bytes=ceil_div(operand_words * shape.widths.operand, 8),
+            scratchpad_write_bytes=traffic.read_bytes,
+            accumulator_read_bytes=sums * shape.widths.sum // 8,
+            accumulator_write_bytes=sums * shape.widths.sum // 8,
+            interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
+            dram_read_bytes=traffic.read_bytes,
+            dram_write_bytes=traffic.write_bytes,
+            dram_activates=traffic.activates,
+            dram_read_bursts=traffic.read_bursts,
+            dram_write_bursts=traffic.write_bursts,
+        )
+
+
+def _priced(
+    parts: "tuple[Part | Repeat[Part], ...]", tiles: dict[Part, Tile]
+) -> tuple[Tile | Loop, ...]:
+    return tuple(
+        Loop(node.times, _priced(node.body, tiles)) if isinstance(node, Repeat) else tiles[node]
+        for node in parts
     )
-
-
-def _counts(
-    array: Accelerator,
-    shape: GemmShape,
-    chosen: _Candidate,
-    useful_macs: int,
-    pricing: Pricing,
-) -> Counts:
-    traffic = pricing.body_traffic(_body(array, shape, chosen), chosen.written)
-    operand_reads, sums = _array_accesses(array, shape, chosen)
-    issued = shape.repeats * shape.dims.m * shape.dims.n * shape.dims.k
-    return Counts(
-        macs=useful_macs,
-        macs_issued=issued,
-        array_macs=useful_macs,
-        array_macs_issued=issued,
-        scratchpad_read_bytes=shape.repeats * ceil_div(operand_reads * shape.bits, 8),
-        scratchpad_write_bytes=traffic.read_bytes,
-        accumulator_read_bytes=shape.repeats * sums * shape.accumulator_bits // 8,
-        accumulator_write_bytes=shape.repeats * sums * shape.accumulator_bits // 8,
-        interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
-        dram_read_bytes=traffic.read_bytes,
-        dram_write_bytes=traffic.write_bytes,
-        dram_activates=traffic.activates,
-        dram_read_bursts=traffic.read_bursts,
-        dram_write_bursts=traffic.write_bursts,
-    )
-
-
-def _array_accesses(array: Accelerator, shape: GemmShape, chosen: _Candidate) -> tuple[int, int]:
-    """Return the operand words that the array reads, and the partial sums that it writes."""
-    cuts = _cuts(shape, chosen.tiling)
-    operands = sums = 0
-    for (m, p), (n, q), (k, r) in product(cuts.m, cuts.n, cuts.k):
-        words = accesses(array, Dims(m, n, k))
-        operands += p * q * r * (words.a_reads + words.b_reads)
-        sums += p * q * r * words.partial_sums
-    return operands, sums

@@ -1,13 +1,14 @@
 """What accesses cost on this machine's memory path: channel time, port time, DRAM commands."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from simulator.activity import AccessPattern, Repeat, TileRun
-from simulator.hardware.soc import Dram, Interconnect
+from simulator.activity import AccessPattern, TileRun
+from simulator.hardware.soc import Accelerator, Dram, Interconnect
 from simulator.timing.ddr import PatternCost, pattern_cost
-from simulator.timing.pipeline import Loop, Tile, Transfer
+from simulator.timing.dma import port_ps
+from simulator.timing.pipeline import Tile, Transfer
 from simulator.units import transfer_ps
 
 
@@ -48,14 +49,29 @@ class Pricing:
         """Return the least time in which a master's port and the interconnect pass `size`."""
         return transfer_ps(size, min(port_bytes_per_s, self._fabric))
 
-    def transfer(
-        self, patterns: Iterable[AccessPattern], port: int, write_permille: int
+    def tile(self, run: TileRun, array: Accelerator, write_permille: int) -> Tile:
+        """Return a tile with its transfers priced; operands with streams of their own move side
+        by side, others in turn.
+        """
+        together = array.dma.streams == "operand"
+        load = self._transfer(run.loads, array, write_permille, together)
+        store = self._transfer(run.stores, array, write_permille, together)
+        return Tile(load, run.compute_cycles, store)
+
+    def _transfer(
+        self,
+        patterns: tuple[AccessPattern, ...],
+        array: Accelerator,
+        write_permille: int,
+        together: bool,
     ) -> Transfer:
-        """Return the transfer that moves all `patterns`."""
-        patterns = tuple(patterns)
-        size = sum(pattern.bytes for pattern in patterns)
+        if not patterns:
+            return Transfer(0, 0)
         channel = sum(self.cost(pattern, write_permille).channel_ps for pattern in patterns)
-        return Transfer(channel, self.port_ps(size, port))
+        ports = [port_ps(pattern, array.dma, array.clock, self._fabric) for pattern in patterns]
+        reads = not patterns[0].write
+        lag = array.dma.latency if reads else 0
+        return Transfer(channel, max(ports) if together else sum(ports), lag)
 
     def traffic(self, patterns: Iterable[AccessPattern], write_permille: int) -> Traffic:
         """Return bytes, commands and channel time of `patterns`."""
@@ -67,31 +83,6 @@ class Pricing:
             result = result.plus(
                 Traffic(read, write, cost.activates, reads, writes, cost.channel_ps)
             )
-        return result
-
-    def priced(
-        self, body: Sequence[TileRun | Repeat], port: int, write_permille: int
-    ) -> tuple[Tile | Loop, ...]:
-        """Return the tiles of `body` with their transfers priced."""
-        return tuple(
-            Loop(node.times, self.priced(node.body, port, write_permille))
-            if isinstance(node, Repeat)
-            else Tile(
-                self.transfer(node.loads, port, write_permille),
-                node.compute_cycles,
-                self.transfer(node.stores, port, write_permille),
-            )
-            for node in body
-        )
-
-    def body_traffic(self, body: Sequence[TileRun | Repeat], write_permille: int) -> Traffic:
-        """Return the traffic of all tiles of `body`."""
-        result = Traffic()
-        for node in body:
-            if isinstance(node, Repeat):
-                result = result.plus(self.body_traffic(node.body, write_permille), node.times)
-            else:
-                result = result.plus(self.traffic((*node.loads, *node.stores), write_permille))
         return result
 
 

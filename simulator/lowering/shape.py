@@ -4,9 +4,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, gcd, prod
+from typing import NamedTuple
 
-from simulator.activity import AccessPattern
-from simulator.timing.systolic import Dims
+from simulator.activity import AccessPattern, sequential
+from simulator.hardware.soc import Accelerator
+from simulator.timing.systolic import Accesses, Dims, accesses, tile_cycles
 from simulator.trace.op import Conv
 from simulator.units import ceil_div
 
@@ -88,33 +90,86 @@ def _reach(conv: Conv) -> tuple[int, ...]:
     return tuple(d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.kernel, strict=True))
 
 
+class Widths(NamedTuple):
+    """Bits of an operand, of an output on its way to memory, and of a partial sum."""
+
+    operand: int
+    output: int
+    sum: int = 32
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GemmShape:
     """A GEMM as one accelerator sees it: dimensions, widths, operands read in place.
 
-    `bits` are those of an operand, `out_bits` of an output on its way to memory.
+    Tiles are (m, n, k). The same product is computed `repeats` times, for every member of a batch
+    in every pass. `blocked` matrices lie in memory block by block, so that a tile is one run.
     """
 
-    batch: int
+    repeats: int
     dims: Dims
-    bits: int
-    out_bits: int
-    accumulator_bits: int = 32
-    passes: int = 1
+    widths: Widths
+    dataflow: str = "ws"
     window_a: Window | None = None
     window_b: Window | None = None
+    blocked: bool = False
     _bytes: dict[tuple[str, int, int], int] = field(default_factory=dict, repr=False)
+
+    a_axes = frozenset("mk")
+    b_axes = frozenset("kn")
+    c_axes = frozenset("mn")
 
     @property
     def key(self) -> Hashable:
         """What makes two shapes equal."""
-        widths = (self.bits, self.out_bits, self.accumulator_bits, self.passes)
-        return self.batch, self.dims, widths, self.window_a, self.window_b
+        how = self.dataflow, self.blocked, self.window_a, self.window_b
+        return self.repeats, self.dims, self.widths, how
 
     @property
-    def repeats(self) -> int:
-        """How often the same product of matrices is computed: the batch, in every pass."""
-        return self.batch * self.passes
+    def extents(self) -> dict[str, int]:
+        """Size along every axis."""
+        return self.dims._asdict()
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates that the array executes in all repeats."""
+        return self.repeats * prod(self.dims)
+
+    @property
+    def text(self) -> str:
+        """The operation in words, for messages."""
+        return f"a {self.dims.m} x {self.dims.n} x {self.dims.k} GEMM"
+
+    def a(self, tile: tuple[int, ...]) -> AccessPattern:
+        """Return how a tile's part of A lies in memory."""
+        m, _, k = tile
+        whole = self.blocked or self.window_a is not None or k >= self.dims.k or m == 1
+        return rows_of(self.a_bytes(m, k), k, self.dims.k, self.widths.operand, whole)
+
+    def b(self, tile: tuple[int, ...]) -> AccessPattern:
+        """Return how a tile's part of B lies in memory."""
+        _, n, k = tile
+        whole = self.blocked or self.window_b is not None or n >= self.dims.n or k == 1
+        return rows_of(self.b_bytes(k, n), n, self.dims.n, self.widths.operand, whole)
+
+    def c(self, tile: tuple[int, ...], bits: int) -> AccessPattern:
+        """Return how a tile's outputs, or its partial sums, of `bits` each lie in memory."""
+        m, n, _ = tile
+        whole = self.blocked or n >= self.dims.n or m == 1
+        size = ceil_div(m * n * bits, 8)
+        return rows_of(size, n, self.dims.n, bits, whole)._replace(write=True)
+
+    def sum_bytes(self, tile: tuple[int, ...]) -> int:
+        """Return the bytes that a tile's partial sums take in the accumulator."""
+        return tile[0] * tile[1] * self.widths.sum // 8
+
+    def cycles(self, array: Accelerator, tile: tuple[int, ...]) -> int:
+        """Return the cycles of a tile, without what an operation adds once."""
+        return tile_cycles(array, Dims(*tile), self.dataflow)
+
+    def accesses(self, array: Accelerator, tile: tuple[int, ...]) -> Accesses:
+        """Return the words between the array and its memories for a tile."""
+        return accesses(array, Dims(*tile), self.dataflow)
 
     def a_bytes(self, m: int, k: int) -> int:
         """Return the bytes to load for an m x k tile of A."""
@@ -126,40 +181,15 @@ class GemmShape:
         size = self._bytes.get(("b", k, n))
         return self._remember("b", k, n, self.window_b) if size is None else size
 
-    def c_bytes(self, m: int, n: int) -> int:
-        """Return the bytes to store for an m x n tile of outputs."""
-        return ceil_div(m * n * self.out_bits, 8)
-
-    def sum_bytes(self, m: int, n: int) -> int:
-        """Return the bytes that the partial sums of an m x n tile take in the accumulator."""
-        return m * n * self.accumulator_bits // 8
-
-    def a_pattern(self, m: int, k: int) -> AccessPattern:
-        """Return how an m x k tile of A lies in memory."""
-        whole = self.window_a is not None or k >= self.dims.k or m == 1
-        return _rows_of(self.a_bytes(m, k), k, self.dims.k, self.bits, whole, write=False)
-
-    def b_pattern(self, k: int, n: int) -> AccessPattern:
-        """Return how a k x n tile of B lies in memory."""
-        whole = self.window_b is not None or n >= self.dims.n or k == 1
-        return _rows_of(self.b_bytes(k, n), n, self.dims.n, self.bits, whole, write=False)
-
-    def c_pattern(self, m: int, n: int) -> AccessPattern:
-        """Return how an m x n tile of outputs lies in memory."""
-        whole = n >= self.dims.n or m == 1
-        return _rows_of(self.c_bytes(m, n), n, self.dims.n, self.out_bits, whole, write=True)
-
     def _remember(self, operand: str, rows: int, cols: int, window: Window | None) -> int:
         elements = rows * cols if window is None else window.elements(rows, cols)
-        size = self._bytes[operand, rows, cols] = ceil_div(elements * self.bits, 8)
+        size = self._bytes[operand, rows, cols] = ceil_div(elements * self.widths.operand, 8)
         return size
 
 
-def _rows_of(
-    size: int, cols: int, width: int, bits: int, whole: bool, *, write: bool
-) -> AccessPattern:
-    """Return the pattern of rows of `cols` elements in a matrix that is `width` wide."""
-    if whole:
-        return AccessPattern(size, size, size, write)
+def rows_of(size: int, cols: int, width: int, bits: int, whole: bool) -> AccessPattern:
+    """Return the pattern of reading rows of `cols` elements in a matrix that is `width` wide."""
     run = ceil_div(cols * bits, 8)
-    return AccessPattern(size, run, max(run, width * bits // 8), write)
+    if whole:
+        return sequential(size, write=False)._replace(row=run)
+    return AccessPattern(size, run, max(run, width * bits // 8), write=False)

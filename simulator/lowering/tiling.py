@@ -1,49 +1,170 @@
-"""Cutting a GEMM to fit the array and the scratchpads, in the order that takes least time.
+"""The mapper's space: cuts of an operation that fit the array's memories, and what each moves.
 
-Tiles are cut at powers of two and multiples of the array; k is innermost, so partial sums never
-leave the accumulator. An array whose folds do not overlap takes a GEMM whose operands fit the
-scratchpad in whole folds, and in one tile if its outputs fit too. The mapper tries candidates in
-the order of a lower bound of their time and ends when no bound can beat the best time found: the
-mapping is the best of its space.
+Tiles are cut at powers of two and multiples of the array; reductions are innermost, so partial sums
+never leave the accumulator. An array whose folds do not overlap takes a GEMM whose operands fit
+the scratchpad in whole folds, and in one tile if its outputs fit too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import NamedTuple
 
-from simulator.activity import Repeat, TileRun
+from simulator.activity import AccessPattern
 from simulator.errors import Infeasible
 from simulator.hardware.soc import Accelerator
+from simulator.lowering.convolution import ConvShape, ConvTile
+from simulator.lowering.nest import For, Mapping, block, cut, rounds
 from simulator.lowering.shape import GemmShape
-from simulator.timing.systolic import AXES, Dims, tile_cycles
+from simulator.timing.systolic import AXES, Dims
 from simulator.units import ceil_div
 
-_LEAST = 8  # smallest tile dimension tried, whatever the size of the array
+_LEAST = 8  # smallest tile dimension tried; half of the array's where that is more
 _STREAM_LEVELS = 5  # halvings of the streamed dimension tried from the first that fits
 
-
-class Tiling(NamedTuple):
-    """Tile sizes and which of m and n is the outer loop; k is innermost.
-
-    `resident`: all of the inner loop's operand stays in the scratchpad once it has been loaded.
-    """
-
-    tile: Dims
-    outer: str
-    resident: bool = False
+Shape = GemmShape | ConvShape
 
 
-def candidates(array: Accelerator, shape: GemmShape) -> Iterator[Tiling]:
-    """Yield every tiling of the mapper's space that fits the memories.
+def candidates(array: Accelerator, shape: Shape) -> Iterator[Mapping]:
+    """Yield every mapping of the mapper's space that fits the memories.
 
     Raises Infeasible when not even the smallest tile fits.
     """
+    held = _held(array, shape)
+    if isinstance(shape, GemmShape):
+        found = _of_gemm(array, shape, held)
+    else:
+        found = _of_conv(array, shape, held)
+    empty = True
+    for mapping in found:
+        empty = False
+        yield mapping
+    if empty:
+        raise _too_small(array, shape)
+
+
+def demand(array: Accelerator, shape: Shape, mapping: Mapping) -> dict[str, int]:
+    """Return the bytes that a mapping needs of each memory of `array`.
+
+    Twice what is in use where the next block comes meanwhile. A weight buffer is filled once,
+    tile by tile; it holds operand B, or the sums of a convolution's weight gradient, whose operand
+    A then lies in the accumulator.
+    """
+    once = shape.repeats == 1  # else the next product of the batch is loaded meanwhile
+    copies = [1 if once and not level else 2 for level in mapping.stays]
+    if array.weight_buffer is not None:
+        copies[2 if _gives_weights(shape) else 1] = 1
+    blocks = [block(shape, mapping, level) for level in mapping.stays]
+    a = 0 if "a" in mapping.held else copies[0] * shape.a(blocks[0]).bytes
+    b = 0 if "b" in mapping.held else copies[1] * shape.b(blocks[1]).bytes
+    sums = copies[2] * shape.sum_bytes(blocks[2])
+    if array.weight_buffer is None:
+        return {"scratchpad": a + b, "accumulator": sums}
+    if _gives_weights(shape):
+        return {"scratchpad": b, "accumulator": a, "weight_buffer": sums}
+    return {"scratchpad": a, "accumulator": sums, "weight_buffer": b}
+
+
+def _gives_weights(shape: Shape) -> bool:
+    return isinstance(shape, ConvShape) and shape.taps.weight_gradient
+
+
+def fits(array: Accelerator, shape: Shape, mapping: Mapping) -> bool:
+    """Return whether the operands and the partial sums of `mapping` fit the memories."""
+    needs = demand(array, shape, mapping)
+    return all(size <= getattr(array, memory) for memory, size in needs.items())
+
+
+class Totals(NamedTuple):
+    """Cycles and bytes of one repeat of an operation under a mapping."""
+
+    cycles: int
+    read_bytes: int
+    write_bytes: int
+
+
+def totals(array: Accelerator, shape: Shape, mapping: Mapping) -> Totals:
+    """Return the sums over all tiles of a mapping that cuts every axis once and spills nothing."""
+    cuts = pieces(shape, mapping)
+    cycles = sum(count * shape.cycles(array, tile) for tile, count in over(cuts, shape.extents))
+    read = sum(count * pattern.bytes for pattern, count in loads(shape, mapping))
+    read += sum(pattern.bytes for pattern in held_loads(shape, mapping))
+    out = shape.widths.output
+    write = sum(count * shape.c(tile, out).bytes for tile, count in over(cuts, shape.c_axes))
+    return Totals(cycles, read, write)
+
+
+def loads(shape: Shape, mapping: Mapping) -> Iterator[tuple[AccessPattern, int]]:
+    """Yield each different load of a mapping that cuts every axis once, and how often it runs.
+
+    Operands that are held are loaded before: see `held_loads`.
+    """
+    cuts = pieces(shape, mapping)
+    operands = (
+        ("a", shape.a, shape.a_axes, mapping.a_from),
+        ("b", shape.b, shape.b_axes, mapping.b_from),
+    )
+    for name, pattern, axes, stays_from in operands:
+        if name not in mapping.held:
+            often = rounds(shape, mapping, axes, stays_from)
+            for tile, count in over(cuts, axes):
+                yield pattern(tile), often * count
+
+
+def held_loads(shape: Shape, mapping: Mapping) -> list[AccessPattern]:
+    """Return the loads of the operands that are held, whole, before the first tile."""
+    whole = tuple(shape.extents.values())
+    return [shape.a(whole) if name == "a" else shape.b(whole) for name in mapping.held]
+
+
+Cuts = dict[str, list[tuple[int, int]]]
+
+
+def pieces(shape: Shape, mapping: Mapping) -> Cuts:
+    """Return (size, count) of the pieces along every axis, in the shape's order."""
+    steps = {loop.axis: loop.step for loop in mapping.loops}
+    return {axis: cut(size, steps.get(axis, size)) for axis, size in shape.extents.items()}
+
+
+def over(
+    cuts: Cuts, axes: "frozenset[str] | dict[str, int]"
+) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Yield each different tile along `axes`, and how many there are; 1 along other axes."""
+    choices = [found if axis in axes else [(1, 1)] for axis, found in cuts.items()]
+    for chosen in product(*choices):
+        count = 1
+        for _, times in chosen:
+            count *= times
+        yield tuple(size for size, _ in chosen), count
+
+
+def _held(array: Accelerator, shape: Shape) -> tuple[str, ...]:
+    """Return the operands that fit the prefetch memory whole, the larger one first.
+
+    An operand that no other dimension uses again is streamed.
+    """
+    whole, left, held = tuple(shape.extents.values()), array.prefetch, []
+    operands = [
+        ("a", shape.a(whole).bytes, shape.a_axes),
+        ("b", shape.b(whole).bytes, shape.b_axes),
+    ]
+    for name, size, axes in sorted(operands, key=lambda operand: -operand[1]):
+        again = any(count > 1 for axis, count in shape.extents.items() if axis not in axes)
+        if again and size <= left:
+            held.append(name)
+            left -= size
+    return tuple(held)
+
+
+def _of_gemm(array: Accelerator, shape: GemmShape, held: tuple[str, ...]) -> Iterator[Mapping]:
     plain = array.overlap == "none" and _operands_fit(array, shape)
-    if plain and fits(array, shape, Tiling(shape.dims, "m")):
-        yield Tiling(shape.dims, "m")
+    whole = Mapping((), 0, 0, 0)
+    if plain and fits(array, shape, whole):
+        yield whole
         return
     levels = 0
-    for stream in _halves(getattr(shape.dims, AXES[array.dataflow].stream)):
-        fitting = [t for t in _tilings(array, shape, stream, plain) if fits(array, shape, t)]
+    for stream in _halves(getattr(shape.dims, AXES[shape.dataflow].stream)):
+        tried = _with_stream(array, shape, stream, whole_folds=plain)
+        fitting = [m for m in (t._replace(held=held) for t in tried) if fits(array, shape, m)]
         if plain and fitting:
             yield from fitting
             return
@@ -51,8 +172,6 @@ def candidates(array: Accelerator, shape: GemmShape) -> Iterator[Tiling]:
         levels += bool(fitting)
         if levels == _STREAM_LEVELS or (fitting and stream <= _LEAST):
             return
-    if not levels:
-        raise _too_small(array, shape)
 
 
 def _operands_fit(array: Accelerator, shape: GemmShape) -> bool:
@@ -68,63 +187,96 @@ def _halves(dim: int) -> Iterator[int]:
         yield dim
 
 
-def _tilings(
+def _with_stream(
     array: Accelerator, shape: GemmShape, stream: int, whole_folds: bool
-) -> Iterator[Tiling]:
-    """Yield the tilings with that much of the streamed dimension.
+) -> Iterator[Mapping]:
+    """Yield the mappings with that much of the streamed dimension.
 
     Parts of the array may stay unused for a better overlap of transfers, unless tiles are to be
     made of `whole_folds`.
     """
-    axes = AXES[array.dataflow]
-    least = (array.rows, array.cols) if whole_folds else (_LEAST, _LEAST)
-    rows = _sizes(getattr(shape.dims, axes.row), {array.rows, least[0]})
-    cols = _sizes(getattr(shape.dims, axes.col), {array.cols, least[1]})
-    for row in rows:
-        for col in cols:
-            tile = Dims(**{axes.row: row, axes.col: col, axes.stream: stream})
-            yield from _orders(shape.dims, tile)
+    axes = AXES[shape.dataflow]
+    deep = array.dot_width
+    sizes = {axes.row: array.rows, axes.col: array.cols}
+    tried = {}
+    for axis, size in sizes.items():
+        fold = size * (deep if axis == "k" else 1)
+        least = fold if whole_folds else max(_LEAST, fold // 2)
+        tried[axis] = _sizes(getattr(shape.dims, axis), {fold, least})
+    for row, col in product(tried[axes.row], tried[axes.col]):
+        tile = Dims(**{axes.row: row, axes.col: col, axes.stream: stream})
+        yield from _orders(shape, tile)
 
 
-def _orders(dims: Dims, tile: Dims) -> Iterator[Tiling]:
+def _orders(shape: GemmShape, tile: Dims) -> Iterator[Mapping]:
     """Yield the loop orders of a tile that differ in what they load."""
-    yield Tiling(tile, "m")
-    cuts_m, cuts_n = tile.m < dims.m, tile.n < dims.n
-    if tile.k >= dims.k and cuts_m and cuts_n:
-        yield Tiling(tile, "n")
-    inner_is_cut = tile.k < dims.k or cuts_n
-    if cuts_m and inner_is_cut:
-        yield Tiling(tile, "m", resident=True)
-    if cuts_n and (tile.k < dims.k or cuts_m):
-        yield Tiling(tile, "n", resident=True)
+    dims = shape.dims
+    m, n, k = For("m", tile.m), For("n", tile.n), For("k", tile.k)
+    cuts_m, cuts_n, cuts_k = (t < d for t, d in zip(tile, dims, strict=True))
+    by_m, by_n = kept((m, n, k), shape), kept((n, m, k), shape)
+    yield by_m
+    if not cuts_k and cuts_m and cuts_n:
+        yield by_n
+    if cuts_m and (cuts_k or cuts_n):
+        yield by_m._replace(b_from=0)
+    if cuts_n and (cuts_k or cuts_m):
+        yield by_n._replace(a_from=0)
 
 
-def fits(array: Accelerator, shape: GemmShape, tiling: Tiling) -> bool:
-    """Return whether operands (twice, where they change) and outputs fit the memories."""
-    operands, outputs = _demand(shape, tiling)
-    return operands <= array.scratchpad and outputs <= array.accumulator
+def kept(loops: Sequence[For], shape: Shape) -> Mapping:
+    """Return the mapping with these loops (those that cut nothing left out), in which each operand
+    stays as long as that takes no more memory than its tile.
+    """
+    cuts = cutting(shape, loops)
+    inside = len(cuts)
+    return Mapping(cuts, inside, inside, inside).outwards(shape)
 
 
-def tiles(array: Accelerator, shape: GemmShape, tiling: Tiling) -> tuple[TileRun | Repeat, ...]:
-    """Return the sequence of tiles of one GEMM of the batch, as nested repeats."""
-    return tuple(_Nest(array, shape, tiling).outer_loop())
+def cutting(shape: Shape, loops: Sequence[For]) -> tuple[For, ...]:
+    """Return those of `loops` that cut something."""
+    found, sizes = [], dict(shape.extents)
+    for loop in loops:
+        if loop.step < sizes[loop.axis]:
+            found.append(loop)
+            sizes[loop.axis] = loop.step
+    return tuple(found)
 
 
-def _demand(shape: GemmShape, tiling: Tiling) -> tuple[int, int]:
-    tile, dims = tiling.tile, shape.dims
-    m_tiles, n_tiles, k_tiles = (ceil_div(d, t) for d, t in zip(dims, tile, strict=True))
-    once = shape.repeats == 1  # else the next product of the batch is loaded meanwhile
-    a_copies = 1 if once and m_tiles == k_tiles == 1 else 2
-    b_copies = 1 if once and n_tiles == k_tiles == 1 else 2
-    c_copies = 1 if once and m_tiles == n_tiles == 1 else 2
-    a = a_copies * shape.a_bytes(tile.m, tile.k)
-    b = b_copies * shape.b_bytes(tile.k, tile.n)
-    if tiling.resident and tiling.outer == "m":
-        b = (1 if once else 2) * shape.b_bytes(dims.k, dims.n)
-    elif tiling.resident:
-        a = (1 if once else 2) * shape.a_bytes(dims.m, dims.k)
-    operands = a + b
-    return operands, c_copies * shape.sum_bytes(tile.m, tile.n)
+def _of_conv(array: Accelerator, shape: ConvShape, held: tuple[str, ...]) -> Iterator[Mapping]:
+    """Yield cuts along filters, channels and rows (then images, then columns) in two orders."""
+    for tile in _conv_tiles(array, shape):
+        image, row, col, filters, channel, *_ = (
+            For(axis, size) for axis, size in tile._asdict().items()
+        )
+        sums = (image, row, col) if shape.taps.weight_gradient else (channel,)
+        maps = (channel,) if shape.taps.weight_gradient else (image, row, col)
+        for loops in ((filters, *maps, *sums), (*maps, filters, *sums)):
+            mapping = kept(loops, shape)._replace(held=held)
+            for choice in (mapping, mapping._replace(a_from=0), mapping._replace(b_from=0)):
+                if fits(array, shape, choice):
+                    yield choice
+
+
+def _conv_tiles(array: Accelerator, shape: ConvShape) -> Iterator[ConvTile]:
+    whole = shape.whole
+    filters = _sizes(whole.filter, {array.cols})
+    channels = _sizes(whole.channel, {array.rows * array.dot_width})
+    for filter_, channel in product(filters, channels):
+        for image, row, col in _pixel_blocks(whole):
+            yield whole._replace(image=image, row=row, col=col, filter=filter_, channel=channel)
+
+
+def _pixel_blocks(whole: ConvTile) -> Iterator[tuple[int, int, int]]:
+    """Yield blocks of whole images, then of whole rows of one, then of parts of one row."""
+    images, rows, cols = whole.image, whole.row, whole.col
+    for image in _halves(images):
+        yield image, rows, cols
+    for row in _halves(rows):
+        if row < rows:
+            yield 1, row, cols
+    for col in _halves(cols):
+        if col < cols:
+            yield 1, 1, col
 
 
 def _sizes(dim: int, units: set[int]) -> list[int]:
@@ -138,84 +290,27 @@ def _sizes(dim: int, units: set[int]) -> list[int]:
     return sorted(sizes, reverse=True)
 
 
-def _too_small(array: Accelerator, shape: GemmShape) -> Infeasible:
-    demands = [_demand(shape, tiling) for tiling in _tilings(array, shape, 1, False)]
-    operands, outputs = (min(sizes) for sizes in zip(*demands, strict=True))
-    memory, demand, bound = "scratchpad", operands, array.scratchpad
-    if operands <= array.scratchpad:
-        memory, demand, bound = "accumulator", outputs, array.accumulator
+def _too_small(array: Accelerator, shape: Shape) -> Infeasible:
+    needs = [demand(array, shape, mapping) for mapping in _least(array, shape)]
+    least = {memory: min(need[memory] for need in needs) for memory in needs[0]}
+    memory = next(name for name, size in least.items() if size > getattr(array, name))
+    needed, bound = least[memory], getattr(array, memory)
     return Infeasible(
         f"accelerator.{memory}",
-        demand,
+        needed,
         bound,
-        f"accelerator.{memory} of {bound} B is too small for any tile of a "
-        f"{shape.dims.m} x {shape.dims.n} x {shape.dims.k} GEMM: it needs {demand} B or more",
+        f"accelerator.{memory} of {bound} B is too small for any tile of {shape.text}: "
+        f"it needs {needed} B or more",
     )
 
 
-class _Nest:
-    """The loop nest of a tiling: outer (m or n), inner (the other), k."""
-
-    def __init__(self, array: Accelerator, shape: GemmShape, tiling: Tiling) -> None:
-        self._array, self._shape = array, shape
-        self._outer_is_m = tiling.outer == "m"
-        self._k_sizes = cut(shape.dims.k, tiling.tile.k)
-        m_sizes, n_sizes = cut(shape.dims.m, tiling.tile.m), cut(shape.dims.n, tiling.tile.n)
-        self._outer, self._inner = (m_sizes, n_sizes) if self._outer_is_m else (n_sizes, m_sizes)
-        self._one_k = sum(count for _, count in self._k_sizes) == 1
-        # With a single inner tile and a single k tile the inner operand never changes.
-        single = self._one_k and sum(count for _, count in self._inner) == 1
-        self._keep_inner = tiling.resident or single
-
-    def outer_loop(self) -> Iterator[TileRun | Repeat]:
-        """Yield the whole GEMM."""
-        for position, (size, count) in enumerate(self._outer):
-            alone = position == 0 and self._keep_inner
-            if alone:
-                yield from self._inner_loop(size, load_inner=True)
-            body = tuple(self._inner_loop(size, not self._keep_inner))
-            yield from _repeat(count - alone, body)
-
-    def _inner_loop(self, outer: int, load_inner: bool) -> Iterator[TileRun | Repeat]:
-        for position, (size, count) in enumerate(self._inner):
-            first = position == 0
-            if first:
-                yield from self._k_loop(outer, size, True, load_inner)
-            body = tuple(self._k_loop(outer, size, not self._one_k, load_inner))
-            yield from _repeat(count - first, body)
-
-    def _k_loop(
-        self, outer: int, inner: int, load_outer: bool, load_inner: bool
-    ) -> Iterator[TileRun | Repeat]:
-        m, n = (outer, inner) if self._outer_is_m else (inner, outer)
-        load_a, load_b = (load_outer, load_inner) if self._outer_is_m else (load_inner, load_outer)
-        last = len(self._k_sizes) - 1
-        for position, (k, count) in enumerate(self._k_sizes):
-            silent = self._tile(Dims(m, n, k), load_a, load_b, store=False)
-            storing = self._tile(Dims(m, n, k), load_a, load_b, store=True)
-            yield from _repeat(count - (position == last), (silent,))
-            if position == last:
-                yield storing
-
-    def _tile(self, tile: Dims, load_a: bool, load_b: bool, *, store: bool) -> TileRun:
-        shape = self._shape
-        loads = []
-        if load_a:
-            loads.append(shape.a_pattern(tile.m, tile.k))
-        if load_b:
-            loads.append(shape.b_pattern(tile.k, tile.n))
-        stores = (shape.c_pattern(tile.m, tile.n),) if store else ()
-        return TileRun(tuple(loads), tile_cycles(self._array, tile), stores)
-
-
-def cut(dim: int, tile: int) -> list[tuple[int, int]]:
-    """Return (size, count) of the full tiles and of the remainder."""
-    full, rest = divmod(dim, tile)
-    return ([(tile, full)] if full else []) + ([(rest, 1)] if rest else [])
-
-
-def _repeat(count: int, body: tuple[TileRun | Repeat, ...]) -> Iterator[TileRun | Repeat]:
-    if count > 1:
-        yield Repeat(count, body)
-    elif count == 1:
-        yield from body
+def _least(array: Accelerator, shape: Shape) -> list[Mapping]:
+    """Return the mappings of the space's smallest tiles."""
+    if isinstance(shape, GemmShape):
+        return list(_with_stream(array, shape, 1, whole_folds=False))
+    whole = shape.whole
+    tile = whole._replace(
+        image=1, row=1, col=1, filter=min(array.cols, whole.filter),
+        channel=min(array.rows * array.dot_width, whole.channel),
+    )  # fmt: skip
+    return [kept(tuple(For(axis, size) for axis, size in tile._asdict().items()), shape)]

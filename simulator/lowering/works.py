@@ -4,12 +4,13 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 from simulator.activity import AccessPattern, Counts, Stage, Unit, Work, sequential
-from simulator.hardware.soc import PRECISION_BITS, Hardware
+from simulator.hardware.soc import PRECISION_BITS, Accelerator, Hardware
+from simulator.lowering.convolution import ConvShape
 from simulator.lowering.layout import layout
 from simulator.lowering.mapper import mapped
 from simulator.lowering.placement import Placement
 from simulator.lowering.pricing import Traffic, permille_written, pricing_of
-from simulator.lowering.shape import GemmShape
+from simulator.lowering.shape import GemmShape, Widths
 from simulator.timing.cores import (
     OPS_PER_ELEMENT,
     Compute,
@@ -18,7 +19,7 @@ from simulator.timing.cores import (
     gemm_compute,
 )
 from simulator.timing.shares import WHOLE
-from simulator.trace.op import Gemm, Op, OpKind
+from simulator.trace.op import Gemm, Op, OpKind, Role
 from simulator.units import PS_PER_S, Clock, ceil_div
 
 # Vector operations per element of the conversions, counted from the arithmetic they do.
@@ -47,11 +48,18 @@ class Templates:
         key = ("cpu gemm", gemms, op.sizes, dispatched)
         return self._once(key, lambda: self._cpu_gemm(op, gemms, dispatched))
 
-    def array_gemm(self, gemm: Gemm, placement: Placement, out_bits: int) -> Work:
-        """Return a GEMM on the accelerator, tiled and mapped, with outputs of `out_bits`."""
-        role = gemm.role if gemm.conv else None
-        key = ("array", role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, placement, out_bits)
-        return self._once(key, lambda: self._array_gemm(gemm, placement, out_bits))
+    def array_gemm(
+        self, gemm: Gemm, placement: Placement, out_bits: int, mapping: str = ""
+    ) -> Work:
+        """Return a GEMM on the accelerator with outputs of `out_bits`, mapped as `mapping` says,
+        or else as the machine does.
+        """
+        array = self.hardware.accelerator
+        told_apart = gemm.conv or (array and array.wgrad_dataflow)  # else a product is a product
+        role = gemm.role if told_apart else None
+        sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv)
+        key = ("array", sizes, placement, out_bits, mapping)
+        return self._once(key, lambda: self._array_gemm(gemm, placement, out_bits, mapping))
 
     def convert(self, elements: int, bits: int, precision: str) -> Work:
         """Return the CPU's conversion of `elements` to `precision`.
@@ -164,22 +172,34 @@ class Templates:
         writes = sum(pattern.bytes for pattern in patterns if pattern.write)
         return self._pricing.traffic(patterns, permille_written(reads, writes))
 
-    def _array_gemm(self, gemm: Gemm, placement: Placement, out_bits: int) -> Work:
+    def _array_gemm(self, gemm: Gemm, placement: Placement, out_bits: int, mapping: str) -> Work:
         array = self.hardware.accelerator
         assert array is not None, "placement chose an accelerator"
-        dims, window_a, window_b, _, _ = layout(gemm, array)
-        shape = GemmShape(
-            gemm.batch,
-            dims,
-            PRECISION_BITS[placement.precision],
-            out_bits,
-            PRECISION_BITS[array.accumulator_precision],
-            placement.passes,
-            window_a,
-            window_b,
-        )
-        work = mapped(array, self._pricing, shape, gemm.macs)
+        shape = _shape(gemm, array, placement, out_bits)
+        work = mapped(array, self._pricing, shape, gemm.macs, mapping)
         return replace(work, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
+
+
+def _shape(
+    gemm: Gemm, array: Accelerator, placement: Placement, out_bits: int
+) -> GemmShape | ConvShape:
+    """Return what the array is asked to compute for `gemm`."""
+    laid = layout(gemm, array)
+    sum_bits = PRECISION_BITS[array.accumulator_precision]
+    widths = Widths(PRECISION_BITS[placement.precision], out_bits, sum_bits)
+    repeats = gemm.batch * placement.passes
+    dataflow = array.dataflow
+    if gemm.role is Role.WGRAD and array.wgrad_dataflow:
+        dataflow = array.wgrad_dataflow
+    if laid.taps:
+        word_bits, command = 8 * array.dma.word, (array.rows, array.command)
+        return ConvShape(
+            repeats, laid.taps, widths, dataflow, array.layout, word_bits, array.cols, command
+        )
+    blocked = array.layout == "blocked"
+    return GemmShape(
+        repeats, laid.dims, widths, dataflow, laid.window_a, laid.window_b, blocked=blocked
+    )
 
 
 def _patterns(op: Op) -> list[AccessPattern]:

@@ -1,5 +1,7 @@
 """The shared memory: whoever is active divides its time, anew whenever one starts or ends."""
 
+from collections.abc import Sequence
+
 from simpy import Environment, Event
 
 from simulator.activity import Flow, Progress, Unit
@@ -17,12 +19,17 @@ _ROUNDING = _DONE >> 20
 class _Activity:
     """Work in progress: how much is left, and how long all of it takes at the present share."""
 
-    __slots__ = ("demand", "done", "duration", "left", "progress", "share", "since", "task", "unit")
+    __slots__ = (
+        "alarm", "alone_ps", "demand", "done", "duration", "left", "progress", "share", "since",
+        "task", "unit",
+    )  # fmt: skip
 
     def __init__(self, unit: Unit, task: int, progress: Progress, done: Event, now: int) -> None:
         self.unit, self.task, self.progress, self.done = unit, task, progress, done
-        self.demand = demand(progress.channel_ps, progress.duration_ps(WHOLE))
+        self.alone_ps = progress.duration_ps(WHOLE)
+        self.demand = demand(progress.channel_ps, self.alone_ps)
         self.left, self.since, self.share, self.duration = _DONE, now, 0, 1
+        self.alarm: Event | None = None
 
     def served(self, left: int) -> int:
         """Return the memory time used when so much is left; the parts add up to the whole."""
@@ -49,35 +56,66 @@ class SharedDram:
         return done
 
     def _divide(self) -> None:
-        shares = burst_shares([activity.demand for activity in self._active])
-        for activity, share in zip(self._active, shares, strict=True):
+        for activity, share in zip(self._active, self._shares(), strict=True):
             if share != activity.share:
                 self._settle(activity)
                 activity.share = share
-                activity.duration = activity.progress.duration_ps(share)
-                self._schedule(activity)
+                if not share:  # waits until an earlier stream of its master leaves something
+                    activity.alarm = None
+                    continue
+                whole = share == WHOLE
+                activity.duration = (
+                    activity.alone_ps if whole else activity.progress.duration_ps(share)
+                )
+                self._set_alarm(activity)
 
-    def _schedule(self, activity: _Activity) -> None:
-        alarm = self._env.timeout(_time_left(activity))
-        share = activity.share
-        assert alarm.callbacks is not None
-        alarm.callbacks.append(lambda _: self._finish(activity, share))
+    def _shares(self) -> list[int]:
+        """Divide among masters first, then among the streams of each: first come first served, as
+        the recurrence `timing.pipeline.SideBySide` does.
+        """
+        active = self._active
+        if len(active) == 1:
+            return [WHOLE]
+        demands = [activity.demand for activity in active]
+        units = list(dict.fromkeys(activity.unit for activity in active))
+        if len(units) == len(active):
+            return burst_shares(demands)
+        if len(units) == 1:
+            return in_order(demands)
+        streams = {unit: [a for a in active if a.unit is unit] for unit in units}
+        wanted = [min(WHOLE, sum(a.demand for a in streams[unit])) for unit in units]
+        granted = dict(zip(units, burst_shares(wanted), strict=True))
+        share_of: dict[_Activity, int] = {}
+        for unit, mine in streams.items():
+            parts = in_order([a.demand for a in mine], granted[unit])
+            share_of.update(zip(mine, parts, strict=True))
+        return [share_of[activity] for activity in active]
 
-    def _finish(self, activity: _Activity, share: int) -> None:
-        now = int(self._env.now)
-        due = activity.since + _time_left(activity)
-        if activity.share != share or now != due or activity.done.triggered:
+    def _set_alarm(self, activity: _Activity) -> None:
+        alarm = activity.alarm = self._env.timeout(_time_left(activity), activity)
+        assert alarm.callbacks is not None, "a new event has callbacks"
+        alarm.callbacks.append(self._finish)
+
+    def _finish(self, alarm: Event) -> None:
+        activity = alarm.value
+        assert isinstance(activity, _Activity), "alarms carry their activity"
+        if activity.alarm is not alarm:
             return  # the share has changed since this alarm was set
         self._settle(activity, left=0)
         self._active.remove(activity)
         activity.done.succeed()
-        self._divide()
+        if self._active:
+            self._divide()
 
     def _settle(self, activity: _Activity, left: int | None = None) -> None:
         """Bring the progress of `activity` up to now, or to what is known to be `left`."""
         now = int(self._env.now)
         elapsed = now - activity.since
-        if left is None:
+        if not elapsed and left is None:
+            return
+        if left is None and not activity.share:
+            left = activity.left
+        elif left is None:
             left = max(0, activity.left - elapsed * _DONE // activity.duration)
         moved = activity.served(left) - activity.served(activity.left)
         if elapsed or moved:
@@ -86,5 +124,16 @@ class SharedDram:
         activity.left, activity.since = left, now
 
 
+def in_order(demands: Sequence[int], whole: int = WHOLE) -> list[int]:
+    """Divide `whole` among streams in the order in which they came; the last ones may wait."""
+    grants = []
+    for wanted in demands:
+        grants.append(min(wanted, whole))
+        whole -= grants[-1]
+    return grants
+
+
 def _time_left(activity: _Activity) -> int:
+    if activity.left == _DONE:
+        return activity.duration
     return max(0, ceil_div(activity.left * activity.duration - _ROUNDING, _DONE))

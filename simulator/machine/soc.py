@@ -11,9 +11,14 @@ from simulator.machine.probe import Probe, Recorder
 from simulator.machine.scheduler import Scheduler, predecessors
 from simulator.machine.unit import serve
 
+FIDELITIES = ("flow", "tile")
+"""An operation of many tiles is one activity, or every transfer and computation is an event."""
 
-def run_step(tasks: Sequence[Task], issue: str, *, record: bool = False) -> StepRun:
-    """Run `tasks` to completion under `issue` and return what happened.
+
+def run_step(
+    tasks: Sequence[Task], issue: str, fidelity: str = "flow", *, record: bool = False
+) -> StepRun:
+    """Run `tasks` to completion under `issue` at a fidelity and return what happened.
 
     With `record` the memory traffic over time is kept too.
     """
@@ -23,7 +28,8 @@ def run_step(tasks: Sequence[Task], issue: str, *, record: bool = False) -> Step
     scheduler = Scheduler(env, tasks, follows)
     memory = SharedDram(env, probe)
     for unit in Unit:
-        env.process(serve(env, unit, tasks, scheduler, memory, probe))
+        by_tiles = fidelity == "tile"
+        env.process(serve(env, unit, tasks, scheduler, memory, probe, by_tiles=by_tiles))
     env.run()
     spans = probe.spans
     duration = max((span.end_ps for span in spans), default=0)

@@ -1,13 +1,16 @@
 """A master that executes the tasks it is given, one after the other."""
 
 from collections.abc import Generator, Sequence
+from functools import partial
 
 from simpy import Environment, Event
 
 from simulator.activity import Task, Unit
+from simulator.machine.accelerator import run_tiles
 from simulator.machine.dram import SharedDram
 from simulator.machine.probe import Probe
 from simulator.machine.scheduler import Scheduler
+from simulator.timing.pipeline import Pipelined
 
 
 def serve(
@@ -17,14 +20,23 @@ def serve(
     scheduler: Scheduler,
     memory: SharedDram,
     probe: Probe,
+    *,
+    by_tiles: bool = False,
 ) -> Generator[Event, None, None]:
-    """Run `unit`: take the next ready task, perform it, report it; wait when there is none."""
+    """Run `unit`: take the next ready task, perform it, report it; wait when there is none.
+
+    `by_tiles`: work that is made of tiles is performed tile by tile, not as a whole.
+    """
     while True:
         index = scheduler.take(unit)
         if index is None:
             yield scheduler.wait(unit)
             continue
         start = int(env.now)
-        yield memory.perform(unit, index, tasks[index].work.progress)
+        progress = tasks[index].work.progress
+        if by_tiles and isinstance(progress, Pipelined):
+            yield from run_tiles(env, progress, partial(memory.perform, unit, index))
+        else:
+            yield memory.perform(unit, index, progress)
         probe.ran(index, start, int(env.now))
         scheduler.complete(index)

@@ -48,7 +48,7 @@ def _machine(hardware: Hardware) -> dict[str, Any]:
     lanes = cpu.simd * 8 // 32
     return {
         "dram_bytes_per_s": hardware.dram.peak_bytes_per_s,
-        "array_macs_per_s": array.rows * array.cols * array.clock if array else 0,
+        "array_macs_per_s": array.peak_macs_per_s if array else 0,
         "array_precision": array.precision if array else None,
         "cpu_fp32_macs_per_s": cpu.cores * cpu.clock * lanes * cpu.simd_pipes,
     }

@@ -10,14 +10,14 @@ def demand(channel_ps: int, alone_ps: int) -> int:
     return min(WHOLE, channel_ps * WHOLE // alone_ps) if alone_ps else 0
 
 
-def max_min_fair(demands: Sequence[int]) -> list[int]:
-    """Divide the whole among `demands` by water-filling; no one gets more than it asks for.
+def max_min_fair(demands: Sequence[int], whole: int = WHOLE) -> list[int]:
+    """Divide `whole` among `demands` by water-filling; no one gets more than it asks for.
 
     Integer remainders go one each to the first of those that are held below their demand.
     """
     grants = [0] * len(demands)
     order = sorted(range(len(demands)), key=lambda i: demands[i])
-    left = WHOLE
+    left = whole
     for position, index in enumerate(order):
         waiting = len(order) - position
         if demands[index] * waiting > left:

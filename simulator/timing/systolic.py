@@ -5,7 +5,6 @@ SCALE-Sim 2 and 3: per fold 2R + C + S - 2 cycles for ws and is, R + C + S - 2 f
 the streamed dimension; the sum is one less, since cycles count from 0.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from simulator.hardware.soc import Accelerator
@@ -35,53 +34,57 @@ AXES = {
 }
 
 
-def folds(array: Accelerator, tile: Dims) -> int:
-    """Return how often the array is filled to cover `tile`."""
-    axes = AXES[array.dataflow]
-    rows = ceil_div(getattr(tile, axes.row), array.rows)
-    return rows * ceil_div(getattr(tile, axes.col), array.cols)
-
-
-def tile_cycles(array: Accelerator, tile: Dims) -> int:
+def tile_cycles(array: Accelerator, tile: Dims, dataflow: str) -> int:
     """Return the cycles of all folds of `tile`, without what `fill_cycles` adds once."""
-    return folds(array, tile) * _fold_cycles(array, getattr(tile, AXES[array.dataflow].stream))
+    axes, dims = AXES[dataflow], _in_elements(array, tile)
+    rows = ceil_div(getattr(dims, axes.row), array.rows)
+    cols = ceil_div(getattr(dims, axes.col), array.cols)
+    return _cycles(array, rows * cols, getattr(dims, axes.stream), dataflow)
 
 
-def total_cycles(
-    array: Accelerator,
-    m: Sequence[tuple[int, int]],
-    n: Sequence[tuple[int, int]],
-    k: Sequence[tuple[int, int]],
-) -> int:
-    """Return the cycles of all tiles of a GEMM cut into (size, count) along each dimension."""
-    cuts, axes = {"m": m, "n": n, "k": k}, AXES[array.dataflow]
-    rows = sum(count * ceil_div(size, array.rows) for size, count in cuts[axes.row])
-    cols = sum(count * ceil_div(size, array.cols) for size, count in cuts[axes.col])
-    stream = sum(count * _fold_cycles(array, size) for size, count in cuts[axes.stream])
-    return rows * cols * stream
+def _in_elements(array: Accelerator, tile: Dims) -> Dims:
+    """Return the tile with k in dot products, as the array's elements see it."""
+    return tile if array.dot_width == 1 else tile._replace(k=ceil_div(tile.k, array.dot_width))
 
 
-def fill_cycles(array: Accelerator) -> int:
+def _cycles(array: Accelerator, folds: int, stream: int, dataflow: str) -> int:
+    """Deal folds out among the arrays, or let each array stream its part through every fold."""
+    whole = ceil_div(folds, array.arrays) * _fold_cycles(array, stream, dataflow)
+    if array.arrays == 1:
+        return whole
+    part = ceil_div(stream, array.arrays)
+    return min(whole, folds * _fold_cycles(array, part, dataflow))
+
+
+def fill_cycles(array: Accelerator, dataflow: str) -> int:
     """Return the cycles that an operation adds once: the first fill of an array that overlaps.
 
     Without overlap (os has nothing to preload) it is -1, because SCALE-Sim, whose formula that is,
     counts cycles from 0.
     """
-    skew = array.rows + array.cols - 2 if array.structure == "systolic" else 0
-    load = array.rows if array.dataflow != "os" else 0
-    return {"none": -1, "preload": load or -1, "full": load + skew}[array.overlap]
+    load = array.rows if dataflow != "os" else 0
+    first = {"none": -1, "preload": load or -1, "drain": _skew(array), "full": load + _skew(array)}
+    return first[array.overlap]
 
 
-def _fold_cycles(array: Accelerator, stream: int) -> int:
-    skew = array.rows + array.cols - 2 if array.structure == "systolic" else 0
+def _skew(array: Accelerator) -> int:
+    """Return the cycles from the first operand in to the first result out of the last element."""
+    neighbours = array.rows + array.cols - 2 if array.structure == "systolic" else 0
+    return neighbours + array.pipeline_depth
+
+
+def _fold_cycles(array: Accelerator, stream: int, dataflow: str) -> int:
     # ws and is load the stationary operand row by row; os drains its outputs within the skew,
     # and without skew row by row.
-    edge = array.rows if array.dataflow != "os" or array.structure == "broadcast" else 0
+    edge = array.rows if dataflow != "os" or array.structure == "broadcast" else 0
+    steps = stream * array.steps_per_mac
     if array.overlap == "none":
-        return edge + skew + stream
+        return edge + _skew(array) + steps
     if array.overlap == "preload":
-        return max(edge, skew + stream)
-    return max(array.rows, stream)
+        return max(edge, _skew(array) + steps)
+    if array.overlap == "drain":
+        return edge + steps
+    return max(array.rows, steps)
 
 
 class Accesses(NamedTuple):
@@ -92,16 +95,16 @@ class Accesses(NamedTuple):
     partial_sums: int
 
 
-def accesses(array: Accelerator, dims: Dims) -> Accesses:
+def accesses(array: Accelerator, dims: Dims, dataflow: str) -> Accesses:
     """Return operand reads and partial sums in words (SCALE-Sim's SRAM counts).
 
     Each partial sum is written once and read once: to be added to, or on its way to memory.
     """
     m, n, k = dims
-    rows, cols = array.rows, array.cols
+    rows, cols = array.rows * (array.dot_width if dataflow != "os" else 1), array.cols
     a_reads, b_reads, rounds = {
         "ws": (m * k * ceil_div(n, cols), k * n, ceil_div(k, rows)),
         "os": (m * k * ceil_div(n, cols), k * n * ceil_div(m, rows), 1),
         "is": (m * k, k * n * ceil_div(m, cols), ceil_div(k, rows)),
-    }[array.dataflow]
+    }[dataflow]
     return Accesses(a_reads, b_reads, m * n * rounds)

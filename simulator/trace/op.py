@@ -5,6 +5,8 @@ from enum import StrEnum
 from functools import cached_property
 from math import prod
 
+from simulator.units import ceil_div
+
 DTYPE_BITS = {
     "float64": 64, "float32": 32, "float16": 16, "bfloat16": 16, "float8": 8,
     "int64": 64, "int32": 32, "int16": 16, "int8": 8, "uint8": 8, "int4": 4, "int2": 2,
@@ -119,6 +121,22 @@ class Conv:
     groups: int = 1
     transposed: bool = False
 
+    def product(self, role: Role) -> tuple[int, int, int]:
+        """Return m, n and k of the im2col product of one group in this role."""
+        taps, g = prod(self.kernel), self.groups
+        inputs, outputs = self.in_channels // g, self.out_channels // g
+        if self.transposed:
+            pixels = self.images * prod(self.input)
+            forward = pixels, outputs * taps, inputs
+            dgrad = pixels, inputs, outputs * taps
+            wgrad = inputs, outputs * taps, pixels
+        else:
+            pixels = self.images * prod(self.output)
+            forward = pixels, outputs, inputs * taps
+            dgrad = pixels, inputs * taps, outputs
+            wgrad = outputs, inputs * taps, pixels
+        return {Role.FORWARD: forward, Role.DGRAD: dgrad, Role.WGRAD: wgrad}[role]
+
 
 @dataclass(frozen=True, slots=True)
 class Gemm:
@@ -144,18 +162,37 @@ class Gemm:
         return self.batch * self.m * self.n * self.k
 
 
-def valid_convolution(
-    channels: int, filters: int, size: tuple[int, int], kernel: tuple[int, int], stride: int
-) -> Gemm:
-    """Return the forward product of one image's convolution, whose `size` includes the padding.
-
-    Raises ValueError when the kernel is larger than the image.
+def convolution(conv: Conv, role: Role = Role.FORWARD) -> Gemm:
+    """Return the product of a convolution in this role; operands are input 0, weight 1, output 0
+    forward and gradient 0, the other operand 1 backward.
     """
-    out = tuple((n - k) // stride + 1 for n, k in zip(size, kernel, strict=True))
-    if min(out) < 1:
+    return Gemm(role, conv.groups, *conv.product(role), 0, 1, 0, conv)
+
+
+def valid_convolution(
+    channels: int,
+    filters: int,
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: int,
+    *,
+    images: int = 1,
+    groups: int = 1,
+    rounded_up: bool = False,
+) -> Conv:
+    """Return the convolution of images whose `size` includes the padding.
+
+    A stride that does not divide drops what is left over, or, `rounded_up`, gives an output more.
+    Raises ValueError when the kernel is larger than the image, or groups do not divide channels.
+    """
+    left = [n - k for n, k in zip(size, kernel, strict=True)]
+    if min(left) < 0:
         raise ValueError(f"a {kernel[0]} x {kernel[1]} filter is larger than its input")
-    conv = Conv(1, channels, filters, size, out, kernel, (stride, stride), (0, 0), (1, 1))
-    return Gemm(Role.FORWARD, 1, prod(out), filters, channels * prod(kernel), 0, 1, 0, conv)
+    if channels % groups or filters % groups:
+        raise ValueError(f"{groups} groups do not divide {channels} channels and {filters} filters")
+    out = tuple((ceil_div(n, stride) if rounded_up else n // stride) + 1 for n in left)
+    strides, none, ones = (stride, stride), (0, 0), (1, 1)
+    return Conv(images, channels, filters, size, out, kernel, strides, none, ones, groups)
 
 
 @dataclass(frozen=True)

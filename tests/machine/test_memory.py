@@ -12,14 +12,15 @@ from simulator.machine.probe import Recorder
 from simulator.timing.cores import Continuous
 
 
-def run(works, starts=None):
-    """Perform `works` (overhead, compute, channel, port in ps), each from its start."""
+def run(works, starts=None, units=()):
+    """Perform `works` (overhead, compute, channel, port in ps), each from its start, by `units`."""
     env, probe = Environment(), Recorder(len(works))
     memory, ends = SharedDram(env, probe), [0] * len(works)
 
     def performer(index):
         yield env.timeout(starts[index] if starts else 0)
-        yield memory.perform(Unit.CPU, index, Continuous(*works[index]))
+        unit = units[index] if units else Unit.CPU
+        yield memory.perform(unit, index, Continuous(*works[index]))
         ends[index] = int(env.now)
 
     for index in range(len(works)):
@@ -50,7 +51,7 @@ def test_a_late_stream_halves_what_is_left():
 
 def test_work_that_needs_little_memory_is_not_slowed():
     # 100 of memory within 1000 of arithmetic beside a stream: a share of a tenth is enough
-    ends, _ = run([(0, 1000, 100, 0), (0, 0, 5000, 0)])
+    ends, _ = run([(0, 1000, 100, 0), (0, 0, 5000, 0)], units=tuple(Unit))
     assert ends[0] == 1000
     assert abs(ends[1] - (1000 + 5000 - 900)) <= 1
 

@@ -59,7 +59,7 @@ def test_a_larger_array_over_dividing_shapes(m, n, k, dataflow, overlap):
         alone_ps(
             (64 * m, 64 * n, 64 * k),
             rows=size, cols=size, dataflow=dataflow, overlap=overlap,
-            scratchpad="4 MiB", accumulator="4 MiB", dma_bandwidth="1 TB/s", dram=memory,
+            scratchpad="4 MiB", accumulator="4 MiB", dma__bandwidth="1 TB/s", dram=memory,
         )
         for size in ARRAYS
     ]  # fmt: skip

@@ -10,17 +10,19 @@ from simulator.activity import Unit
 from simulator.hardware.soc import Accelerator
 from simulator.lowering import mapper
 from simulator.lowering.layout import layout
+from simulator.lowering.nest import Mapping
 from simulator.lowering.placement import Placement
 from simulator.lowering.pricing import pricing_of
-from simulator.lowering.shape import GemmShape, backward_window, forward_window
-from simulator.lowering.tiling import Tiling, candidates, fits, tiles
+from simulator.lowering.shape import GemmShape, Widths, backward_window, forward_window
+from simulator.lowering.tiling import candidates, fits, totals
 from simulator.lowering.works import Templates
 from simulator.timing.shares import WHOLE
-from simulator.timing.systolic import Dims
+from simulator.timing.systolic import Dims, fill_cycles
 from simulator.trace.op import Conv, Gemm, Role
-from tests.builders import machine, unrolled
+from tests.builders import machine
 
 EDGE = machine()
+EDGE_MEMORY = pricing_of(EDGE.dram, EDGE.interconnect)
 sizes = st.integers(1, 200)
 
 
@@ -112,7 +114,7 @@ def test_whole_rows_of_a_plain_convolution_are_counted_exactly():
 def test_a_weight_gradient_reads_its_feature_map_as_the_forward_pass_does():
     c = conv(padding=(0, 0))
     rows = c.images * c.output[0] * c.output[1]
-    shape = GemmShape(1, Dims(4, 27, rows), 8, 32, window_b=forward_window(c))
+    shape = GemmShape(1, Dims(4, 27, rows), Widths(8, 32), window_b=forward_window(c))
     assert shape.b_bytes(rows, 27) == 2 * 3 * 7 * 6
 
 
@@ -121,15 +123,30 @@ def test_a_weight_gradient_reads_its_feature_map_as_the_forward_pass_does():
 def test_the_mapping_is_the_best_of_its_space(m, n, k, dataflow, batch):
     hardware = machine(accelerator__dataflow=dataflow, accelerator__scratchpad="16 KiB")
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
-    shape = GemmShape(batch, Dims(m, n, k), 8, 32)
-    chosen = mapper.map_gemm(array, shape, batch * m * n * k, pricing)
+    shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow)
+    chosen = mapper.map_shape(array, pricing, shape, batch * m * n * k)
     times = [
-        mapper._progress(
-            array, shape, mapper._candidate(array, shape, tiling, pricing), pricing
-        ).duration_ps(WHOLE)
-        for tiling in candidates(array, shape)
+        mapper.Plan(array, pricing, shape, mapping).progress.duration_ps(WHOLE)
+        for mapping in candidates(array, shape)
     ]
     assert chosen.progress.duration_ps(WHOLE) == min(times)
+    assert chosen.mapped == "best"
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.integers(1, 3))
+def test_the_mapping_of_least_traffic_is_that_of_its_space(m, n, k, dataflow, batch):
+    hardware = machine(
+        accelerator__dataflow=dataflow,
+        accelerator__scratchpad="8 KiB",
+        accelerator__mapping="traffic",
+    )
+    array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
+    shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow)
+    counts = mapper.map_shape(array, pricing, shape, 1).counts
+    found = [totals(array, shape, mapping) for mapping in candidates(array, shape)]
+    least = min(total.read_bytes + total.write_bytes for total in found)
+    assert counts.dram_read_bytes + counts.dram_write_bytes == batch * least
 
 
 @settings(max_examples=60, deadline=None)
@@ -137,38 +154,31 @@ def test_the_mapping_is_the_best_of_its_space(m, n, k, dataflow, batch):
 def test_tiles_add_up_to_the_gemm(m, n, k, dataflow, data):
     hardware = machine(accelerator__dataflow=dataflow, accelerator__scratchpad="16 KiB")
     array: Accelerator = hardware.accelerator
-    shape = GemmShape(1, Dims(m, n, k), 8, 32)
-    tiling = data.draw(st.sampled_from(list(candidates(array, shape))))
-    assert fits(array, shape, tiling)
-    found = mapper._candidate(
-        array, shape, tiling, pricing_of(hardware.dram, hardware.interconnect)
-    )
-    sequence = list(unrolled(tiles(array, shape, tiling)))
-    assert sum(tile.compute_cycles for tile in sequence) == found.cycles
-    assert sum(p.bytes for tile in sequence for p in tile.loads) == found.read_bytes
-    assert sum(p.bytes for tile in sequence for p in tile.stores) == found.write_bytes == 4 * m * n
-    duration = mapper._progress(
-        array, shape, found, pricing_of(hardware.dram, hardware.interconnect)
-    ).duration_ps(WHOLE)
-    assert duration >= found.least_ps
+    pricing = pricing_of(hardware.dram, hardware.interconnect)
+    shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow)
+    mapping = data.draw(st.sampled_from(list(candidates(array, shape))))
+    assert fits(array, shape, mapping)
+    found = totals(array, shape, mapping)
+    work = mapper.Plan(array, pricing, shape, mapping).work(1, "")
+    assert work.compute_cycles == found.cycles + fill_cycles(array, dataflow)
+    assert work.counts.dram_read_bytes == found.read_bytes
+    assert work.counts.dram_write_bytes == found.write_bytes == 4 * m * n
+    least_ps = mapper._candidate(array, pricing, shape, mapping).least_ps
+    assert work.progress.duration_ps(WHOLE) >= least_ps
 
 
 @pytest.mark.parametrize("dims", [(100, 100, 100), (256, 256, 256), (300, 200, 64)])
 def test_operands_that_fit_are_read_once(dims):
-    shape = GemmShape(1, Dims(*dims), 8, 32)
-    work = mapper.map_gemm(EDGE.accelerator, shape, 10**6, pricing_of(EDGE.dram, EDGE.interconnect))
+    shape = GemmShape(1, Dims(*dims), Widths(8, 32))
+    work = mapper.map_shape(EDGE.accelerator, EDGE_MEMORY, shape, 10**6)
     m, n, k = dims
     assert work.counts.dram_read_bytes == m * k + k * n
 
 
 @pytest.mark.parametrize("dims", [(1, 1, 1), (1, 1000, 1), (1000, 1, 1), (1, 1, 1000)])
 def test_degenerate_gemms_map(dims):
-    work = mapper.map_gemm(
-        EDGE.accelerator,
-        GemmShape(1, Dims(*dims), 8, 32),
-        1,
-        pricing_of(EDGE.dram, EDGE.interconnect),
-    )
+    shape = GemmShape(1, Dims(*dims), Widths(8, 32))
+    work = mapper.map_shape(EDGE.accelerator, EDGE_MEMORY, shape, 1)
     assert work.progress.duration_ps(WHOLE) > 0
 
 
@@ -250,4 +260,5 @@ def test_who_unfolds_and_who_folds_back(settings_, role, unfold, fold_back):
 def test_the_next_product_of_a_batch_needs_memory_of_its_own(batch, fitting):
     array = machine(accelerator__scratchpad="40 KiB", accelerator__accumulator="1 MiB").accelerator
     dims = Dims(512, 64, 64)  # operands of 36 KiB
-    assert fits(array, GemmShape(batch, dims, 8, 32), Tiling(dims, "m")) == fitting
+    whole = Mapping((), 0, 0, 0)
+    assert fits(array, GemmShape(batch, dims, Widths(8, 32)), whole) == fitting

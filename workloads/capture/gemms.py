@@ -97,20 +97,10 @@ def _per_dim(value: Any, dims: int) -> tuple[int, ...]:
     return given if len(given) == dims else given * dims
 
 
-def _pixels(conv: Conv) -> tuple[int, int]:
-    """Return the positions of the output and of the input, over all images."""
-    return conv.images * prod(conv.output), conv.images * prod(conv.input)
-
-
 def _convolution(args: Args) -> tuple[Product, ...]:
     conv = _geometry(args, tuple(args["input"].shape), _output_shape(args))
-    taps, (p, q), g = prod(conv.kernel), _pixels(conv), conv.groups
-    inputs, outputs = conv.in_channels // g, conv.out_channels // g
-    if conv.transposed:
-        m, n, k = q, outputs * taps, inputs
-    else:
-        m, n, k = p, outputs, inputs * taps
-    return (Product(None, g, m, n, k, "input", "weight", 0, conv),)
+    dims = conv.product(Role.FORWARD)
+    return (Product(None, conv.groups, *dims, "input", "weight", 0, conv),)
 
 
 def _output_shape(args: Args) -> tuple[int, ...]:
@@ -130,20 +120,15 @@ def _output_shape(args: Args) -> tuple[int, ...]:
 
 def _convolution_backward(args: Args) -> tuple[Product, ...]:
     conv = _geometry(args, tuple(args["input"].shape), tuple(args["grad_output"].shape))
-    taps, (p, q), g = prod(conv.kernel), _pixels(conv), conv.groups
-    inputs, outputs = conv.in_channels // g, conv.out_channels // g
     needs_data, needs_weight = args["output_mask"][:2]
-    if conv.transposed:
-        dgrad = (q, inputs, outputs * taps)
-        wgrad = (inputs, outputs * taps, q, "input", "grad_output")
-    else:
-        dgrad = (p, inputs * taps, outputs)
-        wgrad = (outputs, inputs * taps, p, "grad_output", "input")
+    operands = ("input", "grad_output") if conv.transposed else ("grad_output", "input")
     found = []
     if needs_data:
-        found.append(Product(Role.DGRAD, g, *dgrad, "grad_output", "weight", 0, conv))
+        dims = conv.product(Role.DGRAD)
+        found.append(Product(Role.DGRAD, conv.groups, *dims, "grad_output", "weight", 0, conv))
     if needs_weight:
-        found.append(Product(Role.WGRAD, g, *wgrad, int(needs_data), conv))
+        dims = conv.product(Role.WGRAD)
+        found.append(Product(Role.WGRAD, conv.groups, *dims, *operands, int(needs_data), conv))
     return tuple(found)
 
 

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
+from torch._guards import active_fake_mode
 
 from simulator.errors import InputError
 from simulator.trace.storage import save_trace
@@ -118,7 +119,8 @@ class Recording:
             "lost_ops": self._watch.recorder.lost,
             "faults": len(self._watch.faults),
         }
-        origin = {"tool": "trainsoc capture", "torch": str(torch.__version__), "mode": "real"}
+        mode = "shapes only" if active_fake_mode() else "real"
+        origin = {"tool": "trainsoc capture", "torch": str(torch.__version__), "mode": mode}
         origin |= {key: str(count) for key, count in notes.items() if count}
         name = self._name or self._names.title or "training"
         return Trace(name, catalogue.steps, segments, origin)

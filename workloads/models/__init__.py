@@ -1,1 +1,25 @@
 """Network definitions for capture by shape alone: no data and no training script."""
+
+from simulator.errors import InputError
+from simulator.trace.trace import Trace
+from workloads.models.alexnet import ALEXNETS
+from workloads.models.cnn1x import CNN1X
+from workloads.models.model import Model
+from workloads.models.resnet import RESNETS
+from workloads.models.step import capture_step
+from workloads.models.vgg import VGGS
+
+__all__ = ["MODELS", "Model", "capture_model", "capture_step"]
+
+MODELS = {model.name: model for model in (*ALEXNETS, *CNN1X, *RESNETS, *VGGS)}
+"""The models by name."""
+
+
+def capture_model(name: str, batch: int | None = None) -> Trace:
+    """Return the trace of one typical training step of a model; see `capture_step`.
+
+    Raises InputError if there is no model of that name or if the batch is less than 1.
+    """
+    if name not in MODELS:
+        raise InputError(f"no model {name!r}: choose one of {', '.join(MODELS)}")
+    return capture_step(MODELS[name], batch)

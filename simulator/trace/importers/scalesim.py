@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from simulator.errors import InputError
-from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor, valid_convolution
+from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor, convolution, valid_convolution
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
 
 _GEMM_COLUMNS = 4  # layer, M, N, K
@@ -87,7 +87,7 @@ class _Layers:
     ) -> None:
         """Append a convolution of a padded input."""
         kernel = (kernel_h, kernel_w)
-        gemm = valid_convolution(channels, filters, (height, width), kernel, stride)
+        gemm = convolution(valid_convolution(channels, filters, (height, width), kernel, stride))
         assert gemm.conv is not None, "it is a convolution"
         tensors = (
             self._tensor(1, channels, height, width),

@@ -1,0 +1,17 @@
+"""Mappings that are not searched for: a machine's own rule, or one that is given as text."""
+
+from collections.abc import Callable, Iterable
+
+from simulator.hardware.soc import Accelerator
+from simulator.lowering.nest import Mapping
+from simulator.lowering.rules.ef_train import ef_train
+from simulator.lowering.rules.gemmini import gemmini
+from simulator.lowering.rules.text import given
+from simulator.lowering.tiling import Shape
+
+__all__ = ["RULES", "given"]
+
+Rule = Callable[[Accelerator, Shape], Iterable[Mapping]]
+
+RULES: dict[str, Rule] = {"ef_train": ef_train, "gemmini": gemmini}
+"""A rule yields the mappings that the machine would consider; the fastest of them is taken."""

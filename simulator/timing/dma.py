@@ -1,0 +1,92 @@
+"""How a DMA engine splits accesses into requests, and the least time that its port takes."""
+
+from functools import lru_cache
+from math import gcd
+from typing import NamedTuple
+
+from simulator.activity import AccessPattern
+from simulator.hardware.soc import Dma
+from simulator.units import PS_PER_S, ceil_div, transfer_ps
+
+_LEAST_REQUEST = 16  # bytes; requests are powers of two from here (Gemmini's DMA.scala)
+
+
+class Split(NamedTuple):
+    """Requests, beats on the port and lines touched, by `rows` rows of the scratchpad."""
+
+    requests: int
+    beats: int
+    lines: int
+    rows: int
+
+
+def port_ps(pattern: AccessPattern, dma: Dma, clock: int, fabric: int) -> int:
+    """Return the least time in ps in which one stream passes `pattern`.
+
+    `clock` is that of the accelerator in Hz, `fabric` the peak rate of the interconnect in bytes
+    per second.
+    """
+    if not pattern.bytes:
+        return 0
+    least = transfer_ps(pattern.bytes, min(dma.bandwidth, fabric))
+    apart = pattern.run < pattern.pitch
+    runs = ceil_div(pattern.bytes, pattern.run) if apart else 1
+    if dma.lines:
+        least = max(least, _by_lines_ps(pattern, dma, clock))
+    elif dma.outstanding:
+        requests = runs * ceil_div(min(pattern.run, pattern.bytes), dma.request)
+        least = max(least, ceil_div(requests * dma.latency, dma.outstanding))
+    # Of a run that goes on in the next transfer this one pays its part.
+    part = min(pattern.bytes, pattern.run) if not apart else pattern.run
+    return least + ceil_div(runs * part * dma.restart * PS_PER_S, pattern.run * clock)
+
+
+def _by_lines_ps(pattern: AccessPattern, dma: Dma, clock: int) -> int:
+    """Return the time of one request per row: to issue and pass them, or to wait for their lines.
+
+    A write takes a line twice: it is fetched before and written back after.
+    """
+    assert dma.outstanding is not None, "checked with the description"
+    row = min(pattern.row or pattern.run, pattern.bytes)
+    pitch = row if pattern.run > row else pattern.pitch
+    split = split_rows(row, pitch, dma.request, dma.beat)
+    rows = ceil_div(pattern.bytes, row)
+    issue = ceil_div(dma.request, dma.beat)  # a request holds the port for a whole line
+    cycles = ceil_div(rows * max(split.beats, issue * split.requests), split.rows)
+    trips = ceil_div(rows * split.lines, split.rows) * (2 if pattern.write else 1)
+    waiting = ceil_div(trips * dma.latency, dma.outstanding)
+    return max(ceil_div(cycles * PS_PER_S, clock), waiting)
+
+
+@lru_cache(maxsize=65536)
+def split_rows(row: int, pitch: int, line: int, beat: int) -> Split:
+    """Return what rows of `row` bytes need, summed over the alignments that `pitch` gives them.
+
+    Each row is cut at multiples of `line` bytes of its own; each piece into aligned requests of a
+    power of two, the next one always that which brings most.
+    """
+    alignments = line // gcd(pitch, line)
+    requests = beats = lines = 0
+    for index in range(alignments):
+        offset = index * pitch % line
+        lines += (offset + row - 1) // line + 1
+        for start in range(0, row, line):
+            pieces = _pieces((offset + start) % line, min(line, row - start), line)
+            requests += len(pieces)
+            beats += sum(ceil_div(size, beat) for size in pieces)
+    if pitch < line:  # neighbours share lines
+        lines = min(lines, max(1, alignments * pitch // line))
+    return Split(requests, beats, lines, alignments)
+
+
+def _pieces(start: int, left: int, line: int) -> list[int]:
+    pieces = []
+    while left > 0:
+        useful, smaller, size = 0, 0, _LEAST_REQUEST
+        while size <= line:
+            useful, smaller = max((useful, smaller), (min(size - start % size, left), -size))
+            size *= 2
+        pieces.append(-smaller)
+        start += useful
+        left -= useful
+    return pieces

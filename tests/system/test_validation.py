@@ -1,0 +1,58 @@
+"""Published measurements, reproduced row by row within the bounds that this product promises."""
+
+import pytest
+
+from tests import validation
+from tests.validation import Pair, mape
+
+
+def differing(pairs: tuple[Pair, ...]) -> list[str]:
+    return [pair.name for pair in pairs if pair.predicted != pair.measured]
+
+
+def test_every_product_takes_the_cycles_of_scalesim():
+    pairs = validation.scalesim("gemm")
+    assert len(pairs) == 301
+    assert differing(pairs) == []
+
+
+def test_every_convolution_takes_the_cycles_of_scalesim():
+    pairs = validation.scalesim("conv")
+    assert len(pairs) == 87
+    assert differing(pairs) == []
+
+
+def test_scalesim_counts_one_output_more_where_the_stride_does_not_divide():
+    """18 rows have such a stride; in 4 of them the larger output fills the same folds."""
+    assert len(differing(validation.scalesim("conv", output_size="floor"))) == 14
+
+
+def test_tpu_v3_products_and_convolutions():
+    pairs = validation.tpu_v3()
+    assert len(pairs) == 8
+    assert mape(pairs) <= 0.15
+
+
+def test_tpu_v6e_products():
+    pairs = validation.tpu_v6e()
+    assert len(pairs) == 227
+    assert mape(pairs) <= 0.10
+
+
+def dacapo(name: str) -> float:
+    return abs(next(pair.error for pair in validation.dacapo() if pair.name == name))
+
+
+@pytest.mark.parametrize(("precision", "bound"), [("mx4", 0.01), ("mx6", 0.05), ("mx9", 0.10)])
+def test_dacapo_with_all_rows(precision, bound):
+    assert dacapo(f"{precision} 16") <= bound
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("precision", ["mx4", "mx6", "mx9"])
+def test_dacapo_with_few_rows(precision, count):
+    assert dacapo(f"{precision} {count}") <= 0.015
+
+
+def test_dacapo_is_complete():
+    assert len(validation.dacapo()) == 12

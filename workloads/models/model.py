@@ -1,0 +1,28 @@
+"""What a model for capture by shape is: a network, the samples that it trains on, a batch size."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Model:
+    """A classifier as one trains it; the docstring of what `build` calls has the source.
+
+    `shape` is that of one sample, without the batch; `batch` is how many of them a step takes
+    unless told otherwise; `loss` makes a module of scores [N, classes] and labels [N].
+    """
+
+    name: str
+    about: str
+    build: Callable[[], nn.Module]
+    shape: tuple[int, ...]
+    classes: int
+    batch: int
+    loss: Callable[[], nn.Module] = nn.CrossEntropyLoss
+
+    def samples(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return random inputs [batch, *shape] and labels [batch] from 0 to classes - 1."""
+        return torch.randn(batch, *self.shape), torch.randint(self.classes, (batch,))
