@@ -36,6 +36,9 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. accelerator.rows=32"),
 ]
+FidelityOption = Annotated[
+    str, typer.Option(help="of the accelerator: flow, or tile (every tile is simulated; slower)")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
 
 
@@ -72,7 +75,7 @@ def demo(
     """
     trace = out / "lenet_digits.trace"
     _capture("lenet_digits", trace, "1-2", ["--epochs", str(epochs)])
-    _run("edge-16x16", str(trace), out, [], baseline="cpu-only", by="phase", ops=False, quiet=False)
+    _run("edge-16x16", str(trace), out, [], "cpu-only", "phase", ops=False, quiet=False)
     figures = _draw([out])
     _timeline(out, out / "timeline.json")
     print(f"\nFigures: {', '.join(str(path) for path in figures)}")
@@ -155,7 +158,7 @@ def run(
         str | None, typer.Option(help="SoC to compare with; takes --set too, but accelerator.*")
     ] = None,
     by: Annotated[str, typer.Option(help="rows of the table: phase, layer or op")] = "phase",
-    fidelity: Annotated[str, typer.Option(help="how tiles are simulated: flow")] = "flow",
+    fidelity: FidelityOption = "flow",
     ops: Annotated[bool, typer.Option("--ops", help="one row per piece of work in JSON")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -165,11 +168,14 @@ def run(
 
     Example: trainsoc run my_soc.yaml run.trace --set accelerator.rows=32 --json
     """
-    from simulator.replay import FIDELITIES
+    from simulator.machine.soc import FIDELITIES
 
     _one_of("--by", by, ("phase", "layer", "op"))
     _one_of("--fidelity", fidelity, FIDELITIES)
-    document = _run(hardware, trace, out, overrides or [], baseline, by, ops, quiet=as_json)
+    document = _run(
+        hardware, trace, out, overrides or [], baseline, by,
+        ops=ops, quiet=as_json, fidelity=fidelity,
+    )  # fmt: skip
     if as_json:
         print(json.dumps(document, indent=1))
 
@@ -248,15 +254,22 @@ def probe_array(
     shapes: Annotated[Path, typer.Argument(help="CSV with m,n,k or a convolution's columns")],
     out: Annotated[Path, typer.Option("-o", "--out", help="CSV to write")],
     overrides: SetOption = None,
+    fidelity: FidelityOption = "flow",
 ) -> None:
     """Time single GEMMs on the accelerator, from launch to the last byte stored.
+
+    Rows may also have batch, groups, role (forward, dgrad, wgrad), scratchpad_bytes,
+    accumulator_bytes, and a mapping: loops over tiles such as "L3[WIO] K4 - L2[WI] K16X - L1[O]
+    C8 - L0[W] P16", or tile sizes R_S_q_p_C_K_b.
 
     Example: trainsoc probe array edge-16x16 shapes.csv -o cycles.csv
     """
     from simulator.hardware.load import load_hardware
+    from simulator.machine.soc import FIDELITIES
     from simulator.probes import probe_array
 
-    rows = probe_array(load_hardware(hardware, overrides or []), shapes, out)
+    _one_of("--fidelity", fidelity, FIDELITIES)
+    rows = probe_array(load_hardware(hardware, overrides or []), shapes, out, fidelity)
     print(f"{rows} shapes in {out}")
 
 
@@ -267,8 +280,10 @@ def _run(
     overrides: list[str],
     baseline: str | None,
     by: str,
+    *,
     ops: bool,
     quiet: bool,
+    fidelity: str = "flow",
 ) -> dict[str, Any]:
     from simulator.hardware.load import load_hardware
     from simulator.replay import Replay, as_trace, discard_run, save_run
@@ -278,8 +293,8 @@ def _run(
     shared = [text for text in overrides if not text.startswith(("accelerator", "name", "desc"))]
     other = load_hardware(baseline, shared) if baseline else None
     steps = as_trace(trace)
-    replays = [Replay(soc, steps, overrides)]
-    replays += [Replay(other, steps, shared)] if other else []
+    replays = [Replay(soc, steps, overrides, fidelity)]
+    replays += [Replay(other, steps, shared, fidelity)] if other else []
     results = [replay.run(progress=_progress) for replay in replays]
     if out:
         for replay, result, folder in zip(replays, results, (out, out / "baseline"), strict=False):

@@ -15,7 +15,7 @@ from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import place, traced_precision
-from simulator.machine.soc import run_step
+from simulator.machine.soc import FIDELITIES, run_step
 from simulator.results.power import peaks_uw
 from simulator.results.result import Identity, Result, StepRecord, write_result, write_text
 from simulator.results.step import step_document
@@ -23,9 +23,6 @@ from simulator.results.text import si
 from simulator.trace.memory import Footprint, footprint
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import Step, StepKind, Trace
-
-FIDELITIES = ("flow",)
-
 
 Progress = Callable[[Iterable[int], int, str], Iterable[int]]
 
@@ -45,12 +42,23 @@ class Recording(Protocol):
 class Replay:
     """One trace on one machine. Lowered work is kept, so that a step costs its tasks alone."""
 
-    def __init__(self, hardware: Hardware, trace: Trace, settings: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        hardware: Hardware,
+        trace: Trace,
+        settings: Iterable[str] = (),
+        fidelity: str = "flow",
+    ) -> None:
         """Prepare to replay `trace`. Raises Infeasible when a step does not fit the DRAM.
 
         `settings` are the overrides "key=value" that made `hardware`; the result names them.
+        `fidelity` is one of `machine.soc.FIDELITIES`.
         """
+        if fidelity not in FIDELITIES:
+            names = " or ".join(FIDELITIES)
+            raise InputError(f"no fidelity {fidelity!r}: choose {names}")
         self.hardware = hardware
+        self._fidelity = fidelity
         self._settings = tuple(settings)
         self.trace = trace
         self._lowering = Lowering(hardware)
@@ -90,7 +98,7 @@ class Replay:
 
     def _simulate(self, index: int, carry: Carry) -> tuple[StepRun, Carry]:
         tasks, after = self._lowering.lower(self.trace.steps[index], carry)
-        return run_step(tasks, self.hardware.runtime.issue), after
+        return run_step(tasks, self.hardware.runtime.issue, self._fidelity), after
 
     def _record(self, index: int, run: StepRun, runs: dict[int, int]) -> StepRecord:
         dynamic = [self._prices.dynamic_aj_of(task.work.counts) for task in run.tasks]
@@ -116,7 +124,7 @@ class Replay:
             hardware.name,
             trace.name,
             "as traced",
-            "flow",
+            self._fidelity,
             precisions(hardware, trace),
             {
                 "trainsoc": _version("trainsoc"),
@@ -125,7 +133,7 @@ class Replay:
                 "hardware_digest": hardware.digest,
                 "trace_digest": trace.digest,
                 "trace_origin": trace.origin,
-                "command": _command(hardware.name, trace.name, self._settings),
+                "command": _command(hardware.name, trace.name, self._settings, self._fidelity),
             },
         )
 
@@ -134,6 +142,7 @@ def simulate(
     hardware: Hardware | str | Path,
     trace: Trace | Recording | str | Path,
     overrides: Mapping[str, Any] | Iterable[str] = (),
+    fidelity: str = "flow",
 ) -> Result:
     """Return what training as in `trace` costs on `hardware`.
 
@@ -145,7 +154,8 @@ def simulate(
         settings = [f"{key}={value}" for key, value in overrides.items()]
     else:
         overrides = settings = list(overrides)
-    return Replay(load_hardware(hardware, overrides), as_trace(trace), settings).run()
+    soc = load_hardware(hardware, overrides)
+    return Replay(soc, as_trace(trace), settings, fidelity).run()
 
 
 def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:
@@ -224,9 +234,10 @@ def _merged(first: dict[int, int], rest: dict[int, int]) -> dict[int, int]:
     return {epoch: rest.get(epoch, 0) + 1, **{k: n for k, n in rest.items() if k != epoch}}
 
 
-def _command(hardware: str, trace: str, settings: Iterable[str]) -> str:
+def _command(hardware: str, trace: str, settings: Iterable[str], fidelity: str) -> str:
     """Return the command that gives this result, whatever files it was read from."""
     options = [part for setting in settings for part in ("--set", setting)]
+    options += ["--fidelity", fidelity] if fidelity != FIDELITIES[0] else []
     return shlex.join(["trainsoc", "run", hardware, trace, *options])
 
 

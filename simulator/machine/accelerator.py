@@ -94,17 +94,17 @@ class _DoubleBuffered:
             if tile.load.channel_ps or tile.load.port_ps:
                 if released.value < index - 1:
                     yield released.reaches(index - 1)
-                yield self._move(tile.load)
+                yield from self._pass(tile.load)
             self._arrived(tile.load.lag_ps)
 
     def stores(self) -> _Steps:
         """Store outputs on a stream of their own."""
         computed = self.computed
         for index, tile in enumerate(_tiles(self._work.body)):
-            if computed.value <= index:
-                yield computed.reaches(index + 1)
+            if computed.value <= index:  # at the same moment, outputs leave before loads begin
+                yield computed.reaches(index + 1, first=True)
             if tile.store.channel_ps or tile.store.port_ps:
-                yield self._move(tile.store)
+                yield from self._pass(tile.store)
                 self._stored.add()
             self.done.add()
 

@@ -184,6 +184,8 @@ class Result:
             "stall_cycles": total_cycles - work.compute_cycles,
             "total_cycles": total_cycles,
             "bound": _bound(work),
+            "mapping": work.mapping,
+            "mapped": work.mapped,
             "macs": counts.macs,
             "macs_issued": counts.macs_issued,
             "dram_read_bytes": counts.dram_read_bytes,

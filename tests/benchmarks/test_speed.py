@@ -1,6 +1,7 @@
 """How fast the simulator is. Run by `make bench`; only ratios and counts are asserted elsewhere."""
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -8,14 +9,23 @@ from pathlib import Path
 
 import pytest
 
+from simulator.activity import Counts, Stage, Task, Unit, Work
 from simulator.lowering.lower import Carry, Lowering
+from simulator.lowering.placement import Placement
+from simulator.lowering.works import Templates
 from simulator.machine.soc import run_step
+from simulator.probes import probe_array
 from simulator.replay import Replay, as_trace
+from simulator.timing.cores import Continuous
+from simulator.timing.shares import WHOLE
+from simulator.trace.op import Gemm, Phase, Role
 from simulator.trace.trace import Segment, Trace
-from tests.builders import machine
+from tests.builders import machine, unrolled
 
 ROOT = Path(__file__).parents[2]
 WORKS_PER_SECOND = 20_000
+TILES_PER_SECOND = 50_000
+SECONDS_FOR_SHAPES = 5
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +104,44 @@ def test_capture_costs_little_over_an_epoch(benchmark):
     print(f"\ncaptured / plain = {captured / plain:.3f} ({plain:.2f} s plain)")
     benchmark.pedantic(captured_epoch, rounds=1)
     assert captured <= 1.3 * plain
+
+
+SCHEDULES = {
+    "in turn": {},
+    "side by side": {"accelerator__dma__streams": "duplex"},
+    "lockstep": {"accelerator__schedule": "lockstep"},
+}
+
+
+@pytest.mark.parametrize("contended", [False, True], ids=["alone", "beside a CPU"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_tiles_per_second_of_cpu_time(benchmark, schedule, contended):
+    """Every transfer and computation of a GEMM as an event."""
+    small = {"accelerator__scratchpad": "8 KiB", "accelerator__accumulator": "4 KiB"}
+    native = Placement(Unit.ACCELERATOR, "int8")
+    gemm = Gemm(Role.FORWARD, 1, 2048, 2048, 512, 0, 1, 0)
+    work = Templates(machine(**small, **SCHEDULES[schedule])).array_gemm(gemm, native, 8)
+    count = sum(1 for _ in unrolled(work.progress.body))
+    least_ps = 4 * work.progress.duration_ps(WHOLE)
+    stream = Continuous(0, least_ps, least_ps * 3 // 10, 0)
+    beside = Work(Unit.CPU, Stage.OP, stream, Counts(), 0, least_ps, stream.channel_ps)
+    works = (work, beside) if contended else (work,)
+    tasks = [Task(work, 0, Phase.FORWARD, "", ()) for work in works]
+    start = time.process_time()
+    benchmark.pedantic(run_step, (tasks, "dataflow", "tile"), rounds=3)
+    rate = 3 * count / (time.process_time() - start)
+    benchmark.extra_info["tiles_per_cpu_second"] = rate
+    print(f"\n{rate:,.0f} tiles per second of CPU time ({count:,} tiles, {schedule})")
+    if schedule == "in turn" and not contended:
+        assert rate >= TILES_PER_SECOND
+
+
+def test_a_probe_answers_a_thousand_shapes(benchmark, tmp_path):
+    draw = random.Random(0)
+    shapes, out = tmp_path / "shapes.csv", tmp_path / "out.csv"
+    rows = [",".join(str(int(2 ** draw.uniform(0, 12))) for _ in "mnk") for _ in range(1000)]
+    shapes.write_text("\n".join(["m,n,k", *rows]), encoding="utf-8")
+    benchmark.pedantic(probe_array, (machine(), shapes, out), rounds=1)
+    seconds = benchmark.stats.stats.median
+    print(f"\n{1000 / seconds:,.0f} shapes per second")
+    assert seconds <= SECONDS_FOR_SHAPES
