@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 from simulator.hardware import Hardware, load_hardware
 from simulator.probes import probe_array
+from simulator.replay import Replay
 from tests.reference import rows
 
 Shape = Mapping[str, int | str]
 Settings = tuple[tuple[str, int | str], ...]  # overrides; hashable, so that rows can be cached
 
 CONV = ("ifmap_h", "ifmap_w", "filt_h", "filt_w", "channels", "num_filters", "stride")
+EF_TRAIN_HZ = 100 * 10**6
 MX = {"2": "mx4", "4": "mx6", "7": "mx9"}  # formats by the bits of their mantissa
 
 
@@ -236,6 +238,32 @@ def _gemmini_mapping(row: Mapping[str, str]) -> dict[str, int | str]:
         # 16 columns of 32-bit entries
         "accumulator_bytes": int(row["dosa_acc_entries_per_col"]) * 16 * 4,
     }
+
+
+PHASES = {"FP": "forward", "BP": "dgrad", "WU": "wgrad"}
+
+
+@cache
+def ef_train(fidelity: str = "flow") -> tuple[Pair, ...]:
+    """Return on-board cycles of AlexNet's convolutions in training, from a captured step."""
+    from workloads.models import capture_model
+
+    hardware = load_hardware("ef-train-zcu102")
+    result = Replay(hardware, capture_model("alexnet_eftrain", 4), (), fidelity).run()
+    cycles = {
+        (op["layer"], op["phase"]): round((op["end_s"] - op["start_s"]) * EF_TRAIN_HZ)
+        for op in result.as_dict(ops=True)["ops"]
+        if op["unit"] == "accelerator"
+    }
+    return tuple(
+        Pair(
+            f"{row['layer']} {row['phase']}",
+            int(row["reshaped_weight_reuse_onboard"]),
+            cycles[row["layer"].lower(), PHASES[row["phase"]]],
+        )
+        for row in rows("systems/eftrain_alexnet_cycles.csv")
+        if row["phase"]
+    )
 
 
 def peers() -> tuple[Peer, ...]:

@@ -175,12 +175,12 @@ class Templates:
     def _array_gemm(self, gemm: Gemm, placement: Placement, out_bits: int, mapping: str) -> Work:
         array = self.hardware.accelerator
         assert array is not None, "placement chose an accelerator"
-        shape = _shape(gemm, array, placement, out_bits)
+        shape = shape_of(gemm, array, placement, out_bits)
         work = mapped(array, self._pricing, shape, gemm.macs, mapping)
         return replace(work, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
 
 
-def _shape(
+def shape_of(
     gemm: Gemm, array: Accelerator, placement: Placement, out_bits: int
 ) -> GemmShape | ConvShape:
     """Return what the array is asked to compute for `gemm`."""

@@ -67,6 +67,7 @@ class _DoubleBuffered:
         self._env, self._work, self._move = env, work, move
         self._loaded, self.computed = _Count(env), _Count(env)
         self._stored, self.done = _Count(env), _Count(env)
+        self._channel: Event | None = None  # when the last transfer in the queue is through
 
     def loads_and_stores(self) -> _Steps:
         """Move load(i), store(i-1), load(i+1) in turn."""
@@ -130,7 +131,12 @@ class _DoubleBuffered:
         """
         least_ps = int(self._env.now) + transfer.port_ps
         if transfer.channel_ps:
+            before, mine = self._channel, self._env.event()
+            self._channel = mine
+            if before is not None and not before.processed:
+                yield before
             yield self._move(transfer._replace(port_ps=0))
+            mine.succeed()
         left_ps = least_ps - int(self._env.now)
         if left_ps > 0:
             yield self._env.timeout(left_ps)

@@ -1,12 +1,10 @@
 """The shared memory: whoever is active divides its time, anew whenever one starts or ends."""
 
-from collections.abc import Sequence
-
 from simpy import Environment, Event
 
 from simulator.activity import Flow, Progress, Unit
 from simulator.machine.probe import Probe
-from simulator.timing.shares import WHOLE, burst_shares, demand
+from simulator.timing.shares import WHOLE, burst_shares, demand, max_min_fair
 from simulator.units import ceil_div
 
 _BITS = 80
@@ -60,9 +58,6 @@ class SharedDram:
             if share != activity.share:
                 self._settle(activity)
                 activity.share = share
-                if not share:  # waits until an earlier stream of its master leaves something
-                    activity.alarm = None
-                    continue
                 whole = share == WHOLE
                 activity.duration = (
                     activity.alone_ps if whole else activity.progress.duration_ps(share)
@@ -70,9 +65,7 @@ class SharedDram:
                 self._set_alarm(activity)
 
     def _shares(self) -> list[int]:
-        """Divide among masters first, then among the streams of each: first come first served, as
-        the recurrence `timing.pipeline.SideBySide` does.
-        """
+        """Divide among masters first, then among the streams of each."""
         active = self._active
         if len(active) == 1:
             return [WHOLE]
@@ -81,13 +74,13 @@ class SharedDram:
         if len(units) == len(active):
             return burst_shares(demands)
         if len(units) == 1:
-            return in_order(demands)
+            return max_min_fair(demands)
         streams = {unit: [a for a in active if a.unit is unit] for unit in units}
         wanted = [min(WHOLE, sum(a.demand for a in streams[unit])) for unit in units]
         granted = dict(zip(units, burst_shares(wanted), strict=True))
         share_of: dict[_Activity, int] = {}
         for unit, mine in streams.items():
-            parts = in_order([a.demand for a in mine], granted[unit])
+            parts = max_min_fair([a.demand for a in mine], granted[unit])
             share_of.update(zip(mine, parts, strict=True))
         return [share_of[activity] for activity in active]
 
@@ -113,24 +106,13 @@ class SharedDram:
         elapsed = now - activity.since
         if not elapsed and left is None:
             return
-        if left is None and not activity.share:
-            left = activity.left
-        elif left is None:
+        if left is None:
             left = max(0, activity.left - elapsed * _DONE // activity.duration)
         moved = activity.served(left) - activity.served(activity.left)
         if elapsed or moved:
             flow = Flow(activity.unit, activity.task, activity.since, now, moved)
             self._probe.flowed(flow)
         activity.left, activity.since = left, now
-
-
-def in_order(demands: Sequence[int], whole: int = WHOLE) -> list[int]:
-    """Divide `whole` among streams in the order in which they came; the last ones may wait."""
-    grants = []
-    for wanted in demands:
-        grants.append(min(wanted, whole))
-        whole -= grants[-1]
-    return grants
 
 
 def _time_left(activity: _Activity) -> int:

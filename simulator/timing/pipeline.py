@@ -151,7 +151,10 @@ class SideBySide(NamedTuple):
 
     def step(self, tile: Ticks) -> "SideBySide":
         """Return the state after one more tile."""
-        loads, channel, computed, stored, before, start, queued, queued_channel, *due = self
+        (
+            loads, channel, computed, stored, before,
+            start, queued, queued_channel, due, due_channel,
+        ) = self  # fmt: skip
         first = queued and start <= loads
         if first:
             channel = max(channel, start) + queued_channel
@@ -165,13 +168,13 @@ class SideBySide(NamedTuple):
             channel = max(channel, start) + queued_channel
             before, stored = stored, max(start + queued, channel)
         # of the stores so far, that of the last tile is still to start
-        other = stored if due[0] else before
+        other = stored if due else before
         end = max(loaded, computed, other) + tile.compute
         # Anything before `computed` can no longer delay; folding it makes states equal.
         stored = max(stored, computed)
         return SideBySide(
             max(loads, computed), max(channel, computed), end, stored, max(before, computed),
-            stored if due[0] else 0, *due, tile.store, tile.store_channel,
+            stored if due else 0, due, due_channel, tile.store, tile.store_channel,
         )  # fmt: skip
 
     def shape(self) -> tuple[int, ...]:

@@ -54,5 +54,19 @@ def test_dacapo_with_few_rows(precision, count):
     assert dacapo(f"{precision} {count}") <= 0.015
 
 
+def test_gemmini_under_its_own_tiling():
+    pairs = validation.gemmini_default()
+    assert len(pairs) == 42
+    assert mape(pairs) <= 0.15
+    assert all(0.5 <= pair.predicted / pair.measured <= 2 for pair in pairs)
+
+
+@pytest.mark.parametrize("column", ["gemmini_layers", "gemmini_mapped"])
+def test_gemmini_layers_under_both_mappings(column):
+    pairs = getattr(validation, column)()
+    assert len(pairs) == 133
+    assert mape(pairs) <= 0.20
+
+
 def test_dacapo_is_complete():
     assert len(validation.dacapo()) == 12

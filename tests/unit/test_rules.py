@@ -1,0 +1,87 @@
+"""Rules and given mappings: the tiles that Gemmini's library recorded, texts and their mistakes."""
+
+import pytest
+
+from simulator.activity import Unit
+from simulator.errors import InputError
+from simulator.hardware import load_hardware
+from simulator.hardware.soc import PRECISION_BITS
+from simulator.lowering.nest import census, nest
+from simulator.lowering.placement import Placement
+from simulator.lowering.rules import given
+from simulator.lowering.rules.gemmini import ConvSearch, matmul_tile
+from simulator.lowering.works import shape_of
+from simulator.trace.op import Gemm, Role, convolution, valid_convolution
+from tests.reference import rows
+
+GEMMINI = load_hardware("gemmini-16x16").accelerator
+RECORDED = [
+    *rows("array/gemmini_rtl_default_mapper.csv"),
+    *rows("array/gemmini_rtl_dosa_layers.csv"),
+]
+DOSA = rows("array/gemmini_rtl_dosa_layers.csv")
+
+
+def shape(row):
+    channels, filters, p, q, r, s, stride = (
+        int(row[name]) for name in ("C", "Kout", "P", "Q", "R", "S", "stride")
+    )
+    if q == r == 1:
+        gemm = Gemm(Role.FORWARD, 1, p, filters, channels, 0, 1, 0)
+    else:
+        size = ((p - 1) * stride + r, (q - 1) * stride + s)
+        gemm = convolution(valid_convolution(channels, filters, size, (r, s), stride))
+    bits = PRECISION_BITS["int8"]
+    return shape_of(gemm, GEMMINI, Placement(Unit.ACCELERATOR, "int8"), bits)
+
+
+def test_the_library_s_tiles_are_those_recorded():
+    wrong = []
+    for row in RECORDED:
+        r, _, q, p, c, k, _ = map(int, row["gemmini_default_tiling(R_S_q_p_C_K_b)"].split("_"))
+        asked = shape(row)
+        if hasattr(asked, "dims"):
+            m, n, depth = matmul_tile(GEMMINI, asked)
+            found, recorded = (m, depth, n), (q, c, k)
+        else:
+            tile = ConvSearch(GEMMINI, asked).tile()
+            found = tuple(tile[axis] for axis in ("tap_row", "col", "row", "channel", "filter"))
+            recorded = (r, q, p, c, k)
+        if found != recorded:
+            wrong.append((row, found))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("row", DOSA[::7], ids=lambda row: row["dosa_mapping"][:40])
+def test_a_given_mapping_covers_the_operation_once(row):
+    asked = shape(row)
+    parts = census(nest(asked, given(row["dosa_mapping"], asked)))
+    macs = 0
+    for part, count in parts.items():
+        product = count
+        for size in part.sizes:
+            product *= size
+        macs += product
+    assert macs == asked.macs
+    outputs = sum(
+        n * asked.c(part.sizes, 8).bytes for part, n in parts.items() if part.store == "final"
+    )
+    axes = [asked.extents[axis] for axis in asked.c_axes]
+    total = 1
+    for size in axes:
+        total *= size
+    assert outputs == total
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fast", "cannot be read"),
+        ("L2[WI] K16X", "has no level L3"),
+        ("L3[WIO] Z4", "factor 'Z4'"),
+        ("3_3_23_22_64_0_1", "cannot be read"),
+    ],
+)
+def test_a_text_that_is_no_mapping_says_so(text, message):
+    with pytest.raises(InputError, match=message):
+        given(text, shape(DOSA[0]))
