@@ -5,7 +5,7 @@ found: the mapping is the best of the space, by time or by traffic. A machine ma
 its own instead, and a mapping may be given.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern, Counts, Repeat, Stage, TileRun, Unit, Work
@@ -13,7 +13,17 @@ from simulator.hardware.soc import Accelerator
 from simulator.lowering import rules
 from simulator.lowering.nest import Mapping, Part, block, census, nest
 from simulator.lowering.pricing import Pricing, Traffic, permille_written
-from simulator.lowering.tiling import Shape, candidates, held_loads, loads, over, pieces, totals
+from simulator.lowering.tiling import (
+    Shape,
+    Sums,
+    candidates,
+    held_loads,
+    loads,
+    over,
+    pieces,
+    tile_sums,
+    totals,
+)  # fmt: skip
 from simulator.timing.pipeline import Loop, Pipelined, Tile, schedule_of
 from simulator.timing.shares import WHOLE
 from simulator.timing.systolic import fill_cycles
@@ -60,23 +70,27 @@ def map_shape(
         plan = Plan(array, pricing, shape, rules.given(given, shape))
         return plan.work(useful_macs, "given")
     rule = rules.RULES.get(array.mapping)
-    if rule is not None:
-        found = _fastest(Plan(array, pricing, shape, m) for m in rule(array, shape))
+    considered = [Plan(array, pricing, shape, m) for m in rule(array, shape)] if rule else []
+    if considered:
+        found = min(considered, key=lambda plan: plan.progress.duration_ps(WHOLE))
         return found.work(useful_macs, "default")
     return _best(array, pricing, shape).work(useful_macs, "best")
 
 
-def _fastest(plans: "Iterable[Plan]") -> "Plan":
-    return min(plans, key=lambda plan: plan.progress.duration_ps(WHOLE))
-
-
 def _best(array: Accelerator, pricing: Pricing, shape: Shape) -> "Plan":
     """Return the mapping of least time, or of least traffic and among those of least time."""
-    found = sorted(_candidate(array, pricing, shape, m) for m in candidates(array, shape))
+    known: dict[tuple[int, ...], Sums] = {}
+    found = []
+    for mapping in candidates(array, shape):
+        tile = block(shape, mapping, len(mapping.loops))
+        if tile not in known:
+            known[tile] = tile_sums(array, shape, mapping)
+        found.append(_candidate(array, pricing, shape, mapping, known[tile]))
+    found.sort()
     best, best_bound, best_ps = None, 0, 0
     for candidate in found:
         if best is not None:
-            if candidate.bound > (best_ps if array.mapping == "time" else best_bound):
+            if candidate.bound > (best_bound if array.mapping == "traffic" else best_ps):
                 break
             if _memory_ps(pricing, shape, candidate) >= best_ps:
                 continue
@@ -88,28 +102,20 @@ def _best(array: Accelerator, pricing: Pricing, shape: Shape) -> "Plan":
     return best
 
 
-def _candidate(array: Accelerator, pricing: Pricing, shape: Shape, mapping: Mapping) -> _Candidate:
+def _candidate(
+    array: Accelerator, pricing: Pricing, shape: Shape, mapping: Mapping, sums: Sums
+) -> _Candidate:
     """Return the mapping with its bound: all cycles after the first load and before the last
     store, or all bytes at the peak rate, whichever takes longer; or all bytes.
     """
-    cycles, read, write = totals(array, shape, mapping)
+    cycles, read, write = totals(array, shape, mapping, sums)
     peak = pricing.peak_bytes_per_s
     fill = fill_cycles(array, shape.dataflow)
     busy_ps = Clock(array.clock).cycles_to_ps(shape.repeats * cycles + fill)
     memory_ps = shape.repeats * (read + write) * PS_PER_S // peak
-    least_ps = max(busy_ps + _ends(shape, mapping) * PS_PER_S // peak, memory_ps)
-    bound = least_ps if array.mapping == "time" else read + write
+    least_ps = max(busy_ps + sums.end_bytes * PS_PER_S // peak, memory_ps)
+    bound = read + write if array.mapping == "traffic" else least_ps
     return _Candidate(bound, least_ps, read, write, mapping)
-
-
-def _ends(shape: Shape, mapping: Mapping) -> int:
-    """Return the bytes of the first load and of the last store, beside which nothing computes."""
-    first = block(shape, mapping, len(mapping.loops))
-    whole = tuple(shape.extents.values())
-    last = tuple(found[-1][0] for found in pieces(shape, mapping).values())
-    size = shape.a(whole if "a" in mapping.held else first).bytes
-    size += shape.b(whole if "b" in mapping.held else first).bytes
-    return size + shape.c(last, shape.widths.output).bytes
 
 
 def _memory_ps(pricing: Pricing, shape: Shape, candidate: _Candidate) -> int:

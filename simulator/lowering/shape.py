@@ -114,6 +114,7 @@ class GemmShape:
     window_b: Window | None = None
     blocked: bool = False
     _bytes: dict[tuple[str, int, int], int] = field(default_factory=dict, repr=False)
+    _extents: dict[str, int] = field(default_factory=dict, repr=False)
 
     a_axes = frozenset("mk")
     b_axes = frozenset("kn")
@@ -128,7 +129,11 @@ class GemmShape:
     @property
     def extents(self) -> dict[str, int]:
         """Size along every axis."""
-        return self.dims._asdict()
+        return self._extents
+
+    def __post_init__(self) -> None:
+        """Keep the sizes by axis, which the mapper asks for often."""
+        self._extents.update(self.dims._asdict())
 
     @property
     def macs(self) -> int:

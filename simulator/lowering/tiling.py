@@ -82,15 +82,46 @@ class Totals(NamedTuple):
     write_bytes: int
 
 
-def totals(array: Accelerator, shape: Shape, mapping: Mapping) -> Totals:
-    """Return the sums over all tiles of a mapping that cuts every axis once and spills nothing."""
-    cuts = pieces(shape, mapping)
-    cycles = sum(count * shape.cycles(array, tile) for tile, count in over(cuts, shape.extents))
-    read = sum(count * pattern.bytes for pattern, count in loads(shape, mapping))
-    read += sum(pattern.bytes for pattern in held_loads(shape, mapping))
-    out = shape.widths.output
-    write = sum(count * shape.c(tile, out).bytes for tile, count in over(cuts, shape.c_axes))
+class Sums(NamedTuple):
+    """What the order of the loops does not change: cycles, bytes of each operand loaded once, and
+    of what is loaded before the first computation or stored after the last.
+    """
+
+    cycles: int
+    a_bytes: int
+    b_bytes: int
+    write_bytes: int
+    end_bytes: int
+
+
+def totals(array: Accelerator, shape: Shape, mapping: Mapping, sums: Sums | None = None) -> Totals:
+    """Return the sums over all tiles of a mapping that cuts every axis once and spills nothing.
+
+    `sums` are those of its tile, if they are known.
+    """
+    cycles, a, b, write, _ = sums or tile_sums(array, shape, mapping)
+    read = a if "a" in mapping.held else a * rounds(shape, mapping, shape.a_axes, mapping.a_from)
+    read += b if "b" in mapping.held else b * rounds(shape, mapping, shape.b_axes, mapping.b_from)
     return Totals(cycles, read, write)
+
+
+def tile_sums(array: Accelerator, shape: Shape, mapping: Mapping) -> Sums:
+    """Return the sums that all mappings with the same tile and held operands share."""
+    cuts, output = pieces(shape, mapping), shape.widths.output
+    whole = tuple(shape.extents.values())
+    first = block(shape, mapping, len(mapping.loops))
+    last = tuple(found[-1][0] for found in cuts.values())
+    sizes, ends = [], shape.c(last, output).bytes
+    for name, pattern, axes in (("a", shape.a, shape.a_axes), ("b", shape.b, shape.b_axes)):
+        if name in mapping.held:
+            sizes.append(pattern(whole).bytes)
+            ends += sizes[-1]
+        else:
+            sizes.append(sum(count * pattern(tile).bytes for tile, count in over(cuts, axes)))
+            ends += pattern(first).bytes
+    cycles = sum(count * shape.cycles(array, tile) for tile, count in over(cuts, shape.extents))
+    write = sum(count * shape.c(tile, output).bytes for tile, count in over(cuts, shape.c_axes))
+    return Sums(cycles, sizes[0], sizes[1], write, ends)
 
 
 def loads(shape: Shape, mapping: Mapping) -> Iterator[tuple[AccessPattern, int]]:

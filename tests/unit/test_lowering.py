@@ -14,7 +14,7 @@ from simulator.lowering.nest import Mapping
 from simulator.lowering.placement import Placement
 from simulator.lowering.pricing import pricing_of
 from simulator.lowering.shape import GemmShape, Widths, backward_window, forward_window
-from simulator.lowering.tiling import candidates, fits, totals
+from simulator.lowering.tiling import candidates, fits, tile_sums, totals
 from simulator.lowering.works import Templates
 from simulator.timing.shares import WHOLE
 from simulator.timing.systolic import Dims, fill_cycles
@@ -163,7 +163,9 @@ def test_tiles_add_up_to_the_gemm(m, n, k, dataflow, data):
     assert work.compute_cycles == found.cycles + fill_cycles(array, dataflow)
     assert work.counts.dram_read_bytes == found.read_bytes
     assert work.counts.dram_write_bytes == found.write_bytes == 4 * m * n
-    least_ps = mapper._candidate(array, pricing, shape, mapping).least_ps
+    least_ps = mapper._candidate(
+        array, pricing, shape, mapping, tile_sums(array, shape, mapping)
+    ).least_ps
     assert work.progress.duration_ps(WHOLE) >= least_ps
 
 

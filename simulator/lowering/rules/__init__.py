@@ -14,4 +14,7 @@ __all__ = ["RULES", "given"]
 Rule = Callable[[Accelerator, Shape], Iterable[Mapping]]
 
 RULES: dict[str, Rule] = {"ef_train": ef_train, "gemmini": gemmini}
-"""A rule yields the mappings that the machine would consider; the fastest of them is taken."""
+"""A rule yields the mappings that the machine would consider; the fastest of them is taken.
+
+Where it yields none, the mapper searches.
+"""

@@ -11,24 +11,21 @@ from collections.abc import Iterator
 from simulator.hardware.soc import Accelerator
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.nest import For, Mapping
-from simulator.lowering.tiling import Shape, candidates, cutting, fits
+from simulator.lowering.tiling import Shape, cutting, fits
 from simulator.trace.op import Role
 
 
 def ef_train(array: Accelerator, shape: Shape) -> Iterator[Mapping]:
     """Yield a mapping for every number of rows Tr that fits the buffers.
 
-    A weight gradient takes the most rows that fit; a matrix product is mapped as by the mapper.
-    Raises Infeasible when nothing fits.
+    A weight gradient takes the most rows that fit. Yields nothing for a matrix product.
     """
-    found = _by_rows(array, shape) if isinstance(shape, ConvShape) else iter(())
-    first = next(found, None)
-    if first is None:
-        yield from candidates(array, shape)
+    if not isinstance(shape, ConvShape):
         return
-    yield first
-    if isinstance(shape, ConvShape) and not shape.taps.weight_gradient:
-        yield from found
+    for mapping in _by_rows(array, shape):
+        yield mapping
+        if shape.taps.weight_gradient:
+            return
 
 
 def _by_rows(array: Accelerator, shape: ConvShape) -> Iterator[Mapping]:
