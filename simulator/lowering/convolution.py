@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from typing import NamedTuple
 
@@ -148,6 +149,26 @@ class ConvShape:
             self._weights(tile, bits) if self.taps.weight_gradient else self._produced(tile, bits)
         )
         return read._replace(write=True)
+
+    def a_size(self, sizes: tuple[int, ...]) -> int:
+        """Return the bytes of a tile's part of A."""
+        return self.a(sizes).bytes
+
+    def b_size(self, sizes: tuple[int, ...]) -> int:
+        """Return the bytes of a tile's part of B."""
+        return self.b(sizes).bytes
+
+    def c_size(self, sizes: tuple[int, ...], bits: int) -> int:
+        """Return the bytes of a tile's outputs of `bits` each."""
+        return self.c(sizes, bits).bytes
+
+    def grid_cycles(self, array: Accelerator, cuts: dict[str, list[tuple[int, int]]]) -> int:
+        """Return the cycles of all tiles, cut into (size, count) along every axis."""
+        total = 0
+        for chosen in product(*cuts.values()):
+            sizes = tuple(size for size, _ in chosen)
+            total += prod(count for _, count in chosen) * self.cycles(array, sizes)
+        return total
 
     def sum_bytes(self, sizes: tuple[int, ...]) -> int:
         """Return the bytes that a tile's partial sums take in the accumulator."""

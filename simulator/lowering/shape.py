@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from simulator.activity import AccessPattern, sequential
 from simulator.hardware.soc import Accelerator
-from simulator.timing.systolic import Accesses, Dims, accesses, tile_cycles
+from simulator.timing.systolic import Accesses, Dims, accesses, grid_cycles, tile_cycles
 from simulator.trace.op import Conv
 from simulator.units import ceil_div
 
@@ -163,6 +163,22 @@ class GemmShape:
         whole = self.blocked or n >= self.dims.n or m == 1
         size = ceil_div(m * n * bits, 8)
         return rows_of(size, n, self.dims.n, bits, whole)._replace(write=True)
+
+    def a_size(self, tile: tuple[int, ...]) -> int:
+        """Return the bytes of a tile's part of A."""
+        return self.a_bytes(tile[0], tile[2])
+
+    def b_size(self, tile: tuple[int, ...]) -> int:
+        """Return the bytes of a tile's part of B."""
+        return self.b_bytes(tile[2], tile[1])
+
+    def c_size(self, tile: tuple[int, ...], bits: int) -> int:
+        """Return the bytes of a tile's outputs of `bits` each."""
+        return ceil_div(tile[0] * tile[1] * bits, 8)
+
+    def grid_cycles(self, array: Accelerator, cuts: dict[str, list[tuple[int, int]]]) -> int:
+        """Return the cycles of all tiles, cut into (size, count) along every axis."""
+        return grid_cycles(array, (cuts["m"], cuts["n"], cuts["k"]), self.dataflow)
 
     def sum_bytes(self, tile: tuple[int, ...]) -> int:
         """Return the bytes that a tile's partial sums take in the accumulator."""

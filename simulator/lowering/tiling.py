@@ -54,8 +54,8 @@ def demand(array: Accelerator, shape: Shape, mapping: Mapping) -> dict[str, int]
     if array.weight_buffer is not None:
         copies[2 if _gives_weights(shape) else 1] = 1
     blocks = [block(shape, mapping, level) for level in mapping.stays]
-    a = 0 if "a" in mapping.held else copies[0] * shape.a(blocks[0]).bytes
-    b = 0 if "b" in mapping.held else copies[1] * shape.b(blocks[1]).bytes
+    a = 0 if "a" in mapping.held else copies[0] * shape.a_size(blocks[0])
+    b = 0 if "b" in mapping.held else copies[1] * shape.b_size(blocks[1])
     sums = copies[2] * shape.sum_bytes(blocks[2])
     if array.weight_buffer is None:
         return {"scratchpad": a + b, "accumulator": sums}
@@ -111,17 +111,16 @@ def tile_sums(array: Accelerator, shape: Shape, mapping: Mapping) -> Sums:
     whole = tuple(shape.extents.values())
     first = block(shape, mapping, len(mapping.loops))
     last = tuple(found[-1][0] for found in cuts.values())
-    sizes, ends = [], shape.c(last, output).bytes
-    for name, pattern, axes in (("a", shape.a, shape.a_axes), ("b", shape.b, shape.b_axes)):
+    sizes, ends = [], shape.c_size(last, output)
+    for name, size, axes in (("a", shape.a_size, shape.a_axes), ("b", shape.b_size, shape.b_axes)):
         if name in mapping.held:
-            sizes.append(pattern(whole).bytes)
+            sizes.append(size(whole))
             ends += sizes[-1]
         else:
-            sizes.append(sum(count * pattern(tile).bytes for tile, count in over(cuts, axes)))
-            ends += pattern(first).bytes
-    cycles = sum(count * shape.cycles(array, tile) for tile, count in over(cuts, shape.extents))
-    write = sum(count * shape.c(tile, output).bytes for tile, count in over(cuts, shape.c_axes))
-    return Sums(cycles, sizes[0], sizes[1], write, ends)
+            sizes.append(sum(count * size(tile) for tile, count in over(cuts, axes)))
+            ends += size(first)
+    write = sum(count * shape.c_size(tile, output) for tile, count in over(cuts, shape.c_axes))
+    return Sums(shape.grid_cycles(array, cuts), sizes[0], sizes[1], write, ends)
 
 
 def loads(shape: Shape, mapping: Mapping) -> Iterator[tuple[AccessPattern, int]]:

@@ -5,6 +5,8 @@ SCALE-Sim 2 and 3: per fold 2R + C + S - 2 cycles for ws and is, R + C + S - 2 f
 the streamed dimension; the sum is one less, since cycles count from 0.
 """
 
+from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 from simulator.hardware.soc import Accelerator
@@ -27,6 +29,9 @@ class Axes(NamedTuple):
     stream: str
 
 
+Cuts = Sequence[tuple[int, int]]
+Dims3 = tuple[Cuts, Cuts, Cuts]
+
 AXES = {
     "ws": Axes("k", "n", "m"),
     "os": Axes("m", "n", "k"),
@@ -40,6 +45,24 @@ def tile_cycles(array: Accelerator, tile: Dims, dataflow: str) -> int:
     rows = ceil_div(getattr(dims, axes.row), array.rows)
     cols = ceil_div(getattr(dims, axes.col), array.cols)
     return _cycles(array, rows * cols, getattr(dims, axes.stream), dataflow)
+
+
+def grid_cycles(array: Accelerator, cuts: Dims3, dataflow: str) -> int:
+    """Return the cycles of all tiles of a GEMM cut into (size, count) along m, n and k."""
+    if array.arrays > 1 or array.dot_width > 1:
+        return sum(
+            p * q * r * tile_cycles(array, Dims(m, n, k), dataflow)
+            for (m, p), (n, q), (k, r) in product(*cuts)
+        )
+    axes = AXES[dataflow]
+    rows, cols, stream = (cuts["mnk".index(axis)] for axis in axes)
+    row_folds = sum(count * ceil_div(size, array.rows) for size, count in rows)
+    col_folds = sum(count * ceil_div(size, array.cols) for size, count in cols)
+    return (
+        row_folds
+        * col_folds
+        * sum(count * _fold_cycles(array, size, dataflow) for size, count in stream)
+    )
 
 
 def _in_elements(array: Accelerator, tile: Dims) -> Dims:
