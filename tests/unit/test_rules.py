@@ -2,16 +2,20 @@
 
 import pytest
 
-from simulator.activity import Unit
+from simulator.activity import Task, Unit
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.soc import PRECISION_BITS
+from simulator.lowering.mapper import mapped
 from simulator.lowering.nest import census, nest
 from simulator.lowering.placement import Placement
+from simulator.lowering.pricing import pricing_of
 from simulator.lowering.rules import given
 from simulator.lowering.rules.gemmini import ConvSearch, matmul_tile
 from simulator.lowering.works import shape_of
-from simulator.trace.op import Gemm, Role, convolution, valid_convolution
+from simulator.machine.soc import run_step
+from simulator.timing.shares import WHOLE
+from simulator.trace.op import Gemm, Phase, Role, convolution, valid_convolution
 from tests.reference import rows
 
 GEMMINI = load_hardware("gemmini-16x16").accelerator
@@ -85,3 +89,11 @@ def test_a_given_mapping_covers_the_operation_once(row):
 def test_a_text_that_is_no_mapping_says_so(text, message):
     with pytest.raises(InputError, match=message):
         given(text, shape(DOSA[0]))
+
+
+@pytest.mark.parametrize("row", DOSA[::12], ids=lambda row: row["dosa_mapping"][:40])
+def test_two_slots_take_the_same_time_tile_by_tile(row):
+    hardware = load_hardware("gemmini-16x16")
+    work = mapped(GEMMINI, pricing_of(hardware.dram, hardware.interconnect), shape(row), 1)
+    task = Task(work, 0, Phase.FORWARD, "", ())
+    assert run_step((task,), "in_order", "tile").duration_ps == work.progress.duration_ps(WHOLE)
