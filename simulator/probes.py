@@ -43,10 +43,10 @@ def probe_array(hardware: Hardware, shapes: Path, out: Path, fidelity: str = "fl
         where = f"{shapes}: line {line}"
         machine = _with_memories(hardware, row, where)
         probe = probes.setdefault(machine, _Probe(machine))
+        gemm = _gemm(row, where, rounded_up=array.output_size == "ceil")
         try:
-            gemm = _gemm(row, where, rounded_up=array.output_size == "ceil")
-            found = probe.measure(gemm, row.get("mapping") or "", fidelity)
-        except Infeasible as error:
+            found = probe.measure(gemm, (row.get("mapping") or "").strip(), fidelity)
+        except (Infeasible, InputError) as error:
             raise InputError(f"{where}: {error}") from None
         measured.append(row | found)
     write_text(out, _csv(measured))
@@ -136,11 +136,10 @@ def _gemm(row: dict[str, str], where: str, *, rounded_up: bool) -> Gemm:
 
 def _role(row: dict[str, str], where: str) -> Role:
     text = (row.get("role") or Role.FORWARD.value).strip()
-    try:
-        return Role(text)
-    except ValueError:
-        names = ", ".join(role.value for role in Role)
-        raise InputError(f"{where}: role = {text!r} must be one of {names}") from None
+    roles = (Role.FORWARD, Role.DGRAD, Role.WGRAD)
+    if text not in roles:
+        raise InputError(f"{where}: role = {text!r} must be one of {', '.join(roles)}")
+    return Role(text)
 
 
 def _optional(row: dict[str, str], name: str, where: str) -> int:

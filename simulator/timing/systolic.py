@@ -30,7 +30,7 @@ class Axes(NamedTuple):
 
 
 Cuts = Sequence[tuple[int, int]]
-Dims3 = tuple[Cuts, Cuts, Cuts]
+GemmCuts = tuple[Cuts, Cuts, Cuts]
 
 AXES = {
     "ws": Axes("k", "n", "m"),
@@ -47,7 +47,7 @@ def tile_cycles(array: Accelerator, tile: Dims, dataflow: str) -> int:
     return _cycles(array, rows * cols, getattr(dims, axes.stream), dataflow)
 
 
-def grid_cycles(array: Accelerator, cuts: Dims3, dataflow: str) -> int:
+def grid_cycles(array: Accelerator, cuts: GemmCuts, dataflow: str) -> int:
     """Return the cycles of all tiles of a GEMM cut into (size, count) along m, n and k."""
     if array.arrays > 1 or array.dot_width > 1:
         return sum(

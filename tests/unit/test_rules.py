@@ -14,6 +14,7 @@ from simulator.lowering.rules import given
 from simulator.lowering.rules.gemmini import ConvSearch, matmul_tile
 from simulator.lowering.works import shape_of
 from simulator.machine.soc import run_step
+from simulator.probes import probe_array
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Phase, Role, convolution, valid_convolution
 from tests.reference import rows
@@ -97,3 +98,19 @@ def test_two_slots_take_the_same_time_tile_by_tile(row):
     work = mapped(GEMMINI, pricing_of(hardware.dram, hardware.interconnect), shape(row), 1)
     task = Task(work, 0, Phase.FORWARD, "", ())
     assert run_step((task,), "in_order", "tile").duration_ps == work.progress.duration_ps(WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "message"),
+    [
+        ("m,n,k,mapping", "64,64,64,fast", "line 2: mapping 'fast' cannot be read"),
+        ("m,n,k,role", "64,64,64,other", "line 2: role = 'other' must be one of forward"),
+        ("m,n,k,groups", "64,64,64,2", "line 2: groups belong to a convolution"),
+    ],
+)
+def test_a_probe_names_the_line_of_a_mistake(tmp_path, header, cells, message):
+    shapes, out = tmp_path / "shapes.csv", tmp_path / "out.csv"
+    shapes.write_text(f"{header}\n{cells}\n")
+    with pytest.raises(InputError, match=message):
+        probe_array(load_hardware("gemmini-16x16"), shapes, out)
+    assert not out.exists()
