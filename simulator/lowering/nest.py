@@ -55,13 +55,6 @@ class Mapping(NamedTuple):
         """From which loop inwards A, B and the outputs stay."""
         return self.a_from, self.b_from, self.c_from
 
-    def outwards(self, shape: "Shape") -> "Mapping":
-        """Return the mapping in which operands stay as long as that takes no larger memory."""
-        a_from = _extended(self.loops, self.a_from, shape, shape.a_axes)
-        b_from = _extended(self.loops, self.b_from, shape, shape.b_axes)
-        c_from = _extended(self.loops, self.c_from, shape, shape.c_axes)
-        return self._replace(a_from=a_from, b_from=b_from, c_from=c_from)
-
     @property
     def text(self) -> str:
         """The mapping in words: loops outermost first with their steps, and what stays."""
@@ -175,15 +168,6 @@ def cut(dim: int, step: int) -> list[tuple[int, int]]:
     """Return (size, count) of the full pieces and of the remainder."""
     full, rest = divmod(dim, step)
     return ([(step, full)] if full else []) + ([(rest, 1)] if rest else [])
-
-
-def _extended(loops: tuple[For, ...], level: int, shape: Shape, axes: frozenset[str]) -> int:
-    """Walk outwards over loops that change nothing for an operand with these axes."""
-    while level and (
-        loops[level - 1].axis not in axes or _iterations(loops, level - 1, shape) == 1
-    ):
-        level -= 1
-    return level
 
 
 def _iterations(loops: tuple[For, ...], level: int, shape: Shape) -> int:

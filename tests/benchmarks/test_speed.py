@@ -136,7 +136,6 @@ def test_tiles_per_second_of_cpu_time(benchmark, schedule, contended):
         assert rate >= TILES_PER_SECOND
 
 
-@pytest.mark.xfail(reason="27 s on a busy core: the mapper tries its whole space", strict=False)
 def test_a_probe_answers_a_thousand_shapes(benchmark, tmp_path):
     draw = random.Random(0)
     shapes, out = tmp_path / "shapes.csv", tmp_path / "out.csv"

@@ -10,6 +10,7 @@ from simulator.hardware.soc import PRECISION_BITS
 from simulator.lowering import mapper
 from simulator.lowering.convolution import ConvShape, ConvTile, backward_taps, forward_taps
 from simulator.lowering.placement import Placement
+from simulator.lowering.plan import Plan
 from simulator.lowering.pricing import pricing_of
 from simulator.lowering.shape import Widths
 from simulator.lowering.tiling import candidates
@@ -180,7 +181,7 @@ def test_the_mapping_of_a_convolution_is_the_best_of_its_space(role):
     shape = shape_of(conv(32, 48, (14, 14)), role)
     chosen = mapper.map_shape(array, pricing, shape, shape.macs)
     times = [
-        mapper.Plan(array, pricing, shape, mapping).progress.duration_ps(WHOLE)
+        Plan(array, pricing, shape, mapping).progress.duration_ps(WHOLE)
         for mapping in candidates(array, shape)
     ]
     assert chosen.progress.duration_ps(WHOLE) == min(times)

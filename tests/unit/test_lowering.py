@@ -10,11 +10,14 @@ from simulator.activity import Unit
 from simulator.hardware.soc import Accelerator
 from simulator.lowering import mapper
 from simulator.lowering.layout import layout
-from simulator.lowering.nest import Mapping
+from simulator.lowering.nest import Mapping, block
 from simulator.lowering.placement import Placement
+from simulator.lowering.plan import Plan
 from simulator.lowering.pricing import pricing_of
+from simulator.lowering.search import Search
 from simulator.lowering.shape import GemmShape, Widths, backward_window, forward_window
-from simulator.lowering.tiling import candidates, fits, tile_sums, totals
+from simulator.lowering.sums import Sums
+from simulator.lowering.tiling import Space, candidates, fits
 from simulator.lowering.works import Templates
 from simulator.timing.shares import WHOLE
 from simulator.timing.systolic import Dims, fill_cycles
@@ -126,7 +129,7 @@ def test_the_mapping_is_the_best_of_its_space(m, n, k, dataflow, batch):
     shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow)
     chosen = mapper.map_shape(array, pricing, shape, batch * m * n * k)
     times = [
-        mapper.Plan(array, pricing, shape, mapping).progress.duration_ps(WHOLE)
+        Plan(array, pricing, shape, mapping).progress.duration_ps(WHOLE)
         for mapping in candidates(array, shape)
     ]
     assert chosen.progress.duration_ps(WHOLE) == min(times)
@@ -144,7 +147,8 @@ def test_the_mapping_of_least_traffic_is_that_of_its_space(m, n, k, dataflow, ba
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow)
     counts = mapper.map_shape(array, pricing, shape, 1).counts
-    found = [totals(array, shape, mapping) for mapping in candidates(array, shape)]
+    sums = Sums(array, shape)
+    found = [sums.totals(tile_of(shape, mapping), mapping) for mapping in candidates(array, shape)]
     least = min(total.read_bytes + total.write_bytes for total in found)
     assert counts.dram_read_bytes + counts.dram_write_bytes == batch * least
 
@@ -158,15 +162,44 @@ def test_tiles_add_up_to_the_gemm(m, n, k, dataflow, data):
     shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow)
     mapping = data.draw(st.sampled_from(list(candidates(array, shape))))
     assert fits(array, shape, mapping)
-    found = totals(array, shape, mapping)
-    work = mapper.Plan(array, pricing, shape, mapping).work(1, "")
+    found = Sums(array, shape).totals(tile_of(shape, mapping), mapping)
+    work = Plan(array, pricing, shape, mapping).work(1, "")
     assert work.compute_cycles == found.cycles + fill_cycles(array, dataflow)
     assert work.counts.dram_read_bytes == found.read_bytes
     assert work.counts.dram_write_bytes == found.write_bytes == 4 * m * n
-    least_ps = mapper._candidate(
-        array, pricing, shape, mapping, tile_sums(array, shape, mapping)
-    ).least_ps
-    assert work.progress.duration_ps(WHOLE) >= least_ps
+
+
+def tile_of(shape, mapping):
+    return block(shape, mapping, len(mapping.loops))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.integers(1, 3),
+    st.sampled_from(["none", "preload", "drain", "full"]),
+    st.sampled_from(["0 B", "1 KiB", "8 KiB"]),
+    st.sampled_from(["shared", "duplex", "operand"]),
+)  # fmt: skip
+def test_no_bound_of_the_search_is_above_what_it_leads_to(
+    m, n, k, dataflow, batch, overlap, prefetch, streams
+):
+    hardware = machine(
+        accelerator__dataflow=dataflow, accelerator__overlap=overlap,
+        accelerator__prefetch=prefetch, accelerator__scratchpad="16 KiB",
+        accelerator__dma__streams=streams, accelerator__dma__latency="100 ns",
+    )  # fmt: skip
+    array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
+    search = Search(array, pricing, GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow))
+    for tile in Space(array, search.shape).tiles():
+        not_above_what_it_leads_to(search, search.open(tile))
+
+
+def not_above_what_it_leads_to(search, found):
+    if found.plan is None:
+        for closer in search.closer(found):
+            assert found.least_ps <= closer.least_ps
+            assert found.moved <= closer.moved
+            not_above_what_it_leads_to(search, closer)
 
 
 @pytest.mark.parametrize("dims", [(100, 100, 100), (256, 256, 256), (300, 200, 64)])

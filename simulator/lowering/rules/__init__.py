@@ -7,7 +7,7 @@ from simulator.lowering.nest import Mapping
 from simulator.lowering.rules.ef_train import ef_train
 from simulator.lowering.rules.gemmini import gemmini
 from simulator.lowering.rules.text import given
-from simulator.lowering.tiling import Shape
+from simulator.lowering.sums import Shape
 
 __all__ = ["RULES", "given"]
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from simulator.hardware.soc import Accelerator
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.nest import For, Mapping
-from simulator.lowering.tiling import Shape, cutting, fits
+from simulator.lowering.sums import Shape
+from simulator.lowering.tiling import cutting, fits
 from simulator.trace.op import Role
 
 

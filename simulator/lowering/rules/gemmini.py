@@ -12,7 +12,8 @@ from simulator.hardware.soc import Accelerator
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.nest import For, Mapping
 from simulator.lowering.shape import GemmShape
-from simulator.lowering.tiling import Shape, cutting
+from simulator.lowering.sums import Shape
+from simulator.lowering.tiling import cutting
 from simulator.units import ceil_div
 
 

@@ -6,7 +6,7 @@ from simulator.errors import InputError
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.nest import For, Mapping
 from simulator.lowering.rules.gemmini import reloading
-from simulator.lowering.tiling import Shape
+from simulator.lowering.sums import Shape
 
 _LEVEL = re.compile(r"L(\d)\[[A-Z]*\]\s*([^-]*)")
 _FACTOR = re.compile(r"([RSPQCKN])(\d+)X?$")

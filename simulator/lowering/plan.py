@@ -1,0 +1,136 @@
+"""An operation under one mapping: its tiles with their prices, and the work that they make."""
+
+from simulator.activity import Counts, Repeat, Stage, TileRun, Unit, Work
+from simulator.hardware.soc import Accelerator
+from simulator.lowering.nest import Mapping, Part, census, nest
+from simulator.lowering.pricing import Pricing, Traffic, permille_written
+from simulator.lowering.sums import Shape
+from simulator.timing.pipeline import Loop, Pipelined, Tile, schedule_of
+from simulator.timing.systolic import fill_cycles
+from simulator.units import Clock, ceil_div
+
+
+class Plan:
+    """An operation under one mapping: its tiles, their prices, what they count."""
+
+    def __init__(
+        self, array: Accelerator, pricing: Pricing, shape: Shape, mapping: Mapping
+    ) -> None:
+        """Cut `shape` for `array` as `mapping` says, and price its transfers."""
+        self._array, self._pricing, self._shape, self._mapping = array, pricing, shape, mapping
+        self._parts = nest(shape, mapping)
+        self._census = census(self._parts)
+        self._runs = {part: self._run(part) for part in self._census}
+        self._mixed = permille_written(*self._bytes())
+        self.progress = self._progress()
+
+    def work(self, useful_macs: int, why: str) -> Work:
+        """Return the work, with the reason `why` it has this mapping."""
+        array, shape = self._array, self._shape
+        counts = self._counts(useful_macs)
+        cycles = shape.repeats * self._cycles() + fill_cycles(array, shape.dataflow)
+        return Work(
+            unit=Unit.ACCELERATOR,
+            stage=Stage.GEMM,
+            progress=self.progress,
+            counts=counts,
+            overhead_ps=self._launch_ps(),
+            compute_ps=Clock(array.clock).cycles_to_ps(cycles),
+            memory_ps=self._memory_ps(),
+            compute_cycles=cycles,
+            mapping=self._mapping.text,
+            mapped=why,
+        )
+
+    def _run(self, part: Part) -> TileRun:
+        """Return what a part loads, computes and stores."""
+        shape, sizes = self._shape, part.sizes
+        loads = [shape.a(sizes)] if part.load_a else []
+        loads += [shape.b(part.b_sizes or sizes)] if part.load_b else []
+        if part.load_c:
+            loads.append(shape.c(sizes, shape.widths.sum)._replace(write=False))
+        bits = {"final": shape.widths.output, "partial": shape.widths.sum}
+        stores = (shape.c(sizes, bits[part.store]),) if part.store else ()
+        cycles = shape.cycles(self._array, sizes) if part.computes else 0
+        return TileRun(tuple(loads), cycles, stores)
+
+    def _written(self, part: Part) -> int:
+        """Return the share of writes, in permille, beside which a part moves its bytes."""
+        return self._mixed if part.computes else 0
+
+    def _bytes(self) -> tuple[int, int]:
+        """Return what the parts that compute read and write."""
+        read = write = 0
+        for part, count in self._census.items():
+            if not part.computes:
+                continue
+            run = self._runs[part]
+            read += count * sum(pattern.bytes for pattern in run.loads)
+            write += count * sum(pattern.bytes for pattern in run.stores)
+        return read, write
+
+    def _cycles(self) -> int:
+        return sum(n * self._runs[part].compute_cycles for part, n in self._census.items())
+
+    def _progress(self) -> Pipelined:
+        array, loops = self._array, self._mapping.loops[self._mapping.region_from :]
+        serial = any(loop.axis in self._shape.c_axes for loop in loops)
+        tiles = {
+            part: self._pricing.tile(run, array, self._written(part))._replace(
+                ends=part.ends, drains=part.drains, serial=serial
+            )
+            for part, run in self._runs.items()
+        }
+        body = _priced(self._parts, tiles)
+        if self._shape.repeats > 1:
+            body = (Loop(self._shape.repeats, body),)
+        fill = fill_cycles(array, self._shape.dataflow)
+        return Pipelined(body, fill, self._launch_ps(), Clock(array.clock), schedule_of(array))
+
+    def _launch_ps(self) -> int:
+        """Return the latency of the command, after the host has chosen the mapping."""
+        array = self._array
+        chosen = Clock(array.clock).cycles_to_ps(self._mapping.tried * array.mapping_step)
+        return array.launch_latency + chosen
+
+    def _memory_ps(self) -> int:
+        """Return the time of all transfers in turn, at the channel or at the ports."""
+        return max(self.progress.channel_ps, self.progress.port_ps)
+
+    def _counts(self, useful_macs: int) -> Counts:
+        shape, traffic = self._shape, Traffic()
+        operand_words = sums = 0
+        for part, count in self._census.items():
+            run = self._runs[part]
+            moved = self._pricing.traffic((*run.loads, *run.stores), self._written(part))
+            traffic = traffic.plus(moved, count * shape.repeats)
+            if not part.computes:
+                continue
+            words = shape.accesses(self._array, part.sizes)
+            operand_words += count * shape.repeats * (words.a_reads + words.b_reads)
+            sums += count * shape.repeats * words.partial_sums
+        return Counts(
+            macs=useful_macs,
+            macs_issued=shape.macs,
+            array_macs=useful_macs,
+            array_macs_issued=shape.macs,
+            scratchpad_read_bytes=ceil_div(operand_words * shape.widths.operand, 8),
+            scratchpad_write_bytes=traffic.read_bytes,
+            accumulator_read_bytes=sums * shape.widths.sum // 8,
+            accumulator_write_bytes=sums * shape.widths.sum // 8,
+            interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
+            dram_read_bytes=traffic.read_bytes,
+            dram_write_bytes=traffic.write_bytes,
+            dram_activates=traffic.activates,
+            dram_read_bursts=traffic.read_bursts,
+            dram_write_bursts=traffic.write_bursts,
+        )
+
+
+def _priced(
+    parts: "tuple[Part | Repeat[Part], ...]", tiles: dict[Part, Tile]
+) -> tuple[Tile | Loop, ...]:
+    return tuple(
+        Loop(node.times, _priced(node.body, tiles)) if isinstance(node, Repeat) else tiles[node]
+        for node in parts
+    )
