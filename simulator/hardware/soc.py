@@ -30,6 +30,13 @@ PRECISION_BITS: dict[str, int] = {
 }  # fmt: skip
 
 
+class LastLevelCache(Part):
+    """The last cache before memory, shared by all cores; its energy is that of their cycles."""
+
+    size: Bytes = Field(ge=0, description="0 holds nothing")
+    bandwidth: BytesPerSecond = Field(gt=0, description="to and from all cores together")
+
+
 class Cpu(Part):
     """A cluster of equal cores running eager PyTorch, one operation at a time on all cores."""
 
@@ -43,6 +50,7 @@ class Cpu(Part):
     view_overhead: Cycles = Field(ge=0, description="dispatch of one view, on one core")
     energy_per_cycle: Attojoules = Field(ge=0, description="one active core, one cycle")
     static_power: Microwatts = Field(ge=0, description="leakage of all cores and caches")
+    llc: LastLevelCache | None = Field(default=None, description="without one all goes to memory")
 
 
 Dataflow = Literal["ws", "os", "is"]

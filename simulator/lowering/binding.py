@@ -4,10 +4,11 @@ A token is a storage of the step, or a buffer that lowering itself needs: a conv
 raw output of the array. Every buffer is new, so that only its readers wait for it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple
 
 from simulator.activity import Stage, Task, Unit, Work
+from simulator.lowering.cache import Access, LastLevelCache
 from simulator.lowering.works import Templates
 from simulator.trace.op import Phase, Tensor
 from simulator.trace.trace import Hazards
@@ -28,6 +29,8 @@ class Binding:
         """Start with no tasks over a table of so many storages."""
         self.tasks: list[Task] = []
         self.templates = templates
+        llc = templates.hardware.cpu.llc
+        self.cache = LastLevelCache(llc.size if llc else 0)
         self._runtime = templates.hardware.runtime
         self._hazards = Hazards()
         self._next_token = storages
@@ -71,17 +74,17 @@ class Binding:
         return index
 
     def copy(
-        self, kind: object, work: Work, site: Site, tensor: Tensor, source: int | None = None
+        self, kind: Hashable, tensor: Tensor, source: int, site: Site, make: Callable[[int], Work]
     ) -> int:
-        """Return the token of a derived copy of `tensor`, made by `work` unless it still exists.
+        """Return the token of a copy of `tensor`, made from token `source` unless it still exists.
 
-        The copy is derived from token `source`, or from the tensor's own storage.
+        `make` returns the work that writes the copy into the token that it is given.
         """
         key = (kind, tensor.region)
         token = self._copies.get(tensor.storage, {}).get(key)
         if token is None:
             token = self.token()
-            self.append(work, site, (tensor.storage if source is None else source,), (token,))
+            self.append(make(token), site, (source,), (token,))
             self._copies.setdefault(tensor.storage, {})[key] = token
         return token
 
@@ -98,6 +101,11 @@ class Binding:
             return None
         work = self.templates.driver(Stage.SYNCHRONISE, self._runtime.synchronise)
         return self.append(work, site, (), (), after=(done,))
+
+
+def accesses(tensors: Iterable[Tensor]) -> tuple[Access, ...]:
+    """Return what reading or writing `tensors` touches."""
+    return tuple(Access(tensor.storage, tensor.bytes) for tensor in tensors)
 
 
 def storages(tensors: Iterable[Tensor]) -> tuple[int, ...]:

@@ -1,23 +1,30 @@
 """A step's operations become tasks: work for a unit, bound to tensors and ordered by them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from simulator.activity import Stage, Task, Unit, Work
 from simulator.hardware.soc import Hardware
-from simulator.lowering.binding import Binding, Site, storages
+from simulator.lowering.binding import Binding, Site, accesses, storages
+from simulator.lowering.cache import Line, Lines, Token
 from simulator.lowering.offload import Offload
 from simulator.lowering.placement import place
-from simulator.lowering.works import Templates
+from simulator.lowering.works import NOTHING, Templates
 from simulator.timing.cores import between_ops
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
-from simulator.trace.trace import Step, phase_of
+from simulator.trace.trace import PERSISTENT, Step, phase_of
 
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """What one step leaves to the next: the engines that are built."""
+    """What one step leaves to the next: engines that are built, tensors in the last-level cache.
+
+    Parameters and other tensors that stay are known by their names; what else is in the cache is
+    only in the way.
+    """
 
     engines: frozenset[Work] = frozenset()
+    cached: Lines = ()
 
 
 class Lowering:
@@ -34,21 +41,25 @@ class Lowering:
         Raises Infeasible when the hardware cannot run an operation.
         """
         binding = Binding(self._templates, len(step.storages))
+        binding.cache.hold(_as_tokens(carry.cached, step))
         offload = Offload(binding, carry.engines)
         for index, op in enumerate(step.ops):
             if op.gemms:
                 self._gemms(binding, offload, index, op)
             else:
                 self._plain(binding, index, op)
-        return tuple(binding.tasks), Carry(frozenset(offload.engines))
+        left = _by_name(binding.cache.lines, step)
+        return tuple(binding.tasks), Carry(frozenset(offload.engines), left)
 
     def _plain(self, binding: Binding, index: int, op: Op, *, dispatched: bool = True) -> None:
         """An operation without GEMMs, on the CPU. A view moves nothing and waits for nothing."""
-        work = self._templates.operation(op, dispatched=dispatched)
         site = Site(index, op.phase, op.layer)
         if op.kind is OpKind.VIEW:
+            work = self._templates.operation(op, NOTHING, dispatched=dispatched)
             binding.append(work, site, (), ())
             return
+        moved = binding.cache.touch(accesses(op.inputs), accesses(op.outputs))
+        work = self._templates.operation(op, moved, dispatched=dispatched)
         barrier = op.kind is OpKind.SYNC
         reads, writes = storages(op.inputs), storages(op.outputs)
         binding.append(work, site, reads, writes, random=op.random, barrier=barrier)
@@ -71,13 +82,14 @@ class Lowering:
     ) -> None:
         part = _part(op, gemms)
         site = Site(index, phase_of(op, gemms[0].role), op.layer)
-        work = self._templates.cpu_gemm(part, gemms, dispatched=dispatched)
+        moved = binding.cache.touch(accesses(part.inputs), accesses(part.outputs))
+        work = self._templates.cpu_gemm(part, gemms, moved, dispatched=dispatched)
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)
         hidden = sum(gemm.batch * gemm.m * gemm.n for gemm in gemms if gemm.c < 0)
         if hidden:  # a softmax or gates between the GEMMs of a fused kernel, in its caches
             cost = between_ops(op.name)
-            inner = self._templates.pass_over(Stage.OP, hidden, 32, (), 0, cost)
+            inner = self._templates.pass_over(Stage.OP, hidden, 32, NOTHING, cost)
             binding.append(inner, site, (), writes, after=(done,))
 
     def _left_over(self, binding: Binding, index: int, op: Op) -> None:
@@ -89,6 +101,27 @@ class Lowering:
         sources = tuple(op.inputs[which] for which in [_gradient(op)] if which >= 0)
         reduction = Op(op.name, OpKind.REDUCTION, Phase.WGRAD, op.layer, sources, rest)
         self._plain(binding, index, reduction, dispatched=False)
+
+
+def _by_name(lines: Lines, step: Step) -> Lines:
+    """Return what the cache holds at the end of `step` in terms that the next step knows."""
+    names: dict[Token, str] = {
+        index: storage.name
+        for index, storage in enumerate(step.storages)
+        if storage.kind in PERSISTENT and storage.name
+    }
+    return tuple((names.get(token, at), line) for at, (token, line) in enumerate(lines))
+
+
+def _as_tokens(lines: Lines, step: Step) -> Iterator[tuple[Token, Line]]:
+    """Yield what an earlier step left, by the storages of this one where it has them."""
+    tokens: dict[Token, int] = {
+        storage.name: index
+        for index, storage in enumerate(step.storages)
+        if storage.kind in PERSISTENT and storage.name
+    }
+    for name, line in lines:
+        yield tokens.get(name, f"earlier {name}"), line
 
 
 def _gradient(op: Op) -> int:

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 
 from simulator.activity import Stage, Work
 from simulator.hardware.soc import PRECISION_BITS, Accelerator
-from simulator.lowering.binding import Binding, Site, known
+from simulator.lowering.binding import Binding, Site, accesses
+from simulator.lowering.cache import Access, Moved
 from simulator.lowering.layout import Layout, layout
 from simulator.lowering.placement import Placement
-from simulator.timing.cores import between_ops
-from simulator.trace.op import Gemm, Op, Tensor
+from simulator.timing.cores import OPS_PER_ELEMENT, between_ops
+from simulator.trace.op import Gemm, Op, OpKind, Tensor
 from simulator.trace.trace import phase_of
 from simulator.units import ceil_div
+
+# Vector operations per element of the conversions, counted from the arithmetic they do.
+_RANGE_OPS = 1  # maximum of absolute values
+_ROUND_OPS = 3  # scale, round, clamp
+_SCALE_OPS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Offload:
         self._binding = binding
         self._templates = binding.templates
         self._hardware = binding.templates.hardware
-        self._temporaries: list[int] = []  # of the op under way, from GEMM to GEMM
+        self._temporaries: list[Access] = []  # of the op under way, from GEMM to GEMM
 
     def add(self, index: int, op: Op, placed: Sequence[tuple[Gemm, Placement]]) -> None:
         """Append the GEMMs of one op: all are launched before the first result is awaited.
@@ -64,22 +70,33 @@ class Offload:
     def _compute(self, request: _Request, dispatch_ps: int) -> int:
         """Append the stages up to the GEMM itself and return the token that it writes."""
         binding, runtime, site = self._binding, self._hardware.runtime, request.site
-        reads = [self._operand(request, which) for which in (request.gemm.a, request.gemm.b)]
-        reads = self._unfold(request, reads)
+        operands = [self._operand(request, which) for which in (request.gemm.a, request.gemm.b)]
+        operands = self._unfold(request, operands)
+        if min(request.gemm.a, request.gemm.b) < 0:
+            operands += self._temporaries
+        reads = [operand.token for operand in operands if operand]
         target, raw = request.target, self._is_raw(request)
         work = self._templates.array_gemm(request.gemm, request.placement, self._out_bits(request))
         self._build(work, site)
-        launch = binding.driver(Stage.LAUNCH, dispatch_ps + runtime.launch, site)
-        if min(request.gemm.a, request.gemm.b) < 0:
-            reads += self._temporaries
         if not raw:
             reads += _others(request.op)  # a bias is loaded into the accumulator
+        flush = self._flush(reads, site)
+        launch = binding.driver(Stage.LAUNCH, dispatch_ps + runtime.launch, site)
         token = target.storage if target and not raw else binding.token()
+        binding.cache.drop((token,))
         random = request.op.random
-        binding.append(work, site, reads, (token,), after=(launch,), random=random)
+        binding.append(work, site, reads, (token,), after=(flush, launch), random=random)
         if runtime.issue == "synchronous":
             binding.notice(token, site)
         return token
+
+    def _flush(self, tokens: list[int], site: Site) -> int | None:
+        """Write back what the cache alone has of the accelerator's operands."""
+        dirty = self._binding.cache.clean(tokens)
+        if not dirty:
+            return None
+        work = self._templates.pass_over(Stage.FLUSH, 0, 8, Moved((), (dirty,), dirty), 0)
+        return self._binding.append(work, site, tokens, ())
 
     def _is_raw(self, request: _Request) -> bool:
         """Return whether the array's output is not yet the result."""
@@ -99,56 +116,88 @@ class Offload:
             self._binding.driver(Stage.BUILD, first_call, site)
             self.engines.add(work)
 
-    def _operand(self, request: _Request, which: int) -> int | None:
-        """Return the token of an operand in the array's precision and layout, made only once."""
+    def _operand(self, request: _Request, which: int) -> Access | None:
+        """Return an operand in the array's precision and layout, made only once."""
         if which < 0:
             return None
         tensor, site = request.op.inputs[which], request.site
-        token, precision = tensor.storage, request.placement.precision
+        precision, binding = request.placement.precision, self._binding
+        ready = Access(tensor.storage, tensor.bytes)
         if request.placement.convert:
-            work = self._templates.convert(tensor.elements, tensor.bits, precision)
-            token = self._binding.copy(Stage.QUANTISE, work, site, tensor)
+            source, size = ready, _bytes(tensor.elements, PRECISION_BITS[precision])
+            token = binding.copy(
+                Stage.QUANTISE, tensor, source.token, site,
+                lambda token: self._convert(tensor, precision, source, Access(token, size)),
+            )  # fmt: skip
+            ready = Access(token, size)
         if not self._array.transposer and _is_transposed(tensor):
-            bits = PRECISION_BITS[precision]
-            size = ceil_div(tensor.elements * bits, 8)
-            work = self._templates.pass_over(
-                Stage.TRANSPOSE, tensor.elements, bits, (size,), size, 1
-            )
-            key = (Stage.TRANSPOSE, tensor.shape, tensor.strides)
-            token = self._binding.copy(key, work, site, tensor, token)
-        return token
+            before, bits = ready, PRECISION_BITS[precision]
+            size = _bytes(tensor.elements, bits)
+            token = binding.copy(
+                (Stage.TRANSPOSE, tensor.shape, tensor.strides), tensor, before.token, site,
+                lambda token: self._pass(
+                    Stage.TRANSPOSE, tensor.elements, bits, [before], [Access(token, size)], 1
+                ),
+            )  # fmt: skip
+            ready = Access(token, size)
+        return ready
 
-    def _unfold(self, request: _Request, reads: list[int | None]) -> list[int | None]:
+    def _convert(self, tensor: Tensor, precision: str, source: Access, target: Access) -> Work:
+        """Return the CPU's conversion of a tensor to `precision`.
+
+        To integers: find the range, then scale and round, so that the source is read twice. To
+        floats: a cast.
+        """
+        rounds = precision.startswith("int")
+        reads = [source, source] if rounds else [source]
+        cost = _RANGE_OPS + _ROUND_OPS if rounds else OPS_PER_ELEMENT[OpKind.COPY]
+        return self._pass(Stage.QUANTISE, tensor.elements, tensor.bits, reads, [target], cost)
+
+    def _pass(
+        self,
+        stage: Stage,
+        elements: int,
+        bits: int,
+        reads: Sequence[Access],
+        writes: Sequence[Access],
+        ops_per_element: int,
+    ) -> Work:
+        moved = self._binding.cache.touch(reads, writes)
+        return self._templates.pass_over(stage, elements, bits, moved, ops_per_element)
+
+    def _unfold(self, request: _Request, reads: list[Access | None]) -> list[Access | None]:
         """Write out the im2col matrix on the CPU where the hardware does not do it."""
         which, gemm = request.layout.unfold, request.gemm
         if which is None:
             return reads
         bits = PRECISION_BITS[request.placement.precision]
         elements = gemm.batch * gemm.k * (gemm.n if which else gemm.m)
-        index = gemm.b if which else gemm.a
-        source = request.op.inputs[index].elements if index >= 0 else elements
-        work = self._templates.pass_over(
-            Stage.IM2COL, elements, bits, (ceil_div(source * bits, 8),),
-            ceil_div(elements * bits, 8), 1,
-        )  # fmt: skip
-        token = self._binding.token()
-        self._binding.append(work, request.site, known(reads[which : which + 1]), (token,))
-        return [token if position == which else read for position, read in enumerate(reads)]
+        source, matrix = reads[which], Access(self._binding.token(), _bytes(elements, bits))
+        # A temporary that no tensor holds is read where it was written, at the size it has there.
+        read = [source] if source else [Access(self._binding.token(), matrix.size)]
+        work = self._pass(Stage.IM2COL, elements, bits, read, [matrix], 1)
+        waits = [source.token] if source else []
+        self._binding.append(work, request.site, waits, (matrix.token,))
+        return [matrix if position == which else read for position, read in enumerate(reads)]
 
     def _restore(self, request: _Request, token: int) -> None:
-        """Bring raw outputs back: sum overlapping ones, scale, add a bias, write the tensor."""
+        """Bring raw outputs back: sum overlapping ones, scale, add a bias, write the tensor.
+
+        The slices of several passes are summed on the way.
+        """
         target, gemm, passes = request.target, request.gemm, request.placement.passes
         assert target is not None, "temporaries are not restored"
         raw_bits = PRECISION_BITS[self._array.accumulator_precision]
+        written = [Access(target.storage, target.bytes)]
         if request.layout.fold_back:
             products = gemm.batch * gemm.m * gemm.n
-            reads = (ceil_div(products * raw_bits, 8),) * passes
-            work = self._templates.pass_over(
-                Stage.COL2IM, products, raw_bits, reads, target.bytes, 1 + passes
-            )
+            reads = [Access(token, _bytes(products, raw_bits))] * passes
+            work = self._pass(Stage.COL2IM, products, raw_bits, reads, written, 1 + passes)
         else:
-            added = [tensor.bytes for tensor in _other_tensors(request.op)]
-            work = self._templates.restore(target.elements, raw_bits, target.bits, passes, added)
+            added = accesses(_other_tensors(request.op))
+            reads = [Access(token, _bytes(target.elements, raw_bits))] * passes + [*added]
+            cost = _SCALE_OPS * passes + len(added)
+            work = self._pass(Stage.DEQUANTISE, target.elements, target.bits, reads, written, cost)
         reads_tokens = (token, *_others(request.op))
         self._binding.append(work, request.site, reads_tokens, (target.storage,))
 
@@ -156,20 +205,23 @@ class Offload:
         """What a fused op does to a temporary between two GEMMs, on the CPU: a softmax, gates."""
         gemm, placement = request.gemm, request.placement
         elements = gemm.batch * gemm.m * gemm.n
-        raw = ceil_div(elements * PRECISION_BITS[self._array.accumulator_precision], 8)
-        ready = ceil_div(elements * PRECISION_BITS[placement.precision], 8)
+        raw = Access(token, _bytes(elements, PRECISION_BITS[self._array.accumulator_precision]))
+        ready = Access(self._binding.token(), _bytes(elements, PRECISION_BITS[placement.precision]))
         cost = between_ops(request.op.name)
-        reads = (raw,) * placement.passes
-        work = self._templates.pass_over(Stage.OP, elements, 32, reads, ready, cost)
-        temporary = self._binding.token()
-        self._binding.append(work, request.site, (token, *self._temporaries), (temporary,))
-        self._temporaries.append(temporary)
+        work = self._pass(Stage.OP, elements, 32, [raw] * placement.passes, [ready], cost)
+        reads = (token, *(temporary.token for temporary in self._temporaries))
+        self._binding.append(work, request.site, reads, (ready.token,))
+        self._temporaries.append(ready)
 
     @property
     def _array(self) -> Accelerator:
         array = self._hardware.accelerator
         assert array is not None, "placement chose an accelerator"
         return array
+
+
+def _bytes(elements: int, bits: int) -> int:
+    return ceil_div(elements * bits, 8)
 
 
 def _other_tensors(op: Op) -> list[Tensor]:

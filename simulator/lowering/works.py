@@ -1,10 +1,11 @@
 """Work templates: what an operation costs on its unit, remembered by shape, bound to nothing."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 
-from simulator.activity import AccessPattern, Counts, Stage, Unit, Work, sequential
+from simulator.activity import Counts, Stage, Unit, Work, sequential
 from simulator.hardware.soc import PRECISION_BITS, Accelerator, Hardware
+from simulator.lowering.cache import Moved
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.layout import layout
 from simulator.lowering.mapper import mapped
@@ -20,12 +21,9 @@ from simulator.timing.cores import (
 )
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind, Role
-from simulator.units import PS_PER_S, Clock, ceil_div
+from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
-# Vector operations per element of the conversions, counted from the arithmetic they do.
-_RANGE_OPS = 1  # maximum of absolute values
-_ROUND_OPS = 3  # scale, round, clamp
-_SCALE_OPS = 1
+NOTHING = Moved((), ())
 
 
 class Templates:
@@ -38,15 +36,17 @@ class Templates:
         self._known: dict[Hashable, Work] = {}
         self.dispatch_ps = Clock(hardware.cpu.clock).cycles_to_ps(hardware.cpu.op_overhead)
 
-    def operation(self, op: Op, *, dispatched: bool = True) -> Work:
+    def operation(self, op: Op, moved: Moved, *, dispatched: bool = True) -> Work:
         """Return a non-GEMM operation on the CPU; its dispatch may be paid elsewhere."""
-        key = ("operation", op.kind, op.sizes, dispatched)
-        return self._once(key, lambda: self._operation(op, dispatched))
+        key = ("operation", op.kind, op.sizes, moved, dispatched)
+        return self._once(key, lambda: self._operation(op, moved, dispatched))
 
-    def cpu_gemm(self, op: Op, gemms: tuple[Gemm, ...], *, dispatched: bool = True) -> Work:
+    def cpu_gemm(
+        self, op: Op, gemms: tuple[Gemm, ...], moved: Moved, *, dispatched: bool = True
+    ) -> Work:
         """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
-        key = ("cpu gemm", gemms, op.sizes, dispatched)
-        return self._once(key, lambda: self._cpu_gemm(op, gemms, dispatched))
+        key = ("cpu gemm", gemms, op.sizes, moved, dispatched)
+        return self._once(key, lambda: self._cpu_gemm(op, gemms, moved, dispatched))
 
     def array_gemm(
         self, gemm: Gemm, placement: Placement, out_bits: int, mapping: str = ""
@@ -61,55 +61,22 @@ class Templates:
         key = ("array", sizes, placement, out_bits, mapping)
         return self._once(key, lambda: self._array_gemm(gemm, placement, out_bits, mapping))
 
-    def convert(self, elements: int, bits: int, precision: str) -> Work:
-        """Return the CPU's conversion of `elements` to `precision`.
-
-        To integers: find the range, then scale and round, so that the source is read twice. To
-        floats: a cast.
-        """
-        to_bits = PRECISION_BITS[precision]
-        source, target = ceil_div(elements * bits, 8), ceil_div(elements * to_bits, 8)
-        rounds = precision.startswith("int")
-        reads = (source, source) if rounds else (source,)
-        cost = _RANGE_OPS + _ROUND_OPS if rounds else OPS_PER_ELEMENT[OpKind.COPY]
-        return self.pass_over(Stage.QUANTISE, elements, bits, reads, target, cost)
-
-    def restore(
-        self, elements: int, from_bits: int, bits: int, passes: int, added: Sequence[int] = ()
-    ) -> Work:
-        """Return the CPU's scaling of raw outputs to the traced precision.
-
-        It sums the slices of several `passes`, and adds operands of `added` bytes, such as a bias.
-        """
-        source, target = ceil_div(elements * from_bits, 8), ceil_div(elements * bits, 8)
-        reads = (*(source,) * passes, *added)
-        cost = _SCALE_OPS * passes + len(added)
-        return self.pass_over(Stage.DEQUANTISE, elements, bits, reads, target, cost)
-
     def pass_over(
-        self,
-        stage: Stage,
-        elements: int,
-        bits: int,
-        reads: tuple[int, ...],
-        writes: int,
-        ops_per_element: int,
+        self, stage: Stage, elements: int, bits: int, moved: Moved, ops_per_element: int
     ) -> Work:
-        """Return a CPU loop over `elements` that reads and writes so many bytes."""
-        key = ("pass", stage, elements, bits, reads, writes, ops_per_element)
+        """Return a CPU loop over `elements` of `bits` each."""
+        key = ("pass", stage, elements, bits, moved, ops_per_element)
 
         def make() -> Work:
             compute = elementwise_compute(self.hardware.cpu, elements, bits, ops_per_element)
-            patterns = [sequential(size, write=False) for size in reads if size]
-            patterns += [sequential(writes, write=True)] if writes else []
-            return self._cpu(stage, 0, compute, patterns)
+            return self._cpu(stage, 0, compute, moved)
 
         return self._once(key, make)
 
     def driver(self, stage: Stage, duration_ps: int) -> Work:
         """Return driver code of fixed duration on one core."""
         key = ("driver", stage, duration_ps)
-        return self._once(key, lambda: self._cpu(stage, duration_ps, Compute(0, 1), []))
+        return self._once(key, lambda: self._cpu(stage, duration_ps, Compute(0, 1), NOTHING))
 
     def _once(self, key: Hashable, make: Callable[[], Work]) -> Work:
         work = self._known.get(key)
@@ -117,38 +84,40 @@ class Templates:
             work = self._known[key] = make()
         return work
 
-    def _operation(self, op: Op, dispatched: bool) -> Work:
+    def _operation(self, op: Op, moved: Moved, dispatched: bool) -> Work:
         cpu = self.hardware.cpu
         if op.kind is OpKind.VIEW:
             overhead_ps = Clock(cpu.clock).cycles_to_ps(cpu.view_overhead)
-            return self._cpu(Stage.VIEW, overhead_ps, Compute(0, 1), [])
+            return self._cpu(Stage.VIEW, overhead_ps, Compute(0, 1), NOTHING)
         written = sum(tensor.elements for tensor in op.outputs)
         elements = max([written, *(tensor.elements for tensor in op.inputs)])
         compute = elementwise_compute(cpu, elements, _lane_bits(op), OPS_PER_ELEMENT[op.kind])
         overhead_ps = self.dispatch_ps if dispatched else 0
-        return self._cpu(Stage.OP, overhead_ps, compute, _patterns(op))
+        return self._cpu(Stage.OP, overhead_ps, compute, moved)
 
-    def _cpu_gemm(self, op: Op, gemms: tuple[Gemm, ...], dispatched: bool) -> Work:
+    def _cpu_gemm(self, op: Op, gemms: tuple[Gemm, ...], moved: Moved, dispatched: bool) -> Work:
         cpu, first = self.hardware.cpu, gemms[0]
         macs = sum(gemm.macs for gemm in gemms)
         compute = gemm_compute(cpu, macs, _lane_bits(op))
         overhead_ps = self.dispatch_ps if dispatched else 0
         mnk = (first.batch, first.m, first.n, first.k)
-        return self._cpu(Stage.GEMM, overhead_ps, compute, _patterns(op), macs, mnk)
+        return self._cpu(Stage.GEMM, overhead_ps, compute, moved, macs, mnk)
 
     def _cpu(
         self,
         stage: Stage,
         overhead_ps: int,
         compute: Compute,
-        patterns: list[AccessPattern],
+        moved: Moved,
         macs: int = 0,
         mnk: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> Work:
         cpu = self.hardware.cpu
-        traffic = self._traffic(patterns)
+        traffic = self._traffic(moved)
         size = traffic.read_bytes + traffic.write_bytes
         port_ps = self._pricing.port_ps(size, compute.threads * cpu.bandwidth_per_core)
+        if cpu.llc is not None:
+            port_ps = max(port_ps, transfer_ps(moved.cached, cpu.llc.bandwidth))
         progress = Continuous(overhead_ps, compute.ps, traffic.channel_ps, port_ps)
         # A core that waits for memory is as active as one that computes; the time lost to
         # other masters is not charged to the work, so that counts do not depend on timing.
@@ -167,10 +136,11 @@ class Templates:
         memory_ps = max(traffic.channel_ps, port_ps)
         return Work(Unit.CPU, stage, progress, counts, overhead_ps, compute.ps, memory_ps, *mnk)
 
-    def _traffic(self, patterns: list[AccessPattern]) -> Traffic:
-        reads = sum(pattern.bytes for pattern in patterns if not pattern.write)
-        writes = sum(pattern.bytes for pattern in patterns if pattern.write)
-        return self._pricing.traffic(patterns, permille_written(reads, writes))
+    def _traffic(self, moved: Moved) -> Traffic:
+        patterns = [sequential(size, write=False) for size in moved.reads]
+        patterns += [sequential(size, write=True) for size in moved.writes]
+        written = permille_written(sum(moved.reads), sum(moved.writes))
+        return self._pricing.traffic(patterns, written)
 
     def _array_gemm(self, gemm: Gemm, placement: Placement, out_bits: int, mapping: str) -> Work:
         array = self.hardware.accelerator
@@ -200,11 +170,6 @@ def shape_of(
     return GemmShape(
         repeats, laid.dims, widths, dataflow, laid.window_a, laid.window_b, blocked=blocked
     )
-
-
-def _patterns(op: Op) -> list[AccessPattern]:
-    reads = [sequential(tensor.bytes, write=False) for tensor in op.inputs if tensor.bytes]
-    return reads + [sequential(tensor.bytes, write=True) for tensor in op.outputs if tensor.bytes]
 
 
 def _lane_bits(op: Op) -> int:

@@ -1,0 +1,128 @@
+"""Which tensors the CPU's last-level cache still holds, and what must go to memory therefore.
+
+Least recently used first, in whole tensors: an operation streams all of its tensors side by side,
+so that what does not fit together evicts itself before it is used again.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class Access(NamedTuple):
+    """`size` bytes of the storage, or of the buffer of lowering's own, that is called `token`."""
+
+    token: int
+    size: int
+
+
+class Moved(NamedTuple):
+    """What an operation moves: bytes of each run from and to memory, and all between cache and
+    cores.
+    """
+
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    cached: int = 0
+
+
+class Line(NamedTuple):
+    """A tensor in the cache: its bytes, and how many of them memory does not have yet."""
+
+    size: int
+    dirty: int
+
+
+Token = int | str  # of this step, or the name that an earlier one left
+Lines = tuple[tuple[Token, Line], ...]
+
+
+class LastLevelCache:
+    """Tensors in a write-back cache of `size` bytes; one of 0 bytes holds none."""
+
+    def __init__(self, size: int) -> None:
+        """Start empty."""
+        self._size = size
+        self._lines: dict[Token, Line] = {}  # least recently used first
+        self._held = 0
+
+    def hold(self, lines: Iterable[tuple[Token, Line]]) -> None:
+        """Hold what an earlier step left."""
+        for token, line in lines:
+            self._put(token, line)
+
+    @property
+    def lines(self) -> Lines:
+        """What is held, least recently used first."""
+        return tuple(self._lines.items())
+
+    def touch(self, reads: Sequence[Access], writes: Sequence[Access]) -> Moved:
+        """Return what an operation moves that reads and writes these tensors side by side."""
+        if not self._size:
+            return Moved(_sizes(reads), _sizes(writes))
+        cached = sum(access.size for access in (*reads, *writes))
+        sizes: dict[int, int] = {}
+        for token, size in (*reads, *writes):
+            sizes[token] = max(size, sizes.get(token, 0))
+        if sum(sizes.values()) > self._size:
+            written = self._write_back(set(self._lines) - {token for token, _ in writes})
+            return Moved(_sizes(reads), (*_sizes(writes), *written), cached)
+        missed = tuple(access.size for access in reads if not self._read(access))
+        for access in writes:
+            self._write(access)
+        return Moved(missed, self._evict(), cached)
+
+    def clean(self, tokens: Iterable[int]) -> int:
+        """Write tensors back that another master is to read; return the bytes."""
+        written = 0
+        for token in tokens:
+            line = self._lines.get(token)
+            if line and line.dirty:
+                written += line.dirty
+                self._lines[token] = Line(line.size, 0)
+        return written
+
+    def drop(self, tokens: Iterable[int]) -> None:
+        """Forget tensors that another master has written."""
+        for token in tokens:
+            self._take(token)
+
+    def _read(self, access: Access) -> bool:
+        """Make a tensor the most recently used, and return whether it was there."""
+        line = self._take(access.token)
+        self._put(access.token, Line(max(access.size, line.size), line.dirty))
+        return line.size >= access.size > 0
+
+    def _write(self, access: Access) -> None:
+        line = self._take(access.token)
+        self._put(access.token, Line(max(access.size, line.size), max(access.size, line.dirty)))
+
+    def _take(self, token: Token) -> Line:
+        line = self._lines.pop(token, Line(0, 0))
+        self._held -= line.size
+        return line
+
+    def _put(self, token: Token, line: Line) -> None:
+        self._lines[token] = line
+        self._held += line.size
+
+    def _evict(self) -> tuple[int, ...]:
+        """Make room for what was used last; return the bytes of each tensor written back."""
+        written = []
+        while self._held > self._size:
+            line = self._take(next(iter(self._lines)))
+            if line.dirty:
+                written.append(line.dirty)
+        return tuple(written)
+
+    def _write_back(self, tokens: set[Token]) -> tuple[int, ...]:
+        """Empty the cache; return the bytes of each of `tokens` that memory does not have yet."""
+        written = [
+            line.dirty for token, line in self._lines.items() if token in tokens and line.dirty
+        ]
+        self._lines.clear()
+        self._held = 0
+        return tuple(written)
+
+
+def _sizes(accesses: Iterable[Access]) -> tuple[int, ...]:
+    return tuple(access.size for access in accesses if access.size)
