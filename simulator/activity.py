@@ -31,6 +31,7 @@ class Stage(StrEnum):
     TRANSPOSE = "transpose"
     IM2COL = "im2col"
     COL2IM = "col2im"
+    REARRANGE = "rearrange"
 
 
 class AccessPattern(NamedTuple):

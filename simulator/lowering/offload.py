@@ -9,7 +9,7 @@ from simulator.lowering.binding import Binding, Site, known
 from simulator.lowering.layout import Layout, layout
 from simulator.lowering.placement import Placement
 from simulator.timing.cores import between_ops
-from simulator.trace.op import Gemm, Op, Tensor
+from simulator.trace.op import Gemm, Op, Role, Tensor
 from simulator.trace.trace import phase_of
 from simulator.units import ceil_div
 
@@ -74,12 +74,16 @@ class Offload:
             reads += self._temporaries
         if not raw:
             reads += _others(request.op)  # a bias is loaded into the accumulator
-        token = target.storage if target and not raw else binding.token()
+        result = target.storage if target and not raw else binding.token()
+        back = self._put_back(request)
+        token = binding.token() if back else result
         random = request.op.random
         binding.append(work, site, reads, (token,), after=(launch,), random=random)
         if runtime.issue == "synchronous":
             binding.notice(token, site)
-        return token
+        if back:
+            binding.append(back, site, (token,), (result,))
+        return result
 
     def _is_raw(self, request: _Request) -> bool:
         """Return whether the array's output is not yet the result."""
@@ -116,7 +120,26 @@ class Offload:
             )
             key = (Stage.TRANSPOSE, tensor.shape, tensor.strides)
             token = self._binding.copy(key, work, site, tensor, token)
+        each_ps = self._per_weight(request)
+        if each_ps and which == request.gemm.b and request.gemm.role is not Role.WGRAD:
+            bits = PRECISION_BITS[precision]
+            work = self._templates.rearrange(tensor.elements, bits, each_ps)
+            order = (Stage.REARRANGE, request.gemm.role)
+            token = self._binding.copy(order, work, site, tensor, token)
         return token
+
+    def _per_weight(self, request: _Request) -> int:
+        """Return the CPU's time per weight between its order and the array's."""
+        if request.gemm.conv is None:
+            return 0
+        return self._hardware.runtime.rearrange.per_element(request.gemm.role)
+
+    def _put_back(self, request: _Request) -> Work | None:
+        """Return the CPU's work on a gradient of weights that the array leaves in its own order."""
+        each_ps, target = self._per_weight(request), request.target
+        if request.gemm.role is not Role.WGRAD or not each_ps or target is None:
+            return None
+        return self._templates.rearrange(target.elements, self._out_bits(request), each_ps)
 
     def _unfold(self, request: _Request, reads: list[int | None]) -> list[int | None]:
         """Write out the im2col matrix on the CPU where the hardware does not do it."""

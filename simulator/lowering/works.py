@@ -106,6 +106,14 @@ class Templates:
 
         return self._once(key, make)
 
+    def rearrange(self, elements: int, bits: int, each_ps: int) -> Work:
+        """Return a loop of one core that takes `each_ps` to put an element in another place."""
+        key = ("rearrange", elements, bits, each_ps)
+        size = ceil_div(elements * bits, 8)
+        moved = [sequential(size, write=write) for write in (False, True)]
+        compute = Compute(elements * each_ps, 1)
+        return self._once(key, lambda: self._cpu(Stage.REARRANGE, 0, compute, moved))
+
     def driver(self, stage: Stage, duration_ps: int) -> Work:
         """Return driver code of fixed duration on one core."""
         key = ("driver", stage, duration_ps)
@@ -193,8 +201,9 @@ def shape_of(
         dataflow = array.wgrad_dataflow
     if laid.taps:
         word_bits, command = 8 * array.dma.word, (array.rows, array.command)
+        tile = (array.rows * array.dot_width, array.cols) if array.padded else None
         return ConvShape(
-            repeats, laid.taps, widths, dataflow, array.layout, word_bits, array.cols, command
+            repeats, laid.taps, widths, dataflow, array.layout, word_bits, array.cols, command, tile
         )
     blocked = array.layout == "blocked"
     return GemmShape(
