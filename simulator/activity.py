@@ -32,6 +32,7 @@ class Stage(StrEnum):
     IM2COL = "im2col"
     COL2IM = "col2im"
     FLUSH = "flush"
+    REARRANGE = "rearrange"
 
 
 class AccessPattern(NamedTuple):

@@ -243,27 +243,49 @@ def _gemmini_mapping(row: Mapping[str, str]) -> dict[str, int | str]:
 PHASES = {"FP": "forward", "BP": "dgrad", "WU": "wgrad"}
 
 
-@cache
-def ef_train(fidelity: str = "flow") -> tuple[Pair, ...]:
-    """Return on-board cycles of AlexNet's convolutions in training, from a captured step."""
-    from workloads.models import capture_model
+EF_TRAIN = {  # machine, and column of its accelerator's cycles, by the layout of its maps
+    "reshaped": ("ef-train-zcu102", "reshaped_weight_reuse_onboard"),
+    "BCHW": ("ef-train-zcu102-bchw", "accel_cycles_BCHW"),
+    "BHWC": ("ef-train-zcu102-bhwc", "accel_cycles_BHWC"),
+}
 
-    hardware = load_hardware("ef-train-zcu102")
-    result = Replay(hardware, capture_model("alexnet_eftrain", 4), (), fidelity).run()
-    cycles = {
-        (op["layer"], op["phase"]): round((op["end_s"] - op["start_s"]) * EF_TRAIN_HZ)
-        for op in result.as_dict(ops=True)["ops"]
-        if op["unit"] == "accelerator"
-    }
+
+@cache
+def ef_train(fidelity: str = "flow", layout: str = "reshaped") -> tuple[Pair, ...]:
+    """Return on-board cycles of AlexNet's convolutions in training, from a captured step."""
+    return _ef_train(fidelity, layout, "gemm", EF_TRAIN[layout][1])
+
+
+@cache
+def ef_train_rearranging(fidelity: str, layout: str) -> tuple[Pair, ...]:
+    """Return the cycles in which the CPU rearranges data, where it does; of the FPGA's clock."""
+    pairs = _ef_train(fidelity, layout, "rearrange", f"realloc_cycles_{layout}")
+    return tuple(pair for pair in pairs if pair.measured)
+
+
+def _ef_train(fidelity: str, layout: str, stage: str, column: str) -> tuple[Pair, ...]:
+    ops = _ef_train_ops(EF_TRAIN[layout][0], fidelity)
     return tuple(
         Pair(
             f"{row['layer']} {row['phase']}",
-            int(row["reshaped_weight_reuse_onboard"]),
-            cycles[row["layer"].lower(), PHASES[row["phase"]]],
+            int(row[column]),
+            ops.get((row["layer"].lower(), PHASES[row["phase"]], stage), 0),
         )
         for row in rows("systems/eftrain_alexnet_cycles.csv")
         if row["phase"]
     )
+
+
+@cache
+def _ef_train_ops(machine: str, fidelity: str) -> dict[tuple[str, str, str], int]:
+    from workloads.models import capture_model
+
+    result = Replay(load_hardware(machine), capture_model("alexnet_eftrain", 4), (), fidelity).run()
+    return {
+        (op["layer"], op["phase"], op["stage"]): round((op["end_s"] - op["start_s"]) * EF_TRAIN_HZ)
+        for op in result.as_dict(ops=True)["ops"]
+        if op["stage"] in ("gemm", "rearrange")
+    }
 
 
 def peers() -> tuple[Peer, ...]:

@@ -126,12 +126,17 @@ class Accelerator(Part):
     prefetch: Bytes = Field(ge=0, default=0, description="memory for operands loaded whole, first")
     dma: Dma
     mapping_step: Cycles = Field(ge=0, default=0, description="host, per tile that a rule tries")
-    mapping: Literal["time", "traffic", "gemmini", "ef_train"] = Field(
+    mapping: Literal["time", "traffic", "gemmini", "ef_train", "square_tiles"] = Field(
         default="time", description="best by time or by traffic, or the rule of a machine's own"
     )
     im2col: Literal["hardware", "software", "channelwise"] = "hardware"
     layout: Literal["channels_last", "channels_first", "blocked"] = Field(
         default="channels_last", description="of tensors in memory; blocked: a tile is one run"
+    )
+    padded: bool = Field(
+        default=False,
+        description="of channelwise convolutions, maps lie in memory with their padding, and "
+        "weights in whole tiles of rows x cols, in their order of use: each is one run",
     )
     dgrad: Literal["col2im", "direct"] = "direct"
     transposer: bool = True
@@ -204,6 +209,20 @@ class Dram(Part):
         return self.device.peak_bytes_per_s if self.device else self.bandwidth
 
 
+class Rearrange(Part):
+    """CPU time per element of a convolution's weights, on one core, to bring them from the order
+    of the framework into that of the array; of a weight gradient, back. 0: not needed.
+    """
+
+    forward: Picoseconds = Field(ge=0, default=0, description="before a forward pass")
+    dgrad: Picoseconds = Field(ge=0, default=0, description="before an input gradient")
+    wgrad: Picoseconds = Field(ge=0, default=0, description="after a weight gradient")
+
+    def per_element(self, role: str) -> int:
+        """Return the time in ps for a product in this role."""
+        return {"forward": self.forward, "dgrad": self.dgrad, "wgrad": self.wgrad}.get(role, 0)
+
+
 class Runtime(Part):
     """How work is issued, and what handing a GEMM to the accelerator costs the CPU."""
 
@@ -212,6 +231,7 @@ class Runtime(Part):
     synchronise: Picoseconds = Field(ge=0, description="CPU time to notice a completion it awaits")
     first_call: Picoseconds = Field(ge=0, default=0, description="engine build, once per kernel")
     offload_min_macs: NonNegativeInt = Field(default=0, description="smaller GEMMs stay on the CPU")
+    rearrange: Rearrange = Rearrange()
 
 
 class Technology(Part):

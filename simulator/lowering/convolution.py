@@ -75,7 +75,8 @@ class ConvShape:
     The map of `rows` x `cols` is read through a window; the other one has the pixels and filters
     of the whole: a forward pass writes it, a direct input gradient too (it reads the output's
     gradient), a weight gradient reads both maps and sums over pixels. `layout` says how maps lie in
-    memory: channels_last, channels_first, or blocked (one block of channels after the other).
+    memory: channels_last, channels_first, or blocked (one block of channels after the other);
+    `weight_tile`, that weights lie in whole tiles of so many channels x filters.
     """
 
     repeats: int
@@ -86,12 +87,14 @@ class ConvShape:
     word_bits: int = 8  # the channels of a pixel fill whole words
     out_row: int = 1 << 30  # filters in a row of the accumulator
     command: tuple[int, int] = (0, 0)  # most pixels of one compute command, and its least cycles
+    weight_tile: tuple[int, int] | None = None
 
     @property
     def key(self) -> Hashable:
         """What makes two shapes equal."""
-        how = self.dataflow, self.layout, self.word_bits, self.out_row, self.command
-        return self.repeats, self.taps, self.widths, how
+        lies = self.layout, self.word_bits, self.weight_tile
+        how = self.dataflow, self.out_row, self.command
+        return self.repeats, self.taps, self.widths, lies, how
 
     @property
     def whole(self) -> ConvTile:
@@ -193,7 +196,10 @@ class ConvShape:
 
     def _one_tap(self, tile: ConvTile) -> Dims:
         if self.taps.weight_gradient:
-            return Dims(tile.filter, tile.channel, tile.pixels)
+            # An element that keeps its output keeps the gradient of the weight that it has forward.
+            kept = self.dataflow == "os"
+            sides = (tile.channel, tile.filter) if kept else (tile.filter, tile.channel)
+            return Dims(*sides, tile.pixels)
         most, least = self.command
         if not least:
             return Dims(tile.pixels, tile.filter, tile.channel)
@@ -247,8 +253,14 @@ class ConvShape:
         """Return how weights lie in memory, filters last: [tap, channel, filter].
 
         Blocked weights follow each other in the order of their use, as one run; an input gradient
-        uses them in another order than they are kept, and has a run for each load.
+        uses them in another order than they are kept, and has a run for each load. In whole tiles
+        they are a run for each load always.
         """
+        if self.weight_tile:
+            channels, filters = self.weight_tile
+            tiles = ceil_div(tile.channel, channels) * ceil_div(tile.filter, filters)
+            size = ceil_div(tiles * channels * filters * tile.taps * bits, 8)
+            return sequential(size, write=False)
         elements = tile.filter * tile.channel * tile.taps
         if self.layout == "blocked":
             size = ceil_div(elements * bits, 8)

@@ -43,7 +43,7 @@ def layout(gemm: Gemm, array: Accelerator) -> Layout:
     gathering = _swapped(conv) if conv.transposed else conv
     if by_taps:
         role = Role.WGRAD if which else Role.FORWARD
-        taps = forward_taps(gathering, role, padded=array.layout == "blocked")
+        taps = forward_taps(gathering, role, padded=_with_padding(array))
         return Layout(dims, taps=taps)
     window = forward_window(gathering)
     return Layout(dims, window_b=window) if which else Layout(dims, window_a=window)
@@ -55,8 +55,13 @@ def _scattered(gemm: Gemm, conv: Conv, array: Accelerator) -> Layout:
         return Layout(Dims(gemm.m, gemm.n, gemm.k), fold_back=True)
     direct = direct_dims(gemm, conv)
     if array.im2col == "channelwise":
-        return Layout(direct, taps=backward_taps(conv, padded=array.layout == "blocked"))
+        return Layout(direct, taps=backward_taps(conv, padded=_with_padding(array)))
     return Layout(direct, window_a=backward_window(conv))
+
+
+def _with_padding(array: Accelerator) -> bool:
+    """Return whether maps lie in memory with their padding."""
+    return array.padded or array.layout == "blocked"
 
 
 def direct_dims(gemm: Gemm, conv: Conv) -> Dims:

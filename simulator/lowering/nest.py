@@ -27,6 +27,8 @@ class Mapping(NamedTuple):
     tile. Outputs stay in the accumulator likewise: a reduction further out spills partial sums.
     Operands that are `held` ("a", "b") are loaded whole before the first tile, into memory of
     their own. The loop at `b_uncut` does not cut B: its first iteration loads B for all of it.
+    What is `together` ("a", "b", "c") moves in one piece where it stays for several tiles: operands
+    before the first of them, outputs after the last, with no computation beside them.
 
     For a machine in lockstep, the loops from `region` inwards are one dataflow region, and the
     pipeline drains after each iteration of the loop over axis `drains`. `tried`: how many tiles
@@ -44,6 +46,7 @@ class Mapping(NamedTuple):
     drains: str = ""
     tried: int = 0
     padded: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
 
     @property
     def region_from(self) -> int:
@@ -63,8 +66,14 @@ class Mapping(NamedTuple):
         inside = len(self.loops)
         for name, level in zip("abc", self.stays, strict=True):
             if level < inside and name not in self.held:
-                words.append(f"{name} stays from {level}")
+                whole = " in one piece" if self.in_one_piece(name) else ""
+                words.append(f"{name} stays{whole} from {level}")
         return ", ".join(words)
+
+    def in_one_piece(self, name: str) -> bool:
+        """Return whether operand or output `name` moves apart from the tiles that use it."""
+        level = self.stays["abc".index(name)]
+        return name in self.together and name not in self.held and level < len(self.loops)
 
 
 class Shape(Protocol):
@@ -91,8 +100,8 @@ class Part(NamedTuple):
     """One tile of a nest: its size along every axis in the shape's order, and what it moves.
 
     `store` is what leaves the accumulator: nothing, `partial` sums, or `final` outputs. A part
-    that does not compute only loads what is held. `b_sizes` are those of B where it is not cut as
-    the tile is. It may end a region of a machine in lockstep, and drain its pipeline.
+    that does not compute only moves what several tiles use. `b_sizes` are those of B where it is
+    not cut as the tile is. It may end a region of a machine in lockstep, and drain its pipeline.
     """
 
     sizes: tuple[int, ...]
@@ -115,6 +124,7 @@ class _At(NamedTuple):
     first: bool = True  # of the reduction within the accumulator
     last: bool = True
     final: bool = True  # of the reductions outside it
+    moves_c: bool = True  # with its own tile, not together
     ends: bool = True  # of the region
     drains: bool = False
 
@@ -187,6 +197,10 @@ class _Nest:
         self._drained_inside = drained[0] if drained else len(mapping.loops)
         self._sums = tuple(loop.axis not in shape.c_axes for loop in self._loops)
         self._c_from, self._padded = mapping.c_from, mapping.padded
+        self._together = {
+            name: level if mapping.in_one_piece(name) else None
+            for name, level in zip("abc", mapping.stays, strict=True)
+        }
 
     def _skips(self, axes: frozenset[str], stays_from: int, uncut: int = -1) -> tuple[bool, ...]:
         """Return which loops load an operand in their first iteration alone."""
@@ -202,6 +216,23 @@ class _Nest:
         if level == len(self._loops):
             yield _part(sizes, at, b_sizes)
             return
+        a, b, c = (self._together[name] == level for name in "abc")
+        resumed = c and at.resumed
+        if a or b or resumed:
+            before = at._replace(load_a=a, load_b=b, resumed=resumed, last=False, ends=False)
+            yield _part(sizes, before, b_sizes)._replace(computes=False)
+        others = at._replace(
+            load_a=at.load_a and not a, load_b=at.load_b and not b, moves_c=at.moves_c and not c
+        )
+        yield from self._loop(level, sizes, others, b_sizes)
+        if c:
+            after = at._replace(load_a=False, load_b=False, resumed=False, drains=True)
+            yield _part(sizes, after, b_sizes)._replace(computes=False)
+
+    def _loop(
+        self, level: int, sizes: dict[str, int], at: _At, b_sizes: dict[str, int]
+    ) -> Iterator[Part | Repeat[Part]]:
+        """Yield the parts of all iterations of the loop at `level`."""
         axis, step = self._loops[level]
         pieces = cut(sizes[axis], step)
         if axis in self._padded:
@@ -244,12 +275,12 @@ class _Nest:
 
 
 def _part(sizes: dict[str, int], at: _At, b_sizes: dict[str, int]) -> Part:
-    stored = ("final" if at.final else "partial") if at.last else ""
+    stored = ("final" if at.final else "partial") if at.last and at.moves_c else ""
     return Part(
         tuple(sizes.values()),
         at.load_a,
         at.load_b,
-        at.resumed and at.first,
+        at.resumed and at.first and at.moves_c,
         stored,
         b_sizes=() if b_sizes == sizes else tuple(b_sizes.values()),
         ends=at.ends,

@@ -10,7 +10,7 @@ from simulator.lowering.cache import Access, Moved
 from simulator.lowering.layout import Layout, layout
 from simulator.lowering.placement import Placement
 from simulator.timing.cores import OPS_PER_ELEMENT, between_ops
-from simulator.trace.op import Gemm, Op, OpKind, Tensor
+from simulator.trace.op import Gemm, Op, OpKind, Role, Tensor
 from simulator.trace.trace import phase_of
 from simulator.units import ceil_div
 
@@ -82,13 +82,19 @@ class Offload:
             reads += _others(request.op)  # a bias is loaded into the accumulator
         flush = self._flush(reads, site)
         launch = binding.driver(Stage.LAUNCH, dispatch_ps + runtime.launch, site)
-        token = target.storage if target and not raw else binding.token()
+        result = target.storage if target and not raw else binding.token()
+        token = binding.token() if self._puts_back(request) else result
         binding.cache.drop((token,))
         random = request.op.random
         binding.append(work, site, reads, (token,), after=(flush, launch), random=random)
         if runtime.issue == "synchronous":
             binding.notice(token, site)
-        return token
+        if target is not None and token != result:
+            size = _bytes(target.elements, self._out_bits(request))
+            source, back = Access(token, size), Access(result, size)
+            work = self._rearrange(source, back, target, self._per_weight(request))
+            binding.append(work, site, (token,), (result,))
+        return result
 
     def _flush(self, tokens: list[int], site: Site) -> int | None:
         """Write back what the cache alone has of the accelerator's operands."""
@@ -140,7 +146,30 @@ class Offload:
                 ),
             )  # fmt: skip
             ready = Access(token, size)
+        each_ps = self._per_weight(request)
+        if each_ps and which == request.gemm.b and request.gemm.role is not Role.WGRAD:
+            found = ready
+            token = binding.copy(
+                (Stage.REARRANGE, request.gemm.role), tensor, found.token, site,
+                lambda token: self._rearrange(found, Access(token, found.size), tensor, each_ps),
+            )  # fmt: skip
+            ready = Access(token, found.size)
         return ready
+
+    def _per_weight(self, request: _Request) -> int:
+        """Return the CPU's time per weight between its order and the array's."""
+        if request.gemm.conv is None:
+            return 0
+        return self._hardware.runtime.rearrange.per_element(request.gemm.role)
+
+    def _puts_back(self, request: _Request) -> bool:
+        """Return whether the array leaves a gradient of weights in its own order."""
+        wgrad = request.gemm.role is Role.WGRAD and request.target is not None
+        return wgrad and self._per_weight(request) > 0
+
+    def _rearrange(self, source: Access, target: Access, tensor: Tensor, each_ps: int) -> Work:
+        moved = self._binding.cache.touch([source], [target])
+        return self._templates.rearrange(tensor.elements, moved, each_ps)
 
     def _convert(self, tensor: Tensor, precision: str, source: Access, target: Access) -> Work:
         """Return the CPU's conversion of a tensor to `precision`.

@@ -56,17 +56,15 @@ class Plan:
 
     def _written(self, part: Part) -> int:
         """Return the share of writes, in permille, beside which a part moves its bytes."""
-        return self._mixed if part.computes else 0
+        return self._mixed if part.computes else permille_written(*_moved(self._runs[part]))
 
     def _bytes(self) -> tuple[int, int]:
         """Return what the parts that compute read and write."""
         read = write = 0
         for part, count in self._census.items():
-            if not part.computes:
-                continue
-            run = self._runs[part]
-            read += count * sum(pattern.bytes for pattern in run.loads)
-            write += count * sum(pattern.bytes for pattern in run.stores)
+            if part.computes:
+                loaded, stored = _moved(self._runs[part])
+                read, write = read + count * loaded, write + count * stored
         return read, write
 
     def _cycles(self) -> int:
@@ -125,6 +123,12 @@ class Plan:
             dram_read_bursts=traffic.read_bursts,
             dram_write_bursts=traffic.write_bursts,
         )
+
+
+def _moved(run: TileRun) -> tuple[int, int]:
+    """Return the bytes that a tile loads and stores."""
+    loaded, stored = (sum(p.bytes for p in patterns) for patterns in (run.loads, run.stores))
+    return loaded, stored
 
 
 def _priced(

@@ -98,7 +98,8 @@ def candidates(array: Accelerator, shape: Shape) -> Iterator[Mapping]:
 def demand(array: Accelerator, shape: Shape, mapping: Mapping) -> dict[str, int]:
     """Return the bytes that a mapping needs of each memory of `array`.
 
-    Twice what is in use where the next block comes meanwhile. A weight buffer is filled once,
+    Twice what is in use where the next block comes meanwhile; in lockstep, what moves in one piece
+    has nothing beside it. A weight buffer is filled once,
     tile by tile; it holds operand B, or the sums of a convolution's weight gradient, whose operand
     A then lies in the accumulator.
     """
@@ -106,6 +107,10 @@ def demand(array: Accelerator, shape: Shape, mapping: Mapping) -> dict[str, int]
     copies = [1 if once and not level else 2 for level in mapping.stays]
     if array.weight_buffer is not None:
         copies[2 if _gives_weights(shape) else 1] = 1
+    if array.schedule == "lockstep":
+        copies = [
+            1 if mapping.in_one_piece(name) else n for name, n in zip("abc", copies, strict=True)
+        ]
     blocks = [block(shape, mapping, level) for level in mapping.stays]
     a = 0 if "a" in mapping.held else copies[0] * shape.a_size(blocks[0])
     b = 0 if "b" in mapping.held else copies[1] * shape.b_size(blocks[1])

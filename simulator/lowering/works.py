@@ -73,6 +73,12 @@ class Templates:
 
         return self._once(key, make)
 
+    def rearrange(self, elements: int, moved: Moved, each_ps: int) -> Work:
+        """Return a loop of one core that takes `each_ps` to put an element in another place."""
+        key = ("rearrange", elements, moved, each_ps)
+        compute = Compute(elements * each_ps, 1)
+        return self._once(key, lambda: self._cpu(Stage.REARRANGE, 0, compute, moved))
+
     def driver(self, stage: Stage, duration_ps: int) -> Work:
         """Return driver code of fixed duration on one core."""
         key = ("driver", stage, duration_ps)
@@ -163,8 +169,9 @@ def shape_of(
         dataflow = array.wgrad_dataflow
     if laid.taps:
         word_bits, command = 8 * array.dma.word, (array.rows, array.command)
+        tile = (array.rows * array.dot_width, array.cols) if array.padded else None
         return ConvShape(
-            repeats, laid.taps, widths, dataflow, array.layout, word_bits, array.cols, command
+            repeats, laid.taps, widths, dataflow, array.layout, word_bits, array.cols, command, tile
         )
     blocked = array.layout == "blocked"
     return GemmShape(

@@ -60,6 +60,62 @@ def test_the_model_follows_the_equations(pairs, row):
     assert found == pytest.approx(model, rel=tolerance)
 
 
+@pytest.fixture(params=["flow", "tile"])
+def fidelity(request):
+    return request.param
+
+
+# Conv1 is the one layer whose tiles are not whole maps, and FP with channels last the one phase of
+# it that the CPU does not rearrange for: a tile is 51 runs of input and 11 of output. The board
+# takes 8930 cycles more for it. They would be 144 a run, or two thirds of them a word a cycle
+# where a pixel's three words do not fill a transfer of four: the paper says neither. Its 400 cycles
+# for a restart would give 21 % too much.
+MISSED = {("BHWC", "Conv1 FP"): (-0.115, -0.105)}
+
+
+@pytest.mark.parametrize("layout", ["BCHW", "BHWC"])
+def test_the_baselines_are_within_5_percent_of_the_board_but_for_one_row(layout, fidelity):
+    pairs = validation.ef_train(fidelity, layout)
+    assert len(pairs) == 14
+    for pair in pairs:
+        low, high = MISSED.get((layout, pair.name), (-0.05, 0.05))
+        assert low <= pair.error <= high, pair
+    assert abs(total(pairs).error) <= 0.025
+
+
+@pytest.mark.parametrize("layout", ["BCHW", "BHWC"])
+def test_the_cpu_rearranges_every_weight_in_the_measured_time(layout, fidelity):
+    pairs = validation.ef_train_rearranging(fidelity, layout)
+    by_weights = [pair for pair in pairs if not pair.name.startswith("Conv1")]
+    assert len(by_weights) == {"BCHW": 12, "BHWC": 4}[layout]
+    for pair in by_weights:
+        assert abs(pair.error) <= 0.02, pair
+    for pair in pairs:  # of conv1, whose weights are few, the board spends 40 times as much
+        if pair not in by_weights:
+            assert pair.predicted <= 0.03 * pair.measured
+
+
+def test_layouts_compare_as_on_the_board_but_for_what_conv1_rearranges(fidelity):
+    """22.3 : 9.19 : 1 in the paper; its rearranging in conv1 does not follow from weights.
+
+    Without it, and with the paper's cycles for every weight, the board's would be 18.0 : 6.86 : 1.
+    """
+    reshaped = total(validation.ef_train(fidelity))
+    for layout, published, reached in (("BCHW", 22.3, 18.0), ("BHWC", 9.19, 6.86)):
+        moved = validation.ef_train_rearranging(fidelity, layout)
+        whole = total((*validation.ef_train(fidelity, layout), *moved))
+        assert whole.measured / reshaped.measured == pytest.approx(published, rel=0.001)
+        assert whole.predicted / reshaped.predicted == pytest.approx(reached, rel=0.02)
+        unexplained = total(pair for pair in moved if pair.name.startswith("Conv1"))
+        rest = unexplained.measured - unexplained.predicted
+        assert whole.predicted + rest == pytest.approx(whole.measured, rel=0.01)
+
+
+def total(pairs):
+    names, measured, predicted = zip(*pairs, strict=True)
+    return validation.Pair(" + ".join(names), sum(measured), sum(predicted))
+
+
 @pytest.mark.parametrize(
     ("machine", "network", "batch", "gflops", "tolerance"),
     [  # tables 7 and 8

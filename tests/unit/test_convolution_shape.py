@@ -185,3 +185,16 @@ def test_the_mapping_of_a_convolution_is_the_best_of_its_space(role):
         for mapping in candidates(array, shape)
     ]
     assert chosen.progress.duration_ps(WHOLE) == min(times)
+
+
+@pytest.mark.parametrize(("rows", "cols", "folds"), [(8, 32, 1), (32, 8, 4), (16, 16, 2)])
+def test_a_gradient_that_stays_lies_on_the_array_as_its_weight_does_forward(rows, cols, folds):
+    array = machine(
+        accelerator__rows=rows, accelerator__cols=cols, accelerator__overlap="full",
+        accelerator__structure="broadcast",
+    ).accelerator  # fmt: skip
+    c = conv(8, 32, (20, 20))
+    forward = ConvShape(1, forward_taps(c, Role.FORWARD), WIDTHS)
+    gradient = ConvShape(1, forward_taps(c, Role.WGRAD), WIDTHS, "os")
+    for shape in (forward, gradient):
+        assert shape.cycles(array, shape.whole) == folds * 9 * 2 * 20 * 20

@@ -212,3 +212,45 @@ def test_a_loop_that_does_not_cut_b_loads_it_once_for_all():
     assert all(sizes[2] == 5 for sizes in loads)  # all of k, although tiles cut it
     whole = mapping._replace(b_from=0)
     assert [part.load_b for part in unrolled(nest(shape, whole))] == [True] + [False] * 5
+
+
+def elements(parts, axes, moves):
+    """Sum the elements along `axes` of the parts that move something."""
+    return sum(
+        prod(size for axis, size in zip("mnk", part.sizes, strict=True) if axis in axes)
+        for part in parts
+        if moves(part)
+    )
+
+
+@settings(max_examples=300)
+@given(shapes, mappings(), st.sets(st.sampled_from("abc"), min_size=1))
+def test_what_moves_together_is_as_much_as_tile_by_tile(shape, mapping, names):
+    chosen = mapping._replace(together=tuple(sorted(names)))
+    apart, together = (list(unrolled(nest(shape, one))) for one in (mapping, chosen))
+    for axes, moves in (
+        (shape.a_axes, lambda part: part.load_a),
+        (shape.b_axes, lambda part: part.load_b),
+        (shape.c_axes, lambda part: part.load_c),
+        (shape.c_axes, lambda part: part.store == "partial"),
+        (shape.c_axes, lambda part: part.store == "final"),
+    ):
+        assert elements(together, axes, moves) == elements(apart, axes, moves)
+    assert [p.sizes for p in together if p.computes] == [p.sizes for p in apart if p.computes]
+    tiles = [part for part in together if part.computes]
+    for name, moves in (("a", "load_a"), ("b", "load_b"), ("c", "load_c"), ("c", "store")):
+        if chosen.in_one_piece(name):
+            assert not any(getattr(part, moves) for part in tiles)
+
+
+def test_what_moves_together_comes_before_the_tiles_that_use_it_and_leaves_after_them():
+    mapping = Mapping((For("m", 2), For("n", 3), For("k", 5)), 1, 3, 1, together=("a", "c"))
+    parts = list(unrolled(nest(Product(4, 6, 10), mapping)))
+    loads, tiles, stores = [parts[i::6] for i in (0, 1, 5)]
+    assert [part.computes for part in parts] == [False, True, True, True, True, False] * 2
+    assert {(p.sizes, p.load_a, p.load_b, p.store) for p in loads} == {
+        ((2, 6, 10), True, False, "")
+    }
+    assert {(p.sizes, p.load_a, p.load_b, p.store) for p in tiles} == {((2, 3, 5), False, True, "")}
+    assert {(p.sizes, p.store, p.drains) for p in stores} == {((2, 6, 10), "final", True)}
+    assert mapping.text.endswith("a stays in one piece from 1, c stays in one piece from 1")

@@ -6,6 +6,7 @@ from simulator.hardware.soc import Accelerator
 from simulator.lowering.nest import Mapping
 from simulator.lowering.rules.ef_train import ef_train
 from simulator.lowering.rules.gemmini import gemmini
+from simulator.lowering.rules.square_tiles import square_tiles
 from simulator.lowering.rules.text import given
 from simulator.lowering.sums import Shape
 
@@ -13,7 +14,9 @@ __all__ = ["RULES", "given"]
 
 Rule = Callable[[Accelerator, Shape], Iterable[Mapping]]
 
-RULES: dict[str, Rule] = {"ef_train": ef_train, "gemmini": gemmini}
+RULES: dict[str, Rule] = {
+    "ef_train": ef_train, "gemmini": gemmini, "square_tiles": square_tiles,
+}  # fmt: skip
 """A rule yields the mappings that the machine would consider; the fastest of them is taken.
 
 Where it yields none, the mapper searches.
