@@ -273,6 +273,29 @@ def probe_array(
     print(f"{rows} shapes in {out}")
 
 
+@probe_app.command("memory")
+def probe_memory(
+    hardware: HardwareArg,
+    patterns: Annotated[Path, typer.Argument(help="CSV with the columns pattern,params")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="CSV to write")],
+    overrides: SetOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; default all cores")] = None,
+) -> None:
+    """Run access patterns on the memory alone, command by command.
+
+    A row is a pattern such as seq_read, random_read or tile_read, and its parameters as a JSON
+    object; added are bandwidth_gbps, row_hit_rate and pj_per_bit.
+
+    Example: trainsoc probe memory edge-16x16 patterns.csv -o bandwidth.csv
+    """
+    from simulator.hardware.load import load_hardware
+    from simulator.probes import probe_memory
+
+    soc = load_hardware(hardware, overrides or [])
+    rows = probe_memory(soc, patterns, out, workers, _progress)
+    print(f"{rows} patterns in {out}")
+
+
 def _run(
     hardware: str,
     trace: str,

@@ -15,7 +15,9 @@ from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import place, traced_precision
+from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import FIDELITIES, run_step
+from simulator.pattern_store import kept_samples
 from simulator.results.power import peaks_uw
 from simulator.results.result import Identity, Result, StepRecord, write_result, write_text
 from simulator.results.step import step_document
@@ -62,6 +64,7 @@ class Replay:
         self._settings = tuple(settings)
         self.trace = trace
         self._lowering = Lowering(hardware)
+        self._interconnect = Interconnect(hardware)
         self._prices = prices(hardware)
         self._footprints = [footprint(step) for step in trace.steps]
         for step, held in zip(trace.steps, self._footprints, strict=True):
@@ -69,6 +72,10 @@ class Replay:
 
     def run(self, progress: Progress = _silently) -> Result:
         """Return what the whole run costs; `progress` wraps the loop over distinct steps."""
+        with kept_samples(self.hardware.dram.device):
+            return self._run(progress)
+
+    def _run(self, progress: Progress) -> Result:
         carry = Carry()
         records: list[StepRecord] = []
         order = _in_order_of_use(self.trace)
@@ -92,13 +99,15 @@ class Replay:
         index = self.trace.typical_step
         _, carry = self._lowering.lower(self.trace.steps[index], Carry())
         tasks, _ = self._lowering.lower(self.trace.steps[index], carry)
-        step_run = run_step(tasks, self.hardware.runtime.issue, record=True)
+        issue = self.hardware.runtime.issue
+        step_run = run_step(tasks, issue, interconnect=self._interconnect, record=True)
         names = tuple(op.name for op in self.trace.steps[index].ops)
         return step_document(self.hardware, self._prices, step_run, names, self.trace.name)
 
     def _simulate(self, index: int, carry: Carry) -> tuple[StepRun, Carry]:
         tasks, after = self._lowering.lower(self.trace.steps[index], carry)
-        return run_step(tasks, self.hardware.runtime.issue, self._fidelity), after
+        issue = self.hardware.runtime.issue
+        return run_step(tasks, issue, self._fidelity, self._interconnect), after
 
     def _record(self, index: int, run: StepRun, runs: dict[int, int]) -> StepRecord:
         dynamic = [self._prices.dynamic_aj_of(task.work.counts) for task in run.tasks]

@@ -32,6 +32,7 @@ class DramTiming(Part):
     tCCD_S: PositiveInt
     tCCD_L: PositiveInt
     tRTRS: PositiveInt
+    tPPD: PositiveInt = 1
 
 
 class DramEnergy(Part):

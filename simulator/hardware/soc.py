@@ -45,7 +45,10 @@ class Cpu(Part):
     simd: Bytes = Field(gt=0, description="width of one vector register")
     simd_pipes: PositiveInt = Field(description="vector operations issued per cycle and core")
     gemm_efficiency: Permille = Field(gt=0, le=1000, description="of peak FMA rate in a GEMM")
-    bandwidth_per_core: BytesPerSecond = Field(gt=0, description="limited by misses in flight")
+    bandwidth_per_core: BytesPerSecond = Field(gt=0, description="measured, of one core")
+    misses: PositiveInt | None = Field(
+        default=None, description="line fills in flight per core, where they limit its bandwidth"
+    )
     op_overhead: Cycles = Field(ge=0, description="dispatch of one eager operation, on one core")
     view_overhead: Cycles = Field(ge=0, description="dispatch of one view, on one core")
     energy_per_cycle: Attojoules = Field(ge=0, description="one active core, one cycle")
@@ -169,15 +172,33 @@ class Accelerator(Part):
 
 
 class Interconnect(Part):
-    """The bus between masters and memory: each port moves `width` bytes per `clock` cycle."""
+    """The bus between masters and memory: each port moves its width in bytes per `clock` cycle.
 
-    width: Bytes = Field(gt=0)
+    `arbitration` divides the memory among masters: `fair` in turn, `weighted` in turns of so many,
+    `first_come` by who has more requests in flight, `priority` to the one that goes `first`.
+    """
+
+    width: Bytes = Field(gt=0, description="of every port that has none of its own")
     clock: Hertz = Field(gt=0, le=_FASTEST)
+    latency: Picoseconds = Field(
+        ge=0, default=0, description="of a core's line fill, there and back, beside the memory's"
+    )
+    cpu_width: Bytes | None = Field(gt=0, default=None)
+    accelerator_width: Bytes | None = Field(gt=0, default=None)
+    arbitration: Literal["fair", "weighted", "first_come", "priority"] = "fair"
+    cpu_weight: PositiveInt = 1
+    accelerator_weight: PositiveInt = 1
+    first: Literal["cpu", "accelerator"] = Field(default="cpu", description="with priority")
 
     @property
-    def bytes_per_s(self) -> int:
-        """Peak rate of one port."""
-        return self.width * self.clock
+    def cpu_bytes_per_s(self) -> int:
+        """Peak rate of the CPU's port."""
+        return (self.cpu_width or self.width) * self.clock
+
+    @property
+    def accelerator_bytes_per_s(self) -> int:
+        """Peak rate of the accelerator's port."""
+        return (self.accelerator_width or self.width) * self.clock
 
 
 class Dram(Part):

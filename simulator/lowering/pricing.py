@@ -5,11 +5,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern, TileRun
-from simulator.hardware.soc import Accelerator, Dram, Interconnect
-from simulator.timing.ddr import PatternCost, pattern_cost
+from simulator.hardware.soc import Accelerator, Cpu, Dram, Interconnect
 from simulator.timing.dma import port_ps
+from simulator.timing.dram.cost import LINE, PatternCost, idle_ps, pattern_cost
 from simulator.timing.pipeline import Tile, Transfer
-from simulator.units import transfer_ps
+from simulator.units import PS_PER_S, transfer_ps
 
 
 class Traffic(NamedTuple):
@@ -33,7 +33,7 @@ class Pricing:
     def __init__(self, dram: Dram, interconnect: Interconnect) -> None:
         """Price patterns on this memory behind this interconnect."""
         self._dram = dram
-        self._fabric = interconnect.bytes_per_s
+        self._interconnect = interconnect
         self._costs: dict[tuple[AccessPattern, int], PatternCost] = {}
         self.peak_bytes_per_s = dram.peak_bytes_per_s
 
@@ -45,9 +45,16 @@ class Pricing:
             cost = self._costs[key] = pattern_cost(self._dram, pattern, write_permille)
         return cost
 
-    def port_ps(self, size: int, port_bytes_per_s: int) -> int:
-        """Return the least time in which a master's port and the interconnect pass `size`."""
-        return transfer_ps(size, min(port_bytes_per_s, self._fabric))
+    def cores_ps(self, size: int, cpu: Cpu, cores: int) -> int:
+        """Return the least time in which so many cores and their port pass `size` bytes.
+
+        A core whose line fills in flight are limited has that many per round trip (Little's law).
+        """
+        core = cpu.bandwidth_per_core
+        if cpu.misses:
+            round_trip_ps = self._interconnect.latency + idle_ps(self._dram)
+            core = min(core, cpu.misses * LINE * PS_PER_S // max(1, round_trip_ps))
+        return transfer_ps(size, min(cores * core, self._interconnect.cpu_bytes_per_s))
 
     def tile(self, run: TileRun, array: Accelerator, write_permille: int) -> Tile:
         """Return a tile with its transfers priced; operands with streams of their own move side
@@ -68,7 +75,8 @@ class Pricing:
         if not patterns:
             return Transfer(0, 0)
         channel = sum(self.cost(pattern, write_permille).channel_ps for pattern in patterns)
-        ports = [port_ps(pattern, array.dma, array.clock, self._fabric) for pattern in patterns]
+        fabric = self._interconnect.accelerator_bytes_per_s
+        ports = [port_ps(pattern, array.dma, array.clock, fabric) for pattern in patterns]
         reads = not patterns[0].write
         lag = array.dma.latency if reads else 0
         return Transfer(channel, max(ports) if together else sum(ports), lag)

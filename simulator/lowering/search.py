@@ -9,7 +9,7 @@ from simulator.activity import AccessPattern
 from simulator.hardware.soc import Accelerator
 from simulator.lowering.nest import Mapping
 from simulator.lowering.plan import Plan
-from simulator.lowering.pricing import Pricing, permille_written
+from simulator.lowering.pricing import Pricing
 from simulator.lowering.sums import Shape, Sizes, Sums
 from simulator.lowering.tiling import Space
 from simulator.timing.shares import WHOLE
@@ -26,7 +26,6 @@ class Found(NamedTuple):
     tile: Sizes
     least_ps: int
     moved: int
-    written: int = 0
     mapping: Mapping | None = None
     looked: int = 0
     plan: Plan | None = None
@@ -74,8 +73,8 @@ class Search:
         if mapping is None:
             for fitting in self._space.mappings(tile):
                 _, read, write = self._sums.totals(tile, fitting)
-                least_ps = self._at_peak_ps(tile, read + write)
-                yield Found(tile, least_ps, read + write, write, fitting, 1)
+                moved = read + write
+                yield Found(tile, self._at_peak_ps(tile, moved), moved, fitting, 1)
         elif found.looked == 1:
             least_ps = max(found.least_ps, self._through_memory_ps(found, mapping))
             yield found._replace(least_ps=least_ps, looked=2)
@@ -110,20 +109,18 @@ class Search:
         After the last load comes at least the smallest computation, then the last store.
         """
         sums, tile, repeats = self._sums, found.tile, self.shape.repeats
-        held = sum(pattern.bytes for pattern, _ in sums.held_loads)
-        written = permille_written(found.moved - found.written - held, found.written)
-        held_ps = self._channel_ps(sums.held_loads, 0)
-        loads_ps = held_ps + self._channel_ps(sums.loads(tile, mapping), written)
-        stores_ps = self._channel_ps(sums.stores(tile), written)
-        first_ps = held_ps + self._channel_ps(sums.first_loads(tile), written)
-        last, smallest = sums.last_store(tile), sums.last_tile(tile)
-        last_ps = self._channel_ps([last], written)
-        compute_ps = self._clock.cycles_to_ps(self.shape.cycles(self._array, smallest))
+        held_ps = self._channel_ps(sums.held_loads)
+        loads_ps = held_ps + self._channel_ps(sums.loads(tile, mapping))
+        stores_ps = self._channel_ps(sums.stores(tile))
+        first_ps = held_ps + self._channel_ps(sums.first_loads(tile))
+        last_ps = self._channel_ps([sums.last_store(tile)])
+        compute_ps = self._clock.cycles_to_ps(self.shape.cycles(self._array, sums.last_tile(tile)))
         return self._array.launch_latency + max(
             first_ps + self._busy_ps(tile) + last_ps,
             repeats * loads_ps + compute_ps + last_ps,
             repeats * (loads_ps + stores_ps),
         )
 
-    def _channel_ps(self, moved: Iterable[tuple[AccessPattern, int]], written: int) -> int:
-        return sum(n * self._pricing.cost(pattern, written).channel_ps for pattern, n in moved)
+    def _channel_ps(self, moved: Iterable[tuple[AccessPattern, int]]) -> int:
+        """Return the memory's time, as if it never turned around between reads and writes."""
+        return sum(n * self._pricing.cost(pattern, 0).channel_ps for pattern, n in moved)

@@ -121,7 +121,7 @@ class Templates:
         cpu = self.hardware.cpu
         traffic = self._traffic(moved)
         size = traffic.read_bytes + traffic.write_bytes
-        port_ps = self._pricing.port_ps(size, compute.threads * cpu.bandwidth_per_core)
+        port_ps = self._pricing.cores_ps(size, cpu, compute.threads)
         if cpu.llc is not None:
             port_ps = max(port_ps, transfer_ps(moved.cached, cpu.llc.bandwidth))
         progress = Continuous(overhead_ps, compute.ps, traffic.channel_ps, port_ps)

@@ -7,6 +7,7 @@ from simpy import Environment
 from simulator.activity import StepRun, Task, Unit
 from simulator.machine.attribution import attribute
 from simulator.machine.dram import SharedDram
+from simulator.machine.interconnect import Interconnect
 from simulator.machine.probe import Probe, Recorder
 from simulator.machine.scheduler import Scheduler, predecessors
 from simulator.machine.unit import serve
@@ -16,20 +17,26 @@ FIDELITIES = ("flow", "tile")
 
 
 def run_step(
-    tasks: Sequence[Task], issue: str, fidelity: str = "flow", *, record: bool = False
+    tasks: Sequence[Task],
+    issue: str,
+    fidelity: str = "flow",
+    interconnect: Interconnect | None = None,
+    *,
+    record: bool = False,
 ) -> StepRun:
     """Run `tasks` to completion under `issue` at a fidelity and return what happened.
 
-    With `record` the memory traffic over time is kept too.
+    Masters share the memory as `interconnect` says, without one fairly and undisturbed. With
+    `record` the memory traffic over time is kept too.
     """
     env = Environment()
     probe = Recorder(len(tasks)) if record else Probe(len(tasks))
     follows = predecessors(tasks, issue)
     scheduler = Scheduler(env, tasks, follows)
-    memory = SharedDram(env, probe)
+    fabric = interconnect or Interconnect()
+    memory, by_tiles = SharedDram(env, probe, fabric), fidelity == "tile"
     for unit in Unit:
-        by_tiles = fidelity == "tile"
-        env.process(serve(env, unit, tasks, scheduler, memory, probe, by_tiles=by_tiles))
+        env.process(serve(env, unit, tasks, scheduler, memory, fabric, probe, by_tiles=by_tiles))
     env.run()
     spans = probe.spans
     duration = max((span.end_ps for span in spans), default=0)

@@ -8,6 +8,7 @@ from simpy import Environment, Event
 from simulator.activity import Task, Unit
 from simulator.machine.accelerator import run_tiles
 from simulator.machine.dram import SharedDram
+from simulator.machine.interconnect import Interconnect
 from simulator.machine.probe import Probe
 from simulator.machine.scheduler import Scheduler
 from simulator.timing.pipeline import Pipelined
@@ -19,6 +20,7 @@ def serve(
     tasks: Sequence[Task],
     scheduler: Scheduler,
     memory: SharedDram,
+    interconnect: Interconnect,
     probe: Probe,
     *,
     by_tiles: bool = False,
@@ -33,10 +35,12 @@ def serve(
             yield scheduler.wait(unit)
             continue
         start = int(env.now)
-        progress = tasks[index].work.progress
-        if by_tiles and isinstance(progress, Pipelined):
-            yield from run_tiles(env, progress, partial(memory.perform, unit, index))
+        work = tasks[index].work
+        traffic = interconnect.traffic(work)
+        if by_tiles and isinstance(work.progress, Pipelined):
+            move = partial(memory.perform, unit, index, traffic)
+            yield from run_tiles(env, work.progress, move)
         else:
-            yield memory.perform(unit, index, progress)
+            yield memory.perform(unit, index, traffic, work.progress)
         probe.ran(index, start, int(env.now))
         scheduler.complete(index)

@@ -11,6 +11,7 @@ from simulator.activity import Span, Task, Unit, Work
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.results.tally import Tally, union_ps
+from simulator.timing.shares import WHOLE
 from simulator.trace.op import Phase
 from simulator.units import AJ_PER_J, PS_PER_S
 
@@ -176,6 +177,7 @@ class Result:
             "end_s": span.end_ps / PS_PER_S,
             "attributed_s": attributed / PS_PER_S,
             "attributed_ps": attributed,
+            "contention_s": _contention_ps(work, span) / PS_PER_S,
             "batch": work.batch,
             "m": work.m,
             "n": work.n,
@@ -225,9 +227,16 @@ def _tally(work: Work, span: Span, attributed_ps: int, peak_uw: int) -> Tally:
         latency_ps=attributed_ps,
         cpu_busy_ps=busy if on_cpu else 0,
         accelerator_busy_ps=0 if on_cpu else busy,
+        contention_ps=_contention_ps(work, span),
+        cpu_dram_bytes=work.counts.dram_read_bytes + work.counts.dram_write_bytes if on_cpu else 0,
         peak_uw=peak_uw,
         counts=list(work.counts),
     )
+
+
+def _contention_ps(work: Work, span: Span) -> int:
+    """Return what the work took longer than it would have alone."""
+    return max(0, span.end_ps - span.start_ps - work.progress.duration_ps(WHOLE))
 
 
 def _cycles(compute_cycles: int, compute_ps: int, duration_ps: int) -> int:

@@ -12,13 +12,16 @@ from simulator.units import AJ_PER_J, PS_PER_S
 class Tally:
     """Sums over some tasks: attributed time, counts, busy times; and the highest power seen.
 
-    `active_ps` is the time in which at least one of them ran, attributed to them or not.
+    `active_ps` is the time in which at least one of them ran, attributed to them or not;
+    `contention_ps` what they took longer than each of them would have alone.
     """
 
     latency_ps: int = 0
     active_ps: int = 0
     cpu_busy_ps: int = 0
     accelerator_busy_ps: int = 0
+    contention_ps: int = 0
+    cpu_dram_bytes: int = 0
     peak_uw: int = 0
     counts: list[int] = field(default_factory=lambda: [0] * len(Counts()))
 
@@ -28,6 +31,8 @@ class Tally:
         self.active_ps += other.active_ps * times
         self.cpu_busy_ps += other.cpu_busy_ps * times
         self.accelerator_busy_ps += other.accelerator_busy_ps * times
+        self.contention_ps += other.contention_ps * times
+        self.cpu_dram_bytes += other.cpu_dram_bytes * times
         self.peak_uw = max(self.peak_uw, other.peak_uw)
         self.counts = [a + b * times for a, b in zip(self.counts, other.counts, strict=True)]
 
@@ -43,6 +48,8 @@ class Tally:
         energy = [a + b for a, b in zip(dynamic, static, strict=True)]
         total = sum(energy)
         moved = counts.dram_read_bytes + counts.dram_write_bytes
+        by_cpu, by_accelerator = self.cpu_dram_bytes, moved - self.cpu_dram_bytes
+        bursts = counts.dram_read_bursts + counts.dram_write_bursts
         slots = macs_per_s * self.accelerator_busy_ps
         powered = sum(dynamic) + sum(prices.static_by_component_aj(self.active_ps))
         return {
@@ -58,6 +65,12 @@ class Tally:
             "dram_read_bytes": counts.dram_read_bytes,
             "dram_write_bytes": counts.dram_write_bytes,
             "bandwidth_bytes_per_s": _ratio(moved * PS_PER_S, self.active_ps),
+            "bandwidth_by_master_bytes_per_s": {
+                "cpu": _ratio(by_cpu * PS_PER_S, self.active_ps),
+                "accelerator": _ratio(by_accelerator * PS_PER_S, self.active_ps),
+            },
+            "row_hit_rate": max(0.0, _ratio(bursts - counts.dram_activates, bursts)),
+            "contention_s": self.contention_ps / PS_PER_S,
             "array_utilization": _ratio(counts.array_macs * PS_PER_S, slots),
             "cpu_busy_s": self.cpu_busy_ps / PS_PER_S,
             "accelerator_busy_s": self.accelerator_busy_ps / PS_PER_S,

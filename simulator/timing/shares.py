@@ -31,16 +31,19 @@ def max_min_fair(demands: Sequence[int], whole: int = WHOLE) -> list[int]:
     return grants
 
 
-def burst_shares(demands: Sequence[int]) -> list[int]:
-    """Return the share that each activity sees while it transfers.
+def weighted_fair(demands: Sequence[int], weights: Sequence[int], whole: int = WHOLE) -> list[int]:
+    """Divide `whole` among `demands` by water-filling in proportion to integer `weights`.
 
-    Work that computes between transfers wants little on average but all it can get when it
-    transfers: then it competes with equals for the whole, and has at least what the others leave.
-    Averages stay within `max_min_fair`, so the memory is never oversubscribed.
+    No one gets more than it asks for; who gets less has as much per weight as anyone. With equal
+    weights it is `max_min_fair`.
     """
-    grants = max_min_fair(demands)
-    if len(grants) < 2:
-        return [WHOLE] * len(grants)
-    equal = WHOLE // len(grants)
-    used = sum(grants)
-    return [max(grant, equal, WHOLE - (used - grant)) for grant in grants]
+    if len(set(weights)) == 1:
+        return max_min_fair(demands, whole)
+    grants = [0] * len(demands)
+    order = sorted(range(len(demands)), key=lambda i: demands[i] / weights[i])
+    left, waiting = whole, sum(weights)
+    for index in order:
+        grants[index] = min(demands[index], left * weights[index] // waiting)
+        left -= grants[index]
+        waiting -= weights[index]
+    return grants

@@ -20,7 +20,7 @@ def run(works, starts=None, units=()):
     def performer(index):
         yield env.timeout(starts[index] if starts else 0)
         unit = units[index] if units else Unit.CPU
-        yield memory.perform(unit, index, Continuous(*works[index]))
+        yield memory.perform(unit, index, None, Continuous(*works[index]))
         ends[index] = int(env.now)
 
     for index in range(len(works)):

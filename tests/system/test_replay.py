@@ -13,6 +13,8 @@ from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.trace import Segment, Trace
 from tests.builders import StepBuilder, machine, one_step_trace
 
+BARE = {"cpu__llc__size": "0 B"}  # all goes to memory, and the first step is like any other
+
 
 def small_step():
     builder = StepBuilder()
@@ -28,8 +30,8 @@ def test_equal_steps_are_simulated_once(monkeypatch):
     monkeypatch.setattr(
         "simulator.replay.run_step", lambda *a, **k: runs.append(1) or original(*a, **k)
     )
-    few = Replay(machine(), one_step_trace(small_step(), 2)).run()
-    many = Replay(machine(), one_step_trace(small_step(), 10_000)).run()
+    few = Replay(machine(**BARE), one_step_trace(small_step(), 2)).run()
+    many = Replay(machine(**BARE), one_step_trace(small_step(), 10_000)).run()
     assert len(runs) == 2
     assert many.total["latency_ps"] == 5000 * few.total["latency_ps"]
 
@@ -44,7 +46,7 @@ def test_engine_builds_make_the_first_step_cold():
 
 def test_epochs_split_the_run():
     trace = Trace("two", (small_step().step(),), (Segment(0, 0, 3), Segment(1, 0, 5)))
-    result = Replay(machine(), trace).run()
+    result = Replay(machine(**BARE), trace).run()
     first, second = result.epochs
     assert first["latency_ps"] * 5 == second["latency_ps"] * 3
 
@@ -93,7 +95,7 @@ def test_a_tensor_is_quantised_once_per_version():
 
 
 def test_conversions_cost_what_they_move():
-    ops = simulate("edge-16x16", one_step_trace(small_step())).ops
+    ops = simulate(machine(**BARE), one_step_trace(small_step())).ops
     quantise = next(op for op in ops if op["stage"] == "quantise")
     # the range first, then the values: 4 bytes read twice, 1 byte written
     assert quantise["dram_read_bytes"] == 2 * 4 * 64 * 64
@@ -148,7 +150,7 @@ def test_event_counts_per_task_are_what_they_are():
             counted.append(1)
             super().step()
 
-    tasks, _ = Lowering(machine()).lower(small_step().step(), Carry())
+    tasks, _ = Lowering(machine(**BARE)).lower(small_step().step(), Carry())
     original = soc.Environment
     soc.Environment = Counting
     try:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.timing.shares import WHOLE, burst_shares, demand, max_min_fair
+from simulator.timing.shares import WHOLE, demand, max_min_fair, weighted_fair
 
 demands = st.lists(st.integers(1, WHOLE), min_size=1, max_size=6)
 
@@ -25,13 +25,27 @@ def test_whoever_is_held_back_has_as_much_as_anyone(wants):
 
 def test_two_equals_get_half():
     assert max_min_fair([WHOLE, WHOLE]) == [WHOLE // 2, WHOLE // 2]
-    assert burst_shares([WHOLE, WHOLE]) == [WHOLE // 2, WHOLE // 2]
 
 
-def test_who_wants_little_on_average_still_bursts_at_what_is_left():
-    grants = burst_shares([WHOLE // 10, WHOLE * 4 // 10])
-    assert grants[0] == WHOLE - WHOLE * 4 // 10
-    assert grants[1] == WHOLE - WHOLE // 10
+weighed = st.lists(st.tuples(st.integers(1, WHOLE), st.integers(1, 9)), min_size=1, max_size=6)
+
+
+@given(weighed)
+def test_weights_divide_what_all_want(pairs):
+    wants, weights = zip(*pairs, strict=True)
+    grants = weighted_fair(wants, weights)
+    assert all(0 <= grant <= want for grant, want in zip(grants, wants, strict=True))
+    assert sum(grants) >= min(WHOLE, sum(wants)) - len(wants)
+    assert sum(grants) <= WHOLE
+    level = max(grant / weight for grant, weight in zip(grants, weights, strict=True))
+    for grant, want, weight in zip(grants, wants, weights, strict=True):
+        if grant < want:  # held back: it has as much per weight as anyone
+            assert grant / weight >= level - len(wants)
+
+
+@given(demands)
+def test_equal_weights_are_fair(wants):
+    assert weighted_fair(wants, [3] * len(wants)) == max_min_fair(wants)
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10**12))

@@ -1,7 +1,5 @@
-"""Microbenchmarks of the simulated machine: shapes in, cycles out."""
+"""A microbenchmark of the simulated array: shapes in, cycles out."""
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,8 @@ from simulator.hardware.soc import PRECISION_BITS
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.machine.soc import run_step
-from simulator.results.result import write_text
+from simulator.pattern_store import kept_samples
+from simulator.probes.table import read_rows, write_rows
 from simulator.trace.op import Gemm, Phase, Role, convolution, valid_convolution
 from simulator.units import AJ_PER_J, Clock
 
@@ -39,17 +38,18 @@ def probe_array(hardware: Hardware, shapes: Path, out: Path, fidelity: str = "fl
         raise InputError(f"{hardware.name} has no accelerator to probe")
     probes: dict[Hardware, _Probe] = {}
     measured = []
-    for line, row in _read(shapes):
-        where = f"{shapes}: line {line}"
-        machine = _with_memories(hardware, row, where)
-        probe = probes.setdefault(machine, _Probe(machine))
-        gemm = _gemm(row, where, rounded_up=array.output_size == "ceil")
-        try:
-            found = probe.measure(gemm, (row.get("mapping") or "").strip(), fidelity)
-        except (Infeasible, InputError) as error:
-            raise InputError(f"{where}: {error}") from None
-        measured.append(row | found)
-    write_text(out, _csv(measured))
+    with kept_samples(hardware.dram.device):
+        for line, row in _shapes(shapes):
+            where = f"{shapes}: line {line}"
+            machine = _with_memories(hardware, row, where)
+            probe = probes.setdefault(machine, _Probe(machine))
+            gemm = _gemm(row, where, rounded_up=array.output_size == "ceil")
+            try:
+                found = probe.measure(gemm, (row.get("mapping") or "").strip(), fidelity)
+            except (Infeasible, InputError) as error:
+                raise InputError(f"{where}: {error}") from None
+            measured.append(row | found)
+    write_rows(out, measured)
     return len(measured)
 
 
@@ -96,21 +96,11 @@ def _with_memories(hardware: Hardware, row: dict[str, str], where: str) -> Hardw
     return load_hardware(hardware, {f"accelerator.{part}": size for part, size in sizes.items()})
 
 
-def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    columns = set(reader.fieldnames or ())
+def _shapes(path: Path) -> list[tuple[int, dict[str, str]]]:
+    rows = read_rows(path, "shapes")
+    columns = set(rows[0][1])
     if not (set(_GEMM) <= columns or set(_CONV) <= columns):
         raise InputError(f"{path}: needs the columns {','.join(_GEMM)} or {','.join(_CONV)}")
-    rows = [(reader.line_num, row) for row in reader]
-    for line, row in rows:
-        if None in row or None in row.values():
-            raise InputError(f"{path}: line {line}: has not as many cells as the header")
-    if not rows:
-        raise InputError(f"{path}: no shapes below the header")
     return rows
 
 
@@ -151,11 +141,3 @@ def _number(row: dict[str, str], name: str, where: str) -> int:
     if not text.isdigit() or not int(text):
         raise InputError(f"{where}: {name} = {text!r} must be a whole number of 1 or more")
     return int(text)
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()

@@ -1,0 +1,6 @@
+"""Microbenchmarks of the simulated machine, as one would measure a real one."""
+
+from simulator.probes.array import probe_array
+from simulator.probes.memory import probe_memory
+
+__all__ = ["probe_array", "probe_memory"]

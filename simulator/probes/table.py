@@ -1,0 +1,37 @@
+"""The CSV files that probes read and write."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import InputError
+from simulator.results.result import write_text
+
+
+def read_rows(path: Path, what: str) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows of a CSV with their line numbers; `what` they are goes into messages.
+
+    Raises InputError when the file cannot be read, has no rows, or one with missing cells.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    rows = [(reader.line_num, row) for row in reader]
+    for line, row in rows:
+        if None in row or None in row.values():
+            raise InputError(f"{path}: line {line}: has not as many cells as the header")
+    if not rows:
+        raise InputError(f"{path}: no {what} below the header")
+    return rows
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows of equal columns as CSV, in one piece."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())

@@ -1,0 +1,97 @@
+"""Where a granule of memory lies: channel, bank and row, from mapping text."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from simulator.errors import InputError
+from simulator.hardware.dram import DramDevice
+
+_FIELD = re.compile(r"(ch|bg|ba|ra|co|ro)(\*|[0-9]+)")
+_ROW_BITS = 40  # more than any address has
+
+Decode = Callable[[int], tuple[int, int, int]]
+
+
+class _Segment(NamedTuple):
+    """`width` bits of an address from `shift` on are a field's bits from `place` on."""
+
+    shift: int
+    width: int
+    place: int
+
+
+@lru_cache(maxsize=64)
+def decoder(device: DramDevice, mapping: str = "", *, hashed: bool = True) -> Decode:
+    """Return what turns the index of a granule into (channel, bank, row).
+
+    `mapping` (the device's where empty) lists fields from the least significant bit on:
+    `co2,ch*,co*,ba*,ra*,ro*` is two column bits, all channel bits, the other column bits, ...
+    Banks are numbered bank group by bank group; when `hashed`, the number is XORed with the low
+    bits of the row, lowest to the bank within its group. Raises InputError on a bad mapping.
+    """
+    segments = _parse(mapping or device.mapping, _widths(device))
+    channel, bank, group, row = (_gather(segments[name]) for name in ("ch", "ba", "bg", "ro"))
+    per_group = device.banks_per_group
+    mask = device.banks - 1 if hashed else 0
+
+    def decode(granule: int) -> tuple[int, int, int]:
+        at_row = row(granule)
+        at_bank = group(granule) * per_group + bank(granule)
+        return channel(granule), at_bank ^ (at_row & mask), at_row
+
+    return decode
+
+
+def _widths(device: DramDevice) -> dict[str, int]:
+    sizes = {
+        "ch": device.channels,
+        "bg": device.bank_groups,
+        "ba": device.banks_per_group,
+        "ra": 1,
+        "co": device.row // device.granule,
+    }
+    for name, size in sizes.items():
+        if size & (size - 1):
+            raise InputError(f"address mapping needs a power of two for {name}, not {size}")
+    return {name: size.bit_length() - 1 for name, size in sizes.items()} | {"ro": _ROW_BITS}
+
+
+def _parse(mapping: str, widths: dict[str, int]) -> dict[str, list[_Segment]]:
+    """Return the segments of every field; a star takes what the field's numbers leave."""
+    fields = [_field(text.strip(), mapping) for text in mapping.split(",")]
+    left = dict(widths)
+    for name, width in fields:
+        left[name] -= width or 0
+    segments: dict[str, list[_Segment]] = {name: [] for name in widths}
+    shift, placed = 0, dict.fromkeys(widths, 0)
+    for name, width in fields:
+        taken = left[name] if width is None else width
+        if width is None:
+            left[name] = 0
+        segments[name].append(_Segment(shift, taken, placed[name]))
+        placed[name] += taken
+        shift += taken
+    wrong = [name for name, rest in left.items() if rest]
+    if wrong:
+        raise InputError(f"mapping {mapping!r} has too many or too few bits of {', '.join(wrong)}")
+    return segments
+
+
+def _field(text: str, mapping: str) -> tuple[str, int | None]:
+    match = _FIELD.fullmatch(text)
+    if match is None:
+        raise InputError(f"mapping {mapping!r}: {text!r} is none of ch, bg, ba, ra, co, ro with *")
+    return match[1], None if match[2] == "*" else int(match[2])
+
+
+def _gather(segments: list[_Segment]) -> Callable[[int], int]:
+    """Return what collects a field's bits; one segment, as nearly always, is a shift and mask."""
+    pieces = [(s.shift, (1 << s.width) - 1, s.place) for s in segments if s.width]
+    if not pieces:
+        return lambda _: 0
+    if len(pieces) == 1:
+        shift, mask, _ = pieces[0]
+        return lambda granule: granule >> shift & mask
+    return lambda granule: sum((granule >> at & mask) << place for at, mask, place in pieces)

@@ -1,0 +1,320 @@
+"""An FR-FCFS open-page controller of one channel, after DRAMsim3: queues, write drain, refresh.
+
+Reads wait in a read queue and writes in a write buffer, shared by the channel; one of them per
+cycle moves to the queue of its bank, and one command per cycle serves a bank's queue. Nothing
+happens between two calls of `tick`: the controller says when the next one is due.
+"""
+
+from bisect import insort
+from collections import deque
+from typing import NamedTuple, Protocol
+
+from simulator.hardware.dram import DramDevice
+from simulator.timing.dram.device import ACT, CLOSED, COMMANDS, PRE, RD, REF, WR, Channel
+
+READ_QUEUE = 32
+WRITE_BUFFER = 32
+BANK_QUEUE = 8
+IDLE_DRAIN = 8  # an idle channel drains a write buffer that holds more
+HIT_LIMIT = 4  # after as many accesses of a row, hits behind a conflict no longer keep it open
+NEVER = 1 << 62
+
+
+class Owner(Protocol):
+    """Who waits for a granule."""
+
+    def complete(self, at: int) -> None:
+        """Take note that one of its granules is complete at cycle `at`."""
+
+
+class Access(NamedTuple):
+    """One granule to read or write (`command`): its index in memory, and where it lies."""
+
+    channel: int
+    bank: int
+    row: int
+    command: int
+    granule: int
+    owner: Owner
+
+
+class Issued(NamedTuple):
+    """One line of a command log; `row` is that of an activation, `bank` -1 for all."""
+
+    at: int
+    command: int
+    bank: int
+    row: int
+
+
+class Controller:
+    """The queues of one channel, and the choice of its next command."""
+
+    __slots__ = (
+        "_active", "_drain", "_due", "_key", "_last", "_latency", "_local", "_movable", "_next",
+        "_next_refresh", "_order", "_pending_reads", "_pending_writes", "_per_bank", "_queues",
+        "_second", "_stale", "_tREFI", "_waiting", "_writes_of", "channel", "counts", "log",
+        "room", "wake",
+    )  # fmt: skip
+
+    def __init__(self, device: DramDevice, log: list[Issued] | None = None) -> None:
+        """Start with empty queues and closed banks; `log` collects commands if given."""
+        self.channel = Channel(device)
+        self.counts = [0] * len(COMMANDS)
+        self.log = log
+        self.room = [0, READ_QUEUE, WRITE_BUFFER]  # for how many more, by command
+        banks = device.banks
+        self._latency = device.timing.CL + device.timing.burst
+        self._queues: list[list[Access]] = [[] for _ in range(banks)]
+        self._writes_of = [0] * banks  # how many of the queue are writes
+        self._waiting = [[deque[tuple[int, Access]]() for _ in range(banks)] for _ in (ACT, RD, WR)]
+        self._movable: tuple[set[int], ...] = (set(), set(), set())  # banks waiting and with room
+        self._pending_reads: dict[int, list[Owner]] = {}
+        self._pending_writes: set[int] = set()
+        self._order = 0
+        self._drain = 0  # writes still to move before reads may
+        self._active: list[int] = []  # banks with something queued, in order
+        self._local = [NEVER] * banks  # when a bank by itself is ready for its first choice
+        self._key = [0] * banks  # the gate of that choice: command * groups + group
+        self._second: dict[int, tuple[int, int]] = {}  # likewise of a second choice
+        self._last = -1  # bank served last
+        self._next, self._stale = (NEVER, 0, PRE), False  # next command: when, bank, which
+        self._per_bank = device.refresh == "per_bank"
+        self._tREFI = device.timing.tREFI
+        self._next_refresh = self.wake = self._tREFI
+        self._due = range(0)  # banks that a refresh waits for
+
+    def add(self, access: Access, now: int) -> None:
+        """Take one granule before the tick of cycle `now`; there must be room for it.
+
+        A write is complete, for its owner, when it is in the buffer; so is a read of a granule
+        that waits there. Reads of a granule that is being read already share its burst.
+        """
+        command, granule = access.command, access.granule
+        if granule in self._pending_writes:
+            access.owner.complete(now + 1)
+            return
+        if command == WR:
+            access.owner.complete(now + 1)
+            self._pending_writes.add(granule)
+        elif granule in self._pending_reads:
+            self._pending_reads[granule].append(access.owner)
+            return
+        else:
+            self._pending_reads[granule] = [access.owner]
+        self.room[command] -= 1
+        self._order += 1
+        bank = access.bank
+        self._waiting[command][bank].append((self._order, access))
+        if len(self._queues[bank]) < BANK_QUEUE:
+            self._movable[command].add(bank)
+            self.wake = min(self.wake, now)
+        elif command == WR:
+            self.wake = min(self.wake, now)
+
+    def tick(self, now: int) -> bool:
+        """Do what is due in cycle `now`; return whether a queue has room again."""
+        if now >= self._next_refresh:
+            self._start_refresh(now)
+        if self._next[0] <= now:
+            self._issue(now)
+        moved = self._move()
+        if self._stale:
+            self._stale = False
+            self._next = self._choose(now + 1)
+        wake = min(self._next[0], self._next_refresh)
+        if moved and (self._movable[WR if self._drain else RD] or not self.room[WR]):
+            wake = now + 1
+        self.wake = wake
+        return moved
+
+    def _move(self) -> bool:
+        """Move the oldest access that finds room in the queue of its bank."""
+        free = self.room[WR]
+        idle = not self._active and free < WRITE_BUFFER - IDLE_DRAIN
+        if not self._drain and (idle or not free):
+            self._drain = WRITE_BUFFER - free
+        command = WR if self._drain else RD
+        movable, waiting = self._movable[command], self._waiting[command]
+        if not movable:
+            return False
+        bank = min(movable, key=lambda b: waiting[b][0][0]) if len(movable) > 1 else min(movable)
+        access = waiting[bank][0][1]
+        if command == WR:
+            if access.granule in self._pending_reads:  # reads of what it overwrites come first
+                self._drain = 0
+                return False
+            self._drain -= 1
+        self.room[command] += 1
+        waiting[bank].popleft()
+        if not waiting[bank]:
+            movable.discard(bank)
+        self._enter(bank, access)
+        return True
+
+    def _enter(self, bank: int, access: Access) -> None:
+        queue = self._queues[bank]
+        queue.append(access)
+        command = access.command
+        if command == WR:
+            self._writes_of[bank] += 1
+        if len(queue) == 1:
+            insort(self._active, bank)
+            self._weigh(bank)
+            return
+        if len(queue) == BANK_QUEUE:
+            self._movable[RD].discard(bank)
+            self._movable[WR].discard(bank)
+        row = self.channel.open_row[bank]
+        if access.row == row:
+            head = queue[0]
+            if head.row != row or head.command != command:
+                self._weigh(bank)
+
+    def _weigh(self, bank: int) -> None:
+        """Note what the bank asks for next: the first of its queue that could be served."""
+        channel, queue = self.channel, self._queues[bank]
+        self._stale = True
+        if self._second:
+            self._second.pop(bank, None)
+        if not queue:
+            self._local[bank] = NEVER
+            return
+        row = channel.open_row[bank]
+        if row == CLOSED:
+            self._local[bank] = channel.act_at[bank]
+            self._key[bank] = channel.group[bank]
+            return
+        head = queue[0]
+        if head.row == row and self._writes_of[bank] in (0, len(queue)):
+            self._local[bank] = channel.cas_at[bank]
+            self._key[bank] = head.command * channel.groups + channel.group[bank]
+        else:
+            self._weigh_all(bank, queue, row)
+
+    def _weigh_all(self, bank: int, queue: list[Access], row: int) -> None:
+        """Note the bank's choices: to precharge, and to read or write the open row."""
+        channel = self.channel
+        group, groups = channel.group[bank], channel.groups
+        commands = dict.fromkeys([access.command for access in queue if access.row == row])
+        choices = [(channel.cas_at[bank], command * groups + group) for command in commands]
+        if queue[0].row != row and (not choices or channel.hits[bank] >= HIT_LIMIT):
+            choices.insert(0, (channel.pre_at[bank], PRE * groups + group))
+        self._local[bank], self._key[bank] = choices[0]
+        if len(choices) > 1:
+            self._second[bank] = choices[1]
+
+    def _choose(self, now: int) -> tuple[int, int, int]:
+        """Return the next command from cycle `now` on: of what is ready first, the next in turn."""
+        if self._due:
+            return self._choose_in_refresh(now)
+        if not self._active:
+            return NEVER, 0, PRE
+        return self._choose_of(self._active, now)
+
+    def _choose_of(self, banks: list[int], now: int) -> tuple[int, int, int]:
+        local, key, gate = self._local, self._key, self.channel.gate
+        times = [
+            own if (own := local[bank]) > (shared := gate[key[bank]]) else shared for bank in banks
+        ]
+        if self._second:
+            self._hasten(banks, times)
+        at = max(min(times), now)
+        last, chosen = self._last, -1
+        for bank, time in zip(banks, times):  # noqa: B905
+            if time <= at:
+                if bank > last:
+                    chosen = bank
+                    break
+                if chosen < 0:
+                    chosen = bank
+        first = key[chosen]
+        if chosen in self._second and (local[chosen] > at or gate[first] > at):
+            first = self._second[chosen][1]
+        return at, chosen, first // self.channel.groups
+
+    def _hasten(self, banks: list[int], times: list[int]) -> None:
+        for index, bank in enumerate(banks):
+            if bank in self._second:
+                ready, key = self._second[bank]
+                times[index] = min(times[index], max(ready, self.channel.gate[key]))
+
+    def _issue(self, now: int) -> None:
+        _, bank, command = self._next
+        self.counts[command] += 1
+        row = CLOSED
+        if command == PRE:
+            self.channel.precharge(bank, now)
+        elif command == ACT:
+            row = self._queues[bank][0].row
+            self.channel.activate(bank, row, now)
+        elif command == REF:
+            bank = self._refresh(now)
+        else:
+            self._serve(bank, command, now)
+        if self.log is not None:
+            self.log.append(Issued(now, command, bank, row))
+        if not self._due and command != REF:
+            self._last = bank
+        self._weigh(bank)
+
+    def _serve(self, bank: int, command: int, now: int) -> None:
+        """Read or write the first granule of the queue that is of the open row."""
+        queue = self._queues[bank]
+        granule = queue.pop(self._place(queue, self.channel.open_row[bank], command)).granule
+        if command == RD:
+            self.channel.read(bank, now)
+            for owner in self._pending_reads.pop(granule):
+                owner.complete(now + self._latency)
+        else:
+            self.channel.write(bank, now)
+            self._writes_of[bank] -= 1
+            self._pending_writes.discard(granule)
+        if not queue:
+            self._active.remove(bank)
+        if len(queue) == BANK_QUEUE - 1:
+            for way in (RD, WR):
+                if self._waiting[way][bank]:
+                    self._movable[way].add(bank)
+
+    @staticmethod
+    def _place(queue: list[Access], row: int, command: int) -> int:
+        for place, access in enumerate(queue):
+            if access.row == row and access.command == command:
+                return place
+        raise AssertionError("the choice was made of what is queued")
+
+    def _start_refresh(self, now: int) -> None:
+        banks = self.channel.banks
+        if self._per_bank:
+            bank = now // self._tREFI % banks
+            self._due = range(bank, bank + 1)
+        else:
+            self._due = range(banks)
+        self._next_refresh += self._tREFI
+        self._next = self._choose(now)
+
+    def _choose_in_refresh(self, now: int) -> tuple[int, int, int]:
+        """Close the banks that are to be refreshed, then refresh; others may go on meanwhile."""
+        channel = self.channel
+        still_open = [bank for bank in self._due if channel.open_row[bank] != CLOSED]
+        if still_open:
+            bank = min(still_open, key=lambda b: max(channel.pre_at[b], now))
+            step = (max(channel.earliest(PRE, bank), now), bank, PRE)
+        else:
+            ready = max([channel.ref_at[bank] for bank in self._due])
+            step = (max(ready, now), self._due[0], REF)
+        others = [bank for bank in self._active if bank not in self._due]
+        if others:
+            other = self._choose_of(others, now)
+            return other if other[0] < step[0] else step
+        return step
+
+    def _refresh(self, now: int) -> int:
+        """Refresh what is due and return its bank, -1 for all."""
+        self.channel.refresh(self._due, now)
+        bank = self._due[0]
+        for other in self._due:
+            self._weigh(other)
+        whole, self._due = len(self._due) > 1, range(0)
+        return -1 if whole else bank

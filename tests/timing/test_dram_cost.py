@@ -1,0 +1,142 @@
+"""What patterns cost, against closed forms and against the device run on the very pattern."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.activity import AccessPattern, sequential
+from simulator.hardware import load_hardware
+from simulator.timing.dram.cost import (
+    Traffic,
+    Walk,
+    idle_ps,
+    pattern_cost,
+    samples_of,
+    traffic_of,
+    walk_of,
+)
+from simulator.timing.dram.memory import Memory
+from simulator.timing.dram.traffic import Stream, Transaction
+
+PRESETS = ("LPDDR4-3200_x32_1ch", "DDR4-2400_x64_1ch", "DDR4-2400_x64_2ch", "LPDDR4-4266_x64_2ch")
+MIB = 1 << 20
+
+
+def dram(preset):
+    return load_hardware("edge-16x16", {"dram.preset": preset}).dram
+
+
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize("preset", [*PRESETS, "HBM2_8ch", "LPDDR5-6400_2x16b_2ch_REFpb"])
+def test_a_sequential_stream_takes_the_bus_but_for_refresh(preset, write):
+    memory = dram(preset)
+    t, device = memory.device.timing, memory.device
+    banks = device.banks if device.refresh == "per_bank" else 1
+    busy = 1 - (t.tRFC + t.tRP + t.tRCD) / (t.tREFI * banks)
+    cost = pattern_cost(memory, sequential(MIB, write=write), 1000 * write)
+    expected_ps = MIB * 10**12 / memory.peak_bytes_per_s / busy
+    assert cost.channel_ps == pytest.approx(expected_ps, rel=0.035)
+    assert cost.bursts == MIB // device.granule
+    rows = MIB // (device.row * device.channels)
+    assert rows * device.channels <= cost.activates <= 1.3 * rows * device.channels
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_rows_visited_for_one_granule_are_limited_by_activations(preset):
+    memory = dram(preset)
+    t, device = memory.device.timing, memory.device
+    row = device.row * device.channels * device.bank_groups
+    pattern = AccessPattern(MIB, device.granule, row + device.granule, write=False)
+    cost = pattern_cost(memory, pattern, 0)
+    activate = max(t.tRRD_S, t.tFAW / 4, (t.tRAS + t.tRP) / device.banks, t.burst)
+    cycles = cost.channel_ps * 1000 / device.period
+    assert cost.activates >= 0.98 * cost.bursts
+    assert cycles >= cost.bursts * activate / device.channels
+    assert cycles <= 1.35 * cost.bursts * activate / device.channels
+
+
+patterns = st.builds(
+    lambda run, gap, granules, write: AccessPattern(
+        granules * 64, run * 64, (run + gap) * 64, write
+    ),
+    st.sampled_from([1, 2, 4, 8, 16]), st.integers(1, 200), st.just(1024), st.booleans(),
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(patterns, st.sampled_from(PRESETS[:2]))
+def test_a_walk_stands_for_its_pattern(pattern, preset):
+    memory = dram(preset)
+    pieces = [
+        Transaction(i * pattern.pitch, pattern.run, pattern.write)
+        for i in range(pattern.bytes // pattern.run)
+    ]
+    stream = Stream(lambda: pieces, outstanding=64)
+    device = samples_of(memory.device).device
+    direct = Memory(device, (stream,)).run()
+    walk = samples_of(memory.device).of(Traffic(walk_of(memory.device, pattern)))
+    per_granule = direct.cycles / direct.bursts
+    assert walk.cycles / walk.granules == pytest.approx(per_granule, rel=0.1)
+
+
+@given(st.integers(1, 4096), st.integers(0, 10**6), st.booleans())
+def test_a_walk_keeps_what_decides_on_channels(run, gap, write):
+    device = dram("DDR4-2400_x64_2ch").device
+    pattern = AccessPattern(10**7, run * 64, (run + gap) * 64, write)
+    walk = walk_of(device, pattern)
+    assert walk.write == write
+    assert walk.run <= max(run, 64)
+    assert walk.pitch >= walk.run
+    if gap and run < device.row // device.granule * device.channels:
+        assert (walk.pitch - run - gap) % (device.row // device.granule * 2 * device.banks) == 0
+
+
+@given(st.integers(1, 10**9), st.integers(0, 1000))
+def test_cost_grows_with_bytes_and_with_turnarounds(size, permille):
+    memory = dram(PRESETS[0])
+    pattern = sequential(size, write=False)
+    alone, mixed = (pattern_cost(memory, pattern, w) for w in (0, permille))
+    assert mixed.channel_ps >= alone.channel_ps
+    assert mixed.bursts == alone.bursts == -(-size // 64)
+    more = pattern_cost(memory, sequential(size + 64, write=False), permille)
+    assert more.channel_ps > mixed.channel_ps
+
+
+def test_reads_and_writes_in_blocks_lose_what_they_lose_in_dramsim3():
+    # copy_alternate of 4096-byte blocks on LPDDR4-3200 x32 (tests/reference/dram): 11.1077 GB/s
+    memory = dram(PRESETS[0])
+    costs = [pattern_cost(memory, sequential(MIB, write=w), 500) for w in (False, True)]
+    assert 2 * MIB / sum(c.channel_ps for c in costs) * 1000 == pytest.approx(11.1077, rel=0.03)
+
+
+def test_an_ideal_memory_has_no_rows():
+    cost = pattern_cost(dram("ideal"), AccessPattern(6400, 64, 4096, write=False), 500)
+    assert cost == (6400 * 10**12 // 12_800_000_000, 0, 0)
+    assert idle_ps(dram("ideal")) == 0
+
+
+def test_two_masters_in_sequence_stretch_each_other_little_and_scattered_ones_by_turning_around():
+    samples = samples_of(dram(PRESETS[0]).device)
+    read = traffic_of(samples.device, 1000, 0, 10)
+    write = traffic_of(samples.device, 1000, 1000, 10)
+    scattered = traffic_of(samples.device, 1000, 1000, 1000)
+    assert 1000 <= samples.stretch_permille(read, read) <= 1020
+    assert 1000 <= samples.stretch_permille(read, write) <= 1100
+    assert samples.stretch_permille(read, scattered) > 1100
+    assert samples.stretch_permille(write, read) == samples.stretch_permille(read, write)
+
+
+@pytest.mark.parametrize(
+    ("counts", "run", "write", "mixed"),
+    [
+        ((1000, 0, 10), 64, False, False),
+        ((1000, 1000, 10), 64, True, False),
+        ((1000, 500, 10), 64, False, True),
+        ((1000, 100, 200), 4, False, False),
+        ((1000, 900, 1000), 1, True, False),
+    ],
+)
+def test_traffic_is_told_by_its_commands(counts, run, write, mixed):
+    traffic = traffic_of(dram(PRESETS[0]).device, *counts)
+    assert (traffic.walk.run, traffic.walk.write, traffic.mixed) == (run, write, mixed)
+    assert traffic.walk.pitch >= Walk(run, run, write).run
