@@ -55,6 +55,16 @@ def convolutions(trace, role=Role.FORWARD):
 # The networks
 
 
+def test_gpt2_is_the_published_one():
+    width, vocabulary, context = 768, 50257, 1024
+    step = capture_model("gpt2_small", 2).steps[0]
+    parameters = {s.name: s.bytes // 4 for s in step.storages if s.kind is StorageKind.PARAMETER}
+    assert sum(parameters.values()) == 124_439_808  # "gpt2" of Hugging Face, the head's tied
+    forward = sum(g.macs for op in step.ops for g in op.gemms if op.phase is Phase.FORWARD)
+    per_token = 12 * (12 * width**2 + 2 * context * width) + vocabulary * width
+    assert forward == 2 * context * per_token  # attention computes what the mask hides, too
+
+
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_parameters_and_macs_are_the_published_ones(name):
     parameters, gmacs = TORCHVISION[name]
@@ -151,7 +161,8 @@ def test_every_model_trains_at_its_own_batch(name):
     assert trace.segments == (Segment(0, 0, 1),)
     assert trace.steps[0].kind is StepKind.TRAIN
     drawn = [s.bytes for s in trace.steps[0].storages if s.kind is StorageKind.INPUT]
-    assert sorted(drawn) == sorted([4 * model.batch * prod(model.shape), 8 * model.batch])
+    sizes = [each.numel() * each.element_size() for each in model.samples(model.batch)]
+    assert sorted(drawn) == sorted(sizes)
     classes = [op for op in trace.steps[0].ops if op.phase is Phase.FORWARD and op.gemms][-1]
     assert classes.gemms[0].n == model.classes
     assert all(op.layer for op in trace.steps[0].ops if op.gemms)

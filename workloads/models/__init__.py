@@ -4,6 +4,7 @@ from simulator.errors import InputError
 from simulator.trace.trace import Trace
 from workloads.models.alexnet import ALEXNETS
 from workloads.models.cnn1x import CNN1X
+from workloads.models.gpt2 import GPT2S
 from workloads.models.model import Model
 from workloads.models.resnet import RESNETS
 from workloads.models.step import capture_step
@@ -11,7 +12,7 @@ from workloads.models.vgg import VGGS
 
 __all__ = ["MODELS", "Model", "capture_model", "capture_step"]
 
-MODELS = {model.name: model for model in (*ALEXNETS, *CNN1X, *RESNETS, *VGGS)}
+MODELS = {model.name: model for model in (*ALEXNETS, *CNN1X, *GPT2S, *RESNETS, *VGGS)}
 """The models by name."""
 
 

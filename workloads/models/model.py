@@ -26,3 +26,12 @@ class Model:
     def samples(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return random inputs [batch, *shape] and labels [batch] from 0 to classes - 1."""
         return torch.randn(batch, *self.shape), torch.randint(self.classes, (batch,))
+
+
+class Sentences(Model):
+    """A language model: samples are sequences of tokens, labels the token after each of them."""
+
+    def samples(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return random tokens [batch, *shape] and the next ones, [batch x tokens]."""
+        tokens = torch.randint(self.classes, (batch, *self.shape))
+        return tokens, torch.randint(self.classes, (tokens.numel(),))
