@@ -38,12 +38,14 @@ class Prices:
 
     `dynamic_aj` holds attojoules per unit of each count, 0 where another count carries the cost:
     of MACs those that the array issues are paid, of DRAM traffic the commands and not the bytes.
-    `component` names who spends each count; `static_uw` is aligned with COMPONENTS.
+    `component` names who spends each count; `static_uw` is aligned with COMPONENTS. `board_uw` is
+    the measured power of the whole board, if it is known: another account, not a part of the sum.
     """
 
     dynamic_aj: Counts
     component: tuple[str, ...]
     static_uw: tuple[int, ...]
+    board_uw: int | None = None
 
     def dynamic_by_component_aj(self, counts: Counts) -> tuple[int, ...]:
         """Return the energy of `counts` in attojoules, aligned with COMPONENTS."""
@@ -72,7 +74,8 @@ def prices(hardware: Hardware) -> Prices:
         **_accelerator_aj(hardware.accelerator, hardware.technology),
         **_dram_aj(hardware.dram.device, hardware.technology.dram_typical),
     )
-    return Prices(dynamic, _COMPONENT, _static_uw(hardware))
+    board_uw = hardware.technology.board_power
+    return Prices(dynamic, _COMPONENT, _static_uw(hardware), board_uw)
 
 
 def _accelerator_aj(part: Accelerator | None, technology: Technology) -> dict[str, int]:

@@ -261,6 +261,9 @@ class Technology(Part):
     node: Nanometres = Field(ge=7, le=65)
     sram_cell: Literal["itrs-hp", "itrs-lop", "itrs-lstp"] = "itrs-lop"
     dram_typical: Permille = Field(gt=0, le=1000, default=1000, description="silicon / datasheet")
+    board_power: Microwatts | None = Field(
+        gt=0, default=None, description="measured, of the whole board: x time is another account"
+    )
 
 
 class Hardware(Part):

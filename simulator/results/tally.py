@@ -52,6 +52,7 @@ class Tally:
         bursts = counts.dram_read_bursts + counts.dram_write_bursts
         slots = macs_per_s * self.accelerator_busy_ps
         powered = sum(dynamic) + sum(prices.static_by_component_aj(self.active_ps))
+        board_aj = (prices.board_uw or 0) * self.latency_ps
         return {
             "latency_s": self.latency_ps / PS_PER_S,
             "latency_ps": self.latency_ps,
@@ -60,6 +61,7 @@ class Tally:
             "energy_by_component_j": {
                 name: value / AJ_PER_J for name, value in zip(COMPONENTS, energy, strict=True)
             },
+            **({"board_energy_j": board_aj / AJ_PER_J} if prices.board_uw else {}),
             "macs": counts.macs,
             "macs_issued": counts.macs_issued,
             "dram_read_bytes": counts.dram_read_bytes,
