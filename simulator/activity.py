@@ -39,6 +39,7 @@ class AccessPattern(NamedTuple):
     """`bytes` of memory in contiguous runs of `run` bytes, `pitch` bytes from start to start.
 
     A scratchpad takes them in rows of `row` bytes, each requested on its own; 0: a run is a row.
+    What is `cached` lies in a cache that all masters share, and does not reach the memory.
     """
 
     bytes: int
@@ -46,6 +47,7 @@ class AccessPattern(NamedTuple):
     pitch: int
     write: bool
     row: int = 0
+    cached: bool = False
 
 
 def sequential(size: int, *, write: bool) -> AccessPattern:

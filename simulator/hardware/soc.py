@@ -31,10 +31,15 @@ PRECISION_BITS: dict[str, int] = {
 
 
 class LastLevelCache(Part):
-    """The last cache before memory, shared by all cores; its energy is that of their cycles."""
+    """The last cache before memory, shared by all cores; its energy is that of their cycles.
+
+    Where the accelerator shares it too, it finds what the CPU left there and leaves its results;
+    else what it reads is flushed before, and what it writes is in memory alone.
+    """
 
     size: Bytes = Field(ge=0, description="0 holds nothing")
     bandwidth: BytesPerSecond = Field(gt=0, description="to and from all cores together")
+    shared: bool = Field(default=False, description="with the accelerator")
 
 
 class Cpu(Part):

@@ -44,6 +44,7 @@ class LastLevelCache:
         self._size = size
         self._lines: dict[Token, Line] = {}  # least recently used first
         self._held = 0
+        self._owed: list[int] = []  # bytes of tensors driven out that are not written back yet
 
     def hold(self, lines: Iterable[tuple[Token, Line]]) -> None:
         """Hold what an earlier step left."""
@@ -60,16 +61,28 @@ class LastLevelCache:
         if not self._size:
             return Moved(_sizes(reads), _sizes(writes))
         cached = sum(access.size for access in (*reads, *writes))
+        there = self.pass_through(reads, writes)
+        missed = [access for access, hit in zip(reads, there, strict=False) if not hit]
+        passed = writes if not all(there[len(reads) :]) else ()
+        owed, self._owed = self._owed, []
+        return Moved(_sizes(missed), (*_sizes(passed), *owed), cached)
+
+    def pass_through(self, reads: Sequence[Access], writes: Sequence[Access]) -> list[bool]:
+        """Return which of these accesses, reads first, the cache serves.
+
+        What it drives out meanwhile is written back with the CPU's next operation.
+        """
         sizes: dict[int, int] = {}
         for token, size in (*reads, *writes):
             sizes[token] = max(size, sizes.get(token, 0))
         if sum(sizes.values()) > self._size:
-            written = self._write_back(set(self._lines) - {token for token, _ in writes})
-            return Moved(_sizes(reads), (*_sizes(writes), *written), cached)
-        missed = tuple(access.size for access in reads if not self._read(access))
+            self._write_back(set(self._lines) - {token for token, _ in writes})
+            return [False] * (len(reads) + len(writes))
+        there = [self._read(access) for access in reads]
         for access in writes:
             self._write(access)
-        return Moved(missed, self._evict(), cached)
+        self._evict()
+        return there + [True] * len(writes)
 
     def clean(self, tokens: Iterable[int]) -> int:
         """Write tensors back that another master is to read; return the bytes."""
@@ -105,23 +118,20 @@ class LastLevelCache:
         self._lines[token] = line
         self._held += line.size
 
-    def _evict(self) -> tuple[int, ...]:
-        """Make room for what was used last; return the bytes of each tensor written back."""
-        written = []
+    def _evict(self) -> None:
+        """Make room for what was used last."""
         while self._held > self._size:
             line = self._take(next(iter(self._lines)))
             if line.dirty:
-                written.append(line.dirty)
-        return tuple(written)
+                self._owed.append(line.dirty)
 
-    def _write_back(self, tokens: set[Token]) -> tuple[int, ...]:
-        """Empty the cache; return the bytes of each of `tokens` that memory does not have yet."""
-        written = [
+    def _write_back(self, tokens: set[Token]) -> None:
+        """Empty the cache; of `tokens` memory needs what it does not have yet."""
+        self._owed += [
             line.dirty for token, line in self._lines.items() if token in tokens and line.dirty
         ]
         self._lines.clear()
         self._held = 0
-        return tuple(written)
 
 
 def _sizes(accesses: Iterable[Access]) -> tuple[int, ...]:

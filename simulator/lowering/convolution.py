@@ -88,12 +88,13 @@ class ConvShape:
     out_row: int = 1 << 30  # filters in a row of the accumulator
     command: tuple[int, int] = (0, 0)  # most pixels of one compute command, and its least cycles
     weight_tile: tuple[int, int] | None = None
+    cached: frozenset[str] = frozenset()  # of "a", "b", "c": what a shared cache holds
 
     @property
     def key(self) -> Hashable:
         """What makes two shapes equal."""
         lies = self.layout, self.word_bits, self.weight_tile
-        how = self.dataflow, self.out_row, self.command
+        how = self.dataflow, self.out_row, self.command, self.cached
         return self.repeats, self.taps, self.widths, lies, how
 
     @property
@@ -138,12 +139,14 @@ class ConvShape:
     def a(self, sizes: tuple[int, ...]) -> AccessPattern:
         """Return how a tile's part of A lies in memory."""
         tile, bits = ConvTile(*sizes), self.widths.operand
-        return self._produced(tile, bits) if self.taps.weight_gradient else self._seen(tile, bits)
+        read = self._produced(tile, bits) if self.taps.weight_gradient else self._seen(tile, bits)
+        return read._replace(cached="a" in self.cached)
 
     def b(self, sizes: tuple[int, ...]) -> AccessPattern:
         """Return how a tile's part of B lies in memory."""
         tile, bits = ConvTile(*sizes), self.widths.operand
-        return self._seen(tile, bits) if self.taps.weight_gradient else self._weights(tile, bits)
+        read = self._seen(tile, bits) if self.taps.weight_gradient else self._weights(tile, bits)
+        return read._replace(cached="b" in self.cached)
 
     def c(self, sizes: tuple[int, ...], bits: int) -> AccessPattern:
         """Return how a tile's outputs, or its partial sums, of `bits` each lie in memory."""
@@ -151,7 +154,7 @@ class ConvShape:
         read = (
             self._weights(tile, bits) if self.taps.weight_gradient else self._produced(tile, bits)
         )
-        return read._replace(write=True)
+        return read._replace(write=True, cached="c" in self.cached)
 
     def a_size(self, sizes: tuple[int, ...]) -> int:
         """Return the bytes of a tile's part of A."""

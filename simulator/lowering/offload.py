@@ -76,15 +76,16 @@ class Offload:
             operands += self._temporaries
         reads = [operand.token for operand in operands if operand]
         target, raw = request.target, self._is_raw(request)
-        work = self._templates.array_gemm(request.gemm, request.placement, self._out_bits(request))
-        self._build(work, site)
         if not raw:
             reads += _others(request.op)  # a bias is loaded into the accumulator
-        flush = self._flush(reads, site)
-        launch = binding.driver(Stage.LAUNCH, dispatch_ps + runtime.launch, site)
         result = target.storage if target and not raw else binding.token()
         token = binding.token() if self._puts_back(request) else result
-        binding.cache.drop((token,))
+        cached, flush = self._through_cache(request, operands, token)
+        work = self._templates.array_gemm(
+            request.gemm, request.placement, self._out_bits(request), cached=cached
+        )
+        self._build(work, site)
+        launch = binding.driver(Stage.LAUNCH, dispatch_ps + runtime.launch, site)
         random = request.op.random
         binding.append(work, site, reads, (token,), after=(flush, launch), random=random)
         if runtime.issue == "synchronous":
@@ -95,6 +96,23 @@ class Offload:
             work = self._rearrange(source, back, target, self._per_weight(request))
             binding.append(work, site, (token,), (result,))
         return result
+
+    def _through_cache(
+        self, request: _Request, operands: Sequence[Access | None], token: int
+    ) -> tuple[frozenset[str], int | None]:
+        """Return which of "a", "b", "c" a shared cache serves, or the task that flushes one that
+        is not shared.
+        """
+        llc, cache = self._hardware.cpu.llc, self._binding.cache
+        named = {name: each for name, each in zip("ab", operands, strict=False) if each}
+        if llc is not None and llc.shared:
+            gemm = request.gemm
+            size = _bytes(gemm.batch * gemm.m * gemm.n, self._out_bits(request))
+            there = cache.pass_through([*named.values()], [Access(token, size)])
+            return frozenset(n for n, hit in zip((*named, "c"), there, strict=True) if hit), None
+        cache.drop((token,))
+        tokens = [operand.token for operand in operands if operand]
+        return frozenset(), self._flush(tokens, request.site)
 
     def _flush(self, tokens: list[int], site: Site) -> int | None:
         """Write back what the cache alone has of the accelerator's operands."""

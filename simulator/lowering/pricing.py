@@ -27,6 +27,9 @@ class Traffic(NamedTuple):
         return Traffic(*(a + times * b for a, b in zip(self, other, strict=True)))
 
 
+FREE = PatternCost(0, 0, 0)
+
+
 class Pricing:
     """Prices of access patterns, remembered; one per memory path."""
 
@@ -39,6 +42,8 @@ class Pricing:
 
     def cost(self, pattern: AccessPattern, write_permille: int) -> PatternCost:
         """Return what `pattern` costs in a mixture with that share of writes."""
+        if pattern.cached:
+            return FREE
         key = (pattern, write_permille)
         cost = self._costs.get(key)
         if cost is None:
@@ -85,6 +90,8 @@ class Pricing:
         """Return bytes, commands and channel time of `patterns`."""
         result = Traffic()
         for pattern in patterns:
+            if pattern.cached:
+                continue
             cost = self.cost(pattern, write_permille)
             read, write = (0, pattern.bytes) if pattern.write else (pattern.bytes, 0)
             reads, writes = (0, cost.bursts) if pattern.write else (cost.bursts, 0)

@@ -113,6 +113,7 @@ class GemmShape:
     window_a: Window | None = None
     window_b: Window | None = None
     blocked: bool = False
+    cached: frozenset[str] = frozenset()  # of "a", "b", "c": what a shared cache holds
     _bytes: dict[tuple[str, int, int], int] = field(default_factory=dict, repr=False)
     _extents: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -123,7 +124,7 @@ class GemmShape:
     @property
     def key(self) -> Hashable:
         """What makes two shapes equal."""
-        how = self.dataflow, self.blocked, self.window_a, self.window_b
+        how = self.dataflow, self.blocked, self.cached, self.window_a, self.window_b
         return self.repeats, self.dims, self.widths, how
 
     @property
@@ -149,20 +150,23 @@ class GemmShape:
         """Return how a tile's part of A lies in memory."""
         m, _, k = tile
         whole = self.blocked or self.window_a is not None or k >= self.dims.k or m == 1
-        return rows_of(self.a_bytes(m, k), k, self.dims.k, self.widths.operand, whole)
+        pattern = rows_of(self.a_bytes(m, k), k, self.dims.k, self.widths.operand, whole)
+        return pattern._replace(cached="a" in self.cached)
 
     def b(self, tile: tuple[int, ...]) -> AccessPattern:
         """Return how a tile's part of B lies in memory."""
         _, n, k = tile
         whole = self.blocked or self.window_b is not None or n >= self.dims.n or k == 1
-        return rows_of(self.b_bytes(k, n), n, self.dims.n, self.widths.operand, whole)
+        pattern = rows_of(self.b_bytes(k, n), n, self.dims.n, self.widths.operand, whole)
+        return pattern._replace(cached="b" in self.cached)
 
     def c(self, tile: tuple[int, ...], bits: int) -> AccessPattern:
         """Return how a tile's outputs, or its partial sums, of `bits` each lie in memory."""
         m, n, _ = tile
         whole = self.blocked or n >= self.dims.n or m == 1
         size = ceil_div(m * n * bits, 8)
-        return rows_of(size, n, self.dims.n, bits, whole)._replace(write=True)
+        pattern = rows_of(size, n, self.dims.n, bits, whole)
+        return pattern._replace(write=True, cached="c" in self.cached)
 
     def a_size(self, tile: tuple[int, ...]) -> int:
         """Return the bytes of a tile's part of A."""

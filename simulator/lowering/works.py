@@ -49,17 +49,30 @@ class Templates:
         return self._once(key, lambda: self._cpu_gemm(op, gemms, moved, dispatched))
 
     def array_gemm(
-        self, gemm: Gemm, placement: Placement, out_bits: int, mapping: str = ""
+        self,
+        gemm: Gemm,
+        placement: Placement,
+        out_bits: int,
+        mapping: str = "",
+        cached: frozenset[str] = frozenset(),
     ) -> Work:
         """Return a GEMM on the accelerator with outputs of `out_bits`, mapped as `mapping` says,
-        or else as the machine does.
+        or else as the machine does. What is `cached`, of "a", "b" and "c", lies in a shared cache.
         """
         array = self.hardware.accelerator
         told_apart = gemm.conv or (array and array.wgrad_dataflow)  # else a product is a product
         role = gemm.role if told_apart else None
         sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv)
-        key = ("array", sizes, placement, out_bits, mapping)
-        return self._once(key, lambda: self._array_gemm(gemm, placement, out_bits, mapping))
+        key = ("array", sizes, placement, out_bits, mapping, cached)
+
+        def make() -> Work:
+            array = self.hardware.accelerator
+            assert array is not None, "placement chose an accelerator"
+            shape = replace(shape_of(gemm, array, placement, out_bits), cached=cached)
+            work = mapped(array, self._pricing, shape, gemm.macs, mapping)
+            return replace(work, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
+
+        return self._once(key, make)
 
     def pass_over(
         self, stage: Stage, elements: int, bits: int, moved: Moved, ops_per_element: int
@@ -147,13 +160,6 @@ class Templates:
         patterns += [sequential(size, write=True) for size in moved.writes]
         written = permille_written(sum(moved.reads), sum(moved.writes))
         return self._pricing.traffic(patterns, written)
-
-    def _array_gemm(self, gemm: Gemm, placement: Placement, out_bits: int, mapping: str) -> Work:
-        array = self.hardware.accelerator
-        assert array is not None, "placement chose an accelerator"
-        shape = shape_of(gemm, array, placement, out_bits)
-        work = mapped(array, self._pricing, shape, gemm.macs, mapping)
-        return replace(work, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
 
 
 def shape_of(
