@@ -24,7 +24,8 @@ from simulator.lowering.tiling import (
     tile_sums,
     totals,
 )  # fmt: skip
-from simulator.timing.pipeline import Loop, Pipelined, Tile, schedule_of
+from simulator.timing.pipeline import Loop, Pipelined, Tile
+from simulator.timing.schedules import schedule_of
 from simulator.timing.shares import WHOLE
 from simulator.timing.systolic import fill_cycles
 from simulator.units import PS_PER_S, Clock, ceil_div

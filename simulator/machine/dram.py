@@ -1,5 +1,7 @@
 """The shared memory: whoever is active divides its time, anew whenever one starts or ends."""
 
+from functools import lru_cache
+
 from simpy import Environment, Event
 
 from simulator.activity import Flow, Progress, Unit
@@ -8,6 +10,7 @@ from simulator.timing.shares import WHOLE, burst_shares, demand, max_min_fair
 from simulator.units import ceil_div
 
 _BITS = 80
+_ALONE = (WHOLE,)
 _DONE = 1 << _BITS  # progress of a finished activity, in integer parts of its work
 # Parts are rounded down whenever a share changes; together they stay far below this, and so an
 # end that is a whole picosecond is met exactly instead of one picosecond late.
@@ -18,20 +21,27 @@ class _Activity:
     """Work in progress: how much is left, and how long all of it takes at the present share."""
 
     __slots__ = (
-        "alarm", "alone_ps", "demand", "done", "duration", "left", "progress", "share", "since",
-        "task", "unit",
+        "alarm", "alone_ps", "channel_ps", "done", "duration", "end", "left", "progress", "rings",
+        "share", "since", "task", "unit", "want",
     )  # fmt: skip
 
     def __init__(self, unit: Unit, task: int, progress: Progress, done: Event, now: int) -> None:
         self.unit, self.task, self.progress, self.done = unit, task, progress, done
         self.alone_ps = progress.duration_ps(WHOLE)
-        self.demand = demand(progress.channel_ps, self.alone_ps)
+        self.channel_ps = progress.channel_ps
+        self.want = (unit, demand(self.channel_ps, self.alone_ps))
         self.left, self.since, self.share, self.duration = _DONE, now, 0, 1
+        self.end = self.rings = now
         self.alarm: Event | None = None
+
+    def grant(self, share: int) -> None:
+        """Go on at another share."""
+        self.share = share
+        self.duration = self.alone_ps if share == WHOLE else self.progress.duration_ps(share)
 
     def served(self, left: int) -> int:
         """Return the memory time used when so much is left; the parts add up to the whole."""
-        return self.progress.channel_ps * (_DONE - left) >> _BITS
+        return self.channel_ps * (_DONE - left) >> _BITS
 
 
 class SharedDram:
@@ -47,72 +57,75 @@ class SharedDram:
         """Return an event that fires when the work is done, however its share changes."""
         if not progress.channel_ps:
             return self._env.timeout(progress.duration_ps(WHOLE))
-        done = self._env.event()
-        activity = _Activity(unit, task, progress, done, int(self._env.now))
-        self._active.append(activity)
-        self._divide()
+        done, now = self._env.event(), int(self._env.now)
+        self._active.append(_Activity(unit, task, progress, done, now))
+        self._divide(now)
         return done
 
-    def _divide(self) -> None:
-        for activity, share in zip(self._active, self._shares(), strict=True):
-            if share != activity.share:
-                self._settle(activity)
-                activity.share = share
-                whole = share == WHOLE
-                activity.duration = (
-                    activity.alone_ps if whole else activity.progress.duration_ps(share)
-                )
-                self._set_alarm(activity)
-
-    def _shares(self) -> list[int]:
-        """Divide among masters first, then among the streams of each."""
+    def _divide(self, now: int) -> None:
         active = self._active
-        if len(active) == 1:
-            return [WHOLE]
-        demands = [activity.demand for activity in active]
-        units = list(dict.fromkeys(activity.unit for activity in active))
-        if len(units) == len(active):
-            return burst_shares(demands)
-        if len(units) == 1:
-            return max_min_fair(demands)
-        streams = {unit: [a for a in active if a.unit is unit] for unit in units}
-        wanted = [min(WHOLE, sum(a.demand for a in streams[unit])) for unit in units]
-        granted = dict(zip(units, burst_shares(wanted), strict=True))
-        share_of: dict[_Activity, int] = {}
-        for unit, mine in streams.items():
-            parts = max_min_fair([a.demand for a in mine], granted[unit])
-            share_of.update(zip(mine, parts, strict=True))
-        return [share_of[activity] for activity in active]
+        shares = _shares(tuple([a.want for a in active])) if len(active) > 1 else _ALONE
+        for activity, share in zip(active, shares, strict=True):
+            if share != activity.share:
+                if now > activity.since:
+                    done = (now - activity.since) * _DONE // activity.duration
+                    self._settle(activity, now, max(0, activity.left - done))
+                activity.grant(share)
+                self._expect_end(activity, now)
 
-    def _set_alarm(self, activity: _Activity) -> None:
-        alarm = activity.alarm = self._env.timeout(_time_left(activity), activity)
+    def _expect_end(self, activity: _Activity, now: int) -> None:
+        """See to it that an alarm rings at the end or before; an early one is set again."""
+        end = activity.end = now + _time_left(activity)
+        if activity.alarm is None or end < activity.rings:
+            self._set_alarm(activity, now)
+
+    def _set_alarm(self, activity: _Activity, now: int) -> None:
+        activity.rings = activity.end
+        alarm = activity.alarm = self._env.timeout(activity.end - now, activity)
         assert alarm.callbacks is not None, "a new event has callbacks"
-        alarm.callbacks.append(self._finish)
+        alarm.callbacks.append(self._ring)
 
-    def _finish(self, alarm: Event) -> None:
+    def _ring(self, alarm: Event) -> None:
         activity = alarm.value
         assert isinstance(activity, _Activity), "alarms carry their activity"
         if activity.alarm is not alarm:
-            return  # the share has changed since this alarm was set
-        self._settle(activity, left=0)
+            return  # an earlier one has been set since
+        if activity.rings < activity.end:
+            self._set_alarm(activity, activity.rings)
+        else:
+            self._finish(activity)
+
+    def _finish(self, activity: _Activity) -> None:
+        self._settle(activity, activity.end, 0)
         self._active.remove(activity)
         activity.done.succeed()
         if self._active:
-            self._divide()
+            self._divide(activity.end)
 
-    def _settle(self, activity: _Activity, left: int | None = None) -> None:
-        """Bring the progress of `activity` up to now, or to what is known to be `left`."""
-        now = int(self._env.now)
-        elapsed = now - activity.since
-        if not elapsed and left is None:
-            return
-        if left is None:
-            left = max(0, activity.left - elapsed * _DONE // activity.duration)
-        moved = activity.served(left) - activity.served(activity.left)
-        if elapsed or moved:
-            flow = Flow(activity.unit, activity.task, activity.since, now, moved)
-            self._probe.flowed(flow)
-        activity.left, activity.since = left, now
+    def _settle(self, activity: _Activity, now: int, left: int) -> None:
+        """Bring the progress of `activity` up to now, when so much is `left`."""
+        since, activity.since = activity.since, now
+        before, activity.left = activity.left, left
+        moved = activity.served(left) - activity.served(before)
+        if now > since or moved:
+            self._probe.flowed(Flow(activity.unit, activity.task, since, now, moved))
+
+
+@lru_cache(maxsize=4096)
+def _shares(wants: tuple[tuple[Unit, int], ...]) -> tuple[int, ...]:
+    """Divide among masters first, then among the streams of each; given are master and demand."""
+    streams: dict[Unit, list[int]] = {}
+    for index, (unit, _) in enumerate(wants):
+        streams.setdefault(unit, []).append(index)
+    if len(streams) == len(wants):
+        return tuple(burst_shares([each for _, each in wants]))
+    demands = {unit: [wants[index][1] for index in mine] for unit, mine in streams.items()}
+    wanted = [min(WHOLE, sum(each)) for each in demands.values()]
+    shares = [0] * len(wants)
+    for unit, granted in zip(streams, burst_shares(wanted), strict=True):
+        for index, part in zip(streams[unit], max_min_fair(demands[unit], granted), strict=True):
+            shares[index] = part
+    return tuple(shares)
 
 
 def _time_left(activity: _Activity) -> int:
