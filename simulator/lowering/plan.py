@@ -5,7 +5,8 @@ from simulator.hardware.soc import Accelerator
 from simulator.lowering.nest import Mapping, Part, census, nest
 from simulator.lowering.pricing import Pricing, Traffic, permille_written
 from simulator.lowering.sums import Shape
-from simulator.timing.pipeline import Loop, Pipelined, Tile, schedule_of
+from simulator.timing.pipeline import Loop, Pipelined, Tile
+from simulator.timing.schedules import schedule_of
 from simulator.timing.systolic import fill_cycles
 from simulator.units import Clock, ceil_div
 

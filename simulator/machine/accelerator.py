@@ -1,14 +1,17 @@
 """The accelerator tile by tile: transfers and computations as events, linked by double buffers.
 
-The same pipelines as the recurrences of `timing.pipeline`; here every transfer competes for the
+The same pipelines as the recurrences of `timing.schedules`; here every transfer competes for the
 memory at the moment it takes place.
 """
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import chain, repeat
 
 from simpy import Environment, Event
 
-from simulator.timing.pipeline import InTurn, Lockstep, Loop, Pipelined, Tile, Transfer, TwoSlots
+from simulator.timing.pipeline import Loop, Pipelined, Tile, Transfer
+from simulator.timing.schedules import InTurn, Lockstep, TwoSlots
 
 Move = Callable[[Transfer], Event]
 _Steps = Generator[Event, None, None]
@@ -24,39 +27,38 @@ def run_tiles(env: Environment, work: Pipelined, move: Move) -> _Steps:
     if isinstance(work.schedule, InTurn):
         movers = [env.process(pipeline.loads_and_stores())]
     else:
-        released = pipeline.done if isinstance(work.schedule, TwoSlots) else pipeline.computed
-        movers = [env.process(pipeline.loads(released)), env.process(pipeline.stores())]
-    yield from pipeline.computations(buffered=not isinstance(work.schedule, TwoSlots))
+        movers = [env.process(pipeline.loads()), env.process(pipeline.stores())]
+    yield from pipeline.computations()
     yield from movers
 
 
 class _Count:
-    """How many tiles have passed a stage, and who waits for more of them."""
+    """How many tiles have passed a stage; one process may wait for more of them."""
 
-    __slots__ = ("_env", "_waiting", "value")
+    __slots__ = ("_env", "_event", "_least", "value")
 
     def __init__(self, env: Environment) -> None:
         self._env = env
         self.value = 0
-        self._waiting: list[tuple[int, Event]] = []
+        self._least = 0
+        self._event: Event | None = None
+
+    @property
+    def wakes(self) -> bool:
+        """Whether who waited goes on at this moment and has not done so yet."""
+        event = self._event
+        return event is not None and event.triggered and not event.processed
 
     def add(self) -> None:
         """Let one more tile pass."""
         self.value += 1
-        if self._waiting:
-            ready = [event for least, event in self._waiting if least <= self.value]
-            if ready:
-                self._waiting = [item for item in self._waiting if item[0] > self.value]
-                for event in ready:
-                    event.succeed()
+        if self._event is not None and self.value == self._least:
+            self._event.succeed()
 
-    def reaches(self, least: int, *, first: bool = False) -> Event:
-        """Return an event for the moment at which so many have passed; ask only before it.
-
-        Of those who wait for the same moment, who is `first` goes before the others.
-        """
-        event = self._env.event()
-        self._waiting.insert(0 if first else len(self._waiting), (least, event))
+    def reaches(self, least: int) -> Event:
+        """Return an event for the moment at which so many have passed; ask only before it."""
+        event = self._event = self._env.event()
+        self._least = least
         return event
 
 
@@ -65,103 +67,150 @@ class _DoubleBuffered:
 
     def __init__(self, env: Environment, work: Pipelined, move: Move) -> None:
         self._env, self._work, self._move = env, work, move
-        self._loaded, self.computed = _Count(env), _Count(env)
-        self._stored, self.done = _Count(env), _Count(env)
-        self._channel: Event | None = None  # when the last transfer in the queue is through
+        self._slots = isinstance(work.schedule, TwoSlots)
+        self._loaded, self._computed = _Count(env), _Count(env)
+        self._stored, self._released = _Count(env), _Count(env)
+        self._arrivals: deque[int] = deque()  # of loads whose tiles are not computed, in order
+        self._channel = _Channel(env)
 
     def loads_and_stores(self) -> _Steps:
         """Move load(i), store(i-1), load(i+1) in turn."""
-        computed, due, index = self.computed, None, 0
+        move, computed, due, index = self._move, self._computed, None, 0
         for index, tile in enumerate(_tiles(self._work.body)):
-            if tile.load.channel_ps or tile.load.port_ps:
+            load, store = tile.load, tile.store
+            if load.moves:
                 if computed.value < index - 1:
                     yield computed.reaches(index - 1)
-                yield self._move(tile.load)
-            self._arrived(tile.load.lag_ps)
+                yield move(load)
+                self._arrives(load.lag_ps)
             if due is not None:
                 if computed.value < index:
                     yield computed.reaches(index)
-                yield self._move(due)
+                yield move(due)
                 self._stored.add()
-            due = tile.store if tile.store.channel_ps or tile.store.port_ps else None
+            due = store if store.moves else None
         if due is not None:
             if computed.value < index + 1:
                 yield computed.reaches(index + 1)
-            yield self._move(due)
+            yield move(due)
 
-    def loads(self, released: _Count) -> _Steps:
-        """Load tiles on a stream of their own, each when the one two before is `released`."""
+    def loads(self) -> _Steps:
+        """Load tiles on a stream of their own, each when the one two before is released.
+
+        A slot is taken by tiles that load nothing too.
+        """
+        computed, released, slots = self._computed, self._released, self._slots
         for index, tile in enumerate(_tiles(self._work.body)):
-            if tile.load.channel_ps or tile.load.port_ps:
+            load = tile.load
+            if load.moves or slots:
                 if released.value < index - 1:
                     yield released.reaches(index - 1)
-                yield from self._pass(tile.load)
-            self._arrived(tile.load.lag_ps)
+                if not slots and computed.wakes:
+                    yield self._env.timeout(0)  # at the same moment, outputs leave first
+                if load.moves:
+                    yield from self._pass(load)
+                self._arrives(load.lag_ps)
 
     def stores(self) -> _Steps:
-        """Store outputs on a stream of their own."""
-        computed = self.computed
+        """Store outputs on a stream of their own; a slot is released by the end of its store."""
+        computed, released, slots = self._computed, self._released, self._slots
         for index, tile in enumerate(_tiles(self._work.body)):
-            if computed.value <= index:  # at the same moment, outputs leave before loads begin
-                yield computed.reaches(index + 1, first=True)
-            if tile.store.channel_ps or tile.store.port_ps:
+            if computed.value <= index:
+                yield computed.reaches(index + 1)
+            if tile.store.moves:
                 yield from self._pass(tile.store)
                 self._stored.add()
-            self.done.add()
+            if slots:
+                released.add()
+                if released.wakes:
+                    yield self._env.timeout(0)  # at the same moment, the next load goes first
 
-    def computations(self, *, buffered: bool) -> _Steps:
+    def computations(self) -> _Steps:
         """Compute each tile once its operands are there and its output buffer is free."""
-        loaded, stored, storing = self._loaded, self._stored, 0
+        env, slots, loaded, stored = self._env, self._slots, self._loaded, self._stored
+        loading = storing = 0
+        arrivals, computed, released = self._arrivals, self._computed, self._released
         per_cycle, per_ps = self._work.clock.ticks_per_cycle, self._work.clock.ticks_per_ps
         ticks = self._work.fill_cycles * per_cycle
-        for index, tile in enumerate(_tiles(self._work.body)):
-            if loaded.value <= index:
-                yield loaded.reaches(index + 1)
-            if buffered and stored.value < storing - 1:
+        for tile in _tiles(self._work.body):
+            if tile.load.moves or slots:
+                loading += 1
+                if loaded.value < loading:
+                    yield loaded.reaches(loading)
+                late = arrivals.popleft() - int(env.now)
+                if late > 0:
+                    yield env.timeout(late)
+            if not slots and stored.value < storing - 1:
                 yield stored.reaches(storing - 1)
             whole, ticks = divmod(ticks + tile.cycles * per_cycle, per_ps)
             if whole:
-                yield self._env.timeout(whole)
-            self.computed.add()
-            storing += bool(tile.store.channel_ps or tile.store.port_ps)
+                yield env.timeout(whole)
+            computed.add()
+            if not slots:
+                released.add()
+            storing += tile.store.moves
 
     def _pass(self, transfer: Transfer) -> _Steps:
         """Move a transfer beside those of the other stream: it has the channel first come first
         served and for no longer than it needs it, however long its port takes.
         """
-        least_ps = int(self._env.now) + transfer.port_ps
+        env, channel = self._env, self._channel
+        least_ps = int(env.now) + transfer.port_ps
         if transfer.channel_ps:
-            before, mine = self._channel, self._env.event()
-            self._channel = mine
-            if before is not None and not before.processed:
-                yield before
-            yield self._move(transfer._replace(port_ps=0))
-            mine.succeed()
-        left_ps = least_ps - int(self._env.now)
+            if channel.taken:
+                yield channel.turn()
+            channel.taken = True
+            yield self._move(Transfer(transfer.channel_ps, 0))
+            channel.leave()
+        left_ps = least_ps - int(env.now)
         if left_ps > 0:
-            yield self._env.timeout(left_ps)
+            yield env.timeout(left_ps)
 
-    def _arrived(self, lag_ps: int) -> None:
-        if not lag_ps:
-            self._loaded.add()
-            return
-        later = self._env.timeout(lag_ps)
-        assert later.callbacks is not None, "a new event has callbacks"
-        later.callbacks.append(lambda _: self._loaded.add())
+    def _arrives(self, lag_ps: int) -> None:
+        self._arrivals.append(int(self._env.now) + lag_ps)
+        self._loaded.add()
+
+
+class _Channel:
+    """The memory as the two streams of one master share it: first come, first served."""
+
+    __slots__ = ("_env", "_next", "taken")
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self.taken = False
+        self._next: Event | None = None
+
+    def turn(self) -> Event:
+        """Return an event for the moment at which the other stream leaves the channel."""
+        self._next = self._env.event()
+        return self._next
+
+    def leave(self) -> None:
+        """Leave the channel to the other stream if it waits."""
+        if self._next is None:
+            self.taken = False
+        else:
+            self._next.succeed()
+            self._next = None
 
 
 def _beats(env: Environment, work: Pipelined, move: Move) -> _Steps:
-    """Advance all stages together; see `timing.pipeline.Lockstep`."""
+    """Advance all stages together; see `timing.schedules.Lockstep`."""
     computing, due, storing, inside = env.timeout(0), None, None, False
     clock, first = work.clock, work.fill_cycles
     for tile in _tiles(work.body):
+        load, store = tile.load, tile.store
         cycles_ps, first = clock.cycles_to_ps(tile.cycles + first), 0
-        yield from _load(env, tile, move)
+        if load.moves:
+            yield move(load)
+            if load.lag_ps:
+                yield env.timeout(load.lag_ps)
         if inside:
             yield computing
         if storing is not None:
             yield move(storing)
-        stores = tile.store if tile.store.channel_ps or tile.store.port_ps else None
+        stores = store if store.moves else None
         computing, storing, inside = env.timeout(cycles_ps), None, not tile.ends
         if inside:
             storing = stores
@@ -179,17 +228,12 @@ def _beats(env: Environment, work: Pipelined, move: Move) -> _Steps:
             yield move(last)
 
 
-def _load(env: Environment, tile: Tile, move: Move) -> _Steps:
-    if tile.load.channel_ps or tile.load.port_ps:
-        yield move(tile.load)
-        if tile.load.lag_ps:
-            yield env.timeout(tile.load.lag_ps)
-
-
 def _tiles(body: Sequence[Tile | Loop]) -> Iterator[Tile]:
-    for node in body:
-        if isinstance(node, Loop):
-            for _ in range(node.times):
-                yield from _tiles(node.body)
-        else:
-            yield node
+    """Return the tiles one by one, without a frame of Python for each level of the nest."""
+    return chain.from_iterable(
+        _repeated(node) if isinstance(node, Loop) else (node,) for node in body
+    )
+
+
+def _repeated(loop: Loop) -> Iterator[Tile]:
+    return chain.from_iterable(map(_tiles, repeat(loop.body, loop.times)))

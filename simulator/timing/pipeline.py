@@ -5,9 +5,9 @@ become periodic, and periods are skipped, so that the cost does not grow with th
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple
 
-from simulator.hardware.soc import Accelerator
+from simulator.timing.schedules import InTurn, Start, Ticks
 from simulator.timing.shares import WHOLE
 from simulator.units import Clock, ceil_div
 
@@ -24,9 +24,17 @@ class Transfer(NamedTuple):
     port_ps: int
     lag_ps: int = 0
 
+    @property
+    def moves(self) -> bool:
+        """Whether there is anything to transfer."""
+        return bool(self.channel_ps or self.port_ps)
+
     def duration_ps(self, share: int) -> int:
         """Return the time that the transfer takes at `share` of the memory."""
-        return max(ceil_div(self.channel_ps * WHOLE, share), self.port_ps)
+        channel = self.channel_ps
+        if share != WHOLE:
+            channel = ceil_div(channel * WHOLE, share)
+        return max(channel, self.port_ps)
 
 
 class Tile(NamedTuple):
@@ -49,279 +57,6 @@ class Loop(NamedTuple):
 
     times: int
     body: "tuple[Tile | Loop, ...]"
-
-
-class Ticks(NamedTuple):
-    """A tile at a granted share, in ticks: its transfers, and the channel's part of each."""
-
-    load: int
-    load_channel: int
-    lag: int
-    compute: int
-    store: int
-    store_channel: int
-    ends: bool
-    drains: bool
-    serial: bool
-
-
-class Schedule(Protocol):
-    """How load, compute and store overlap: where an operation is after some of its tiles."""
-
-    def step(self, tile: Ticks) -> Self:
-        """Return the state after one more tile."""
-
-    def shape(self) -> tuple[int, ...]:
-        """Return the state without its position in time: equal shapes evolve equally."""
-
-    def time(self) -> int:
-        """Return the state's position in time."""
-
-    def later(self, ticks: int) -> Self:
-        """Return the same state `ticks` later."""
-
-    def end(self) -> int:
-        """Return when the last byte is stored."""
-
-
-class InTurn(NamedTuple):
-    """One stream serves loads and stores in the order load(i), store(i-1), load(i+1).
-
-    A load waits until the tile two before has been computed, a computation until the output two
-    before has been stored. Fields: stream free, last computation, last two stores, store due.
-    """
-
-    memory: int = 0
-    computed: int = 0
-    stored: int = 0
-    stored_before: int = 0
-    due: int = 0
-
-    def step(self, tile: Ticks) -> "InTurn":
-        """Return the state after one more tile."""
-        memory, computed, stored, before, due = self
-        loaded = 0
-        if tile.load:
-            memory += tile.load
-            loaded = memory + tile.lag
-        if due:
-            memory = max(memory, computed) + due
-            before, stored = stored, memory
-        end = max(loaded, computed, before) + tile.compute
-        # Anything before `end` can no longer delay the next tile; folding it makes states equal.
-        return InTurn(max(memory, computed), end, max(stored, end), max(before, end), tile.store)
-
-    def shape(self) -> tuple[int, ...]:
-        """Return the state relative to its last computation."""
-        memory, computed, stored, before, due = self
-        return memory - computed, stored - computed, before - computed, due
-
-    def time(self) -> int:
-        """Return the end of the last computation."""
-        return self.computed
-
-    def later(self, ticks: int) -> "InTurn":
-        """Return the same state `ticks` later."""
-        memory, computed, stored, before, due = self
-        return InTurn(memory + ticks, computed + ticks, stored + ticks, before + ticks, due)
-
-    def end(self) -> int:
-        """Return when the last byte is stored."""
-        return max(self.memory, self.computed) + self.due
-
-
-class SideBySide(NamedTuple):
-    """Loads and stores have streams of their own and share the channel, first come first served.
-
-    The same double buffers as `InTurn`. A store that waits for the one before may come after the
-    next load but one, and no later: it stays `queued` until then. Fields: load stream and channel
-    free, last computation, last two stores; when the queued store can start; it, and the store due.
-    """
-
-    loads: int = 0
-    channel: int = 0
-    computed: int = 0
-    stored: int = 0
-    stored_before: int = 0
-    start: int = 0
-    queued: int = 0
-    queued_channel: int = 0
-    due: int = 0
-    due_channel: int = 0
-
-    def step(self, tile: Ticks) -> "SideBySide":
-        """Return the state after one more tile."""
-        (
-            loads, channel, computed, stored, before,
-            start, queued, queued_channel, due, due_channel,
-        ) = self  # fmt: skip
-        first = queued and start <= loads
-        if first:
-            channel = max(channel, start) + queued_channel
-            before, stored = stored, max(start + queued, channel)
-        loaded = 0
-        if tile.load:
-            channel = max(channel, loads) + tile.load_channel
-            loads = max(loads + tile.load, channel)
-            loaded = loads + tile.lag
-        if queued and not first:
-            channel = max(channel, start) + queued_channel
-            before, stored = stored, max(start + queued, channel)
-        # of the stores so far, that of the last tile is still to start
-        other = stored if due else before
-        end = max(loaded, computed, other) + tile.compute
-        # Anything before `computed` can no longer delay; folding it makes states equal.
-        stored = max(stored, computed)
-        return SideBySide(
-            max(loads, computed), max(channel, computed), end, stored, max(before, computed),
-            stored if due else 0, due, due_channel, tile.store, tile.store_channel,
-        )  # fmt: skip
-
-    def shape(self) -> tuple[int, ...]:
-        """Return the state relative to its last computation."""
-        loads, channel, at, stored, before, start, *waiting = self
-        start = start - at if self.queued else 0
-        return loads - at, channel - at, stored - at, before - at, start, *waiting
-
-    def time(self) -> int:
-        """Return the end of the last computation."""
-        return self.computed
-
-    def later(self, ticks: int) -> "SideBySide":
-        """Return the same state `ticks` later."""
-        loads, channel, computed, stored, before, start, *waiting = self
-        return SideBySide(
-            loads + ticks, channel + ticks, computed + ticks, stored + ticks, before + ticks,
-            start + ticks, *waiting,
-        )  # fmt: skip
-
-    def end(self) -> int:
-        """Return when the last byte is stored."""
-        channel, stored = self.channel, self.stored
-        for ready, store, store_channel in (
-            (self.start, self.queued, self.queued_channel),
-            (self.computed, self.due, self.due_channel),
-        ):
-            if store:
-                start = max(stored, ready)
-                channel = max(channel, start) + store_channel
-                stored = max(start + store, channel)
-        return max(self.computed, stored)
-
-
-class TwoSlots(NamedTuple):
-    """A tile takes one of two slots from its first load to the end of its store.
-
-    It computes when all of it is loaded, and is stored when all of it is computed (Gemmini's loop
-    unrollers). Fields: load and store streams and channel free, last computation, the slot that
-    the next tile takes free, the last tile's store due.
-    """
-
-    loads: int = 0
-    stores: int = 0
-    channel: int = 0
-    computed: int = 0
-    slot: int = 0
-    due: int = 0
-    due_channel: int = 0
-
-    def step(self, tile: Ticks) -> "TwoSlots":
-        """Return the state after one more tile."""
-        loads, stores, channel, computed, slot, due, due_channel = self
-        loads = max(loads, slot)
-        if tile.load:
-            channel = max(channel, loads) + tile.load_channel
-            loads = max(loads + tile.load, channel)
-        slot = computed
-        if due:
-            start = max(stores, computed)
-            channel = max(channel, start) + due_channel
-            slot = stores = max(start + due, channel)
-        end = max(computed, loads + tile.lag) + tile.compute
-        loads = max(loads, slot)
-        return TwoSlots(
-            loads, max(stores, end), max(channel, loads), end, slot,
-            tile.store, tile.store_channel,
-        )  # fmt: skip
-
-    def shape(self) -> tuple[int, ...]:
-        """Return the state relative to its last computation."""
-        loads, stores, channel, computed, slot, due, due_channel = self
-        at = computed
-        return loads - at, stores - at, channel - at, slot - at, due, due_channel
-
-    def time(self) -> int:
-        """Return the end of the last computation."""
-        return self.computed
-
-    def later(self, ticks: int) -> "TwoSlots":
-        """Return the same state `ticks` later."""
-        loads, stores, channel, computed, slot, due, due_channel = self
-        return TwoSlots(
-            loads + ticks, stores + ticks, channel + ticks, computed + ticks, slot + ticks,
-            due, due_channel,
-        )  # fmt: skip
-
-    def end(self) -> int:
-        """Return when the last byte is stored."""
-        if not self.due:
-            return max(self.computed, self.slot)
-        start = max(self.stores, self.computed)
-        return max(start + self.due, max(self.channel, start) + self.due_channel)
-
-
-class Lockstep(NamedTuple):
-    """Stages advance together, as in an HLS dataflow region: each beat lasts as its longest part.
-
-    A region's first load is exposed, every other load is beside a computation, and the last
-    computation is beside the store of the region before. Fields: time so far; the computation, the
-    store of the region before and the serial store that the next beats hold; inside a region.
-    """
-
-    now: int = 0
-    computing: int = 0
-    due: int = 0
-    storing: int = 0
-    inside: bool = False
-
-    def step(self, tile: Ticks) -> "Lockstep":
-        """Return the state after one more tile."""
-        load = tile.load + tile.lag
-        now = self.now + (max(load, self.computing) if self.inside else load) + self.storing
-        if not tile.ends:
-            return Lockstep(now, tile.compute, self.due, tile.store, inside=True)
-        now += max(tile.compute, self.due)
-        if tile.drains or tile.serial:
-            return Lockstep(now + tile.store)
-        return Lockstep(now, due=tile.store)
-
-    def shape(self) -> tuple[int, ...]:
-        """Return what the next beats hold."""
-        return self.computing, self.due, self.storing, self.inside
-
-    def time(self) -> int:
-        """Return the time so far."""
-        return self.now
-
-    def later(self, ticks: int) -> "Lockstep":
-        """Return the same state `ticks` later."""
-        return self._replace(now=self.now + ticks)
-
-    def end(self) -> int:
-        """Return when the last byte is stored."""
-        return self.now + self.computing + self.storing + self.due
-
-
-Start = InTurn | SideBySide | TwoSlots | Lockstep
-
-
-def schedule_of(array: Accelerator) -> Start:
-    """Return the state in which an operation of `array` starts."""
-    if array.schedule == "lockstep":
-        return Lockstep()
-    if array.schedule == "slots":
-        return TwoSlots()
-    return InTurn() if array.dma.streams == "shared" else SideBySide()
 
 
 class Pipelined:

@@ -5,8 +5,8 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.timing import pipeline
-from simulator.timing.pipeline import InTurn, Lockstep, Loop, Pipelined, SideBySide, Tile, Transfer
+from simulator.timing.pipeline import Loop, Pipelined, Tile, Transfer
+from simulator.timing.schedules import InTurn, Lockstep, SideBySide
 from simulator.timing.shares import WHOLE
 from simulator.units import Clock
 from tests.builders import unrolled
@@ -219,7 +219,7 @@ def test_skipped_periods_change_nothing(body, fill, schedule):
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
 def test_the_cost_of_a_long_run_does_not_grow_with_it(monkeypatch, schedule):
     steps = []
-    kind = getattr(pipeline, type(schedule).__name__)
+    kind = type(schedule)
     original = kind.step
     monkeypatch.setattr(kind, "step", lambda s, t: steps.append(1) or original(s, t))
     tile = Tile(Transfer(700, 0, 90), 1, Transfer(300, 0))
