@@ -113,7 +113,13 @@ def _headline(document: Row) -> str:
         f"{document['trace']} on {document['hardware']}: {epochs} epoch{'s' * (epochs != 1)}, "
         f"{document['steps_simulated']} steps in {si(total['latency_s'], 's')}, "
         f"{si(total['energy_j'], 'J')} ({_precisions(document)})"
+        f"{_contention(total)}"
     )
+
+
+def _contention(total: Row) -> str:
+    lost = total.get("contention_s", 0.0)
+    return f"; {si(lost, 's')} lost at the memory to the other master" if lost else ""
 
 
 def _cost_table(rows: Sequence[tuple[str, Row]], total: Row) -> Table:

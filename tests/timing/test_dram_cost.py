@@ -17,6 +17,7 @@ from simulator.timing.dram.cost import (
 )
 from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.traffic import Stream, Transaction
+from tests.reference import rows
 
 PRESETS = ("LPDDR4-3200_x32_1ch", "DDR4-2400_x64_1ch", "DDR4-2400_x64_2ch", "LPDDR4-4266_x64_2ch")
 MIB = 1 << 20
@@ -53,6 +54,23 @@ def test_rows_visited_for_one_granule_are_limited_by_activations(preset):
     assert cost.activates >= 0.98 * cost.bursts
     assert cycles >= cost.bursts * activate / device.channels
     assert cycles <= 1.35 * cost.bursts * activate / device.channels
+
+
+SATURATED = {
+    "seq_read": (sequential(MIB, write=False), 0.015),
+    "seq_write": (sequential(MIB, write=True), 0.025),
+    "random_read": (AccessPattern(MIB, 64, (1 << 20) + 64 * 4097, write=False), 0.05),
+}
+
+
+@pytest.mark.parametrize("row", [
+    row for row in rows("dram/dramsim3_patterns.csv") if row["pattern"] in SATURATED
+], ids=lambda row: f"{row['config']} {row['pattern']}")  # fmt: skip
+def test_what_saturates_the_memory_costs_what_it_costs_dramsim3(row):
+    pattern, tolerance = SATURATED[row["pattern"]]
+    cost = pattern_cost(dram(row["config"]), pattern, 1000 * pattern.write)
+    found = MIB / cost.channel_ps * 1000
+    assert found == pytest.approx(float(row["useful_GBps"]), rel=tolerance)
 
 
 patterns = st.builds(

@@ -134,23 +134,33 @@ class Controller:
         idle = not self._active and free < WRITE_BUFFER - IDLE_DRAIN
         if not self._drain and (idle or not free):
             self._drain = WRITE_BUFFER - free
-        command = WR if self._drain else RD
-        movable, waiting = self._movable[command], self._waiting[command]
-        if not movable:
+        if self._drain and self._movable[WR]:
+            bank = self._oldest(WR)
+            access = self._waiting[WR][bank][0][1]
+            if access.granule not in self._pending_reads:
+                self._drain -= 1
+                self._take(WR, bank)
+                return True
+            self._drain = 0  # reads of what it overwrites come first
+        if self._drain or not self._movable[RD]:
             return False
-        bank = min(movable, key=lambda b: waiting[b][0][0]) if len(movable) > 1 else min(movable)
-        access = waiting[bank][0][1]
-        if command == WR:
-            if access.granule in self._pending_reads:  # reads of what it overwrites come first
-                self._drain = 0
-                return False
-            self._drain -= 1
-        self.room[command] += 1
-        waiting[bank].popleft()
-        if not waiting[bank]:
-            movable.discard(bank)
-        self._enter(bank, access)
+        self._take(RD, self._oldest(RD))
         return True
+
+    def _oldest(self, command: int) -> int:
+        """Return the bank of the access that has waited longest of those that find room."""
+        movable, waiting = self._movable[command], self._waiting[command]
+        if len(movable) == 1:
+            return next(iter(movable))
+        return min(movable, key=lambda bank: waiting[bank][0][0])
+
+    def _take(self, command: int, bank: int) -> None:
+        waiting = self._waiting[command][bank]
+        self.room[command] += 1
+        access = waiting.popleft()[1]
+        if not waiting:
+            self._movable[command].discard(bank)
+        self._enter(bank, access)
 
     def _enter(self, bank: int, access: Access) -> None:
         queue = self._queues[bank]

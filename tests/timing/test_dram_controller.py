@@ -1,0 +1,256 @@
+"""The controller: closed forms, policy, and a checker of its commands that is not the device."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.errors import InputError
+from simulator.timing.dram.address import decoder
+from simulator.timing.dram.controller import NEVER, Access, Controller, Issued
+from simulator.timing.dram.device import ACT, PRE, RD, REF, WR
+from simulator.timing.dram.memory import Memory
+from simulator.timing.dram.patterns import pattern
+from simulator.timing.dram.traffic import Stream, Transaction
+from tests.builders import machine
+
+PRESETS = [
+    "DDR4-2400_x64_1ch", "LPDDR4-3200_x32_1ch", "LPDDR5-6400_2x16b_2ch_REFpb", "HBM2_8ch",
+]  # fmt: skip
+
+
+def device(preset):
+    return machine(dram__preset=preset).dram.device
+
+
+class Seen:
+    """Owner of an access that remembers when it was complete."""
+
+    def __init__(self):
+        self.at = None
+
+    def complete(self, at):
+        assert self.at is None, "served twice"
+        self.at = at
+
+
+def serve(spec, accesses, until=4000):
+    """Put (bank, row, command) in at cycle 0 and return when each was complete, and the log."""
+    log: list[Issued] = []
+    controller, owners = Controller(spec, log), []
+    for index, (bank, row, command) in enumerate(accesses):
+        owners.append(Seen())
+        controller.add(Access(0, bank, row, command, index, owners[-1]), 0)
+    while controller.wake < min(until, NEVER):
+        controller.tick(controller.wake)
+    return [owner.at for owner in owners], log
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_latency_of_an_idle_bank_of_a_hit_and_of_a_conflict(preset):
+    t = device(preset).timing
+    data = t.CL + t.burst
+    (first, hit), _ = serve(device(preset), [(0, 5, RD), (0, 5, RD)])
+    assert first == 1 + t.tRCD + data
+    assert hit == first + max(t.burst, t.tCCD_L)
+    (_, conflict), _ = serve(device(preset), [(0, 5, RD), (0, 6, RD)])
+    closed = 1 + max(t.tRAS, t.tRCD + t.tRTP)
+    assert conflict == closed + t.tRP + t.tRCD + data
+
+
+def test_hits_behind_a_conflict_go_first():
+    spec = device("LPDDR4-3200_x32_1ch")
+    (_, conflict, hit), _ = serve(spec, [(0, 1, RD), (0, 2, RD), (0, 1, RD)])
+    assert hit < conflict
+
+
+def test_after_four_accesses_hits_no_longer_overtake_a_conflict():
+    spec = device("LPDDR4-3200_x32_1ch")
+    busy = [(bank, 1, RD) for bank in (1, 2) for _ in range(8)]
+    done, _ = serve(spec, [(0, 1, RD), (0, 2, RD), *[(0, 1, RD)] * 6, *busy])
+    assert sum(at < done[1] for at in done[2:8]) == 3
+
+
+def test_a_full_write_buffer_drains_whole_and_a_small_one_waits():
+    spec = device("LPDDR4-3200_x32_1ch")
+    few = serve(spec, [(b, 0, WR) for b in range(8)])[1]
+    assert not [line for line in few if line.command == WR]
+    idle = serve(spec, [(b % 8, 0, WR) for b in range(9)])[1]
+    assert sum(line.command == WR for line in idle) == 9
+    many = serve(spec, [(b % 8, 0, WR) for b in range(32)])[1]
+    assert sum(line.command == WR for line in many) == 32
+
+
+def test_writes_are_posted_and_reads_of_them_served_from_the_buffer():
+    spec = device("LPDDR4-3200_x32_1ch")
+    controller, write, read = Controller(spec), Seen(), Seen()
+    controller.add(Access(0, 0, 0, WR, 42, write), 10)
+    controller.add(Access(0, 0, 0, RD, 42, read), 11)
+    assert (write.at, read.at) == (11, 12)
+
+
+def test_reads_of_a_granule_under_way_share_its_burst():
+    spec = device("LPDDR4-3200_x32_1ch")
+    controller, owners = Controller(spec), [Seen(), Seen()]
+    for owner in owners:
+        controller.add(Access(0, 0, 0, RD, 42, owner), 0)
+    while controller.wake < 200:
+        controller.tick(controller.wake)
+    assert controller.counts[RD] == 1
+    assert owners[0].at == owners[1].at
+
+
+def test_a_full_write_buffer_lets_the_reads_pass_that_it_overwrites():
+    spec = device("LPDDR4-3200_x32_1ch")
+    controller, read = Controller(spec), Seen()
+    controller.add(Access(0, 0, 0, RD, 0, read), 0)
+    for granule in range(32):
+        controller.add(Access(0, granule % 8, 0, WR, granule, Seen()), 0)
+    while controller.wake < spec.timing.tREFI:
+        controller.tick(controller.wake)
+    assert read.at == 1 + spec.timing.tRCD + spec.timing.CL + spec.timing.burst
+    assert controller.counts[WR] == 32
+
+
+def test_refresh_closes_all_banks_once_per_interval():
+    spec = device("LPDDR4-3200_x32_1ch")
+    _, log = serve(spec, [(bank, 0, RD) for bank in range(8)], until=3 * spec.timing.tREFI - 1)
+    refreshes = [line.at for line in log if line.command == REF]
+    assert len(refreshes) == 2
+    assert sum(line.command == PRE for line in log if line.at < refreshes[0]) == 8
+    assert all(0 <= at - (i + 1) * spec.timing.tREFI < 200 for i, at in enumerate(refreshes))
+
+
+def measure(spec, name, params="{}"):
+    what = pattern(spec, name, params)
+    return Memory(spec, what.streams, what.mapping, hashed=what.hashed).run()
+
+
+@pytest.mark.parametrize("preset", ["DDR4-2400_x64_1ch", "LPDDR4-3200_x32_1ch", "HBM2_8ch"])
+def test_sequential_reads_reach_the_peak_less_refresh(preset):
+    spec = device(preset)
+    t = spec.timing
+    blocks = Stream(lambda: (Transaction(i * 4096, 4096) for i in range(512)), 16)
+    measured = Memory(spec, (blocks,)).run()
+    lost = (t.tRFC + t.tRP + t.tRCD) / t.tREFI
+    assert measured.useful_gbps * 1e9 / spec.peak_bytes_per_s == pytest.approx(1 - lost, rel=0.01)
+
+
+def test_an_unknown_pattern_and_wrong_params_are_refused():
+    spec = device("DDR4-2400_x64_1ch")
+    for name, params in [
+        ("seq_raed", "{}"),
+        ("seq_read", '{"block_B": 64}'),
+        ("random_read", "{}"),
+        ("random_read", "nonsense"),
+        ("random_read", '{"block_B": 0}'),
+        ("stride_read", '{"stride_B": 64, "xor": 2}'),
+        ("seq_read_rate", '{"inj": 1.5}'),
+        ("tile_read", '{"rows": 4, "width_B": 256, "pitch_B": 64, "T": 2}'),
+    ]:
+        with pytest.raises(InputError, match=r"pattern|tile"):
+            pattern(spec, name, params)
+
+
+def test_mapping_is_least_significant_first_and_hashed_by_low_row_bits():
+    spec = device("LPDDR4-3200_x32_1ch")
+    plain = decoder(spec, "co2,ch*,co*,ba*,ra*,ro*", hashed=False)
+    row = spec.row // spec.granule
+    assert plain(row - 1) == (0, 0, 0)
+    assert plain(row) == (0, 1, 0)
+    assert plain(row * spec.banks) == (0, 0, 1)
+    assert decoder(spec)(row * spec.banks) == (0, 1, 1)
+    for wrong in ("co9,ba*,ro*", "xx*,ro*", "co*,ro*"):
+        with pytest.raises(InputError, match="mapping"):
+            decoder(spec, wrong)
+
+
+def violations(spec, log):
+    """Yield the pairs of commands that a JEDEC rule forbids; knows nothing of the device."""
+    t = spec.timing
+    group = [bank // spec.banks_per_group for bank in range(spec.banks)]
+    pick = {True: "L" if spec.bank_groups > 1 else "S", False: "S"}
+    for j, b in enumerate(log):
+        for a in log[max(0, j - 200) : j]:
+            same_bank = a.bank == b.bank or -1 in (a.bank, b.bank)
+            near = pick[-1 not in (a.bank, b.bank) and group[a.bank] == group[b.bank]]
+            long_or_short = {n: getattr(t, f"{n}_{near}") for n in ("tRRD", "tCCD", "tWTR")}
+            bus = max(t.burst, long_or_short["tCCD"])
+            everywhere = {
+                (ACT, ACT): long_or_short["tRRD"], (RD, RD): bus, (WR, WR): bus,
+                (RD, WR): t.CL + t.burst - t.CWL + t.tRTRS, (PRE, PRE): t.tPPD,
+                (WR, RD): t.CWL + t.burst + long_or_short["tWTR"],
+            }  # fmt: skip
+            in_bank = {
+                (ACT, RD): t.tRCD, (ACT, WR): t.tRCD, (ACT, PRE): t.tRAS, (PRE, ACT): t.tRP,
+                (ACT, ACT): t.tRAS + t.tRP, (RD, PRE): t.tRTP, (REF, ACT): t.tRFC,
+                (WR, PRE): t.CWL + t.burst + t.tWR, (PRE, REF): t.tRP,
+            }  # fmt: skip
+            pair = (a.command, b.command)
+            gap = max(1, everywhere.get(pair, 0), in_bank.get(pair, 0) if same_bank else 0)
+            if b.at - a.at < gap:
+                yield a, b, gap
+    acts = [line.at for line in log if line.command == ACT]
+    yield from ((a, b) for a, b in zip(acts, acts[4:], strict=False) if b - a < t.tFAW)
+
+
+def misplaced(log, banks):
+    """Yield commands that find their bank in the wrong state."""
+    is_open = [False] * banks
+    for line in log:
+        touched = range(banks) if line.bank < 0 else (line.bank,)
+        for bank in touched:
+            if is_open[bank] == (line.command in (ACT, REF)):
+                yield line
+        if line.command in (ACT, PRE):
+            is_open[line.bank] = line.command == ACT
+
+
+@st.composite
+def traffic(draw):
+    streams = []
+    for _ in range(draw(st.integers(1, 3))):
+        base, span = draw(st.integers(0, 1 << 14)), draw(st.sampled_from([4, 64, 4096]))
+        n, size = draw(st.integers(1, 60)), draw(st.sampled_from([16, 64, 256, 1024]))
+        writes = draw(st.lists(st.booleans(), min_size=n, max_size=n))
+        places = draw(st.lists(st.integers(0, span), min_size=n, max_size=n))
+        blocks = [
+            Transaction((base + at) * 64, size, write)
+            for at, write in zip(places, writes, strict=True)
+        ]
+        streams.append((blocks, draw(st.sampled_from([1, 4, 64]))))
+    return streams
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(PRESETS), traffic())
+def test_no_rule_is_broken_and_every_granule_is_served_once(preset, traffic):
+    spec = device(preset)
+    for blocks, outstanding in traffic:
+        memory = Memory(spec, (Stream(lambda b=blocks: b, outstanding),), logged=True)
+        measured = memory.run()
+        assert measured.useful_bytes == (sum(block.rows * block.width for block in blocks),)
+        touched = [g for block in blocks for g in block.granules(spec.granule)]
+        assert measured.bursts <= len(touched)
+        if not any(block.write for block in blocks):
+            assert measured.reads >= len(set(touched))
+        assert measured.bus_gbps * 1e9 <= spec.peak_bytes_per_s * 1.001
+        for log in memory.logs:
+            assert not list(violations(spec, log))
+            assert not list(misplaced(log, spec.banks))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_random_mixtures_break_no_rule_across_refreshes(preset):
+    spec = device(preset)
+    streams = pattern(spec, "accel_2r1w_plus_cpu_rand30w", '{"cpu_window": 4}').streams
+    memory = Memory(spec, streams, logged=True)
+    memory.run()
+    for log in memory.logs[:1]:
+        assert not list(violations(spec, log[:3000]))
+        assert not list(misplaced(log, spec.banks))
+
+
+def test_results_repeat():
+    spec = device("DDR4-2400_x64_1ch")
+    once, again = (measure(spec, "random_rw50", '{"block_B": 64}') for _ in range(2))
+    assert once == again

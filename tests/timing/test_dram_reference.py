@@ -1,0 +1,77 @@
+"""Patterns against DRAMsim3, row by row."""
+
+import json
+from collections import defaultdict
+from statistics import mean
+
+import pytest
+
+from simulator.timing.dram.memory import Memory
+from simulator.timing.dram.patterns import pattern
+from tests.builders import machine
+from tests.reference import rows
+
+REFERENCE = rows("dram/dramsim3_patterns.csv")
+BOUNDS = {
+    "stream": 0.02, "stride": 0.01, "random": 0.03, "mixed": 0.05, "tile": 0.02,
+    "several": 0.06, "accelerator": 0.06,
+}  # fmt: skip
+
+
+def kind(row):
+    name = row["pattern"]
+    if name[0].isdigit():
+        return "several"
+    if name.startswith("accel"):
+        return "accelerator"
+    if name.startswith("tile"):
+        return "tile" if json.loads(row["params"])["width_B"] >= 64 else "narrow tile"
+    if name == "stride_read":
+        return "stride"
+    if "rw50" in name or name in ("copy_alternate", "seq_mix"):
+        return "mixed"
+    single = name.startswith(("seq", "dma")) or "rate" in name or "win" in name
+    return "stream" if single else "random"
+
+
+def errors(some):
+    """Return by kind the errors of bandwidth and of energy per bit."""
+    bandwidth, energy = defaultdict(list), []
+    for row in some:
+        spec = machine(dram__preset=row["config"]).dram.device
+        what = pattern(spec, row["pattern"], row["params"])
+        found = Memory(spec, what.streams, what.mapping, hashed=what.hashed).run()
+        bandwidth[kind(row)].append(found.useful_gbps / float(row["useful_GBps"]) - 1)
+        energy.append(found.pj_per_bit_bus / float(row["pJ_per_bit_bus"]) - 1)
+    return bandwidth, energy
+
+
+def sizes(values):
+    return mean(abs(value) for value in values)
+
+
+def check(some):
+    bandwidth, energy = errors(some)
+    off = {name: sizes(values) for name, values in bandwidth.items()}
+    assert not {name: size for name, size in off.items() if size > BOUNDS.get(name, 0.05)}
+    assert sizes(energy) < 0.05
+
+
+def test_a_sample_of_all_kinds():
+    check(REFERENCE[::29])
+
+
+@pytest.mark.parametrize("config", ["LPDDR4-3200_x32_1ch", "DDR4-2400_x64_2ch"])
+def test_reads_without_chance_agree_to_a_per_mille(config):
+    some = [
+        row
+        for row in REFERENCE
+        if row["config"] == config and row["pattern"] in ("stride_read", "seq_read_win")
+    ]
+    bandwidth, _ = errors(some[::4])
+    assert max(abs(error) for values in bandwidth.values() for error in values) < 0.001
+
+
+@pytest.mark.slow
+def test_all_rows():
+    check(REFERENCE)
