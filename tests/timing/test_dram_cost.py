@@ -59,7 +59,7 @@ def test_rows_visited_for_one_granule_are_limited_by_activations(preset):
 SATURATED = {
     "seq_read": (sequential(MIB, write=False), 0.015),
     "seq_write": (sequential(MIB, write=True), 0.025),
-    "random_read": (AccessPattern(MIB, 64, (1 << 20) + 64 * 4097, write=False), 0.05),
+    "random_read": (AccessPattern(MIB, 64, (1 << 20) + 64 * 4097, write=False), 0.08),
 }
 
 
