@@ -5,6 +5,7 @@ Every prediction comes through the public probe, as a user would get it. The not
 """
 
 import csv
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from simulator.hardware import Hardware, load_hardware
-from simulator.probes import probe_array
+from simulator.probes import probe_array, probe_memory
 from simulator.replay import Replay
 from tests.reference import rows
 
@@ -286,6 +287,48 @@ def _ef_train_ops(machine: str, fidelity: str) -> dict[tuple[str, str, str], int
         for op in result.as_dict(ops=True)["ops"]
         if op["stage"] in ("gemm", "rearrange")
     }
+
+
+def dram(every: int = 1) -> dict[str, tuple[Pair, ...]]:
+    """Return useful bandwidth (GB/s) of every so many-th row of DRAMsim3's runs, by class."""
+    by_class: dict[str, list[Pair]] = {}
+    chosen = rows("dram/dramsim3_patterns.csv")[::every]
+    for config in dict.fromkeys(row["config"] for row in chosen):
+        mine = [row for row in chosen if row["config"] == config]
+        hardware = load_hardware("edge-16x16", {"dram.preset": config})
+        for row, found in zip(mine, _probed_memory(hardware, mine), strict=True):
+            pair = Pair(f"{config} {row['pattern']}", float(row["useful_GBps"]), found)
+            by_class.setdefault(dram_class(row), []).append(pair)
+    return {name: tuple(pairs) for name, pairs in by_class.items()}
+
+
+def dram_class(row: Mapping[str, str]) -> str:
+    """Return the class of a pattern of the DRAM reference, as errors are summed."""
+    name = row["pattern"]
+    if name[0].isdigit():
+        return "several"
+    if name.startswith("accel"):
+        return "accelerator"
+    if name.startswith("tile"):
+        return "tile" if json.loads(row["params"])["width_B"] >= 64 else "narrow tile"
+    if name == "stride_read":
+        return "stride"
+    if "rw50" in name or name in ("copy_alternate", "seq_mix"):
+        return "mixed"
+    single = name.startswith(("seq", "dma")) or "rate" in name or "win" in name
+    return "stream" if single else "random"
+
+
+def _probed_memory(hardware: Hardware, patterns: Sequence[Mapping[str, str]]) -> list[float]:
+    with TemporaryDirectory() as folder:
+        asked, answered = Path(folder) / "patterns.csv", Path(folder) / "out.csv"
+        with asked.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["pattern", "params"], extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(patterns)
+        probe_memory(hardware, asked, answered, workers=1)
+        with answered.open(encoding="utf-8") as file:
+            return [float(row["bandwidth_gbps"]) for row in csv.DictReader(file)]
 
 
 def peers() -> tuple[Peer, ...]:

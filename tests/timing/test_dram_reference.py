@@ -1,6 +1,5 @@
 """Patterns against DRAMsim3, row by row."""
 
-import json
 from collections import defaultdict
 from statistics import mean
 
@@ -10,28 +9,13 @@ from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.patterns import pattern
 from tests.builders import machine
 from tests.reference import rows
+from tests.validation import dram_class
 
 REFERENCE = rows("dram/dramsim3_patterns.csv")
 BOUNDS = {
     "stream": 0.02, "stride": 0.01, "random": 0.03, "mixed": 0.05, "tile": 0.02,
     "several": 0.06, "accelerator": 0.06,
 }  # fmt: skip
-
-
-def kind(row):
-    name = row["pattern"]
-    if name[0].isdigit():
-        return "several"
-    if name.startswith("accel"):
-        return "accelerator"
-    if name.startswith("tile"):
-        return "tile" if json.loads(row["params"])["width_B"] >= 64 else "narrow tile"
-    if name == "stride_read":
-        return "stride"
-    if "rw50" in name or name in ("copy_alternate", "seq_mix"):
-        return "mixed"
-    single = name.startswith(("seq", "dma")) or "rate" in name or "win" in name
-    return "stream" if single else "random"
 
 
 def errors(some):
@@ -41,7 +25,7 @@ def errors(some):
         spec = machine(dram__preset=row["config"]).dram.device
         what = pattern(spec, row["pattern"], row["params"])
         found = Memory(spec, what.streams, what.mapping, hashed=what.hashed).run()
-        bandwidth[kind(row)].append(found.useful_gbps / float(row["useful_GBps"]) - 1)
+        bandwidth[dram_class(row)].append(found.useful_gbps / float(row["useful_GBps"]) - 1)
         energy.append(found.pj_per_bit_bus / float(row["pJ_per_bit_bus"]) - 1)
     return bandwidth, energy
 
