@@ -24,6 +24,8 @@ _CHANNELS = 4  # beyond which a sample grows with their number
 _FAR = 1 << 24  # granules between the two walks of a mixture, beside other banks
 _UNDER_WAY = 64  # transactions: more than the queues of a channel hold
 _FS_PER_PS = 1000
+_SHORT = 4  # granules of runs that are told apart by halves
+_FEW = 16  # odd parts of a pitch below which each is sampled for itself
 LINE = 64  # bytes of a cache line
 
 
@@ -80,15 +82,18 @@ class Samples:
             sample = self.known[masters] = self._run(*offered)
         return sample
 
-    def mixed(self, walk: Walk) -> Sample:
-        """Return the walk's part of a sample in which as much moves, in sequence, the other way.
+    def mixed_cycles(self, walk: Walk) -> int:
+        """Return the cycles of a walk's sample beside as much, in sequence, the other way.
 
-        What the walk takes alone is stretched as both together are.
+        It is stretched as a walk of its kind is that is sampled so.
         """
-        alone, together = self.of(Traffic(walk)), self.of(Traffic(walk, mixed=True))
-        opposite = self.of(Traffic(Walk(_BLOCK, _BLOCK, not walk.write)))
-        apart = alone.cycles + opposite.cycles
-        return alone._replace(cycles=alone.cycles * max(apart, 2 * together.cycles) // apart)
+        alone = self.of(Traffic(walk))
+        written = alone.granules if walk.write else 0
+        kind = traffic_of(self.device, alone.granules, written, alone.activates).walk
+        opposite = Walk(_BLOCK, _BLOCK, not walk.write)
+        together = self.of(Traffic(kind, mixed=True))
+        apart = self.of(Traffic(kind)).cycles + self.of(Traffic(opposite)).cycles
+        return alone.cycles * max(apart, 2 * together.cycles) // apart
 
     def stretch_permille(self, one: Traffic, other: Traffic) -> int:
         """Return by how much two masters that move as much at once stretch each other's time.
@@ -157,7 +162,7 @@ def pattern_cost(dram: Dram, pattern: AccessPattern, write_permille: int) -> Pat
     cycles = sample.cycles * 1000
     rarer = min(write_permille, 1000 - write_permille)
     if rarer:  # the bus turns around as often as the rarer direction comes
-        cycles += 2 * rarer * (samples.mixed(walk).cycles - sample.cycles)
+        cycles += 2 * rarer * (samples.mixed_cycles(walk) - sample.cycles)
     interval, lost = _refresh(device)
     fs = ceil_div(
         bursts * cycles * device.period * interval, 1000 * sample.granules * (interval - lost)
@@ -177,8 +182,7 @@ def idle_ps(dram: Dram) -> int:
 def walk_of(device: DramDevice, pattern: AccessPattern) -> Walk:
     """Return the walk that stands for a pattern.
 
-    Runs are rounded down to a power of two or one and a half; pitches decide on channels, bank
-    groups and banks, and are kept.
+    Runs are rounded down to 1, 2, 3, 4, 6, 8, 16 ... granules, pitches up to one of few.
     """
     run = ceil_div(min(pattern.run, pattern.bytes), device.granule)
     if pattern.run >= pattern.pitch or run >= _row_of_all(device):
@@ -203,13 +207,24 @@ def traffic_of(device: DramDevice, bursts: int, written: int, activates: int) ->
 def _rounded(run: int) -> int:
     power = 1 << (run.bit_length() - 1)
     half_more = power + power // 2
-    return half_more if power > 1 and run >= half_more else power
+    return half_more if 2 <= power <= _SHORT and run >= half_more else power
 
 
 def _pitch(device: DramDevice, pitch: int) -> int:
-    """Return the pitch of a walk; beyond all banks the places repeat."""
+    """Return the pitch of a walk: 2^i, or 2^i times an odd number of few.
+
+    2^i decides on channels and bank groups and is kept, and so is an odd part that is small. Of
+    larger ones those stand for all that are far from whole rows of few banks, as most are. Beyond
+    all banks the places repeat.
+    """
     most = _row_of_all(device) * device.banks
-    return pitch if pitch <= most else most + pitch % most
+    pitch = pitch if pitch <= most else most + pitch % most
+    alike = pitch & -pitch
+    odd = pitch // alike
+    if odd < _FEW:
+        return pitch
+    unit = 1 << (odd.bit_length() - 3)
+    return alike * next(times * unit + 1 for times in (5, 7, 10) if odd <= times * unit + 1)
 
 
 def _row_of_all(device: DramDevice) -> int:
