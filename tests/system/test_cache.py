@@ -79,3 +79,49 @@ def test_what_the_accelerator_wrote_is_read_from_memory():
     last = tasks[-1].work
     assert last.stage is Stage.OP
     assert last.counts.dram_read_bytes == 64 * 64 * 4
+
+
+def shared(**settings):
+    return machine(cpu__llc__shared="true", accelerator__precision="fp32", **settings)
+
+
+def test_an_accelerator_that_shares_the_cache_finds_what_the_cpu_left_and_leaves_its_results():
+    builder = StepBuilder()
+    made = builder.elementwise(builder.tensor(64, 64))
+    result = builder.gemm(64, 64, 64, a=made)
+    builder.elementwise(result)
+    tasks, _ = Lowering(shared()).lower(builder.step(), Carry())
+    assert Stage.FLUSH not in {task.work.stage for task in tasks}
+    (gemm,) = (task.work.counts for task in tasks if task.work.stage is Stage.GEMM)
+    assert gemm.dram_read_bytes == 64 * 64 * 4  # the weights alone
+    assert gemm.dram_write_bytes == 0
+    assert tasks[-1].work.counts.dram_read_bytes == 0
+
+
+def test_weights_in_a_shared_cache_are_found_in_the_next_step():
+    builder = StepBuilder()
+    builder.gemm(64, 64, 64)
+    lowering = Lowering(shared())
+    _, carry = lowering.lower(builder.step(), Carry())
+    tasks, _ = lowering.lower(builder.step(), carry)
+    (gemm,) = (task.work.counts for task in tasks if task.work.stage is Stage.GEMM)
+    assert gemm.dram_read_bytes == 64 * 64 * 4  # the input; weights stay
+
+
+def test_operands_beyond_a_shared_cache_come_from_memory():
+    builder = StepBuilder()
+    builder.gemm(512, 512, 512, a=builder.elementwise(builder.tensor(512, 512)))
+    tasks, _ = Lowering(shared()).lower(builder.step(), Carry())
+    (gemm,) = (task.work.counts for task in tasks if task.work.stage is Stage.GEMM)
+    assert gemm.dram_read_bytes >= 2 * 512 * 512 * 4
+    assert gemm.dram_write_bytes == 512 * 512 * 4
+
+
+def test_sharing_the_cache_never_costs_time_or_traffic():
+    for trace in ("mlp_digits", "lenet_digits"):
+        apart, together = (
+            simulate(machine(cpu__llc__shared=shared_), trace).total
+            for shared_ in ("false", "true")
+        )
+        assert together["latency_ps"] <= apart["latency_ps"]
+        assert together["dram_read_bytes"] <= apart["dram_read_bytes"]
