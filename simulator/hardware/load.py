@@ -116,11 +116,16 @@ def _split(text: str) -> tuple[str, str]:
 def _override(raw: dict[str, Any], path: str, value: Any) -> None:
     *parents, leaf = path.split(".")
     _check_path(path)
-    node = raw
+    node, part = raw, Hardware
     for name in parents:
+        info = part.model_fields[name]
         if node.get(name) is None:
-            raise InputError(f"--set {path}: this hardware has no {name}; describe one in its YAML")
-        node = node[name]
+            if not isinstance(info.default, Part):
+                raise InputError(
+                    f"--set {path}: this hardware has no {name}; describe one in its YAML"
+                )
+            node[name] = {}  # all of it has defaults
+        node, part = node[name], _part_of(info.annotation)
     node[leaf] = None if path == "accelerator" and value in ("none", None) else _scalar(value)
 
 
@@ -136,18 +141,20 @@ def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
     """Return every dotted path that an override may set."""
     paths: list[str] = []
     for name, info in part.model_fields.items():
-        kinds = [kind for kind in (info.annotation, *get_args(info.annotation)) if _is_part(kind)]
-        if kinds and kinds[0] is DramDevice:
+        kind = _part_of(info.annotation)
+        if kind is DramDevice:
             continue
-        if kinds:
-            paths += setting_paths(kinds[0], f"{prefix}{name}.")
-        if not kinds or name == "accelerator":
+        if kind is not None:
+            paths += setting_paths(kind, f"{prefix}{name}.")
+        if kind is None or name == "accelerator":
             paths.append(prefix + name)
     return paths
 
 
-def _is_part(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Part)
+def _part_of(annotation: Any) -> Any:
+    """Return the description that a field holds, or may hold; None for a plain value."""
+    kinds = (annotation, *get_args(annotation))
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, Part)), None)
 
 
 def _scalar(value: Any) -> Any:

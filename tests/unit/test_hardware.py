@@ -123,3 +123,14 @@ def test_overriding_what_is_not_there():
     with pytest.raises(InputError, match="has no accelerator"):
         load_hardware("cpu-only", ["accelerator.rows=8"])
     assert machine(accelerator="none").accelerator is None
+
+
+def test_an_override_may_name_a_part_that_the_file_leaves_at_its_defaults():
+    hardware = load_hardware("edge-16x16", {"runtime.rearrange.forward": "10 ns"})
+    assert hardware.runtime.rearrange.forward == 10_000
+    assert hardware.runtime.rearrange.dgrad == 0
+
+
+def test_an_override_cannot_make_a_part_that_has_no_defaults():
+    with pytest.raises(InputError, match="this hardware has no accelerator; describe one"):
+        load_hardware("cpu-only", {"accelerator.rows": "8"})
