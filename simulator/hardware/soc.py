@@ -207,11 +207,14 @@ class Interconnect(Part):
 
 
 class Dram(Part):
-    """The shared memory. `bandwidth` is read for the preset `ideal` alone."""
+    """The shared memory. `bandwidth` is read for the preset `ideal` alone.
+
+    An ideal memory has no rows and, unless told otherwise, more bandwidth than any master uses.
+    """
 
     preset: str
     capacity: Bytes = Field(gt=0)
-    bandwidth: BytesPerSecond = Field(gt=0, default=12_800_000_000)
+    bandwidth: BytesPerSecond = Field(gt=0, default=100 * 10**12)
     device: DramDevice | None = None
 
     @model_validator(mode="after")

@@ -65,7 +65,7 @@ def test_the_time_lost_to_contention_is_that_of_every_op_beside_its_time_alone()
 
 
 def test_with_memory_for_all_nothing_is_lost():
-    ideal = {"dram__preset": "ideal", "dram__bandwidth": "1 TB/s"}
+    ideal = {"dram__preset": "ideal"}
     both = step(backward, optimizer, **ideal)
     alone = [step(part, **ideal).total["latency_ps"] for part in (backward, optimizer)]
     assert both.total["contention_s"] == 0
