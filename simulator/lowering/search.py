@@ -45,8 +45,7 @@ class Search:
         self._space = Space(array, shape)
         self._sums = Sums(array, shape, self._space.held)
         self._clock = Clock(array.clock)
-        # Behind operands that are held the array fills while the first tile of the other comes.
-        self._fill = 0 if self._space.held else fill_cycles(array, shape.dataflow)
+        self._fill = fill_cycles(array, shape.dataflow)
         self._numbers = itertools.count()
         self._heap: list[tuple[tuple[int, int], int, int, Found]] = []
 

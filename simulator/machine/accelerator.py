@@ -131,7 +131,7 @@ class _DoubleBuffered:
         loading = storing = 0
         arrivals, computed, released = self._arrivals, self._computed, self._released
         per_cycle, per_ps = self._work.clock.ticks_per_cycle, self._work.clock.ticks_per_ps
-        ticks = self._work.fill_cycles * per_cycle
+        fill, ticks = self._work.fill_cycles * per_cycle, 0
         for tile in _tiles(self._work.body):
             if tile.load.moves or slots:
                 loading += 1
@@ -142,7 +142,9 @@ class _DoubleBuffered:
                     yield env.timeout(late)
             if not slots and stored.value < storing - 1:
                 yield stored.reaches(storing - 1)
-            whole, ticks = divmod(ticks + tile.cycles * per_cycle, per_ps)
+            if tile.cycles:
+                ticks, fill = ticks + tile.cycles * per_cycle + fill, 0
+            whole, ticks = divmod(ticks, per_ps)
             if whole:
                 yield env.timeout(whole)
             computed.add()
@@ -201,7 +203,9 @@ def _beats(env: Environment, work: Pipelined, move: Move) -> _Steps:
     clock, first = work.clock, work.fill_cycles
     for tile in _tiles(work.body):
         load, store = tile.load, tile.store
-        cycles_ps, first = clock.cycles_to_ps(tile.cycles + first), 0
+        cycles_ps = 0
+        if tile.cycles:
+            cycles_ps, first = clock.cycles_to_ps(tile.cycles + first), 0
         if load.moves:
             yield move(load)
             if load.lag_ps:

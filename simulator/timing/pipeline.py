@@ -91,9 +91,11 @@ class Pipelined:
 
     def _run(self, share: int) -> int:
         body = _at_share(self.body, share, self.clock)
-        first, rest = _split_first(body)
+        state, (first, rest) = self.schedule, _split_first(body)
+        while rest and not first.compute:  # what is held comes first
+            state, (first, rest) = state.step(first), _split_first(rest)
         fill = self.fill_cycles * self.clock.ticks_per_cycle
-        state = self.schedule.step(first._replace(compute=first.compute + fill))
+        state = state.step(first._replace(compute=first.compute + fill))
         end = _advance(state, rest).end()
         return self.latency_ps + ceil_div(end, self.clock.ticks_per_ps)
 
@@ -136,7 +138,7 @@ def _at_share(body: Sequence[Tile | Loop], share: int, clock: Clock) -> _Nodes:
 
 
 def _split_first(body: _Nodes) -> tuple[Ticks, _Nodes]:
-    """Return the first tile, and all others: the first fill of the array belongs to it alone."""
+    """Return the first tile, and all others: one that computes has the array's fill for itself."""
     node, rest = body[0], body[1:]
     if isinstance(node, Ticks):
         return node, rest

@@ -53,6 +53,11 @@ def moves(transfer):
     return bool(transfer.channel_ps or transfer.port_ps)
 
 
+def first_computed(sequence) -> int:
+    """The tile that fills the array: the first that computes."""
+    return next((i for i, tile in enumerate(sequence) if tile.cycles), len(sequence) - 1)
+
+
 def simulated(body, fill, *, streams) -> int:
     """Processes and events: one or two memory streams with their orders of transfers, an array.
 
@@ -60,6 +65,7 @@ def simulated(body, fill, *, streams) -> int:
     """
     env = simpy.Environment()
     sequence = list(unrolled(body))
+    filled = first_computed(sequence)
     arrived = [env.event() for _ in sequence]
     computed = [env.event() for _ in sequence]
     stored = [env.event() for _ in sequence]
@@ -106,7 +112,7 @@ def simulated(body, fill, *, streams) -> int:
             before = outputs_before(index)
             if before is not None:
                 yield before
-            yield env.timeout((tile.cycles + (fill if index == 0 else 0)) * 1000)
+            yield env.timeout((tile.cycles + (fill if index == filled else 0)) * 1000)
             computed[index].succeed()
 
     for mover in [one_stream()] if streams == 1 else [all_of(load), all_of(store)]:
@@ -124,7 +130,8 @@ def beaten(body, fill) -> int:
     before. What drains, or is serial, is stored in a beat of its own.
     """
     sequence = list(unrolled(body))
-    sequence[0] = sequence[0]._replace(cycles=sequence[0].cycles + fill)
+    filled = first_computed(sequence)
+    sequence[filled] = sequence[filled]._replace(cycles=sequence[filled].cycles + fill)
     regions, region = [], []
     for tile in sequence:
         region.append(tile)
