@@ -114,7 +114,7 @@ def test_plot_and_timeline_write_beside_the_result(finished):
     assert figures.returncode == 0, figures.stderr
     assert {path.name for path in (out / "figures").iterdir()} >= {
         "energy_per_epoch.png", "energy_per_phase.png", "latency_per_phase.png",
-        "dram_bandwidth.png", "occupancy.png", "roofline.png",
+        "dram_bandwidth.png", "occupancy.png", "roofline.png", "profile.png", "layers.png",
     }  # fmt: skip
     assert trainsoc("timeline", out).returncode == 0
     assert json.loads((out / "timeline.json").read_text())["traceEvents"]

@@ -18,6 +18,7 @@ from simulator.results.plots import draw_run, draw_step
 from simulator.results.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.results.plots.canvas import COMPONENTS, PHASES, scale, share, styled
 from simulator.results.plots.over_time import dram_bandwidth, occupancy
+from simulator.results.plots.profile import layers, profile
 from simulator.results.plots.roofline import roofline
 from simulator.results.plots.series import bars, bin_edges, binned_bytes, busy_ps
 from simulator.trace.op import Phase, Role
@@ -26,7 +27,7 @@ from tests.builders import StepBuilder, machine
 
 NAMES = [
     "energy_per_epoch.png", "energy_per_phase.png", "latency_per_phase.png",
-    "dram_bandwidth.png", "occupancy.png", "roofline.png",
+    "dram_bandwidth.png", "occupancy.png", "roofline.png", "profile.png", "layers.png",
 ]  # fmt: skip
 
 
@@ -182,7 +183,7 @@ def test_a_memory_without_practical_limit_is_drawn(both, tmp_path):
     steps = copy.deepcopy(both[1])
     for step in steps.values():
         step["machine"]["dram_bytes_per_s"] *= 10**6
-    assert len(draw_step(steps, tmp_path)) == 3
+    assert len(draw_step(steps, tmp_path)) == 5
 
 
 def test_gemms_that_never_touch_memory_stay_on_the_roofline(both):
@@ -277,3 +278,46 @@ def test_drawing_touches_no_setting_and_no_backend(both, tmp_path):
     assert dict(matplotlib.rcParams) == before
     code = "import sys, simulator.results.plots; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- profile ------------------------------------------------------------------------------------
+
+
+def _widths(axes):
+    return [bar.get_width() for bar in axes.patches]
+
+
+def test_shares_of_a_profile_are_all_of_the_step(both):
+    figure = _draw(profile, both[1])
+    for axes in figure.axes:
+        assert sum(_widths(axes)) == pytest.approx(100)
+    assert "of 100" not in _title(figure)
+
+
+def test_a_profile_names_what_takes_longest(both):
+    step = {"edge-16x16": both[1]["edge-16x16"]}
+    busy = {}
+    for task in step["edge-16x16"]["tasks"]:
+        key = task["stage"] if task["stage"] not in ("op", "gemm") else task["op"]
+        busy[key] = busy.get(key, 0) + task["end_ps"] - task["start_ps"]
+    longest = max(busy, key=busy.get).replace("aten.", "").split(".")[0].replace("_", " ").strip()
+    assert f"goes to {longest} on the" in _title(_draw(profile, step))
+
+
+def test_layers_hold_the_products_and_what_they_drag_along(both):
+    figure = _draw(layers, both[1])
+    forward, dgrad, wgrad = figure.axes
+    factor = 1e-3 if "ms" in forward.get_xlabel() else 1e-6
+    drawn = sum(_widths(forward)) * factor
+    expected = 0
+    for step in both[1].values():
+        served = {(t["layer"], t["op"]) for t in step["tasks"]
+                  if t["stage"] == "gemm" and t["phase"] == "forward"}  # fmt: skip
+        expected += sum(
+            t["end_ps"] - t["start_ps"]
+            for t in step["tasks"]
+            if (t["layer"], t["op"]) in served and t["phase"] == "forward"
+        )
+    assert drawn == pytest.approx(expected / 1e12)
+    assert len(_widths(dgrad)) == len(_widths(wgrad)) == len(_widths(forward))
+    assert "as fast as cpu-only" in _title(figure)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from simulator.results.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.results.plots.canvas import Document, save, styled
 from simulator.results.plots.over_time import dram_bandwidth, occupancy
+from simulator.results.plots.profile import layers, profile
 from simulator.results.plots.roofline import roofline
 
 __all__ = ["draw_run", "draw_step"]
@@ -25,6 +26,8 @@ _OF_STEPS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
     "dram_bandwidth": dram_bandwidth,
     "occupancy": occupancy,
     "roofline": roofline,
+    "profile": profile,
+    "layers": layers,
 }
 
 
