@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -40,8 +41,13 @@ def _folder() -> Path:
     own = os.environ.get("TRAINSOC_CACHE")
     if own:
         return Path(own)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "trainsoc"
+    caches = os.environ.get("XDG_CACHE_HOME")
+    if caches:
+        return Path(caches) / "trainsoc"
+    try:
+        return Path.home() / ".cache" / "trainsoc"
+    except RuntimeError:  # a user without a home
+        return Path(tempfile.gettempdir()) / "trainsoc"
 
 
 def _key(device: DramDevice) -> str:
