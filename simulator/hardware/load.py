@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -116,8 +116,13 @@ def _split(text: str) -> tuple[str, str]:
 def _override(raw: dict[str, Any], path: str, value: Any) -> None:
     *parents, leaf = path.split(".")
     _check_path(path)
-    node = raw
+    node: dict[str, Any] = raw
+    part: type[Part] = Hardware
     for name in parents:
+        field = part.model_fields[name]
+        if isinstance(field.default, Part):
+            node.setdefault(name, {})
+        part = _part_of(field.annotation) or part
         if node.get(name) is None:
             raise InputError(f"--set {path}: this hardware has no {name}; describe one in its YAML")
         node = node[name]
@@ -136,18 +141,20 @@ def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
     """Return every dotted path that an override may set."""
     paths: list[str] = []
     for name, info in part.model_fields.items():
-        kinds = [kind for kind in (info.annotation, *get_args(info.annotation)) if _is_part(kind)]
-        if kinds and kinds[0] is DramDevice:
-            continue
-        if kinds:
-            paths += setting_paths(kinds[0], f"{prefix}{name}.")
-        if not kinds or name == "accelerator":
+        nested = _part_of(info.annotation)
+        if nested is DramDevice or get_origin(info.annotation) is tuple:
+            continue  # a preset, or a list: not one setting
+        if nested:
+            paths += setting_paths(nested, f"{prefix}{name}.")
+        if not nested or name == "accelerator":
             paths.append(prefix + name)
     return paths
 
 
-def _is_part(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Part)
+def _part_of(annotation: Any) -> type[Part] | None:
+    """Return the part that a field holds, if it holds one, always or at times."""
+    kinds = (annotation, *get_args(annotation))
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, Part)), None)
 
 
 def _scalar(value: Any) -> Any:
