@@ -33,6 +33,12 @@ class Stage(StrEnum):
     COL2IM = "col2im"
     FLUSH = "flush"
     REARRANGE = "rearrange"
+    REPLICATE = "replicate"
+    LOAD = "load"
+    REFIT = "refit"
+    STORE = "store"
+    RESHAPE = "reshape"
+    REDUCE = "reduce"
 
 
 class AccessPattern(NamedTuple):

@@ -296,6 +296,20 @@ def probe_memory(
     print(f"{rows} patterns in {out}")
 
 
+@probe_app.command("offload")
+def probe_offload(hardware: HardwareArg, overrides: SetOption = None) -> None:
+    """Print from which size on a matrix product is worth offloading, with and without copies.
+
+    Products are n x n x n, of a linear layer's forward, dgrad and wgrad, for n up to 512.
+
+    Example: trainsoc probe offload edge-16x16
+    """
+    from simulator.hardware.load import load_hardware
+    from simulator.probes import break_even_table
+
+    print(break_even_table(load_hardware(hardware, overrides or [])), end="")
+
+
 def _run(
     hardware: str,
     trace: str,

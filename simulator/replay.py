@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
-from simulator.activity import StepRun
+from simulator.activity import StepRun, Task
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
@@ -18,6 +18,7 @@ from simulator.lowering.placement import place, traced_precision
 from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import FIDELITIES, run_step
 from simulator.pattern_store import kept_samples
+from simulator.placing import Placed, candidates
 from simulator.results.power import peaks_uw
 from simulator.results.result import Identity, Result, StepRecord, write_result, write_text
 from simulator.results.step import step_document
@@ -64,6 +65,7 @@ class Replay:
         self._settings = tuple(settings)
         self.trace = trace
         self._lowering = Lowering(hardware)
+        self._placed: Placed | None = None  # by the rules, until a search has found better
         self._interconnect = Interconnect(hardware)
         self._prices = prices(hardware)
         self._footprints = [footprint(step) for step in trace.steps]
@@ -73,7 +75,26 @@ class Replay:
     def run(self, progress: Progress = _silently) -> Result:
         """Return what the whole run costs; `progress` wraps the loop over distinct steps."""
         with kept_samples(self.hardware.dram.device):
+            if self._searches:
+                return self._best(progress)
             return self._run(progress)
+
+    @property
+    def _searches(self) -> bool:
+        runtime, array = self.hardware.runtime, self.hardware.accelerator
+        return runtime.placement != "rules" and array is not None
+
+    def _best(self, progress: Progress) -> Result:
+        """Return the best of some placements, each simulated, and keep to it."""
+        key = "energy_aj" if self.hardware.runtime.placement == "frugal" else "latency_ps"
+        found: list[tuple[Placed, Result]] = []
+        options = candidates(self.hardware, self.trace, self._lowering, self._prices)
+        for name, self._placed in options.items():
+            result = self._run(progress)
+            result.identity.provenance["placement"] = name
+            found.append((self._placed, result))
+        self._placed, best = min(found, key=lambda item: item[1].total[key])
+        return best
 
     def _run(self, progress: Progress) -> Result:
         carry = Carry()
@@ -96,18 +117,24 @@ class Replay:
 
     def typical_step(self) -> dict[str, Any]:
         """Return one steady run of the most frequent training step over time, as a document."""
+        if self._searches and self._placed is None:
+            self.run()
         index = self.trace.typical_step
-        _, carry = self._lowering.lower(self.trace.steps[index], Carry())
-        tasks, _ = self._lowering.lower(self.trace.steps[index], carry)
+        _, carry = self._lower(index, Carry())
+        tasks, _ = self._lower(index, carry)
         issue = self.hardware.runtime.issue
         step_run = run_step(tasks, issue, interconnect=self._interconnect, record=True)
         names = tuple(op.name for op in self.trace.steps[index].ops)
         return step_document(self.hardware, self._prices, step_run, names, self.trace.name)
 
     def _simulate(self, index: int, carry: Carry) -> tuple[StepRun, Carry]:
-        tasks, after = self._lowering.lower(self.trace.steps[index], carry)
+        tasks, after = self._lower(index, carry)
         issue = self.hardware.runtime.issue
         return run_step(tasks, issue, self._fidelity, self._interconnect), after
+
+    def _lower(self, index: int, carry: Carry) -> tuple[tuple[Task, ...], Carry]:
+        placed = self._placed[index] if self._placed else None
+        return self._lowering.lower(self.trace.steps[index], carry, placed)
 
     def _record(self, index: int, run: StepRun, runs: dict[int, int]) -> StepRecord:
         dynamic = [self._prices.dynamic_aj_of(task.work.counts) for task in run.tasks]
@@ -134,7 +161,7 @@ class Replay:
             trace.name,
             "as traced",
             self._fidelity,
-            precisions(hardware, trace),
+            precisions(hardware, trace, self._placed),
             {
                 "trainsoc": _version("trainsoc"),
                 "simpy": _version("simpy"),
@@ -192,14 +219,15 @@ def as_trace(source: Trace | Recording | str | Path) -> Trace:
     return source.trace
 
 
-def precisions(hardware: Hardware, trace: Trace) -> dict[str, Any]:
+def precisions(hardware: Hardware, trace: Trace, placed: Placed | None = None) -> dict[str, Any]:
     """Return the precisions of the GEMMs as traced and as executed, sorted by name."""
     traced, executed = set(), set()
-    for step in trace.steps:
-        for op in step.ops:
+    for number, step in enumerate(trace.steps):
+        for index, op in enumerate(step.ops):
+            told = placed[number][index] if placed else None
             for gemm in op.gemms:
                 traced.add(traced_precision(op, gemm))
-                executed.add(place(hardware, op, gemm).precision)
+                executed.add(place(hardware, op, gemm, told).precision)
     array = hardware.accelerator
     return {
         "traced": sorted(traced),

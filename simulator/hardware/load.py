@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -116,16 +116,16 @@ def _split(text: str) -> tuple[str, str]:
 def _override(raw: dict[str, Any], path: str, value: Any) -> None:
     *parents, leaf = path.split(".")
     _check_path(path)
-    node, part = raw, Hardware
+    node: dict[str, Any] = raw
+    part: type[Part] = Hardware
     for name in parents:
-        info = part.model_fields[name]
+        field = part.model_fields[name]
+        if isinstance(field.default, Part):
+            node.setdefault(name, {})
+        part = _part_of(field.annotation) or part
         if node.get(name) is None:
-            if not isinstance(info.default, Part):
-                raise InputError(
-                    f"--set {path}: this hardware has no {name}; describe one in its YAML"
-                )
-            node[name] = {}  # all of it has defaults
-        node, part = node[name], _part_of(info.annotation)
+            raise InputError(f"--set {path}: this hardware has no {name}; describe one in its YAML")
+        node = node[name]
     node[leaf] = None if path == "accelerator" and value in ("none", None) else _scalar(value)
 
 
@@ -141,18 +141,18 @@ def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
     """Return every dotted path that an override may set."""
     paths: list[str] = []
     for name, info in part.model_fields.items():
-        kind = _part_of(info.annotation)
-        if kind is DramDevice:
-            continue
-        if kind is not None:
-            paths += setting_paths(kind, f"{prefix}{name}.")
-        if kind is None or name == "accelerator":
+        nested = _part_of(info.annotation)
+        if nested is DramDevice or get_origin(info.annotation) is tuple:
+            continue  # a preset, or a list: not one setting
+        if nested:
+            paths += setting_paths(nested, f"{prefix}{name}.")
+        if not nested or name == "accelerator":
             paths.append(prefix + name)
     return paths
 
 
-def _part_of(annotation: Any) -> Any:
-    """Return the description that a field holds, or may hold; None for a plain value."""
+def _part_of(annotation: Any) -> type[Part] | None:
+    """Return the part that a field holds, if it holds one, always or at times."""
     kinds = (annotation, *get_args(annotation))
     return next((k for k in kinds if isinstance(k, type) and issubclass(k, Part)), None)
 

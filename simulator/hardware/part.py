@@ -2,11 +2,18 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
 from simulator.units import Quantity
+
+
+def _units(info: FieldInfo) -> list[Quantity]:
+    """Return the dimension of a field, in a list; none for a plain number. It may be optional."""
+    within = [item for kind in get_args(info.annotation) for item in get_args(kind)]
+    return [item for item in (*info.metadata, *within) if isinstance(item, Quantity)]
 
 
 class Part(BaseModel):
@@ -19,9 +26,11 @@ class Part(BaseModel):
         view: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
-            units = [item for item in info.metadata if isinstance(item, Quantity)]
+            units = _units(info)
             if isinstance(value, Part):
                 view[name] = value.plain()
+            elif value and isinstance(value, tuple) and isinstance(value[0], Part):
+                view[name] = [item.plain() for item in value]
             elif value is not None or name == "accelerator":
                 view[name + (units[0].suffix if units else "")] = value
         return view
@@ -31,9 +40,11 @@ class Part(BaseModel):
         view: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
-            units = [item for item in info.metadata if isinstance(item, Quantity)]
+            units = _units(info)
             if isinstance(value, Part):
                 view[name] = value.as_text()
+            elif value and isinstance(value, tuple) and isinstance(value[0], Part):
+                view[name] = [item.as_text() for item in value]
             elif value is not None:
                 view[name] = units[0].text(value) if units else value
         return view

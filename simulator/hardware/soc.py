@@ -147,6 +147,14 @@ class Accelerator(Part):
         "weights in whole tiles of rows x cols, in their order of use: each is one run",
     )
     dgrad: Literal["col2im", "direct"] = "direct"
+    wgrad: Literal["im2col", "replicated"] = Field(
+        default="im2col",
+        description="of convolutions; replicated: where only forward convolutions are to be had, "
+        "one with a group per image and channel, the gradient repeated for each channel",
+    )
+    grouped_steps: PositiveInt = Field(
+        default=1, description="times as many per MAC in convolutions of several groups"
+    )
     transposer: bool = True
     output_size: Literal["floor", "ceil"] = Field(
         default="floor", description="of a probed convolution whose stride does not divide"
@@ -164,6 +172,14 @@ class Accelerator(Part):
         """Cycles of a processing element for one MAC, or dot product, at this precision."""
         steps: int = getattr(self.cycles_per_mac, self.precision)
         return steps
+
+    def for_groups(self, groups: int) -> "Accelerator":
+        """Return this accelerator as it computes convolutions of so many groups."""
+        if groups == 1 or self.grouped_steps == 1:
+            return self
+        steps: dict[str, int] = {self.precision: self.steps_per_mac * self.grouped_steps}
+        slower = self.cycles_per_mac.model_copy(update=steps)
+        return self.model_copy(update={"cycles_per_mac": slower})
 
     @property
     def elements(self) -> int:
@@ -252,8 +268,38 @@ class Rearrange(Part):
         return {"forward": self.forward, "dgrad": self.dgrad, "wgrad": self.wgrad}.get(role, 0)
 
 
+class Handling(Part):
+    """What the CPU does to a tensor on its way: so long, then bytes at this rate or the memory's,
+    whichever is slower.
+    """
+
+    fixed: Picoseconds = Field(ge=0, default=0, description="of each call")
+    rate: BytesPerSecond | None = Field(gt=0, default=None, description="of one core, if limited")
+
+    @property
+    def takes_time(self) -> bool:
+        """Whether there is anything to it beside the traffic."""
+        return bool(self.fixed or self.rate)
+
+
+class Rule(Part):
+    """Where GEMMs run that fit all that is given; layers and ops are patterns such as `conv*`."""
+
+    unit: Literal["cpu", "accelerator"]
+    op: str = Field(default="*", description="torch's name of the op, such as aten.mm.default")
+    phase: str = Field(default="*", description="forward, dgrad, wgrad, eval, ...")
+    layer: str = Field(default="*", description="module path")
+    min_macs: NonNegativeInt = 0
+    max_macs: NonNegativeInt | None = None
+
+
 class Runtime(Part):
-    """How work is issued, and what handing a GEMM to the accelerator costs the CPU."""
+    """How work is issued, and what handing a GEMM to the accelerator costs the CPU.
+
+    With `copies: in_out` the accelerator has buffers of its own in memory: every call loads its
+    operands into them and stores its result from them. Weights are `resident` there until they
+    change, or an engine takes them anew on every call (`refit`), wherever its operands lie.
+    """
 
     issue: Literal["synchronous", "in_order", "dataflow"] = "in_order"
     launch: Picoseconds = Field(ge=0, description="driver time of one offload, on the CPU")
@@ -261,6 +307,22 @@ class Runtime(Part):
     first_call: Picoseconds = Field(ge=0, default=0, description="engine build, once per kernel")
     offload_min_macs: NonNegativeInt = Field(default=0, description="smaller GEMMs stay on the CPU")
     rearrange: Rearrange = Rearrange()
+    copies: Literal["none", "in_out"] = Field(default="none", description="none: zero-copy")
+    load: Handling = Field(default=Handling(), description="of an operand, with copies")
+    store: Handling = Field(default=Handling(), description="of a result, with copies")
+    weights: Literal["resident", "refit"] = "resident"
+    refit: Handling = Field(default=Handling(), description="of weights, on every call")
+    reshape: Handling = Field(
+        default=Handling(),
+        description="of a result and of a replicated operand, by the CPU on every call; results "
+        "need none if it takes no time",
+    )
+    placement: Literal["rules", "fastest", "frugal"] = Field(
+        default="rules", description="or a search for least time, or energy, that asks no rule"
+    )
+    rules: tuple[Rule, ...] = Field(
+        default=(), strict=False, description="the first that fits; else offload_min_macs"
+    )
 
 
 class Technology(Part):

@@ -74,6 +74,22 @@ def direct_dims(gemm: Gemm, conv: Conv) -> Dims:
     return Dims(pixels, conv.in_channels // conv.groups, gemm.k * prod(conv.kernel))
 
 
+def replicated(gemm: Gemm) -> Gemm:
+    """Return a convolution's wgrad as forward convolutions alone can compute it.
+
+    Every channel of every image is a group of its own, in which all of the gradient's channels are
+    the filters: the gradient is needed once per input channel, and results are left per image.
+    So computed torch.nn.grad.conv2d_weight of PyTorch 1.8.
+    """
+    conv = gemm.conv
+    assert conv is not None, "only convolutions are replicated"
+    maps = conv.images * conv.in_channels
+    filters = conv.out_channels // conv.groups
+    alone = replace(conv, images=1, in_channels=maps, out_channels=maps * filters, groups=maps)
+    m, n, k = alone.product(Role.WGRAD)
+    return replace(gemm, batch=maps, m=m, n=n, k=k, conv=alone)
+
+
 def _is_pointwise(conv: Conv) -> bool:
     """Return whether the convolution is a matrix product already: its im2col is the identity."""
     plain = set(conv.kernel) == set(conv.stride) == {1}

@@ -1,6 +1,6 @@
 """A step's operations become tasks: work for a unit, bound to tensors and ordered by them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from simulator.activity import Stage, Task, Unit, Work
@@ -35,9 +35,12 @@ class Lowering:
         self._hardware = hardware
         self._templates = Templates(hardware)
 
-    def lower(self, step: Step, carry: Carry) -> tuple[tuple[Task, ...], Carry]:
+    def lower(
+        self, step: Step, carry: Carry, placed: Sequence[Unit] | None = None
+    ) -> tuple[tuple[Task, ...], Carry]:
         """Return the tasks of `step` in program order, and what carries over to the next step.
 
+        The GEMMs of each operation go where they are `placed`, or else by the rules.
         Raises Infeasible when the hardware cannot run an operation.
         """
         binding = Binding(self._templates, len(step.storages))
@@ -45,11 +48,18 @@ class Lowering:
         offload = Offload(binding, carry.engines)
         for index, op in enumerate(step.ops):
             if op.gemms:
-                self._gemms(binding, offload, index, op)
+                self._gemms(binding, offload, index, op, placed[index] if placed else None)
             else:
                 self._plain(binding, index, op)
         left = _by_name(binding.cache.lines, step)
         return tuple(binding.tasks), Carry(frozenset(offload.engines), left)
+
+    def synchronise(self) -> tuple[Task, ...]:
+        """Return what the CPU does to notice one completion, by itself."""
+        binding = Binding(self._templates, 0)
+        duration_ps = self._hardware.runtime.synchronise
+        binding.driver(Stage.SYNCHRONISE, duration_ps, Site(0, Phase.OTHER, ""))
+        return tuple(binding.tasks)
 
     def _plain(self, binding: Binding, index: int, op: Op, *, dispatched: bool = True) -> None:
         """An operation without GEMMs, on the CPU. A view moves nothing and waits for nothing."""
@@ -64,9 +74,11 @@ class Lowering:
         reads, writes = storages(op.inputs), storages(op.outputs)
         binding.append(work, site, reads, writes, random=op.random, barrier=barrier)
 
-    def _gemms(self, binding: Binding, offload: Offload, index: int, op: Op) -> None:
+    def _gemms(
+        self, binding: Binding, offload: Offload, index: int, op: Op, told: Unit | None
+    ) -> None:
         """GEMMs where they are placed, each role a task of its own; then what else the op does."""
-        placed = [(gemm, place(self._hardware, op, gemm)) for gemm in op.gemms]
+        placed = [(gemm, place(self._hardware, op, gemm, told)) for gemm in op.gemms]
         on_cpu = [gemm for gemm, placement in placed if placement.unit is Unit.CPU]
         roles = list(dict.fromkeys(gemm.role for gemm in on_cpu))
         for role in roles:

@@ -1,39 +1,22 @@
 """What handing GEMMs to the accelerator takes: convert, lay out, launch, compute, restore."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from simulator.activity import Stage, Work
 from simulator.hardware.soc import PRECISION_BITS, Accelerator
 from simulator.lowering.binding import Binding, Site, accesses
 from simulator.lowering.cache import Access, Moved
-from simulator.lowering.layout import Layout, layout
+from simulator.lowering.handover import Handover, Move
 from simulator.lowering.placement import Placement
+from simulator.lowering.request import Request, bytes_of, request_of
 from simulator.timing.cores import OPS_PER_ELEMENT, between_ops
 from simulator.trace.op import Gemm, Op, OpKind, Role, Tensor
 from simulator.trace.trace import phase_of
-from simulator.units import ceil_div
 
 # Vector operations per element of the conversions, counted from the arithmetic they do.
 _RANGE_OPS = 1  # maximum of absolute values
 _ROUND_OPS = 3  # scale, round, clamp
 _SCALE_OPS = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One GEMM to offload, where it belongs, and how it is laid out."""
-
-    site: Site
-    op: Op
-    gemm: Gemm
-    placement: Placement
-    layout: Layout
-
-    @property
-    def target(self) -> Tensor | None:
-        """The tensor that holds the result, unless that is a temporary."""
-        return self.op.outputs[self.gemm.c] if self.gemm.c >= 0 else None
 
 
 class Offload:
@@ -43,21 +26,23 @@ class Offload:
         """Append to `binding`; `engines` are built already."""
         self.engines = set(engines)
         self._binding = binding
+        self._handover = Handover(binding)
         self._templates = binding.templates
         self._hardware = binding.templates.hardware
         self._temporaries: list[Access] = []  # of the op under way, from GEMM to GEMM
 
     def add(self, index: int, op: Op, placed: Sequence[tuple[Gemm, Placement]]) -> None:
-        """Append the GEMMs of one op: all are launched before the first result is awaited.
+        """Append the GEMMs of one op: all are launched before the first result is awaited,
+        unless results are copied or given another shape, which waits for each.
 
         The op's eager dispatch is paid with the first launch.
         """
         self._temporaries = []
         dispatch_ps = self._templates.dispatch_ps
-        raw: list[tuple[_Request, int]] = []
+        raw: list[tuple[Request, int]] = []
         for gemm, placement in placed:
             site = Site(index, phase_of(op, gemm.role), op.layer)
-            request = _Request(site, op, gemm, placement, layout(gemm, self._array))
+            request = request_of(site, op, gemm, placement, self._array)
             token = self._compute(request, dispatch_ps)
             dispatch_ps = 0
             if request.target is None:
@@ -67,19 +52,23 @@ class Offload:
         for request, token in raw:
             self._restore(request, token)
 
-    def _compute(self, request: _Request, dispatch_ps: int) -> int:
+    def _compute(self, request: Request, dispatch_ps: int) -> int:
         """Append the stages up to the GEMM itself and return the token that it writes."""
         binding, runtime, site = self._binding, self._hardware.runtime, request.site
         operands = [self._operand(request, which) for which in (request.gemm.a, request.gemm.b)]
+        operands = self._handover.replicate(request, operands)
         operands = self._unfold(request, operands)
         if min(request.gemm.a, request.gemm.b) < 0:
             operands += self._temporaries
+        operands = self._handover.load(request, operands)
         reads = [operand.token for operand in operands if operand]
         target, raw = request.target, self._is_raw(request)
         if not raw:
             reads += _others(request.op)  # a bias is loaded into the accumulator
         result = target.storage if target and not raw else binding.token()
-        token = binding.token() if self._puts_back(request) else result
+        back = self._way_back(request)
+        tokens = [*(binding.token() for _ in back), result]
+        token = tokens[0]
         cached, flush = self._through_cache(request, operands, token)
         work = self._templates.array_gemm(
             request.gemm, request.placement, self._out_bits(request), cached=cached
@@ -90,15 +79,25 @@ class Offload:
         binding.append(work, site, reads, (token,), after=(flush, launch), random=random)
         if runtime.issue == "synchronous":
             binding.notice(token, site)
-        if target is not None and token != result:
-            size = _bytes(target.elements, self._out_bits(request))
-            source, back = Access(token, size), Access(result, size)
-            work = self._rearrange(source, back, target, self._per_weight(request))
-            binding.append(work, site, (token,), (result,))
+        for move, source, moved in zip(back, tokens, tokens[1:], strict=False):
+            binding.append(move(source, moved), site, (source,), (moved,))
         return result
 
+    def _way_back(self, request: Request) -> list[Move]:
+        """Return what makes the work, from token to token, between the array and its result."""
+        target, size = request.target, bytes_of(request.made, self._out_bits(request))
+        moves = self._handover.back(size)
+        if target is None or not self._puts_back(request):
+            return moves
+        each_ps = self._per_weight(request)
+
+        def put_back(source: int, moved: int) -> Work:
+            return self._rearrange(Access(source, size), Access(moved, size), target, each_ps)
+
+        return [*moves, put_back]
+
     def _through_cache(
-        self, request: _Request, operands: Sequence[Access | None], token: int
+        self, request: Request, operands: Sequence[Access | None], token: int
     ) -> tuple[frozenset[str], int | None]:
         """Return which of "a", "b", "c" a shared cache serves, or the task that flushes one that
         is not shared.
@@ -107,7 +106,7 @@ class Offload:
         named = {name: each for name, each in zip("ab", operands, strict=False) if each}
         if llc is not None and llc.shared:
             gemm = request.gemm
-            size = _bytes(gemm.batch * gemm.m * gemm.n, self._out_bits(request))
+            size = bytes_of(gemm.batch * gemm.m * gemm.n, self._out_bits(request))
             there = cache.pass_through([*named.values()], [Access(token, size)])
             return frozenset(n for n, hit in zip((*named, "c"), there, strict=True) if hit), None
         cache.drop((token,))
@@ -122,14 +121,15 @@ class Offload:
         work = self._templates.pass_over(Stage.FLUSH, 0, 8, Moved((), (dirty,), dirty), 0)
         return self._binding.append(work, site, tokens, ())
 
-    def _is_raw(self, request: _Request) -> bool:
+    def _is_raw(self, request: Request) -> bool:
         """Return whether the array's output is not yet the result."""
-        if request.target is None or request.layout.fold_back or request.placement.passes > 1:
+        summed = request.layout.fold_back or request.parts > 1
+        if request.target is None or summed or request.placement.passes > 1:
             return True
         same = self._array.accumulator_precision == "fp32" and request.target.bits == 32
         return request.placement.convert and not same
 
-    def _out_bits(self, request: _Request) -> int:
+    def _out_bits(self, request: Request) -> int:
         if self._is_raw(request) or request.target is None:
             return PRECISION_BITS[self._array.accumulator_precision]
         return request.target.bits
@@ -140,7 +140,7 @@ class Offload:
             self._binding.driver(Stage.BUILD, first_call, site)
             self.engines.add(work)
 
-    def _operand(self, request: _Request, which: int) -> Access | None:
+    def _operand(self, request: Request, which: int) -> Access | None:
         """Return an operand in the array's precision and layout, made only once."""
         if which < 0:
             return None
@@ -148,7 +148,7 @@ class Offload:
         precision, binding = request.placement.precision, self._binding
         ready = Access(tensor.storage, tensor.bytes)
         if request.placement.convert:
-            source, size = ready, _bytes(tensor.elements, PRECISION_BITS[precision])
+            source, size = ready, bytes_of(tensor.elements, PRECISION_BITS[precision])
             token = binding.copy(
                 Stage.QUANTISE, tensor, source.token, site,
                 lambda token: self._convert(tensor, precision, source, Access(token, size)),
@@ -156,7 +156,7 @@ class Offload:
             ready = Access(token, size)
         if not self._array.transposer and _is_transposed(tensor):
             before, bits = ready, PRECISION_BITS[precision]
-            size = _bytes(tensor.elements, bits)
+            size = bytes_of(tensor.elements, bits)
             token = binding.copy(
                 (Stage.TRANSPOSE, tensor.shape, tensor.strides), tensor, before.token, site,
                 lambda token: self._pass(
@@ -174,13 +174,13 @@ class Offload:
             ready = Access(token, found.size)
         return ready
 
-    def _per_weight(self, request: _Request) -> int:
+    def _per_weight(self, request: Request) -> int:
         """Return the CPU's time per weight between its order and the array's."""
         if request.gemm.conv is None:
             return 0
         return self._hardware.runtime.rearrange.per_element(request.gemm.role)
 
-    def _puts_back(self, request: _Request) -> bool:
+    def _puts_back(self, request: Request) -> bool:
         """Return whether the array leaves a gradient of weights in its own order."""
         wgrad = request.gemm.role is Role.WGRAD and request.target is not None
         return wgrad and self._per_weight(request) > 0
@@ -212,14 +212,14 @@ class Offload:
         moved = self._binding.cache.touch(reads, writes)
         return self._templates.pass_over(stage, elements, bits, moved, ops_per_element)
 
-    def _unfold(self, request: _Request, reads: list[Access | None]) -> list[Access | None]:
+    def _unfold(self, request: Request, reads: list[Access | None]) -> list[Access | None]:
         """Write out the im2col matrix on the CPU where the hardware does not do it."""
         which, gemm = request.layout.unfold, request.gemm
         if which is None:
             return reads
         bits = PRECISION_BITS[request.placement.precision]
         elements = gemm.batch * gemm.k * (gemm.n if which else gemm.m)
-        source, matrix = reads[which], Access(self._binding.token(), _bytes(elements, bits))
+        source, matrix = reads[which], Access(self._binding.token(), bytes_of(elements, bits))
         # A temporary that no tensor holds is read where it was written, at the size it has there.
         read = [source] if source else [Access(self._binding.token(), matrix.size)]
         work = self._pass(Stage.IM2COL, elements, bits, read, [matrix], 1)
@@ -227,33 +227,34 @@ class Offload:
         self._binding.append(work, request.site, waits, (matrix.token,))
         return [matrix if position == which else read for position, read in enumerate(reads)]
 
-    def _restore(self, request: _Request, token: int) -> None:
+    def _restore(self, request: Request, token: int) -> None:
         """Bring raw outputs back: sum overlapping ones, scale, add a bias, write the tensor.
 
         The slices of several passes are summed on the way.
         """
-        target, gemm, passes = request.target, request.gemm, request.placement.passes
+        target, passes = request.target, request.placement.passes
         assert target is not None, "temporaries are not restored"
         raw_bits = PRECISION_BITS[self._array.accumulator_precision]
         written = [Access(target.storage, target.bytes)]
-        if request.layout.fold_back:
-            products = gemm.batch * gemm.m * gemm.n
-            reads = [Access(token, _bytes(products, raw_bits))] * passes
-            work = self._pass(Stage.COL2IM, products, raw_bits, reads, written, 1 + passes)
+        if request.layout.fold_back or request.parts > 1:
+            stage = Stage.COL2IM if request.layout.fold_back else Stage.REDUCE
+            reads = [Access(token, bytes_of(request.made, raw_bits))] * passes
+            work = self._pass(stage, request.made, raw_bits, reads, written, 1 + passes)
         else:
             added = accesses(_other_tensors(request.op))
-            reads = [Access(token, _bytes(target.elements, raw_bits))] * passes + [*added]
+            reads = [Access(token, bytes_of(target.elements, raw_bits))] * passes + [*added]
             cost = _SCALE_OPS * passes + len(added)
             work = self._pass(Stage.DEQUANTISE, target.elements, target.bits, reads, written, cost)
         reads_tokens = (token, *_others(request.op))
         self._binding.append(work, request.site, reads_tokens, (target.storage,))
 
-    def _between(self, request: _Request, token: int) -> None:
+    def _between(self, request: Request, token: int) -> None:
         """What a fused op does to a temporary between two GEMMs, on the CPU: a softmax, gates."""
         gemm, placement = request.gemm, request.placement
         elements = gemm.batch * gemm.m * gemm.n
-        raw = Access(token, _bytes(elements, PRECISION_BITS[self._array.accumulator_precision]))
-        ready = Access(self._binding.token(), _bytes(elements, PRECISION_BITS[placement.precision]))
+        raw = Access(token, bytes_of(elements, PRECISION_BITS[self._array.accumulator_precision]))
+        size = bytes_of(elements, PRECISION_BITS[placement.precision])
+        ready = Access(self._binding.token(), size)
         cost = between_ops(request.op.name)
         work = self._pass(Stage.OP, elements, 32, [raw] * placement.passes, [ready], cost)
         reads = (token, *(temporary.token for temporary in self._temporaries))
@@ -265,10 +266,6 @@ class Offload:
         array = self._hardware.accelerator
         assert array is not None, "placement chose an accelerator"
         return array
-
-
-def _bytes(elements: int, bits: int) -> int:
-    return ceil_div(elements * bits, 8)
 
 
 def _other_tensors(op: Op) -> list[Tensor]:

@@ -1,11 +1,13 @@
 """The rules of placement: which unit takes a GEMM, at which precision, and why."""
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from simulator.activity import Unit
 from simulator.errors import Infeasible
-from simulator.hardware.soc import PRECISION_BITS, Hardware
+from simulator.hardware.soc import PRECISION_BITS, Hardware, Rule, Runtime
 from simulator.trace.op import Gemm, Op
+from simulator.trace.trace import phase_of
 from simulator.units import ceil_div
 
 # torch's names of the number formats that an array can be built for.
@@ -28,14 +30,16 @@ class Placement:
     passes: int = 1
 
 
-def place(hardware: Hardware, op: Op, gemm: Gemm) -> Placement:
-    """Return where `gemm` of `op` runs on `hardware`.
+def place(hardware: Hardware, op: Op, gemm: Gemm, told: Unit | None = None) -> Placement:
+    """Return where `gemm` of `op` runs on `hardware`: where it is `told`, or by the rules.
 
+    An array takes no product of nothing, nor one whose precision its rule leaves to the CPU.
     Raises Infeasible under `on_unsupported_precision: error` when the array lacks the precision.
     """
     traced = traced_precision(op, gemm)
     array = hardware.accelerator
-    if array is None or gemm.macs < max(1, hardware.runtime.offload_min_macs):
+    unit = told or _by_rules(hardware.runtime, op, gemm)
+    if array is None or not gemm.macs or unit is Unit.CPU:
         return Placement(Unit.CPU, traced)
     if traced == array.precision:
         return Placement(Unit.ACCELERATOR, traced)
@@ -46,6 +50,21 @@ def place(hardware: Hardware, op: Op, gemm: Gemm) -> Placement:
         raise _refused(traced, array.precision, op)
     passes = _passes(traced, array.precision) if rule == "multipass" else 1
     return Placement(Unit.ACCELERATOR, array.precision, convert=True, passes=passes)
+
+
+def _by_rules(runtime: Runtime, op: Op, gemm: Gemm) -> Unit:
+    """Return the unit of the first rule that fits; of none, by size alone."""
+    for rule in runtime.rules:
+        if _fits(rule, op, gemm):
+            return Unit(rule.unit)
+    return Unit.CPU if gemm.macs < runtime.offload_min_macs else Unit.ACCELERATOR
+
+
+def _fits(rule: Rule, op: Op, gemm: Gemm) -> bool:
+    named = ((op.name, rule.op), (phase_of(op, gemm.role), rule.phase), (op.layer, rule.layer))
+    large = rule.min_macs <= gemm.macs
+    small = rule.max_macs is None or gemm.macs <= rule.max_macs
+    return large and small and all(fnmatchcase(name, pattern) for name, pattern in named)
 
 
 def traced_precision(op: Op, gemm: Gemm) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from simulator.activity import Counts, Stage, Unit, Work, sequential
-from simulator.hardware.soc import PRECISION_BITS, Accelerator, Hardware
+from simulator.hardware.soc import PRECISION_BITS, Accelerator, Handling, Hardware
 from simulator.lowering.cache import Moved
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.layout import layout
@@ -68,6 +68,7 @@ class Templates:
         def make() -> Work:
             array = self.hardware.accelerator
             assert array is not None, "placement chose an accelerator"
+            array = array.for_groups(gemm.conv.groups if gemm.conv else 1)
             shape = replace(shape_of(gemm, array, placement, out_bits), cached=cached)
             work = mapped(array, self._pricing, shape, gemm.macs, mapping)
             return replace(work, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
@@ -91,6 +92,12 @@ class Templates:
         key = ("rearrange", elements, moved, each_ps)
         compute = Compute(elements * each_ps, 1)
         return self._once(key, lambda: self._cpu(Stage.REARRANGE, 0, compute, moved))
+
+    def handle(self, stage: Stage, handling: Handling, size: int, moved: Moved) -> Work:
+        """Return a pass of one core over `size` bytes, on their way from or to an accelerator."""
+        key = ("handle", stage, handling, size, moved)
+        compute = Compute(transfer_ps(size, handling.rate) if handling.rate else 0, 1)
+        return self._once(key, lambda: self._cpu(stage, handling.fixed, compute, moved))
 
     def driver(self, stage: Stage, duration_ps: int) -> Work:
         """Return driver code of fixed duration on one core."""

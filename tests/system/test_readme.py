@@ -66,6 +66,13 @@ def test_yaml_is_a_part_of_the_default_machine():
             )
 
 
+def test_the_table_of_what_is_worth_offloading_is_current():
+    from simulator.hardware import load_hardware
+    from simulator.probes import break_even_table
+
+    assert break_even_table(load_hardware("edge-16x16")) in README
+
+
 def test_every_link_leads_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (Path(ROOT) / target).exists(), target

@@ -50,6 +50,18 @@ def test_text_form_loads_to_the_same_description():
     assert load_hardware(hardware, {"cpu.cores": 2}).digest != hardware.digest
 
 
+@pytest.mark.parametrize("name", hardware_names())
+def test_every_shipped_description_survives_an_override(name):
+    hardware = load_hardware(name)
+    assert load_hardware(hardware, {"cpu.cores": hardware.cpu.cores}) == hardware
+
+
+def test_settings_of_parts_that_a_file_leaves_out_can_be_set():
+    changed = load_hardware("edge-16x16", {"runtime.load.rate": "2 GB/s"})
+    assert changed.runtime.load.rate == 2 * 10**9
+    assert changed.plain()["runtime"]["load"]["rate_bytes_per_s"] == 2 * 10**9
+
+
 def test_plain_view_carries_units_in_its_keys():
     view = load_hardware("edge-16x16").plain()
     assert view["accelerator"]["clock_hz"] == 10**9

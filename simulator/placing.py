@@ -1,0 +1,88 @@
+"""Where the GEMMs of a run go when that is searched for: candidates, to be simulated.
+
+A search by what each operation costs alone knows nothing of what runs side by side, so that both
+extremes stay candidates beside what it finds.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from simulator.activity import Stage, Task, Unit
+from simulator.energy.prices import Prices
+from simulator.hardware import Hardware
+from simulator.lowering.chain import Choice, cheapest
+from simulator.lowering.lower import Carry, Lowering
+from simulator.timing.shares import WHOLE
+from simulator.trace.op import Op
+from simulator.trace.trace import Step, Trace
+
+Placed = tuple[tuple[Unit, ...], ...]
+"""The unit of each operation of each distinct step."""
+
+_ENTER = frozenset({Stage.QUANTISE, Stage.TRANSPOSE, Stage.LOAD, Stage.FLUSH})
+_Cost = Callable[[Iterable[Task]], int]
+
+
+def candidates(
+    hardware: Hardware, trace: Trace, lowering: Lowering, prices: Prices
+) -> dict[str, Placed]:
+    """Return what is worth simulating on `hardware`, by name; what the search finds comes first."""
+    cost = _energy_aj_at(prices) if hardware.runtime.placement == "frugal" else _duration_ps
+    found = tuple(cheapest(choices(step, lowering, cost)) for step in trace.steps)
+    return {"found": found} | {unit.value: everywhere(trace, unit) for unit in Unit}
+
+
+def everywhere(trace: Trace, unit: Unit) -> Placed:
+    """Return the placement of every GEMM on one unit, as far as that can run it."""
+    return tuple((unit,) * len(step.ops) for step in trace.steps)
+
+
+def choices(step: Step, lowering: Lowering, cost: _Cost | None = None) -> list[Choice]:
+    """Return what the operations of a step cost alone, in ps or as `cost` says.
+
+    Equal operations cost the same; engines are built.
+    """
+    known: dict[tuple[object, ...], Choice] = {}
+    for op in step.ops:
+        if _key(op) not in known:
+            known[_key(op)] = _choice(step, op, lowering, cost or _duration_ps)
+    return [known[_key(op)] for op in step.ops]
+
+
+def _key(op: Op) -> tuple[object, ...]:
+    layouts = tuple((tensor.shape, tensor.strides, tensor.dtype) for tensor in op.inputs)
+    return op.name, op.kind, op.phase, op.gemms, op.sizes, layouts
+
+
+def _choice(step: Step, op: Op, lowering: Lowering, cost: _Cost) -> Choice:
+    here = cost(_alone(step, op, lowering, Unit.CPU))
+    tasks = _alone(step, op, lowering, Unit.ACCELERATOR) if op.gemms else ()
+    if all(task.work.unit is Unit.CPU for task in tasks):
+        return Choice(here)
+    enter = [task for task in tasks if task.work.stage in _ENTER]
+    stay = [task for task in tasks if task.work.stage not in _ENTER]
+    noticed = any(task.work.stage is Stage.SYNCHRONISE for task in tasks)
+    leave = 0 if noticed else cost(lowering.synchronise())
+    return Choice(here, cost(stay), cost(enter), leave)
+
+
+def _alone(step: Step, op: Op, lowering: Lowering, unit: Unit) -> tuple[Task, ...]:
+    """Return the tasks of one operation by itself, caches empty and engines built."""
+    by_itself = Step(step.kind, (op,), step.storages)
+    _, after = lowering.lower(by_itself, Carry(), (unit,))
+    return lowering.lower(by_itself, Carry(after.engines), (unit,))[0]
+
+
+def _duration_ps(tasks: Iterable[Task]) -> int:
+    return sum(task.work.progress.duration_ps(WHOLE) for task in tasks)
+
+
+def _energy_aj_at(prices: Prices) -> _Cost:
+    """Return the cost in attojoules: dynamic energy, and static power for as long as it takes."""
+    static_uw = sum(prices.static_uw)
+
+    def cost(tasks: Iterable[Task]) -> int:
+        listed: Sequence[Task] = list(tasks)
+        dynamic = sum(prices.dynamic_aj_of(task.work.counts) for task in listed)
+        return dynamic + static_uw * _duration_ps(listed)
+
+    return cost

@@ -1,0 +1,154 @@
+"""The published study of offloaded training: constants fitted on layers, whole steps predicted.
+
+Constants come from single layers at batch 32. What is predicted from them at batch 4 is compared
+with what the study measured there; where that misses, the reason stands beside it.
+"""
+
+import re
+from functools import cache
+
+import pytest
+
+from simulator.hardware import load_hardware
+from simulator.hardware.load import CONFIGS
+from tests import offload_study as study
+from tests.reference import rows
+
+torch_only = pytest.mark.torch
+
+
+@pytest.mark.parametrize("stage", study.COLUMNS)
+def test_a_calibrated_constant_is_what_the_layers_at_batch_32_give(stage):
+    runtime = load_hardware("jetson-xavier-offload").runtime
+    fit, found = study.fitted(stage), getattr(runtime, stage)
+    fixed_ps = found if isinstance(found, int) else found.fixed
+    assert fixed_ps / 10**6 == pytest.approx(fit.fixed_us, abs=1)
+    if fit.rate:
+        assert found.rate / 10**9 == pytest.approx(fit.rate, rel=1e-3)
+
+
+def test_every_calibrated_constant_is_marked():
+    text = (CONFIGS / "jetson-xavier-offload.yaml").read_text()
+    marked = re.findall(r"^\s+(\w+):.*# CALIBRATED", text, flags=re.MULTILINE)
+    assert set(marked) == {*study.COLUMNS, "fp32", "grouped_steps"}
+
+
+@pytest.mark.parametrize(("phase", "kernel"), [("forward", "fwd"), ("wgrad", "wgrad")])
+def test_a_kernel_takes_about_what_was_profiled(phase, kernel):
+    """0.763 and 6.238 ms; whole cycles per MAC leave 14 % of the first."""
+    profiled = rows("systems/yonas_nsys_trace_layer2-6.csv")
+    (ns,) = (row["duration_ns"] for row in profiled if f"{kernel} conv kernel" in row.values())
+    assert study.layer_ms("L2-6")[phase, "gemm"] == pytest.approx(int(ns) / 10**6, rel=0.15)
+
+
+@pytest.mark.parametrize(("wgrad", "expected"), [("replicated", 17), ("im2col", 2)])
+def test_a_replicated_gradient_brings_8_5_times_the_bytes(wgrad, expected):
+    """(X + Cin dY) / (X + dY), where X and dY are equal: 17 / 2 = 8.5, as in the study."""
+    x, y, *_, times = study.sizes("L2-6")
+    assert x == y
+    assert times == 16
+    machine = load_hardware("jetson-xavier-offload", {"accelerator.wgrad": wgrad})
+    assert study.handed_over(machine, "L2-6", "wgrad") == expected * x
+
+
+COPIED = [row for row in rows("systems/yonas_pytorch_bytes.csv") if row["layer"] in study.LAYERS]
+
+
+@pytest.mark.parametrize("row", COPIED, ids=lambda row: f"{row['layer']} {row['phase']}")
+def test_a_copy_of_the_study_s_other_runtime_is_a_fixed_time_and_a_rate(row):
+    """1.09 ms and 4.70 GB/s, fitted to these rows, within 30 % of each of them."""
+    found = study.pytorch_load_ms(row["layer"], row["phase"])
+    assert found == pytest.approx(float(row["load_ms"]), rel=0.30)
+
+
+@cache
+def offloaded():
+    pytest.importorskip("torch")
+    return study.stages_ms("jetson-xavier-offload", study.resnet20())
+
+
+@cache
+def zero_copy():
+    pytest.importorskip("torch")
+    return study.stages_ms("jetson-xavier-zero-copy", study.resnet20())
+
+
+def whole(column, setup="TensorRT"):
+    (found,) = (row for row in rows("systems/yonas_full_network.csv") if setup in row["setup"])
+    return 10 * float(found[column])  # milliseconds of one step
+
+
+@torch_only
+def test_offloading_is_6_36_times_slower_than_all_on_the_gpu():
+    """That on the GPU alone is the study's own; only the offloaded step is predicted."""
+    alone = whole("total_s", "everything on GPU")
+    assert whole("total_s") / alone == pytest.approx(6.36, abs=0.005)
+    assert sum(offloaded().values()) / alone == pytest.approx(6.36, rel=0.20)
+
+
+def handing_ms(found):
+    """Return the time of load, refit and reshape, and of convolutions as a whole."""
+    parts = ("load", "refit", "reshape", "replicate")
+    handing = sum(ms for (_, stage), ms in found.items() if stage in parts)
+    rest = sum(ms for (_, stage), ms in found.items() if stage in ("op", "view"))
+    return handing, sum(found.values()) - rest
+
+
+def measured_ms():
+    """Return the same two as the study measured them."""
+    parts = ("load", "refit", "reshape")
+    handing = sum(whole(f"{phase}_{part}") for phase in ("fwd", "bwd") for part in parts)
+    return handing, whole("fwd_conv_s") + whole("bwd_conv_s")
+
+
+@torch_only
+def test_three_quarters_of_convolutions_are_load_refit_and_reshape():
+    handing, convolutions = measured_ms()
+    assert handing / convolutions == pytest.approx(0.756, abs=0.0005)
+    handing, convolutions = handing_ms(offloaded())
+    assert handing / convolutions == pytest.approx(0.756, abs=0.08)
+
+
+@torch_only
+def test_convolutions_without_them_are_four_times_as_fast():
+    """Measured 4.09; a step, with all that is not offloaded, 2.36: see the next test."""
+    measured, predicted = (
+        convolutions / (convolutions - handing)
+        for handing, convolutions in (measured_ms(), handing_ms(offloaded()))
+    )
+    assert predicted == pytest.approx(measured, rel=0.15)
+
+
+@torch_only
+@pytest.mark.xfail(
+    strict=True,
+    reason="4.1: all that stays on the CPU takes 5 ms a step, where the study's took 56 ms; no "
+    "measurement of a layer says what its operations cost",
+)
+def test_a_step_without_them_is_2_36_times_as_fast():
+    handing, _ = handing_ms(offloaded())
+    total = sum(offloaded().values())
+    assert total / (total - handing) == pytest.approx(2.36, rel=0.15)
+
+
+def test_machines_with_and_without_copies_differ_in_nothing_else():
+    names = ("jetson-xavier-offload", "jetson-xavier-zero-copy")
+    copies, zero_copy = (load_hardware(name).as_text() for name in names)
+    differing = {
+        f"{part}.{key}"
+        for part in ("cpu", "accelerator", "interconnect", "dram", "runtime", "technology")
+        for key in copies[part]
+        if copies[part][key] != zero_copy[part][key]
+    }
+    assert differing == {
+        "accelerator.wgrad", "runtime.copies", "runtime.weights", "runtime.load",
+        "runtime.store", "runtime.refit", "runtime.reshape",
+    }  # fmt: skip
+
+
+@torch_only
+def test_zero_copy_does_at_least_what_is_saved_by_leaving_stages_out():
+    handing, _ = handing_ms(offloaded())
+    stages = {stage for _, stage in zero_copy()}
+    assert not stages & {"load", "refit", "reshape", "replicate", "store", "reduce"}
+    assert sum(zero_copy().values()) <= sum(offloaded().values()) - handing

@@ -1,0 +1,54 @@
+"""From which size on a product is worth offloading."""
+
+import pytest
+
+from simulator.activity import Unit
+from simulator.lowering.lower import Carry, Lowering
+from simulator.machine.interconnect import Interconnect
+from simulator.machine.soc import run_step
+from simulator.probes.break_even import PHASES, break_even, break_even_table, linear_layer
+from tests.builders import machine
+
+FEW = range(32, 257, 32)
+
+
+def phase_ps(hardware, n, phase, unit):
+    """Return the attributed time of a phase of one steady step, all products on `unit`."""
+    step, lowering = linear_layer(n), Lowering(hardware)
+    _, carry = lowering.lower(step, Carry(), (unit,) * 3)
+    tasks, _ = lowering.lower(step, carry, (unit,) * 3)
+    run = run_step(tasks, "in_order", interconnect=Interconnect(hardware))
+    return sum(ps for task, ps in zip(tasks, run.attributed_ps, strict=True) if task.phase == phase)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_offloading_wins_from_there_on_and_not_just_before(phase):
+    hardware = machine()
+    least = break_even(hardware, FEW)[phase]
+    wins = {
+        n: phase_ps(hardware, n, phase, Unit.ACCELERATOR) < phase_ps(hardware, n, phase, Unit.CPU)
+        for n in FEW
+    }
+    assert all(won for n, won in wins.items() if n >= least)
+    assert not wins.get(least - FEW.step, False)
+
+
+def test_copies_never_make_smaller_products_worth_it():
+    without = break_even(machine(), FEW)
+    with_copies = break_even(machine(runtime__copies="in_out"), FEW)
+    assert all(without[phase] <= with_copies[phase] for phase in PHASES)
+
+
+def test_what_costs_nothing_to_hand_over_is_worth_it_sooner():
+    dear = break_even(machine(), FEW)
+    cheap = break_even(machine(accelerator__precision="fp32", runtime__launch="0 us"), FEW)
+    assert all(cheap[phase] < dear[phase] for phase in PHASES)
+
+
+def test_an_accelerator_slower_than_the_cpu_is_never_worth_it():
+    hardware = machine(accelerator__rows=1, accelerator__cols=1)
+    assert break_even_table(hardware, FEW).count("never") == 6
+
+
+def test_without_an_accelerator_nothing_is_worth_offloading():
+    assert set(break_even(machine("cpu-only"), FEW).values()) == {None}
