@@ -97,12 +97,16 @@ class Replay:
     def typical_step(self) -> dict[str, Any]:
         """Return one steady run of the most frequent training step over time, as a document."""
         index = self.trace.typical_step
+        step_run = self.steady_step(index)
+        names = tuple(op.name for op in self.trace.steps[index].ops)
+        return step_document(self.hardware, self._prices, step_run, names, self.trace.name)
+
+    def steady_step(self, index: int) -> StepRun:
+        """Return a run of distinct step `index` after itself, with what flowed when."""
         _, carry = self._lowering.lower(self.trace.steps[index], Carry())
         tasks, _ = self._lowering.lower(self.trace.steps[index], carry)
         issue = self.hardware.runtime.issue
-        step_run = run_step(tasks, issue, interconnect=self._interconnect, record=True)
-        names = tuple(op.name for op in self.trace.steps[index].ops)
-        return step_document(self.hardware, self._prices, step_run, names, self.trace.name)
+        return run_step(tasks, issue, interconnect=self._interconnect, record=True)
 
     def _simulate(self, index: int, carry: Carry) -> tuple[StepRun, Carry]:
         tasks, after = self._lowering.lower(self.trace.steps[index], carry)

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
 from simulator.units import Quantity
 
@@ -19,9 +20,11 @@ class Part(BaseModel):
         view: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
-            units = [item for item in info.metadata if isinstance(item, Quantity)]
+            units = _quantities(info)
             if isinstance(value, Part):
                 view[name] = value.plain()
+            elif isinstance(value, dict):
+                view[name] = {key: part.plain() for key, part in value.items()}
             elif value is not None or name == "accelerator":
                 view[name + (units[0].suffix if units else "")] = value
         return view
@@ -31,9 +34,11 @@ class Part(BaseModel):
         view: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
-            units = [item for item in info.metadata if isinstance(item, Quantity)]
+            units = _quantities(info)
             if isinstance(value, Part):
                 view[name] = value.as_text()
+            elif isinstance(value, dict):
+                view[name] = {key: part.as_text() for key, part in value.items()}
             elif value is not None:
                 view[name] = units[0].text(value) if units else value
         return view
@@ -43,3 +48,9 @@ class Part(BaseModel):
         """SHA-256 of the resolved values."""
         text = json.dumps(self.plain(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _quantities(info: FieldInfo) -> list[Quantity]:
+    """Return the unit of a field, also of one that may be absent (`Bytes | None`)."""
+    within = (item for kind in get_args(info.annotation) for item in get_args(kind))
+    return [item for item in (*info.metadata, *within) if isinstance(item, Quantity)]
