@@ -88,8 +88,15 @@ def capture(
     target: Annotated[str, typer.Argument(help="a training script, or a recipe's or model's name")],
     out: Annotated[Path, typer.Option("-o", "--out", help="the trace to write")],
     steps: Annotated[
-        str, typer.Option(help="which steps of each kind to record in full; the rest is counted")
-    ] = "1-2",
+        str | None,
+        typer.Option(
+            help="which steps of each kind to record in full; the rest is counted",
+            show_default="1-2, with --time 1-20",
+        ),
+    ] = None,
+    time: Annotated[
+        bool, typer.Option("--time", help="record how long each op takes, for trainsoc compare")
+    ] = False,
     batch: Annotated[
         int | None, typer.Option(min=1, help="samples per step, for a model; default its own")
     ] = None,
@@ -103,8 +110,11 @@ def capture(
     Example: trainsoc capture lenet_digits -o lenet.trace
 
     Example: trainsoc capture resnet18 --batch 16 -o resnet18.trace
+
+    Example: trainsoc capture lenet_digits --time -o timed.trace
     """
-    _capture(target, out, steps, context.args, batch)
+    recorded = steps or ("1-20" if time else "1-2")
+    _capture(target, out, recorded, context.args, batch, time=time)
     _show_trace(str(out), as_json=False)
 
 
@@ -310,6 +320,68 @@ def probe_offload(hardware: HardwareArg, overrides: SetOption = None) -> None:
     print(break_even_table(load_hardware(hardware, overrides or [])), end="")
 
 
+@app.command()
+def calibrate(
+    out: Annotated[Path, typer.Option("-o", "--out", help="the YAML to write")],
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="that PyTorch uses; default as many as it would")
+    ] = None,
+) -> None:
+    """Describe this machine's CPU from microbenchmarks; about a minute, let nothing else run.
+
+    Example: trainsoc calibrate -o host.yaml --threads 1
+    """
+    _need_torch()
+    from simulator.results.result import write_text
+    from simulator.trace.storage import check_writable
+    from workloads.calibrate import calibrate as measured
+
+    check_writable(out)
+    write_text(out, measured(threads, _progress))
+    print(out)
+
+
+@app.command()
+def compare(
+    hardware: HardwareArg,
+    trace: Annotated[str, typer.Argument(help="a trace that was captured with --time")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for a figure")] = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set the predicted time of a training step beside the measured one, op kind by op kind.
+
+    Example: trainsoc compare host.yaml timed.trace -o compared
+    """
+    from simulator.comparison import compare as compared
+    from simulator.hardware.load import load_hardware
+    from simulator.replay import as_trace
+    from simulator.results.comparison import comparison_report
+
+    document = compared(load_hardware(hardware, overrides or []), as_trace(trace))
+    if out:
+        _keep_comparison(document, out)
+    if as_json:
+        print(json.dumps(document, indent=1))
+        return
+    _print(comparison_report(document))
+
+
+def _keep_comparison(document: dict[str, Any], out: Path) -> None:
+    from simulator.results.plots import draw_comparison
+    from simulator.results.result import write_text
+
+    write_text(out / "compare.json", json.dumps(document, indent=1) + "\n")
+    draw_comparison(document, out / "compare.png")
+
+
+def _need_torch() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise InputError("calibrate needs torch: pip install 'trainsoc[capture]'")
+
+
 def _run(
     hardware: str,
     trace: str,
@@ -348,7 +420,13 @@ def _run(
 
 
 def _capture(
-    target: str, out: Path, steps: str, arguments: list[str], batch: int | None = None
+    target: str,
+    out: Path,
+    steps: str,
+    arguments: list[str],
+    batch: int | None = None,
+    *,
+    time: bool = False,
 ) -> None:
     try:
         from workloads.models import MODELS, capture_model
@@ -359,6 +437,8 @@ def _capture(
     script = None if target in MODELS else _script(target, list(MODELS))
     if script is None and arguments:
         raise InputError(f"{target} is a model: it takes --batch and no argument {arguments[0]}")
+    if script is None and time:
+        raise InputError(f"--time: {target} is a model, captured by its shapes without running it")
     if script is not None and batch is not None:
         raise InputError(f"--batch {batch}: {target} is no model; what it takes follows --")
     with suppress(OSError):
@@ -367,7 +447,7 @@ def _capture(
     if script is None:
         save_trace(capture_model(target, batch), out)
     else:
-        _capture_script(script, out, steps, arguments)
+        _capture_script(script, out, steps, arguments, time=time)
 
 
 def _script(target: str, models: list[str]) -> Path:
@@ -380,12 +460,14 @@ def _script(target: str, models: list[str]) -> Path:
     return script
 
 
-def _capture_script(script: Path, out: Path, steps: str, arguments: list[str]) -> None:
+def _capture_script(
+    script: Path, out: Path, steps: str, arguments: list[str], *, time: bool
+) -> None:
     from simulator.trace.storage import save_trace
     from workloads.capture.script import ScriptFailed, capture_script
 
     try:
-        trace = capture_script(script, arguments, steps=_last_step(steps))
+        trace = capture_script(script, arguments, steps=_last_step(steps), time=time)
     except ScriptFailed as error:
         if error.trace is not None:
             save_trace(error.trace, out)

@@ -120,12 +120,16 @@ class Replay:
         if self._searches and self._placed is None:
             self.run()
         index = self.trace.typical_step
+        step_run = self.steady_step(index)
+        names = tuple(op.name for op in self.trace.steps[index].ops)
+        return step_document(self.hardware, self._prices, step_run, names, self.trace.name)
+
+    def steady_step(self, index: int) -> StepRun:
+        """Return a run of distinct step `index` after itself, with what flowed when."""
         _, carry = self._lower(index, Carry())
         tasks, _ = self._lower(index, carry)
         issue = self.hardware.runtime.issue
-        step_run = run_step(tasks, issue, interconnect=self._interconnect, record=True)
-        names = tuple(op.name for op in self.trace.steps[index].ops)
-        return step_document(self.hardware, self._prices, step_run, names, self.trace.name)
+        return run_step(tasks, issue, interconnect=self._interconnect, record=True)
 
     def _simulate(self, index: int, carry: Carry) -> tuple[StepRun, Carry]:
         tasks, after = self._lower(index, carry)

@@ -31,6 +31,8 @@ class Part(BaseModel):
                 view[name] = value.plain()
             elif value and isinstance(value, tuple) and isinstance(value[0], Part):
                 view[name] = [item.plain() for item in value]
+            elif isinstance(value, dict):
+                view[name] = {key: part.plain() for key, part in value.items()}
             elif value is not None or name == "accelerator":
                 view[name + (units[0].suffix if units else "")] = value
         return view
@@ -45,6 +47,8 @@ class Part(BaseModel):
                 view[name] = value.as_text()
             elif value and isinstance(value, tuple) and isinstance(value[0], Part):
                 view[name] = [item.as_text() for item in value]
+            elif isinstance(value, dict):
+                view[name] = {key: part.as_text() for key, part in value.items()}
             elif value is not None:
                 view[name] = units[0].text(value) if units else value
         return view

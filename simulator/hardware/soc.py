@@ -42,6 +42,77 @@ class LastLevelCache(Part):
     shared: bool = Field(default=False, description="with the accelerator")
 
 
+class Kernel(Part):
+    """Measured speed of one kind of operation, on one core and beyond its dispatch and traffic.
+
+    Times as measured do not follow `cpu.clock`.
+    """
+
+    call: Picoseconds = Field(ge=0, default=0, description="each call, whatever its size")
+    element: Picoseconds = Field(ge=0, default=0, description="each element of the largest tensor")
+
+
+class Product(Part):
+    """Measured speed of one kind of product, on one core and beyond its dispatch.
+
+    t = call + macs x (1 + half / smallest of m, n, k) / (efficiency x peak) + bytes / bandwidth,
+    where the channels that fill vectors count in whole ones.
+    """
+
+    call: Picoseconds = Field(ge=0, default=0, description="each call, whatever its size")
+    efficiency: Permille = Field(gt=0, le=1000, description="of peak FMA rate in a large product")
+    half: int = Field(ge=0, default=0, description="smallest dimension at half that efficiency")
+    bandwidth: BytesPerSecond | None = Field(
+        gt=0, default=None, description="of packing and reordering operands and results"
+    )
+
+
+class Kernels(Part):
+    """What a CPU's kernels were measured to take; what is absent goes by the ideal of its kind.
+
+    Measured traffic between cores and caches is added to the arithmetic, not overlapped with it.
+    `operations` by PyTorch's names ("native_batch_norm") go before kinds.
+    """
+
+    stream: BytesPerSecond | None = Field(
+        gt=0, default=None, description="of one core through its caches, reads and writes"
+    )
+    first_touch: BytesPerSecond | None = Field(
+        gt=0,
+        default=None,
+        description="extra for results in memory new to the process (page faults)",
+    )
+    parallel_overhead: Cycles = Field(
+        ge=0, default=0, description="to start and join the threads of one operation"
+    )
+    parallel_efficiency: Permille = Field(
+        gt=0, le=1000, default=1000, description="what each further core adds to the first"
+    )
+    elementwise: Kernel | None = None
+    transcendental: Kernel | None = None
+    reduction: Kernel | None = None
+    norm: Kernel | None = None
+    softmax: Kernel | None = None
+    pool: Kernel | None = None
+    copies: Kernel | None = None
+    embedding: Kernel | None = None
+    random: Kernel | None = None
+    sort: Kernel | None = None
+    operations: dict[str, Kernel] = Field(default_factory=dict)
+    gemm: Product | None = None
+    convolution: Product | None = None
+    convolution_dgrad: Product | None = None
+    convolution_wgrad: Product | None = None
+
+
+class Dispatch(Part):
+    """What the framework takes per operation where that differs by what issues it."""
+
+    forward: Cycles | None = Field(ge=0, default=None, description="modules; autograd records")
+    backward: Cycles | None = Field(ge=0, default=None, description="the autograd engine")
+    optimizer: Cycles | None = Field(ge=0, default=None, description="the optimizer's loop")
+
+
 class Cpu(Part):
     """A cluster of equal cores running eager PyTorch, one operation at a time on all cores."""
 
@@ -59,6 +130,8 @@ class Cpu(Part):
     energy_per_cycle: Attojoules = Field(ge=0, description="one active core, one cycle")
     static_power: Microwatts = Field(ge=0, description="leakage of all cores and caches")
     llc: LastLevelCache | None = Field(default=None, description="without one all goes to memory")
+    dispatch: Dispatch | None = Field(default=None, description="else op_overhead for all")
+    kernels: Kernels | None = Field(default=None, description="measured; else ideal rates")
 
 
 Dataflow = Literal["ws", "os", "is"]

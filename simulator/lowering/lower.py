@@ -7,6 +7,7 @@ from simulator.activity import Stage, Task, Unit, Work
 from simulator.hardware.soc import Hardware
 from simulator.lowering.binding import Binding, Site, accesses, storages
 from simulator.lowering.cache import Line, Lines, Token
+from simulator.lowering.heap import new_bytes
 from simulator.lowering.offload import Offload
 from simulator.lowering.placement import place
 from simulator.lowering.works import NOTHING, Templates
@@ -45,12 +46,14 @@ class Lowering:
         """
         binding = Binding(self._templates, len(step.storages))
         binding.cache.hold(_as_tokens(carry.cached, step))
+        new = self._new_bytes(step)
         offload = Offload(binding, carry.engines)
         for index, op in enumerate(step.ops):
             if op.gemms:
-                self._gemms(binding, offload, index, op, placed[index] if placed else None)
+                told = placed[index] if placed else None
+                self._gemms(binding, offload, index, op, new[index], told)
             else:
-                self._plain(binding, index, op)
+                self._plain(binding, index, op, new[index])
         left = _by_name(binding.cache.lines, step)
         return tuple(binding.tasks), Carry(frozenset(offload.engines), left)
 
@@ -61,7 +64,16 @@ class Lowering:
         binding.driver(Stage.SYNCHRONISE, duration_ps, Site(0, Phase.OTHER, ""))
         return tuple(binding.tasks)
 
-    def _plain(self, binding: Binding, index: int, op: Op, *, dispatched: bool = True) -> None:
+    def _new_bytes(self, step: Step) -> tuple[int, ...]:
+        """Return the new memory of each op, where the machine was measured to take time for it."""
+        kernels = self._hardware.cpu.kernels
+        if kernels is None or kernels.first_touch is None:
+            return (0,) * len(step.ops)
+        return new_bytes(step)
+
+    def _plain(
+        self, binding: Binding, index: int, op: Op, new: int = 0, *, dispatched: bool = True
+    ) -> None:
         """An operation without GEMMs, on the CPU. A view moves nothing and waits for nothing."""
         site = Site(index, op.phase, op.layer)
         if op.kind is OpKind.VIEW:
@@ -69,13 +81,19 @@ class Lowering:
             binding.append(work, site, (), ())
             return
         moved = binding.cache.touch(accesses(op.inputs), accesses(op.outputs))
-        work = self._templates.operation(op, moved, dispatched=dispatched)
+        work = self._templates.operation(op, moved, new, dispatched=dispatched)
         barrier = op.kind is OpKind.SYNC
         reads, writes = storages(op.inputs), storages(op.outputs)
         binding.append(work, site, reads, writes, random=op.random, barrier=barrier)
 
     def _gemms(
-        self, binding: Binding, offload: Offload, index: int, op: Op, told: Unit | None
+        self,
+        binding: Binding,
+        offload: Offload,
+        index: int,
+        op: Op,
+        new: int,
+        told: Unit | None,
     ) -> None:
         """GEMMs where they are placed, each role a task of its own; then what else the op does."""
         placed = [(gemm, place(self._hardware, op, gemm, told)) for gemm in op.gemms]
@@ -83,19 +101,27 @@ class Lowering:
         roles = list(dict.fromkeys(gemm.role for gemm in on_cpu))
         for role in roles:
             gemms = tuple(gemm for gemm in on_cpu if gemm.role is role)
-            self._cpu_gemms(binding, index, op, gemms, dispatched=role is roles[0])
+            first = role is roles[0]
+            self._cpu_gemms(binding, index, op, gemms, new if first else 0, dispatched=first)
         offloaded = [item for item in placed if item[1].unit is Unit.ACCELERATOR]
         offload.add(index, op, offloaded)
         if offloaded or len(roles) > 1:
             self._left_over(binding, index, op)
 
     def _cpu_gemms(
-        self, binding: Binding, index: int, op: Op, gemms: tuple[Gemm, ...], *, dispatched: bool
+        self,
+        binding: Binding,
+        index: int,
+        op: Op,
+        gemms: tuple[Gemm, ...],
+        new: int,
+        *,
+        dispatched: bool,
     ) -> None:
         part = _part(op, gemms)
         site = Site(index, phase_of(op, gemms[0].role), op.layer)
         moved = binding.cache.touch(accesses(part.inputs), accesses(part.outputs))
-        work = self._templates.cpu_gemm(part, gemms, moved, dispatched=dispatched)
+        work = self._templates.cpu_gemm(part, gemms, moved, new, dispatched=dispatched)
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)
         hidden = sum(gemm.batch * gemm.m * gemm.n for gemm in gemms if gemm.c < 0)

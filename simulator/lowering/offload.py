@@ -38,7 +38,7 @@ class Offload:
         The op's eager dispatch is paid with the first launch.
         """
         self._temporaries = []
-        dispatch_ps = self._templates.dispatch_ps
+        dispatch_ps = self._templates.dispatch_ps(op)
         raw: list[tuple[Request, int]] = []
         for gemm, placement in placed:
             site = Site(index, phase_of(op, gemm.role), op.layer)

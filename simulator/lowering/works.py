@@ -16,8 +16,13 @@ from simulator.timing.cores import (
     OPS_PER_ELEMENT,
     Compute,
     Continuous,
+    dispatch_ps,
     elementwise_compute,
     gemm_compute,
+    kernel_of,
+    measured_compute,
+    product_compute,
+    product_of,
 )
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind, Role
@@ -34,19 +39,33 @@ class Templates:
         self.hardware = hardware
         self._pricing = pricing_of(hardware.dram, hardware.interconnect)
         self._known: dict[Hashable, Work] = {}
-        self.dispatch_ps = Clock(hardware.cpu.clock).cycles_to_ps(hardware.cpu.op_overhead)
 
-    def operation(self, op: Op, moved: Moved, *, dispatched: bool = True) -> Work:
-        """Return a non-GEMM operation on the CPU; its dispatch may be paid elsewhere."""
-        key = ("operation", op.kind, op.sizes, moved, dispatched)
-        return self._once(key, lambda: self._operation(op, moved, dispatched))
+    def dispatch_ps(self, op: Op) -> int:
+        """Return what the framework takes to issue `op`, in ps."""
+        return dispatch_ps(self.hardware.cpu, op.phase)
+
+    def operation(self, op: Op, moved: Moved, new: int = 0, *, dispatched: bool = True) -> Work:
+        """Return a non-GEMM operation on the CPU; its dispatch may be paid elsewhere.
+
+        So many bytes of its results are in `new` memory.
+        """
+        issue_ps = self.dispatch_ps(op) if dispatched else 0
+        key = ("operation", op.kind, op.sizes, moved, issue_ps, new, self._measured(op))
+        return self._once(key, lambda: self._operation(op, moved, issue_ps, new))
 
     def cpu_gemm(
-        self, op: Op, gemms: tuple[Gemm, ...], moved: Moved, *, dispatched: bool = True
+        self,
+        op: Op,
+        gemms: tuple[Gemm, ...],
+        moved: Moved,
+        new: int = 0,
+        *,
+        dispatched: bool = True,
     ) -> Work:
         """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
-        key = ("cpu gemm", gemms, op.sizes, moved, dispatched)
-        return self._once(key, lambda: self._cpu_gemm(op, gemms, moved, dispatched))
+        issue_ps = self.dispatch_ps(op) if dispatched else 0
+        key = ("cpu gemm", gemms, op.sizes, moved, issue_ps, new)
+        return self._once(key, lambda: self._cpu_gemm(op, gemms, moved, issue_ps, new))
 
     def array_gemm(
         self,
@@ -110,24 +129,40 @@ class Templates:
             work = self._known[key] = make()
         return work
 
-    def _operation(self, op: Op, moved: Moved, dispatched: bool) -> Work:
+    def _operation(self, op: Op, moved: Moved, issue_ps: int, new: int) -> Work:
         cpu = self.hardware.cpu
         if op.kind is OpKind.VIEW:
             overhead_ps = Clock(cpu.clock).cycles_to_ps(cpu.view_overhead)
             return self._cpu(Stage.VIEW, overhead_ps, Compute(0, 1), NOTHING)
+        return self._cpu(Stage.OP, issue_ps, self._compute(op, new), moved)
+
+    def _measured(self, op: Op) -> Hashable:
+        """Return what else the time of `op` hangs on where kernels are measured."""
+        return op.base_name if self.hardware.cpu.kernels else None
+
+    def _compute(self, op: Op, new: int) -> Compute:
+        cpu = self.hardware.cpu
         written = sum(tensor.elements for tensor in op.outputs)
         elements = max([written, *(tensor.elements for tensor in op.inputs)])
-        compute = elementwise_compute(cpu, elements, _lane_bits(op), OPS_PER_ELEMENT[op.kind])
-        overhead_ps = self.dispatch_ps if dispatched else 0
-        return self._cpu(Stage.OP, overhead_ps, compute, moved)
+        kernel = kernel_of(cpu, op)
+        if kernel is None:
+            return elementwise_compute(cpu, elements, _lane_bits(op), OPS_PER_ELEMENT[op.kind])
+        moved_bytes = op.read_bytes + op.write_bytes
+        return measured_compute(cpu, kernel, elements, moved_bytes, new)
 
-    def _cpu_gemm(self, op: Op, gemms: tuple[Gemm, ...], moved: Moved, dispatched: bool) -> Work:
+    def _cpu_gemm(
+        self, op: Op, gemms: tuple[Gemm, ...], moved: Moved, issue_ps: int, new: int
+    ) -> Work:
         cpu, first = self.hardware.cpu, gemms[0]
         macs = sum(gemm.macs for gemm in gemms)
-        compute = gemm_compute(cpu, macs, _lane_bits(op))
-        overhead_ps = self.dispatch_ps if dispatched else 0
+        product = product_of(cpu, first)
+        if product is None:
+            compute = gemm_compute(cpu, macs, _lane_bits(op))
+        else:
+            moved_bytes = op.read_bytes + op.write_bytes
+            compute = product_compute(cpu, product, gemms, _lane_bits(op), moved_bytes, new)
         mnk = (first.batch, first.m, first.n, first.k)
-        return self._cpu(Stage.GEMM, overhead_ps, compute, moved, macs, mnk)
+        return self._cpu(Stage.GEMM, issue_ps, compute, moved, macs, mnk)
 
     def _cpu(
         self,

@@ -18,6 +18,7 @@ from simulator.units import AJ_PER_J, Clock
 
 _GEMM = ("m", "n", "k")
 _CONV = ("ifmap_h", "ifmap_w", "filt_h", "filt_w", "channels", "num_filters", "stride")
+_MEMORIES = ("scratchpad_bytes", "accumulator_bytes")
 _ADDED = (
     "compute_cycles", "stall_cycles", "total_cycles", "utilization",
     "dram_read_bytes", "dram_write_bytes", "energy_j", "mapping_used", "mapped",
@@ -36,13 +37,15 @@ def probe_array(hardware: Hardware, shapes: Path, out: Path, fidelity: str = "fl
     array = hardware.accelerator
     if array is None:
         raise InputError(f"{hardware.name} has no accelerator to probe")
-    probes: dict[Hardware, _Probe] = {}
+    probes: dict[tuple[str | None, ...], _Probe] = {}
     measured = []
     with kept_samples(hardware.dram.device):
         for line, row in _shapes(shapes):
             where = f"{shapes}: line {line}"
-            machine = _with_memories(hardware, row, where)
-            probe = probes.setdefault(machine, _Probe(machine))
+            fixed = tuple(row.get(name) for name in _MEMORIES)
+            if fixed not in probes:
+                probes[fixed] = _Probe(_with_memories(hardware, row, where))
+            probe = probes[fixed]
             gemm = _gemm(row, where, rounded_up=array.output_size == "ceil")
             try:
                 found = probe.measure(gemm, (row.get("mapping") or "").strip(), fidelity)
@@ -89,9 +92,9 @@ class _Probe:
 def _with_memories(hardware: Hardware, row: dict[str, str], where: str) -> Hardware:
     """Return the machine with the memories that the row fixes."""
     sizes = {
-        part: f"{_number(row, f'{part}_bytes', where)} B"
-        for part in ("scratchpad", "accumulator")
-        if row.get(f"{part}_bytes")
+        name.removesuffix("_bytes"): f"{_number(row, name, where)} B"
+        for name in _MEMORIES
+        if row.get(name)
     }
     return load_hardware(hardware, {f"accelerator.{part}": size for part, size in sizes.items()})
 

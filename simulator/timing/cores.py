@@ -1,11 +1,12 @@
 """How long a CPU takes for an operation: dispatch, arithmetic on its cores, or memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simulator.hardware.soc import Cpu
+from simulator.hardware.soc import Cpu, Kernel, Product
 from simulator.timing.shares import WHOLE
-from simulator.trace.op import OpKind
-from simulator.units import Clock, ceil_div
+from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
+from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
 # Elements that PyTorch gives to one thread at least (at::internal::GRAIN_SIZE).
 GRAIN = 32768
@@ -39,6 +40,42 @@ def between_ops(op_name: str) -> int:
     return OPS_PER_ELEMENT[kind]
 
 
+_ISSUED_BY = {
+    Phase.FORWARD: "forward", Phase.LOSS: "forward", Phase.EVAL: "forward",
+    Phase.RECOMPUTE: "forward", Phase.DGRAD: "backward", Phase.WGRAD: "backward",
+    Phase.OPTIMIZER: "optimizer", Phase.ZERO_GRAD: "optimizer",
+}  # fmt: skip
+_KERNELS = {OpKind.COPY: "copies"} | {
+    kind: kind.value
+    for kind in (
+        OpKind.ELEMENTWISE, OpKind.TRANSCENDENTAL, OpKind.REDUCTION, OpKind.NORM, OpKind.SOFTMAX,
+        OpKind.POOL, OpKind.EMBEDDING, OpKind.RANDOM, OpKind.SORT,
+    )
+}  # fmt: skip
+_CONVOLUTIONS = {Role.DGRAD: "convolution_dgrad", Role.WGRAD: "convolution_wgrad"}
+
+
+def dispatch_ps(cpu: Cpu, phase: Phase) -> int:
+    """Return what the framework takes to issue one operation in this phase, in ps."""
+    own = getattr(cpu.dispatch, _ISSUED_BY.get(phase, ""), None)
+    return Clock(cpu.clock).cycles_to_ps(cpu.op_overhead if own is None else own)
+
+
+def kernel_of(cpu: Cpu, op: Op) -> Kernel | None:
+    """Return the measured speed of this operation, or of its kind, if they were measured."""
+    if cpu.kernels is None:
+        return None
+    own = cpu.kernels.operations.get(op.base_name)
+    return own or getattr(cpu.kernels, _KERNELS.get(op.kind, ""), None)
+
+
+def product_of(cpu: Cpu, gemm: Gemm) -> Product | None:
+    """Return the measured speed of products of this kind, if they were measured."""
+    if gemm.conv is None:
+        return cpu.kernels.gemm if cpu.kernels else None
+    return getattr(cpu.kernels, _CONVOLUTIONS.get(gemm.role, "convolution"), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Compute:
     """Arithmetic of an operation: time on `threads` cores, and their cycles in total."""
@@ -66,6 +103,72 @@ def gemm_compute(cpu: Cpu, macs: int, bits: int) -> Compute:
     per_kilocycle = lanes * cpu.simd_pipes * cpu.gemm_efficiency  # efficiency is in permille
     cycles = ceil_div(ceil_div(macs, threads) * 1000, per_kilocycle)
     return Compute(Clock(cpu.clock).cycles_to_ps(cycles), threads)
+
+
+def measured_compute(
+    cpu: Cpu, kernel: Kernel, elements: int, moved_bytes: int, new_bytes: int
+) -> Compute:
+    """Return the time of a measured kernel that moves so many bytes between cores and caches.
+
+    `new_bytes` of its results lie in memory that the process had to fetch from the system.
+    """
+    assert cpu.kernels is not None, "a measured kernel is one of these"
+    threads = max(1, min(cpu.cores, ceil_div(elements, GRAIN)))
+    ps = elements * kernel.element
+    ps += transfer_ps(moved_bytes, cpu.kernels.stream) if cpu.kernels.stream else 0
+    ps += _touched_ps(cpu, new_bytes)
+    return Compute(kernel.call + _divided(cpu, ps, threads), threads)
+
+
+def product_compute(
+    cpu: Cpu, product: Product, gemms: Sequence[Gemm], bits: int, moved_bytes: int, new_bytes: int
+) -> Compute:
+    """Return the time of measured products that pack and reorder so many bytes.
+
+    `new_bytes` of their results lie in memory that the process had to fetch.
+    """
+    lanes = max(1, cpu.simd * 8 // bits)
+    macs = sum(slowed_macs(gemm, lanes, product.half) for gemm in gemms)
+    threads = max(1, min(cpu.cores, ceil_div(macs, GRAIN)))
+    per_second = cpu.clock * lanes * cpu.simd_pipes * product.efficiency
+    ps = ceil_div(macs * 1000 * PS_PER_S, per_second)  # efficiency is in permille
+    ps += transfer_ps(moved_bytes, product.bandwidth) if product.bandwidth else 0
+    ps += _touched_ps(cpu, new_bytes)
+    return Compute(product.call + _divided(cpu, ps, threads), threads)
+
+
+def slowed_macs(gemm: Gemm, lanes: int, half: int) -> int:
+    """Return the MACs that take as long at full efficiency as those of `gemm` do."""
+    macs = filled_macs(gemm, lanes)
+    return macs + ceil_div(macs * half, smallest(gemm))
+
+
+def filled_macs(gemm: Gemm, lanes: int) -> int:
+    """Return the MACs of whole vectors: of a convolution, those along the channels it makes."""
+    if gemm.conv is None:
+        return gemm.macs
+    made = gemm.conv.in_channels if gemm.role is Role.DGRAD else gemm.conv.out_channels
+    channels = max(1, made // gemm.conv.groups)
+    return gemm.macs * (ceil_div(channels, lanes) * lanes) // channels
+
+
+def smallest(gemm: Gemm) -> int:
+    """Return the smallest dimension of a product."""
+    return max(1, min(gemm.m, gemm.n, gemm.k))
+
+
+def _touched_ps(cpu: Cpu, new_bytes: int) -> int:
+    rate = cpu.kernels.first_touch if cpu.kernels else None
+    return transfer_ps(new_bytes, rate) if rate else 0
+
+
+def _divided(cpu: Cpu, ps: int, threads: int) -> int:
+    """Return how long `threads` take for `ps` of one of them, with their start and end."""
+    if threads == 1 or cpu.kernels is None:
+        return ps
+    speed = 1000 + (threads - 1) * cpu.kernels.parallel_efficiency
+    started_ps = Clock(cpu.clock).cycles_to_ps(cpu.kernels.parallel_overhead)
+    return started_ps + ceil_div(ps * 1000, speed)
 
 
 class Continuous:

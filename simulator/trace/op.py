@@ -215,6 +215,11 @@ class Op:
     forward: int = -1
     random: bool = False
 
+    @property
+    def base_name(self) -> str:
+        """Its name without namespace and overload, "add_" for "aten.add_.Tensor"."""
+        return self.name.removeprefix("aten.").split(".", maxsplit=1)[0]
+
     @cached_property
     def sizes(self) -> tuple[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]]:
         """Elements and dtype of every input and every output: ops of equal sizes cost the same."""

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from simulator.errors import InputError
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
-from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
+from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
 
 if TYPE_CHECKING:
     import polars
 
-SCHEMA = "1.0"
+SCHEMA = "1.1"
 BUNDLED = Path(__file__).resolve().parents[2] / "workloads" / "traces"
 _KEY = "trainsoc.trace"
+_MEASURED = "measured_ps"
 _MAGIC = b"PAR1"
 _AGAIN = "capture or copy the trace again"
 _GEMM = tuple(field.name for field in fields(Gemm))
@@ -63,7 +64,7 @@ def _temporary(target: Path) -> Path:
 
 def _unwritable(target: Path, error: OSError) -> InputError:
     reason = error.strerror or error
-    return InputError(f"cannot write {target}: {reason}; choose another place for the trace")
+    return InputError(f"cannot write {target}: {reason}; choose another place")
 
 
 def load_trace(path: str | os.PathLike[str]) -> Trace:
@@ -92,7 +93,7 @@ def _find(path: Path) -> Path:
 
 
 def _header(trace: Trace) -> str:
-    content = {
+    content: dict[str, Any] = {
         "schema": SCHEMA,
         "name": trace.name,
         "origin": trace.origin,
@@ -102,6 +103,8 @@ def _header(trace: Trace) -> str:
             for step in trace.steps
         ],
     }
+    if trace.timings:
+        content["measured_ps"] = [timing.step_ps for timing in trace.timings]
     return json.dumps(content, separators=(",", ":"))
 
 
@@ -109,7 +112,11 @@ def _frame(trace: Trace) -> "polars.DataFrame":
     import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
 
     rows = [_row(index, op) for index, step in enumerate(trace.steps) for op in step.ops]
-    return pl.DataFrame(rows, schema=_schema(), orient="row")
+    frame = pl.DataFrame(rows, schema=_schema(), orient="row")
+    if not trace.timings:
+        return frame
+    measured = [ps for timing in trace.timings for ps in timing.ops_ps]
+    return frame.with_columns(pl.Series(_MEASURED, measured, pl.Int64))
 
 
 def _row(step: int, op: Op) -> tuple[Any, ...]:
@@ -194,9 +201,25 @@ def _read(source: Path) -> Trace:
         ops[step].append(_op(row))
     steps = (_step(entry, part) for entry, part in zip(header["steps"], ops, strict=True))
     segments = tuple(Segment(*entry) for entry in header["segments"])
-    trace = Trace(header["name"], tuple(steps), segments, dict(header["origin"]))
+    timings = _timings(source, header)
+    trace = Trace(header["name"], tuple(steps), segments, dict(header["origin"]), timings)
     _validate(trace)
     return trace
+
+
+def _timings(source: Path, header: dict[str, Any]) -> tuple[Timing, ...]:
+    """Return what was measured; traces of schema 1.0, and most others, have nothing."""
+    import polars as pl  # noqa: PLC0415
+
+    if _MEASURED not in header:
+        return ()
+    with source.open("rb") as file:
+        rows = pl.read_parquet(file, columns=["step", _MEASURED]).rows()
+    ops: list[list[int]] = [[] for _ in header["steps"]]
+    for step, ps in rows:
+        ops[step].append(int(ps))
+    pairs = zip(header[_MEASURED], ops, strict=True)
+    return tuple(Timing(int(step_ps), tuple(part)) for step_ps, part in pairs)
 
 
 def _validate(trace: Trace) -> None:

@@ -64,18 +64,32 @@ class Segment:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a step took where it was captured, in ps, as medians over its runs.
+
+    `step_ps` is of whole steps that ran without being recorded, 0 if none did; `ops_ps` of each
+    op, without what the program does between two of them.
+    """
+
+    step_ps: int
+    ops_ps: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Trace:
     """Distinct steps and the order in which the run used them.
 
-    `origin` says how the trace came about (tool, torch version, capture mode); it is not part of
-    the digest, which covers the content alone.
+    `origin` says how the trace came about (tool, torch version, capture mode), `timings` how long
+    each step took there, if that was measured. Neither is part of the digest, which covers what
+    ran.
     """
 
     name: str
     steps: tuple[Step, ...]
     segments: tuple[Segment, ...]
     origin: dict[str, str] = field(default_factory=dict)
+    timings: tuple[Timing, ...] = ()
 
     @cached_property
     def digest(self) -> str:

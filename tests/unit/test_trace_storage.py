@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simulator.errors import InputError
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.storage import SCHEMA, check_writable, load_trace, save_trace
-from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
+from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
 from workloads import bundled_traces
 
 STORAGES = 3
@@ -150,7 +150,7 @@ def test_newer_major_schema_is_refused(saved):
 
 
 def test_newer_minor_schema_is_read(trace, saved):
-    assert SCHEMA == "1.0"
+    assert SCHEMA == "1.1"
     rewrite_header(saved, schema="1.7", added="later")
     assert load_trace(saved) == trace
 
@@ -190,3 +190,16 @@ def test_segments_that_fit_no_step_are_refused(tmp_path, trace, segments):
     save_trace(replace(trace, segments=segments), tmp_path / "a.trace")
     with pytest.raises(InputError, match="is damaged"):
         load_trace(tmp_path / "a.trace")
+
+
+def test_measured_times_are_kept_and_are_no_part_of_the_digest(tmp_path, trace):
+    ops = [tuple(range(5, 5 + len(step.ops))) for step in trace.steps]
+    timed = replace(trace, timings=tuple(Timing(7, times) for times in ops))
+    save_trace(timed, tmp_path / "a.trace")
+    again = load_trace(tmp_path / "a.trace")
+    assert again == timed
+    assert again.digest == trace.digest
+
+
+def test_traces_of_the_schema_before_have_no_times():
+    assert load_trace(bundled_traces()["lenet_digits"]).timings == ()

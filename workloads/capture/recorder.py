@@ -1,6 +1,7 @@
 """The dispatch mode that sees every op of a run and drafts it; it changes nothing of the run."""
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
@@ -77,25 +78,27 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Run the op, then draft it."""
+        start = time.perf_counter_ns()
         result = func(*args, **(kwargs or {}))
         if self.active:
+            measured_ns = time.perf_counter_ns() - start
             self._drafting = True
             try:
-                self._see(bind(func, args, kwargs or {}, result))
+                self._see(bind(func, args, kwargs or {}, result), measured_ns)
             except Exception:
                 self.lost += 1
             finally:
                 self._drafting = False
         return result
 
-    def _see(self, call: Call) -> None:
+    def _see(self, call: Call, measured_ns: int) -> None:
         if getattr(call.func, "namespace", "") in _SILENT:
             if call.name.startswith("_record_function"):
                 self._context.mark(call)
             return
         tape = self._tape_for(call)
         if tape is not None:
-            draft(call, tape, self._context)
+            draft(call, tape, self._context).measured_ns = measured_ns
 
 
 def _inside_compiled() -> bool:
@@ -108,8 +111,8 @@ def _inside_compiled() -> bool:
     return False
 
 
-def draft(call: Call, tape: Tape, context: Context) -> None:
-    """Append a call to the tape with all that is known of it now."""
+def draft(call: Call, tape: Tape, context: Context) -> Draft:
+    """Append a call to the tape with all that is known of it now, and return its draft."""
     described = [(use, _describe(tape, use.tensor)) for use in call.uses]
     known = [(use, tensor) for use, tensor in described if tensor is not None]
     results = [tensor for r in call.results if (tensor := _describe(tape, r)) is not None]
@@ -134,6 +137,7 @@ def draft(call: Call, tape: Tape, context: Context) -> None:
     )  # fmt: skip
     tape.drafts.append(entry)
     _follow(entry, place, tape)
+    return entry
 
 
 def _describe(tape: Tape, tensor: torch.Tensor) -> Tensor | None:

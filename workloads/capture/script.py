@@ -23,9 +23,10 @@ class ScriptFailed(InputError):
 
 
 def capture_script(
-    path: str | os.PathLike[str], argv: Sequence[str] = (), *, steps: int = 2
+    path: str | os.PathLike[str], argv: Sequence[str] = (), *, steps: int = 2, time: bool = False
 ) -> Trace:
-    """Run the script at `path` as `python path *argv` would, and return the trace of its training.
+    """Run the script at `path` as `python path *argv` would, and return the trace of its training,
+    with the time of each op if `time` is asked for.
 
     Raises InputError if there is no such script or if it steps no optimizer, and ScriptFailed if
     the script raises or exits with an error.
@@ -33,7 +34,7 @@ def capture_script(
     script = Path(path)
     if not script.is_file():
         raise InputError(f"no script at {script}: check the path")
-    recording = capture(steps=steps, name=script.stem)
+    recording = capture(steps=steps, name=script.stem, time=time)
     failure = _run(script, argv, recording)
     if failure is not None:
         raise ScriptFailed(failure, _kept(recording))

@@ -1,10 +1,12 @@
 """Where steps and epochs begin and end, which of them are alike, and how often each ran."""
 
-from collections.abc import Hashable, Iterator
+import time
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
+from statistics import median
 
-from simulator.trace.trace import Segment, Step, StepKind
+from simulator.trace.trace import Segment, Step, StepKind, Timing
 from workloads.capture.tape import Tape
 
 Fingerprint = tuple[Hashable, ...]
@@ -16,7 +18,7 @@ class Unit:
 
     `begun` is how it began (start, next, stop, after); `tape` is None once it is only counted.
     `fingerprints` lists its network calls and optimizer steps; `available` is how many batches
-    the loader could still give when it began, if that is known.
+    the loader could still give when it began, if that is known, and `started_ns` is when.
     """
 
     begun: str
@@ -31,6 +33,7 @@ class Unit:
     trains: bool = False
     pending: bool = False
     ending: bool = False
+    started_ns: int = field(default_factory=time.perf_counter_ns)
 
     @property
     def busy(self) -> bool:
@@ -57,13 +60,16 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished step: its key, its recorded step if it was recorded, and its loader pass."""
+    """A finished step: its key, its recorded step if it was recorded, its loader pass, and how
+    long it took.
+    """
 
     key: Fingerprint
     kind: StepKind
     first: Fingerprint
     passes: frozenset[int]
     step: int | None
+    wall_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -75,6 +81,7 @@ class Catalogue:
     _steps: dict[Step, int] = field(default_factory=dict)
     _recorded: dict[Fingerprint, dict[int, int]] = field(default_factory=dict)
     _calls: dict[Fingerprint, int] = field(default_factory=dict)
+    _measured: dict[int, list[list[int]]] = field(default_factory=dict)
 
     def knows(self, first: Fingerprint, available: int | None) -> bool:
         """Tell whether a step that begins with the network call `first` need not be recorded.
@@ -93,11 +100,16 @@ class Catalogue:
         calls = sum(fingerprint[0] != "step" for fingerprint in unit.fingerprints)
         self._calls[first] = max(calls, self._calls.get(first, 0))
         index = None
+        wall_ns = time.perf_counter_ns() - unit.started_ns
         if step is not None:
             index = self._steps.setdefault(step, len(self._steps))
+            if unit.tape is not None:
+                measured = [draft.measured_ns for draft in unit.tape.drafts]
+                self._measured.setdefault(index, []).append(measured)
             sizes = self._recorded.setdefault(first, {})
             sizes[unit.batches] = sizes.get(unit.batches, 0) + 1
-        self.runs.append(Run(unit.key, unit.kind, first, frozenset(unit.passes), index))
+        passes = frozenset(unit.passes)
+        self.runs.append(Run(unit.key, unit.kind, first, passes, index, wall_ns))
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -114,6 +126,27 @@ class Catalogue:
             if step is not None
         )
         return tuple(segments), approximated
+
+    def timings(self) -> tuple[Timing, ...]:
+        """Return how long each distinct step took: medians over its runs.
+
+        Whole steps are those that were only counted, since recording takes time of its own.
+        """
+        resolved, _ = _resolve(self.runs)
+        whole: dict[int | None, list[int]] = {}
+        for run, step in zip(self.runs, resolved, strict=True):
+            if run.step is None:
+                whole.setdefault(step, []).append(run.wall_ns)
+        return tuple(
+            Timing(
+                _median_ps(whole.get(index, [0])), tuple(map(_median_ps, zip(*runs, strict=True)))
+            )
+            for index, runs in sorted(self._measured.items())
+        )
+
+
+def _median_ps(times_ns: Iterable[int]) -> int:
+    return round(1000 * median(times_ns))
 
 
 def _resolve(runs: list[Run]) -> tuple[list[int | None], int]:

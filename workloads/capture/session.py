@@ -24,16 +24,19 @@ def capture(
     *,
     steps: int = 2,
     name: str = "",
+    time: bool = False,
 ) -> "Recording":
     """Record the training that runs inside a `with` block, without changing it.
 
     `steps` is how often each distinct step is recorded in full (the first run of one is cold: it
     creates optimizer state); the others are counted. Without `model`, every network that is
-    called is found; with it, other networks count as part of the loss.
+    called is found; with it, other networks count as part of the loss. With `time` the trace
+    tells how long each op took, as the median over the recorded steps: give it `steps` to spare,
+    and more to run after them, whose whole duration is measured.
     """
     if steps < 1:
         raise InputError(f"capture needs steps of at least 1, not {steps}")
-    return Recording(model, optimizer, steps, name)
+    return Recording(model, optimizer, steps, name, time=time)
 
 
 class Recording:
@@ -45,11 +48,14 @@ class Recording:
         optimizer: torch.optim.Optimizer | None,
         steps: int,
         name: str,
+        *,
+        time: bool = False,
     ) -> None:
         """Prepare a recording; `capture` is the way to get one."""
         self._names = Names(unwrap(model) if model is not None else None)
         self._watch = Watch(self._names, [optimizer] if optimizer else [], steps)
         self._name = name
+        self._time = time
         self._stack = ExitStack()
         self._trace: Trace | None = None
         self._done = False
@@ -123,4 +129,5 @@ class Recording:
         origin = {"tool": "trainsoc capture", "torch": str(torch.__version__), "mode": mode}
         origin |= {key: str(count) for key, count in notes.items() if count}
         name = self._name or self._names.title or "training"
-        return Trace(name, catalogue.steps, segments, origin)
+        timings = catalogue.timings() if self._time and mode == "real" else ()
+        return Trace(name, catalogue.steps, segments, origin, timings)

@@ -14,7 +14,8 @@ class Draft:
     """An op as it was seen; what only the whole step can tell is settled when the step ends.
 
     `touched` are the storages of every tensor argument and result, also of those that the op
-    neither reads nor writes; `weights` counts the parameter-derived operands of a forward GEMM.
+    neither reads nor writes; `weights` counts the parameter-derived operands of a forward GEMM;
+    `measured_ns` is how long it ran.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Draft:
     touched: frozenset[int]
     accumulates: bool = False
     weights: int = 0
+    measured_ns: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from simulator.results.plots.against import against
 from simulator.results.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.results.plots.canvas import Document, save, styled
 from simulator.results.plots.over_time import dram_bandwidth, occupancy
 from simulator.results.plots.profile import layers, profile
 from simulator.results.plots.roofline import roofline
 
-__all__ = ["draw_run", "draw_step"]
+__all__ = ["draw_comparison", "draw_run", "draw_step"]
 
 _OF_RESULTS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
     "energy_per_epoch": energy_per_epoch,
@@ -46,6 +47,12 @@ def draw_run(
 def draw_step(steps: Mapping[str, Document], directory: Path) -> list[Path]:
     """Draw the figures of one step, as `draw_run` does; none when `steps` is empty."""
     return _draw(_OF_STEPS, steps, directory)
+
+
+def draw_comparison(document: Document, path: Path) -> None:
+    """Draw predicted against measured times of the ops of a step; raises InputError as others."""
+    with styled():
+        save(against(document), path)
 
 
 def _draw(

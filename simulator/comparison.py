@@ -1,0 +1,91 @@
+"""Predicted against measured: a step of a timed trace on a machine, op by op and summed up."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from simulator.errors import InputError
+from simulator.hardware import Hardware
+from simulator.replay import Replay
+from simulator.trace.op import Op, Phase
+from simulator.trace.trace import Step, Timing, Trace
+from simulator.units import PS_PER_S
+
+Row = dict[str, Any]
+SCHEMA = "1.0"
+
+
+def compare(hardware: Hardware, trace: Trace) -> Row:
+    """Return the typical step of `trace` as measured and as predicted on `hardware`.
+
+    The document has rows for the `step`, `phases`, `kinds` and `ops`; times in seconds, `error`
+    is predicted over measured minus 1. An op of both gradients (a convolution's) has one measured
+    time, so that they are one phase here, "backward". Raises InputError for a trace without
+    times.
+    """
+    if not trace.timings:
+        raise InputError(f"trace {trace.name} has no measured times: capture it with --time")
+    index = trace.typical_step
+    step, timing = trace.steps[index], trace.timings[index]
+    predicted = _predicted_ps(Replay(hardware, trace), index, len(step.ops))
+    ops = _op_rows(step, timing, predicted)
+    return {
+        "schema": SCHEMA,
+        "hardware": hardware.name,
+        "trace": trace.name,
+        "step": _step_row(timing, predicted),
+        "phases": _grouped(ops, "phase"),
+        "kinds": _grouped(ops, "kind"),
+        "ops": ops,
+    }
+
+
+def _predicted_ps(replay: Replay, index: int, ops: int) -> list[int]:
+    run = replay.steady_step(index)
+    times = [0] * ops
+    for task, ps in zip(run.tasks, run.attributed_ps, strict=False):
+        times[task.op] += ps
+    return times
+
+
+def _op_rows(step: Step, timing: Timing, predicted: Iterable[int]) -> list[Row]:
+    return [
+        {"index": index, "op": op.name, "kind": op.kind.value, "phase": phase_name(op)}
+        | {"layer": op.layer}
+        | _times(measured_ps, predicted_ps)
+        for index, (op, measured_ps, predicted_ps) in enumerate(
+            zip(step.ops, timing.ops_ps, predicted, strict=True)
+        )
+    ]
+
+
+def phase_name(op: Op) -> str:
+    """Return the phase of an op where both gradients are one."""
+    return "backward" if op.phase in (Phase.DGRAD, Phase.WGRAD) else op.phase.value
+
+
+def _step_row(timing: Timing, predicted: list[int]) -> Row:
+    """Return the whole step; without one that ran unrecorded, the sum of its ops."""
+    whole = timing.step_ps or sum(timing.ops_ps)
+    row = {"count": len(predicted), "measured_is": "step" if timing.step_ps else "sum of ops"}
+    return row | _times(whole, sum(predicted))
+
+
+def _grouped(ops: list[Row], key: str) -> list[Row]:
+    groups: dict[str, list[Row]] = {}
+    for row in ops:
+        groups.setdefault(row[key], []).append(row)
+    found = [{key: name} | _summed(rows) for name, rows in groups.items()]
+    return sorted(found, key=lambda row: -row["measured_s"])
+
+
+def _summed(rows: list[Row]) -> Row:
+    measured, predicted = (
+        round(sum(row[key] for row in rows) * PS_PER_S) for key in ("measured_s", "predicted_s")
+    )
+    return {"count": len(rows)} | _times(measured, predicted)
+
+
+def _times(measured_ps: int, predicted_ps: int) -> Row:
+    error = predicted_ps / measured_ps - 1 if measured_ps else None
+    measured_s, predicted_s = measured_ps / PS_PER_S, predicted_ps / PS_PER_S
+    return {"measured_s": measured_s, "predicted_s": predicted_s, "error": error}

@@ -1,0 +1,132 @@
+"""Timed captures, and predictions set beside what they measured."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from simulator.comparison import compare
+from simulator.hardware import load_hardware
+from simulator.trace.op import Phase
+from simulator.trace.storage import save_trace
+from simulator.trace.trace import Timing
+from tests.builders import StepBuilder, machine, one_step_trace
+from tests.system.test_cli import trainsoc
+
+
+def timed(step_ps=10**10):
+    builder = StepBuilder()
+    x = builder.elementwise(builder.gemm(64, 64, 64))
+    builder.gemm(64, 64, 64, a=x, phase=Phase.WGRAD)
+    trace = one_step_trace(builder, 5)
+    return replace(trace, timings=(Timing(step_ps, (4 * 10**9, 10**9, 3 * 10**9)),))
+
+
+@pytest.fixture
+def trace_file(tmp_path):
+    save_trace(timed(), tmp_path / "timed.trace")
+    return tmp_path / "timed.trace"
+
+
+def test_rows_sum_up_to_the_step():
+    document = compare(machine("cpu-only"), timed())
+    for key in ("phases", "kinds", "ops"):
+        predicted = sum(row["predicted_s"] for row in document[key])
+        assert predicted == pytest.approx(document["step"]["predicted_s"])
+        assert sum(row["measured_s"] for row in document[key]) == pytest.approx(0.008)
+    assert document["step"]["measured_s"] == pytest.approx(0.01)
+    assert {row["phase"] for row in document["phases"]} == {"forward", "backward"}
+    row = document["kinds"][0]
+    assert row["error"] == pytest.approx(row["predicted_s"] / row["measured_s"] - 1)
+
+
+def test_without_a_whole_step_the_ops_are_summed():
+    step = compare(machine("cpu-only"), timed(step_ps=0))["step"]
+    assert step["measured_s"] == pytest.approx(0.008)
+    assert step["measured_is"] == "sum of ops"
+
+
+def test_compare_prints_a_table_and_draws_a_figure(trace_file, tmp_path):
+    done = trainsoc("compare", "cpu-only", trace_file, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "whole step" in done.stdout
+    assert (tmp_path / "out" / "compare.png").read_bytes().startswith(b"\x89PNG")
+    kept = json.loads((tmp_path / "out" / "compare.json").read_text())
+    printed = trainsoc("compare", "cpu-only", trace_file, "--json")
+    assert json.loads(printed.stdout) == kept
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("compare", "cpu-only", "lenet_digits"), "no measured times: capture it with --time"),
+        (("compare", "cpu-only", "nowhere.trace"), "no trace at"),
+        (("capture", "resnet18", "--time", "-o", "a.trace"), "captured by its shapes"),
+        (("calibrate", "-o", "missing/folder/host.yaml"), "cannot write"),
+        (("calibrate", "-o", "."), "cannot write"),
+        (("calibrate", "-o", "host.yaml", "--threads", "0"), "greater than or equal to 1"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path, arguments, said):
+    pytest.importorskip("torch")
+    done = trainsoc(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def train(steps):
+    import torch
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Dropout(0.3))
+    optimizer = torch.optim.Adam(model.parameters())
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = model(torch.randn(16, 8)).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.torch
+def test_timing_changes_no_loss_and_not_what_was_captured():
+    pytest.importorskip("torch")
+    from workloads.capture import capture
+
+    plain = train(9)
+    with capture(steps=3) as untimed:
+        train(9)
+    with capture(steps=3, time=True) as recording:
+        losses = train(9)
+    trace = recording.trace
+    assert losses == plain
+    assert trace.digest == untimed.trace.digest
+    assert untimed.trace.timings == ()
+    timing = trace.timings[trace.typical_step]
+    assert len(timing.ops_ps) == len(trace.steps[trace.typical_step].ops)
+    assert all(ps > 0 for ps in timing.ops_ps)
+    assert 0 < timing.step_ps < 10**12
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_a_calibrated_cpu_predicts_networks_that_it_was_not_calibrated_on(tmp_path, capsys):
+    """Aimed at are 15 % of a step and 25 % of its larger phases; what is reached is printed.
+
+    The bounds leave room for other work on the machine meanwhile.
+    """
+    pytest.importorskip("torch")
+    from tests.calibration import NAMES, errors, measure_apart, table
+
+    host = tmp_path / "host.yaml"
+    done = trainsoc("calibrate", "-o", host, "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    assert load_hardware(host).cpu.kernels is not None
+    found = {name: measure_apart(host, name) for name in NAMES}
+    with capsys.disabled():
+        print(*(table(name, document) for name, document in found.items()), sep="\n")
+    assert all(abs(errors(document)["step"]) < 0.3 for document in found.values())

@@ -1,0 +1,164 @@
+# ruff: noqa: E402 - without torch nothing here can be imported
+"""From fake measurements to a description that loads: fits recover what made them."""
+
+import importlib
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from simulator.hardware import load_hardware
+from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
+from workloads.calibrate.benches import convolutions, kernels, products, streams, tiny
+from workloads.calibrate.description import Findings, described
+from workloads.calibrate.dispatch import Overheads, overheads
+from workloads.calibrate.fit import (
+    KernelFit,
+    ProductFit,
+    fit_kernel,
+    fit_product,
+    fit_stream,
+    positive_least_squares,
+)
+from workloads.calibrate.machine import Machine, this_machine
+from workloads.calibrate.measure import Sample, operation, seconds
+
+pytestmark = pytest.mark.torch
+
+MACHINE = Machine("Fake CPU", 2, 2 * 10**9, 32, 4 * 2**20, 2**33, "2.13", "2026-01-01")
+PRODUCT = ProductFit(1e6, 50.0, 500.0, 100.0)
+
+
+def tensor(elements):
+    return Tensor(0, "float32", (elements,), (1,))
+
+
+def elementwise(elements, ps):
+    x = tensor(elements)
+    name = "aten.relu.default"
+    return Sample(Op(name, OpKind.ELEMENTWISE, Phase.OTHER, "", (x,), (x,)), ps)
+
+
+def test_least_squares_recovers_positive_terms():
+    terms = [(1.0, n, n * n) for n in (1, 2, 5, 9)]
+    times = [3 * a + 2 * b + 0.5 * c for a, b, c in terms]
+    assert positive_least_squares(terms, times) == pytest.approx([3, 2, 0.5])
+
+
+def test_a_term_that_would_be_negative_is_left_out():
+    terms = [(1.0, n) for n in (1, 2, 5, 9)]
+    found = positive_least_squares(terms, [10 - n for n in (1, 2, 5, 9)])
+    assert found[1] == 0
+    assert found[0] > 0
+
+
+def test_a_stream_is_found_beneath_the_calls():
+    called = 2_000_000
+    found = fit_stream([elementwise(n, called + 8 * n * 25) for n in (50_000, 10**6)], called)
+    assert found == pytest.approx(25)
+
+
+def test_a_kernel_is_found_beneath_calls_and_traffic():
+    called, per_byte = 2_000_000, 25.0
+    times = {n: called + 1_000_000 + n * 70 + 8 * n * 25 for n in (100, 100_000, 10**6)}
+    found = fit_kernel([elementwise(n, ps) for n, ps in times.items()], per_byte, called)
+    assert found.call == pytest.approx(1_000_000, rel=0.01)
+    assert found.element == pytest.approx(70, rel=0.01)
+
+
+def test_a_product_is_found_by_macs_and_smallest_dimension():
+    samples = []
+    for m, n, k in ((8, 8, 8), (200, 100, 50), (64, 500, 300), (900, 20, 700), (400, 400, 400)):
+        gemm = Gemm(Role.FORWARD, 1, m, n, k, 0, 1, 0)
+        given = (tensor(m * k), tensor(k * n))
+        size = 4 * (m * k + k * n + m * n)
+        ps = 1e6 + gemm.macs * (50 + 500 / min(m, n, k)) + 100 * size
+        name = "aten.mm.default"
+        made = Op(name, OpKind.GEMM, Phase.OTHER, "", given, (tensor(m * n),), (gemm,))
+        samples.append(Sample(made, round(ps) + 2_000_000))
+    found = fit_product(samples, 2_000_000, 8)
+    assert found.call == pytest.approx(1e6, rel=0.01)
+    assert found.per_mac == pytest.approx(50, rel=0.01)
+    assert found.half == 10
+    assert found.per_byte == pytest.approx(100, rel=0.01)
+
+
+def findings(product=PRODUCT):
+    return Findings(
+        2_000_000,
+        Overheads(5_000_000, 3_000_000, 2_000_000, 700_000),
+        25.0,
+        4e9,
+        {OpKind.ELEMENTWISE: KernelFit(0, 20.4), OpKind.COPY: KernelFit(1e6, 0)},
+        {"exp": KernelFit(0, 80)},
+        product,
+        {Role.FORWARD: PRODUCT, Role.WGRAD: PRODUCT},
+        12e9,
+    )
+
+
+def test_a_description_loads_and_says_what_was_measured(tmp_path):
+    path = tmp_path / "host.yaml"
+    path.write_text(described(MACHINE, findings(), 60))
+    host = load_hardware(path)
+    assert host.accelerator is None
+    assert host.cpu.cores == 2
+    assert host.cpu.clock == 2 * 10**9
+    assert host.cpu.dispatch.forward == 10_000
+    assert host.cpu.kernels.elementwise.element == 20
+    assert host.cpu.kernels.gemm.half == 10
+    assert host.cpu.kernels.convolution_dgrad is None
+    assert host.dram.bandwidth == 24 * 10**9
+    assert "2026-01-01" in path.read_text()
+    assert "Fake CPU" in path.read_text()
+
+
+def test_a_clock_that_is_too_slow_for_its_products_is_corrected(tmp_path):
+    path = tmp_path / "host.yaml"
+    path.write_text(described(MACHINE, findings(ProductFit(0, 10.0, 0, 0)), 60))
+    host = load_hardware(path)
+    assert host.cpu.clock == 6250 * 10**6
+    assert host.cpu.gemm_efficiency == 1000
+
+
+def test_every_bench_is_one_operation_that_is_no_view():
+    benches = [tiny(), *streams(), *kernels(), *products(), *convolutions()]
+    kinds = {operation(bench).kind for bench in benches}
+    assert {OpKind.GEMM, OpKind.NORM, OpKind.POOL, OpKind.SOFTMAX, OpKind.RANDOM} <= kinds
+
+
+def test_what_is_measured_here_is_plausible():
+    assert 1e-8 < seconds(tiny()) < 1e-2
+    found = overheads(lambda _: 0.0)
+    assert 10**4 < found.view < 10**9
+    assert min(found.forward, found.backward, found.optimizer) > 10**5
+
+
+def test_this_machine_is_described():
+    here = this_machine(3)
+    assert here.threads == 3
+    assert here.clock >= 10**8
+    assert here.simd in (16, 32, 64)
+    assert here.model
+
+
+def test_calibrating_runs_the_loops_it_is_given(monkeypatch):
+    module = importlib.import_module("workloads.calibrate.calibrate")
+    fake, seen = findings(), []
+    fits = {"fit_stream": 25.0, "fit_kernel": KernelFit(0, 1), "fit_product": PRODUCT}
+    for name, value in fits.items():
+        monkeypatch.setattr(module, name, lambda *_, found=value, **__: found)
+    monkeypatch.setattr(module, "samples", lambda _, what, **__: seen.append(what) or quick())
+    monkeypatch.setattr(module, "overheads", lambda _: fake.overheads)
+    monkeypatch.setattr(module, "seconds", lambda _: 1e-3)
+    before = torch.get_num_threads()
+    text = module.calibrate(2)
+    assert seen == ["calls", "bandwidths", "elementwise, norms, pools", "products", "convolutions"]
+    assert "cores: 2" in text
+    assert torch.get_num_threads() == before
+
+
+def quick():
+    gemm = Gemm(Role.FORWARD, 1, 8, 8, 8, 0, 1, 0)
+    op = Op("aten.mm.default", OpKind.GEMM, Phase.OTHER, "", (tensor(64),), (tensor(64),), (gemm,))
+    return [Sample(op, 10**6)]

@@ -1,0 +1,129 @@
+"""A CPU whose kernels were measured: closed forms of its times; without measurements, the ideal."""
+
+import pytest
+
+from simulator.hardware import load_hardware
+from simulator.hardware.soc import Dispatch, Kernel, Kernels, Product
+from simulator.lowering.heap import new_bytes
+from simulator.timing.cores import (
+    dispatch_ps,
+    kernel_of,
+    measured_compute,
+    product_compute,
+    product_of,
+)
+from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, convolution, valid_convolution
+from simulator.trace.trace import StorageKind
+from tests.builders import StepBuilder, machine
+
+BARE = machine("cpu-only").cpu
+
+
+def cpu(cores=1, **kernels):
+    return BARE.model_copy(update={"cores": cores, "kernels": Kernels(**kernels)})
+
+
+def op(name="aten.exp.default", kind=OpKind.TRANSCENDENTAL):
+    return Op(name, kind, Phase.FORWARD, "", (), ())
+
+
+def ps(value):
+    return f"{value} ps"
+
+
+def test_a_cpu_without_measurements_has_none():
+    assert BARE.kernels is None
+    assert kernel_of(BARE, op()) is None
+    assert product_of(BARE, Gemm(Role.FORWARD, 1, 8, 8, 8, 0, 1, 0)) is None
+    assert {dispatch_ps(BARE, phase) for phase in Phase} == {20_000_000}
+
+
+def test_an_operation_goes_before_its_kind():
+    own, kind = Kernel(call="1 us"), Kernel(call="2 us")
+    host = cpu(transcendental=kind, operations={"exp": own})
+    assert kernel_of(host, op()) == own
+    assert kernel_of(host, op("aten.tanh.default")) == kind
+    assert kernel_of(host, op("aten.sum.default", OpKind.REDUCTION)) is None
+
+
+def test_a_kernel_takes_call_elements_traffic_and_new_memory():
+    host = cpu(stream="10 GB/s", first_touch="1 GB/s")
+    kernel = Kernel(call="3 us", element="50 ps")
+    found = measured_compute(host, kernel, 1000, 8000, 4000)
+    assert found.ps == 3_000_000 + 50_000 + 800_000 + 4_000_000
+    assert found.threads == 1
+
+
+def test_threads_start_together_and_further_ones_add_less():
+    host = cpu(cores=2, parallel_overhead="14 kcycles", parallel_efficiency="50 %")
+    found = measured_compute(host, Kernel(element="60 ps"), 100_000, 0, 0)
+    assert found.threads == 2
+    assert found.ps == 10_000_000 + 4_000_000  # 14 kcycles at 1.4 GHz; 6 us over 1.5
+
+
+def test_a_product_is_slower_where_a_dimension_is_small():
+    host = cpu()
+    product = Product(call="1 us", efficiency="50 %", half=16)
+    gemm = Gemm(Role.FORWARD, 2, 64, 16, 32, 0, 1, 0)
+    macs_per_s = 1_400_000_000 * 4 * 0.5
+    slow = product_compute(host, product, [gemm], 32, 0, 0).ps
+    assert slow == pytest.approx(1e6 + 2 * gemm.macs / macs_per_s * 1e12, abs=2)
+
+
+def test_channels_fill_whole_vectors():
+    product = Product(efficiency="100 %")
+    three, four = (
+        convolution(valid_convolution(8, filters, (9, 9), (3, 3), 1)) for filters in (3, 4)
+    )
+    times = {product_compute(cpu(), product, [gemm], 32, 0, 0).ps for gemm in (three, four)}
+    assert len(times) == 1
+
+
+def test_gradients_of_convolutions_have_their_own_speed():
+    host = cpu(convolution=Product(efficiency="10 %"), convolution_wgrad=Product(efficiency="20 %"))
+    shape = valid_convolution(8, 8, (9, 9), (3, 3), 1)
+    assert product_of(host, convolution(shape)).efficiency == 100
+    assert product_of(host, convolution(shape, Role.WGRAD)).efficiency == 200
+    assert product_of(host, convolution(shape, Role.DGRAD)) is None
+
+
+def test_dispatch_differs_by_what_issues_it():
+    host = BARE.model_copy(update={"dispatch": Dispatch(backward="14 kcycles")})
+    assert dispatch_ps(host, Phase.WGRAD) == 10_000_000
+    assert dispatch_ps(host, Phase.FORWARD) == 20_000_000
+
+
+def test_a_description_with_measurements_survives_being_overridden():
+    kernels = {"stream": "10 GB/s", "operations": {"exp": {"call": "1 us"}}}
+    host = load_hardware("cpu-only")
+    raw = host.as_text()
+    raw["cpu"]["kernels"] = kernels
+    measured = type(host).model_validate(raw | {"dram": {"preset": "ideal", "capacity": "1 GiB"}})
+    again = load_hardware(measured, {"cpu.cores": 2})
+    assert again.cpu.kernels == measured.cpu.kernels
+    assert again.plain()["cpu"]["kernels"]["operations"] == {
+        "exp": {"call_ps": 10**6, "element_ps": 0}
+    }
+
+
+def test_a_small_working_set_stays_with_the_process():
+    builder = StepBuilder()
+    x = builder.tensor(1000, kind=StorageKind.INPUT)
+    for _ in range(4):
+        x = builder.elementwise(x)
+    assert set(new_bytes(builder.step())) == {0}
+
+
+def test_memory_beyond_what_the_heap_keeps_is_new_each_step():
+    builder = StepBuilder()
+    x = builder.tensor(250_000, kind=StorageKind.INPUT)
+    kept = [builder.elementwise(x) for _ in range(4)]
+    builder.elementwise(*kept)
+    # Five blocks of 1 MB live at once; what is free beyond two of them is given back.
+    assert sum(new_bytes(builder.step())) == 5_000_000
+
+
+def test_a_block_too_large_for_the_heap_is_always_new():
+    builder = StepBuilder()
+    builder.elementwise(builder.tensor(10_000_000, kind=StorageKind.INPUT))
+    assert new_bytes(builder.step()) == (40_000_000,)

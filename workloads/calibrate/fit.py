@@ -1,0 +1,108 @@
+"""From samples to the numbers of a CPU description: least squares whose terms are all positive."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from simulator.timing.cores import filled_macs, smallest
+from simulator.trace.op import Op
+from simulator.units import PS_PER_S
+from workloads.calibrate.measure import Sample
+
+_MOST_BYTES_PER_S = 10**13
+
+
+@dataclass(frozen=True)
+class ProductFit:
+    """Terms of a product's time in ps: each call, each MAC, each MAC over the smallest dimension,
+    each byte.
+    """
+
+    call: float
+    per_mac: float
+    per_thin_mac: float
+    per_byte: float
+
+    @property
+    def half(self) -> int:
+        """Smallest dimension at which a product runs at half its efficiency."""
+        return round(self.per_thin_mac / self.per_mac)
+
+
+@dataclass(frozen=True)
+class KernelFit:
+    """Terms of a kernel's time in ps: each call, each element."""
+
+    call: float
+    element: float
+
+
+def positive_least_squares(terms: Sequence[Sequence[float]], times: Sequence[float]) -> list[float]:
+    """Return coefficients >= 0 of `terms` (one row per time) with the least relative errors.
+
+    Terms whose coefficient would be negative are left out, the most negative first.
+    """
+    target = np.ones(len(times))
+    matrix = np.array(terms, dtype=float) / np.array(times, dtype=float)[:, None]
+    scale = np.maximum(np.abs(matrix).max(axis=0), 1e-300)
+    left = list(range(matrix.shape[1]))
+    found = np.zeros(matrix.shape[1])
+    while left:
+        part, *_ = np.linalg.lstsq(matrix[:, left] / scale[left], target, rcond=None)
+        if part.min() >= 0:
+            found[left] = part / scale[left]
+            break
+        left.pop(int(part.argmin()))
+    return [float(value) for value in found]
+
+
+def fit_stream(samples: Iterable[Sample], called_ps: int) -> float:
+    """Return the ps per byte of operations that do little but move; a call takes so long."""
+    large = [sample for sample in samples if moved(sample.op) > 2**17]
+    terms = [(moved(sample.op),) for sample in large]
+    (per_byte,) = positive_least_squares(terms, [max(1, s.ps - called_ps) for s in large])
+    return max(per_byte, PS_PER_S / _MOST_BYTES_PER_S)
+
+
+def fit_kernel(samples: Iterable[Sample], per_byte: float, called_ps: int) -> KernelFit:
+    """Return what calls and elements cost beyond a call from Python and the bytes moved.
+
+    Small operations tell the call, large ones the elements: the median of each.
+    """
+    rest = [(elements(sample.op), _beyond(sample, per_byte, called_ps)) for sample in samples]
+    small = min(count for count, _ in rest) * 2
+    call = max(0.0, median(ps for count, ps in rest if count <= small))
+    large = [max(0.0, ps - call) / count for count, ps in rest if count > small]
+    return KernelFit(call, median(large) if large else 0.0)
+
+
+def _beyond(sample: Sample, per_byte: float, called_ps: int) -> float:
+    return sample.ps - called_ps - moved(sample.op) * per_byte
+
+
+def fit_product(samples: Iterable[Sample], called_ps: int, lanes: int) -> ProductFit:
+    """Return what products cost; vectors have so many lanes."""
+    chosen = list(samples)
+    rows = [_product_terms(sample.op, lanes) for sample in chosen]
+    times = [max(1, sample.ps - called_ps) for sample in chosen]
+    call, per_mac, per_thin, per_byte = positive_least_squares(rows, times)
+    return ProductFit(call, max(per_mac, 1e-3), per_thin, per_byte)
+
+
+def _product_terms(op: Op, lanes: int) -> tuple[float, float, float, float]:
+    (gemm,) = op.gemms
+    macs = filled_macs(gemm, lanes)
+    return 1.0, macs, macs / smallest(gemm), moved(op)
+
+
+def moved(op: Op) -> int:
+    """Return the bytes that an operation reads and writes."""
+    return op.read_bytes + op.write_bytes
+
+
+def elements(op: Op) -> int:
+    """Return the elements of its largest tensor, or of all results together."""
+    written = sum(tensor.elements for tensor in op.outputs)
+    return max([written, *(tensor.elements for tensor in op.inputs)])

@@ -1,0 +1,76 @@
+"""What the operating system tells of the CPU and its memory."""
+
+import datetime
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_SIMD = {"avx512f": 64, "avx2": 32, "avx": 32, "asimd": 16, "sse2": 16}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Name and nominal figures: clock in Hz, vector register, last cache and memory in bytes."""
+
+    model: str
+    threads: int
+    clock: int
+    simd: int
+    cache: int
+    memory: int
+    torch: str
+    date: str
+
+    @property
+    def lanes(self) -> int:
+        """fp32 numbers in a vector register."""
+        return self.simd // 4
+
+
+def this_machine(threads: int) -> Machine:
+    """Return the machine that this runs on; what it does not tell gets a usual value."""
+    told = _read(Path("/proc/cpuinfo"))
+    megahertz = re.findall(r"^cpu MHz\s*:\s*([0-9.]+)", told, re.MULTILINE)
+    clock = round(max(map(float, megahertz), default=2000.0)) * 10**6
+    return Machine(
+        _found(r"^model name\s*:\s*(.+)$", told) or platform.machine(),
+        threads,
+        clock,
+        _simd(told),
+        _last_cache(),
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        str(torch.__version__),
+        datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+    )
+
+
+def _simd(told: str) -> int:
+    flags = set(_found(r"^(?:flags|Features)\s*:\s*(.+)$", told).split())
+    return next((size for flag, size in _SIMD.items() if flag in flags), 16)
+
+
+def _last_cache() -> int:
+    sizes = [_kibibytes(_read(path)) for path in sorted(_CACHES.glob("index*/size"))]
+    return 1024 * max(sizes, default=0)
+
+
+def _kibibytes(text: str) -> int:
+    match = re.fullmatch(r"([0-9]+)K", text.strip())
+    return int(match[1]) if match else 0
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    return match[1].strip() if match else ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
