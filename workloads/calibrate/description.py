@@ -88,17 +88,17 @@ def _cpu(machine: Machine, findings: Findings, clock: int) -> str:
         ]
     lines += ["  dispatch:  # measured, networks of tiny tensors"]
     for phase in ("forward", "backward", "optimizer"):
-        lines.append(f"    {phase}: {_cycles(getattr(over, phase), clock)}")
+        lines.append(f"    {phase}: {_cycles(getattr(over, phase), clock)}  # measured")
     return "\n".join(lines)
 
 
 def _kernels(machine: Machine, findings: Findings, clock: int) -> str:
     lines = [
         "  kernels:  # measured",
-        f"    stream: {_rate(1e12 / findings.per_byte)}",
-        f"    first_touch: {_rate(findings.first_touch_per_s)}",
-        f"    parallel_overhead: {_cycles(findings.parallel_ps, clock)}",
-        f"    parallel_efficiency: {_percent(findings.parallel_efficiency)}",
+        f"    stream: {_rate(1e12 / findings.per_byte)}  # measured",
+        f"    first_touch: {_rate(findings.first_touch_per_s)}  # measured",
+        f"    parallel_overhead: {_cycles(findings.parallel_ps, clock)}  # measured",
+        f"    parallel_efficiency: {_percent(findings.parallel_efficiency)}  # measured",
     ]
     for kind, fit in sorted(findings.kinds.items()):
         lines.append(f"    {_NAMES.get(kind, kind.value)}: {_kernel(fit)}")
