@@ -116,7 +116,7 @@ def _rest(machine: Machine, findings: Findings) -> str:
     return f"""\
 interconnect:
   width: 64 B  # wide: memory alone limits
-  clock: 100 GHz
+  clock: 100 GHz  # likewise
 
 dram:
   preset: ideal
