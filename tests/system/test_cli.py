@@ -1,5 +1,6 @@
 """The command line as people meet it: answers, files, and one sentence for whatever is wrong."""
 
+import csv
 import json
 import os
 import subprocess
@@ -147,6 +148,20 @@ def test_probe_array_repeats_and_adds(tmp_path):
     assert [int(row.split(",")[4]) for row in rows[1:]] == [61, 78 * 6 - 1]
 
 
+def test_probe_memory_repeats_and_adds(tmp_path):
+    patterns, out = tmp_path / "patterns.csv", tmp_path / "out.csv"
+    patterns.write_text('pattern,params,note\nseq_read_win,"{""window"": 4}",a\nseq_read,{},b\n')
+    done = trainsoc("probe", "memory", "edge-16x16", patterns, "-o", out, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    few, many = csv.DictReader(out.read_text().splitlines())
+    assert list(few) == [
+        "pattern", "params", "note", "bandwidth_gbps", "row_hit_rate", "pj_per_bit",
+    ]  # fmt: skip
+    assert 0 < float(few["bandwidth_gbps"]) < float(many["bandwidth_gbps"]) < 12.8
+    assert float(many["row_hit_rate"]) > 0.95
+    assert float(few["pj_per_bit"]) > float(many["pj_per_bit"]) > 0
+
+
 def test_import_scalesim(tmp_path):
     topology, out = tmp_path / "net.csv", tmp_path / "net.trace"
     topology.write_text(
@@ -192,6 +207,7 @@ def wrong(tmp_path, trace_file):
         "not_a_number.yaml": edge.replace("256 KiB", ".nan KiB"),
         "zero.yaml": edge.replace("rows: 16", "rows: 0"),
         "not_a.trace": "hello",
+        "patterns.csv": "pattern,params\nseq_read,{}\nzigzag,{}\n",
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
@@ -238,6 +254,31 @@ def wrong(tmp_path, trace_file):
             ("probe", "array", "edge-16x16", trace_file, "-o", "x.csv"),
             "cannot be read",
         ),
+        "no patterns": (
+            ("probe", "memory", "edge-16x16", trace_file, "-o", "x.csv"),
+            "cannot be read",
+        ),
+        "unknown pattern": (
+            ("probe", "memory", "edge-16x16", tmp_path / "patterns.csv", "-o", tmp_path / "x.csv"),
+            "line 3: pattern 'zigzag' is unknown",
+        ),
+        "no banks": (
+            (
+                "probe",
+                "memory",
+                "edge-16x16",
+                tmp_path / "patterns.csv",
+                "-o",
+                tmp_path / "x.csv",
+                "--set",
+                "dram.preset=ideal",
+            ),
+            "no banks to probe",
+        ),
+        "unknown arbitration": (
+            (*run, trace_file, "--set", "interconnect.arbitration=loudest"),
+            "interconnect.arbitration",
+        ),
         "empty axis": (
             ("sweep", "edge-16x16", trace_file, "--set", "cpu.cores=", "-o", "s"),
             "key=",
@@ -250,7 +291,8 @@ CASES = [
     "duplicate key", "missing unit", "wrong unit", "not a number", "zero rows", "negative rows",
     "wrong type", "unknown setting", "tiny scratchpad", "tiny DRAM", "unwritable output",
     "unknown hardware", "unknown option", "unknown table", "missing argument", "no result",
-    "missing script", "no shapes", "empty axis",
+    "missing script", "no shapes", "empty axis", "no patterns", "unknown pattern", "no banks",
+    "unknown arbitration",
     "twice", "bandwidth of a preset", "folder as output", "broken result", "typo of capture",
 ]  # fmt: skip
 
