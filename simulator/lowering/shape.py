@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import ceil, gcd, prod
 from typing import NamedTuple
 
-from simulator.activity import AccessPattern, sequential
+from simulator.activity import AccessPattern
 from simulator.hardware.soc import Accelerator
 from simulator.timing.systolic import Accesses, Dims, accesses, grid_cycles, tile_cycles
 from simulator.trace.op import Conv
@@ -150,23 +150,23 @@ class GemmShape:
         """Return how a tile's part of A lies in memory."""
         m, _, k = tile
         whole = self.blocked or self.window_a is not None or k >= self.dims.k or m == 1
-        pattern = rows_of(self.a_bytes(m, k), k, self.dims.k, self.widths.operand, whole)
-        return pattern._replace(cached="a" in self.cached)
+        matrix = Matrix(self.dims.k, self.widths.operand, write=False, cached="a" in self.cached)
+        return rows_of(matrix, self.a_bytes(m, k), k, whole=whole)
 
     def b(self, tile: tuple[int, ...]) -> AccessPattern:
         """Return how a tile's part of B lies in memory."""
         _, n, k = tile
         whole = self.blocked or self.window_b is not None or n >= self.dims.n or k == 1
-        pattern = rows_of(self.b_bytes(k, n), n, self.dims.n, self.widths.operand, whole)
-        return pattern._replace(cached="b" in self.cached)
+        matrix = Matrix(self.dims.n, self.widths.operand, write=False, cached="b" in self.cached)
+        return rows_of(matrix, self.b_bytes(k, n), n, whole=whole)
 
     def c(self, tile: tuple[int, ...], bits: int) -> AccessPattern:
         """Return how a tile's outputs, or its partial sums, of `bits` each lie in memory."""
         m, n, _ = tile
         whole = self.blocked or n >= self.dims.n or m == 1
         size = ceil_div(m * n * bits, 8)
-        pattern = rows_of(size, n, self.dims.n, bits, whole)
-        return pattern._replace(write=True, cached="c" in self.cached)
+        matrix = Matrix(self.dims.n, bits, write=True, cached="c" in self.cached)
+        return rows_of(matrix, size, n, whole=whole)
 
     def a_size(self, tile: tuple[int, ...]) -> int:
         """Return the bytes of a tile's part of A."""
@@ -212,9 +212,19 @@ class GemmShape:
         return size
 
 
-def rows_of(size: int, cols: int, width: int, bits: int, whole: bool) -> AccessPattern:
-    """Return the pattern of reading rows of `cols` elements in a matrix that is `width` wide."""
+class Matrix(NamedTuple):
+    """A matrix in memory, row after row of `width` elements of `bits` each."""
+
+    width: int
+    bits: int
+    write: bool
+    cached: bool
+
+
+def rows_of(matrix: Matrix, size: int, cols: int, *, whole: bool) -> AccessPattern:
+    """Return how `size` bytes of rows of `cols` elements lie; in one piece if they are `whole`."""
+    width, bits, write, cached = matrix
     run = ceil_div(cols * bits, 8)
     if whole:
-        return sequential(size, write=False)._replace(row=run)
-    return AccessPattern(size, run, max(run, width * bits // 8), write=False)
+        return AccessPattern(size, size, size, write, run, cached)
+    return AccessPattern(size, run, max(run, width * bits // 8), write, 0, cached)

@@ -67,6 +67,13 @@ class Space:
             f"it needs {needed} B or more",
         )
 
+    def _may_fit(self, shape: GemmShape, tile: Sizes) -> bool:
+        """Return whether a tile's operands and sums fit all memories together, once each."""
+        array = self._array
+        room = array.scratchpad + (array.weight_buffer or 0) + array.prefetch
+        operands = shape.a_size(tile) + shape.b_size(tile)
+        return operands <= room and shape.sum_bytes(tile) <= array.accumulator
+
     def _gemm_tiles(self, shape: GemmShape) -> list[Sizes]:
         """Return the tiles of the first halvings of the streamed dimension that fit."""
         array = self._array
@@ -76,7 +83,8 @@ class Space:
         found: list[Sizes] = []
         levels = 0
         for stream in _halves(getattr(shape.dims, AXES[shape.dataflow].stream)):
-            tiles: list[Sizes] = list(_with_stream(array, shape, stream, whole_folds=plain))
+            tried = _with_stream(array, shape, stream, whole_folds=plain)
+            tiles: list[Sizes] = [tile for tile in tried if self._may_fit(shape, tile)]
             if not any(self.mappings(tile) for tile in reversed(tiles)):
                 continue
             if plain:
