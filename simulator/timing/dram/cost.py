@@ -78,7 +78,9 @@ class Samples:
         sample = self.known.get(masters)
         if sample is None:
             starts = (i * (2 * _FAR + self._half_of_the_banks) for i in range(len(masters)))
-            offered = map(self._blocks_of, masters, starts)
+            offered = [*map(self._blocks_of, masters, starts)]
+            if len(masters) == 1 and masters[0].walk.run < _SHORT:  # soon steady, and slow to run
+                offered = [pieces[: len(pieces) // 2] for pieces in offered]
             sample = self.known[masters] = self._run(*offered)
         return sample
 
@@ -92,8 +94,9 @@ class Samples:
         kind = traffic_of(self.device, alone.granules, written, alone.activates).walk
         opposite = Walk(_BLOCK, _BLOCK, not walk.write)
         together = self.of(Traffic(kind, mixed=True))
-        apart = self.of(Traffic(kind)).cycles + self.of(Traffic(opposite)).cycles
-        return alone.cycles * max(apart, 2 * together.cycles) // apart
+        apart = self._cycles(Traffic(kind)) + self._cycles(Traffic(opposite))
+        whole = 2 * together.cycles * self._granules // together.granules
+        return alone.cycles * max(apart, whole) // apart
 
     def stretch_permille(self, one: Traffic, other: Traffic) -> int:
         """Return by how much two masters that move as much at once stretch each other's time.
@@ -102,8 +105,13 @@ class Samples:
         """
         one, other = sorted((one, other))
         together = self.of(one, other)
-        apart = self.of(one).cycles + self.of(other).cycles
+        apart = self._cycles(one) + self._cycles(other)
         return max(1000, together.cycles * 2000 * self._granules // (apart * together.granules))
+
+    def _cycles(self, traffic: Traffic) -> int:
+        """Return what the granules of a whole sample take alone."""
+        alone = self.of(traffic)
+        return alone.cycles * self._granules // alone.granules
 
     @property
     def _granules(self) -> int:
