@@ -22,15 +22,6 @@ class Choice(NamedTuple):
     leave: int = 0
 
 
-def cost_of(choices: Sequence[Choice], units: Sequence[Unit]) -> int:
-    """Return what `choices` cost on `units`; a step begins and ends on the CPU."""
-    total, before, owed = 0, Unit.CPU, 0
-    for choice, unit in zip(choices, units, strict=True):
-        total += _step(choice, before, unit, owed)
-        before, owed = unit, choice.leave
-    return total + (owed if before is Unit.ACCELERATOR else 0)
-
-
 def cheapest(choices: Sequence[Choice]) -> tuple[Unit, ...]:
     """Return the units of least cost; equals are decided the same way every time."""
     best: dict[Unit, tuple[int, tuple[Unit, ...]]] = {Unit.CPU: (0, ())}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from simulator.activity import Stage, Unit
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.lowering.chain import Choice, cheapest, cost_of
+from simulator.lowering.chain import Choice, cheapest
 from simulator.lowering.lower import Carry, Lowering
 from simulator.placing import choices
 from simulator.replay import Replay, as_trace
@@ -20,6 +20,19 @@ from tests.builders import StepBuilder, machine, one_step_trace
 
 COST = st.integers(0, 50)
 CHOICE = st.builds(Choice, COST, st.none() | COST, COST, COST)
+
+
+def cost_of(found, units):
+    """What placements cost by definition: each op, and every change of unit; both ends are CPU."""
+    total = sum(
+        c.cpu if u is Unit.CPU else c.accelerator for c, u in zip(found, units, strict=True)
+    )
+    path = [Unit.CPU, *units, Unit.CPU]
+    for index, choice in enumerate(found):
+        if path[index + 1] is Unit.ACCELERATOR:
+            total += choice.enter if path[index] is Unit.CPU else 0
+            total += choice.leave if path[index + 2] is Unit.CPU else 0
+    return total
 
 
 def brute_force(found):

@@ -1,5 +1,7 @@
 """Predicted against measured time of every operation of one step, both axes logarithmic."""
 
+from typing import Any
+
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,7 +19,6 @@ from simulator.results.plots.canvas import (
     VERMILLION,
     Document,
     canvas,
-    colour,
     in_order,
     legend,
 )
@@ -33,6 +34,7 @@ KINDS = {
     "view": GREY,
 }
 _BAND = 1.25
+_OTHER_MARKS = "^sDvPX<>"  # of kinds without a colour of their own
 
 
 def against(document: Document) -> Figure:
@@ -44,7 +46,7 @@ def against(document: Document) -> Figure:
         chosen = [row for row in ops if row["kind"] == kind]
         x = [row["measured_s"] for row in chosen]
         y = [row["predicted_s"] for row in chosen]
-        axes.plot(x, y, "o", ms=4, color=_colour(kind), alpha=0.6, mew=0)
+        axes.plot(x, y, ms=4, alpha=0.6, mew=0, **_look(kind, ops))
     _axes(axes, ops)
     legend(figure, _key(ops))
     return figure
@@ -66,11 +68,16 @@ def _axes(axes: Axes, ops: list[Document]) -> None:
 
 def _key(ops: list[Document]) -> list[Artist]:
     kinds = in_order(KINDS, (row["kind"] for row in ops))
-    return [Line2D([], [], ls="", marker="o", color=_colour(kind), label=kind) for kind in kinds]
+    return [Line2D([], [], label=kind, **_look(kind, ops)) for kind in kinds]
 
 
-def _colour(kind: str) -> str:
-    return colour(KINDS, kind) if kind in KINDS else BLACK
+def _look(kind: str, ops: list[Document]) -> dict[str, Any]:
+    """Return how points of a kind are drawn: by colour, or in black by shape."""
+    if kind in KINDS:
+        return {"ls": "", "marker": "o", "color": KINDS[kind]}
+    others = [k for k in in_order(KINDS, (row["kind"] for row in ops)) if k not in KINDS]
+    mark = _OTHER_MARKS[others.index(kind) % len(_OTHER_MARKS)]
+    return {"ls": "", "marker": mark, "color": BLACK}
 
 
 def _title(document: Document) -> str:

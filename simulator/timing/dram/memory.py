@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from simulator.hardware.dram import DramDevice
 from simulator.timing.dram.address import decoder
 from simulator.timing.dram.controller import NEVER, Controller, Issued
-from simulator.timing.dram.device import ACT, PRE, RD, REF, WR
+from simulator.timing.dram.device import ACT, RD, REF, WR
 from simulator.timing.dram.traffic import Source, Stream
 
 
@@ -17,7 +17,6 @@ class Measured:
     cycles: int
     useful_bytes: tuple[int, ...]
     activates: int
-    precharges: int
     reads: int
     writes: int
     refreshes: int
@@ -31,11 +30,6 @@ class Measured:
     def useful_gbps(self) -> float:
         """Useful bytes of all streams per ns."""
         return sum(self.useful_bytes) * 1e6 / self.time_fs
-
-    @property
-    def bus_gbps(self) -> float:
-        """Bytes on the data buses per ns."""
-        return self.bursts * self.device.granule * 1e6 / self.time_fs
 
     @property
     def bursts(self) -> int:
@@ -133,6 +127,6 @@ class Memory:
     def _measured(self, end: int) -> Measured:
         for source in self.sources:
             source.settle(end + 1)
-        totals = [sum(c.counts[kind] for c in self.controllers) for kind in (ACT, PRE, RD, WR, REF)]
+        totals = [sum(c.counts[kind] for c in self.controllers) for kind in (ACT, RD, WR, REF)]
         useful = tuple(source.bytes for source in self.sources)
         return Measured(self.device, end + 1, useful, *totals)
