@@ -40,6 +40,7 @@ def brute_force(found):
     return min(cost_of(found, units) for units in product(*options))
 
 
+@settings(deadline=None)
 @given(st.lists(CHOICE, max_size=12))
 def test_the_search_finds_what_brute_force_finds(found):
     units = cheapest(found)
@@ -70,6 +71,7 @@ def built(ops):
     return builder
 
 
+@settings(deadline=None)
 @given(OPS, st.sampled_from(["fastest", "frugal"]), st.sampled_from(["none", "in_out"]))
 def test_no_search_ends_worse_than_either_extreme(ops, placement, copies):
     key = {"fastest": "latency_ps", "frugal": "energy_aj"}[placement]
@@ -81,6 +83,7 @@ def test_no_search_ends_worse_than_either_extreme(ops, placement, copies):
         assert found <= Replay(fixed, trace).run().total[key]
 
 
+@settings(deadline=None)
 @given(OPS)
 def test_the_search_equals_brute_force_on_the_costs_of_a_trace(ops):
     found = choices(built(ops).step(), Lowering(machine()))
