@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.activity import Stage, Unit
@@ -114,8 +114,8 @@ def test_a_native_array_owes_the_notice_of_its_completion():
 def test_a_mixed_placement_beats_both_extremes_and_is_kept():
     trace = as_trace("lenet_digits")
     latency = {
-        name: Replay(load_hardware("edge-16x16", settings), trace).run().total["latency_ps"]
-        for name, settings in {
+        name: Replay(load_hardware("edge-16x16", changed), trace).run().total["latency_ps"]
+        for name, changed in {
             "found": {"runtime.placement": "fastest"},
             "accelerator": {},
             "cpu": {"runtime.offload_min_macs": 10**12},
