@@ -21,6 +21,7 @@ class Stage(StrEnum):
     """What a piece of work does for the operation that it serves."""
 
     OP = "op"
+    BEGIN = "begin"
     VIEW = "view"
     GEMM = "gemm"
     LAUNCH = "launch"

@@ -105,12 +105,21 @@ class Kernels(Part):
     convolution_wgrad: Product | None = None
 
 
+class Begin(Part):
+    """What a part of the step takes before its first operation: its code is in no cache yet."""
+
+    forward: Cycles = Field(ge=0, default=0, description="the network is called")
+    backward: Cycles = Field(ge=0, default=0, description="the autograd engine starts")
+    optimizer: Cycles = Field(ge=0, default=0, description="the optimizer gathers its parameters")
+
+
 class Dispatch(Part):
     """What the framework takes per operation where that differs by what issues it."""
 
     forward: Cycles | None = Field(ge=0, default=None, description="modules; autograd records")
     backward: Cycles | None = Field(ge=0, default=None, description="the autograd engine")
     optimizer: Cycles | None = Field(ge=0, default=None, description="the optimizer's loop")
+    begin: Begin = Begin()
 
 
 class Cpu(Part):

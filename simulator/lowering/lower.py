@@ -11,7 +11,7 @@ from simulator.lowering.heap import new_bytes
 from simulator.lowering.offload import Offload
 from simulator.lowering.placement import place
 from simulator.lowering.works import NOTHING, Templates
-from simulator.timing.cores import between_ops
+from simulator.timing.cores import begin_ps, between_ops, part_of_step
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.trace import PERSISTENT, Step, phase_of
 
@@ -48,7 +48,9 @@ class Lowering:
         binding.cache.hold(_as_tokens(carry.cached, step))
         new = self._new_bytes(step)
         offload = Offload(binding, carry.engines)
+        part = ""
         for index, op in enumerate(step.ops):
+            part = self._begun(binding, index, op, part)
             if op.gemms:
                 told = placed[index] if placed else None
                 self._gemms(binding, offload, index, op, new[index], told)
@@ -63,6 +65,14 @@ class Lowering:
         duration_ps = self._hardware.runtime.synchronise
         binding.driver(Stage.SYNCHRONISE, duration_ps, Site(0, Phase.OTHER, ""))
         return tuple(binding.tasks)
+
+    def _begun(self, binding: Binding, index: int, op: Op, part: str) -> str:
+        """Begin another part of the step than `part` if `op` does, and return the one it is in."""
+        own = part_of_step(op.phase) or part
+        if own != part:
+            duration_ps = begin_ps(self._hardware.cpu, own)
+            binding.driver(Stage.BEGIN, duration_ps, Site(index, op.phase, op.layer))
+        return own
 
     def _new_bytes(self, step: Step) -> tuple[int, ...]:
         """Return the new memory of each op, where the machine was measured to take time for it."""

@@ -40,11 +40,12 @@ def between_ops(op_name: str) -> int:
     return OPS_PER_ELEMENT[kind]
 
 
-_ISSUED_BY = {
+_NETWORK = {
     Phase.FORWARD: "forward", Phase.LOSS: "forward", Phase.EVAL: "forward",
-    Phase.RECOMPUTE: "forward", Phase.DGRAD: "backward", Phase.WGRAD: "backward",
+    Phase.DGRAD: "backward", Phase.WGRAD: "backward",
     Phase.OPTIMIZER: "optimizer", Phase.ZERO_GRAD: "optimizer",
 }  # fmt: skip
+_ISSUED_BY = _NETWORK | {Phase.RECOMPUTE: "forward"}
 _KERNELS = {OpKind.COPY: "copies"} | {
     kind: kind.value
     for kind in (
@@ -59,6 +60,17 @@ def dispatch_ps(cpu: Cpu, phase: Phase) -> int:
     """Return what the framework takes to issue one operation in this phase, in ps."""
     own = getattr(cpu.dispatch, _ISSUED_BY.get(phase, ""), None)
     return Clock(cpu.clock).cycles_to_ps(cpu.op_overhead if own is None else own)
+
+
+def part_of_step(phase: Phase) -> str:
+    """Return the part of a step that begins with an operation of this phase, "" if none does."""
+    return _NETWORK.get(phase, "")
+
+
+def begin_ps(cpu: Cpu, part: str) -> int:
+    """Return what this part of a step takes before its first operation, in ps."""
+    cycles = getattr(cpu.dispatch.begin, part) if cpu.dispatch and part else 0
+    return Clock(cpu.clock).cycles_to_ps(cycles)
 
 
 def kernel_of(cpu: Cpu, op: Op) -> Kernel | None:

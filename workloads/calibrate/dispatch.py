@@ -17,18 +17,20 @@ _PHASES = {
     "backward": {Phase.DGRAD, Phase.WGRAD},
     "optimizer": {Phase.OPTIMIZER, Phase.ZERO_GRAD},
 }
-_DEPTH = 16
+_DEPTHS = (2, 16)
 _STEPS = 40
+_FLUSHED = 2**22  # bytes, beyond the caches of one core
 
 
 @dataclass(frozen=True)
 class Overheads:
-    """Picoseconds per operation in each phase, and per view."""
+    """Picoseconds per operation in each phase, per view, and before each phase's first one."""
 
     forward: int
     backward: int
     optimizer: int
     view: int
+    begin: dict[str, int]
 
 
 class _Block(nn.Module):
@@ -46,49 +48,84 @@ class _Block(nn.Module):
 
 
 def overheads(call_ps: Callable[[str], float]) -> Overheads:
-    """Return the time per operation beyond what the kernel of that name itself takes per call."""
+    """Return the times beyond what the kernel of that name itself takes per call.
+
+    Networks of two depths tell what each operation takes and what each phase begins with.
+    """
     view_ps = _view_ps()
-    found: dict[str, list[float]] = {phase: [] for phase in _PHASES}
+    own: dict[str, list[float]] = {phase: [] for phase in _PHASES}
+    begin: dict[str, list[float]] = {phase: [] for phase in _PHASES}
     for make in (_sgd, torch.optim.AdamW):
-        model = nn.Sequential(*[_Block() for _ in range(_DEPTH)])
-        optimizer = make(model.parameters())
-        times = _phase_times(model, optimizer)
-        step = _recorded(model, optimizer)
-        for phase, ps in times.items():
-            found[phase].append(_per_op(step, phase, ps, view_ps, call_ps))
-    mean = {phase: round(sum(each) / len(each)) for phase, each in found.items()}
-    return Overheads(mean["forward"], mean["backward"], mean["optimizer"], view_ps)
+        small, large = (_measured(make, depth, view_ps, call_ps) for depth in _DEPTHS)
+        for phase in _PHASES:
+            (few, least_ps), (many, most_ps) = small[phase], large[phase]
+            each = max(0.0, (most_ps - least_ps) / (many - few))
+            own[phase].append(each)
+            begin[phase].append(max(0.0, least_ps - few * each))
+    mean = {phase: round(sum(each) / len(each)) for phase, each in own.items()}
+    first = {phase: round(sum(each) / len(each)) for phase, each in begin.items()}
+    return Overheads(mean["forward"], mean["backward"], mean["optimizer"], view_ps, first)
 
 
 def _sgd(parameters: object) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=0.01, momentum=0.9, weight_decay=1e-4)  # type: ignore[arg-type]
 
 
-def _per_op(
-    step: Step, phase: str, ps: float, view_ps: int, call_ps: Callable[[str], float]
-) -> float:
-    ops = [op for op in step.ops if op.phase in _PHASES[phase]]
-    views = sum(op.kind is OpKind.VIEW for op in ops)
-    own = sum(call_ps(op.base_name) for op in ops if op.kind is not OpKind.VIEW)
-    return max(0.0, (ps - views * view_ps - own) / max(1, len(ops) - views))
+def _measured(
+    make: Callable[[object], torch.optim.Optimizer],
+    depth: int,
+    view_ps: int,
+    call_ps: Callable[[str], float],
+) -> dict[str, tuple[int, float]]:
+    """Return how many operations each phase has, and their time beyond views and kernels."""
+    model = nn.Sequential(*[_Block() for _ in range(depth)])
+    optimizer = make(model.parameters())
+    times = _phase_times(model, optimizer)
+    step = _recorded(model, optimizer)
+    found = {}
+    for phase, ps in times.items():
+        ops = [op for op in step.ops if op.phase in _PHASES[phase]]
+        work = [op for op in ops if op.kind is not OpKind.VIEW]
+        kernels_ps = sum(call_ps(op.base_name) for op in work)
+        found[phase] = len(work), ps - (len(ops) - len(work)) * view_ps - kernels_ps
+    return found
 
 
 def _phase_times(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """Return the median time of each phase in ps."""
-    found: dict[str, list[int]] = {phase: [] for phase in _PHASES}
-    x = torch.rand(4, 6)
-    for _ in range(_STEPS):
-        start = time.perf_counter_ns()
+    """Return the median time of each phase in ps, where others have used the caches before."""
+    x, loss = torch.rand(4, 6), torch.zeros(())
+
+    def forward() -> None:
+        nonlocal loss
         loss = model(x).mean()
-        forward = time.perf_counter_ns()
-        loss.backward()
-        backward = time.perf_counter_ns()
+
+    def update() -> None:
         optimizer.step()
         optimizer.zero_grad()
-        found["optimizer"].append(time.perf_counter_ns() - backward)
-        found["backward"].append(backward - forward)
-        found["forward"].append(forward - start)
+
+    parts = {"forward": forward, "backward": lambda: loss.backward(), "optimizer": update}
+    found: dict[str, list[int]] = {phase: [] for phase in _PHASES}
+    flush = _flush()
+    for _ in range(_STEPS):
+        for phase, run in parts.items():
+            flush()
+            start = time.perf_counter_ns()
+            run()
+            found[phase].append(time.perf_counter_ns() - start)
     return {phase: 1000 * median(times) for phase, times in found.items()}
+
+
+def _flush() -> Callable[[], None]:
+    """Return what displaces code and data of a phase as the kernels of a step would."""
+    layer, images = nn.Conv2d(16, 16, 3), torch.rand(8, 16, 32, 32)
+    large = torch.zeros(_FLUSHED // 4)
+
+    def run() -> None:
+        with torch.no_grad():
+            large.add_(1)
+            layer(images)
+
+    return run
 
 
 def _recorded(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
