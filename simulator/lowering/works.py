@@ -4,7 +4,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from simulator.activity import Counts, Stage, Unit, Work, sequential
-from simulator.hardware.soc import PRECISION_BITS, Accelerator, Handling, Hardware
+from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.runtime import Handling
+from simulator.hardware.soc import Hardware
 from simulator.lowering.cache import Moved
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.layout import layout

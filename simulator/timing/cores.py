@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simulator.hardware.soc import Cpu, Kernel, Product
+from simulator.hardware.cpu import Cpu, Kernel, Product
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps

@@ -3,7 +3,7 @@
 import pytest
 
 from simulator.hardware import load_hardware
-from simulator.hardware.soc import Dispatch, Kernel, Kernels, Product
+from simulator.hardware.cpu import Dispatch, Kernel, Kernels, Product
 from simulator.lowering.heap import new_bytes
 from simulator.timing.cores import (
     dispatch_ps,
