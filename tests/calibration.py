@@ -50,7 +50,7 @@ def networks():
 NAMES = ("lenet_digits", "resnet20_digits", "mlp_1024", "mlp_1024_adam", "encoder")
 
 
-def measure(hardware, name, threads=1):
+def measure(hardware, name):
     """Return predicted and measured seconds: whole step, phases (no hooks), kinds (timed trace)."""
     import torch
 
@@ -58,7 +58,8 @@ def measure(hardware, name, threads=1):
     from simulator.hardware import load_hardware
     from workloads.capture import capture
 
-    torch.set_num_threads(threads)
+    host = load_hardware(hardware)
+    torch.set_num_threads(host.cpu.cores)
     torch.manual_seed(0)
     make, optimizer_of, (inputs, labels) = networks()[name]
     model = make()
@@ -84,7 +85,7 @@ def measure(hardware, name, threads=1):
     with capture(model, optimizer, steps=STEPS, name=name, time=True) as recording:
         for _ in range(2 * STEPS):
             step()
-    document = compare(load_hardware(hardware), recording.trace)
+    document = compare(host, recording.trace)
     return {"step": document["step"]["predicted_s"], "kinds": document["kinds"]} | {
         "measured": dict(zip(("step", "forward", "backward", "optimizer"), times, strict=True)),
         "predicted": _phases(document),

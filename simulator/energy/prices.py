@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from simulator.activity import Counts
 from simulator.energy import tables
+from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.dram import DramDevice
-from simulator.hardware.soc import PRECISION_BITS, Accelerator, Hardware, Technology
+from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.soc import Hardware, Technology
 
 COMPONENTS = ("array", "scratchpad", "cpu", "interconnect", "dram")
 

@@ -1,11 +1,11 @@
-"""What a DRAM device is: organisation, JEDEC timing in its own clock, energy per command."""
+"""What the DRAM is: ideal, or a device with organisation, JEDEC timing, energy per command."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from simulator.hardware.part import Part
-from simulator.units import Attojoules, Bytes, Femtoseconds, Microwatts
+from simulator.units import Attojoules, Bytes, BytesPerSecond, Femtoseconds, Microwatts
 
 
 class DramTiming(Part):
@@ -73,3 +73,35 @@ class DramDevice(Part):
         """Peak rate of all channels, in bytes per second."""
         burst_fs = self.timing.burst * self.period
         return self.channels * self.granule * 10**15 // burst_fs
+
+
+class Dram(Part):
+    """The shared memory. `bandwidth` is read for the preset `ideal` alone.
+
+    An ideal memory has no rows and, unless told otherwise, more bandwidth than any master uses.
+    """
+
+    preset: str
+    capacity: Bytes = Field(gt=0)
+    bandwidth: BytesPerSecond = Field(gt=0, default=100 * 10**12)
+    device: DramDevice | None = None
+
+    @model_validator(mode="after")
+    def _bandwidth_is_the_devices(self) -> "Dram":
+        if self.device is not None and "bandwidth" in self.model_fields_set:
+            raise ValueError("bandwidth is that of the preset; only preset ideal takes another")
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """Return the resolved values: the peak rate is the device's where there is one."""
+        return super().plain() | {"bandwidth_bytes_per_s": self.peak_bytes_per_s}
+
+    def as_text(self) -> dict[str, Any]:
+        """Return the description as in a YAML file, where the preset names the device."""
+        told = {"device"} | ({"bandwidth"} if self.device else set())
+        return {key: value for key, value in super().as_text().items() if key not in told}
+
+    @property
+    def peak_bytes_per_s(self) -> int:
+        """Peak rate in bytes per second."""
+        return self.device.peak_bytes_per_s if self.device else self.bandwidth

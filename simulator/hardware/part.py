@@ -9,6 +9,8 @@ from pydantic.fields import FieldInfo
 
 from simulator.units import Quantity
 
+FASTEST_HZ = 10**12  # of any clock; more is a slip of the keyboard
+
 
 def _units(info: FieldInfo) -> list[Quantity]:
     """Return the dimension of a field, in a list; none for a plain number. It may be optional."""

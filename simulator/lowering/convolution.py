@@ -7,7 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern, sequential
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.shape import Widths
 from simulator.timing.systolic import Accesses, Dims, accesses, tile_cycles
 from simulator.trace.op import Conv, Role

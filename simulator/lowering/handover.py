@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from simulator.activity import Stage, Work
-from simulator.hardware.soc import Handling
+from simulator.hardware.runtime import Handling
 from simulator.lowering.binding import Binding
 from simulator.lowering.cache import Access
 from simulator.lowering.request import Request

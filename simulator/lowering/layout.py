@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.convolution import Taps, backward_taps, forward_taps
 from simulator.lowering.shape import Window, backward_window, forward_window
 from simulator.timing.systolic import Dims

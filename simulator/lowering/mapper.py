@@ -7,7 +7,7 @@ its own instead, and a mapping may be given.
 from collections.abc import Hashable
 
 from simulator.activity import Work
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering import rules
 from simulator.lowering.plan import Plan
 from simulator.lowering.pricing import Pricing

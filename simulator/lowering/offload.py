@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from simulator.activity import Stage, Work
-from simulator.hardware.soc import PRECISION_BITS, Accelerator
+from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.precision import PRECISION_BITS
 from simulator.lowering.binding import Binding, Site, accesses
 from simulator.lowering.cache import Access, Moved
 from simulator.lowering.handover import Handover, Move

@@ -5,7 +5,9 @@ from fnmatch import fnmatchcase
 
 from simulator.activity import Unit
 from simulator.errors import Infeasible
-from simulator.hardware.soc import PRECISION_BITS, Hardware, Rule, Runtime
+from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.runtime import Rule, Runtime
+from simulator.hardware.soc import Hardware
 from simulator.trace.op import Gemm, Op
 from simulator.trace.trace import phase_of
 from simulator.units import ceil_div

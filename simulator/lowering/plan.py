@@ -1,7 +1,7 @@
 """An operation under one mapping: its tiles with their prices, and the work that they make."""
 
 from simulator.activity import Counts, Repeat, Stage, TileRun, Unit, Work
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.nest import Mapping, Part, census, nest
 from simulator.lowering.pricing import Pricing, Traffic, permille_written
 from simulator.lowering.sums import Shape

@@ -5,7 +5,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern, TileRun
-from simulator.hardware.soc import Accelerator, Cpu, Dram, Interconnect
+from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.cpu import Cpu
+from simulator.hardware.dram import Dram
+from simulator.hardware.interconnect import Interconnect
 from simulator.timing.dma import port_ps
 from simulator.timing.dram.cost import LINE, PatternCost, idle_ps, pattern_cost
 from simulator.timing.pipeline import Tile, Transfer

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.binding import Site
 from simulator.lowering.layout import Layout, layout, replicated
 from simulator.lowering.placement import Placement

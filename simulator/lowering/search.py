@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.nest import Mapping
 from simulator.lowering.plan import Plan
 from simulator.lowering.pricing import Pricing

@@ -7,7 +7,7 @@ from math import ceil, gcd, prod
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.timing.systolic import Accesses, Dims, accesses, grid_cycles, tile_cycles
 from simulator.trace.op import Conv
 from simulator.units import ceil_div

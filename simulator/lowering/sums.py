@@ -6,7 +6,7 @@ from itertools import product
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.nest import Mapping, cut, rounds
 from simulator.lowering.shape import GemmShape

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import product
 
 from simulator.errors import Infeasible
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.convolution import ConvShape, ConvTile
 from simulator.lowering.nest import For, Mapping, block
 from simulator.lowering.shape import GemmShape

@@ -4,7 +4,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from simulator.activity import Counts, Stage, Unit, Work, sequential
-from simulator.hardware.soc import PRECISION_BITS, Accelerator, Handling, Hardware
+from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.runtime import Handling
+from simulator.hardware.soc import Hardware
 from simulator.lowering.cache import Moved
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.layout import layout
@@ -23,6 +26,7 @@ from simulator.timing.cores import (
     measured_compute,
     product_compute,
     product_of,
+    threads_of,
 )
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind, Role
@@ -101,7 +105,9 @@ class Templates:
         key = ("pass", stage, elements, bits, moved, ops_per_element)
 
         def make() -> Work:
-            compute = elementwise_compute(self.hardware.cpu, elements, bits, ops_per_element)
+            cpu = self.hardware.cpu
+            threads = threads_of(cpu, elements)
+            compute = elementwise_compute(cpu, elements, bits, ops_per_element, threads)
             return self._cpu(stage, 0, compute, moved)
 
         return self._once(key, make)
@@ -144,11 +150,13 @@ class Templates:
         cpu = self.hardware.cpu
         written = sum(tensor.elements for tensor in op.outputs)
         elements = max([written, *(tensor.elements for tensor in op.inputs)])
+        threads = threads_of(cpu, elements, op.kind)
         kernel = kernel_of(cpu, op)
         if kernel is None:
-            return elementwise_compute(cpu, elements, _lane_bits(op), OPS_PER_ELEMENT[op.kind])
+            each = OPS_PER_ELEMENT[op.kind]
+            return elementwise_compute(cpu, elements, _lane_bits(op), each, threads)
         moved_bytes = op.read_bytes + op.write_bytes
-        return measured_compute(cpu, kernel, elements, moved_bytes, new)
+        return measured_compute(cpu, kernel, elements, moved_bytes, new, threads)
 
     def _cpu_gemm(
         self, op: Op, gemms: tuple[Gemm, ...], moved: Moved, issue_ps: int, new: int

@@ -7,7 +7,7 @@ from simulator.activity import Task, Unit
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
-from simulator.hardware.soc import PRECISION_BITS
+from simulator.hardware.precision import PRECISION_BITS
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.machine.soc import run_step

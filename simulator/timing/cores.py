@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simulator.hardware.soc import Cpu, Kernel, Product
+from simulator.hardware.cpu import Cpu, Kernel, Product
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
@@ -96,9 +96,18 @@ class Compute:
     threads: int
 
 
-def elementwise_compute(cpu: Cpu, elements: int, bits: int, ops_per_element: int) -> Compute:
-    """Return the arithmetic of `elements` of `bits` each, split as PyTorch splits it."""
-    threads = max(1, min(cpu.cores, ceil_div(elements, GRAIN)))
+def threads_of(cpu: Cpu, elements: int, kind: OpKind = OpKind.ELEMENTWISE) -> int:
+    """Return over how many threads PyTorch spreads an operation.
+
+    Random numbers are drawn by one, in order (ATen/native/cpu/DistributionTemplates.h).
+    """
+    return 1 if kind is OpKind.RANDOM else max(1, min(cpu.cores, ceil_div(elements, GRAIN)))
+
+
+def elementwise_compute(
+    cpu: Cpu, elements: int, bits: int, ops_per_element: int, threads: int
+) -> Compute:
+    """Return the arithmetic of `elements` of `bits` each, in so many threads."""
     lanes = max(1, cpu.simd * 8 // bits)
     vector_ops = ceil_div(ceil_div(elements, threads) * ops_per_element, lanes)
     cycles = ceil_div(vector_ops, cpu.simd_pipes)
@@ -110,7 +119,7 @@ def gemm_compute(cpu: Cpu, macs: int, bits: int) -> Compute:
 
     Split over cores like elementwise work, which is a guess: BLAS libraries choose by shape.
     """
-    threads = max(1, min(cpu.cores, ceil_div(macs, GRAIN)))
+    threads = threads_of(cpu, macs)
     lanes = max(1, cpu.simd * 8 // bits)
     per_kilocycle = lanes * cpu.simd_pipes * cpu.gemm_efficiency  # efficiency is in permille
     cycles = ceil_div(ceil_div(macs, threads) * 1000, per_kilocycle)
@@ -118,16 +127,17 @@ def gemm_compute(cpu: Cpu, macs: int, bits: int) -> Compute:
 
 
 def measured_compute(
-    cpu: Cpu, kernel: Kernel, elements: int, moved_bytes: int, new_bytes: int
+    cpu: Cpu, kernel: Kernel, elements: int, moved_bytes: int, new_bytes: int, threads: int
 ) -> Compute:
-    """Return the time of a measured kernel that moves so many bytes between cores and caches.
+    """Return the time of a measured kernel that moves so many bytes between cores and caches, in
+    so many threads.
 
     `new_bytes` of its results lie in memory that the process had to fetch from the system.
     """
     assert cpu.kernels is not None, "a measured kernel is one of these"
-    threads = max(1, min(cpu.cores, ceil_div(elements, GRAIN)))
     ps = elements * kernel.element
-    ps += transfer_ps(moved_bytes, cpu.kernels.stream) if cpu.kernels.stream else 0
+    stream = kernel.stream or cpu.kernels.stream
+    ps += transfer_ps(moved_bytes, stream) if stream else 0
     ps += _touched_ps(cpu, new_bytes)
     return Compute(kernel.call + _divided(cpu, ps, threads), threads)
 
@@ -141,7 +151,7 @@ def product_compute(
     """
     lanes = max(1, cpu.simd * 8 // bits)
     macs = sum(slowed_macs(gemm, lanes, product.half) for gemm in gemms)
-    threads = max(1, min(cpu.cores, ceil_div(macs, GRAIN)))
+    threads = threads_of(cpu, macs)
     per_second = cpu.clock * lanes * cpu.simd_pipes * product.efficiency
     ps = ceil_div(macs * 1000 * PS_PER_S, per_second)  # efficiency is in permille
     ps += transfer_ps(moved_bytes, product.bandwidth) if product.bandwidth else 0

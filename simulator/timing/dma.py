@@ -5,7 +5,7 @@ from math import gcd
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern
-from simulator.hardware.soc import Dma
+from simulator.hardware.accelerator import Dma
 from simulator.units import PS_PER_S, ceil_div, transfer_ps
 
 _LEAST_REQUEST = 16  # bytes; requests are powers of two from here (Gemmini's DMA.scala)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.units import ceil_div
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.activity import Counts, Stage, StepRun, Task, Unit, Work
-from simulator.hardware.soc import PRECISION_BITS
+from simulator.hardware.precision import PRECISION_BITS
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.machine.soc import run_step

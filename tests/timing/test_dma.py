@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.activity import AccessPattern, sequential
-from simulator.hardware.soc import Dma
+from simulator.hardware.accelerator import Dma
 from simulator.timing.dma import Split, port_ps, split_rows
 from simulator.units import PS_PER_S
 

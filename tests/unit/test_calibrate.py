@@ -26,6 +26,7 @@ from workloads.calibrate.measure import Sample, operation, seconds
 pytestmark = pytest.mark.torch
 
 MACHINE = Machine("Fake CPU", 2, 2 * 10**9, 32, 4 * 2**20, 2**33, "2.13", "2026-01-01")
+BEGIN = {"forward": 50_000_000, "backward": 0, "optimizer": 0}
 PRODUCT = ProductFit(1e6, 50.0, 500.0, 100.0)
 
 
@@ -66,6 +67,14 @@ def test_a_kernel_is_found_beneath_calls_and_traffic():
     assert found.element == pytest.approx(70, rel=0.01)
 
 
+def test_a_kernel_that_moves_faster_than_others_has_a_rate_of_its_own():
+    called = 2_000_000
+    times = {n: called + 8 * n * 20 for n in (100, 100_000, 10**6)}
+    found = fit_kernel([elementwise(n, ps) for n, ps in times.items()], 25.0, called)
+    assert (found.call, found.element) == (0, 0)
+    assert found.per_byte == pytest.approx(20, rel=0.01)
+
+
 def test_a_product_is_found_by_macs_and_smallest_dimension():
     samples = []
     for m, n, k in ((8, 8, 8), (200, 100, 50), (64, 500, 300), (900, 20, 700), (400, 400, 400)):
@@ -86,7 +95,7 @@ def test_a_product_is_found_by_macs_and_smallest_dimension():
 def findings(product=PRODUCT):
     return Findings(
         2_000_000,
-        Overheads(5_000_000, 3_000_000, 2_000_000, 700_000),
+        Overheads(5_000_000, 3_000_000, 2_000_000, 700_000, BEGIN),
         25.0,
         4e9,
         {OpKind.ELEMENTWISE: KernelFit(0, 20.4), OpKind.COPY: KernelFit(1e6, 0)},
@@ -105,6 +114,7 @@ def test_a_description_loads_and_says_what_was_measured(tmp_path):
     assert host.cpu.cores == 2
     assert host.cpu.clock == 2 * 10**9
     assert host.cpu.dispatch.forward == 10_000
+    assert host.cpu.dispatch.begin.forward == 100_000
     assert host.cpu.kernels.elementwise.element == 20
     assert host.cpu.kernels.gemm.half == 10
     assert host.cpu.kernels.convolution_dgrad is None
@@ -132,6 +142,7 @@ def test_what_is_measured_here_is_plausible():
     found = overheads(lambda _: 0.0)
     assert 10**4 < found.view < 10**9
     assert min(found.forward, found.backward, found.optimizer) > 10**5
+    assert max(found.begin.values()) > 10**6
 
 
 def test_this_machine_is_described():

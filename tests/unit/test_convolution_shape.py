@@ -6,7 +6,7 @@ from math import prod
 import pytest
 
 from simulator.activity import Unit
-from simulator.hardware.soc import PRECISION_BITS
+from simulator.hardware.precision import PRECISION_BITS
 from simulator.lowering import mapper
 from simulator.lowering.convolution import ConvShape, ConvTile, backward_taps, forward_taps
 from simulator.lowering.placement import Placement

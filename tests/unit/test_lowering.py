@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.activity import Unit
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering import mapper
 from simulator.lowering.layout import layout
 from simulator.lowering.nest import Mapping, block

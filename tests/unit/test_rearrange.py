@@ -3,7 +3,7 @@
 import pytest
 
 from simulator.activity import Stage, Unit
-from simulator.hardware.soc import Rearrange
+from simulator.hardware.runtime import Rearrange
 from simulator.lowering.lower import Carry, Lowering
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Conv, Op, OpKind, Phase, Role, convolution

@@ -5,7 +5,7 @@ import pytest
 from simulator.activity import Task, Unit
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.hardware.soc import PRECISION_BITS
+from simulator.hardware.precision import PRECISION_BITS
 from simulator.lowering.mapper import mapped
 from simulator.lowering.nest import census, nest
 from simulator.lowering.placement import Placement

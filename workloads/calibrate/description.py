@@ -90,7 +90,7 @@ def _cpu(machine: Machine, findings: Findings, clock: int) -> str:
     for phase in ("forward", "backward", "optimizer"):
         lines.append(f"    {phase}: {_cycles(getattr(over, phase), clock)}  # measured")
     lines += ["    begin:  # measured, after other work has used the caches"]
-    lines += [f"      {phase}: {_cycles(ps, clock)}  # measured" for phase, ps in over.begin.items()]
+    lines += [f"      {phase}: {_cycles(ps, clock)}" for phase, ps in over.begin.items()]
     return "\n".join(lines)
 
 
@@ -136,7 +136,8 @@ technology:
 
 
 def _kernel(fit: KernelFit) -> str:
-    return f"{{call: {round(fit.call)} ps, element: {round(fit.element)} ps}}"
+    own = f", stream: {_rate(1e12 / fit.per_byte)}" if fit.per_byte else ""
+    return f"{{call: {round(fit.call)} ps, element: {round(fit.element)} ps{own}}}"
 
 
 def _product(fit: ProductFit, machine: Machine, clock: int) -> str:

@@ -72,7 +72,7 @@ def _sgd(parameters: object) -> torch.optim.Optimizer:
 
 
 def _measured(
-    make: Callable[[object], torch.optim.Optimizer],
+    make: Callable[..., torch.optim.Optimizer],
     depth: int,
     view_ps: int,
     call_ps: Callable[[str], float],
@@ -99,11 +99,14 @@ def _phase_times(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str
         nonlocal loss
         loss = model(x).mean()
 
+    def backward() -> None:
+        loss.backward()  # type: ignore[no-untyped-call]
+
     def update() -> None:
         optimizer.step()
         optimizer.zero_grad()
 
-    parts = {"forward": forward, "backward": lambda: loss.backward(), "optimizer": update}
+    parts = {"forward": forward, "backward": backward, "optimizer": update}
     found: dict[str, list[int]] = {phase: [] for phase in _PHASES}
     flush = _flush()
     for _ in range(_STEPS):

@@ -33,10 +33,13 @@ class ProductFit:
 
 @dataclass(frozen=True)
 class KernelFit:
-    """Terms of a kernel's time in ps: each call, each element."""
+    """Terms of a kernel's time in ps: each call, each element, each byte where it moves them
+    faster than others do.
+    """
 
     call: float
     element: float
+    per_byte: float = 0.0
 
 
 def positive_least_squares(terms: Sequence[Sequence[float]], times: Sequence[float]) -> list[float]:
@@ -71,11 +74,17 @@ def fit_kernel(samples: Iterable[Sample], per_byte: float, called_ps: int) -> Ke
 
     Small operations tell the call, large ones the elements: the median of each.
     """
-    rest = [(elements(sample.op), _beyond(sample, per_byte, called_ps)) for sample in samples]
+    chosen = list(samples)
+    rest = [(elements(sample.op), _beyond(sample, per_byte, called_ps)) for sample in chosen]
     small = min(count for count, _ in rest) * 2
     call = max(0.0, median(ps for count, ps in rest if count <= small))
-    large = [max(0.0, ps - call) / count for count, ps in rest if count > small]
-    return KernelFit(call, median(large) if large else 0.0)
+    large = [(ps - call) / count for count, ps in rest if count > small]
+    element = median(large) if large else 0.0
+    if element >= 0:
+        return KernelFit(call, element)
+    streams = [s for s in chosen if elements(s.op) > small]
+    own = median((s.ps - called_ps - call) / moved(s.op) for s in streams)
+    return KernelFit(call, 0.0, max(own, PS_PER_S / _MOST_BYTES_PER_S))
 
 
 def _beyond(sample: Sample, per_byte: float, called_ps: int) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.nest import Mapping
 from simulator.lowering.rules.ef_train import ef_train
 from simulator.lowering.rules.gemmini import gemmini

@@ -8,7 +8,7 @@ stored with the last image.
 
 from collections.abc import Iterator
 
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.nest import For, Mapping
 from simulator.lowering.sums import Shape

@@ -8,7 +8,7 @@ a convolution runs on the host before every call.
 from collections.abc import Iterator
 from math import isqrt
 
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.nest import For, Mapping
 from simulator.lowering.shape import GemmShape

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from math import gcd
 
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.convolution import ConvShape
 from simulator.lowering.nest import For, Mapping
 from simulator.lowering.sums import Shape

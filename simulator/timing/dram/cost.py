@@ -11,8 +11,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern
-from simulator.hardware.dram import DramDevice
-from simulator.hardware.soc import Dram
+from simulator.hardware.dram import Dram, DramDevice
 from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.traffic import Stream, Transaction
 from simulator.units import ceil_div, transfer_ps

@@ -1,6 +1,6 @@
 """How machines overlap load, compute and store: one state machine for each way."""
 
-from simulator.hardware.soc import Accelerator
+from simulator.hardware.accelerator import Accelerator
 from simulator.timing.schedules.buffered import InTurn, SideBySide, TwoSlots
 from simulator.timing.schedules.lockstep import Lockstep
 from simulator.timing.schedules.schedule import Schedule, Ticks

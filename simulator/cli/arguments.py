@@ -1,0 +1,25 @@
+"""Arguments and options that several verbs take."""
+
+from typing import Annotated
+
+import typer
+
+from simulator.errors import InputError
+
+HardwareArg = Annotated[str, typer.Argument(help="a YAML file or a name in hwconfigs")]
+TraceArg = Annotated[str, typer.Argument(help="a trace file or the name of a bundled trace")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. accelerator.rows=32"),
+]
+FidelityOption = Annotated[
+    str, typer.Option(help="of the accelerator: flow, or tile (every tile is simulated; slower)")
+]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="processes; default all cores")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
+
+
+def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise InputError unless the value given for `option` is among the known ones."""
+    if value not in known:
+        raise InputError(f"{option} {value}: unknown; use {' or '.join(known)}")

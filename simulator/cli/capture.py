@@ -1,0 +1,133 @@
+"""The verbs that write a trace: of a training run, a model, or a file of another tool."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli.show import show_trace
+from simulator.errors import InputError
+
+
+def capture(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(help="a training script, or a recipe's or model's name")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="the trace to write")],
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            help="which steps of each kind to record in full; the rest is counted",
+            show_default="1-2, with --time 1-20",
+        ),
+    ] = None,
+    time: Annotated[
+        bool, typer.Option("--time", help="record how long each op takes, for trainsoc compare")
+    ] = False,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="samples per step, for a model; default its own")
+    ] = None,
+) -> None:
+    """Record a real training run; the script stays as it is, its arguments follow "--".
+
+    A model has no script: one step of its training is recorded, without computing it.
+
+    Example: trainsoc capture train.py -o run.trace -- --epochs 3
+
+    Example: trainsoc capture lenet_digits -o lenet.trace
+
+    Example: trainsoc capture resnet18 --batch 16 -o resnet18.trace
+
+    Example: trainsoc capture lenet_digits --time -o timed.trace
+    """
+    recorded = steps or ("1-20" if time else "1-2")
+    capture_to(out, target, recorded, context.args, batch, time=time)
+    show_trace(str(out), as_json=False)
+
+
+def import_(
+    form: Annotated[str, typer.Argument(help="what wrote the file: scalesim")],
+    source: Annotated[Path, typer.Argument(help="the file to import")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="the trace to write")],
+) -> None:
+    """Turn a file of another tool into a trace.
+
+    Example: trainsoc import scalesim resnet18.csv -o resnet18.trace
+    """
+    from simulator.trace.importers import IMPORTERS
+    from simulator.trace.storage import save_trace
+
+    if form not in IMPORTERS:
+        raise InputError(f"import {form}: unknown format; known: {', '.join(IMPORTERS)}")
+    save_trace(IMPORTERS[form](source), out)
+    show_trace(str(out), as_json=False)
+
+
+def capture_to(
+    out: Path,
+    target: str,
+    steps: str,
+    arguments: list[str],
+    batch: int | None = None,
+    *,
+    time: bool = False,
+) -> None:
+    """Write the trace of `target`, a script, recipe or model, to `out`.
+
+    `steps` ("1-2"), `arguments` and `time` are for scripts, `batch` for models; raises InputError
+    where they do not fit, where torch is missing, and where `out` cannot be written.
+    """
+    try:
+        from workloads.models import MODELS, capture_model
+    except ModuleNotFoundError as error:
+        raise InputError(f"capture needs {error.name}: pip install 'trainsoc[capture]'") from None
+    from simulator.trace.storage import check_writable, save_trace
+
+    script = None if target in MODELS else _script(target, list(MODELS))
+    if script is None and arguments:
+        raise InputError(f"{target} is a model: it takes --batch and no argument {arguments[0]}")
+    if script is None and time:
+        raise InputError(f"--time: {target} is a model, captured by its shapes without running it")
+    if script is not None and batch is not None:
+        raise InputError(f"--batch {batch}: {target} is no model; what it takes follows --")
+    with suppress(OSError):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(out)
+    if script is None:
+        save_trace(capture_model(target, batch), out)
+    else:
+        _capture_script(script, out, steps, arguments, time=time)
+
+
+def _script(target: str, models: list[str]) -> Path:
+    from workloads.recipes import RECIPES, recipe_path
+
+    script = recipe_path(target) or Path(target)
+    if not script.is_file():
+        known = f"recipe ({', '.join(RECIPES)}) or model ({', '.join(models)})"
+        raise InputError(f"capture {target}: no such script, {known}")
+    return script
+
+
+def _capture_script(
+    script: Path, out: Path, steps: str, arguments: list[str], *, time: bool
+) -> None:
+    from simulator.trace.storage import save_trace
+    from workloads.capture.script import ScriptFailed, capture_script
+
+    try:
+        trace = capture_script(script, arguments, steps=_last_step(steps), time=time)
+    except ScriptFailed as error:
+        if error.trace is not None:
+            save_trace(error.trace, out)
+            raise InputError(f"{error}; what was recorded before it is in {out}") from None
+        raise
+    save_trace(trace, out)
+
+
+def _last_step(steps: str) -> int:
+    match = re.fullmatch(r"(?:1-)?([1-9][0-9]{0,5})", steps)
+    if match is None:
+        raise InputError(f"--steps {steps}: write it as 1-2, from the first step of a kind on")
+    return int(match[1])

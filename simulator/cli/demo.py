@@ -1,0 +1,27 @@
+"""The whole way once: capture, run, plot and timeline of one small network."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli.capture import capture_to
+from simulator.cli.results import draw, save_timeline
+from simulator.cli.run import run_and_report
+
+
+def demo(
+    out: Annotated[Path, typer.Option("-o", "--out", help="where the answers go")] = Path("demo"),
+    epochs: Annotated[int, typer.Option(min=1, help="epochs of training to capture")] = 8,
+) -> None:
+    """Train LeNet on handwritten digits, capture it, replay it, draw the answers.
+
+    Example: trainsoc demo -o demo
+    """
+    trace = out / "lenet_digits.trace"
+    capture_to(trace, "lenet_digits", "1-2", ["--epochs", str(epochs)])
+    run_and_report("edge-16x16", str(trace), out, [], "cpu-only", "phase", ops=False, quiet=False)
+    figures = draw([out])
+    save_timeline(out, out / "timeline.json")
+    print(f"\nFigures: {', '.join(str(path) for path in figures)}")
+    print(f"Timeline of one step, for ui.perfetto.dev: {out / 'timeline.json'}")

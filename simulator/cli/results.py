@@ -1,0 +1,80 @@
+"""The verbs that read the folders of runs: set side by side, drawn, written as a timeline."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli.arguments import JsonOption
+from simulator.cli.terminal import print_table, progress
+
+
+def diff(
+    left: Annotated[Path, typer.Argument(help="folder of a run")],
+    right: Annotated[Path, typer.Argument(help="folder of another run")],
+    as_json: JsonOption = False,
+) -> None:
+    """Set two runs side by side; ratios are the right one over the left one.
+
+    Example: trainsoc diff out-16 out-32
+    """
+    from simulator.results.report import side_by_side, summary
+    from simulator.results.result import read_result
+
+    ours, theirs = read_result(left), read_result(right)
+    if as_json:
+        print(json.dumps(summary(ours, theirs), indent=1))
+        return
+    print_table(side_by_side(ours, theirs))
+
+
+def plot(
+    directories: Annotated[list[Path], typer.Argument(help="folders of runs")],
+) -> None:
+    """Draw the figures of a run, beside its result.
+
+    Example: trainsoc plot out
+    """
+    for path in draw(directories):
+        print(path)
+
+
+def timeline(
+    directory: Annotated[Path, typer.Argument(help="folder of a run")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="file to write")] = None,
+) -> None:
+    """Write one step as a Chrome trace, which ui.perfetto.dev opens.
+
+    Example: trainsoc timeline out
+    """
+    path = out or directory / "timeline.json"
+    save_timeline(directory, path)
+    print(path)
+
+
+def draw(directories: list[Path]) -> list[Path]:
+    """Draw the figures of the runs in these folders, their baselines too, and return the files."""
+    from simulator.results.plots import draw_run
+    from simulator.results.result import read_result
+    from simulator.results.step import read_step
+
+    figures: list[Path] = []
+    for directory in progress(directories, len(directories), "drawing"):
+        folders = [directory, *(d for d in (directory / "baseline",) if d.is_dir())]
+        results = [read_result(folder) for folder in folders]
+        names = [result["hardware"] for result in results]
+        if len(set(names)) < len(names):
+            names = [names[0], f"{names[1]} (baseline)"]
+        steps = {name: read_step(folder) for name, folder in zip(names, folders, strict=True)}
+        documents = dict(zip(names, results, strict=True))
+        figures += draw_run(documents, steps, directory / "figures")
+    return figures
+
+
+def save_timeline(directory: Path, path: Path) -> None:
+    """Write the step of the run in `directory` to `path`, as a Chrome trace."""
+    from simulator.results.step import read_step
+    from simulator.results.timeline import write_timeline
+
+    write_timeline(read_step(directory), path)

@@ -1,0 +1,45 @@
+"""Which verbs there are; each reads its input, calls one function and shows the answer."""
+
+import typer
+
+from simulator.cli.capture import capture, import_
+from simulator.cli.cpu import calibrate, compare
+from simulator.cli.demo import demo
+from simulator.cli.probe import array, memory, offload
+from simulator.cli.results import diff, plot, timeline
+from simulator.cli.run import run
+from simulator.cli.show import show
+from simulator.cli.sweep import sweep
+
+app = typer.Typer(
+    name="trainsoc",
+    help="What does training this network cost on a CPU, an accelerator and one shared DRAM?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+probe_app = typer.Typer(
+    help="Measure the simulated machine as a microbenchmark would a real one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(probe_app, name="probe")
+
+# The help lists them in this order.
+app.command()(demo)
+app.command(context_settings={"allow_extra_args": True})(capture)
+app.command("import")(import_)
+app.command()(show)
+app.command()(run)
+app.command()(diff)
+app.command()(plot)
+app.command()(timeline)
+app.command()(sweep)
+app.command()(calibrate)
+app.command()(compare)
+
+probe_app.command()(array)
+probe_app.command()(memory)
+probe_app.command()(offload)

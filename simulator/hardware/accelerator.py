@@ -1,0 +1,139 @@
+"""What an accelerator is: arrays, scratchpads, DMA engine, and how it maps GEMMs."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from simulator.hardware.part import FASTEST_HZ, Part
+from simulator.hardware.precision import Precision
+from simulator.units import Bytes, BytesPerSecond, Cycles, Hertz, Picoseconds
+
+Dataflow = Literal["ws", "os", "is"]
+
+
+class Dma(Part):
+    """The engine that moves tiles between memory and scratchpads.
+
+    `streams`: `shared` moves loads and stores in turn, `duplex` side by side, `operand` has a
+    stream of its own for each operand too. Each stream passes `bandwidth` and splits a contiguous
+    run into requests of at most `request` bytes, `outstanding` of which wait for their round trip
+    of `latency` at a time; every run begins with `restart` cycles. With `lines` a request is for
+    one row of the scratchpad at most, aligned, and takes a cycle per `beat` of a whole line;
+    every line that it touches is a round trip, and one that it writes in part is fetched before.
+    """
+
+    bandwidth: BytesPerSecond = Field(gt=0, description="peak of one stream's port")
+    streams: Literal["shared", "duplex", "operand"] = "shared"
+    request: Bytes = Field(gt=0, default=64, description="most that one request moves")
+    outstanding: PositiveInt | None = Field(default=None, description="requests in flight")
+    latency: Picoseconds = Field(ge=0, default=0, description="round trip of one request")
+    restart: Cycles = Field(ge=0, default=0, description="set-up of one contiguous run")
+    lines: bool = Field(default=False, description="through a cache, line by line")
+    beat: Bytes = Field(gt=0, default=16, description="bytes per cycle of the port, with lines")
+    word: Bytes = Field(gt=0, default=1, description="a pixel's channels fill whole words, blocked")
+
+    @model_validator(mode="after")
+    def _requests_have_a_latency(self) -> "Dma":
+        if self.outstanding is not None and not self.latency:
+            raise ValueError("outstanding limits nothing without latency: give a latency")
+        if self.lines and self.outstanding is None:
+            raise ValueError("lines are limited by outstanding requests: give outstanding")
+        return self
+
+
+class CyclesPerMac(Part):
+    """Steps that a processing element takes for one MAC, or one dot product, by precision."""
+
+    int2: PositiveInt = 1
+    int4: PositiveInt = 1
+    int8: PositiveInt = 1
+    int16: PositiveInt = 1
+    mx4: PositiveInt = 1
+    mx6: PositiveInt = 1
+    mx9: PositiveInt = 1
+    fp16: PositiveInt = 1
+    bf16: PositiveInt = 1
+    fp32: PositiveInt = 1
+
+
+class Accelerator(Part):
+    """One or more equal arrays with scratchpads and a DMA engine."""
+
+    rows: int = Field(gt=0, le=65536)
+    cols: int = Field(gt=0, le=65536)
+    arrays: PositiveInt = Field(default=1, description="equal arrays side by side")
+    dot_width: PositiveInt = Field(default=1, description="products one element sums per step")
+    cycles_per_mac: CyclesPerMac = CyclesPerMac()
+    pipeline_depth: Cycles = Field(ge=0, default=0, description="stages of an element's arithmetic")
+    clock: Hertz = Field(gt=0, le=FASTEST_HZ)
+    dataflow: Dataflow = "ws"
+    wgrad_dataflow: Dataflow | None = Field(default=None, description="where it differs")
+    structure: Literal["systolic", "broadcast"] = "systolic"
+    overlap: Literal["none", "preload", "drain", "full"] = "preload"
+    schedule: Literal["decoupled", "slots", "lockstep"] = "decoupled"
+    command: Cycles = Field(
+        ge=0, default=0, description="least for one compute command, of up to rows"
+    )
+    precision: Precision = "int8"
+    scratchpad: Bytes = Field(gt=0, description="operand memory, both halves of the double buffer")
+    accumulator: Bytes = Field(gt=0, description="partial sums and outputs, both halves")
+    weight_buffer: Bytes | None = Field(gt=0, default=None, description="else in the scratchpad")
+    prefetch: Bytes = Field(ge=0, default=0, description="memory for operands loaded whole, first")
+    dma: Dma
+    mapping_step: Cycles = Field(ge=0, default=0, description="host, per tile that a rule tries")
+    mapping: Literal["time", "traffic", "gemmini", "ef_train", "square_tiles"] = Field(
+        default="time", description="best by time or by traffic, or the rule of a machine's own"
+    )
+    im2col: Literal["hardware", "software", "channelwise"] = "hardware"
+    layout: Literal["channels_last", "channels_first", "blocked"] = Field(
+        default="channels_last", description="of tensors in memory; blocked: a tile is one run"
+    )
+    padded: bool = Field(
+        default=False,
+        description="of channelwise convolutions, maps lie in memory with their padding, and "
+        "weights in whole tiles of rows x cols, in their order of use: each is one run",
+    )
+    dgrad: Literal["col2im", "direct"] = "direct"
+    wgrad: Literal["im2col", "replicated"] = Field(
+        default="im2col",
+        description="of convolutions; replicated: where only forward convolutions are to be had, "
+        "one with a group per image and channel, the gradient repeated for each channel",
+    )
+    grouped_steps: PositiveInt = Field(
+        default=1, description="times as many per MAC in convolutions of several groups"
+    )
+    transposer: bool = True
+    output_size: Literal["floor", "ceil"] = Field(
+        default="floor", description="of a probed convolution whose stride does not divide"
+    )
+    on_unsupported_precision: Literal["quantise", "cpu", "multipass", "error"] = "quantise"
+    launch_latency: Picoseconds = Field(ge=0, default=0, description="command to first transfer")
+
+    @property
+    def accumulator_precision(self) -> str:
+        """Products of integers are summed in int32, of floats in fp32."""
+        return "int32" if self.precision.startswith("int") else "fp32"
+
+    @property
+    def steps_per_mac(self) -> int:
+        """Cycles of a processing element for one MAC, or dot product, at this precision."""
+        steps: int = getattr(self.cycles_per_mac, self.precision)
+        return steps
+
+    def for_groups(self, groups: int) -> "Accelerator":
+        """Return this accelerator as it computes convolutions of so many groups."""
+        if groups == 1 or self.grouped_steps == 1:
+            return self
+        steps: dict[str, int] = {self.precision: self.steps_per_mac * self.grouped_steps}
+        slower = self.cycles_per_mac.model_copy(update=steps)
+        return self.model_copy(update={"cycles_per_mac": slower})
+
+    @property
+    def elements(self) -> int:
+        """Multipliers in all arrays."""
+        return self.arrays * self.rows * self.cols * self.dot_width
+
+    @property
+    def peak_macs_per_s(self) -> int:
+        """MACs per second of all arrays at this precision."""
+        return self.elements * self.clock // self.steps_per_mac

@@ -1,0 +1,131 @@
+"""What a CPU is: cores, caches, and what its kernels were measured to take."""
+
+from pydantic import Field, PositiveInt
+
+from simulator.hardware.part import FASTEST_HZ, Part
+from simulator.units import (
+    Attojoules,
+    Bytes,
+    BytesPerSecond,
+    Cycles,
+    Hertz,
+    Microwatts,
+    Permille,
+    Picoseconds,
+)
+
+
+class LastLevelCache(Part):
+    """The last cache before memory, shared by all cores; its energy is that of their cycles.
+
+    Where the accelerator shares it too, it finds what the CPU left there and leaves its results;
+    else what it reads is flushed before, and what it writes is in memory alone.
+    """
+
+    size: Bytes = Field(ge=0, description="0 holds nothing")
+    bandwidth: BytesPerSecond = Field(gt=0, description="to and from all cores together")
+    shared: bool = Field(default=False, description="with the accelerator")
+
+
+class Kernel(Part):
+    """Measured speed of one kind of operation, on one core and beyond its dispatch and traffic.
+
+    Times as measured do not follow `cpu.clock`.
+    """
+
+    call: Picoseconds = Field(ge=0, default=0, description="each call, whatever its size")
+    element: Picoseconds = Field(ge=0, default=0, description="each element of the largest tensor")
+    stream: BytesPerSecond | None = Field(
+        gt=0, default=None, description="of its own through the caches, else that of all kernels"
+    )
+
+
+class Product(Part):
+    """Measured speed of one kind of product, on one core and beyond its dispatch.
+
+    t = call + macs x (1 + half / smallest of m, n, k) / (efficiency x peak) + bytes / bandwidth,
+    where the channels that fill vectors count in whole ones.
+    """
+
+    call: Picoseconds = Field(ge=0, default=0, description="each call, whatever its size")
+    efficiency: Permille = Field(gt=0, le=1000, description="of peak FMA rate in a large product")
+    half: int = Field(ge=0, default=0, description="smallest dimension at half that efficiency")
+    bandwidth: BytesPerSecond | None = Field(
+        gt=0, default=None, description="of packing and reordering operands and results"
+    )
+
+
+class Kernels(Part):
+    """What a CPU's kernels were measured to take; what is absent goes by the ideal of its kind.
+
+    Measured traffic between cores and caches is added to the arithmetic, not overlapped with it.
+    `operations` by PyTorch's names ("native_batch_norm") go before kinds.
+    """
+
+    stream: BytesPerSecond | None = Field(
+        gt=0, default=None, description="of one core through its caches, reads and writes"
+    )
+    first_touch: BytesPerSecond | None = Field(
+        gt=0,
+        default=None,
+        description="extra for results in memory new to the process (page faults)",
+    )
+    parallel_overhead: Cycles = Field(
+        ge=0, default=0, description="to start and join the threads of one operation"
+    )
+    parallel_efficiency: Permille = Field(
+        gt=0, le=1000, default=1000, description="what each further core adds to the first"
+    )
+    elementwise: Kernel | None = None
+    transcendental: Kernel | None = None
+    reduction: Kernel | None = None
+    norm: Kernel | None = None
+    softmax: Kernel | None = None
+    pool: Kernel | None = None
+    copies: Kernel | None = None
+    embedding: Kernel | None = None
+    random: Kernel | None = None
+    sort: Kernel | None = None
+    operations: dict[str, Kernel] = Field(default_factory=dict)
+    gemm: Product | None = None
+    convolution: Product | None = None
+    convolution_dgrad: Product | None = None
+    convolution_wgrad: Product | None = None
+
+
+class Begin(Part):
+    """What a part of the step takes before its first operation: its code is in no cache yet."""
+
+    forward: Cycles = Field(ge=0, default=0, description="the network is called")
+    backward: Cycles = Field(ge=0, default=0, description="the autograd engine starts")
+    optimizer: Cycles = Field(ge=0, default=0, description="the optimizer gathers its parameters")
+
+
+class Dispatch(Part):
+    """What the framework takes per operation where that differs by what issues it."""
+
+    forward: Cycles | None = Field(ge=0, default=None, description="modules; autograd records")
+    backward: Cycles | None = Field(ge=0, default=None, description="the autograd engine")
+    optimizer: Cycles | None = Field(ge=0, default=None, description="the optimizer's loop")
+    begin: Begin = Begin()
+
+
+class Cpu(Part):
+    """A cluster of equal cores running eager PyTorch, one operation at a time on all cores."""
+
+    cores: PositiveInt
+    clock: Hertz = Field(gt=0, le=FASTEST_HZ)
+    simd: Bytes = Field(gt=0, description="width of one vector register")
+    simd_pipes: PositiveInt = Field(description="vector operations issued per cycle and core")
+    gemm_efficiency: Permille = Field(gt=0, le=1000, description="of peak FMA rate in a GEMM")
+    bandwidth_per_core: BytesPerSecond = Field(gt=0, description="measured, of one core")
+    misses: PositiveInt | None = Field(
+        default=None, description="line fills in flight per core, where they limit its bandwidth"
+    )
+    op_overhead: Cycles = Field(ge=0, description="dispatch of one eager operation, on one core")
+    view_overhead: Cycles = Field(ge=0, description="dispatch of one view, on one core")
+    energy_per_cycle: Attojoules = Field(ge=0, description="one active core, one cycle")
+    static_power: Microwatts = Field(ge=0, description="leakage of all cores and caches")
+    llc: LastLevelCache | None = Field(default=None, description="without one all goes to memory")
+    dispatch: Dispatch | None = Field(default=None, description="else op_overhead for all")
+    kernels: Kernels | None = Field(default=None, description="measured; else ideal rates")

@@ -1,0 +1,79 @@
+"""How work is issued and placed, and what handing it to the accelerator costs the CPU."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt
+
+from simulator.hardware.part import Part
+from simulator.units import BytesPerSecond, Picoseconds
+
+
+class Rearrange(Part):
+    """CPU time per element of a convolution's weights, on one core, to bring them from the order
+    of the framework into that of the array; of a weight gradient, back. 0: not needed.
+    """
+
+    forward: Picoseconds = Field(ge=0, default=0, description="before a forward pass")
+    dgrad: Picoseconds = Field(ge=0, default=0, description="before an input gradient")
+    wgrad: Picoseconds = Field(ge=0, default=0, description="after a weight gradient")
+
+    def per_element(self, role: str) -> int:
+        """Return the time in ps for a product in this role."""
+        return {"forward": self.forward, "dgrad": self.dgrad, "wgrad": self.wgrad}.get(role, 0)
+
+
+class Handling(Part):
+    """What the CPU does to a tensor on its way: so long, then bytes at this rate or the memory's,
+    whichever is slower.
+    """
+
+    fixed: Picoseconds = Field(ge=0, default=0, description="of each call")
+    rate: BytesPerSecond | None = Field(gt=0, default=None, description="of one core, if limited")
+
+    @property
+    def takes_time(self) -> bool:
+        """Whether there is anything to it beside the traffic."""
+        return bool(self.fixed or self.rate)
+
+
+class Rule(Part):
+    """Where GEMMs run that fit all that is given; layers and ops are patterns such as `conv*`."""
+
+    unit: Literal["cpu", "accelerator"]
+    op: str = Field(default="*", description="torch's name of the op, such as aten.mm.default")
+    phase: str = Field(default="*", description="forward, dgrad, wgrad, eval, ...")
+    layer: str = Field(default="*", description="module path")
+    min_macs: NonNegativeInt = 0
+    max_macs: NonNegativeInt | None = None
+
+
+class Runtime(Part):
+    """How work is issued, and what handing a GEMM to the accelerator costs the CPU.
+
+    With `copies: in_out` the accelerator has buffers of its own in memory: every call loads its
+    operands into them and stores its result from them. Weights are `resident` there until they
+    change, or an engine takes them anew on every call (`refit`), wherever its operands lie.
+    """
+
+    issue: Literal["synchronous", "in_order", "dataflow"] = "in_order"
+    launch: Picoseconds = Field(ge=0, description="driver time of one offload, on the CPU")
+    synchronise: Picoseconds = Field(ge=0, description="CPU time to notice a completion it awaits")
+    first_call: Picoseconds = Field(ge=0, default=0, description="engine build, once per kernel")
+    offload_min_macs: NonNegativeInt = Field(default=0, description="smaller GEMMs stay on the CPU")
+    rearrange: Rearrange = Rearrange()
+    copies: Literal["none", "in_out"] = Field(default="none", description="none: zero-copy")
+    load: Handling = Field(default=Handling(), description="of an operand, with copies")
+    store: Handling = Field(default=Handling(), description="of a result, with copies")
+    weights: Literal["resident", "refit"] = "resident"
+    refit: Handling = Field(default=Handling(), description="of weights, on every call")
+    reshape: Handling = Field(
+        default=Handling(),
+        description="of a result and of a replicated operand, by the CPU on every call; results "
+        "need none if it takes no time",
+    )
+    placement: Literal["rules", "fastest", "frugal"] = Field(
+        default="rules", description="or a search for least time, or energy, that asks no rule"
+    )
+    rules: tuple[Rule, ...] = Field(
+        default=(), strict=False, description="the first that fits; else offload_min_macs"
+    )
