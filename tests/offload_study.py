@@ -29,6 +29,7 @@ LAYERS = {
     "L13": (32, 64, 16, 8),
     "L14-18": (64, 64, 8, 8),
 }
+PER_LAYER = "systems/yonas_tensorrt_xavier_per_layer.csv"
 COLUMNS = {
     "load": "load_input_s",
     "refit": "weight_refit_s",
@@ -90,7 +91,7 @@ def training(layer: str, batch: int = 32) -> Trace:
 
 def measured(stage: str) -> Iterator[tuple[str, bool, float]]:
     """Yield layer, whether it is the backward pass, and milliseconds of one iteration."""
-    for row in rows("systems/yonas_tensorrt_xavier_per_layer.csv"):
+    for row in rows(PER_LAYER):
         if row["layer"] in LAYERS:
             yield row["layer"], row["phase"] == "backward", 10 * float(row[COLUMNS[stage]])
 
@@ -107,16 +108,47 @@ def handled(stage: str, layer: str, backward: bool) -> tuple[int, int]:
 
 
 def fitted(stage: str) -> Fit:
-    """Return the least-squares fit of a stage, over forward and backward passes."""
+    """Return the fit of a stage over forward and backward passes, by least relative squares.
+
+    What waiting takes beyond the kernels is negative in places: there squares are absolute.
+    """
     found = list(measured(stage))
     asked = np.array([handled(stage, layer, back) for layer, back, _ in found], float)
     took = np.array([ms for *_, ms in found])
+    weight = np.ones(len(took)) if stage == "synchronise" else 1 / took
     if stage == "synchronise":
         took = took - [kernels_ms(layer, back) for layer, back, _ in found]
     if not asked[:, 1].any():
         asked = asked[:, :1]
-    fixed, *slope = np.linalg.lstsq(asked, took, rcond=None)[0]
+    fixed, *slope = np.linalg.lstsq(asked * weight[:, None], took * weight, rcond=None)[0]
     return Fit(1e3 * max(0.0, float(fixed)), 1e-6 / float(slope[0]) if slope else 0.0)
+
+
+def rest_ms(layer: str) -> float:
+    """Return what an iteration of `layer` was measured to take beside both of its passes."""
+    found = [row for row in rows(PER_LAYER) if row["layer"] == layer]
+    passes = sum(float(row["phase_total_s"]) for row in found)
+    return 10 * (float(found[0]["layer_total_s"]) - passes)
+
+
+def fitted_dispatch_us() -> float:
+    """Return what each operation on the CPU takes beyond its arithmetic, in us. Needs torch.
+
+    The study does not list what else a layer's iteration runs: taken to be what belongs to a
+    layer in the network, its batch norm, activation, loss gradient and updates.
+    """
+    idle = load_hardware(
+        "jetson-xavier-offload", {"cpu.op_overhead": "0 cycles", "cpu.view_overhead": "0 cycles"}
+    )
+    each = []
+    for layer in LAYERS:
+        trace = whole_layer(layer)
+        found = _summed(Replay(idle, trace).run().ops)
+        busy = sum(ms for (_, stage), ms in found.items() if stage == "op")
+        count = sum(op.kind is not OpKind.VIEW and not op.gemms for op in trace.steps[-1].ops)
+        each.append((count / rest_ms(layer), 1 - busy / rest_ms(layer)))
+    counts, left = np.array(each).T
+    return 1e3 * float(counts @ left / (counts @ counts))
 
 
 def kernels_ms(layer: str, backward: bool) -> float:
@@ -173,6 +205,35 @@ def pytorch_load_ms(layer: str, phase: str) -> float:
     arrives = (Stage.LOAD, Stage.REFIT)
     found = [t.work for t in tasks if t.phase == named and t.work.stage in arrives]
     return sum(work.progress.duration_ps(WHOLE) for work in found) / 10**9
+
+
+def whole_layer(layer: str, batch: int = 32) -> Trace:
+    """Return one step of a layer as the network has it, with all that stays on the CPU."""
+    import torch
+    from torch import nn
+
+    from workloads.models.model import Model
+    from workloads.models.step import capture_step
+
+    channels, filters, height, out = LAYERS[layer]
+
+    class Layer(nn.Module):
+        """The input needs a gradient, as if there were a layer before."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(channels, filters, 3, height // out, 1, bias=False)
+            self.norm = nn.BatchNorm2d(filters)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.norm(self.conv(x.detach().requires_grad_())))
+
+    class Sum(nn.Module):
+        def forward(self, y: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+            return y.sum()
+
+    shape = (channels, height, height)
+    return capture_step(Model(layer, "one layer", Layer, shape, 2, batch, Sum))
 
 
 def resnet20(batch: int = 4) -> Trace:

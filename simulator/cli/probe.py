@@ -1,11 +1,19 @@
 """The verbs under `probe`, which measure one part of the simulated machine."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from simulator.cli.arguments import FidelityOption, HardwareArg, SetOption, WorkersOption, one_of
+from simulator.cli.arguments import (
+    FidelityOption,
+    HardwareArg,
+    JsonOption,
+    SetOption,
+    WorkersOption,
+    one_of,
+)
 from simulator.cli.terminal import progress
 
 
@@ -55,7 +63,9 @@ def memory(
     print(f"{rows} patterns in {out}")
 
 
-def offload(hardware: HardwareArg, overrides: SetOption = None) -> None:
+def offload(
+    hardware: HardwareArg, overrides: SetOption = None, as_json: JsonOption = False
+) -> None:
     """Print from which size on a matrix product is worth offloading, with and without copies.
 
     Products are n x n x n, of a linear layer's forward, dgrad and wgrad, for n up to 512.
@@ -63,6 +73,10 @@ def offload(hardware: HardwareArg, overrides: SetOption = None) -> None:
     Example: trainsoc probe offload edge-16x16
     """
     from simulator.hardware.load import load_hardware
-    from simulator.probes import break_even_table
+    from simulator.probes import break_even_rows, break_even_table
 
-    print(break_even_table(load_hardware(hardware, overrides or [])), end="")
+    soc = load_hardware(hardware, overrides or [])
+    if as_json:
+        print(json.dumps({"hardware": soc.name, "break_even": break_even_rows(soc)}, indent=1))
+        return
+    print(break_even_table(soc), end="")

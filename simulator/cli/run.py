@@ -25,7 +25,7 @@ def run(
     baseline: Annotated[
         str | None, typer.Option(help="SoC to compare with; takes --set too, but accelerator.*")
     ] = None,
-    by: Annotated[str, typer.Option(help="rows of the table: phase, layer or op")] = "phase",
+    by: Annotated[str, typer.Option(help="rows of the table: phase, layer, op or stage")] = "phase",
     fidelity: FidelityOption = "flow",
     ops: Annotated[bool, typer.Option("--ops", help="one row per piece of work in JSON")] = False,
     as_json: JsonOption = False,
@@ -37,8 +37,9 @@ def run(
     Example: trainsoc run my_soc.yaml run.trace --set accelerator.rows=32 --json
     """
     from simulator.machine.soc import FIDELITIES
+    from simulator.results.report import ROWS
 
-    one_of("--by", by, ("phase", "layer", "op"))
+    one_of("--by", by, tuple(ROWS))
     one_of("--fidelity", fidelity, FIDELITIES)
     document = run_and_report(
         hardware, trace, out, overrides or [], baseline, by,
@@ -80,7 +81,7 @@ def run_and_report(
             save_run(replay, result, folder, ops=ops)
         if other is None:
             discard_run(out / "baseline")
-    documents = [result.as_dict(ops=ops or by == "op") for result in results]
+    documents = [result.as_dict(ops=ops or by in ("op", "stage")) for result in results]
     document, against = documents[0], documents[1] if other else None
     if not quiet:
         print_table(run_report(document, by))

@@ -4,7 +4,7 @@ A token is a storage of the step, or a buffer that lowering itself needs: a conv
 raw output of the array. Every buffer is new, so that only its readers wait for it.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 from simulator.activity import Stage, Task, Unit, Work
@@ -22,6 +22,10 @@ class Site(NamedTuple):
     layer: str
 
 
+CopyKey = tuple[Hashable, Hashable]
+"""What a copy is, whatever its token: how it was made, and from which region of its tensor."""
+
+
 class Binding:
     """Collects the tasks of one step."""
 
@@ -34,7 +38,8 @@ class Binding:
         self._runtime = templates.hardware.runtime
         self._hazards = Hazards()
         self._next_token = storages
-        self._copies: dict[int, dict[object, int]] = {}
+        self._copies: dict[int, dict[CopyKey, int]] = {}
+        self._made_as: dict[int, CopyKey] = {}  # token -> the copy that it is
         self._unnoticed: dict[int, int] = {}  # token -> accelerator task that wrote it
 
     def token(self) -> int:
@@ -80,13 +85,30 @@ class Binding:
 
         `make` returns the work that writes the copy into the token that it is given.
         """
-        key = (kind, tensor.region)
+        key = (kind, self._made_as.get(source)), tensor.region
         token = self._copies.get(tensor.storage, {}).get(key)
         if token is None:
             token = self.token()
             self.append(make(token), site, (source,), (token,))
-            self._copies.setdefault(tensor.storage, {})[key] = token
+            self._keep(tensor.storage, key, token)
         return token
+
+    def recall(self, storage: int, key: CopyKey) -> int:
+        """Return the token of a copy of `storage` that an earlier step has left."""
+        token = self.token()
+        self._keep(storage, key, token)
+        return token
+
+    @property
+    def copies(self) -> Iterator[tuple[int, CopyKey, int]]:
+        """Storages, what copies of them are still up to date, and their tokens."""
+        for storage, copies in self._copies.items():
+            for key, token in copies.items():
+                yield storage, key, token
+
+    def _keep(self, storage: int, key: CopyKey, token: int) -> None:
+        self._copies.setdefault(storage, {})[key] = token
+        self._made_as[token] = key
 
     def driver(self, stage: Stage, duration_ps: int, site: Site) -> int | None:
         """Append driver code of fixed duration, if it takes any time."""

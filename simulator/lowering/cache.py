@@ -4,7 +4,7 @@ Least recently used first, in whole tensors: an operation streams all of its ten
 so that what does not fit together evicts itself before it is used again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -32,7 +32,7 @@ class Line(NamedTuple):
     dirty: int
 
 
-Token = int | str  # of this step, or the name that an earlier one left
+Token = Hashable  # of this step, or the name that an earlier one left
 Lines = tuple[tuple[Token, Line], ...]
 
 

@@ -57,7 +57,7 @@ class Handover:
             return held
         if weights and runtime.weights == "resident":
             stays = request.op.inputs[request.gemm.a if which == 0 else request.gemm.b]
-            token = binding.copy((Stage.LOAD, held.token), stays, held.token, request.site, move)
+            token = binding.copy(Stage.LOAD, stays, held.token, request.site, move)
         else:
             token = binding.token()
             binding.append(move(token), request.site, (held.token,), (token,))

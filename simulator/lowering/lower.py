@@ -1,11 +1,13 @@
 """A step's operations become tasks: work for a unit, bound to tensors and ordered by them."""
 
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from simulator.activity import Stage, Task, Unit, Work
 from simulator.hardware.soc import Hardware
-from simulator.lowering.binding import Binding, Site, accesses, storages
+from simulator.lowering.binding import Binding, CopyKey, Site, accesses, storages
 from simulator.lowering.cache import Line, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.offload import Offload
@@ -18,13 +20,15 @@ from simulator.trace.trace import PERSISTENT, Step, phase_of
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """What one step leaves to the next: engines that are built, tensors in the last-level cache.
+    """What one step leaves to the next: engines that are built, copies of tensors for the
+    accelerator, tensors in the last-level cache.
 
-    Parameters and other tensors that stay are known by their names; what else is in the cache is
-    only in the way.
+    Parameters and other tensors that stay are known by their names, copies of them by name and
+    key; what else is in the cache is only in the way.
     """
 
     engines: frozenset[Work] = frozenset()
+    copies: frozenset[tuple[str, CopyKey]] = frozenset()
     cached: Lines = ()
 
 
@@ -45,7 +49,7 @@ class Lowering:
         Raises Infeasible when the hardware cannot run an operation.
         """
         binding = Binding(self._templates, len(step.storages))
-        binding.cache.hold(_as_tokens(carry.cached, step))
+        binding.cache.hold(_as_tokens(carry.cached, _recalled(carry, step, binding)))
         new = self._new_bytes(step)
         offload = Offload(binding, carry.engines)
         part = ""
@@ -56,8 +60,11 @@ class Lowering:
                 self._gemms(binding, offload, index, op, new[index], told)
             else:
                 self._plain(binding, index, op, new[index])
-        left = _by_name(binding.cache.lines, step)
-        return tuple(binding.tasks), Carry(frozenset(offload.engines), left)
+        copies = _kept(binding, step)
+        left = _by_name(binding.cache.lines, ChainMap[Any, Any](copies, _named(step)))
+        return tuple(binding.tasks), Carry(
+            frozenset(offload.engines), frozenset(copies.values()), left
+        )
 
     def synchronise(self) -> tuple[Task, ...]:
         """Return what the CPU does to notice one completion, by itself."""
@@ -151,23 +158,40 @@ class Lowering:
         self._plain(binding, index, reduction, dispatched=False)
 
 
-def _by_name(lines: Lines, step: Step) -> Lines:
-    """Return what the cache holds at the end of `step` in terms that the next step knows."""
-    names: dict[Token, str] = {
+def _named(step: Step) -> dict[int, str]:
+    """Return the names of the storages that stay from step to step."""
+    return {
         index: storage.name
         for index, storage in enumerate(step.storages)
         if storage.kind in PERSISTENT and storage.name
     }
+
+
+def _kept(binding: Binding, step: Step) -> dict[int, tuple[str, CopyKey]]:
+    """Return the copies that the next step can use, by token: of what stays and was not written."""
+    names = _named(step)
+    return {
+        token: (names[storage], key) for storage, key, token in binding.copies if storage in names
+    }
+
+
+def _recalled(carry: Carry, step: Step, binding: Binding) -> dict[Token, Token]:
+    """Return the tokens in this step of what the earlier one knew by name."""
+    storages_of = {name: token for token, name in _named(step).items()}
+    tokens: dict[Token, Token] = dict(storages_of.items())
+    for name, key in sorted(carry.copies, key=repr):
+        if name in storages_of:
+            tokens[name, key] = binding.recall(storages_of[name], key)
+    return tokens
+
+
+def _by_name(lines: Lines, names: Mapping[Token, Token]) -> Lines:
+    """Return what the cache holds at the end of a step in terms that the next step knows."""
     return tuple((names.get(token, at), line) for at, (token, line) in enumerate(lines))
 
 
-def _as_tokens(lines: Lines, step: Step) -> Iterator[tuple[Token, Line]]:
-    """Yield what an earlier step left, by the storages of this one where it has them."""
-    tokens: dict[Token, int] = {
-        storage.name: index
-        for index, storage in enumerate(step.storages)
-        if storage.kind in PERSISTENT and storage.name
-    }
+def _as_tokens(lines: Lines, tokens: Mapping[Token, Token]) -> Iterator[tuple[Token, Line]]:
+    """Yield what an earlier step left, by the tokens of this one where it has them."""
     for name, line in lines:
         yield tokens.get(name, f"earlier {name}"), line
 

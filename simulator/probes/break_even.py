@@ -59,7 +59,8 @@ def _cell(value: str | int | None) -> str:
 
 
 def linear_layer(n: int) -> Step:
-    """Return a training step of a layer of n inputs and outputs on n samples, without bias."""
+    """Return a training step of a layer of n inputs and outputs on n samples, without bias, and
+    of plain gradient descent."""
     names = ("x", "w", "y", "dy", "dx", "dw")
     kinds = [StorageKind.PARAMETER if name == "w" else StorageKind.ACTIVATION for name in names]
     x, w, y, dy, dx, dw = (Tensor(i, "float32", (n, n), (n, 1)) for i in range(len(names)))
@@ -68,7 +69,8 @@ def linear_layer(n: int) -> Step:
         (Phase.DGRAD, dy, _transposed(w), dx),
         (Phase.WGRAD, _transposed(x), dy, dw),
     )
-    ops = tuple(_product(n, phase, tensors) for phase, *tensors in products)
+    update = Op("aten.add_", OpKind.ELEMENTWISE, Phase.OPTIMIZER, "fc", (w, dw), (w,))
+    ops = (*(_product(n, phase, tensors) for phase, *tensors in products), update)
     storages = (Storage(4 * n * n, kind, name) for kind, name in zip(kinds, names, strict=True))
     return Step(StepKind.TRAIN, ops, tuple(storages))
 
@@ -96,7 +98,7 @@ def _by_phase(
 
 
 def _sums(phases: Iterable[Phase], charged: Iterable[int]) -> dict[Phase, int]:
-    sums = dict.fromkeys(PHASES, 0)
+    sums = dict.fromkeys((*PHASES, Phase.OPTIMIZER), 0)
     for phase, ps in zip(phases, charged, strict=True):
         sums[phase] += ps
     return sums

@@ -1,6 +1,6 @@
 """What a result says: the phase table, the verdict against a baseline, two runs side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich import box
@@ -20,7 +20,7 @@ def run_report(document: Row, by: str = "phase") -> Group:
 
     Latency is the time charged to a row, bandwidth and power are over the time it was active.
     """
-    rows = {"phase": _phase_rows, "layer": _layer_rows, "op": _op_rows}[by](document)
+    rows = ROWS[by](document)
     table = _cost_table(rows, document["total"])
     note = Text(
         "Latency is what is charged to a row: where rows overlap, the critical path's share. "
@@ -157,9 +157,24 @@ def _layer_rows(document: Row) -> list[tuple[str, Row]]:
 
 
 def _op_rows(document: Row) -> list[tuple[str, Row]]:
+    return _summed(
+        (f"{row['op']} {row['stage']}" if row["stage"] != "op" else row["op"], row)
+        for row in document["ops"]
+    )
+
+
+def _stage_rows(document: Row) -> list[tuple[str, Row]]:
+    return _summed((f"{row['phase']} {row['stage']}", row) for row in document["ops"])
+
+
+ROWS = {"phase": _phase_rows, "layer": _layer_rows, "op": _op_rows, "stage": _stage_rows}
+"""What the rows of a run's table can be."""
+
+
+def _summed(named: Iterable[tuple[str, Row]]) -> list[tuple[str, Row]]:
+    """Return one row per name, the longest first."""
     sums: dict[str, Row] = {}
-    for row in document["ops"]:
-        name = f"{row['op']} {row['stage']}" if row["stage"] != "op" else row["op"]
+    for name, row in named:
         _add_op(sums.setdefault(name, {}), row)
     for row in sums.values():
         moved = row["dram_read_bytes"] + row["dram_write_bytes"]

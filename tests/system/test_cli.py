@@ -121,11 +121,27 @@ def test_plot_and_timeline_write_beside_the_result(finished):
     assert json.loads((out / "timeline.json").read_text())["traceEvents"]
 
 
-@pytest.mark.parametrize("by", ["phase", "layer", "op"])
+@pytest.mark.parametrize("by", ["phase", "layer", "op", "stage"])
 def test_tables(trace_file, by):
     done = trainsoc("run", "edge-16x16", trace_file, "--by", by)
     assert done.returncode == 0
     assert "total" in done.stdout
+
+
+def test_stages_share_the_whole_run(trace_file):
+    from simulator.results.report import ROWS
+
+    document = json.loads(trainsoc("run", "edge-16x16", trace_file, "--ops", "--json").stdout)
+    stages = dict(ROWS["stage"](document))
+    assert {"forward quantise", "forward gemm", "forward dequantise"} <= set(stages)
+    shared = sum(row["latency_s"] for row in stages.values())
+    assert shared == pytest.approx(document["total"]["latency_s"])
+
+
+def test_probe_offload_says_what_is_worth_it():
+    found = json.loads(trainsoc("probe", "offload", "edge-16x16", "--json").stdout)
+    assert [row["phase"] for row in found["break_even"]] == ["forward", "dgrad", "wgrad"]
+    assert all(row["zero-copy"] <= row["copies in and out"] for row in found["break_even"])
 
 
 def test_show_hardware_and_trace(trace_file):

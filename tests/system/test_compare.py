@@ -115,9 +115,9 @@ def test_timing_changes_no_loss_and_not_what_was_captured():
 @pytest.mark.torch
 @pytest.mark.slow
 def test_a_calibrated_cpu_predicts_networks_that_it_was_not_calibrated_on(tmp_path, capsys):
-    """Aimed at are 15 % of a step and 25 % of its larger phases; what is reached is printed.
+    """A whole step within 15 %, phases of 5 % of it or more within 25 %, of medians of 24 steps.
 
-    The bounds leave room for other work on the machine meanwhile.
+    What other work on the machine disturbs is measured once more.
     """
     pytest.importorskip("torch")
     from tests.calibration import NAMES, errors, measure_apart, table
@@ -126,7 +126,14 @@ def test_a_calibrated_cpu_predicts_networks_that_it_was_not_calibrated_on(tmp_pa
     done = trainsoc("calibrate", "-o", host, "--threads", "1")
     assert done.returncode == 0, done.stderr
     assert load_hardware(host).cpu.kernels is not None
-    found = {name: measure_apart(host, name) for name in NAMES}
-    with capsys.disabled():
-        print(*(table(name, document) for name, document in found.items()), sep="\n")
-    assert all(abs(errors(document)["step"]) < 0.3 for document in found.values())
+
+    def within(document):
+        off = errors(document)
+        return abs(off["step"]) < 0.15 and max(map(abs, off.values())) < 0.25
+
+    for name in NAMES:
+        found = measure_apart(host, name)
+        found = found if within(found) else measure_apart(host, name)
+        with capsys.disabled():
+            print(table(name, found))
+        assert within(found), name

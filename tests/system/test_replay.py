@@ -13,7 +13,8 @@ from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.trace import Segment, Trace
 from tests.builders import StepBuilder, machine, one_step_trace
 
-BARE = {"cpu__llc__size": "0 B"}  # all goes to memory, and the first step is like any other
+BARE = {"cpu__llc__size": "0 B"}  # all goes to memory
+ALIKE = {**BARE, "accelerator__precision": "fp32"}  # no copies stay: the first step is like others
 
 
 def small_step():
@@ -30,8 +31,8 @@ def test_equal_steps_are_simulated_once(monkeypatch):
     monkeypatch.setattr(
         "simulator.replay.run_step", lambda *a, **k: runs.append(1) or original(*a, **k)
     )
-    few = Replay(machine(**BARE), one_step_trace(small_step(), 2)).run()
-    many = Replay(machine(**BARE), one_step_trace(small_step(), 10_000)).run()
+    few = Replay(machine(**ALIKE), one_step_trace(small_step(), 2)).run()
+    many = Replay(machine(**ALIKE), one_step_trace(small_step(), 10_000)).run()
     assert len(runs) == 2
     assert many.total["latency_ps"] == 5000 * few.total["latency_ps"]
 
@@ -46,7 +47,7 @@ def test_engine_builds_make_the_first_step_cold():
 
 def test_epochs_split_the_run():
     trace = Trace("two", (small_step().step(),), (Segment(0, 0, 3), Segment(1, 0, 5)))
-    result = Replay(machine(**BARE), trace).run()
+    result = Replay(machine(**ALIKE), trace).run()
     first, second = result.epochs
     assert first["latency_ps"] * 5 == second["latency_ps"] * 3
 

@@ -8,6 +8,7 @@ from simulator.lowering.lower import Carry, Lowering
 from simulator.replay import Replay
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, convolution
+from simulator.trace.trace import Storage, StorageKind
 from tests.builders import StepBuilder, machine, one_step_trace
 
 CONV = Conv(2, 8, 16, (8, 8), (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))
@@ -106,6 +107,23 @@ def test_weights_that_change_are_loaded_again():
     w = op.inputs[1]
     builder.ops += [Op("add_", OpKind.ELEMENTWISE, Phase.OPTIMIZER, "conv", (w,), (w,)), op]
     assert len(moved(lowered(builder, **COPIES), Stage.LOAD)) == 4
+
+
+@pytest.mark.parametrize("updated", [False, True])
+def test_copies_of_weights_stay_for_the_next_step_unless_they_are_updated(updated):
+    builder = pass_of(Role.FORWARD)
+    w = builder.ops[0].inputs[1]
+    builder.storages[w.storage] = Storage(W, StorageKind.PARAMETER, "conv.weight")
+    if updated:
+        step = Op("add_", OpKind.ELEMENTWISE, Phase.OPTIMIZER, "conv", (w,), (w,))
+        builder.ops.append(step)
+    lowering = Lowering(machine(**{**COPIES, "accelerator__precision": "int8"}))
+    first, carry = lowering.lower(builder.step(), Carry())
+    second, after = lowering.lower(builder.step(), carry)
+    third, _ = lowering.lower(builder.step(), after)
+    made = [sum(t.work.stage in (Stage.QUANTISE, Stage.LOAD) for t in s) for s in (first, second)]
+    assert made == [4, 4 if updated else 2]
+    assert [t.work for t in third] == [t.work for t in second]
 
 
 @pytest.mark.parametrize("base", [NATIVE, COPIES])
