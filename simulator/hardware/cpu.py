@@ -48,18 +48,32 @@ class Product(Part):
     """
 
     call: Picoseconds = Field(ge=0, default=0, description="each call, whatever its size")
-    efficiency: Permille = Field(gt=0, le=1000, description="of peak FMA rate in a large product")
+    efficiency: Permille = Field(
+        gt=0,
+        le=64_000,
+        description="of the vector units' peak FMA rate in a large product; matrix units exceed it",
+    )
     half: int = Field(ge=0, default=0, description="smallest dimension at half that efficiency")
     bandwidth: BytesPerSecond | None = Field(
         gt=0, default=None, description="of packing and reordering operands and results"
     )
 
 
-class Kernels(Part):
+class Products(Part):
+    """Measured speeds of products by what they compute."""
+
+    gemm: Product | None = None
+    convolution: Product | None = None
+    convolution_dgrad: Product | None = None
+    convolution_wgrad: Product | None = None
+
+
+class Kernels(Products):
     """What a CPU's kernels were measured to take; what is absent goes by the ideal of its kind.
 
     Measured traffic between cores and caches is added to the arithmetic, not overlapped with it.
-    `operations` by PyTorch's names ("native_batch_norm") go before kinds.
+    `operations` by PyTorch's names ("native_batch_norm") go before kinds, products of `dtypes`
+    ("bfloat16") before those of any.
     """
 
     stream: BytesPerSecond | None = Field(
@@ -87,10 +101,7 @@ class Kernels(Part):
     random: Kernel | None = None
     sort: Kernel | None = None
     operations: dict[str, Kernel] = Field(default_factory=dict)
-    gemm: Product | None = None
-    convolution: Product | None = None
-    convolution_dgrad: Product | None = None
-    convolution_wgrad: Product | None = None
+    dtypes: dict[str, Products] = Field(default_factory=dict)
 
 
 class Begin(Part):

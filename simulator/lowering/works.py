@@ -163,7 +163,7 @@ class Templates:
     ) -> Work:
         cpu, first = self.hardware.cpu, gemms[0]
         macs = sum(gemm.macs for gemm in gemms)
-        product = product_of(cpu, first)
+        product = product_of(cpu, first, op.inputs[max(0, first.a)].dtype)
         if product is None:
             compute = gemm_compute(cpu, macs, _lane_bits(op))
         else:

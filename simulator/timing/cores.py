@@ -81,11 +81,14 @@ def kernel_of(cpu: Cpu, op: Op) -> Kernel | None:
     return own or getattr(cpu.kernels, _KERNELS.get(op.kind, ""), None)
 
 
-def product_of(cpu: Cpu, gemm: Gemm) -> Product | None:
+def product_of(cpu: Cpu, gemm: Gemm, dtype: str) -> Product | None:
     """Return the measured speed of products of this kind, if they were measured."""
-    if gemm.conv is None:
-        return cpu.kernels.gemm if cpu.kernels else None
-    return getattr(cpu.kernels, _CONVOLUTIONS.get(gemm.role, "convolution"), None)
+    if cpu.kernels is None:
+        return None
+    name = "gemm" if gemm.conv is None else _CONVOLUTIONS.get(gemm.role, "convolution")
+    own: Product | None = getattr(cpu.kernels.dtypes.get(dtype), name, None)
+    common: Product | None = getattr(cpu.kernels, name)
+    return own or common
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from workloads.calibrate.dispatch import Overheads, overheads
 from workloads.calibrate.fit import (
     KernelFit,
     ProductFit,
+    ProductFits,
     fit_kernel,
     fit_product,
     fit_stream,
@@ -93,6 +94,7 @@ def test_a_product_is_found_by_macs_and_smallest_dimension():
 
 
 def findings(product=PRODUCT):
+    fits = ProductFits(product, {Role.FORWARD: PRODUCT, Role.WGRAD: PRODUCT})
     return Findings(
         2_000_000,
         Overheads(5_000_000, 3_000_000, 2_000_000, 700_000, BEGIN),
@@ -100,8 +102,7 @@ def findings(product=PRODUCT):
         4e9,
         {OpKind.ELEMENTWISE: KernelFit(0, 20.4), OpKind.COPY: KernelFit(1e6, 0)},
         {"exp": KernelFit(0, 80)},
-        product,
-        {Role.FORWARD: PRODUCT, Role.WGRAD: PRODUCT},
+        {"float32": fits, "bfloat16": ProductFits(ProductFit(1e6, 5.0, 0, 0), {})},
         12e9,
     )
 
@@ -117,6 +118,8 @@ def test_a_description_loads_and_says_what_was_measured(tmp_path):
     assert host.cpu.dispatch.begin.forward == 100_000
     assert host.cpu.kernels.elementwise.element == 20
     assert host.cpu.kernels.gemm.half == 10
+    assert host.cpu.kernels.dtypes["bfloat16"].gemm.efficiency == 3125  # 200 of 32 x 2 GMAC/s
+    assert host.cpu.kernels.dtypes["bfloat16"].convolution is None
     assert host.cpu.kernels.convolution_dgrad is None
     assert host.dram.bandwidth == 24 * 10**9
     assert "2026-01-01" in path.read_text()
@@ -164,7 +167,12 @@ def test_calibrating_runs_the_loops_it_is_given(monkeypatch):
     monkeypatch.setattr(module, "seconds", lambda _: 1e-3)
     before = torch.get_num_threads()
     text = module.calibrate(2)
-    assert seen == ["calls", "bandwidths", "elementwise, norms, pools", "products", "convolutions"]
+    each = [
+        f"{t} {what}"
+        for t in ("float32", "bfloat16", "float16")
+        for what in ("products", "convolutions")
+    ]
+    assert seen == ["calls", "bandwidths", "elementwise, norms, pools", *each]
     assert "cores: 2" in text
     assert torch.get_num_threads() == before
 

@@ -4,7 +4,7 @@ import pytest
 
 from simulator.activity import Stage
 from simulator.hardware import load_hardware
-from simulator.hardware.cpu import Begin, Dispatch, Kernel, Kernels, Product
+from simulator.hardware.cpu import Begin, Dispatch, Kernel, Kernels, Product, Products
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.lower import Carry, Lowering
 from simulator.timing.cores import (
@@ -37,7 +37,7 @@ def ps(value):
 def test_a_cpu_without_measurements_has_none():
     assert BARE.kernels is None
     assert kernel_of(BARE, op()) is None
-    assert product_of(BARE, Gemm(Role.FORWARD, 1, 8, 8, 8, 0, 1, 0)) is None
+    assert product_of(BARE, Gemm(Role.FORWARD, 1, 8, 8, 8, 0, 1, 0), "float32") is None
     assert {dispatch_ps(BARE, phase) for phase in Phase} == {20_000_000}
 
 
@@ -115,9 +115,20 @@ def test_channels_fill_whole_vectors():
 def test_gradients_of_convolutions_have_their_own_speed():
     host = cpu(convolution=Product(efficiency="10 %"), convolution_wgrad=Product(efficiency="20 %"))
     shape = valid_convolution(8, 8, (9, 9), (3, 3), 1)
-    assert product_of(host, convolution(shape)).efficiency == 100
-    assert product_of(host, convolution(shape, Role.WGRAD)).efficiency == 200
-    assert product_of(host, convolution(shape, Role.DGRAD)) is None
+    assert product_of(host, convolution(shape), "float32").efficiency == 100
+    assert product_of(host, convolution(shape, Role.WGRAD), "float32").efficiency == 200
+    assert product_of(host, convolution(shape, Role.DGRAD), "float32") is None
+
+
+def test_a_dtype_goes_before_what_holds_for_all():
+    wide = Product(efficiency="600 %")  # a matrix unit
+    dtypes = {"bfloat16": Products(gemm=wide)}
+    host = cpu(gemm=Product(efficiency="50 %"), dtypes=dtypes)
+    gemm = Gemm(Role.FORWARD, 1, 64, 64, 64, 0, 1, 0)
+    assert product_of(host, gemm, "bfloat16") is host.kernels.dtypes["bfloat16"].gemm
+    assert product_of(host, gemm, "float16").efficiency == 500
+    speed = product_compute(host, wide, [gemm], 16, 0, 0).ps
+    assert speed == pytest.approx(gemm.macs / (1.4e9 * 8 * 6) * 1e12, abs=2)
 
 
 def test_dispatch_differs_by_what_issues_it():

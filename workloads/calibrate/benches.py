@@ -28,8 +28,8 @@ _CONVOLUTIONS = (
 Make = Callable[[], tuple[Any, ...]]
 
 
-def _random(*shapes: tuple[int, ...]) -> Make:
-    return lambda: tuple(torch.rand(shape) + 0.1 for shape in shapes)
+def _random(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Make:
+    return lambda: tuple((torch.rand(shape) + 0.1).to(dtype) for shape in shapes)
 
 
 def tiny() -> Bench:
@@ -142,33 +142,41 @@ def _avg_pool_backward(g: Any, x: Any) -> Any:
     return aten.avg_pool2d_backward(g, x, [2, 2], [2, 2], [0, 0], False, True, None)
 
 
-def products() -> list[Bench]:
+def products(dtype: torch.dtype = torch.float32) -> list[Bench]:
     """Return matrix products small and large, also of operands that lie transposed."""
     found = []
+    random = partial(_random, dtype=dtype)
     for m, n, k in _PRODUCTS:
-        found.append(Bench(_random((m, k), (k, n)), aten.mm))
-        found.append(Bench(_random((k, m), (k, n)), lambda a, b: aten.mm(a.t(), b)))
-        found.append(Bench(_random((n,), (m, k), (n, k)), lambda c, a, b: aten.addmm(c, a, b.t())))
+        found.append(Bench(random((m, k), (k, n)), aten.mm))
+        found.append(Bench(random((k, m), (k, n)), lambda a, b: aten.mm(a.t(), b)))
+        found.append(Bench(random((n,), (m, k), (n, k)), lambda c, a, b: aten.addmm(c, a, b.t())))
     for batch, m, n, k in _BATCHED:
-        found.append(Bench(_random((batch, m, k), (batch, k, n)), aten.bmm))
+        found.append(Bench(random((batch, m, k), (batch, k, n)), aten.bmm))
     return found
 
 
-def convolutions() -> list[Bench]:
+def convolutions(dtype: torch.dtype = torch.float32) -> list[Bench]:
     """Return convolutions forward, and each of their gradients alone."""
-    return [bench for shape in _CONVOLUTIONS for bench in _convolutions(*shape)]
+    random = partial(_random, dtype=dtype)
+    return [bench for shape in _CONVOLUTIONS for bench in _convolutions(random, *shape)]
 
 
 def _convolutions(
-    images: int, inputs: int, outputs: int, size: int, kernel: int, stride: int
+    random: Callable[..., Make],
+    images: int,
+    inputs: int,
+    outputs: int,
+    size: int,
+    kernel: int,
+    stride: int,
 ) -> Iterator[Bench]:
     x, w = (images, inputs, size, size), (outputs, inputs, kernel, kernel)
     pad, out = kernel // 2, (size + 2 * (kernel // 2) - kernel) // stride + 1
     y = (images, outputs, out, out)
     shape = ([stride] * 2, [pad] * 2, [1, 1], False, [0, 0], 1)
-    yield Bench(_random(x, w), lambda a, b: aten.convolution(a, b, None, *shape))
+    yield Bench(random(x, w), lambda a, b: aten.convolution(a, b, None, *shape))
     for mask in ([True, False, False], [False, True, False]):
         yield Bench(
-            _random(y, x, w),
+            random(y, x, w),
             lambda g, a, b, m=mask: aten.convolution_backward(g, a, b, None, *shape, m),
         )

@@ -15,6 +15,7 @@ from workloads.calibrate.dispatch import overheads
 from workloads.calibrate.fit import (
     KernelFit,
     ProductFit,
+    ProductFits,
     fit_kernel,
     fit_product,
     fit_stream,
@@ -22,6 +23,7 @@ from workloads.calibrate.fit import (
 from workloads.calibrate.machine import Machine, this_machine
 from workloads.calibrate.measure import Bench, Progress, Sample, samples, seconds
 
+DTYPES = ("float32", "bfloat16", "float16")
 _COPIED = 2**28  # bytes of each of two arrays, which few caches hold
 
 
@@ -52,13 +54,30 @@ def _findings(machine: Machine, progress: Progress) -> Findings:
     per_byte = fit_stream(flows, called_ps)
     rest = measured(benches.kernels(), "elementwise, norms, pools")
     kinds, operations = _kernels([*flows, *rest], per_byte, called_ps)
-    fit = partial(fit_product, called_ps=called_ps, lanes=machine.lanes)
-    gemm = fit(measured(benches.products(), "products"))
-    convolutions = _by_role(measured(benches.convolutions(), "convolutions"), fit)
-    overhead = overheads(partial(_call_of, operations, gemm))
-    dram = _copy_rate()
+    by_dtype = partial(_products, measured=measured, called_ps=called_ps, machine=machine)
+    products = {dtype: by_dtype(dtype) for dtype in DTYPES}
+    overhead = overheads(partial(_call_of, operations, products["float32"].gemm))
     return Findings(
-        called_ps, overhead, per_byte, _first_touch(), kinds, operations, gemm, convolutions, dram
+        called_ps=called_ps,
+        overheads=overhead,
+        per_byte=per_byte,
+        first_touch_per_s=_first_touch(),
+        kinds=kinds,
+        operations=operations,
+        products=products,
+        copied_per_s=_copy_rate(),
+    )
+
+
+def _products(
+    name: str, measured: Callable[..., list[Sample]], called_ps: int, machine: Machine
+) -> ProductFits:
+    """Return the speeds of products of a dtype; its vectors have lanes by its size."""
+    dtype = getattr(torch, name)
+    fit = partial(fit_product, called_ps=called_ps, lanes=machine.lanes * 4 // dtype.itemsize)
+    gemm = fit(measured(benches.products(dtype), f"{name} products"))
+    return ProductFits(
+        gemm, _by_role(measured(benches.convolutions(dtype), f"{name} convolutions"), fit)
     )
 
 

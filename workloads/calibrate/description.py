@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from simulator.trace.op import OpKind, Role
+from simulator.trace.op import DTYPE_BITS, OpKind, Role
 from simulator.units import PS_PER_S
 from workloads.calibrate.dispatch import Overheads
-from workloads.calibrate.fit import KernelFit, ProductFit
+from workloads.calibrate.fit import KernelFit, ProductFit, ProductFits
 from workloads.calibrate.machine import Machine
 
 _PIPES = 2
@@ -27,8 +27,7 @@ class Findings:
     first_touch_per_s: float
     kinds: dict[OpKind, KernelFit]
     operations: dict[str, KernelFit]
-    gemm: ProductFit
-    convolutions: dict[Role, ProductFit]
+    products: dict[str, ProductFits]
     copied_per_s: float
     parallel_ps: float = 0.0
     parallel_efficiency: float = 1.0
@@ -48,7 +47,8 @@ def described(machine: Machine, findings: Findings, took_s: float) -> str:
 
 def effective_clock(machine: Machine, findings: Findings) -> int:
     """Return the clock in Hz: that of the system, or faster if products prove it too slow."""
-    fits = [findings.gemm, *findings.convolutions.values()]
+    own = findings.products["float32"]
+    fits = [own.gemm, *own.convolutions.values()]
     fastest = max(PS_PER_S / fit.per_mac for fit in fits) / (machine.lanes * _PIPES)
     return max(machine.clock, -(-round(fastest) // 10**6) * 10**6)
 
@@ -56,9 +56,9 @@ def effective_clock(machine: Machine, findings: Findings) -> int:
 def _head(machine: Machine, took_s: float) -> str:
     return f"""\
 # Measured by trainsoc calibrate on {machine.date}, in {took_s:.0f} s, on {machine.model},
-# {machine.threads} thread(s), eager PyTorch {machine.torch}, fp32. Medians of repeated calls,
-# the least of two rounds, on operands outside the first caches; results are kept for a while, as
-# a training step keeps them. Terms by least squares of relative errors, all of them positive.
+# {machine.threads} thread(s), eager PyTorch {machine.torch}, fp32 but for `dtypes`. Medians of
+# repeated calls, the least of two rounds, on operands outside the first caches; results are kept
+# for a while, as a training step keeps them. Terms by least squares of relative errors, positive.
 name: host
 description: {machine.model}, {machine.threads} thread(s), as calibrated on {machine.date}
 """
@@ -67,13 +67,14 @@ description: {machine.model}, {machine.threads} thread(s), as calibrated on {mac
 def _cpu(machine: Machine, findings: Findings, clock: int) -> str:
     told = "as the system tells" if clock == machine.clock else "the least that explains products"
     rate, over = 1e12 / findings.per_byte, findings.overheads
+    gemm = findings.products["float32"].gemm
     lines = [
         "cpu:",
         f"  cores: {machine.threads}  # threads of PyTorch",
         f"  clock: {clock // 10**6} MHz  # {told}",
         f"  simd: {machine.simd} B  # as the system tells",
         f"  simd_pipes: {_PIPES}  # guess; only its product with efficiencies counts",
-        f"  gemm_efficiency: {_efficiency(findings.gemm, machine, clock)}  # measured, large fp32",
+        f"  gemm_efficiency: {_efficiency(gemm, machine.lanes, clock)}  # measured, large fp32",
         f"  bandwidth_per_core: {_rate(findings.copied_per_s)}  # measured, large copy",
         f"  op_overhead: {_cycles(findings.called_ps, clock)}  # measured, a call from Python",
         f"  view_overhead: {_cycles(over.view, clock)}  # measured",
@@ -104,10 +105,12 @@ def _kernels(machine: Machine, findings: Findings, clock: int) -> str:
     ]
     for kind, fit in sorted(findings.kinds.items()):
         lines.append(f"    {_NAMES.get(kind, kind.value)}: {_kernel(fit)}")
-    lines.append(f"    gemm: {_product(findings.gemm, machine, clock)}")
-    for role, name in _ROLES.items():
-        if role in findings.convolutions:
-            lines.append(f"    {name}: {_product(findings.convolutions[role], machine, clock)}")
+    lines += _products(findings.products["float32"], machine.lanes, clock, "    ")
+    lines.append("    dtypes:")
+    for dtype, fits in findings.products.items():
+        if dtype != "float32":
+            lanes = machine.lanes * DTYPE_BITS["float32"] // DTYPE_BITS[dtype]
+            lines += [f"      {dtype}:", *_products(fits, lanes, clock, "        ")]
     lines.append("    operations:")
     lines += [f"      {name}: {_kernel(fit)}" for name, fit in sorted(findings.operations.items())]
     return "\n".join(lines) + "\n"
@@ -140,22 +143,27 @@ def _kernel(fit: KernelFit) -> str:
     return f"{{call: {round(fit.call)} ps, element: {round(fit.element)} ps{own}}}"
 
 
-def _product(fit: ProductFit, machine: Machine, clock: int) -> str:
+def _products(fits: ProductFits, lanes: int, clock: int, indent: str) -> list[str]:
+    named = {"gemm": fits.gemm} | {_ROLES[role]: fit for role, fit in fits.convolutions.items()}
+    return [f"{indent}{name}: {_product(fit, lanes, clock)}" for name, fit in named.items()]
+
+
+def _product(fit: ProductFit, lanes: int, clock: int) -> str:
     words = [
         f"call: {round(fit.call)} ps",
-        f"efficiency: {_efficiency(fit, machine, clock)}",
+        f"efficiency: {_efficiency(fit, lanes, clock)}",
         f"half: {fit.half}",
     ]
     words += [f"bandwidth: {_rate(1e12 / fit.per_byte)}"] if fit.per_byte > 0 else []
     return f"{{{', '.join(words)}}}"
 
 
-def _efficiency(fit: ProductFit, machine: Machine, clock: int) -> str:
-    return _percent(PS_PER_S / fit.per_mac / (machine.lanes * _PIPES * clock))
+def _efficiency(fit: ProductFit, lanes: int, clock: int) -> str:
+    return _percent(PS_PER_S / fit.per_mac / (lanes * _PIPES * clock))
 
 
 def _percent(share: float) -> str:
-    return f"{min(1000, max(1, round(1000 * share))) / 10:.1f} %"
+    return f"{max(1, round(1000 * share)) / 10:.1f} %"
 
 
 def _cycles(ps: float, clock: int) -> str:

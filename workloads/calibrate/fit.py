@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 
 from simulator.timing.cores import filled_macs, smallest
-from simulator.trace.op import Op
+from simulator.trace.op import Op, Role
 from simulator.units import PS_PER_S
 from workloads.calibrate.measure import Sample
 
@@ -29,6 +29,14 @@ class ProductFit:
     def half(self) -> int:
         """Smallest dimension at which a product runs at half its efficiency."""
         return round(self.per_thin_mac / self.per_mac)
+
+
+@dataclass(frozen=True)
+class ProductFits:
+    """Fits of plain products, and of convolutions by role."""
+
+    gemm: ProductFit
+    convolutions: dict[Role, ProductFit]
 
 
 @dataclass(frozen=True)
