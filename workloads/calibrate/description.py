@@ -90,8 +90,9 @@ def _cpu(machine: Machine, findings: Findings, clock: int) -> str:
     lines += ["  dispatch:  # measured, networks of tiny tensors"]
     for phase in ("forward", "backward", "optimizer"):
         lines.append(f"    {phase}: {_cycles(getattr(over, phase), clock)}  # measured")
-    lines += ["    begin:  # measured, after other work has used the caches"]
-    lines += [f"      {phase}: {_cycles(ps, clock)}" for phase, ps in over.begin.items()]
+    lines += ["    begin:  # after other work has used the caches"]
+    for phase, ps in over.begin.items():
+        lines.append(f"      {phase}: {_cycles(ps, clock)}  # measured")
     return "\n".join(lines)
 
 
@@ -106,12 +107,12 @@ def _kernels(machine: Machine, findings: Findings, clock: int) -> str:
     for kind, fit in sorted(findings.kinds.items()):
         lines.append(f"    {_NAMES.get(kind, kind.value)}: {_kernel(fit)}")
     lines += _products(findings.products["float32"], machine.lanes, clock, "    ")
-    lines.append("    dtypes:")
+    lines.append("    dtypes:  # measured")
     for dtype, fits in findings.products.items():
         if dtype != "float32":
             lanes = machine.lanes * DTYPE_BITS["float32"] // DTYPE_BITS[dtype]
             lines += [f"      {dtype}:", *_products(fits, lanes, clock, "        ")]
-    lines.append("    operations:")
+    lines.append("    operations:  # measured")
     lines += [f"      {name}: {_kernel(fit)}" for name, fit in sorted(findings.operations.items())]
     return "\n".join(lines) + "\n"
 
