@@ -76,6 +76,47 @@ def test_a_failing_script_keeps_what_it_did(script):
     assert caught.value.trace.count(StepKind.TRAIN) == 3
 
 
+BREAKS = """
+class Breaks(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise ArithmeticError("no gradient today")
+
+"""
+STEP = """
+optimizer.zero_grad()
+loss = Breaks.apply(model(torch.randn(4, SIZE))).sum()
+"""
+
+
+def test_a_script_that_fails_inside_backward(script):
+    path = script(TRAINING + BREAKS + STEP + "loss.backward()\n")
+    with pytest.raises(ScriptFailed) as caught:
+        capture_script(path, ["1"])
+    line = path.read_text().splitlines().index('        raise ArithmeticError("no gradient today")')
+    said = f"{path} failed at line {line + 1}: ArithmeticError: no gradient today"
+    assert str(caught.value) == said
+    trace = caught.value.trace
+    assert trace.count(StepKind.TRAIN) == 3
+    assert set(trace.origin) == {"tool", "torch", "mode"}
+
+
+def test_a_script_that_survives_an_error_inside_backward(script):
+    survived = "try:\n    loss.backward()\nexcept ArithmeticError:\n    pass\n"
+    plain = capture_script(script(TRAINING), ["2"])
+    ending = TRAINING.split("for epoch")[1]
+    trace = capture_script(
+        script(TRAINING + BREAKS + STEP + survived + "for epoch" + ending), ["1"]
+    )
+    assert trace.count(StepKind.TRAIN) == 6
+    for phase in ("wgrad", "dgrad"):
+        assert trace.flops_by_phase().get(phase) == plain.flops_by_phase().get(phase)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -87,7 +87,8 @@ def captured(model, x, y, runs=2, make=lambda p: torch.optim.SGD(p, lr=0.01, mom
     with capture(model, optimizer) as recording:
         for _ in range(runs):
             train_step(model, optimizer, x, y)
-    assert set(recording.trace.origin) == {"tool", "torch", "mode"}  # nothing lost, no faults
+    notes = set(recording.trace.origin) - {"compiled"}
+    assert notes == {"tool", "torch", "mode"}  # nothing lost, no faults
     return recording.trace
 
 
@@ -336,6 +337,14 @@ def test_a_compiled_network_gives_the_trace_of_the_plain_one():
     with pytest.warns(UserWarning, match="global hooks"):
         compiled = captured(torch.compile(model, backend="eager"), x, y, runs=3)
     assert compiled.digest == plain.digest
+    assert "without torch.compile" in compiled.origin["compiled"]
+    assert "compiled" not in plain.origin
+
+
+def test_a_network_compiled_in_place_is_said_to_be():
+    model, x, y = recipe_model("mlp_digits")
+    model.compile(backend="eager")
+    assert "compiled" in captured(model, x, y).origin
 
 
 def train(capturing):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
+from threading import RLock
 from typing import Any
 
 import torch
@@ -85,7 +86,7 @@ def _timed(run: Callable[[], None]) -> Iterator[float]:
 def operation(bench: Bench) -> Op:
     """Return what the trace of a bench would say: its one operation that is no view."""
     tape = Tape()
-    recorder = Recorder(Context(Names(None)), lambda _: tape)
+    recorder = Recorder(Context(Names(None)), lambda _: tape, RLock())
     operands = bench.operands()
     recorder.start()
     try:

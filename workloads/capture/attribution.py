@@ -44,6 +44,8 @@ class Context:
             name = self.names.of_module(module, parent) if in_model else ""
             self.modules.append((module, name, in_model))
             return False
+        if self.names.is_function(module):
+            return False  # its ops belong to what they are computed from
         is_model = self.names.is_model(module)
         name = self.names.of_module(module, "") if is_model else ""
         self.modules.append((module, name, is_model))
@@ -93,8 +95,10 @@ class Context:
         return Place(Phase.DGRAD, forward.layer if forward else "", forward)
 
     def _outside(self, call: Call, tape: Tape, touched: frozenset[int]) -> Phase:
+        # An optimizer runs without grad mode, except the closure that computes the loss anew.
+        closure = torch.is_grad_enabled() and not tape.backward
         for marker in reversed(self.markers):
-            if marker.startswith("Optimizer.step"):
+            if marker.startswith("Optimizer.step") and not closure:
                 return Phase.OPTIMIZER
             if marker.startswith("Optimizer.zero_grad"):
                 return Phase.ZERO_GRAD

@@ -24,6 +24,9 @@ from workloads.capture.names import WRAPPERS
 class Listener(Protocol):
     """What wants to be told."""
 
+    def ignores(self, module: torch.nn.Module) -> bool:
+        """Tell whether calls of the module make no difference now; asked first, and often."""
+
     def module_enter(self, module: torch.nn.Module, inputs: Any) -> None:
         """A module is about to run on `inputs`."""
 
@@ -49,43 +52,63 @@ class Listener(Protocol):
         """A module that torch.compile wrapped is about to run."""
 
 
-@contextmanager
-def listening(listener: Listener, failed: Callable[[Exception], None]) -> Iterator[None]:
-    """Tell `listener` of everything that this thread does; its own errors go to `failed`."""
-    thread = threading.get_ident()
+class Audience(Protocol):
+    """Who listens: one listener for each thread that is followed."""
 
-    def tell(method: Callable[..., None], *args: Any) -> None:
-        if threading.get_ident() != thread:
+    lock: threading.RLock
+    faults: list[Exception]
+
+    def current(self) -> Listener | None:
+        """Return the listener of the calling thread."""
+
+
+Tell = Callable[[Callable[[Listener], None]], None]
+
+
+@contextmanager
+def listening(audience: Audience) -> Iterator[None]:
+    """Tell the listeners what their threads do; errors of their own go to `audience.faults`."""
+
+    def tell(event: Callable[[Listener], None]) -> None:
+        listener = audience.current()
+        if listener is None:
             return
         try:
-            method(*args)
+            with audience.lock:
+                event(listener)
         except Exception as error:
-            failed(error)
+            audience.faults.append(error)
+
+    def ignored(module: torch.nn.Module) -> bool:
+        listener = audience.current()
+        return listener is None or listener.ignores(module)
 
     with ExitStack() as stack:
-        for handle in _hooks(listener, tell):
+        for handle in _hooks(tell, ignored):
             stack.callback(handle.remove)
-        stack.enter_context(_loader(listener, tell))
-        stack.enter_context(_backward(listener, tell))
+        stack.enter_context(_loader(tell))
+        stack.enter_context(_backward(tell))
         yield
 
 
-def _hooks(listener: Listener, tell: Callable[..., None]) -> Iterator[Any]:
+def _hooks(tell: Tell, ignored: Callable[[torch.nn.Module], bool]) -> Iterator[Any]:
     def before(module: torch.nn.Module, inputs: Any) -> None:
+        if ignored(module):
+            return
         if type(module).__name__ not in WRAPPERS:
-            tell(listener.module_enter, module, inputs)
+            tell(lambda listener: listener.module_enter(module, inputs))
         elif hasattr(module, "_orig_mod"):
-            tell(listener.compiled_enter)
+            tell(lambda listener: listener.compiled_enter())
 
     def after(module: torch.nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG001
-        if type(module).__name__ not in WRAPPERS:
-            tell(listener.module_leave, module)
+        if not ignored(module) and type(module).__name__ not in WRAPPERS:
+            tell(lambda listener: listener.module_leave(module))
 
     def enter(optimizer: torch.optim.Optimizer, *rest: Any) -> None:  # noqa: ARG001
-        tell(listener.optimizer_enter, optimizer)
+        tell(lambda listener: listener.optimizer_enter(optimizer))
 
     def leave(optimizer: torch.optim.Optimizer, *rest: Any) -> None:  # noqa: ARG001
-        tell(listener.optimizer_leave, optimizer)
+        tell(lambda listener: listener.optimizer_leave(optimizer))
 
     yield register_module_forward_pre_hook(before)
     yield register_module_forward_hook(after, always_call=True)
@@ -94,12 +117,12 @@ def _hooks(listener: Listener, tell: Callable[..., None]) -> Iterator[Any]:
 
 
 @contextmanager
-def _loader(listener: Listener, tell: Callable[..., None]) -> Iterator[None]:
+def _loader(tell: Tell) -> Iterator[None]:
     original = _BaseDataLoaderIter.__next__
 
     @functools.wraps(original)
     def watched(self: Any) -> Any:
-        tell(listener.batch_enter, self)
+        tell(lambda listener: listener.batch_enter(self))
         exhausted = False
         try:
             return original(self)
@@ -107,7 +130,7 @@ def _loader(listener: Listener, tell: Callable[..., None]) -> Iterator[None]:
             exhausted = True
             raise
         finally:
-            tell(listener.batch_leave, self, exhausted)
+            tell(lambda listener: listener.batch_leave(self, exhausted))
 
     _BaseDataLoaderIter.__next__ = watched  # type: ignore[method-assign]
     try:
@@ -117,7 +140,7 @@ def _loader(listener: Listener, tell: Callable[..., None]) -> Iterator[None]:
 
 
 @contextmanager
-def _backward(listener: Listener, tell: Callable[..., None]) -> Iterator[None]:
+def _backward(tell: Tell) -> Iterator[None]:
     # Seen from outside the engine, so that steps that are only counted know it too.
     originals = {name: getattr(torch.autograd, name) for name in ("backward", "grad")}
 
@@ -127,7 +150,7 @@ def _backward(listener: Listener, tell: Callable[..., None]) -> Iterator[None]:
         @functools.wraps(original)
         def watched(*args: Any, **kwargs: Any) -> Any:
             given = args[place] if len(args) > place else kwargs.get("create_graph")
-            tell(listener.backward_enter, bool(given))
+            tell(lambda listener: listener.backward_enter(bool(given)))
             return original(*args, **kwargs)
 
         return watched

@@ -160,6 +160,34 @@ def _attention_backward(args: Args) -> tuple[Product, ...]:
     )
 
 
+def _fused_self_attention(args: Args, source: str, heads: int, last: int) -> tuple[Product, ...]:
+    images, tokens, width = args[source].shape
+    rows, each = images * tokens, width // heads
+    return (
+        Product(None, 1, rows, 3 * width, width, source, "qkv_weight"),
+        Product(None, images * heads, tokens, tokens, each),
+        Product(None, images * heads, tokens, each, tokens),
+        Product(None, 1, rows, width, width, "", "proj_weight", last),
+    )
+
+
+def _multihead(args: Args) -> tuple[Product, ...]:
+    if args["query"].is_nested:  # rows of several lengths: no one shape tells its products
+        return ()
+    return _fused_self_attention(args, "query", args["num_head"], 0)
+
+
+def _encoder_layer(args: Args) -> tuple[Product, ...]:
+    if args["src"].is_nested:
+        return ()
+    (hidden, width), rows = args["ffn_weight_1"].shape, prod(args["src"].shape[:2])
+    return (
+        *_fused_self_attention(args, "src", args["num_heads"], -1),
+        Product(None, 1, rows, hidden, width, "", "ffn_weight_1"),
+        Product(None, 1, rows, width, hidden, "", "ffn_weight_2", 0),
+    )
+
+
 # Fused recurrent layers: one product for the inputs of all time steps, one per step for the state
 
 
@@ -211,6 +239,8 @@ _FORMULAS: dict[str, Callable[[Args], tuple[Product, ...]]] = {
     "_convolution": _convolution,
     "convolution_overrideable": _convolution,
     "convolution_backward": _convolution_backward,
+    "_native_multi_head_attention": _multihead,
+    "_transformer_encoder_layer_fwd": _encoder_layer,
     "mkldnn_rnn_layer": _recurrent,
     "mkldnn_rnn_layer_backward": _recurrent_backward,
     **dict.fromkeys(_ATTENTIONS, _attention),

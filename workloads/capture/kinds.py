@@ -13,6 +13,7 @@ def _table() -> dict[str, OpKind]:
             mm addmm bmm baddbmm addbmm mv addmv dot vdot linear matmul _scaled_mm
             convolution _convolution convolution_overrideable convolution_backward
             mkldnn_rnn_layer mkldnn_rnn_layer_backward
+            _transformer_encoder_layer_fwd _native_multi_head_attention
             _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_backward
             _scaled_dot_product_flash_attention_for_cpu
             _scaled_dot_product_flash_attention_for_cpu_backward
@@ -40,6 +41,7 @@ def _table() -> dict[str, OpKind]:
             binary_cross_entropy_backward where lerp addcmul addcdiv clamp masked_fill prelu
             _prelu_kernel _prelu_kernel_backward native_dropout_backward tril triu
             nll_loss_backward nll_loss2d_backward _amp_foreach_non_finite_check_and_unscale
+            _amp_update_scale
             fake_quantize_per_tensor_affine_cachemask fake_quantize_per_channel_affine_cachemask""",
         OpKind.REDUCTION: """
             sum mean max min amax amin aminmax argmax argmin prod any all var std var_mean std_mean

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch.nn.modules.loss import _Loss
+from torch.nn.parameter import is_lazy
 
 from workloads.capture.calls import tensors_in
 from workloads.capture.tape import address_of
@@ -24,6 +25,7 @@ class Names:
 
     The first root gives plain names; further ones (a second network) carry their class in front,
     so that no two layers are confused. With `model` given, any other root computes a loss.
+    `lazy` tells that some parameter has no shape yet.
     """
 
     def __init__(self, model: torch.nn.Module | None) -> None:
@@ -34,6 +36,7 @@ class Names:
         self._parameters: dict[int, str] = {}
         self.constants: set[int] = set()
         self.weights: set[int] = set()
+        self.lazy = False
         if model is not None:
             self._register(model, "")
 
@@ -47,6 +50,12 @@ class Names:
             return False
         self._register(root, self._prefix(root))
         return True
+
+    def is_function(self, root: torch.nn.Module) -> bool:
+        """Tell whether a module only computes, without weights: a softmax made for one call."""
+        if root is self._given or isinstance(root, _Loss):
+            return False
+        return not any(True for _ in root.parameters()) and not any(True for _ in root.buffers())
 
     def of_module(self, module: torch.nn.Module, parent: str) -> str:
         """Return the qualified name of a module, or its parent's if it belongs to no root."""
@@ -69,6 +78,7 @@ class Names:
         """Look again at the roots: modules may have come, parameters may have moved."""
         self.constants.clear()
         self.weights.clear()
+        self.lazy = False
         for root, prefix in list(self._roots.values()):
             self._register(root, prefix)
 
@@ -113,6 +123,7 @@ class Names:
             self._modules[id(root)] = type(root).__name__  # a single layer is its own network
         for name, parameter in root.named_parameters():
             self._parameters[id(parameter)] = prefix + name
+            self.lazy |= is_lazy(parameter)
             self.weights.add(address_of(parameter))
         self.constants |= {address_of(buffer) for buffer in root.buffers()}
 

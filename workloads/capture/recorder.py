@@ -1,14 +1,18 @@
 """The dispatch mode that sees every op of a run and drafts it; it changes nothing of the run."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from threading import RLock
 from types import FrameType
 from typing import Any
 
 import torch
-from torch._C import _len_torch_dispatch_stack
+from torch._C import _dispatch_has_kernel_for_dispatch_key, _len_torch_dispatch_stack
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import (
     TorchDispatchMode,
     _get_current_dispatch_mode,
@@ -39,7 +43,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     supports_higher_order_operators = True
 
-    def __init__(self, context: Context, tape_for: Callable[[Call], Tape | None]) -> None:
+    def __init__(
+        self, context: Context, tape_for: Callable[[Call], Tape | None], lock: RLock
+    ) -> None:
         """Make a recorder that is off the stack until it is started."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.lost = 0
@@ -48,9 +54,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._tape_for = tape_for
         self._depth = 0
         self._drafting = False
+        self._lock = lock
+        self._thread = 0
 
     def start(self) -> None:
-        """Put the mode on the stack."""
+        """Put the mode on the stack of the calling thread, the only one that it records."""
+        self._thread = threading.get_ident()
         self._depth = _len_torch_dispatch_stack()
         self.resume()
 
@@ -58,7 +67,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Record from here on."""
         self.active = True
         # Modes of the program that came since would be closed in the wrong order above ours.
-        free = _len_torch_dispatch_stack() == self._depth and not _inside_compiled()
+        free = self._here and _len_torch_dispatch_stack() == self._depth and not _inside_compiled()
         # While an op is drafted the mode is off the stack, but comes back by itself.
         if free and not self._on_stack and not self._drafting:
             self.__enter__()  # type: ignore[no-untyped-call]
@@ -66,9 +75,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def pause(self) -> None:
         """Let ops pass, off the stack if possible: that costs the program nothing at all."""
         self.active = False
-        top = _get_current_dispatch_mode() is self
+        top = self._here and _get_current_dispatch_mode() is self
         if top and not _inside_compiled():
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+    def abandon(self, lock: RLock) -> None:
+        """Record nothing more, in a copy of the process, where only `lock` is sure to be free."""
+        self.active = False
+        self._lock = lock
+
+    @property
+    def _here(self) -> bool:
+        return threading.get_ident() == self._thread
 
     @property
     def _on_stack(self) -> bool:
@@ -77,14 +95,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Run the op, then draft it."""
+        """Run the op, then draft it; an op made of others, seen in inference mode, as those."""
+        if self.active and _is_composite(func):
+            with self:
+                return func.decompose(*args, **(kwargs or {}))
         start = time.perf_counter_ns()
         result = func(*args, **(kwargs or {}))
         if self.active:
             measured_ns = time.perf_counter_ns() - start
             self._drafting = True
             try:
-                self._see(bind(func, args, kwargs or {}, result), measured_ns)
+                with self._lock:
+                    self._see(bind(func, args, kwargs or {}, result), measured_ns)
             except Exception:
                 self.lost += 1
             finally:
@@ -99,6 +121,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tape = self._tape_for(call)
         if tape is not None:
             draft(call, tape, self._context).measured_ns = measured_ns
+
+
+@lru_cache(maxsize=4096)
+def _is_composite(func: Any) -> bool:
+    return isinstance(func, OpOverload) and _dispatch_has_kernel_for_dispatch_key(
+        func.name(),  # type: ignore[no-untyped-call]
+        "CompositeImplicitAutograd",
+    )
 
 
 def _inside_compiled() -> bool:

@@ -50,6 +50,7 @@ def _run(script: Path, argv: Sequence[str], recording: Recording) -> str | None:
     try:
         with _as_main(script, argv), recording:
             runpy.run_path(str(script), run_name="__main__")
+            recording.wait()
     except SystemExit as end:
         if end.code not in (None, 0):
             return f"{script} ended with exit status {end.code}"

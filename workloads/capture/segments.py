@@ -1,6 +1,7 @@
 """Where steps and epochs begin and end, which of them are alike, and how often each ran."""
 
 import time
+from array import array
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -17,7 +18,8 @@ class Unit:
     """The step under way, or what might become one.
 
     `begun` is how it began (start, next, stop, after); `tape` is None once it is only counted.
-    `fingerprints` lists its network calls and optimizer steps; `available` is how many batches
+    `source` is its data set with how many batches were left, `fingerprints` lists its network
+    calls and optimizer steps; `available` is how many batches
     the loader could still give when it began, if that is known, and `started_ns` is when.
     """
 
@@ -26,6 +28,7 @@ class Unit:
     fingerprints: list[Fingerprint] = field(default_factory=list)
     passes: set[int] = field(default_factory=set)
     root: int = 0
+    source: tuple[int, int | None] = (0, None)
     batches: int = 0
     available: int | None = None
     optimizer_steps: int = 0
@@ -34,6 +37,11 @@ class Unit:
     pending: bool = False
     ending: bool = False
     started_ns: int = field(default_factory=time.perf_counter_ns)
+
+    @property
+    def first(self) -> Fingerprint:
+        """Its first network call, empty if there was none yet."""
+        return self.fingerprints[0] if self.fingerprints else ()
 
     @property
     def busy(self) -> bool:
@@ -60,8 +68,8 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished step: its key, its recorded step if it was recorded, its loader pass, and how
-    long it took.
+    """Finished steps in a row that are alike: their key, their recorded step if they were
+    recorded, their loader pass, and how long each took.
     """
 
     key: Fingerprint
@@ -69,7 +77,7 @@ class Run:
     first: Fingerprint
     passes: frozenset[int]
     step: int | None
-    wall_ns: int = 0
+    walls_ns: "array[int]" = field(default_factory=lambda: array("q"), compare=False)
 
 
 @dataclass(slots=True)
@@ -81,6 +89,8 @@ class Catalogue:
     _steps: dict[Step, int] = field(default_factory=dict)
     _recorded: dict[Fingerprint, dict[int, int]] = field(default_factory=dict)
     _calls: dict[Fingerprint, int] = field(default_factory=dict)
+    _keys: dict[Fingerprint, Fingerprint] = field(default_factory=dict)
+    _updates: dict[Fingerprint, int] = field(default_factory=dict)
     _measured: dict[int, list[list[int]]] = field(default_factory=dict)
 
     def knows(self, first: Fingerprint, available: int | None) -> bool:
@@ -94,22 +104,30 @@ class Catalogue:
             return False  # without a loader nothing tells how many calls a step will have
         return available is None or max(sizes) <= available or available in sizes
 
+    def updates(self, first: Fingerprint) -> int:
+        """Return how many optimizers step in a step that begins with the network call `first`."""
+        return self._updates.get(first, 0)
+
     def add(self, unit: Unit, step: Step | None) -> None:
         """Count a finished step, and keep it if it was recorded and is new."""
-        first = unit.fingerprints[0] if unit.fingerprints else ()
+        first = unit.first
         calls = sum(fingerprint[0] != "step" for fingerprint in unit.fingerprints)
         self._calls[first] = max(calls, self._calls.get(first, 0))
         index = None
         wall_ns = time.perf_counter_ns() - unit.started_ns
         if step is not None:
             index = self._steps.setdefault(step, len(self._steps))
-            if unit.tape is not None:
+            if unit.tape is not None and len(self._measured.get(index, ())) < self.depth:
                 measured = [draft.measured_ns for draft in unit.tape.drafts]
                 self._measured.setdefault(index, []).append(measured)
+            self._updates[first] = max(unit.optimizer_steps, self.updates(first))
             sizes = self._recorded.setdefault(first, {})
             sizes[unit.batches] = sizes.get(unit.batches, 0) + 1
-        passes = frozenset(unit.passes)
-        self.runs.append(Run(unit.key, unit.kind, first, passes, index, wall_ns))
+        key = self._keys.setdefault(unit.key, unit.key)  # one object for all steps alike
+        run = Run(key, unit.kind, first, frozenset(unit.passes), index)
+        if not self.runs or self.runs[-1] != run:
+            self.runs.append(run)  # a long run keeps a few bytes per step
+        self.runs[-1].walls_ns.append(wall_ns)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -119,10 +137,10 @@ class Catalogue:
     def segments(self) -> tuple[tuple[Segment, ...], int]:
         """Return the run-length coded run, and how many steps had only a similar one recorded."""
         steps, approximated = _resolve(self.runs)
-        pairs = groupby(zip(_epochs(self.runs), steps, strict=True))
+        counted = zip(_epochs(self.runs), steps, self.runs, strict=True)
         segments = (
-            Segment(epoch, step, len(list(same)))
-            for (epoch, step), same in pairs
+            Segment(epoch, step, sum(len(run.walls_ns) for _, _, run in same))
+            for (epoch, step), same in groupby(counted, key=lambda entry: entry[:2])
             if step is not None
         )
         return tuple(segments), approximated
@@ -136,7 +154,7 @@ class Catalogue:
         whole: dict[int | None, list[int]] = {}
         for run, step in zip(self.runs, resolved, strict=True):
             if run.step is None:
-                whole.setdefault(step, []).append(run.wall_ns)
+                whole.setdefault(step, []).extend(run.walls_ns)
         return tuple(
             Timing(
                 _median_ps(whole.get(index, [0])), tuple(map(_median_ps, zip(*runs, strict=True)))
@@ -165,7 +183,7 @@ def _resolve(runs: list[Run]) -> tuple[list[int | None], int]:
             latest[run.key] = run.step
         step = latest.get(run.key)
         if step is None:
-            approximated += 1
+            approximated += len(run.walls_ns)
             step = _similar(run, runs)
         found.append(step)
     return found, approximated

@@ -13,7 +13,7 @@ from simulator.trace.storage import save_trace
 from simulator.trace.trace import Trace
 from workloads.capture.events import listening
 from workloads.capture.names import Names, unwrap
-from workloads.capture.watch import Watch
+from workloads.capture.threads import Threads
 
 _running: "list[Recording]" = []
 
@@ -53,7 +53,7 @@ class Recording:
     ) -> None:
         """Prepare a recording; `capture` is the way to get one."""
         self._names = Names(unwrap(model) if model is not None else None)
-        self._watch = Watch(self._names, [optimizer] if optimizer else [], steps)
+        self._threads = Threads(self._names, [optimizer] if optimizer else [], steps)
         self._name = name
         self._time = time
         self._stack = ExitStack()
@@ -67,8 +67,8 @@ class Recording:
         _running.append(self)
         self._stack.callback(_running.clear)
         self._stack.callback(self._allow_compiling)
-        self._stack.enter_context(listening(self._watch, self._watch.faults.append))
-        self._watch.recorder.start()
+        self._stack.enter_context(listening(self._threads))
+        self._stack.enter_context(self._threads.following())
         return self
 
     def __exit__(
@@ -79,7 +79,7 @@ class Recording:
     ) -> None:
         """Stop recording; the steps that were completed are kept even if the block failed."""
         try:
-            self._watch.close(failed=kind is not None)
+            self._threads.close(failed=kind is not None)
         finally:
             self._stack.close()
             self._done = True
@@ -92,7 +92,8 @@ class Recording:
             raise InputError("the trace is complete only after the capture block has ended")
         if self._trace is None:
             raise InputError(
-                "nothing was captured: the block ran no network and no optimizer in this thread"
+                "nothing was captured: the block ran no network and no optimizer, "
+                "neither in this thread nor in one that it started"
             )
         return self._trace
 
@@ -105,29 +106,35 @@ class Recording:
     @property
     def stepped(self) -> bool:
         """Whether an optimizer stepped."""
-        return self._watch.stepped
+        return self._threads.stepped
+
+    def wait(self) -> None:
+        """Wait for the threads that the block started and that Python would wait for at its end."""
+        self._threads.wait()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace to a file; raises InputError if that cannot be done."""
         save_trace(self.trace, path)
 
     def _allow_compiling(self) -> None:
-        if self._watch.forced_eager:
+        if self._threads.forced_eager:
             torch.compiler.set_stance("default")
 
     def _build(self) -> Trace | None:
-        catalogue = self._watch.catalogue
+        catalogue = self._threads.catalogue
         if not catalogue.steps:
             return None
         segments, approximated = catalogue.segments()
         notes = {
             "approximated_steps": approximated,
-            "lost_ops": self._watch.recorder.lost,
-            "faults": len(self._watch.faults),
+            "lost_ops": self._threads.lost,
+            "faults": len(self._threads.faults),
         }
         mode = "shapes only" if active_fake_mode() else "real"
         origin = {"tool": "trainsoc capture", "torch": str(torch.__version__), "mode": mode}
         origin |= {key: str(count) for key, count in notes.items() if count}
+        if self._threads.compiled:
+            origin["compiled"] = "run as written, without torch.compile"
         name = self._name or self._names.title or "training"
         timings = catalogue.timings() if self._time and mode == "real" else ()
         return Trace(name, catalogue.steps, segments, origin, timings)

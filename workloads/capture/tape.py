@@ -108,5 +108,5 @@ def address_of(tensor: torch.Tensor) -> int:
     """Return the identity of the tensor's storage; unique as long as the storage lives."""
     try:
         return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, ValueError):  # ValueError: not initialised yet
         return 0

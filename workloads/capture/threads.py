@@ -1,0 +1,140 @@
+"""Follows every thread of a run: each has a watch of its own, and one thing is noted at a time."""
+
+import functools
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import thread as pools
+from contextlib import contextmanager
+
+import torch
+
+from workloads.capture.names import Names
+from workloads.capture.segments import Catalogue
+from workloads.capture.watch import Watch
+
+
+class Threads:
+    """The watches of the thread that began a recording and of those started since.
+
+    The steps of all of them go to one `catalogue`, in the order in which they end.
+    """
+
+    def __init__(self, names: Names, optimizers: list[torch.optim.Optimizer], depth: int) -> None:
+        """Record each distinct step `depth` times; further optimizers are found as they step."""
+        self.catalogue = Catalogue(depth)
+        self.faults: list[Exception] = []
+        self.lock = threading.RLock()
+        self._names = names
+        self._optimizers = optimizers
+        self._watches: list[Watch] = []
+        self._current: dict[int, Watch] = {}
+        self._started: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        _following.add(self)
+
+    def current(self) -> Watch | None:
+        """Return the watch of the calling thread; None if it was running before the recording."""
+        return self._current.get(threading.get_ident())
+
+    @property
+    def stepped(self) -> bool:
+        """Whether an optimizer stepped."""
+        return any(watch.stepped for watch in self._watches)
+
+    @property
+    def forced_eager(self) -> bool:
+        """Whether what torch.compile wrapped was run as it is written."""
+        return any(watch.forced_eager for watch in self._watches)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether torch.compile had wrapped a network."""
+        return any(watch.compiled for watch in self._watches)
+
+    @property
+    def lost(self) -> int:
+        """How many ops could not be drafted."""
+        return sum(watch.recorder.lost for watch in self._watches)
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Follow the calling thread and those that start meanwhile."""
+        original = threading.Thread.start
+
+        @functools.wraps(original)
+        def start(thread: threading.Thread) -> None:
+            self._wrap(thread)
+            original(thread)
+
+        self._begin()
+        threading.Thread.start = start  # type: ignore[method-assign, assignment]
+        try:
+            yield
+        finally:
+            threading.Thread.start = original  # type: ignore[method-assign]
+
+    def close(self, failed: bool) -> None:
+        """End the last step of every thread; of one still running it counts only if complete."""
+        with self.lock:
+            mine = self.current()
+            for watch in list(self._current.values()):
+                watch.close(failed or watch is not mine)
+            self._current.clear()
+
+    def wait(self) -> None:
+        """Wait for the threads that Python itself waits for at the end of a program."""
+        # A pool's idle threads are told to end only after this.
+        pooled = getattr(pools, "_threads_queues", {})
+        for thread in list(self._started):
+            if not thread.daemon and thread not in pooled:
+                thread.join()
+
+    def _wrap(self, thread: threading.Thread) -> None:
+        run = thread.run
+        self._started.add(thread)
+
+        def followed() -> None:
+            del thread.run  # it refers to the thread, which refers to it
+            watch = self._begin()
+            failed = True
+            try:
+                run()
+                failed = False
+            finally:
+                self._end(watch, failed)
+
+        thread.run = followed  # type: ignore[method-assign]
+
+    def _begin(self) -> Watch:
+        watch = Watch(self._names, self._optimizers, self.catalogue, self.lock)
+        with self.lock:
+            self._watches.append(watch)
+            self._current[threading.get_ident()] = watch
+            watch.recorder.start()
+        return watch
+
+    def _end(self, watch: Watch, failed: bool) -> None:
+        with self.lock:
+            if self.current() is watch:
+                watch.close(failed)
+                del self._current[threading.get_ident()]
+
+    def abandon(self) -> None:
+        """Record nothing more: this process is a copy, whose lock may be held for ever."""
+        self.lock = threading.RLock()
+        self._current.clear()
+        for watch in self._watches:
+            watch.recorder.abandon(self.lock)
+
+
+_following: weakref.WeakSet[Threads] = weakref.WeakSet()
+
+
+def _leave() -> None:
+    for threads in _following:
+        threads.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave)
