@@ -100,10 +100,14 @@ def capture(
     batch: Annotated[
         int | None, typer.Option(min=1, help="samples per step, for a model; default its own")
     ] = None,
+    fake: Annotated[
+        bool, typer.Option("--fake", help="networks compute shapes and no numbers; as for a model")
+    ] = False,
 ) -> None:
     """Record a real training run; the script stays as it is, its arguments follow "--".
 
-    A model has no script: one step of its training is recorded, without computing it.
+    A model has no script: one step of its training is recorded, without computing it. With --fake
+    a script's networks compute nothing either: no number that it prints of them means anything.
 
     Example: trainsoc capture train.py -o run.trace -- --epochs 3
 
@@ -112,9 +116,10 @@ def capture(
     Example: trainsoc capture resnet18 --batch 16 -o resnet18.trace
 
     Example: trainsoc capture lenet_digits --time -o timed.trace
+
+    Example: trainsoc capture train.py --fake -o run.trace
     """
-    recorded = steps or ("1-20" if time else "1-2")
-    _capture(target, out, recorded, context.args, batch, time=time)
+    _capture(target, out, steps, context.args, batch, time=time, fake=fake)
     _show_trace(str(out), as_json=False)
 
 
@@ -422,11 +427,12 @@ def _run(
 def _capture(
     target: str,
     out: Path,
-    steps: str,
+    steps: str | None,
     arguments: list[str],
     batch: int | None = None,
     *,
     time: bool = False,
+    fake: bool = False,
 ) -> None:
     try:
         from workloads.models import MODELS, capture_model
@@ -439,6 +445,10 @@ def _capture(
         raise InputError(f"{target} is a model: it takes --batch and no argument {arguments[0]}")
     if script is None and time:
         raise InputError(f"--time: {target} is a model, captured by its shapes without running it")
+    if script is None and steps is not None:
+        raise InputError(f"--steps {steps}: {target} is a model, of which one step is recorded")
+    if time and fake:
+        raise InputError("--time: a fake capture computes nothing whose time could be measured")
     if script is not None and batch is not None:
         raise InputError(f"--batch {batch}: {target} is no model; what it takes follows --")
     with suppress(OSError):
@@ -447,7 +457,8 @@ def _capture(
     if script is None:
         save_trace(capture_model(target, batch), out)
     else:
-        _capture_script(script, out, steps, arguments, time=time)
+        recorded = steps or ("1-20" if time else "1-2")
+        _capture_script(script, out, recorded, arguments, time=time, fake=fake)
 
 
 def _script(target: str, models: list[str]) -> Path:
@@ -461,18 +472,21 @@ def _script(target: str, models: list[str]) -> Path:
 
 
 def _capture_script(
-    script: Path, out: Path, steps: str, arguments: list[str], *, time: bool
+    script: Path, out: Path, steps: str, arguments: list[str], *, time: bool, fake: bool
 ) -> None:
     from simulator.trace.storage import save_trace
     from workloads.capture.script import ScriptFailed, capture_script
 
     try:
-        trace = capture_script(script, arguments, steps=_last_step(steps), time=time)
+        trace = capture_script(script, arguments, steps=_last_step(steps), time=time, fake=fake)
     except ScriptFailed as error:
         if error.trace is not None:
             save_trace(error.trace, out)
             raise InputError(f"{error}; what was recorded before it is in {out}") from None
         raise
+    for note in ("stand_ins", "not_saved"):
+        if note in trace.origin:
+            print(f"trainsoc: fake capture: {trace.origin[note]}", file=sys.stderr)
     save_trace(trace, out)
 
 
