@@ -1,6 +1,7 @@
 """The verbs that write a trace: of a training run, a model, or a file of another tool."""
 
 import re
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,12 @@ import typer
 
 from simulator.cli.show import show_trace
 from simulator.errors import InputError
+
+NOTES = {
+    "compiled": "torch.compile",
+    "stand_ins": "fake capture",
+    "not_saved": "fake capture, not written",
+}
 
 
 def capture(
@@ -28,10 +35,14 @@ def capture(
     batch: Annotated[
         int | None, typer.Option(min=1, help="samples per step, for a model; default its own")
     ] = None,
+    fake: Annotated[
+        bool, typer.Option("--fake", help="networks compute shapes and no numbers; as for a model")
+    ] = False,
 ) -> None:
     """Record a real training run; the script stays as it is, its arguments follow "--".
 
-    A model has no script: one step of its training is recorded, without computing it.
+    A model has no script: one step of its training is recorded, without computing it. With --fake
+    a script's networks compute nothing either: no number that it prints of them means anything.
 
     Example: trainsoc capture train.py -o run.trace -- --epochs 3
 
@@ -40,9 +51,10 @@ def capture(
     Example: trainsoc capture resnet18 --batch 16 -o resnet18.trace
 
     Example: trainsoc capture lenet_digits --time -o timed.trace
+
+    Example: trainsoc capture train.py --fake -o run.trace
     """
-    recorded = steps or ("1-20" if time else "1-2")
-    capture_to(out, target, recorded, context.args, batch, time=time)
+    capture_to(out, target, steps, context.args, batch, time=time, fake=fake)
     show_trace(str(out), as_json=False)
 
 
@@ -67,16 +79,18 @@ def import_(
 def capture_to(
     out: Path,
     target: str,
-    steps: str,
+    steps: str | None,
     arguments: list[str],
     batch: int | None = None,
     *,
     time: bool = False,
+    fake: bool = False,
 ) -> None:
     """Write the trace of `target`, a script, recipe or model, to `out`.
 
     `steps` ("1-2"), `arguments` and `time` are for scripts, `batch` for models; raises InputError
-    where they do not fit, where torch is missing, and where `out` cannot be written.
+    where they do not fit, where torch is missing, and where `out` cannot be written. A model is
+    `fake` in any case.
     """
     try:
         from workloads.models import MODELS, capture_model
@@ -89,6 +103,10 @@ def capture_to(
         raise InputError(f"{target} is a model: it takes --batch and no argument {arguments[0]}")
     if script is None and time:
         raise InputError(f"--time: {target} is a model, captured by its shapes without running it")
+    if script is None and steps is not None:
+        raise InputError(f"--steps {steps}: {target} is a model, of which one step is recorded")
+    if time and fake:
+        raise InputError("--time: a fake capture computes nothing whose time could be measured")
     if script is not None and batch is not None:
         raise InputError(f"--batch {batch}: {target} is no model; what it takes follows --")
     with suppress(OSError):
@@ -97,7 +115,8 @@ def capture_to(
     if script is None:
         save_trace(capture_model(target, batch), out)
     else:
-        _capture_script(script, out, steps, arguments, time=time)
+        recorded = steps or ("1-20" if time else "1-2")
+        _capture_script(script, out, recorded, arguments, time=time, fake=fake)
 
 
 def _script(target: str, models: list[str]) -> Path:
@@ -111,19 +130,27 @@ def _script(target: str, models: list[str]) -> Path:
 
 
 def _capture_script(
-    script: Path, out: Path, steps: str, arguments: list[str], *, time: bool
+    script: Path, out: Path, steps: str, arguments: list[str], *, time: bool, fake: bool
 ) -> None:
     from simulator.trace.storage import save_trace
     from workloads.capture.script import ScriptFailed, capture_script
 
     try:
-        trace = capture_script(script, arguments, steps=_last_step(steps), time=time)
+        trace = capture_script(script, arguments, steps=_last_step(steps), time=time, fake=fake)
     except ScriptFailed as error:
         if error.trace is not None:
             save_trace(error.trace, out)
             raise InputError(f"{error}; what was recorded before it is in {out}") from None
         raise
     save_trace(trace, out)
+    _tell(trace.origin)
+
+
+def _tell(origin: dict[str, str]) -> None:
+    """Say on stderr what is not as the program was written."""
+    for note in ("compiled", "stand_ins", "not_saved"):
+        if note in origin:
+            print(f"trainsoc: {NOTES[note]}: {origin[note]}", file=sys.stderr)
 
 
 def _last_step(steps: str) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from simulator.errors import InputError
 from simulator.trace.trace import Trace
 from workloads.capture.session import Recording, capture
+from workloads.capture.stand_ins import NeedsContents
 
 
 class ScriptFailed(InputError):
@@ -23,18 +24,26 @@ class ScriptFailed(InputError):
 
 
 def capture_script(
-    path: str | os.PathLike[str], argv: Sequence[str] = (), *, steps: int = 2, time: bool = False
+    path: str | os.PathLike[str],
+    argv: Sequence[str] = (),
+    *,
+    steps: int = 2,
+    time: bool = False,
+    fake: bool = False,
 ) -> Trace:
     """Run the script at `path` as `python path *argv` would, and return the trace of its training,
     with the time of each op if `time` is asked for.
 
-    Raises InputError if there is no such script or if it steps no optimizer, and ScriptFailed if
-    the script raises or exits with an error.
+    With `fake` its networks compute shapes and no numbers, while what it does with its data is
+    done as ever; see `capture`.
+
+    Raises InputError if there is no such script, if it steps no optimizer, or if with `fake` its
+    course depends on numbers; and ScriptFailed if the script raises or exits with an error.
     """
     script = Path(path)
     if not script.is_file():
         raise InputError(f"no script at {script}: check the path")
-    recording = capture(steps=steps, name=script.stem, time=time)
+    recording = capture(steps=steps, name=script.stem, time=time, fake=fake)
     failure = _run(script, argv, recording)
     if failure is not None:
         raise ScriptFailed(failure, _kept(recording))
@@ -56,6 +65,8 @@ def _run(script: Path, argv: Sequence[str], recording: Recording) -> str | None:
             return f"{script} ended with exit status {end.code}"
     except KeyboardInterrupt:
         return f"{script} was interrupted"
+    except NeedsContents:
+        raise
     except Exception as error:
         return f"{script} failed {_place(script, error)}: {_one_line(error)}"
     return None

@@ -12,6 +12,7 @@ from simulator.errors import InputError
 from simulator.trace.storage import save_trace
 from simulator.trace.trace import Trace
 from workloads.capture.events import listening
+from workloads.capture.fake import Fakes
 from workloads.capture.names import Names, unwrap
 from workloads.capture.threads import Threads
 
@@ -25,6 +26,7 @@ def capture(
     steps: int = 2,
     name: str = "",
     time: bool = False,
+    fake: bool = False,
 ) -> "Recording":
     """Record the training that runs inside a `with` block, without changing it.
 
@@ -33,10 +35,18 @@ def capture(
     called is found; with it, other networks count as part of the loss. With `time` the trace
     tells how long each op took, as the median over the recorded steps: give it `steps` to spare,
     and more to run after them, whose whole duration is measured.
+
+    With `fake` networks compute shapes and no numbers, in next to no time and memory; their
+    parameters may be on the meta device. The number that a program reads of a result is 1 then,
+    and if its course depends on one, InputError says where. After the block the network and
+    the optimizer that were given are as before it, to the bit, as are random numbers.
     """
+    if fake and time:
+        raise InputError("capture with fake computes nothing, so there is no time to measure")
     if steps < 1:
         raise InputError(f"capture needs steps of at least 1, not {steps}")
-    return Recording(model, optimizer, steps, name, time=time)
+    fakes = Fakes(model, optimizer, keep=True) if fake else None
+    return Recording(model, optimizer, steps, name, time=time, fakes=fakes)
 
 
 class Recording:
@@ -50,12 +60,14 @@ class Recording:
         name: str,
         *,
         time: bool = False,
+        fakes: Fakes | None = None,
     ) -> None:
         """Prepare a recording; `capture` is the way to get one."""
         self._names = Names(unwrap(model) if model is not None else None)
         self._threads = Threads(self._names, [optimizer] if optimizer else [], steps)
         self._name = name
         self._time = time
+        self._fakes = fakes
         self._stack = ExitStack()
         self._trace: Trace | None = None
         self._done = False
@@ -65,10 +77,14 @@ class Recording:
         if _running:
             raise InputError("a capture is running already: end it before starting another")
         _running.append(self)
-        self._stack.callback(_running.clear)
-        self._stack.callback(self._allow_compiling)
-        self._stack.enter_context(listening(self._threads))
-        self._stack.enter_context(self._threads.following())
+        with ExitStack() as stack:
+            stack.callback(_running.clear)
+            if self._fakes:
+                stack.enter_context(self._fakes)
+            stack.callback(self._allow_compiling)
+            stack.enter_context(listening(self._threads))
+            stack.enter_context(self._threads.following())
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -83,6 +99,8 @@ class Recording:
         finally:
             self._stack.close()
             self._done = True
+        if kind is None and self._fakes:
+            self._fakes.check()
         self._trace = self._build()
 
     @property
@@ -130,11 +148,12 @@ class Recording:
             "lost_ops": self._threads.lost,
             "faults": len(self._threads.faults),
         }
-        mode = "shapes only" if active_fake_mode() else "real"
+        mode = "shapes only" if self._fakes or active_fake_mode() else "real"
         origin = {"tool": "trainsoc capture", "torch": str(torch.__version__), "mode": mode}
         origin |= {key: str(count) for key, count in notes.items() if count}
         if self._threads.compiled:
             origin["compiled"] = "run as written, without torch.compile"
+        origin |= self._fakes.notes if self._fakes else {}
         name = self._name or self._names.title or "training"
         timings = catalogue.timings() if self._time and mode == "real" else ()
         return Trace(name, catalogue.steps, segments, origin, timings)
