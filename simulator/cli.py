@@ -133,7 +133,9 @@ def import_(
 
     if form not in IMPORTERS:
         raise InputError(f"import {form}: unknown format; known: {', '.join(IMPORTERS)}")
-    save_trace(IMPORTERS[form](source), out)
+    trace = IMPORTERS[form](source)
+    save_trace(trace, out)
+    print(f"inferred: {trace.origin['inferred']}", file=sys.stderr)
     _show_trace(str(out), as_json=False)
 
 
