@@ -72,7 +72,9 @@ def import_(
 
     if form not in IMPORTERS:
         raise InputError(f"import {form}: unknown format; known: {', '.join(IMPORTERS)}")
-    save_trace(IMPORTERS[form](source), out)
+    trace = IMPORTERS[form](source)
+    save_trace(trace, out)
+    print(f"trainsoc: inferred: {trace.origin['inferred']}", file=sys.stderr)
     show_trace(str(out), as_json=False)
 
 

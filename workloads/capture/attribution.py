@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
+from simulator.trace.drafts import Draft
 from simulator.trace.op import OpKind, Phase
 from workloads.capture.calls import Call
 from workloads.capture.names import Names
-from workloads.capture.tape import Draft, Tape
+from workloads.capture.tape import Tape
 
 _ACCUMULATE = "torch::autograd::AccumulateGrad"
 _ORIGINS = frozenset({Phase.FORWARD, Phase.LOSS})

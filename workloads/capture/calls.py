@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from simulator.trace.kinds import reads, writes
 from simulator.trace.op import OpKind
-from workloads.capture.kinds import base_name, is_random, kind_of, reads, writes
+from workloads.capture.kinds import base_name, is_random, kind_of
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from threading import RLock
 from types import FrameType
@@ -19,20 +18,15 @@ from torch.utils._python_dispatch import (
     _get_current_dispatch_mode_stack,
 )
 
-from simulator.trace.op import Gemm, OpKind, Phase, Role, Tensor
+from simulator.trace.drafts import Draft, derives
+from simulator.trace.effect import FORWARDS, Effect, Touch, bound, effect, phase_by_gemms, role_of
+from simulator.trace.gemms import products
+from simulator.trace.op import Gemm, OpKind, Tensor
 from workloads.capture.attribution import Context, Place, own
-from workloads.capture.calls import Call, Use, bind
-from workloads.capture.gemms import Product, products
-from workloads.capture.kinds import GATHERS
-from workloads.capture.tape import Draft, Tape
+from workloads.capture.calls import Call, bind
+from workloads.capture.tape import Tape
 
 _SILENT = frozenset({"profiler", "prim"})
-_ROLES = {
-    Phase.FORWARD: Role.FORWARD,
-    Phase.LOSS: Role.FORWARD,
-    Phase.RECOMPUTE: Role.FORWARD,
-    Phase.EVAL: Role.FORWARD,
-}
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -143,27 +137,19 @@ def _inside_compiled() -> bool:
 
 def draft(call: Call, tape: Tape, context: Context) -> Draft:
     """Append a call to the tape with all that is known of it now, and return its draft."""
-    described = [(use, _describe(tape, use.tensor)) for use in call.uses]
-    known = [(use, tensor) for use, tensor in described if tensor is not None]
+    touches = [
+        Touch(use.argument, tensor, use.read, use.written)
+        for use in call.uses
+        if (tensor := _describe(tape, use.tensor)) is not None
+    ]
     results = [tensor for r in call.results if (tensor := _describe(tape, r)) is not None]
-    held = frozenset(tensor.storage for _, tensor in known)
-    touched = held | {tensor.storage for tensor in results}
-    place = context.place(call, tape, touched)
-    mutated = [tensor for use, tensor in known if use.written]
-    fresh = [tensor for tensor in results if tensor.storage not in held]
-    kind = _kind(call, mutated, fresh)
-    if kind is OpKind.VIEW:
-        inputs, outputs = [tensor for _, tensor in known], results
-    else:
-        inputs = [_window(call, use, tensor) for use, tensor in known if use.read]
-        outputs = mutated + fresh
-    reads, writes = _distinct(inputs), _distinct(outputs)
-    operands = _Operands({use.argument: tensor for use, tensor in known}, reads, writes, results)
-    gemms, weights = _gemms(call, operands, place, tape)
-    phase = _phase_of_gemms(place, gemms)
+    done = effect(call.name, call.kind, touches, results)
+    place = context.place(call, tape, done.touched)
+    gemms, weights = _gemms(call, done, place, tape)
+    phase = phase_by_gemms(place.phase, gemms)
     entry = Draft(
-        str(call.func), kind, phase, place.layer, reads, writes, gemms, place.forward,
-        call.random, touched, place.parameter is not None, weights,
+        str(call.func), done.kind, phase, place.layer, done.reads, done.writes, gemms,
+        place.forward, call.random, done.touched, place.parameter is not None, weights,
     )  # fmt: skip
     tape.drafts.append(entry)
     _follow(entry, place, tape)
@@ -177,87 +163,15 @@ def _describe(tape: Tape, tensor: torch.Tensor) -> Tensor | None:
         return None  # sparse and opaque layouts have no storage to name
 
 
-def _kind(call: Call, mutated: list[Tensor], fresh: list[Tensor]) -> OpKind:
-    moves_nothing = not mutated and not fresh and call.kind is not OpKind.SYNC
-    if moves_nothing and (call.results or call.kind is OpKind.OTHER):
-        return OpKind.VIEW
-    return call.kind
-
-
-def _window(call: Call, use: Use, tensor: Tensor) -> Tensor:
-    """Return what a gather reads of a table: as many elements as it returns, not all of it."""
-    if GATHERS.get(call.name) != use.argument or not call.results:
-        return tensor
-    count = int(call.results[0].numel())
-    if count >= tensor.elements:
-        return tensor
-    return Tensor(tensor.storage, tensor.dtype, (count,), (1,), tensor.offset)
-
-
-def _distinct(tensors: list[Tensor]) -> tuple[Tensor, ...]:
-    return tuple(dict.fromkeys(tensors))
-
-
-@dataclass(frozen=True, slots=True)
-class _Operands:
-    """The tensors of a call by argument, and the op's inputs, outputs and results in order."""
-
-    named: dict[str, Tensor]
-    reads: tuple[Tensor, ...]
-    writes: tuple[Tensor, ...]
-    results: list[Tensor]
-
-
-def _gemms(
-    call: Call, operands: _Operands, place: Place, tape: Tape
-) -> tuple[tuple[Gemm, ...], int]:
+def _gemms(call: Call, done: Effect, place: Place, tape: Tape) -> tuple[tuple[Gemm, ...], int]:
     found = products(call.name, call.args)
     if not found:
         return (), 0
-    named = operands.named
+    named = done.named
     names = [name for product in found for name in (product.a, product.b) if name in named]
     weights = sum(named[name].storage in tape.derived for name in names)
-    role = _role(place, weights)
-    return tuple(_gemm(product, role, operands) for product in found), weights
-
-
-def _gemm(product: Product, role: Role, operands: _Operands) -> Gemm:
-    result = operands.results[product.c] if 0 <= product.c < len(operands.results) else None
-    return Gemm(
-        product.role or role,
-        product.batch,
-        product.m,
-        product.n,
-        product.k,
-        _position(operands.reads, operands.named.get(product.a)),
-        _position(operands.reads, operands.named.get(product.b)),
-        _position(operands.writes, result),
-        product.conv,
-    )
-
-
-def _position(tensors: tuple[Tensor, ...], tensor: Tensor | None) -> int:
-    return tensors.index(tensor) if tensor in tensors else -1
-
-
-def _role(place: Place, weights: int) -> Role:
-    """Return the role of a plain product.
-
-    In backward it follows from the forward product: reading its weight gives the gradient of the
-    data, not reading it the weight's own; a product of two weights has only weight gradients.
-    """
-    if place.phase is not Phase.DGRAD:
-        return _ROLES.get(place.phase, Role.OTHER)
-    forward = place.forward.weights if place.forward else 0
-    if forward == 2 or (forward == 1 and not weights):
-        return Role.WGRAD
-    return Role.DGRAD
-
-
-def _phase_of_gemms(place: Place, gemms: tuple[Gemm, ...]) -> Phase:
-    if place.phase is Phase.DGRAD and gemms and all(g.role is Role.WGRAD for g in gemms):
-        return Phase.WGRAD
-    return place.phase
+    role = role_of(place.phase, weights, place.forward.weights if place.forward else 0)
+    return tuple(bound(product, role, done) for product in found), weights
 
 
 def _follow(entry: Draft, place: Place, tape: Tape) -> None:
@@ -268,16 +182,9 @@ def _follow(entry: Draft, place: Place, tape: Tape) -> None:
     if place.parameter is not None:
         for storage in written:
             tape.gradients.setdefault(storage, place.parameter)
-    elif entry.phase in _ROLES:
-        _derive(entry, written, tape)
+    elif entry.phase in FORWARDS:
+        if derives(entry, tape.derived, tape.constants):
+            tape.derived |= written
         own(tape, entry)
     else:
         own(tape, entry)
-
-
-def _derive(entry: Draft, written: set[int], tape: Tape) -> None:
-    """A value computed from parameters alone (a cast, a fake quantisation) is a parameter still."""
-    read = {tensor.storage for tensor in entry.inputs}
-    computed = entry.kind is not OpKind.VIEW and not entry.random
-    if computed and read & tape.derived and read <= tape.derived | tape.constants:
-        tape.derived |= written

@@ -6,31 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from simulator.trace.op import Gemm, OpKind, Phase, Tensor
-
-
-@dataclass(slots=True, eq=False)
-class Draft:
-    """An op as it was seen; what only the whole step can tell is settled when the step ends.
-
-    `touched` are the storages of every tensor argument and result, also of those that the op
-    neither reads nor writes; `weights` counts the parameter-derived operands of a forward GEMM;
-    `measured_ns` is how long it ran.
-    """
-
-    name: str
-    kind: OpKind
-    phase: Phase
-    layer: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    gemms: tuple[Gemm, ...]
-    forward: "Draft | None"
-    random: bool
-    touched: frozenset[int]
-    accumulates: bool = False
-    weights: int = 0
-    measured_ns: int = 0
+from simulator.trace.drafts import Draft
+from simulator.trace.op import Phase, Tensor
 
 
 @dataclass(slots=True, eq=False)

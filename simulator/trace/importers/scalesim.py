@@ -11,35 +11,85 @@ _GEMM_COLUMNS = 4  # layer, M, N, K
 _CONV_COLUMNS = 8  # layer, ifmap h and w, filter h and w, channels, filters, stride
 
 
+_GEMM_HEADER = ("m", "n", "k")
+_CONV_HEADER = ("ifmap", "filter")
+
+
+def detects(text: str) -> bool:
+    """Tell whether a file that begins like this is a topology: a header or a row of sizes."""
+    if text.lstrip()[:1] in ("{", "["):
+        return False
+    rows = [_cells(row) for row in csv.reader(text.splitlines()[:2])]
+    return any(
+        _form(row) or (len(row) in (_GEMM_COLUMNS, _CONV_COLUMNS) and _is_sizes(row))
+        for row in rows
+    )
+
+
 def import_scalesim(path: Path) -> Trace:
     """Return the layers of a SCALE-Sim topology as one evaluation pass in int8.
 
-    Both forms are detected by their columns: `layer, M, N, K` and the convolution's eight, whose
-    ifmap sizes include padding. Raises InputError naming the line that does not fit.
+    The header tells the form, or, without one, the number of columns: `layer, M, N, K` and the
+    convolution's eight, whose ifmap sizes include padding. Raises InputError naming the line that
+    does not fit.
     """
     step = _Layers()
+    columns = 0
+    order: tuple[str, ...] = _GEMM_HEADER
     for line, row in _rows(path):
-        cells = [cell.strip() for cell in row if cell.strip()]
-        try:
-            sizes = [int(cell) for cell in cells[1:]]
-        except ValueError:
-            raise InputError(f"{path}: line {line}: expected whole numbers: {row}") from None
-        if min(sizes, default=0) < 1:
-            raise InputError(f"{path}: line {line}: sizes must be 1 or more: {row}")
-        if len(cells) == _GEMM_COLUMNS:
-            step.gemm(cells[0], *sizes)
-        elif len(cells) == _CONV_COLUMNS:
-            _convolution(step, cells[0], sizes, f"{path}: line {line}")
+        cells = _cells(row)
+        if _is_header(cells):
+            columns, order = _form(cells), _gemm_order(cells)
+            continue
+        where = f"{path}: line {line}"
+        sizes = _sizes(cells, where)
+        if columns and len(sizes) != columns - 1:
+            raise InputError(f"{where}: expected {columns} columns as in the header: {row}")
+        if len(sizes) == _GEMM_COLUMNS - 1:
+            step.gemm(cells[0], **dict(zip(order, sizes, strict=True)))
+        elif len(sizes) == _CONV_COLUMNS - 1:
+            _convolution(step, cells[0], sizes, where)
         else:
             raise InputError(
-                f"{path}: line {line}: expected layer,M,N,K or a convolution's 8 columns, "
-                f"found {len(cells)}"
+                f"{where}: expected layer,M,N,K or a convolution's 8 columns, found {len(cells)}"
             )
     if not step.ops:
         raise InputError(f"{path}: no layers: is this a SCALE-Sim topology?")
     origin = {"tool": "SCALE-Sim topology", "inferred": "int8, one inference pass, batch 1"}
     done = Step(StepKind.EVAL, tuple(step.ops), tuple(step.storages))
     return Trace(path.stem, (done,), (Segment(0, 0, 1),), origin)
+
+
+def _cells(row: list[str]) -> list[str]:
+    return [cell.strip() for cell in row if cell.strip()]
+
+
+def _form(header: list[str]) -> int:
+    """Return how many columns the form has whose header this is, 0 if it is none."""
+    names = [name.lower() for name in header[1:]]
+    if sorted(names[:3]) == sorted(_GEMM_HEADER):
+        return _GEMM_COLUMNS
+    is_conv = all(any(name.startswith(start) for name in names) for start in _CONV_HEADER)
+    return _CONV_COLUMNS if is_conv else 0
+
+
+def _gemm_order(header: list[str]) -> tuple[str, ...]:
+    names = tuple(name.lower() for name in header[1:4])
+    return names if sorted(names) == sorted(_GEMM_HEADER) else _GEMM_HEADER
+
+
+def _sizes(cells: list[str], where: str) -> list[int]:
+    *given, last = cells[1:] or [""]
+    left, ratio, right = last.partition(":")
+    if ratio and left != right:
+        raise InputError(f"{where}: {last} sparsity cannot be imported: give the dense layer")
+    try:
+        sizes = [int(cell) for cell in (given if ratio else [*given, last])]
+    except ValueError:
+        raise InputError(f"{where}: expected whole numbers: {', '.join(cells)}") from None
+    if min(sizes, default=0) < 1:
+        raise InputError(f"{where}: sizes must be 1 or more: {', '.join(cells)}")
+    return sizes
 
 
 def _convolution(step: "_Layers", layer: str, sizes: list[int], where: str) -> None:
@@ -54,14 +104,16 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    rows = list(enumerate(csv.reader(text.splitlines()), start=1))
-    filled = [(line, row) for line, row in rows if any(cell.strip() for cell in row)]
-    return [(line, row) for line, row in filled if not _is_header(row)]
+    rows = enumerate(csv.reader(text.splitlines()), start=1)
+    return [(line, row) for line, row in rows if _cells(row)]
 
 
-def _is_header(row: list[str]) -> bool:
-    cells = [cell.strip() for cell in row if cell.strip()]
+def _is_header(cells: list[str]) -> bool:
     return not any(cell.lstrip("-").isdigit() for cell in cells[1:])
+
+
+def _is_sizes(cells: list[str]) -> bool:
+    return all(cell.isdigit() for cell in cells[1:])
 
 
 class _Layers:

@@ -65,7 +65,7 @@ def _addbmm(args: Args) -> tuple[Product, ...]:
 
 def _linear(args: Args) -> tuple[Product, ...]:
     *lead, k = args["input"].shape
-    n = args["weight"].shape[0] if args["weight"].dim() > 1 else 1
+    n = args["weight"].shape[0] if len(args["weight"].shape) > 1 else 1
     return (Product(None, 1, prod(lead), n, k, "input", "weight", 0),)
 
 

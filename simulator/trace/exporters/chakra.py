@@ -1,0 +1,125 @@
+"""One step as a Chakra execution trace (MLCommons, schema 1.0), which ASTRA-sim's roofline reads.
+
+The file is a sequence of protobuf messages, each after its length: one GlobalMetadata, then Nodes.
+Field numbers are those of `schema/protobuf/et_def.proto`, package ChakraProtoMsg.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from simulator.errors import InputError
+from simulator.trace.op import Op, OpKind
+from simulator.trace.trace import Step, Trace, dependences
+
+_VERSION = "1.0.0"
+_COMP_NODE = 4
+_VARINT, _BYTES = 0, 2  # protobuf wire types
+_METADATA = {"version": 1, "attr": 2}
+_NODE = {"id": 1, "name": 2, "type": 3, "data_deps": 5, "duration_micros": 7, "attr": 10}
+_ATTR = {"name": 1, "int64": 9, "uint64": 13, "bool": 27, "string": 29}
+_PS_PER_US = 1_000_000
+
+
+def export_chakra(trace: Trace, path: str | os.PathLike[str], step: int | None = None) -> None:
+    """Write a distinct step of `trace`, by default the typical one, to `path`.
+
+    Views move nothing and are left out; a node's id is the index of its op. Attributes: `num_ops`
+    (2 x MACs of GEMMs, else elements), `tensor_size` (bytes read and written), `is_cpu_op`,
+    `phase`, `layer`, `kind`. Raises InputError if there is no such step or no place to write.
+    """
+    index = trace.typical_step if step is None else step
+    if not 0 <= index < len(trace.steps):
+        raise InputError(f"step {index}: trace {trace.name} has steps 0-{len(trace.steps) - 1}")
+    target = Path(path)
+    temporary = target.parent / f".{target.name}.{os.getpid()}"
+    try:
+        with temporary.open("wb") as file:
+            for message in _messages(trace, index):
+                file.write(_varint(len(message)) + message)
+        temporary.replace(target)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"cannot write {target}: {reason}; choose another place") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def num_ops(op: Op) -> int:
+    """Return the operations of an op: 2 x MACs of its GEMMs, else the elements it touches most."""
+    if op.gemms:
+        return 2 * sum(gemm.macs for gemm in op.gemms)
+    return max((tensor.elements for tensor in (*op.inputs, *op.outputs)), default=0)
+
+
+def _messages(trace: Trace, index: int) -> Iterator[bytes]:
+    facts = {"trace": trace.name, "digest": trace.digest, "step": str(index), "tool": "trainsoc"}
+    attributes = (_text_attribute(name, value) for name, value in facts.items())
+    yield _text(_METADATA["version"], _VERSION) + _repeated(_METADATA["attr"], attributes)
+    times = trace.timings[index].ops_ps if trace.timings else ()
+    yield from _nodes(trace.steps[index], times)
+
+
+def _nodes(step: Step, times_ps: tuple[int, ...]) -> Iterator[bytes]:
+    for index, (op, waits) in enumerate(zip(step.ops, dependences(step), strict=True)):
+        if op.kind is not OpKind.VIEW:
+            yield _node(index, op, waits, times_ps[index] if times_ps else 0)
+
+
+def _node(index: int, op: Op, waits: tuple[int, ...], time_ps: int) -> bytes:
+    attributes = [
+        _attribute("is_cpu_op", _number(_ATTR["bool"], 0)),  # the simulator places it
+        _attribute("num_ops", _number(_ATTR["int64"], num_ops(op))),
+        _attribute("tensor_size", _number(_ATTR["uint64"], op.read_bytes + op.write_bytes)),
+        _text_attribute("phase", op.phase.value),
+        _text_attribute("layer", op.layer),
+        _text_attribute("kind", op.kind.value),
+    ]
+    return b"".join(
+        (
+            _number(_NODE["id"], index),
+            _text(_NODE["name"], op.name),
+            _number(_NODE["type"], _COMP_NODE),
+            _message(_NODE["data_deps"], b"".join(map(_varint, waits))) if waits else b"",
+            _number(_NODE["duration_micros"], round(time_ps / _PS_PER_US)),
+            _repeated(_NODE["attr"], attributes),
+        )
+    )
+
+
+# Protobuf's encoding
+
+
+def _varint(value: int) -> bytes:
+    """Return a number in groups of 7 bits, lowest first, all but the last marked."""
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*groups, value))
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3 | _VARINT) + _varint(value)
+
+
+def _message(field: int, content: bytes) -> bytes:
+    return _varint(field << 3 | _BYTES) + _varint(len(content)) + content
+
+
+def _text(field: int, value: str) -> bytes:
+    return _message(field, value.encode())
+
+
+def _repeated(field: int, contents: Iterable[bytes]) -> bytes:
+    return b"".join(_message(field, content) for content in contents)
+
+
+def _attribute(name: str, value: bytes) -> bytes:
+    return _text(_ATTR["name"], name) + value
+
+
+def _text_attribute(name: str, value: str) -> bytes:
+    return _attribute(name, _text(_ATTR["string"], value))

@@ -1,0 +1,84 @@
+"""Storages for a trace that identifies none: a chain through the program."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from simulator.trace.importers.calls import contiguous, extent, tensors_in
+from simulator.trace.importers.inference import Shape, infer
+from simulator.trace.importers.names import kind_by_name
+from simulator.trace.importers.nodes import Seen
+from simulator.trace.importers.signature import Signature
+from simulator.trace.op import OpKind, Tensor
+
+_NONE = -1
+
+
+class Chain:
+    """Storages for a trace without identities: every op reads what the one before it wrote.
+
+    Its dependences are thus the program order; all other arguments are storages of their own.
+    """
+
+    def __init__(self) -> None:
+        """Start without any storage."""
+        self.sizes: dict[int, int] = {}
+        self._last = _NONE
+
+    def begin_step(self) -> None:
+        """Begin a chain of its own, so that equal steps are equal."""
+        self._last = _NONE
+
+    def bind(
+        self, seen: Seen, known: Signature, inputs: tuple[Any, ...]
+    ) -> tuple[tuple[Any, ...], Sequence[Tensor]]:
+        """Return the op's inputs on inferred storages, and its results by inference."""
+        base = seen.node.base
+        names = [argument.name for argument in known.arguments]
+        link = _NONE if base.endswith("_like") else _link(names, inputs)
+        bound = tuple(
+            self._argument(value, chained=place == link) for place, value in enumerate(inputs)
+        )
+        if kind_by_name(base) is OpKind.VIEW:
+            return bound, [tensor for value in bound for tensor in tensors_in(value)][:1]
+        results = [self._result(*result) for result in infer(base, known.named(bound))]
+        if results and link == _NONE and self._last != _NONE:
+            # Nothing is read, so only what is written can follow the op before.
+            results[0] = replace(results[0], storage=self._last)
+            self.sizes[self._last] = max(self.sizes[self._last], extent(results[0]))
+        pairs = zip(known.arguments, bound, strict=False)
+        written = [t for argument, value in pairs if argument.written for t in tensors_in(value)]
+        if results or written:
+            self._last = (results or written)[0].storage
+        return bound, results
+
+    def _argument(self, value: Any, chained: bool) -> Any:
+        if isinstance(value, Tensor):
+            storage = self._last if chained and self._last != _NONE else self._new()
+            tensor = replace(value, storage=storage)
+            self.sizes[storage] = max(self.sizes[storage], extent(tensor))
+            return tensor
+        if isinstance(value, tuple):
+            first = next((item for item in value if isinstance(item, Tensor)), None)
+            return tuple(self._argument(item, chained and item is first) for item in value)
+        return value
+
+    def _result(self, shape: Shape, dtype: str) -> Tensor:
+        tensor = Tensor(self._new(), dtype, shape, contiguous(shape))
+        self.sizes[tensor.storage] = extent(tensor)
+        return tensor
+
+    def _new(self) -> int:
+        self.sizes[len(self.sizes)] = 0
+        return len(self.sizes) - 1
+
+
+def _link(names: Sequence[str], inputs: tuple[Any, ...]) -> int:
+    """Return which argument continues the chain: the first that is not sure to be a parameter."""
+    pairs = enumerate(zip(names, inputs, strict=False))
+    found = [
+        (place, name) for place, (name, value) in pairs if any(True for _ in tensors_in(value))
+    ]
+    bias = "self" if "mat1" in names else "bias"
+    data = [place for place, name in found if name not in (bias, "weight")]
+    return next(iter(data or [place for place, _ in found]), _NONE)

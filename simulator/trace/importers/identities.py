@@ -1,0 +1,106 @@
+"""Storages told apart by the ids of an execution trace, which PyTorch gives out again and again."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from simulator.trace.importers.calls import Call, extent, tensors_in
+from simulator.trace.importers.nodes import Seen
+from simulator.trace.importers.signature import Signature
+from simulator.trace.op import OpKind, Phase, Tensor
+from simulator.trace.trace import StorageKind
+
+
+class Identities:
+    """Numbers values in order of execution: what an op returns without having been given it is
+    new, whatever its id; an id first seen as an argument comes from outside.
+    """
+
+    def __init__(self) -> None:
+        """Start without any storage."""
+        self.sizes: dict[int, int] = {}
+        self.external: set[int] = set()
+        self._current: dict[int, int] = {}
+
+    def begin_step(self) -> None:
+        """Storages outlive steps: nothing changes."""
+
+    def bind(
+        self,
+        seen: Seen,
+        known: Signature,  # noqa: ARG002 - the ids tell all
+        inputs: tuple[Any, ...],
+    ) -> tuple[tuple[Any, ...], Sequence[Tensor]]:
+        """Return the op's inputs and results with values in place of ids."""
+        node = seen.node
+        given = {tensor.storage for value in inputs for tensor in tensors_in(value)}
+        arguments = tuple(self._argument(value) for value in inputs)
+        for tensor in node.outputs or ():
+            if tensor.storage not in given:
+                self._current.pop(tensor.storage, None)
+        results = [self._tensor(tensor, outside=False) for tensor in node.outputs or ()]
+        return arguments, results
+
+    def _argument(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return self._tensor(value, outside=True)
+        if isinstance(value, tuple):
+            return tuple(self._argument(item) for item in value)
+        return value
+
+    def _tensor(self, tensor: Tensor, outside: bool) -> Tensor:
+        number = self._current.get(tensor.storage)
+        if number is None:
+            number = self._current[tensor.storage] = len(self.sizes)
+            self.sizes[number] = 0
+            if outside:
+                self.external.add(number)
+        self.sizes[number] = max(self.sizes[number], extent(tensor))
+        return replace(tensor, storage=number)
+
+
+class Owners:
+    """What the storages of a run are, by what its phases do with them.
+
+    A storage that the optimizer changes is a parameter if the network reads it, else state of
+    the optimizer if it outlives a step.
+    """
+
+    def __init__(self, steps: Iterable[list[Call]], external: set[int]) -> None:
+        """Look at all calls of the run."""
+        self.owned: dict[int, tuple[StorageKind, str]] = {}
+        self.weights: set[int] = set()
+        self.constants: set[int] = set()
+        updated: set[int] = set()
+        changed: set[int] = set()
+        forward: set[int] = set()
+        steps = list(steps)
+        for call in (call for step in steps for call in step):
+            written = {tensor.storage for tensor in call.done.writes}
+            if call.phase is Phase.OPTIMIZER:
+                updated |= written if call.done.kind is not OpKind.VIEW else set()
+            elif call.phase is Phase.FORWARD:
+                forward |= call.done.touched
+                changed |= written if call.done.kind is not OpKind.VIEW else set()
+        lasting = external | _lasting(steps)
+        self.weights = {s for s in updated & forward if s in lasting and s not in changed}
+        self.constants = {s for s in changed & external if s not in self.weights}
+        for storage in updated & lasting - self.weights:
+            self.owned[storage] = StorageKind.OPTIMIZER_STATE, ""
+        for storage in self.constants:
+            self.owned[storage] = StorageKind.BUFFER, ""
+
+    def name(self, storage: int, name: str) -> None:
+        """Name a parameter."""
+        self.owned.setdefault(storage, (StorageKind.PARAMETER, name))
+
+
+def _lasting(steps: list[list[Call]]) -> set[int]:
+    """Return the storages that more than one step touches."""
+    seen: set[int] = set()
+    lasting: set[int] = set()
+    for step in steps:
+        touched = {storage for call in step for storage in call.done.touched}
+        lasting |= touched & seen
+        seen |= touched
+    return lasting

@@ -1,0 +1,199 @@
+"""Profiles of PyTorch (torch.profiler, Chrome format): ops with shapes and measured times."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import InputError
+from simulator.trace.importers.calls import DTYPES, Call, contiguous
+from simulator.trace.importers.chain import Chain
+from simulator.trace.importers.drafting import Drafter
+from simulator.trace.importers.names import base_name, module_name
+from simulator.trace.importers.nodes import Node
+from simulator.trace.importers.program import assembled, draft_steps, read_program, title
+from simulator.trace.importers.stream import entries
+from simulator.trace.op import OpKind, Phase, Tensor
+from simulator.trace.trace import StorageKind, Trace
+
+_OPS = frozenset({"cpu_op", "user_annotation", "Operator"})  # older files say Operator
+_NS_PER_US = 1000
+_NAMED = {"weight": "weight", "bias": "bias"}
+_LINEAR = {"mat2": "weight", "self": "bias", **_NAMED}
+
+
+def detects(text: str) -> bool:
+    """Tell whether a file that begins like this is a Chrome trace."""
+    return '"traceEvents"' in text or (text.lstrip()[:1] == "[" and '"ph"' in text)
+
+
+def import_kineto(path: Path) -> Trace:
+    """Return the run in a profile, with the time that each op took where it was profiled.
+
+    Raises InputError for a file that is damaged, of another tool, without shapes, or without a
+    network.
+    """
+    file = _Profile(path)
+    memory = Chain()
+    program = read_program(path, file.roots(), memory)
+    drafted = draft_steps(path, program, lambda: Drafter(None, frozenset()))
+    owned: dict[int, tuple[StorageKind, str]] = {}
+    for calls, drafter in zip(program.steps, drafted, strict=True):
+        drafter.gradients.clear()  # no storage is known to be one
+        _mark_weight_gradients(drafter)
+        for call, draft in zip(calls, drafter.drafts, strict=True):
+            owned |= {
+                storage: (StorageKind.PARAMETER, f"{draft.layer}.{name}")
+                for storage, name in _parameters(call)
+            }
+    origin = {"tool": "PyTorch profile", "inferred": _notes(file, drafted, program.left_out)}
+    return assembled(title(path), program, drafted, owned, origin, timed=not file.on_device)
+
+
+def _notes(file: "_Profile", drafted: list[Drafter], left_out: int) -> str:
+    guessed = sum(drafter.guessed for drafter in drafted)
+    notes = [
+        "no tensor identities: dependences are the program order, memory a guess",
+        f"results and roles of {guessed} products by shape",
+        "parameters by the names of arguments",
+        "layers by modules" if file.has_modules else "layers by the order of ops",
+    ]
+    if file.on_device:
+        notes.append("no times: the ops ran on another device than they were profiled on")
+    if left_out:
+        notes.append(f"{left_out} ops outside the steps left out")
+    return "; ".join(notes)
+
+
+def _parameters(call: Call) -> Iterator[tuple[int, str]]:
+    """Yield the storages of parameters that a forward op reads by what their arguments are called,
+    and their names.
+    """
+    if call.phase is not Phase.FORWARD or call.done.kind is OpKind.VIEW:
+        return
+    outer = call.seen.scope.outer
+    linear = outer is not None and outer.base == "linear" and call.done.kind is OpKind.GEMM
+    names = _LINEAR if linear else _NAMED
+    for argument, tensor in call.done.named.items():
+        if argument in names and not (argument == "self" and "mat1" not in call.args):
+            yield tensor.storage, names[argument]
+
+
+def _mark_weight_gradients(drafter: Drafter) -> None:
+    """A sum in the backward of a product is of its bias, a table's gradient of the table."""
+    for draft in drafter.drafts:
+        if draft.phase is not Phase.DGRAD:
+            continue
+        of_product = draft.forward is not None and draft.forward.kind is OpKind.GEMM
+        bias = of_product and draft.kind is OpKind.REDUCTION
+        if bias or draft.name.startswith("aten.embedding"):
+            draft.phase = Phase.WGRAD
+
+
+class _Profile:
+    """The events of a file by thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.has_modules = False
+        self.on_device = False
+        self._threads: dict[Any, list[tuple[float, float, Node]]] = {}
+        self._read()
+
+    def _read(self) -> None:
+        operators = shapes = False
+        for key, event in entries(self.path, "traceEvents"):
+            if key != "traceEvents" or not isinstance(event, dict) or event.get("ph") != "X":
+                continue
+            category = str(event.get("cat", "")) if event.get("cat") else ""
+            self.on_device |= category == "kernel"
+            module = module_name(str(event.get("name", "")))
+            self.has_modules |= bool(module)
+            if category not in _OPS and not module:
+                continue
+            args = event.get("args") or {}
+            operators |= str(event["name"]).startswith("aten::")
+            shapes |= "Input Dims" in args or "Input dims" in args
+            self._add(event, args, category)
+        if not operators:
+            raise InputError(
+                f"{self.path} holds no PyTorch operators (cpu_op events named aten::...): it is "
+                "a Chrome trace of another tool, or of a profile without activities of the CPU"
+            )
+        if not shapes:
+            raise InputError(
+                f"{self.path} has no shapes: profile again with torch.profiler.profile("
+                "record_shapes=True)"
+            )
+
+    def _add(self, event: dict[str, Any], args: dict[str, Any], category: str) -> None:
+        try:
+            start, took = float(event["ts"]), float(event.get("dur", 0))
+            node = Node(
+                start,
+                sys.intern(str(event["name"])),
+                _inputs(args) if base_name(event["name"]) else (),
+                None,
+                "",
+                int(args.get("Sequence number", -1)),
+                label=category == "user_annotation",
+                measured_ns=round(took * _NS_PER_US),
+            )
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise InputError(
+                f"{self.path}: event {event.get('name')!r} at {event.get('ts')} cannot be read "
+                f"({type(error).__name__}: {error}): profile again"
+            ) from None
+        thread = event.get("pid"), event.get("tid")
+        self._threads.setdefault(thread, []).append((start, -took, node))
+
+    def roots(self) -> list[Node]:
+        """Return the events that no other of their thread encloses, the others as children."""
+        roots: list[Node] = []
+        for events in self._threads.values():
+            events.sort(key=lambda event: event[:2])
+            open_: list[tuple[float, Node]] = []
+            for start, negative, node in events:
+                end = start - negative
+                while open_ and open_[-1][0] <= start:
+                    open_.pop()
+                (open_[-1][1].children if open_ else roots).append(node)
+                open_.append((end, node))
+        return roots
+
+
+def _inputs(args: dict[str, Any]) -> tuple[Any, ...]:
+    shapes = args.get("Input Dims", args.get("Input dims", ()))
+    kinds = args.get("Input type", ())
+    values = args.get("Concrete Inputs") or [""] * len(shapes)
+    strides = args.get("Input Strides") or [()] * len(shapes)
+    return tuple(map(_input, shapes, kinds, values, strides))
+
+
+def _input(shape: list[Any], kind: str, value: str, strides: Any) -> Any:
+    if kind in ("Scalar", "ScalarList"):
+        return _number(value)
+    if (shape and isinstance(shape[0], list)) or kind == "TensorList":
+        each = strides if len(strides) == len(shape) else [()] * len(shape)
+        return tuple(
+            _tensor("float", tuple(one), tuple(s)) for one, s in zip(shape, each, strict=True)
+        )
+    return _tensor(kind, tuple(shape), tuple(strides)) if kind in DTYPES else None
+
+
+@lru_cache(maxsize=1 << 16)
+def _tensor(kind: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
+    if len(strides) != len(shape):
+        strides = contiguous(shape)
+    return Tensor(-1, DTYPES[kind], shape, strides)
+
+
+@lru_cache(maxsize=1 << 16)
+def _number(text: str) -> Any:
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text or None
+    return tuple(value) if isinstance(value, list) else value

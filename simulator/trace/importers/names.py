@@ -1,0 +1,138 @@
+"""What a trace says by the names in it: which events are ops, markers, modules; kinds of ops."""
+
+from functools import lru_cache
+
+from simulator.trace.kinds import listed_kind
+from simulator.trace.op import OpKind, Phase
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_POINTWISE = _words(
+    """
+    abs add angle bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
+    bitwise_xor ceil clamp_max clamp_min conj_physical copysign deg2rad div eq floor fmax fmin fmod
+    frac frexp gcd ge gt hardshrink hardsigmoid hardtanh heaviside isinf isnan isneginf
+    isposinf lcm ldexp le leaky_relu logaddexp2 logical_and logical_not logical_or logical_xor logit
+    logit_backward lt maximum minimum mul nan_to_num ne neg nextafter rad2deg reciprocal relu
+    remainder round rsub sgn sign signbit softshrink sub threshold trunc
+    """
+)
+"""Ops that PyTorch tags as pointwise and that the table of kinds leaves to the tag."""
+
+_RANDOM = _words(
+    """
+    bernoulli bernoulli_ binomial cauchy cauchy_ exponential exponential_ geometric geometric_
+    log_normal log_normal_ multinomial native_dropout normal normal_ poisson rand rand_like randint
+    randint_like randn randn_like random random_ randperm rrelu_with_noise rrelu_with_noise_ uniform
+    uniform_ _fused_dropout _sample_dirichlet _standard_gamma
+    """
+)
+"""Ops that draw random numbers."""
+
+_VIEWS = _words(
+    """
+    as_strided as_strided_ chunk diagonal expand movedim narrow permute select slice split
+    split_with_sizes squeeze squeeze_ t t_ transpose transpose_ unbind unfold unsqueeze unsqueeze_
+    view view_as_real view_as_complex
+    """
+)
+"""Ops that only look at a storage in another way."""
+
+_COMPOSITES = _words(
+    """
+    argsort avg_pool1d contiguous is_nonzero item l1_loss linalg_norm linear matmul max_pool1d
+    max_pool2d mish_backward msort nanmean one_hot prelu selu selu_
+    """
+)
+"""Ops in the table of kinds that PyTorch takes apart: what they call does the work."""
+
+_IDLE = _words(
+    """
+    alpha_dropout contiguous data dropout feature_dropout is_complex is_floating_point item
+    requires_grad_ reshape resolve_conj resolve_neg result_type size stride to type_as expand_as
+    view_as flatten unflatten broadcast_tensors pin_memory is_pinned is_leaf output_nr _version
+    retain_grad retains_grad dim numel is_contiguous is_same_size _has_compatible_shallow_copy_type
+    """
+)
+"""Ops that, if they call no other, have done nothing."""
+
+_LOSSES = ("binary_cross_entropy", "cross_entropy", "kl_div")
+_NO_OPS = frozenset({"autograd", "torch", "profiler", "prim", "inductor", "cuda"})
+_EVALUATE = "autograd::engine::evaluate_function"
+_MARKERS = {
+    "Optimizer.step": Phase.OPTIMIZER,
+    "Optimizer.zero_grad": Phase.ZERO_GRAD,
+    "enumerate(DataLoader)": Phase.DATA,
+}
+
+
+@lru_cache(maxsize=4096)
+def base_name(name: str) -> str:
+    """Return "addmm" for "aten::addmm", "" for what is no op."""
+    space, separator, base = name.partition("::")
+    if not separator or "::" in base or ":" in space or space in _NO_OPS:
+        return ""
+    return base.partition(".")[0] if space.isidentifier() and space.islower() else ""
+
+
+@lru_cache(maxsize=4096)
+def kind_by_name(base: str) -> OpKind | None:
+    """Return the kind of an op, None if its name tells nothing."""
+    plain = base.rstrip("_")
+    if base in _VIEWS:
+        return OpKind.VIEW
+    if base in _RANDOM:
+        return OpKind.RANDOM
+    found = listed_kind(base)
+    if found is None and (plain in _POINTWISE or base.startswith("_foreach_")):
+        return OpKind.ELEMENTWISE
+    return found
+
+
+def draws(base: str) -> bool:
+    """Tell whether an op of that name draws random numbers."""
+    return base in _RANDOM
+
+
+def is_composite(base: str) -> bool:
+    """Tell whether the work of the op is done by those it calls, though its kind is known."""
+    return base in _COMPOSITES
+
+
+def is_idle(base: str) -> bool:
+    """Tell whether an op that calls no other has done nothing."""
+    return base in _IDLE
+
+
+def is_loss(base: str) -> bool:
+    """Tell whether the op computes a loss."""
+    return base.endswith("_loss") or base.startswith(("nll_loss", *_LOSSES))
+
+
+def is_backward(name: str) -> bool:
+    """Tell whether the event is autograd evaluating one node."""
+    return name.startswith(_EVALUATE)
+
+
+def is_accumulation(name: str) -> bool:
+    """Tell whether the event is autograd storing the gradient of a parameter."""
+    return name.endswith("AccumulateGrad")
+
+
+def is_step(name: str) -> bool:
+    """Tell whether the event is the profiler's mark of a step."""
+    return name.startswith("ProfilerStep#")
+
+
+def module_name(name: str) -> str:
+    """Return "Conv2d_0" for "nn.Module: Conv2d_0", "" for any other event."""
+    return name.removeprefix("nn.Module: ") if name.startswith("nn.Module: ") else ""
+
+
+@lru_cache(maxsize=4096)
+def marked_phase(name: str) -> Phase | None:
+    """Return the phase that PyTorch's own markers announce, None for any other event."""
+    return next((phase for mark, phase in _MARKERS.items() if name.startswith(mark + "#")), None)

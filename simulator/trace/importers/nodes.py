@@ -1,0 +1,146 @@
+"""A trace as a tree of events, and which of them are the ops that do the work."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from simulator.trace.importers.names import (
+    base_name,
+    is_accumulation,
+    is_backward,
+    is_composite,
+    is_idle,
+    is_loss,
+    is_step,
+    kind_by_name,
+    marked_phase,
+    module_name,
+)
+from simulator.trace.op import OpKind, Phase, Tensor
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One event: an op, an autograd node, a marker or a module.
+
+    `inputs` are tensors, tuples of them, or plain values; `outputs` None where the format has
+    none. `seq` is the autograd sequence number or -1; `thread` numbers what counts them, and
+    `forward_thread` is where the forward op of a backward node ran. `label` marks what the user
+    named; `measured_ns` is 0 where nothing was measured.
+    """
+
+    order: float
+    name: str
+    inputs: tuple[Any, ...] = ()
+    outputs: tuple[Tensor, ...] | None = None
+    schema: str = ""
+    seq: int = -1
+    thread: int = 0
+    forward_thread: int = 0
+    label: bool = False
+    measured_ns: int = 0
+    children: "list[Node]" = field(default_factory=list)
+
+    @property
+    def base(self) -> str:
+        """Its name as an op, "" if it is none."""
+        return base_name(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What surrounds an op.
+
+    `backward` is the thread and sequence number of the forward op that is differentiated, `outer`
+    the outermost op around it, `seq` the innermost sequence number, `names` the labels and
+    `modules` the modules around it, outermost first.
+    """
+
+    marker: Phase | None = None
+    in_backward: bool = False
+    backward: tuple[int, int] | None = None
+    accumulates: bool = False
+    outer: Node | None = None
+    seq: int = -1
+    loss: bool = False
+    labels: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """An op that does the work, where it was seen."""
+
+    node: Node
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark:
+    """Where a step may begin: `node` is the profiler's mark or a marker of PyTorch's own."""
+
+    node: Node
+
+
+def flattened(roots: list[Node]) -> list[Seen | Mark]:
+    """Return the ops that do the work, and the marks of steps, in the order they began."""
+    found: list[Seen | Mark] = []
+    for root in roots:
+        found += _visit(root, Scope())
+    # A file lists events as they ended, and by thread.
+    return sorted(found, key=lambda entry: entry.node.order)
+
+
+def _visit(node: Node, scope: Scope) -> Iterator[Seen | Mark]:
+    if is_step(node.name) or marked_phase(node.name) is not None:
+        yield Mark(node)
+    inner = _scope(node, scope)
+    if node.base and _does_work(node):
+        yield Seen(node, inner)
+        return
+    for child in node.children:
+        yield from _visit(child, inner)
+
+
+def _does_work(node: Node) -> bool:
+    """Tell whether an op is to be taken as it is, not for the ops that it calls.
+
+    One that calls its own name only casts or chooses a variant first.
+    """
+    base = node.base
+    kind = kind_by_name(base)
+    called = [child.base for child in node.children if child.base]
+    if is_composite(base):
+        return not called and kind is OpKind.GEMM
+    if not called:
+        return not is_idle(base) and (node.name.startswith("aten::") or bool(node.inputs))
+    return kind is not None and base not in called
+
+
+def _scope(node: Node, scope: Scope) -> Scope:
+    if node.base:
+        return replace(
+            scope,
+            outer=scope.outer or node,
+            seq=node.seq if node.seq >= 0 else scope.seq,
+            loss=scope.loss or is_loss(node.base),
+        )
+    if is_backward(node.name):
+        forward = next((each for each in (node, *node.children) if _numbered(each)), None)
+        key = (forward.forward_thread, forward.seq) if forward else None
+        accumulates = is_accumulation(node.name)
+        return Scope(scope.marker, True, key, accumulates, labels=scope.labels)
+    phase = marked_phase(node.name)
+    if phase is not None:
+        return replace(scope, marker=phase)
+    if module := module_name(node.name):
+        loss = scope.loss or (not scope.modules and module.rpartition("_")[0].endswith("Loss"))
+        return replace(scope, modules=(*scope.modules, module), loss=loss)
+    if node.label and not is_step(node.name):
+        return replace(scope, labels=(*scope.labels, node.name))
+    return scope
+
+
+def _numbered(node: Node) -> bool:
+    """Tell whether the event is an autograd node with its sequence number."""
+    return node.seq >= 0 and not node.base

@@ -1,0 +1,135 @@
+"""From the events of a PyTorch trace to a Trace: steps, calls, drafts, equal steps counted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+
+from simulator.errors import InputError
+from simulator.trace.drafts import (
+    Owned,
+    build_step,
+    find_optimizer_layers,
+    find_weight_gradients,
+)
+from simulator.trace.importers.calls import Call, Memory, bind
+from simulator.trace.importers.drafting import Drafter, optimizer_layers
+from simulator.trace.importers.nodes import Node, Seen, flattened
+from simulator.trace.importers.steps import kind_of, phases, split
+from simulator.trace.op import OpKind, Phase
+from simulator.trace.trace import Segment, Step, StorageKind, Timing, Trace
+
+_MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+
+
+@dataclass(slots=True)
+class Program:
+    """The calls of each step of a run, the storages that they touch, and what went lost."""
+
+    steps: list[list[Call]]
+    memory: Memory
+    left_out: int
+
+
+def read_program(path: Path, roots: list[Node], memory: Memory) -> Program:
+    """Return the calls in a tree of events; raises InputError if there is no network in them."""
+    steps, left_out = split(flattened(roots))
+    bound = []
+    for step in steps:
+        memory.begin_step()
+        pairs = zip(step, phases(step), strict=True)
+        bound.append([_bound(path, seen, phase, memory) for seen, phase in pairs])
+    if not any(call.done.kind is OpKind.GEMM for step in bound for call in step):
+        raise InputError(
+            f"{path} holds no matrix product or convolution: record whole training steps"
+        )
+    return Program(bound, memory, left_out)
+
+
+def _bound(path: Path, seen: Seen, phase: Phase, memory: Memory) -> Call:
+    try:
+        return bind(seen, phase, memory)
+    except _MISFITS as error:
+        raise _misfit(path, seen, error) from None
+
+
+def draft_steps(path: Path, program: Program, drafter: Callable[[], Drafter]) -> list[Drafter]:
+    """Return the drafts of every step; raises InputError for a GEMM whose arguments are lacking."""
+    drafted = []
+    for step in program.steps:
+        drafted.append(drafter())
+        for call in step:
+            try:
+                drafted[-1].add(call)
+            except _MISFITS as error:
+                raise _misfit(path, call.seen, error) from None
+    return drafted
+
+
+def _misfit(path: Path, seen: Seen, error: Exception) -> InputError:
+    told = " ".join(str(error).split())[:80]
+    return InputError(
+        f"{path}: {seen.node.name} does not have the arguments that it takes ({told}): record the "
+        "trace again with a newer PyTorch"
+    )
+
+
+def find_gradients(drafter: Drafter) -> None:
+    """Find the gradients of parameters, and with them the backward work that serves them alone."""
+    backward: set[int] = set()
+    for draft in drafter.drafts:
+        if draft.phase in (Phase.DGRAD, Phase.WGRAD):
+            backward |= {tensor.storage for tensor in draft.outputs}
+        elif draft.phase is Phase.OPTIMIZER:
+            drafter.gradients |= backward & draft.touched
+    find_weight_gradients(drafter.drafts, drafter.gradients)
+
+
+def name_layers(drafted: list[Drafter]) -> dict[int, str]:
+    """Give what the optimizer does the layers of its parameters; return the parameters' names."""
+    names: dict[int, str] = {}
+    for drafter in drafted:
+        names |= {s: name for s, name in drafter.names.items() if s not in names}
+    layers = optimizer_layers([drafter.drafts for drafter in drafted], names)
+    for drafter in drafted:
+        find_optimizer_layers(drafter.drafts, dict(layers))
+    return names
+
+
+def assembled(
+    name: str,
+    program: Program,
+    drafted: list[Drafter],
+    owned: Owned,
+    origin: dict[str, str],
+    *,
+    timed: bool = False,
+) -> Trace:
+    """Return the trace; consecutive equal steps are one segment."""
+    order: list[int] = []
+    distinct: dict[Step, int] = {}
+    measured: dict[int, list[list[int]]] = {}
+    for calls, drafter in zip(program.steps, drafted, strict=True):
+        kind = kind_of([call.phase for call in calls])
+        gradients = dict.fromkeys(drafter.gradients, (StorageKind.GRADIENT, ""))
+        step = build_step(kind, drafter.drafts, program.memory.sizes, {**gradients, **owned})
+        index = distinct.setdefault(step, len(distinct))
+        order.append(index)
+        times = [draft.measured_ns for draft in drafter.drafts]
+        measured.setdefault(index, []).append(times)
+    segments = tuple(Segment(0, index, len(list(same))) for index, same in groupby(order))
+    timings = tuple(_timing(runs) for _, runs in sorted(measured.items())) if timed else ()
+    return Trace(name, tuple(distinct), segments, origin, timings)
+
+
+def _timing(runs: list[list[int]]) -> Timing:
+    return Timing(0, tuple(round(1000 * median(times)) for times in zip(*runs, strict=True)))
+
+
+def title(path: Path) -> str:
+    """Return the name of a trace from its file's."""
+    name = path.name
+    for ending in (".gz", ".json", ".pt.trace", ".et", ".kineto"):
+        name = name.removesuffix(ending)
+    return name or path.name

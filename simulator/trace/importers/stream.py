@@ -1,0 +1,161 @@
+"""Reads a large JSON file, plain or gzip, piece by piece: one element of a list at a time."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from simulator.errors import InputError
+
+_CHUNK = 1 << 20  # characters; large beside an element, small beside a file
+_GZIP = b"\x1f\x8b"
+_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+
+
+def head(path: Path, characters: int = 1 << 16) -> str:
+    """Return the beginning of a text file, unpacked; raises InputError if it cannot be read."""
+    try:
+        with _opened(path) as file:
+            return file.read(characters)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except EOFError:
+        raise _cut_short(path) from None
+    except (UnicodeDecodeError, zlib.error):
+        raise InputError(f"{path} is not a text file: is it the file you meant?") from None
+
+
+def entries(path: Path, array: str) -> Iterator[tuple[str, Any]]:
+    """Yield the members of the JSON object in the file; the list `array` element by element.
+
+    A file that is one list is taken as that array. Raises InputError for a file that cannot be
+    read, is cut short or is not JSON.
+    """
+    try:
+        with _opened(path) as file:
+            yield from _members(_Text(file), array)
+    except OSError as error:
+        if isinstance(error, _DAMAGE):
+            raise _cut_short(path) from None
+        raise _unreadable(path, error) from None
+    except _DAMAGE:
+        raise _cut_short(path) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file: is it the file you meant?") from None
+    except _CutShort:
+        raise _cut_short(path) from None
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}): export it again") from None
+
+
+def _opened(path: Path) -> TextIO:
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    if packed:
+        return gzip.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot read {path}: {error.strerror or error}; check the path")
+
+
+def _cut_short(path: Path) -> InputError:
+    return InputError(f"{path} is cut short: export or copy it again")
+
+
+class _CutShort(Exception):
+    pass
+
+
+class _Text:
+    """A window on the text that moves forward as values are taken from it."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._text = ""
+        self._at = 0
+        self._before = 0
+        self._ended = False
+        self._decoder = json.JSONDecoder()
+
+    def peek(self) -> str:
+        """Return the next character that is no space."""
+        while True:
+            while self._at < len(self._text):
+                if not self._text[self._at].isspace():
+                    return self._text[self._at]
+                self._at += 1
+            self._more()
+
+    def skip(self, expected: str) -> str:
+        """Move past the next character, which must be one of those expected."""
+        found = self.peek()
+        if found not in expected:
+            place = self._before + self._at
+            raise ValueError(f"{found!r} at character {place}, not {' or '.join(expected)}")
+        self._at += 1
+        return found
+
+    def value(self) -> Any:
+        """Take the next value."""
+        self.peek()
+        while True:
+            try:
+                found, end = self._decoder.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                if self._ended and not _unfinished(error, self._text):
+                    place = self._before + error.pos
+                    raise ValueError(f"{error.msg} at character {place}") from None
+                if len(self._text) - self._at > 64 * _CHUNK:
+                    raise ValueError(f"{error.msg} after character {self._before}") from None
+                self._more()
+                continue
+            if end < len(self._text) or self._ended:
+                self._at = end
+                return found
+            self._more()
+
+    def _more(self) -> None:
+        if self._ended:
+            raise _CutShort
+        chunk = self._file.read(_CHUNK)
+        self._before += self._at
+        self._text = self._text[self._at :] + chunk
+        self._at = 0
+        self._ended = not chunk
+
+
+def _unfinished(error: json.JSONDecodeError, text: str) -> bool:
+    return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
+
+
+def _members(text: _Text, array: str) -> Iterator[tuple[str, Any]]:
+    if text.peek() == "[":
+        yield from _elements(text, array)
+        return
+    text.skip("{")
+    if text.peek() == "}":
+        return
+    while True:
+        key = text.value()
+        text.skip(":")
+        if key == array and text.peek() == "[":
+            yield from _elements(text, array)
+        else:
+            yield key, text.value()
+        if text.skip(",}") == "}":
+            return
+
+
+def _elements(text: _Text, array: str) -> Iterator[tuple[str, Any]]:
+    text.skip("[")
+    if text.peek() == "]":
+        text.skip("]")
+        return
+    while True:
+        yield array, text.value()
+        if text.skip(",]") == "]":
+            return
