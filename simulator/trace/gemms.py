@@ -171,14 +171,19 @@ def _fused_self_attention(args: Args, source: str, heads: int, last: int) -> tup
     )
 
 
+def _is_nested(tensor: Any) -> bool:
+    """Tell whether rows have several lengths: no one shape tells the products of such tensors."""
+    return bool(getattr(tensor, "is_nested", False))
+
+
 def _multihead(args: Args) -> tuple[Product, ...]:
-    if args["query"].is_nested:  # rows of several lengths: no one shape tells its products
+    if _is_nested(args["query"]):
         return ()
     return _fused_self_attention(args, "query", args["num_head"], 0)
 
 
 def _encoder_layer(args: Args) -> tuple[Product, ...]:
-    if args["src"].is_nested:
+    if _is_nested(args["src"]):
         return ()
     (hidden, width), rows = args["ffn_weight_1"].shape, prod(args["src"].shape[:2])
     return (
