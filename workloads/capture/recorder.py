@@ -119,10 +119,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @lru_cache(maxsize=4096)
 def _is_composite(func: Any) -> bool:
-    return isinstance(func, OpOverload) and _dispatch_has_kernel_for_dispatch_key(
-        func.name(),  # type: ignore[no-untyped-call]
-        "CompositeImplicitAutograd",
-    )
+    # What is "prim", such as the device of a fake tensor, is not known to the dispatcher, and an
+    # exception in its handler ends the process.
+    if not isinstance(func, OpOverload) or func.namespace == "prim":
+        return False
+    name = func.name()  # type: ignore[no-untyped-call]
+    return _dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
 
 
 def _inside_compiled() -> bool:
