@@ -24,6 +24,7 @@ from simulator.results.result import Identity, Result, StepRecord, write_result,
 from simulator.results.step import step_document
 from simulator.results.text import si
 from simulator.trace.memory import Footprint, footprint
+from simulator.trace.method.overlay import resolved
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import Step, StepKind, Trace
 
@@ -63,13 +64,14 @@ class Replay:
         self.hardware = hardware
         self._fidelity = fidelity
         self._settings = tuple(settings)
-        self.trace = trace
+        self.trace = resolved(trace)
+        self._method = _method_name(trace)
         self._lowering = Lowering(hardware)
         self._placed: Placed | None = None  # by the rules, until a search has found better
         self._interconnect = Interconnect(hardware)
         self._prices = prices(hardware)
-        self._footprints = [footprint(step) for step in trace.steps]
-        for step, held in zip(trace.steps, self._footprints, strict=True):
+        self._footprints = [footprint(step) for step in self.trace.steps]
+        for step, held in zip(self.trace.steps, self._footprints, strict=True):
             _check_capacity(hardware, step, held)
 
     def run(self, progress: Progress = _silently) -> Result:
@@ -163,7 +165,7 @@ class Replay:
         return Identity(
             hardware.name,
             trace.name,
-            "as traced",
+            self._method,
             self._fidelity,
             precisions(hardware, trace, self._placed),
             {
@@ -239,6 +241,11 @@ def precisions(hardware: Hardware, trace: Trace, placed: Placed | None = None) -
         "array": array.precision if array else None,
         "rule": array.on_unsupported_precision if array else None,
     }
+
+
+def _method_name(trace: Trace) -> str:
+    """Return what the methods of a run are called, "as traced" without any."""
+    return " + ".join(dict.fromkeys(method.name for method in trace.methods))
 
 
 def _check_capacity(hardware: Hardware, step: Step, held: Footprint) -> None:

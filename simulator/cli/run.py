@@ -27,6 +27,9 @@ def run(
     ] = None,
     by: Annotated[str, typer.Option(help="rows of the table: phase, layer, op or stage")] = "phase",
     fidelity: FidelityOption = "flow",
+    method: Annotated[
+        Path | None, typer.Option(help="YAML of a training method: bits, density, frozen layers")
+    ] = None,
     ops: Annotated[bool, typer.Option("--ops", help="one row per piece of work in JSON")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,6 +38,8 @@ def run(
     Example: trainsoc run edge-16x16 lenet_digits --baseline cpu-only -o out
 
     Example: trainsoc run my_soc.yaml run.trace --set accelerator.rows=32 --json
+
+    Example: trainsoc run edge-16x16-mp resnet20_digits --method int8.yaml
     """
     from simulator.machine.soc import FIDELITIES
     from simulator.results.report import ROWS
@@ -43,7 +48,7 @@ def run(
     one_of("--fidelity", fidelity, FIDELITIES)
     document = run_and_report(
         hardware, trace, out, overrides or [], baseline, by,
-        ops=ops, quiet=as_json, fidelity=fidelity,
+        ops=ops, quiet=as_json, fidelity=fidelity, method=method,
     )  # fmt: skip
     if as_json:
         print(json.dumps(document, indent=1))
@@ -60,6 +65,7 @@ def run_and_report(
     ops: bool,
     quiet: bool,
     fidelity: str = "flow",
+    method: Path | None = None,
 ) -> dict[str, Any]:
     """Replay a trace, keep the result in `out` if given, print its tables unless `quiet`.
 
@@ -68,11 +74,15 @@ def run_and_report(
     from simulator.hardware.load import load_hardware
     from simulator.replay import Replay, as_trace, discard_run, save_run
     from simulator.results.report import run_report, summary, verdict
+    from simulator.trace.method.file import load_method
+    from simulator.trace.method.overlay import scheduled
 
     soc = load_hardware(hardware, overrides)
     shared = [text for text in overrides if not text.startswith(("accelerator", "name", "desc"))]
     other = load_hardware(baseline, shared) if baseline else None
     steps = as_trace(trace)
+    if method:
+        steps = scheduled(steps, load_method(method))
     replays = [Replay(soc, steps, overrides, fidelity)]
     replays += [Replay(other, steps, shared, fidelity)] if other else []
     results = [replay.run(progress=progress) for replay in replays]

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from simulator.hardware.part import FASTEST_HZ, Part
-from simulator.hardware.precision import Precision
+from simulator.hardware.precision import PRECISION_BITS, Precision, accumulator_of
 from simulator.units import Bytes, BytesPerSecond, Cycles, Hertz, Picoseconds
 
 Dataflow = Literal["ws", "os", "is"]
@@ -42,7 +42,10 @@ class Dma(Part):
 
 
 class CyclesPerMac(Part):
-    """Steps that a processing element takes for one MAC, or one dot product, by precision."""
+    """Steps that a processing element takes for one MAC, or one dot product, by precision.
+
+    Integers of other widths take those of the next wider one.
+    """
 
     int2: PositiveInt = 1
     int4: PositiveInt = 1
@@ -54,6 +57,18 @@ class CyclesPerMac(Part):
     fp16: PositiveInt = 1
     bf16: PositiveInt = 1
     fp32: PositiveInt = 1
+
+    def of(self, precision: str) -> int:
+        """Return the steps at `precision`."""
+        steps: int = getattr(self, _stepped_as(precision))
+        return steps
+
+
+def _stepped_as(precision: str) -> str:
+    if precision in CyclesPerMac.model_fields:
+        return precision
+    bits = PRECISION_BITS[precision]
+    return next(f"int{wider}" for wider in (2, 4, 8, 16) if wider >= bits)
 
 
 class Accelerator(Part):
@@ -75,6 +90,11 @@ class Accelerator(Part):
         ge=0, default=0, description="least for one compute command, of up to rows"
     )
     precision: Precision = "int8"
+    precisions: tuple[Precision, ...] = Field(
+        default=(),
+        strict=False,
+        description="further ones that it computes, each product in one of them",
+    )
     scratchpad: Bytes = Field(gt=0, description="operand memory, both halves of the double buffer")
     accumulator: Bytes = Field(gt=0, description="partial sums and outputs, both halves")
     weight_buffer: Bytes | None = Field(gt=0, default=None, description="else in the scratchpad")
@@ -112,19 +132,39 @@ class Accelerator(Part):
     @property
     def accumulator_precision(self) -> str:
         """Products of integers are summed in int32, of floats in fp32."""
-        return "int32" if self.precision.startswith("int") else "fp32"
+        return accumulator_of(self.precision)
 
     @property
     def steps_per_mac(self) -> int:
         """Cycles of a processing element for one MAC, or dot product, at this precision."""
-        steps: int = getattr(self.cycles_per_mac, self.precision)
-        return steps
+        return self.cycles_per_mac.of(self.precision)
+
+    def executes(self, precision: str) -> str | None:
+        """Return the precision in which the array computes what asks for `precision`.
+
+        Its own, or an integer's next wider one where it has several; None if it has neither.
+        """
+        if precision == self.precision or precision in self.precisions:
+            return precision
+        if not self.precisions or not precision.startswith("int"):
+            return None
+        known = (self.precision, *self.precisions)
+        wider = [p for p in known if p.startswith("int")]
+        wider = [p for p in wider if PRECISION_BITS[p] >= PRECISION_BITS.get(precision, 64)]
+        return min(wider, key=PRECISION_BITS.__getitem__, default=None)
+
+    def at(self, precision: str) -> "Accelerator":
+        """Return this accelerator as it computes in `precision`, one of those it has."""
+        if precision == self.precision:
+            return self
+        return self.model_copy(update={"precision": precision})
 
     def for_groups(self, groups: int) -> "Accelerator":
         """Return this accelerator as it computes convolutions of so many groups."""
         if groups == 1 or self.grouped_steps == 1:
             return self
-        steps: dict[str, int] = {self.precision: self.steps_per_mac * self.grouped_steps}
+        name = _stepped_as(self.precision)
+        steps: dict[str, int] = {name: self.steps_per_mac * self.grouped_steps}
         slower = self.cycles_per_mac.model_copy(update=steps)
         return self.model_copy(update={"cycles_per_mac": slower})
 
@@ -135,5 +175,6 @@ class Accelerator(Part):
 
     @property
     def peak_macs_per_s(self) -> int:
-        """MACs per second of all arrays at this precision."""
-        return self.elements * self.clock // self.steps_per_mac
+        """MACs per second of all arrays, at the fastest of their precisions."""
+        steps = min(self.cycles_per_mac.of(p) for p in (self.precision, *self.precisions))
+        return self.elements * self.clock // steps

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from simulator.activity import Stage, Work
 from simulator.hardware.accelerator import Accelerator
-from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.precision import PRECISION_BITS, accumulator_of
 from simulator.lowering.binding import Binding, Site, accesses
 from simulator.lowering.cache import Access, Moved
 from simulator.lowering.handover import Handover, Move
-from simulator.lowering.placement import Placement
+from simulator.lowering.placement import Placement, is_readable
 from simulator.lowering.request import Request, bytes_of, request_of
 from simulator.timing.cores import OPS_PER_ELEMENT, between_ops
 from simulator.trace.op import Gemm, Op, OpKind, Role, Tensor
@@ -127,13 +127,16 @@ class Offload:
         summed = request.layout.fold_back or request.parts > 1
         if request.target is None or summed or request.placement.passes > 1:
             return True
-        same = self._array.accumulator_precision == "fp32" and request.target.bits == 32
+        same = self._summed_in(request) == "fp32" and request.target.bits == 32
         return request.placement.convert and not same
 
     def _out_bits(self, request: Request) -> int:
         if self._is_raw(request) or request.target is None:
-            return PRECISION_BITS[self._array.accumulator_precision]
+            return PRECISION_BITS[self._summed_in(request)]
         return request.target.bits
+
+    def _summed_in(self, request: Request) -> str:
+        return accumulator_of(request.placement.precision)
 
     def _build(self, work: Work, site: Site) -> None:
         first_call = self._hardware.runtime.first_call
@@ -148,10 +151,10 @@ class Offload:
         tensor, site = request.op.inputs[which], request.site
         precision, binding = request.placement.precision, self._binding
         ready = Access(tensor.storage, tensor.bytes)
-        if request.placement.convert:
+        if request.placement.convert and not is_readable(tensor.dtype, precision):
             source, size = ready, bytes_of(tensor.elements, PRECISION_BITS[precision])
             token = binding.copy(
-                Stage.QUANTISE, tensor, source.token, site,
+                (Stage.QUANTISE, precision), tensor, source.token, site,
                 lambda token: self._convert(tensor, precision, source, Access(token, size)),
             )  # fmt: skip
             ready = Access(token, size)
@@ -235,7 +238,7 @@ class Offload:
         """
         target, passes = request.target, request.placement.passes
         assert target is not None, "temporaries are not restored"
-        raw_bits = PRECISION_BITS[self._array.accumulator_precision]
+        raw_bits = PRECISION_BITS[self._summed_in(request)]
         written = [Access(target.storage, target.bytes)]
         if request.layout.fold_back or request.parts > 1:
             stage = Stage.COL2IM if request.layout.fold_back else Stage.REDUCE
@@ -253,7 +256,7 @@ class Offload:
         """What a fused op does to a temporary between two GEMMs, on the CPU: a softmax, gates."""
         gemm, placement = request.gemm, request.placement
         elements = gemm.batch * gemm.m * gemm.n
-        raw = Access(token, bytes_of(elements, PRECISION_BITS[self._array.accumulator_precision]))
+        raw = Access(token, bytes_of(elements, PRECISION_BITS[self._summed_in(request)]))
         size = bytes_of(elements, PRECISION_BITS[placement.precision])
         ready = Access(self._binding.token(), size)
         cost = between_ops(request.op.name)

@@ -13,9 +13,8 @@ from simulator.trace.trace import phase_of
 from simulator.units import ceil_div
 
 # torch's names of the number formats that an array can be built for.
-PRECISION_OF_DTYPE = {
-    "float32": "fp32", "float16": "fp16", "bfloat16": "bf16",
-    "int16": "int16", "int8": "int8", "uint8": "int8", "int4": "int4", "int2": "int2",
+_PRECISION_OF_DTYPE = {
+    "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "uint8": "int8",
 }  # fmt: skip
 
 # Bits that a product must keep, sign included: IEEE 754 significands and bfloat16's, and one.
@@ -24,7 +23,10 @@ _SIGNIFICAND_BITS = {"fp32": 25, "fp16": 12, "bf16": 9, "float64": 54}
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a GEMM runs. `convert` says that its operands are quantised and results restored."""
+    """Where a GEMM runs.
+
+    `convert` says that operands of other precisions are converted and results restored.
+    """
 
     unit: Unit
     precision: str
@@ -38,13 +40,15 @@ def place(hardware: Hardware, op: Op, gemm: Gemm, told: Unit | None = None) -> P
     An array takes no product of nothing, nor one whose precision its rule leaves to the CPU.
     Raises Infeasible under `on_unsupported_precision: error` when the array lacks the precision.
     """
-    traced = traced_precision(op, gemm)
+    held = precision_of_operands(op, gemm)
+    traced = gemm.precision or held
     array = hardware.accelerator
     unit = told or _by_rules(hardware.runtime, op, gemm)
     if array is None or not gemm.macs or unit is Unit.CPU:
         return Placement(Unit.CPU, traced)
-    if traced == array.precision:
-        return Placement(Unit.ACCELERATOR, traced)
+    executed = array.executes(traced)
+    if executed is not None:
+        return Placement(Unit.ACCELERATOR, executed, convert=executed != held)
     rule = array.on_unsupported_precision
     if rule == "cpu":
         return Placement(Unit.CPU, traced)
@@ -70,11 +74,34 @@ def _fits(rule: Rule, op: Op, gemm: Gemm) -> bool:
 
 
 def traced_precision(op: Op, gemm: Gemm) -> str:
-    """Return the precision in which the training run computed `gemm`."""
-    index = gemm.a if gemm.a >= 0 else gemm.b
-    tensors = (op.inputs[index],) if index >= 0 else (*op.inputs, *op.outputs)
-    dtype = tensors[0].dtype if tensors else "float32"
-    return PRECISION_OF_DTYPE.get(dtype, dtype)
+    """Return the precision in which the training run, or its method, computed `gemm`."""
+    return gemm.precision or precision_of_operands(op, gemm)
+
+
+def precision_of_operands(op: Op, gemm: Gemm) -> str:
+    """Return the precision that the operands of `gemm` share: floats go before integers, and
+    wide numbers before narrow ones.
+    """
+    held = [op.inputs[which].dtype for which in (gemm.a, gemm.b) if which >= 0]
+    rest = [tensor.dtype for tensor in (*op.inputs, *op.outputs)][:1]
+    found = [precision_of(dtype) for dtype in held or rest or ["float32"]]
+    return max(found, key=lambda p: (not p.startswith("int"), PRECISION_BITS.get(p, 64)))
+
+
+def is_readable(dtype: str, precision: str) -> bool:
+    """Tell whether an array that computes in `precision` takes such a tensor as it is.
+
+    Its own format, or narrower integers, whose sign the array extends.
+    """
+    held = precision_of(dtype)
+    integers = held.startswith("int") and precision.startswith("int")
+    narrower = integers and PRECISION_BITS.get(held, 64) <= PRECISION_BITS[precision]
+    return held == precision or narrower
+
+
+def precision_of(dtype: str) -> str:
+    """Return the precision of an array's number format that torch calls `dtype`."""
+    return _PRECISION_OF_DTYPE.get(dtype, dtype)
 
 
 def _passes(traced: str, native: str) -> int:

@@ -91,7 +91,7 @@ class Templates:
         def make() -> Work:
             array = self.hardware.accelerator
             assert array is not None, "placement chose an accelerator"
-            array = array.for_groups(gemm.conv.groups if gemm.conv else 1)
+            array = array.at(placement.precision).for_groups(gemm.conv.groups if gemm.conv else 1)
             shape = replace(shape_of(gemm, array, placement, out_bits), cached=cached)
             work = mapped(array, self._pricing, shape, gemm.macs, mapping)
             return replace(work, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)

@@ -14,6 +14,15 @@ DTYPE_BITS = {
 }  # fmt: skip
 
 
+def bits_of(dtype: str) -> int:
+    """Return the bits of an element of `dtype`, 32 if nobody knows it."""
+    known = DTYPE_BITS.get(dtype)
+    if known is None:
+        digits = dtype.removeprefix("int")
+        known = int(digits) if digits.isdigit() and dtype.startswith("int") else 32
+    return known
+
+
 class Phase(StrEnum):
     """The part of a training step that work belongs to."""
 
@@ -72,8 +81,8 @@ class Tensor:
 
     @property
     def bits(self) -> int:
-        """Bits per element."""
-        return DTYPE_BITS.get(self.dtype, 32)
+        """Bits per element; integers of a training method are named by theirs, "int6"."""
+        return bits_of(self.dtype)
 
     @property
     def is_float(self) -> bool:
@@ -143,7 +152,8 @@ class Gemm:
     """`batch` products C[m,n] += A[m,k] B[k,n].
 
     `a` and `b` index the op's inputs and `c` its outputs; -1 is a temporary that no tensor holds.
-    A convolution keeps its geometry; its operands are then the tensors before im2col.
+    A convolution keeps its geometry; its operands are then the tensors before im2col. A
+    `precision` other than that of its operands ("int6") is what a training method asks for.
     """
 
     role: Role
@@ -155,6 +165,7 @@ class Gemm:
     b: int
     c: int
     conv: Conv | None = None
+    precision: str = ""
 
     @property
     def macs(self) -> int:

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simulator.errors import InputError
+from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
 
 if TYPE_CHECKING:
     import polars
 
-SCHEMA = "1.1"
+SCHEMA = "1.2"
 BUNDLED = Path(__file__).resolve().parents[2] / "workloads" / "traces"
 _KEY = "trainsoc.trace"
 _MEASURED = "measured_ps"
 _MAGIC = b"PAR1"
 _AGAIN = "capture or copy the trace again"
-_GEMM = tuple(field.name for field in fields(Gemm))
+_GEMM = tuple(field.name for field in fields(Gemm) if field.name not in ("conv", "precision"))
 _CONV = tuple(field.name for field in fields(Conv))
 _E = TypeVar("_E", bound=StrEnum)
 
@@ -97,15 +98,22 @@ def _header(trace: Trace) -> str:
         "schema": SCHEMA,
         "name": trace.name,
         "origin": trace.origin,
-        "segments": [[s.epoch, s.step, s.count] for s in trace.segments],
+        "segments": [_segment(segment) for segment in trace.segments],
         "steps": [
             {"kind": step.kind, "storages": [[s.bytes, s.kind, s.name] for s in step.storages]}
             for step in trace.steps
         ],
     }
+    if trace.methods != (AS_TRACED,):
+        content["methods"] = [asdict(method) for method in trace.methods]
     if trace.timings:
         content["measured_ps"] = [timing.step_ps for timing in trace.timings]
     return json.dumps(content, separators=(",", ":"))
+
+
+def _segment(segment: Segment) -> list[int]:
+    method = [segment.method] if segment.method else []
+    return [segment.epoch, segment.step, segment.count, *method]
 
 
 def _frame(trace: Trace) -> "polars.DataFrame":
@@ -128,10 +136,16 @@ def _row(step: int, op: Op) -> tuple[Any, ...]:
         op.layer,
         [asdict(tensor) for tensor in op.inputs],
         [asdict(tensor) for tensor in op.outputs],
-        [asdict(gemm) | {"role": gemm.role.value} for gemm in op.gemms],
+        [_plain(gemm) for gemm in op.gemms],
         op.forward,
         op.random,
     )
+
+
+def _plain(gemm: Gemm) -> dict[str, Any]:
+    """Return a product as it was executed; what a method makes of it is not stored."""
+    values = asdict(gemm)
+    return {name: values[name] for name in (*_GEMM, "conv")} | {"role": gemm.role.value}
 
 
 def _schema() -> dict[str, Any]:
@@ -202,9 +216,20 @@ def _read(source: Path) -> Trace:
     steps = (_step(entry, part) for entry, part in zip(header["steps"], ops, strict=True))
     segments = tuple(Segment(*entry) for entry in header["segments"])
     timings = _timings(source, header)
-    trace = Trace(header["name"], tuple(steps), segments, dict(header["origin"]), timings)
+    methods = tuple(map(_method, header["methods"])) if "methods" in header else (AS_TRACED,)
+    origin = dict(header["origin"])
+    trace = Trace(header["name"], tuple(steps), segments, origin, timings, methods)
     _validate(trace)
     return trace
+
+
+def _method(entry: dict[str, Any]) -> Method:
+    known = {field.name for field in fields(Treatment)}
+    layers = (
+        (pattern, Treatment(**{key: value for key, value in each.items() if key in known}))
+        for pattern, each in entry["layers"]
+    )
+    return Method(entry["name"], tuple(layers))
 
 
 def _timings(source: Path, header: dict[str, Any]) -> tuple[Timing, ...]:
@@ -229,6 +254,8 @@ def _validate(trace: Trace) -> None:
     for segment in trace.segments:
         if not 0 <= segment.step < len(trace.steps) or segment.count < 1 or segment.epoch < 0:
             raise ValueError(f"{segment} fits none of {len(trace.steps)} steps")
+        if not 0 <= segment.method < len(trace.methods):
+            raise ValueError(f"{segment} fits none of {len(trace.methods)} methods")
     for step in trace.steps:
         for op in step.ops:
             if op.name is None or op.layer is None:

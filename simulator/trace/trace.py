@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+from simulator.trace.method.treatment import AS_TRACED, Method
 from simulator.trace.op import Op, OpKind, Phase
 
 
@@ -57,11 +58,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """`count` consecutive runs of distinct step `step` in `epoch` (from 0)."""
+    """`count` consecutive runs of distinct step `step` in `epoch` (from 0), under a method."""
 
     epoch: int
     step: int
     count: int
+    method: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Trace:
-    """Distinct steps and the order in which the run used them.
+    """Distinct steps and methods, and the order in which the run used them.
 
     `origin` says how the trace came about (tool, torch version, capture mode), `timings` how long
     each step took there, if that was measured. Neither is part of the digest, which covers what
@@ -90,12 +92,16 @@ class Trace:
     segments: tuple[Segment, ...]
     origin: dict[str, str] = field(default_factory=dict)
     timings: tuple[Timing, ...] = ()
+    methods: tuple[Method, ...] = (AS_TRACED,)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over steps and segments."""
+        """SHA-256 over steps, segments and methods."""
         parts = [step.digest for step in self.steps]
         parts += [f"{s.epoch}:{s.step}:{s.count}" for s in self.segments]
+        if self.methods != (AS_TRACED,):
+            parts += [repr(method) for method in self.methods]
+            parts += [str(segment.method) for segment in self.segments]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @property

@@ -1,0 +1,100 @@
+"""Reading a training method from YAML, every mistake told in one sentence."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from simulator.errors import InputError
+from simulator.trace.method.treatment import Rule, Schedule, Treatment
+from simulator.units import Permille
+
+_EXAMPLE = "{layer: 'layer1.*', epochs: 0-9, weights: 8, activations: 8, gradients: 8}"
+
+
+class _Entry(BaseModel):
+    """A rule as it stands in the file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    layer: str = "*"
+    epochs: str | int | None = None
+    weights: int | None = Field(default=None, ge=2, le=16)
+    activations: int | None = Field(default=None, ge=2, le=16)
+    gradients: int | None = Field(default=None, ge=2, le=16)
+    master: bool = False
+    density: Permille = Field(default=1000, gt=0, le=1000)
+    frozen: bool = False
+
+    @field_validator("epochs")
+    @classmethod
+    def _are_a_range(cls, value: str | int | None) -> str | int | None:
+        found = re.fullmatch(r"(\d+)(?:-(\d*))?", str(value)) if value is not None else None
+        if value is not None and (found is None or (found[2] and int(found[2]) < int(found[1]))):
+            raise ValueError("write one epoch, or a range such as 0-9 or 10-, from 0 on")
+        return value
+
+    def rule(self) -> Rule:
+        fields = self.model_dump(exclude={"layer", "epochs"})
+        found = (
+            re.fullmatch(r"(\d+)(-?)(\d*)", str(self.epochs)) if self.epochs is not None else None
+        )
+        if found is None:
+            return Rule(Treatment(**fields), self.layer)
+        last = int(found[3]) if found[3] else None if found[2] else int(found[1])
+        return Rule(Treatment(**fields), self.layer, int(found[1]), last)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+    rules: list[_Entry] = Field(min_length=1)
+
+
+def load_method(path: str | Path) -> Schedule:
+    """Return the method that a YAML file describes.
+
+    The file has a `name` and `rules`, of which the first that fits a layer in an epoch holds:
+    `layer` (a pattern), `epochs` (from 0), bits of `weights`, `activations` and `gradients` (2 to
+    16), `master` (the weights themselves stay as traced), `density` (such as 25 %), `frozen`.
+    Raises InputError naming file, key and value.
+    """
+    source = Path(path)
+    raw = _read(source)
+    raw.setdefault("name", source.stem)
+    try:
+        found = _File.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(
+            "; ".join(_sentence(source, detail) for detail in error.errors())
+        ) from None
+    return Schedule(found.name, tuple(entry.rule() for entry in found.rules))
+
+
+def _read(source: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - few runs have a method
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    try:
+        content = YAML(typ="safe", pure=True).load(source.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"no method at {source}: check the path") from None
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
+        told = " ".join(str(error).split())
+        raise InputError(f"{source}: cannot be read as YAML: {told}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{source}: expected 'name:' and 'rules:', the rules such as {_EXAMPLE}")
+    return content
+
+
+def _sentence(source: Path, detail: Any) -> str:
+    where = ".".join(str(item) for item in detail["loc"])
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        known = ", ".join(_Entry.model_fields if len(detail["loc"]) > 1 else _File.model_fields)
+        return f"{source}: {where}: unknown key; known: {known}"
+    if detail["type"] == "missing":
+        return f"{source}: {where}: missing; add it, such as {_EXAMPLE}"
+    return f"{source}: {where}: {detail['input']!r}: {message[:1].lower()}{message[1:]}"

@@ -1,0 +1,36 @@
+"""Lays a method over a step: the operations and tensors that the method would have run."""
+
+from dataclasses import replace
+
+from simulator.trace.method.freeze import without_frozen
+from simulator.trace.method.narrow import narrowed
+from simulator.trace.method.thin import thinned
+from simulator.trace.method.treatment import AS_TRACED, Method, Schedule
+from simulator.trace.trace import Segment, Step, Trace
+
+
+def laid_over(step: Step, method: Method) -> Step:
+    """Return `step` as `method` would run it."""
+    if not method.layers:
+        return step
+    return narrowed(thinned(without_frozen(step, method), method), method)
+
+
+def scheduled(trace: Trace, schedule: Schedule) -> Trace:
+    """Return `trace` trained by a method that changes over its epochs, instead of its own."""
+    by_epoch = {segment.epoch: schedule.in_epoch(segment.epoch) for segment in trace.segments}
+    methods = tuple(dict.fromkeys(by_epoch.values()))
+    segments = tuple(replace(s, method=methods.index(by_epoch[s.epoch])) for s in trace.segments)
+    return replace(trace, segments=segments, methods=methods)
+
+
+def resolved(trace: Trace) -> Trace:
+    """Return a trace without methods: every distinct pair of a step and a method is a step."""
+    if trace.methods == (AS_TRACED,):
+        return trace
+    pairs = tuple(dict.fromkeys((s.step, s.method) for s in trace.segments))
+    steps = tuple(laid_over(trace.steps[step], trace.methods[method]) for step, method in pairs)
+    segments = tuple(
+        Segment(s.epoch, pairs.index((s.step, s.method)), s.count) for s in trace.segments
+    )
+    return replace(trace, steps=steps, segments=segments, timings=(), methods=(AS_TRACED,))
