@@ -151,7 +151,7 @@ def test_frozen_layers_leave_the_trace_that_training_without_them_leaves(optimiz
 
 def _backward(step):
     return Counter(
-        (op.name, op.layer)
+        (op.name, op.layer, op.read_bytes if op.gemms else 0)
         for op in step.ops
         if op.kind is not OpKind.VIEW and op.phase in (Phase.DGRAD, Phase.WGRAD)
     )
@@ -213,6 +213,12 @@ def test_sparse_linear_layers_shrink_in_every_role():
     thin = laid_over(step, everywhere(density=500))
     before, after = macs(step), macs(thin)
     assert {key: 2 * count for key, count in after.items()} == before
+    for op in thin.ops:
+        for gemm in op.gemms:  # products of the very tensors that they name
+            sizes = gemm.m * gemm.k, gemm.k * gemm.n, gemm.m * gemm.n
+            weight = 2 if gemm.role is Role.WGRAD else 1
+            tensor = (op.inputs[gemm.a], op.inputs[gemm.b], op.outputs[gemm.c])[weight]
+            assert tensor.elements == sizes[weight]
 
 
 # Over a run
