@@ -219,6 +219,8 @@ def test_sparse_linear_layers_shrink_in_every_role():
             weight = 2 if gemm.role is Role.WGRAD else 1
             tensor = (op.inputs[gemm.a], op.inputs[gemm.b], op.outputs[gemm.c])[weight]
             assert tensor.elements == sizes[weight]
+            if gemm.role is Role.FORWARD:  # all outputs stay, of fewer inputs each
+                assert op.outputs[gemm.c].elements == gemm.m * gemm.n
 
 
 # Over a run
