@@ -1,6 +1,6 @@
 """How many bits of weights move in a step: between memory and whoever computes with them."""
 
-from simulator.trace.method.families import weights
+from simulator.trace.method.families import copies, weights
 from simulator.trace.op import Gemm, Op, bits_of
 from simulator.trace.trace import Step
 
@@ -12,8 +12,9 @@ def moved_weight_bits(step: Step) -> int:
     in that precision is written once a step, as its master is updated. Other ops read and write
     the weights as they lie. Views move nothing.
     """
-    found, copies = 0, {}
-    owned = weights(step)
+    found, written = 0, {}
+    own_copies = copies(step)
+    owned = {*weights(step), *own_copies, *own_copies.values()}
     for op in step.ops:
         read = {which for gemm in op.gemms for which in (gemm.a, gemm.b) if which >= 0}
         for gemm in op.gemms:
@@ -23,12 +24,12 @@ def moved_weight_bits(step: Step) -> int:
                     tensor = op.inputs[which]
                     found += tensor.elements * width
                     if width != tensor.bits:
-                        copies[tensor.storage, width] = tensor.elements * width
+                        written[tensor.storage, width] = tensor.elements * width
         rest = [tensor for index, tensor in enumerate(op.inputs) if index not in read]
         if op.read_bytes or op.write_bytes:
             moved = (t for t in (*rest, *op.outputs) if t.storage in owned)
             found += sum(tensor.elements * tensor.bits for tensor in moved)
-    return found + sum(copies.values())
+    return found + sum(written.values())
 
 
 def _width(op: Op, gemm: Gemm, which: int) -> int:

@@ -2,5 +2,6 @@
 
 from workloads.capture.script import ScriptFailed, capture_script
 from workloads.capture.session import Recording, capture
+from workloads.capture.treatments import treat
 
-__all__ = ["Recording", "ScriptFailed", "capture", "capture_script"]
+__all__ = ["Recording", "ScriptFailed", "capture", "capture_script", "treat"]

@@ -7,8 +7,10 @@ import torch
 from torch.nn.modules.loss import _Loss
 from torch.nn.parameter import is_lazy
 
+from simulator.trace.method.treatment import Method
 from workloads.capture.calls import tensors_in
 from workloads.capture.tape import address_of
+from workloads.capture.treatments import method_of
 
 WRAPPERS = frozenset({"OptimizedModule", "DistributedDataParallel", "DataParallel"})
 
@@ -93,6 +95,18 @@ class Names:
         for root, prefix in self._roots.values():
             for name, buffer in root.named_buffers():
                 yield prefix + name, buffer
+
+    @property
+    def method(self) -> Method:
+        """How the networks say that they are trained now."""
+        return method_of(
+            [
+                (self._modules[id(module)], module)
+                for root, _ in self._roots.values()
+                for module in root.modules()
+                if id(module) in self._modules
+            ]
+        )
 
     @property
     def title(self) -> str:

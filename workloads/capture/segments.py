@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from statistics import median
 
+from simulator.trace.method.treatment import AS_TRACED, Method
 from simulator.trace.trace import Segment, Step, StepKind, Timing
 from workloads.capture.tape import Tape
 
@@ -36,6 +37,7 @@ class Unit:
     trains: bool = False
     pending: bool = False
     ending: bool = False
+    method: Method = AS_TRACED
     started_ns: int = field(default_factory=time.perf_counter_ns)
 
     @property
@@ -77,6 +79,7 @@ class Run:
     first: Fingerprint
     passes: frozenset[int]
     step: int | None
+    method: Method
     walls_ns: "array[int]" = field(default_factory=lambda: array("q"), compare=False)
 
 
@@ -124,7 +127,7 @@ class Catalogue:
             sizes = self._recorded.setdefault(first, {})
             sizes[unit.batches] = sizes.get(unit.batches, 0) + 1
         key = self._keys.setdefault(unit.key, unit.key)  # one object for all steps alike
-        run = Run(key, unit.kind, first, frozenset(unit.passes), index)
+        run = Run(key, unit.kind, first, frozenset(unit.passes), index, unit.method)
         if not self.runs or self.runs[-1] != run:
             self.runs.append(run)  # a long run keeps a few bytes per step
         self.runs[-1].walls_ns.append(wall_ns)
@@ -137,13 +140,19 @@ class Catalogue:
     def segments(self) -> tuple[tuple[Segment, ...], int]:
         """Return the run-length coded run, and how many steps had only a similar one recorded."""
         steps, approximated = _resolve(self.runs)
-        counted = zip(_epochs(self.runs), steps, self.runs, strict=True)
+        methods = [self.methods.index(run.method) for run in self.runs]
+        counted = zip(_epochs(self.runs), steps, methods, self.runs, strict=True)
         segments = (
-            Segment(epoch, step, sum(len(run.walls_ns) for _, _, run in same))
-            for (epoch, step), same in groupby(counted, key=lambda entry: entry[:2])
+            Segment(epoch, step, sum(len(run.walls_ns) for *_, run in same), method)
+            for (epoch, step, method), same in groupby(counted, key=lambda entry: entry[:3])
             if step is not None
         )
         return tuple(segments), approximated
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The distinct methods of the run, in order."""
+        return tuple(dict.fromkeys(run.method for run in self.runs))
 
     def timings(self) -> tuple[Timing, ...]:
         """Return how long each distinct step took: medians over its runs.

@@ -156,4 +156,4 @@ class Recording:
         origin |= self._fakes.notes if self._fakes else {}
         name = self._name or self._names.title or "training"
         timings = catalogue.timings() if self._time and mode == "real" else ()
-        return Trace(name, catalogue.steps, segments, origin, timings)
+        return Trace(name, catalogue.steps, segments, origin, timings, catalogue.methods)

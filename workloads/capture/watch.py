@@ -200,6 +200,7 @@ class Watch:
         unit.fingerprints.append(fingerprint)
         unit.root = id(root)
         unit.trains |= trains
+        unit.method = self._names.method
         if unit.tape is None:
             return
         if first and self.catalogue.knows(fingerprint, unit.available):

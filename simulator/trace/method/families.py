@@ -26,6 +26,20 @@ def weights(step: Step) -> dict[int, str]:
     return found
 
 
+def is_quantisation(op: Op) -> bool:
+    """Tell whether an op rounds numbers to few bits, as training does that prepares for them."""
+    return "fake_quantize" in op.name and not op.name.endswith("backward") and bool(op.outputs)
+
+
+def copies(step: Step) -> dict[int, int]:
+    """Return the quantised copies that a step makes of parameters, with the parameters."""
+    return {
+        op.outputs[0].storage: op.inputs[0].storage
+        for op in step.ops
+        if is_quantisation(op) and step.storages[op.inputs[0].storage].kind is StorageKind.PARAMETER
+    }
+
+
 def parameters(step: Step) -> dict[int, str]:
     """Return all parameters, with their layers."""
     return {

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from simulator.trace.method.families import weights
+from simulator.trace.method.families import copies, is_quantisation, weights
 from simulator.trace.method.treatment import Method, Treatment
-from simulator.trace.op import Op, Tensor
+from simulator.trace.op import Op, Phase, Tensor
 from simulator.trace.trace import Step
 
 
@@ -16,6 +16,7 @@ def narrowed(step: Step, method: Method) -> Step:
         for index, treatment in ((i, method.of(layer)) for i, layer in weights(step).items())
         if treatment.weights is not None and not treatment.master
     }
+    dtypes |= _quantised(step, method)
     ops = tuple(_narrow(op, method.of(op.layer), dtypes) for op in step.ops)
     sizes = _sizes(ops, dtypes)
     storages = tuple(
@@ -23,6 +24,19 @@ def narrowed(step: Step, method: Method) -> Step:
         for index, storage in enumerate(step.storages)
     )
     return replace(step, ops=ops, storages=storages)
+
+
+def _quantised(step: Step, method: Method) -> dict[int, str]:
+    """Return what the step itself rounds to few bits, and that an array takes as it is then."""
+    made = {}
+    of_weights = copies(step)
+    for op in step.ops:
+        if is_quantisation(op):
+            treatment, storage = method.of(op.layer), op.outputs[0].storage
+            bits = treatment.weights if storage in of_weights else treatment.activations
+            bits = treatment.gradients if op.phase in (Phase.DGRAD, Phase.WGRAD) else bits
+            made |= {storage: f"int{bits}"} if bits else {}
+    return made
 
 
 def _narrow(op: Op, treatment: Treatment, dtypes: dict[int, str]) -> Op:

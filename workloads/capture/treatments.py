@@ -1,0 +1,30 @@
+"""How a training script says in which bits it trains: set on modules, read by a capture."""
+
+import torch
+
+from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
+
+_NAME = "_trainsoc_treatment"
+
+
+def treat(module: torch.nn.Module, treatment: Treatment, method: str = "") -> None:
+    """Say how the training method treats the weights of `module` from now on.
+
+    A capture keeps what held when a step called its network, for each step; without a capture
+    nothing happens. `method` is its name in the trace, of several the first one's.
+    """
+    module.__dict__[_NAME] = treatment, method
+
+
+def method_of(named: "list[tuple[str, torch.nn.Module]]") -> Method:
+    """Return the method that modules, with their names, are under now."""
+    found = [(name, *module.__dict__[_NAME]) for name, module in named if _NAME in module.__dict__]
+    if not found:
+        return AS_TRACED
+    title = next((method for _, _, method in found if method), "own")
+    return Method(title, tuple((_escaped(name), treatment) for name, treatment, _ in found))
+
+
+def _escaped(name: str) -> str:
+    """Return a pattern that fits this name alone: a module path has no other special signs."""
+    return name.replace("[", "[[]")
