@@ -10,7 +10,7 @@ from torch import nn
 from simulator.trace.method.overlay import resolved
 from simulator.trace.method.treatment import AS_TRACED, Treatment
 from simulator.trace.op import Role
-from workloads.capture import capture, treat
+from workloads.capture import capture, note, treat
 
 pytestmark = pytest.mark.torch
 SIX, SEVEN = (Treatment(bits, bits, bits) for bits in (6, 7))
@@ -43,6 +43,16 @@ def test_a_change_of_bits_is_another_method_and_no_other_step():
         counts[segment.method] += segment.count
     assert counts == [4, 3, 3]
     assert len(trace.steps) == len(train({}).steps)
+
+
+def test_figures_of_the_training_go_with_its_trace():
+    model, x = nn.Linear(4, 2), torch.rand(3, 4)
+    note("accuracy", 0.1)  # nobody listens
+    with capture(model) as recording:
+        for accuracy in (0.5, 0.75):
+            model(x).sum().backward()
+            note("accuracy", accuracy)
+    assert recording.trace.origin["accuracy"] == "0.5 0.75"
 
 
 class Quantised(nn.Linear):

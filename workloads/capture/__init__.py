@@ -1,7 +1,7 @@
 """Records what a real training run does, op by op, and turns it into a Trace."""
 
 from workloads.capture.script import ScriptFailed, capture_script
-from workloads.capture.session import Recording, capture
+from workloads.capture.session import Recording, capture, note
 from workloads.capture.treatments import treat
 
-__all__ = ["Recording", "ScriptFailed", "capture", "capture_script", "treat"]
+__all__ = ["Recording", "ScriptFailed", "capture", "capture_script", "note", "treat"]

@@ -19,6 +19,15 @@ from workloads.capture.threads import Threads
 _running: "list[Recording]" = []
 
 
+def note(name: str, value: float) -> None:
+    """Add a figure to the trace that is being captured, such as the accuracy after an epoch.
+
+    The trace's origin has all values of a name, in order; without a capture nothing happens.
+    """
+    for recording in _running:
+        recording.notes.setdefault(name, []).append(value)
+
+
 def capture(
     model: torch.nn.Module | None = None,
     optimizer: torch.optim.Optimizer | None = None,
@@ -68,6 +77,7 @@ class Recording:
         self._name = name
         self._time = time
         self._fakes = fakes
+        self.notes: dict[str, list[float]] = {}
         self._stack = ExitStack()
         self._trace: Trace | None = None
         self._done = False
@@ -154,6 +164,7 @@ class Recording:
         if self._threads.compiled:
             origin["compiled"] = "run as written, without torch.compile"
         origin |= self._fakes.notes if self._fakes else {}
+        origin |= {key: " ".join(f"{v:.6g}" for v in each) for key, each in self.notes.items()}
         name = self._name or self._names.title or "training"
         timings = catalogue.timings() if self._time and mode == "real" else ()
         return Trace(name, catalogue.steps, segments, origin, timings, catalogue.methods)

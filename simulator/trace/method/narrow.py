@@ -28,7 +28,7 @@ def narrowed(step: Step, method: Method) -> Step:
 
 def _quantised(step: Step, method: Method) -> dict[int, str]:
     """Return what the step itself rounds to few bits, and that an array takes as it is then."""
-    made = {}
+    made: dict[int, str] = {}
     of_weights = copies(step)
     for op in step.ops:
         if is_quantisation(op):
