@@ -16,6 +16,10 @@ FidelityOption = Annotated[
     str, typer.Option(help="of the accelerator: flow, or tile (every tile is simulated; slower)")
 ]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="processes; default all cores")]
+StepOption = Annotated[
+    int | None,
+    typer.Option("--step", help="a distinct step by its number; default the typical one"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
 
 

@@ -11,12 +11,6 @@ import typer
 from simulator.cli.show import show_trace
 from simulator.errors import InputError
 
-NOTES = {
-    "compiled": "torch.compile",
-    "stand_ins": "fake capture",
-    "not_saved": "fake capture, not written",
-}
-
 
 def capture(
     context: typer.Context,
@@ -55,15 +49,29 @@ def capture(
     Example: trainsoc capture train.py --fake -o run.trace
     """
     capture_to(out, target, steps, context.args, batch, time=time, fake=fake)
-    show_trace(str(out), as_json=False)
+    show_trace(str(out), noted=True)
 
 
 def import_(
-    form: Annotated[str, typer.Argument(help="what wrote the file: scalesim")],
+    form: Annotated[
+        str,
+        typer.Argument(
+            help="what the file is: execution-trace, kineto, scalesim, or auto to find out"
+        ),
+    ],
     source: Annotated[Path, typer.Argument(help="the file to import")],
     out: Annotated[Path, typer.Option("-o", "--out", help="the trace to write")],
 ) -> None:
     """Turn a file of another tool into a trace.
+
+    execution-trace: what PyTorch's ExecutionTraceObserver writes, plain or gzip; kineto: the
+    Chrome trace of PyTorch's profiler, with shapes; scalesim: a topology of SCALE-Sim, CSV.
+
+    Example: trainsoc import auto trace.json -o run.trace
+
+    Example: trainsoc import execution-trace et.json.gz -o run.trace
+
+    Example: trainsoc import kineto profile.json -o run.trace
 
     Example: trainsoc import scalesim resnet18.csv -o resnet18.trace
     """
@@ -74,8 +82,8 @@ def import_(
         raise InputError(f"import {form}: unknown format; known: {', '.join(IMPORTERS)}")
     trace = IMPORTERS[form](source)
     save_trace(trace, out)
-    print(f"trainsoc: inferred: {trace.origin['inferred']}", file=sys.stderr)
-    show_trace(str(out), as_json=False)
+    _tell(trace.origin)
+    show_trace(str(out), noted=True)
 
 
 def capture_to(
@@ -150,9 +158,10 @@ def _capture_script(
 
 def _tell(origin: dict[str, str]) -> None:
     """Say on stderr what is not as the program was written."""
-    for note in ("compiled", "stand_ins", "not_saved"):
-        if note in origin:
-            print(f"trainsoc: {NOTES[note]}: {origin[note]}", file=sys.stderr)
+    from simulator.results.origin import notes
+
+    for note in notes(origin):
+        print(f"trainsoc: {note}", file=sys.stderr)
 
 
 def _last_step(steps: str) -> int:

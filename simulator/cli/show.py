@@ -6,40 +6,76 @@ from typing import Annotated, Any
 
 import typer
 
-from simulator.cli.arguments import JsonOption, SetOption
+from simulator.cli.arguments import JsonOption, SetOption, StepOption
 from simulator.cli.terminal import print_table
+from simulator.errors import InputError
 
 
 def show(
     what: Annotated[str, typer.Argument(metavar="TRACE|HARDWARE", help="file or name")],
     overrides: SetOption = None,
+    step: StepOption = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="folder for the figures of a trace")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Describe a trace or a SoC.
 
+    Of a trace: its distinct steps and when they ran, and of one of them what each phase and layer
+    computes and moves, and the memory it holds. With -o also as figures, trace.png and memory.png.
+
     Example: trainsoc show edge-16x16 --set accelerator.rows=32
 
     Example: trainsoc show lenet_digits --json
+
+    Example: trainsoc show lenet_digits --step 3 -o figures
     """
     from simulator.hardware.load import hardware_names, load_hardware
 
-    if what in hardware_names() or Path(what).suffix in (".yaml", ".yml"):
-        view = load_hardware(what, overrides or []).plain()
-        print(json.dumps(view, indent=1) if as_json else _as_lines(view))
+    if what not in hardware_names() and Path(what).suffix not in (".yaml", ".yml"):
+        if overrides:
+            raise InputError(f"--set {overrides[0]}: {what} is a trace, and only hardware is set")
+        show_trace(what, step, out, as_json=as_json)
         return
-    show_trace(what, as_json=as_json)
+    for option, value in (("--step", step), ("-o", out)):
+        if value is not None:
+            raise InputError(f"{option} {value}: {what} is hardware; {option} is for a trace")
+    view = load_hardware(what, overrides or []).plain()
+    print(json.dumps(view, indent=1) if as_json else _as_lines(view))
 
 
-def show_trace(source: str, *, as_json: bool) -> None:
-    """Print what is in a trace, as a table or one JSON object; raises InputError without one."""
+def show_trace(
+    source: str,
+    step: int | None = None,
+    out: Path | None = None,
+    *,
+    as_json: bool = False,
+    noted: bool = False,
+) -> None:
+    """Print what is in a trace, as tables or one JSON object, and draw it into `out` if given.
+
+    `step` is the distinct step to show, by default the typical one; `noted` leaves out the notes
+    on the origin, where they have been told. Raises InputError without a trace or such a step.
+    """
     from simulator.replay import as_trace
-    from simulator.results.trace_view import trace_summary, trace_table
+    from simulator.results.memory_view import memory_over_time
+    from simulator.results.trace_summary import trace_summary
+    from simulator.results.trace_view import trace_table
 
     trace = as_trace(source)
+    document = trace_summary(trace, step)
+    figures: list[Path] = []
+    if out:
+        from simulator.results.plots import draw_trace
+
+        figures = draw_trace(document, memory_over_time(trace, document["step"]), out)
     if as_json:
-        print(json.dumps(trace_summary(trace), indent=1))
+        print(json.dumps(document, indent=1))
         return
-    print_table(trace_table(trace))
+    print_table(trace_table(document | ({"notes": []} if noted else {})))
+    for path in figures:
+        print(path)
 
 
 def _as_lines(view: dict[str, Any], prefix: str = "") -> str:

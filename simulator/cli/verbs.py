@@ -5,6 +5,7 @@ import typer
 from simulator.cli.capture import capture, import_
 from simulator.cli.cpu import calibrate, compare
 from simulator.cli.demo import demo
+from simulator.cli.export import export
 from simulator.cli.probe import array, memory, offload
 from simulator.cli.results import diff, plot, timeline
 from simulator.cli.run import run
@@ -31,6 +32,7 @@ app.add_typer(probe_app, name="probe")
 app.command()(demo)
 app.command(context_settings={"allow_extra_args": True})(capture)
 app.command("import")(import_)
+app.command()(export)
 app.command()(show)
 app.command()(run)
 app.command()(diff)

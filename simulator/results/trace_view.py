@@ -1,103 +1,205 @@
-"""What a trace contains, as tables: phases, largest layers, steps per epoch, memory."""
+"""A trace as a person wants to see it: the run, then phases, layers and memory of one step."""
 
 from typing import Any
 
 from rich import box
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from simulator.results.text import percent, si
-from simulator.trace.memory import footprint
-from simulator.trace.op import Op, Phase
-from simulator.trace.trace import Step, StepKind, Trace, phase_of
+from simulator.results.memory_view import peak_sentence
+from simulator.results.text import digits, percent, si
 
-_LARGEST = 10
+Document = dict[str, Any]
 
-
-def trace_summary(trace: Trace) -> dict[str, Any]:
-    """Return the trace in plain numbers; FLOPs are 2 x batch x M x N x K over the whole run."""
-    held = footprint(trace.steps[trace.typical_step])
-    return {
-        "name": trace.name,
-        "origin": trace.origin,
-        "digest": trace.digest,
-        "flops_by_phase": trace.flops_by_phase(),
-        "ops": sum(len(step.ops) * trace.runs_of(i) for i, step in enumerate(trace.steps)),
-        "steps": trace.count(StepKind.TRAIN),
-        "evaluation_steps": trace.count(StepKind.EVAL),
-        "distinct_steps": len(trace.steps),
-        "epochs": trace.epochs,
-        "parameters": trace.parameters,
-        "memory": held.as_dict(),
-        "segments": [[s.epoch, s.step, s.count] for s in trace.segments],
-    }
+_LARGEST = 8  # rows of a table
+_KINDS = 5  # columns of op kinds
+_GROUPS = 12  # lines of epochs
+_DIFFERENCES = 3
+_LONGEST = 28  # characters of a name
 
 
-def trace_table(trace: Trace) -> Group:
-    """Return the trace as a person wants to see it."""
-    step = trace.steps[trace.typical_step]
-    held = footprint(step)
-    memory = Text(
-        f"Memory of that step: {si(held.peak_bytes, 'B')} at its peak "
-        f"(parameters {si(held.parameters, 'B')}, gradients {si(held.gradients, 'B')}, "
-        f"optimizer state {si(held.optimizer_state, 'B')}, "
-        f"activations {si(held.activations, 'B')})"
-    )
-    return Group(Text(_headline(trace)), _phases(step), _layers(step), memory)
+def trace_table(document: Document) -> Group:
+    """Return the tables of a document of `trace_summary`."""
+    notes = [Text(note) for note in (document["provenance"], *document["notes"]) if note]
+    parts: list[RenderableType] = [
+        Text(_headline(document)),
+        *notes,
+        _distinct(document),
+        *_epochs(document),
+        Text(""),
+        Text(_step_line(document)),
+        _phases(document["phases"]),
+        _side_by_side(_layers(document["layers"], "flops"), _layers(document["layers"], "bytes")),
+        Text(peak_sentence(document["peak"])),
+        _side_by_side(
+            _held(document["peak"]), _held_by_layer(document["peak"]), _largest(document["peak"])
+        ),
+    ]
+    return Group(*parts)
 
 
-def _headline(trace: Trace) -> str:
-    trains, evals = trace.count(StepKind.TRAIN), trace.count(StepKind.EVAL)
-    return (
-        f"{trace.name}: {trace.epochs} epoch{'s' * (trace.epochs != 1)}, "
-        f"{trains} training and {evals} evaluation steps "
-        f"({len(trace.steps)} distinct), {trace.parameters:,} parameters. "
-        "The most frequent training step:"
-    )
-
-
-def _phases(step: Step) -> Table:
-    table = Table("phase", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("ops", "GEMMs", "GEMM FLOP", "bytes", "FLOP / byte"):
-        table.add_column(column, justify="right")
-    for phase in Phase:
-        flops, gemms = _gemm_work(step, phase)
-        ops = [op for op in step.ops if op.phase is phase]
-        moved = sum(_bytes(op, phase) for op in step.ops)
-        if ops or gemms:
-            intensity = f"{flops / moved:.1f}" if moved and flops else "-"
-            cells = (str(len(ops)), str(gemms), si(flops, "FLOP"), si(moved, "B"), intensity)
-            table.add_row(phase.value, *cells)
+def _table(*columns: str, text: int = 1) -> Table:
+    """Return an empty table, the first `text` columns left-aligned."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        if index < text:
+            table.add_column(column, no_wrap=True, overflow="ellipsis", max_width=_LONGEST)
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
-def _bytes(op: Op, phase: Phase) -> int:
-    """Return the bytes that an op moves for `phase`: its GEMMs' operands if they have several."""
-    phases = {phase_of(op, gemm.role) for gemm in op.gemms}
-    if len(phases) < 2:
-        belongs = phases == {phase} if phases else op.phase is phase
-        return op.read_bytes + op.write_bytes if belongs else 0
-    mine = [gemm for gemm in op.gemms if phase_of(op, gemm.role) is phase]
-    read = {i for gemm in mine for i in (gemm.a, gemm.b) if i >= 0}
-    written = {gemm.c for gemm in mine if gemm.c >= 0}
-    return sum(op.inputs[i].bytes for i in read) + sum(op.outputs[i].bytes for i in written)
+def _side_by_side(*tables: Table) -> Table:
+    grid = Table.grid(padding=(0, 4))
+    grid.add_row(*tables)
+    return grid
 
 
-def _gemm_work(step: Step, phase: Phase) -> tuple[int, int]:
-    macs = [gemm.macs for op in step.ops for gemm in op.gemms if phase_of(op, gemm.role) is phase]
-    return 2 * sum(macs), len(macs)
+# The run
 
 
-def _layers(step: Step) -> Table:
-    flops: dict[str, int] = {}
-    for op in step.ops:
-        for gemm in op.gemms:
-            flops[op.layer] = flops.get(op.layer, 0) + 2 * gemm.macs
-    table = Table("largest layers", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("GEMM FLOP", justify="right")
-    table.add_column("share", justify="right")
-    for layer in sorted(flops, key=lambda name: -flops[name])[:_LARGEST]:
-        share = percent(flops[layer], sum(flops.values()))
-        table.add_row(layer or "-", si(flops[layer], "FLOP"), share)
+def _headline(document: Document) -> str:
+    epochs = document["epochs"]
+    return (
+        f"{document['name']}: {epochs} epoch{'s' * (epochs != 1)}, "
+        f"{document['steps']} training and {document['evaluation_steps']} evaluation steps "
+        f"({document['distinct_steps']} distinct), {document['parameters']:,} parameters."
+    )
+
+
+def _distinct(document: Document) -> Table:
+    table = _table("step", "kind", "first input", "runs", "ops", "GEMM FLOP", "peak", text=3)
+    table.add_column("unlike")
+    for row in document["distinct"]:
+        table.add_row(
+            str(row["index"]),
+            row["kind"],
+            " x ".join(map(str, row["input_shape"])) or "-",
+            str(row["runs"]),
+            str(row["ops"]),
+            si(row["flops"], "FLOP"),
+            si(row["peak_bytes"], "B"),
+            _unlike(row),
+        )
+    return table
+
+
+def _unlike(row: Document) -> str:
+    """Return what a step has more or less of than the usual one of its kind."""
+    if row["unlike"] is None:
+        return "most frequent of its kind"
+    named = list(row["more_ops"].items())
+    told = [f"{count:+d} {name}" for name, count in named[:_DIFFERENCES]]
+    more = ["..."] if len(named) > _DIFFERENCES else []
+    what = ", ".join(told + more) or "same ops, other tensors"
+    return f"step {row['unlike']}: {what}"
+
+
+def _epochs(document: Document) -> list[Text]:
+    """Return a line for each set of equal epochs."""
+    groups = document["steps_per_epoch"]
+    lines = [Text(f"{_span(g['epochs'])}: {_counts(g['steps'])}") for g in groups[:_GROUPS]]
+    left = len(groups) - _GROUPS
+    return lines + ([Text(f"... and {left} more kinds of epoch")] if left > 0 else [])
+
+
+def _span(ranges: list[list[int]]) -> str:
+    told = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
+    single = len(ranges) == 1 and ranges[0][0] == ranges[0][1]
+    return f"epoch{'s' * (not single)} {told}"
+
+
+def _counts(steps: list[Document]) -> str:
+    words = {"train": "step", "eval": "eval", "other": "other"}
+    return ", ".join(f"{words[s['kind']]} {s['step']} x {s['count']}" for s in steps)
+
+
+# One step
+
+
+def _step_line(document: Document) -> str:
+    shown = document["distinct"][document["step"]]
+    return (
+        f"Step {shown['index']} ({shown['kind']}, {shown['runs']} of the run's steps): "
+        f"{si(shown['flops'], 'FLOP')} of GEMMs, {si(shown['bytes'], 'B')} read and written, "
+        f"{_intensity(shown)} FLOP / byte."
+    )
+
+
+def _intensity(row: Document) -> str:
+    """Return the arithmetic intensity of a row, or a dash where there are no GEMMs."""
+    found = row["flops_per_byte"]
+    return digits(found) if found else "-"
+
+
+def _phases(rows: list[Document]) -> Table:
+    kinds = _heaviest(rows)
+    names = [f"bytes of\n{kind}" for kind in (*kinds, "others")]
+    table = _table("phase", "ops", "GEMMs", "GEMM FLOP", "FLOP / byte", "bytes", *names)
+    for row in rows:
+        moved = {kind: part["bytes"] for kind, part in row["by_kind"].items()}
+        others = row["bytes"] - sum(moved.get(kind, 0) for kind in kinds)
+        table.add_row(
+            row["phase"],
+            str(row["ops"]),
+            _or_dash(row["gemms"], ""),
+            _or_dash(row["flops"], "FLOP"),
+            _intensity(row),
+            _or_dash(row["bytes"], "B"),
+            *(_or_dash(moved.get(kind, 0), "B") for kind in kinds),
+            _or_dash(others, "B"),
+        )
+    return table
+
+
+def _heaviest(rows: list[Document]) -> list[str]:
+    """Return the kinds of op that move most bytes, most first."""
+    moved: dict[str, int] = {}
+    for row in rows:
+        for kind, part in row["by_kind"].items():
+            moved[kind] = moved.get(kind, 0) + part["bytes"]
+    return sorted((k for k in moved if moved[k]), key=lambda kind: -moved[kind])[:_KINDS]
+
+
+def _or_dash(value: int, unit: str) -> str:
+    if not value:
+        return "-"
+    return si(value, unit) if unit else str(value)
+
+
+def _layers(rows: list[Document], by: str) -> Table:
+    """Return the layers with most FLOPs or bytes, with their share of all of them."""
+    titles = {"flops": "layers by GEMM FLOP", "bytes": "layers by bytes"}
+    table = _table(titles[by], "GEMM FLOP", "bytes", "FLOP / byte", "share")
+    whole = sum(row[by] for row in rows)
+    largest = sorted((row for row in rows if row[by]), key=lambda row: -row[by])[:_LARGEST]
+    for row in largest:
+        flops, moved = _or_dash(row["flops"], "FLOP"), _or_dash(row["bytes"], "B")
+        share = percent(row[by], whole)
+        table.add_row(row["layer"] or "(no layer)", flops, moved, _intensity(row), share)
+    return table
+
+
+def _held(peak: Document) -> Table:
+    table = _table("held then", "bytes", "share")
+    for group, size in peak["by_kind"].items():
+        table.add_row(group.replace("_", " "), _or_dash(size, "B"), percent(size, peak["bytes"]))
+    return table
+
+
+def _held_by_layer(peak: Document) -> Table:
+    table = _table("by layer", "bytes")
+    for row in peak["layers"][:_LARGEST]:
+        table.add_row(row["layer"] or "(no layer)", si(row["bytes"], "B"))
+    return table
+
+
+def _largest(peak: Document) -> Table:
+    table = _table("largest storages", "kind", "bytes", "ops", text=2)
+    for row in peak["storages"][:_LARGEST]:
+        made = " of ".join(filter(None, (row["op_name"], row["layer"])))
+        what = row["name"] or (f"for {made}" if row["kind"] == "input" else made)
+        ops = f"{row['first_op']}-{row['last_op']}"
+        table.add_row(what, row["kind"].replace("_", " "), si(row["bytes"], "B"), ops)
     return table

@@ -1,7 +1,11 @@
-"""How much memory a step holds, by liveness: what, and at most how much at one time."""
+"""How much memory a step holds, by liveness: what, while each op runs, and at most how much."""
 
+from collections.abc import Hashable
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import accumulate
 
+from simulator.trace.op import OpKind
 from simulator.trace.trace import PERSISTENT, Step, StorageKind
 
 
@@ -23,65 +27,96 @@ class Footprint:
         return asdict(self)
 
 
-def footprint(step: Step) -> Footprint:
-    """Return the memory that `step` holds.
+@dataclass(frozen=True)
+class Held:
+    """What a step holds while each of its ops runs; a step without ops has one moment.
+
+    `by_kind` has the bytes of every kind of storage at each moment, `sizes` the bytes of each
+    storage that count, `live` the first and the last moment of each storage that is ever held.
+    """
+
+    by_kind: dict[StorageKind, tuple[int, ...]]
+    sizes: tuple[int, ...]
+    live: dict[int, tuple[int, int]]
+
+    @cached_property
+    def total(self) -> tuple[int, ...]:
+        """Bytes held at each moment."""
+        return tuple(map(sum, zip(*self.by_kind.values(), strict=True)))
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that is held at one time."""
+        return max(self.total)
+
+    @property
+    def peak_op(self) -> int:
+        """Index of the first op during which most is held, 0 where there is none."""
+        return self.total.index(self.peak_bytes)
+
+    def storages_at(self, op: int) -> list[int]:
+        """Return the storages that are held while op number `op` runs, largest first."""
+        alive = [index for index, (first, last) in self.live.items() if first <= op <= last]
+        return sorted(alive, key=lambda index: (-self.sizes[index], index))
+
+
+def held_over_time(step: Step) -> Held:
+    """Return the memory that `step` holds, op by op.
 
     Parameters, buffers and optimizer state live throughout; a gradient from its first touch to
     the end; anything else from its first touch to its last. Of an input only the part that the
     step touches counts: the storage may hold the whole data set.
     """
-    live = _lifetimes(step)
-    sizes = {kind: _sum(step, kind) for kind in PERSISTENT}
-    gradients = _peak(step, live, {StorageKind.GRADIENT})
-    transient = {StorageKind.ACTIVATION, StorageKind.INPUT}
-    both = _peak(step, live, transient | {StorageKind.GRADIENT})
+    moments = max(1, len(step.ops))
+    live, sizes = _lifetimes(step, moments - 1), _sizes(step)
+    changes = {kind: [0] * (moments + 1) for kind in StorageKind}
+    for index, (first, last) in live.items():
+        series = changes[step.storages[index].kind]
+        series[first] += sizes[index]
+        series[last + 1] -= sizes[index]
+    by_kind = {kind: tuple(accumulate(series[:-1])) for kind, series in changes.items()}
+    return Held(by_kind, sizes, live)
+
+
+def footprint(step: Step) -> Footprint:
+    """Return the most memory that `step` holds; what lives when is `held_over_time`'s."""
+    held = held_over_time(step)
+    most = {kind: max(series) for kind, series in held.by_kind.items()}
+    activations, inputs = held.by_kind[StorageKind.ACTIVATION], held.by_kind[StorageKind.INPUT]
     return Footprint(
-        sizes[StorageKind.PARAMETER] + sizes[StorageKind.BUFFER],
-        gradients,
-        sizes[StorageKind.OPTIMIZER_STATE],
-        _peak(step, live, transient),
-        sum(sizes.values()) + both,
+        most[StorageKind.PARAMETER] + most[StorageKind.BUFFER],
+        most[StorageKind.GRADIENT],
+        most[StorageKind.OPTIMIZER_STATE],
+        max(map(sum, zip(activations, inputs, strict=True))),
+        held.peak_bytes,
     )
 
 
-def _sum(step: Step, kind: StorageKind) -> int:
-    return sum(storage.bytes for storage in step.storages if storage.kind is kind)
-
-
-def _lifetimes(step: Step) -> dict[int, tuple[int, int]]:
-    """Return, by storage, the first and the last op that touches it."""
+def _lifetimes(step: Step, end: int) -> dict[int, tuple[int, int]]:
+    """Return, by storage, the first and the last op during which it is held, at most `end`."""
     live: dict[int, tuple[int, int]] = {}
     for index, op in enumerate(step.ops):
         for tensor in (*op.inputs, *op.outputs):
             first, _ = live.get(tensor.storage, (index, index))
             live[tensor.storage] = (first, index)
-    for storage, (first, _) in live.items():
-        if step.storages[storage].kind is StorageKind.GRADIENT:
-            live[storage] = (first, len(step.ops))
+    for storage, entry in enumerate(step.storages):
+        if entry.kind in PERSISTENT:
+            live[storage] = (0, end)
+        elif entry.kind is StorageKind.GRADIENT and storage in live:
+            live[storage] = (live[storage][0], end)
     return live
 
 
-def _sizes(step: Step) -> list[int]:
-    """Return what each storage holds for this step, in bytes."""
-    touched = [0] * len(step.storages)
+def _sizes(step: Step) -> tuple[int, ...]:
+    """Return what each storage holds for this step, in bytes: of inputs the windows used."""
+    windows: dict[int, dict[Hashable, int]] = {}
     for op in step.ops:
-        for tensor in (*op.inputs, *op.outputs):
-            touched[tensor.storage] = max(touched[tensor.storage], tensor.bytes)
-    return [
-        min(size, storage.bytes) if storage.kind is StorageKind.INPUT else storage.bytes
-        for size, storage in zip(touched, step.storages, strict=True)
-    ]
-
-
-def _peak(step: Step, live: dict[int, tuple[int, int]], kinds: set[StorageKind]) -> int:
-    sizes = _sizes(step)
-    changes = [0] * (len(step.ops) + 2)
-    for storage, (first, last) in live.items():
-        if step.storages[storage].kind in kinds:
-            changes[first] += sizes[storage]
-            changes[last + 1] -= sizes[storage]
-    peak = held = 0
-    for change in changes:
-        held += change
-        peak = max(peak, held)
-    return peak
+        if op.kind is not OpKind.VIEW:
+            for tensor in (*op.inputs, *op.outputs):
+                windows.setdefault(tensor.storage, {})[tensor.region] = tensor.bytes
+    return tuple(
+        min(sum(windows.get(index, {}).values()), storage.bytes)
+        if storage.kind is StorageKind.INPUT
+        else storage.bytes
+        for index, storage in enumerate(step.storages)
+    )

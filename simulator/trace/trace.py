@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+from simulator.errors import InputError
 from simulator.trace.method.treatment import AS_TRACED, Method
 from simulator.trace.op import Op, OpKind, Phase
 
@@ -125,6 +126,16 @@ class Trace:
         """
         trains = [i for i, step in enumerate(self.steps) if step.kind is StepKind.TRAIN]
         return max(trains or range(len(self.steps)), key=lambda i: (self.runs_of(i), i))
+
+    def chosen(self, step: int | None) -> int:
+        """Return the index of distinct step `step`, of the typical one if it is None.
+
+        Raises InputError if there is no such step.
+        """
+        index = self.typical_step if step is None else step
+        if 0 <= index < len(self.steps):
+            return index
+        raise InputError(f"step {index}: trace {self.name} has steps 0-{len(self.steps) - 1}")
 
     def flops_by_phase(self) -> dict[str, int]:
         """2 x batch x M x N x K of all GEMM work, by phase, summed over the run."""

@@ -152,6 +152,35 @@ def test_show_hardware_and_trace(trace_file):
     assert {"ops", "steps", "epochs", "parameters"} <= set(summary)
 
 
+def test_show_trace_in_words_and_as_figures(trace_file, tmp_path):
+    done = trainsoc("show", trace_file, "-o", tmp_path / "figures", "--step", "0")
+    assert done.returncode == 0, done.stderr
+    assert "5 training and 0 evaluation steps (1 distinct)" in done.stdout
+    assert "at its peak, during op 0, mm of fc (forward)." in done.stdout
+    files = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert files == ["memory.png", "trace.png"]
+    told = trainsoc("show", trace_file, "-o", tmp_path / "figures", "--json")
+    summary = json.loads(told.stdout)
+    assert {"phases", "layers", "distinct", "steps_per_epoch", "peak", "notes"} <= set(summary)
+
+
+def test_export_chakra(trace_file, tmp_path):
+    out = tmp_path / "step.et"
+    done = trainsoc("export", "chakra", trace_file, "-o", out, "--step", "0")
+    assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
+    assert b"aten.mm.default" in out.read_bytes()
+
+
+def test_help_of_import_and_export_names_every_form():
+    from simulator.trace.exporters import EXPORTERS
+    from simulator.trace.importers import IMPORTERS
+
+    for verb, forms in (("import", IMPORTERS), ("export", EXPORTERS)):
+        told = trainsoc(verb, "--help").stdout
+        for form in forms:
+            assert f"Example: trainsoc {verb} {form} " in told
+
+
 def test_probe_array_repeats_and_adds(tmp_path):
     shapes, out = tmp_path / "shapes.csv", tmp_path / "out.csv"
     shapes.write_text("name,m,n,k\na,16,16,16\nb,32,10,84\n")
@@ -266,6 +295,19 @@ def wrong(tmp_path, trace_file):
         "folder as output": (("timeline", tmp_path, "-o", tmp_path), "step.json"),
         "broken result": (("diff", tmp_path / "broken", tmp_path / "broken"), "not JSON"),
         "typo of capture": (("capture", "x.py", "-o", tmp_path / "t", "--stepz", "3"), "--stepz"),
+        "no such step": (("show", trace_file, "--step", "3", "-o", "figures"), "has steps 0-0"),
+        "step of hardware": (("show", "edge-16x16", "--step", "1"), "is hardware"),
+        "setting of a trace": (("show", trace_file, "--set", "cpu.cores=4"), "is a trace"),
+        "unwritable figures": (("show", trace_file, "-o", "/proc/nowhere"), "/proc/nowhere"),
+        "unknown export": (("export", "onnx", trace_file, "-o", "x.et"), "use chakra"),
+        "no such step to export": (
+            ("export", "chakra", trace_file, "-o", "x.et", "--step", "3"),
+            "has steps 0-0",
+        ),
+        "unknown import": (
+            ("import", "onnx", trace_file, "-o", "x.trace"),
+            "execution-trace, kineto, scalesim, auto",
+        ),
         "no shapes": (
             ("probe", "array", "edge-16x16", trace_file, "-o", "x.csv"),
             "cannot be read",
@@ -308,7 +350,8 @@ CASES = [
     "wrong type", "unknown setting", "tiny scratchpad", "tiny DRAM", "unwritable output",
     "unknown hardware", "unknown option", "unknown table", "missing argument", "no result",
     "missing script", "no shapes", "empty axis", "no patterns", "unknown pattern", "no banks",
-    "unknown arbitration",
+    "unknown arbitration", "no such step", "step of hardware", "setting of a trace",
+    "unwritable figures", "unknown export", "no such step to export", "unknown import",
     "twice", "bandwidth of a preset", "folder as output", "broken result", "typo of capture",
 ]  # fmt: skip
 

@@ -1,11 +1,14 @@
 """Liveness against brute force, and by hand."""
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.trace.memory import footprint
+from simulator.results.memory_view import GROUPS, memory_over_time, peak
+from simulator.trace.memory import footprint, held_over_time
 from simulator.trace.op import Op, OpKind, Phase, Tensor
-from simulator.trace.trace import PERSISTENT, Step, StepKind, Storage, StorageKind
+from simulator.trace.storage import load_trace
+from simulator.trace.trace import PERSISTENT, Segment, Step, StepKind, Storage, StorageKind, Trace
 
 
 def step(kinds, touches):
@@ -62,3 +65,84 @@ def test_peak_is_the_largest_sum_over_all_moments(kinds, touches):
         sums.append(alive)
     always = sum(4 << s for s, kind in enumerate(kinds) if kind in PERSISTENT)
     assert held.peak_bytes == always + max(sums)
+
+
+kinds_of_five = st.lists(st.sampled_from(StorageKind), min_size=5, max_size=5)
+touches_of_five = st.lists(st.sets(st.integers(0, 4), max_size=4), min_size=1, max_size=9)
+
+
+def held_by_hand(kinds, touches, moment):
+    """The storages that are held while op `moment` runs, with what they hold."""
+    held = {}
+    for s, kind in enumerate(kinds):
+        used = [i for i, touched in enumerate(touches) if s in touched]
+        always, kept = kind in PERSISTENT, kind is StorageKind.GRADIENT
+        begun = any(i <= moment for i in used)
+        needed = any(i >= moment for i in used)
+        if always or (begun and (needed or kept)):
+            held[s] = 4 if kind is StorageKind.INPUT else 4 << s  # of an input one float is read
+    return held
+
+
+@given(kinds_of_five, touches_of_five)
+@settings(deadline=None)
+def test_what_is_held_over_time_is_what_lives_at_each_moment(kinds, touches):
+    held = held_over_time(step(kinds, touches))
+    by_hand = [held_by_hand(kinds, touches, moment) for moment in range(len(touches))]
+    for kind in StorageKind:
+        expected = [sum(n for s, n in alive.items() if kinds[s] is kind) for alive in by_hand]
+        assert held.by_kind[kind] == tuple(expected)
+    totals = [sum(alive.values()) for alive in by_hand]
+    assert held.total == tuple(totals)
+    assert held.peak_op == totals.index(max(totals))
+    for moment, alive in enumerate(by_hand):
+        named = held.storages_at(moment)
+        assert sorted(named) == sorted(alive)
+        assert [held.sizes[s] for s in named] == sorted(alive.values(), reverse=True)
+
+
+@given(kinds_of_five, touches_of_five)
+@settings(deadline=None)
+def test_the_highest_point_of_the_figure_is_the_footprint(kinds, touches):
+    made = step(kinds, touches)
+    document = memory_over_time(Trace("made", (made,), (Segment(0, 0, 1),)), 0)
+    heights = [sum(column) for column in zip(*document["held"].values(), strict=True)]
+    top = document["peak"]
+    assert max(heights) == heights[top["op"]] == top["bytes"] == footprint(made).peak_bytes
+    assert sum(top["by_kind"].values()) == top["bytes"]
+    assert sum(row["bytes"] for row in top["layers"]) == top["bytes"]
+    assert sum(row["bytes"] for row in top["storages"]) == top["bytes"]  # five are all there are
+
+
+def test_a_step_without_ops_holds_what_lives_throughout():
+    empty = step([StorageKind.PARAMETER, StorageKind.ACTIVATION], [])
+    assert footprint(empty).peak_bytes == 4
+    assert peak(empty, held_over_time(empty))["op"] is None
+
+
+def test_every_kind_of_storage_is_in_one_group():
+    assert sorted(kind for kinds in GROUPS.values() for kind in kinds) == sorted(StorageKind)
+
+
+@pytest.mark.parametrize("name", ["mlp_digits", "lenet_digits", "resnet20_digits"])
+def test_liveness_of_real_steps_is_what_a_walk_over_their_ops_finds(name):
+    trace = load_trace(name)
+    real = trace.steps[trace.typical_step]
+    held = held_over_time(real)
+    touched = [{t.storage for t in (*op.inputs, *op.outputs)} for op in real.ops]
+    later = set()
+    needed = []  # by each op or one after it
+    for storages in reversed(touched):
+        later |= storages
+        needed.insert(0, set(later))
+    begun, highest = set(), 0
+    for now, after in zip(touched, needed, strict=True):
+        begun |= now
+        kinds = {s: storage.kind for s, storage in enumerate(real.storages)}
+        alive = [
+            s
+            for s, kind in kinds.items()
+            if kind in PERSISTENT or (s in begun and (s in after or kind is StorageKind.GRADIENT))
+        ]
+        highest = max(highest, sum(held.sizes[s] for s in alive))
+    assert highest == held.peak_bytes

@@ -203,3 +203,17 @@ def test_measured_times_are_kept_and_are_no_part_of_the_digest(tmp_path, trace):
 
 def test_traces_of_the_schema_before_have_no_times():
     assert load_trace(bundled_traces()["lenet_digits"]).timings == ()
+
+
+def test_columns_and_words_of_a_newer_minor_schema_are_passed_over(trace, saved):
+    header = json.loads(pl.read_parquet_metadata(saved)["trainsoc.trace"])
+    header["schema"] = "1.9"
+    header["steps"][0] |= {"kind": "rehearsal", "colour": "blue"}
+    frame = pl.read_parquet(saved).with_columns(
+        pl.lit("later").alias("added"), pl.lit("warmup").alias("phase"), pl.lit("fft").alias("kind")
+    )
+    frame.write_parquet(saved, metadata={"trainsoc.trace": json.dumps(header)})
+    (step,) = load_trace(saved).steps
+    assert step.kind is StepKind.OTHER
+    assert {(op.kind, op.phase) for op in step.ops} == {(OpKind.OTHER, Phase.OTHER)}
+    assert [op.inputs for op in step.ops] == [op.inputs for op in trace.steps[0].ops]

@@ -15,8 +15,9 @@ from simulator.results.plots.canvas import Document, save, styled
 from simulator.results.plots.over_time import dram_bandwidth, occupancy
 from simulator.results.plots.profile import layers, profile
 from simulator.results.plots.roofline import roofline
+from simulator.results.plots.trace import memory, work
 
-__all__ = ["draw_comparison", "draw_run", "draw_step"]
+__all__ = ["draw_comparison", "draw_run", "draw_step", "draw_trace"]
 
 _OF_RESULTS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
     "energy_per_epoch": energy_per_epoch,
@@ -53,6 +54,21 @@ def draw_comparison(document: Document, path: Path) -> None:
     """Draw predicted against measured times of the ops of a step; raises InputError as others."""
     with styled():
         save(against(document), path)
+
+
+def draw_trace(summary: Document, held: Document, directory: Path) -> list[Path]:
+    """Draw what a step of a trace does and what it holds, and return the files.
+
+    `summary` is a document of `trace_summary`, `held` one of `memory_over_time`. Raises InputError
+    when `directory` cannot be written.
+    """
+    figures = {"trace": (work, summary), "memory": (memory, held)}
+    paths: list[Path] = []
+    for name, (figure, document) in figures.items():
+        paths.append(directory / f"{name}.png")
+        with styled():
+            save(figure(document), paths[-1])
+    return paths
 
 
 def _draw(

@@ -29,9 +29,7 @@ def export_chakra(trace: Trace, path: str | os.PathLike[str], step: int | None =
     (2 x MACs of GEMMs, else elements), `tensor_size` (bytes read and written), `is_cpu_op`,
     `phase`, `layer`, `kind`. Raises InputError if there is no such step or no place to write.
     """
-    index = trace.typical_step if step is None else step
-    if not 0 <= index < len(trace.steps):
-        raise InputError(f"step {index}: trace {trace.name} has steps 0-{len(trace.steps) - 1}")
+    index = trace.chosen(step)
     target = Path(path)
     temporary = target.parent / f".{target.name}.{os.getpid()}"
     try:

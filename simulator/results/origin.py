@@ -1,0 +1,33 @@
+"""How a trace came about, in sentences: what recorded it, and what in it is not as it ran."""
+
+from collections.abc import Mapping
+
+_RECORDED = ("tool", "torch", "mode", "schema")  # what made the trace, in one sentence
+_SENTENCES = {
+    "inferred": "Inferred on import",
+    "approximated_steps": "Steps counted as the most similar one that was recorded in full",
+    "lost_ops": "Ops that could not be recorded and are missing",
+    "faults": "Times that the recorder failed to follow the program; layers may be missing",
+    "compiled": "torch.compile",
+    "stand_ins": "Fake capture",
+    "not_saved": "Fake capture, not written",
+}
+
+
+def provenance(origin: Mapping[str, str]) -> str:
+    """Return what recorded the trace, in a sentence; "" if nobody knows."""
+    if "tool" not in origin:
+        return ""
+    torch = f" with torch {origin['torch']}" if "torch" in origin else ""
+    schema = f", schema {origin['schema']}" if "schema" in origin else ""
+    shapes = ", by shapes alone" if origin.get("mode") == "shapes only" else ""
+    return f"Made by {origin['tool']}{torch}{schema}{shapes}."
+
+
+def notes(origin: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each thing that is not as the program ran, or was guessed."""
+    return [
+        f"{_SENTENCES.get(key, key.replace('_', ' '))}: {value}."
+        for key, value in origin.items()
+        if key not in _RECORDED
+    ]

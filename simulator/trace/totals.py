@@ -1,0 +1,92 @@
+"""What a step computes and moves: FLOPs and bytes by phase, kind of op and layer."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from simulator.trace.op import Op, OpKind, Phase
+from simulator.trace.trace import Step, phase_of
+
+
+@dataclass(slots=True)
+class Total:
+    """Ops, their GEMMs, the FLOPs of those (2 x MACs) and all bytes read and written."""
+
+    ops: int = 0
+    gemms: int = 0
+    flops: int = 0
+    bytes: int = 0
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs of GEMMs per byte, None where nothing moves."""
+        return self.flops / self.bytes if self.bytes else None
+
+    def add(self, other: "Total | Share") -> None:
+        """Count `other` too."""
+        self.ops += other.ops
+        self.gemms += other.gemms
+        self.flops += other.flops
+        self.bytes += other.bytes
+
+
+class Share(NamedTuple):
+    """What an op does for one phase."""
+
+    phase: Phase
+    ops: int
+    gemms: int
+    flops: int
+    bytes: int
+
+
+def shares(op: Op) -> Iterator[Share]:
+    """Yield what an op does for each phase that it serves.
+
+    An op whose GEMMs are of two phases (`convolution_backward`) moves for each the operands of its
+    GEMMs, so one that both read counts twice; what no GEMM makes, the gradient of the bias, is
+    wgrad's. The op itself counts in its own phase.
+    """
+    phases = list(dict.fromkeys(phase_of(op, gemm.role) for gemm in op.gemms)) or [op.phase]
+    for phase in phases:
+        gemms = [gemm for gemm in op.gemms if phase_of(op, gemm.role) is phase]
+        flops = 2 * sum(gemm.macs for gemm in gemms)
+        if len(phases) == 1:
+            yield Share(phase, 1, len(gemms), flops, op.read_bytes + op.write_bytes)
+        else:
+            yield Share(phase, int(phase is op.phase), len(gemms), flops, _moved(op, phase))
+
+
+def _moved(op: Op, phase: Phase) -> int:
+    mine = [gemm for gemm in op.gemms if phase_of(op, gemm.role) is phase]
+    read = {i for gemm in mine for i in (gemm.a, gemm.b) if i >= 0}
+    written = {gemm.c for gemm in mine if gemm.c >= 0}
+    if phase is Phase.WGRAD:
+        written |= set(range(len(op.outputs))) - {gemm.c for gemm in op.gemms}
+    return sum(op.inputs[i].bytes for i in read) + sum(op.outputs[i].bytes for i in written)
+
+
+def by_phase_and_kind(step: Step) -> dict[tuple[Phase, OpKind], Total]:
+    """Return what the ops of each kind do for each phase."""
+    found: dict[tuple[Phase, OpKind], Total] = {}
+    for op in step.ops:
+        for share in shares(op):
+            found.setdefault((share.phase, op.kind), Total()).add(share)
+    return found
+
+
+def by_layer(step: Step) -> dict[str, Total]:
+    """Return what each layer does in all phases; ops that belong to no layer are under ""."""
+    found: dict[str, Total] = {}
+    for op in step.ops:
+        for share in shares(op):
+            found.setdefault(op.layer, Total()).add(share)
+    return found
+
+
+def summed(totals: Iterable[Total]) -> Total:
+    """Return the sum of totals."""
+    whole = Total()
+    for total in totals:
+        whole.add(total)
+    return whole
