@@ -1,6 +1,6 @@
 """What a call does to memory: which tensors the op reads and writes, and its GEMMs among them."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from simulator.trace.gemms import Product
@@ -89,6 +89,12 @@ def bound(product: Product, role: Role, done: Effect) -> Gemm:
 
 def _position(tensors: tuple[Tensor, ...], tensor: Tensor | None) -> int:
     return tensors.index(tensor) if tensor in tensors else -1
+
+
+def weights_among(found: Sequence[Product], done: Effect, derived: Container[int]) -> int:
+    """Return how many operands of the products are on storages derived from parameters."""
+    operands = {name for product in found for name in (product.a, product.b)}
+    return sum(done.named[name].storage in derived for name in operands & done.named.keys())
 
 
 def role_of(phase: Phase, weights: int, forward_weights: int) -> Role:

@@ -99,7 +99,7 @@ _OVERWRITES = {
     "zero_", "fill_", "copy_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_",
     "geometric_", "cauchy_", "log_normal_", "_foreach_zero_", "_foreach_copy_", "eye_",
 }  # fmt: skip
-_SHAPE_ONLY = {
+SHAPE_ONLY = {
     "max_pool2d_with_indices_backward": "self",
     "max_pool3d_with_indices_backward": "self",
     "avg_pool2d_backward": "self",
@@ -110,6 +110,8 @@ _SHAPE_ONLY = {
     "nll_loss_backward": "self",
     "nll_loss2d_backward": "self",
 }
+"""Ops that ask of the named argument only its shape: their result has it too."""
+
 _UNANNOTATED_NORMS = frozenset({"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"})
 
 
@@ -139,4 +141,4 @@ def reads(name: str, argument: str, out: bool, args: dict[str, Any]) -> bool:
         return False
     if name == "convolution_backward" and argument in ("input", "weight"):
         return bool(args["output_mask"][0 if argument == "weight" else 1])
-    return _SHAPE_ONLY.get(name) != argument
+    return SHAPE_ONLY.get(name) != argument

@@ -110,6 +110,11 @@ class Tensor:
         return (self.elements * self.bits + 7) // 8
 
 
+def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the strides of a tensor stored without gaps, last dimension fastest."""
+    return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
 @dataclass(frozen=True, slots=True)
 class Conv:
     """Geometry of a convolution; spatial tuples have one entry per dimension (1d to 3d).

@@ -1,6 +1,8 @@
 # ruff: noqa: E402 - without torch nothing here can be imported
 """A step recorded by PyTorch's own tools and by ours, in one process, is the same step."""
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -10,8 +12,8 @@ from torch.profiler import ExecutionTraceObserver, profile
 
 from simulator import simulate
 from simulator.trace.importers import IMPORTERS
-from simulator.trace.op import OpKind, Phase
-from simulator.trace.trace import StepKind, StorageKind, dependences
+from simulator.trace.op import OpKind
+from simulator.trace.trace import Segment, StorageKind, dependences
 from workloads.capture import capture
 
 pytestmark = pytest.mark.torch
@@ -214,78 +216,5 @@ def test_they_simulate_alike(traces):
 
 
 def _step_latency(trace):
-    from dataclasses import replace
-
-    from simulator.trace.trace import Segment
-
     once = replace(trace, steps=(steady(trace),), segments=(Segment(0, 0, 3),), timings=())
     return simulate("edge-16x16", once).total["latency_s"]
-
-
-# Runs of other kinds
-
-
-def observe(path, program):
-    observer = ExecutionTraceObserver().register_callback(str(path))
-    observer.start()
-    program()
-    observer.stop()
-    observer.unregister_callback()
-    return IMPORTERS["execution-trace"](path)
-
-
-def test_steps_begin_where_gradients_are_zeroed(tmp_path):
-    model = nn.Linear(6, 3)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    x, y = torch.randn(5, 6), torch.randint(3, (5,))
-
-    def program():
-        for _ in range(3):
-            optimizer.zero_grad(set_to_none=False)
-            nn.functional.cross_entropy(model(x), y).backward()
-            optimizer.step()
-
-    program()
-    trace = observe(tmp_path / "t.json", program)
-    assert sum(segment.count for segment in trace.segments) == 3
-    for step in trace.steps:
-        phases = [op.phase for op in step.ops if op.kind is not OpKind.VIEW]
-        assert phases[:2] == [Phase.ZERO_GRAD] * 2
-        assert phases.count(Phase.ZERO_GRAD) == 2
-
-
-def test_inference_is_evaluation(tmp_path):
-    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)).eval()
-
-    @torch.no_grad()
-    def program():
-        model(torch.randn(5, 6))
-
-    trace = observe(tmp_path / "t.json", program)
-    assert [step.kind for step in trace.steps] == [StepKind.EVAL]
-    assert trace.flops_by_phase() == {"eval": 2 * 5 * (6 * 4 + 4 * 3)}
-
-
-def test_checkpointed_layers_are_computed_again(tmp_path):
-    from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
-
-    first, second = nn.Linear(6, 4), nn.Linear(4, 3)
-    optimizer = torch.optim.SGD([*first.parameters(), *second.parameters()], lr=0.1)
-    x, y = torch.randn(5, 6), torch.randint(3, (5,))
-
-    def program():
-        for _ in range(2):
-            with set_checkpoint_early_stop(False):
-                hidden = checkpoint(lambda x: torch.tanh(first(x)), x, use_reentrant=False)
-            nn.functional.cross_entropy(second(hidden), y).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
-    trace = observe(tmp_path / "t.json", program)
-    inner, outer = 2 * 5 * 6 * 4, 2 * 5 * 4 * 3
-    assert trace.flops_by_phase() == {
-        "forward": 2 * (inner + outer),
-        "recompute": 2 * inner,
-        "dgrad": 2 * outer,
-        "wgrad": 2 * (inner + outer),
-    }

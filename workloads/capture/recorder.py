@@ -19,7 +19,16 @@ from torch.utils._python_dispatch import (
 )
 
 from simulator.trace.drafts import Draft, derives
-from simulator.trace.effect import FORWARDS, Effect, Touch, bound, effect, phase_by_gemms, role_of
+from simulator.trace.effect import (
+    FORWARDS,
+    Effect,
+    Touch,
+    bound,
+    effect,
+    phase_by_gemms,
+    role_of,
+    weights_among,
+)
 from simulator.trace.gemms import products
 from simulator.trace.op import Gemm, OpKind, Tensor
 from workloads.capture.attribution import Context, Place, own
@@ -169,9 +178,7 @@ def _gemms(call: Call, done: Effect, place: Place, tape: Tape) -> tuple[tuple[Ge
     found = products(call.name, call.args)
     if not found:
         return (), 0
-    named = done.named
-    names = [name for product in found for name in (product.a, product.b) if name in named]
-    weights = sum(named[name].storage in tape.derived for name in names)
+    weights = weights_among(found, done, tape.derived)
     role = role_of(place.phase, weights, place.forward.weights if place.forward else 0)
     return tuple(bound(product, role, done) for product in found), weights
 

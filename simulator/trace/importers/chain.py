@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from simulator.trace.importers.calls import contiguous, extent, tensors_in
-from simulator.trace.importers.inference import Shape, infer
+from simulator.trace.importers.calls import extent, tensors_in
+from simulator.trace.importers.inference import infer
 from simulator.trace.importers.names import kind_by_name
 from simulator.trace.importers.nodes import Seen
+from simulator.trace.importers.product_results import Shape
 from simulator.trace.importers.signature import Signature
-from simulator.trace.op import OpKind, Tensor
+from simulator.trace.op import OpKind, Tensor, contiguous
 
 _NONE = -1
 
@@ -28,6 +29,10 @@ class Chain:
     def begin_step(self) -> None:
         """Begin a chain of its own, so that equal steps are equal."""
         self._last = _NONE
+
+    def returned(self, tensor: Tensor) -> bool:  # noqa: ARG002 - nothing identifies tensors
+        """Return False: which tensor it is is not known."""
+        return False
 
     def bind(
         self, seen: Seen, known: Signature, inputs: tuple[Any, ...]

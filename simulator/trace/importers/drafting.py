@@ -1,17 +1,14 @@
 """Turns the calls of a step into its drafts: roles of GEMMs, layers, forward ops of backward."""
 
-from collections.abc import Container
 from dataclasses import dataclass, field
 
 from simulator.trace.drafts import Draft, derives
-from simulator.trace.effect import FORWARDS, bound, phase_by_gemms, role_of
+from simulator.trace.effect import FORWARDS, bound, phase_by_gemms, role_of, weights_among
 from simulator.trace.gemms import Product, products
 from simulator.trace.importers.calls import Call
 from simulator.trace.importers.names import draws
 from simulator.trace.importers.nodes import Node
 from simulator.trace.op import Gemm, OpKind, Phase, Role, Tensor
-
-_NO_DIMS = 0
 
 
 @dataclass(slots=True)
@@ -110,9 +107,7 @@ class Drafter:
         if not found:
             return (), 0
         done = call.done
-        operands = {name for product in found for name in (product.a, product.b)}
-        named = [done.named[name] for name in operands if name in done.named]
-        weights = sum(tensor.storage in self._derived for tensor in named)
+        weights = weights_among(found, done, self._derived)
         if self.weights is None and call.phase is Phase.DGRAD and found[0].role is None:
             self.guessed += 1
             role = role_by_shape(found[0], owner, done.named.get(found[0].a))
@@ -144,20 +139,3 @@ def _is_random(call: Call) -> bool:
 
 def _by_dims(tensor: Tensor) -> str:
     return "weight" if len(tensor.shape) > 1 else "bias"
-
-
-def optimizer_layers(steps: list[list[Draft]], names: dict[int, str]) -> dict[int, str]:
-    """Return the layers of parameters, and of what the optimizer keeps for just one of them."""
-    layers = {storage: name.rpartition(".")[0] for storage, name in names.items()}
-    _spread(steps, layers, frozenset())
-    return layers
-
-
-def _spread(steps: list[list[Draft]], layers: dict[int, str], skipped: Container[int]) -> None:
-    for draft in (draft for step in steps for draft in step if draft.phase is Phase.OPTIMIZER):
-        found = {layers[storage] for storage in draft.touched if storage in layers}
-        if len(found) == 1:
-            layer = found.pop()
-            for storage in draft.touched:
-                if storage not in skipped:
-                    layers.setdefault(storage, layer)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
-from simulator.trace.importers.calls import DTYPES, contiguous, tensors_in
+from simulator.trace.importers.calls import MISFITS, described, tensors_in
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.identities import Identities, Owners
 from simulator.trace.importers.names import module_name
-from simulator.trace.importers.nodes import Node
+from simulator.trace.importers.nodes import Node, nested
 from simulator.trace.importers.program import (
+    Program,
     assembled,
     draft_steps,
     find_gradients,
@@ -26,6 +27,7 @@ from simulator.trace.trace import StorageKind, Trace
 _MAJOR = "1"
 _USER_SCOPE = 7  # at::RecordScope::USER_SCOPE
 _THREADS = "[pytorch|"
+_Listed = tuple[int, int, Node]  # its number, its parent's, itself
 
 
 def detects(text: str) -> bool:
@@ -38,9 +40,9 @@ def import_execution_trace(path: Path) -> Trace:
 
     Raises InputError for a file that is damaged, of another major schema, or without a network.
     """
-    schema, roots = _tree(path)
+    schema, listed = _listed(path)
     memory = Identities()
-    program = read_program(path, roots, memory)
+    program = read_program(path, _linked(listed), memory)
     owners = Owners(program.steps, memory.external)
     weights = frozenset(owners.weights) or None
     drafted = draft_steps(path, program, lambda: Drafter(weights, frozenset(owners.constants)))
@@ -48,39 +50,54 @@ def import_execution_trace(path: Path) -> Trace:
         find_gradients(drafter)
     for storage, name in name_layers(drafted).items():
         owners.owned.setdefault(storage, (StorageKind.PARAMETER, name))
-    notes = ["layers by the order of ops", "parameters by what the optimizer changes"]
-    if weights is None:
-        guessed = sum(drafter.guessed for drafter in drafted)
-        notes[1:] = ["no parameters (no optimizer step)", f"roles of {guessed} products by shape"]
-    if program.left_out:
-        notes.append(f"{program.left_out} ops outside the steps left out")
+    notes = _notes(program, drafted, weights is not None, _unfinished(listed))
     origin = {"tool": "PyTorch execution trace", "schema": schema, "inferred": "; ".join(notes)}
     return assembled(title(path), program, drafted, owners.owned, origin)
+
+
+def _notes(program: Program, drafted: list[Drafter], updated: bool, unfinished: int) -> list[str]:
+    guessed = sum(drafter.guessed for drafter in drafted)
+    by_shape = f"roles of {guessed} products by shape"
+    notes = [
+        "layers by the order of ops",
+        "parameters by what the optimizer changes"
+        if updated
+        else f"no parameters (no optimizer step); {by_shape}",
+    ]
+    if program.numbers:
+        notes.append(f"{program.numbers} operands of one element taken for numbers")
+    if unfinished:
+        notes.append(
+            f"{unfinished} ops that never ended (as where a checkpoint stops early) are not "
+            "in the file"
+        )
+    if program.left_out:
+        notes.append(f"{program.left_out} ops outside the steps left out")
+    return notes
 
 
 # Reading
 
 
-def _tree(path: Path) -> tuple[str, list[Node]]:
-    """Return the schema of the file and its roots."""
+def _listed(path: Path) -> tuple[str, list[_Listed]]:
+    """Return the schema of the file and its nodes."""
     schema = ""
-    nodes: dict[int, tuple[int, Node]] = {}
+    listed: list[_Listed] = []
     for key, value in entries(path, "nodes"):
         if key == "schema":
             schema = str(value)
             _check(path, schema)
         elif key == "nodes":
             try:
-                number, parent, node = _node(value)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+                listed.append(_node(value))
+            except MISFITS as error:
                 raise InputError(
-                    f"{path}: node {len(nodes)} is not as schema {schema} has it "
+                    f"{path}: node {len(listed)} is not as schema {schema} has it "
                     f"({type(error).__name__}: {error}): record the trace again"
                 ) from None
-            nodes[number] = parent, node
     if not schema:
         raise InputError(f"{path} is no execution trace: it names no schema")
-    return schema, _linked(nodes)
+    return schema, listed
 
 
 def _check(path: Path, schema: str) -> None:
@@ -91,17 +108,40 @@ def _check(path: Path, schema: str) -> None:
         )
 
 
-def _linked(nodes: dict[int, tuple[int, Node]]) -> list[Node]:
-    roots = []
-    for number, (parent, node) in nodes.items():
-        if parent in nodes and parent != number:
-            nodes[parent][1].children.append(node)
-        else:
-            roots.append(node)
+def _linked(listed: list[_Listed]) -> list[Node]:
+    """Return the nodes that no other encloses, the others as their children.
+
+    Nodes are numbered as they begin and listed as they end, which tells what encloses what. The
+    parent that they name does not: an exception (a checkpoint that stops early) leaves a node
+    open, and all that follows is called its child. A file in another order has only that.
+    """
+    ends = {number: end for end, (number, _, _) in enumerate(listed)}
+    if not any(ends.get(parent, -1) > ends[number] for number, parent, _ in listed):
+        return _by_parents(listed)
+    threads: dict[int, list[tuple[int, int, Node]]] = {}
+    for number, _, node in sorted(listed, key=lambda entry: entry[0]):
+        threads.setdefault(node.thread, []).append((ends[number], ends[number], node))
+    return [root for events in threads.values() for root in nested(events)]
+
+
+def _unfinished(listed: list[_Listed]) -> int:
+    """Return how many nodes are named as parents that the file lacks, as it does what an exception
+    ended.
+    """
+    numbers = {number for number, _, _ in listed}
+    return len({parent for _, parent, _ in listed if parent > 0} - numbers)
+
+
+def _by_parents(listed: list[_Listed]) -> list[Node]:
+    nodes = {number: node for number, _, node in listed}
+    roots: list[Node] = []
+    for number, parent, node in listed:
+        is_root = parent == number or parent not in nodes
+        (roots if is_root else nodes[parent].children).append(node)
     return roots
 
 
-def _node(entry: dict[str, Any]) -> tuple[int, int, Node]:
+def _node(entry: dict[str, Any]) -> _Listed:
     if "attrs" in entry:
         facts = {attr["name"]: attr["value"] for attr in entry["attrs"]}
         inputs, outputs, parent = entry["inputs"], entry["outputs"], entry["ctrl_deps"]
@@ -162,14 +202,4 @@ def _tensor(
     if "nullptr" in kind:
         return None
     dtype = kind.removeprefix("Tensor(").removesuffix(")")
-    if len(strides) != len(shape):
-        strides = contiguous(shape)
-    return _shared(int(storage), DTYPES.get(dtype, "float32"), shape, strides, int(offset))
-
-
-@lru_cache(maxsize=1 << 16)
-def _shared(
-    storage: int, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
-) -> Tensor:
-    """Return one object for all that describe the same window: traces repeat themselves."""
-    return Tensor(storage, dtype, shape, strides, offset)
+    return described(int(storage), dtype, shape, strides, int(offset))

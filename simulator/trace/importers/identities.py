@@ -21,9 +21,14 @@ class Identities:
         self.sizes: dict[int, int] = {}
         self.external: set[int] = set()
         self._current: dict[int, int] = {}
+        self._single: dict[int, str] = {}
 
     def begin_step(self) -> None:
         """Storages outlive steps: nothing changes."""
+
+    def returned(self, tensor: Tensor) -> bool:
+        """Tell whether the last op that returned this id returned such a tensor: one element."""
+        return self._single.get(tensor.storage) == tensor.dtype
 
     def bind(
         self,
@@ -38,6 +43,9 @@ class Identities:
         for tensor in node.outputs or ():
             if tensor.storage not in given:
                 self._current.pop(tensor.storage, None)
+            self._single.pop(tensor.storage, None)
+            if not tensor.shape:
+                self._single[tensor.storage] = tensor.dtype
         results = [self._tensor(tensor, outside=False) for tensor in node.outputs or ()]
         return arguments, results
 
@@ -89,10 +97,6 @@ class Owners:
             self.owned[storage] = StorageKind.OPTIMIZER_STATE, ""
         for storage in self.constants:
             self.owned[storage] = StorageKind.BUFFER, ""
-
-    def name(self, storage: int, name: str) -> None:
-        """Name a parameter."""
-        self.owned.setdefault(storage, (StorageKind.PARAMETER, name))
 
 
 def _lasting(steps: list[list[Call]]) -> set[int]:

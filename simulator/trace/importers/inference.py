@@ -1,41 +1,23 @@
 """What a profile does not say: shape and type of what ops return, from their arguments."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
-from simulator.trace.gemms import Product, products
+from simulator.trace.gemms import products
 from simulator.trace.importers.calls import tensors_in
-from simulator.trace.importers.names import kind_by_name
+from simulator.trace.importers.names import kind_by_name, words
+from simulator.trace.importers.product_results import Args, Result, Shape, product_results
+from simulator.trace.kinds import SHAPE_ONLY
 from simulator.trace.op import OpKind
 
-Shape = tuple[int, ...]
-Result = tuple[Shape, str]
-Args = dict[str, Any]
 _CODES = {
     0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 5: "float16", 6: "float32",
     7: "float64", 11: "bool", 15: "bfloat16",
 }  # fmt: skip
 """c10::ScalarType as the profiler prints it."""
-_COMPARISONS = frozenset(
-    (
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "isnan",
-        "isinf",
-        "logical_not",
-        "logical_and",
-        "logical_or",
-        "logical_xor",
-    )
-)
-_FACTORIES = frozenset(
-    ("zeros", "ones", "full", "rand", "randn", "randperm", "new_zeros", "new_ones", "new_full")
-)
+_COMPARISONS = words("eq ne lt le gt ge isnan isinf logical_not logical_and logical_or logical_xor")
+_FACTORIES = words("zeros ones full rand randn randperm new_zeros new_ones new_full")
 
 
 def infer(base: str, args: Args) -> list[Result]:
@@ -47,7 +29,7 @@ def infer(base: str, args: Args) -> list[Result]:
         return []
     found = products(base, args) if kind_by_name(base) is OpKind.GEMM else ()
     if found:
-        return list(_of_products(base, args, found))
+        return list(product_results(base, args, found))
     rule = _RULES.get(base)
     if rule is not None:
         return list(rule(args))
@@ -56,37 +38,6 @@ def infer(base: str, args: Args) -> list[Result]:
     if kind_by_name(base) is OpKind.REDUCTION:
         return _reduced(base, args)
     return _like_arguments(base, args)
-
-
-def _of_products(base: str, args: Args, found: Sequence[Product]) -> Iterator[Result]:
-    dtype = next(tensor.dtype for value in args.values() for tensor in tensors_in(value))
-    first = found[0]
-    if base == "convolution_backward":
-        sizes = (args["input"].shape, args["weight"].shape, tuple(args["bias_sizes"] or ()))
-        kept = zip(sizes, args["output_mask"], strict=True)
-        yield from ((size, dtype) for size, needed in kept if needed)
-    elif first.conv:
-        yield (first.conv.images, first.conv.out_channels, *first.conv.output), dtype
-    elif "attention" in base and base.endswith("_backward"):
-        yield from ((args[name].shape, dtype) for name in ("query", "key", "value"))
-    elif "attention" in base:
-        lead = args["query"].shape[:-1]
-        yield (*lead, args["value"].shape[-1]), dtype
-        yield lead, "float32"
-    elif "rnn" in base:
-        names = ("input", "weight1", "weight2", "weight3", "weight4")
-        back = base.endswith("_backward")
-        state = (*args["input"].shape[:-1], args["weight2" if back else "weight1"].shape[-1])
-        shapes = [args[name].shape for name in names if args.get(name)] if back else [state]
-        yield from ((shape, dtype) for shape in shapes)
-    elif base == "linear":
-        yield (*args["input"].shape[:-1], first.n), dtype
-    elif base in ("mv", "addmv"):
-        yield (first.m,), dtype
-    elif base in ("dot", "vdot"):
-        yield (), dtype
-    else:
-        yield ((first.batch, first.m, first.n) if "bmm" in base else (first.m, first.n)), dtype
 
 
 # Ops whose results are not shaped like their arguments
@@ -214,14 +165,10 @@ def _nll(args: Args) -> Iterator[Result]:
 
 
 _RULES: dict[str, Callable[[Args], Iterator[Result]]] = {
+    **{base: _like(argument) for base, argument in SHAPE_ONLY.items()},
     "_adaptive_avg_pool2d": _adaptive,
-    "_adaptive_avg_pool2d_backward": _like("self"),
-    "_adaptive_avg_pool3d_backward": _like("self"),
     "_to_copy": _cast,
-    "adaptive_max_pool2d_backward": _like("self"),
     "avg_pool2d": _pool,
-    "avg_pool2d_backward": _like("self"),
-    "avg_pool3d_backward": _like("self"),
     "cat": _cat,
     "cudnn_batch_norm": _norm,
     "embedding": _embedding,
@@ -230,8 +177,6 @@ _RULES: dict[str, Callable[[Args], Iterator[Result]]] = {
     "index": _index,
     "index_select": _index_select,
     "max_pool2d_with_indices": _pool_with_indices,
-    "max_pool2d_with_indices_backward": _like("self"),
-    "max_pool3d_with_indices_backward": _like("self"),
     "native_batch_norm": _norm,
     "native_batch_norm_backward": _norm_backward,
     "native_dropout": _dropout,
@@ -239,9 +184,7 @@ _RULES: dict[str, Callable[[Args], Iterator[Result]]] = {
     "native_group_norm_backward": _norm_backward,
     "native_layer_norm": _norm,
     "native_layer_norm_backward": _norm_backward,
-    "nll_loss2d_backward": _like("self"),
     "nll_loss2d_forward": _nll,
-    "nll_loss_backward": _like("self"),
     "nll_loss_forward": _nll,
     "stack": _stack,
     "take": _index,

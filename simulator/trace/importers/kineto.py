@@ -8,18 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
-from simulator.trace.importers.calls import DTYPES, Call, contiguous
+from simulator.trace.importers.calls import DTYPES, MISFITS, Call, described
 from simulator.trace.importers.chain import Chain
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.names import base_name, module_name
-from simulator.trace.importers.nodes import Node
-from simulator.trace.importers.program import assembled, draft_steps, read_program, title
+from simulator.trace.importers.nodes import Node, nested
+from simulator.trace.importers.program import (
+    Program,
+    assembled,
+    draft_steps,
+    read_program,
+    title,
+)
 from simulator.trace.importers.stream import entries
-from simulator.trace.op import OpKind, Phase, Tensor
+from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import StorageKind, Trace
 
 _OPS = frozenset({"cpu_op", "user_annotation", "Operator"})  # older files say Operator
 _NS_PER_US = 1000
+_LONGEST_US = 1 << 53  # beyond it floating point has no single microseconds; some 285 years
 _NAMED = {"weight": "weight", "bias": "bias"}
 _LINEAR = {"mat2": "weight", "self": "bias", **_NAMED}
 
@@ -48,11 +55,11 @@ def import_kineto(path: Path) -> Trace:
                 storage: (StorageKind.PARAMETER, f"{draft.layer}.{name}")
                 for storage, name in _parameters(call)
             }
-    origin = {"tool": "PyTorch profile", "inferred": _notes(file, drafted, program.left_out)}
+    origin = {"tool": "PyTorch profile", "inferred": "; ".join(_notes(file, program, drafted))}
     return assembled(title(path), program, drafted, owned, origin, timed=not file.on_device)
 
 
-def _notes(file: "_Profile", drafted: list[Drafter], left_out: int) -> str:
+def _notes(file: "_Profile", program: Program, drafted: list[Drafter]) -> list[str]:
     guessed = sum(drafter.guessed for drafter in drafted)
     notes = [
         "no tensor identities: dependences are the program order, memory a guess",
@@ -62,9 +69,11 @@ def _notes(file: "_Profile", drafted: list[Drafter], left_out: int) -> str:
     ]
     if file.on_device:
         notes.append("no times: the ops ran on another device than they were profiled on")
-    if left_out:
-        notes.append(f"{left_out} ops outside the steps left out")
-    return "; ".join(notes)
+    if program.numbers:
+        notes.append(f"{program.numbers} operands of one element taken for numbers")
+    if program.left_out:
+        notes.append(f"{program.left_out} ops outside the steps left out")
+    return notes
 
 
 def _parameters(call: Call) -> Iterator[tuple[int, str]]:
@@ -107,16 +116,14 @@ class _Profile:
         for key, event in entries(self.path, "traceEvents"):
             if key != "traceEvents" or not isinstance(event, dict) or event.get("ph") != "X":
                 continue
-            category = str(event.get("cat", "")) if event.get("cat") else ""
+            category, name = str(event.get("cat", "")), str(event.get("name", ""))
             self.on_device |= category == "kernel"
-            module = module_name(str(event.get("name", "")))
-            self.has_modules |= bool(module)
-            if category not in _OPS and not module:
+            is_module = bool(module_name(name))
+            self.has_modules |= is_module
+            if category not in _OPS and not is_module:
                 continue
-            args = event.get("args") or {}
-            operators |= str(event["name"]).startswith("aten::")
-            shapes |= "Input Dims" in args or "Input dims" in args
-            self._add(event, args, category)
+            operators |= name.startswith("aten::")
+            shapes |= self._add(event, name, category)
         if not operators:
             raise InputError(
                 f"{self.path} holds no PyTorch operators (cpu_op events named aten::...): it is "
@@ -128,40 +135,43 @@ class _Profile:
                 "record_shapes=True)"
             )
 
-    def _add(self, event: dict[str, Any], args: dict[str, Any], category: str) -> None:
+    def _add(self, event: dict[str, Any], name: str, category: str) -> bool:
+        """Add an event and tell whether it says the shapes of its arguments."""
         try:
-            start, took = float(event["ts"]), float(event.get("dur", 0))
+            start, took = _time(event["ts"]), _time(event.get("dur", 0))
+            args = event.get("args") or {}
             node = Node(
                 start,
-                sys.intern(str(event["name"])),
-                _inputs(args) if base_name(event["name"]) else (),
+                sys.intern(name),
+                _inputs(args) if base_name(name) else (),
                 None,
                 "",
                 int(args.get("Sequence number", -1)),
                 label=category == "user_annotation",
                 measured_ns=round(took * _NS_PER_US),
             )
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except MISFITS as error:
             raise InputError(
-                f"{self.path}: event {event.get('name')!r} at {event.get('ts')} cannot be read "
+                f"{self.path}: event {name!r} at {event.get('ts')} cannot be read "
                 f"({type(error).__name__}: {error}): profile again"
             ) from None
-        thread = event.get("pid"), event.get("tid")
-        self._threads.setdefault(thread, []).append((start, -took, node))
+        thread = str(event.get("pid")), str(event.get("tid"))
+        self._threads.setdefault(thread, []).append((start, start + took, node))
+        return "Input Dims" in args or "Input dims" in args
 
     def roots(self) -> list[Node]:
         """Return the events that no other of their thread encloses, the others as children."""
-        roots: list[Node] = []
         for events in self._threads.values():
-            events.sort(key=lambda event: event[:2])
-            open_: list[tuple[float, Node]] = []
-            for start, negative, node in events:
-                end = start - negative
-                while open_ and open_[-1][0] <= start:
-                    open_.pop()
-                (open_[-1][1].children if open_ else roots).append(node)
-                open_.append((end, node))
-        return roots
+            # Of those that begin together the longest encloses the others.
+            events.sort(key=lambda event: (event[0], -event[1]))
+        return [root for events in self._threads.values() for root in nested(events)]
+
+
+def _time(value: Any) -> float:
+    """Return a time in us as a number."""
+    if not 0 <= (time := float(value)) < _LONGEST_US:
+        raise ValueError(f"a time of {value} us")
+    return time
 
 
 def _inputs(args: dict[str, Any]) -> tuple[Any, ...]:
@@ -178,16 +188,9 @@ def _input(shape: list[Any], kind: str, value: str, strides: Any) -> Any:
     if (shape and isinstance(shape[0], list)) or kind == "TensorList":
         each = strides if len(strides) == len(shape) else [()] * len(shape)
         return tuple(
-            _tensor("float", tuple(one), tuple(s)) for one, s in zip(shape, each, strict=True)
+            described(-1, "float", tuple(one), tuple(s)) for one, s in zip(shape, each, strict=True)
         )
-    return _tensor(kind, tuple(shape), tuple(strides)) if kind in DTYPES else None
-
-
-@lru_cache(maxsize=1 << 16)
-def _tensor(kind: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
-    if len(strides) != len(shape):
-        strides = contiguous(shape)
-    return Tensor(-1, DTYPES[kind], shape, strides)
+    return described(-1, kind, tuple(shape), tuple(strides)) if kind in DTYPES else None
 
 
 @lru_cache(maxsize=1 << 16)

@@ -6,11 +6,12 @@ from simulator.trace.kinds import listed_kind
 from simulator.trace.op import OpKind, Phase
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the names in a text."""
     return frozenset(text.split())
 
 
-_POINTWISE = _words(
+_POINTWISE = words(
     """
     abs add angle bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
     bitwise_xor ceil clamp_max clamp_min conj_physical copysign deg2rad div eq floor fmax fmin fmod
@@ -22,7 +23,7 @@ _POINTWISE = _words(
 )
 """Ops that PyTorch tags as pointwise and that the table of kinds leaves to the tag."""
 
-_RANDOM = _words(
+_RANDOM = words(
     """
     bernoulli bernoulli_ binomial cauchy cauchy_ exponential exponential_ geometric geometric_
     log_normal log_normal_ multinomial native_dropout normal normal_ poisson rand rand_like randint
@@ -32,7 +33,7 @@ _RANDOM = _words(
 )
 """Ops that draw random numbers."""
 
-_VIEWS = _words(
+_VIEWS = words(
     """
     as_strided as_strided_ chunk diagonal expand movedim narrow permute select slice split
     split_with_sizes squeeze squeeze_ t t_ transpose transpose_ unbind unfold unsqueeze unsqueeze_
@@ -41,7 +42,7 @@ _VIEWS = _words(
 )
 """Ops that only look at a storage in another way."""
 
-_COMPOSITES = _words(
+_COMPOSITES = words(
     """
     argsort avg_pool1d contiguous is_nonzero item l1_loss linalg_norm linear matmul max_pool1d
     max_pool2d mish_backward msort nanmean one_hot prelu selu selu_
@@ -49,7 +50,7 @@ _COMPOSITES = _words(
 )
 """Ops in the table of kinds that PyTorch takes apart: what they call does the work."""
 
-_IDLE = _words(
+_IDLE = words(
     """
     alpha_dropout contiguous data dropout feature_dropout is_complex is_floating_point item
     requires_grad_ reshape resolve_conj resolve_neg result_type size stride to type_as expand_as

@@ -1,6 +1,6 @@
 """A trace as a tree of events, and which of them are the ops that do the work."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,6 +80,22 @@ class Mark:
     """Where a step may begin: `node` is the profiler's mark or a marker of PyTorch's own."""
 
     node: Node
+
+
+def nested(events: Iterable[tuple[float, float, Node]]) -> list[Node]:
+    """Return the events of a thread that no other encloses, the others as their children.
+
+    They come in the order they began, with a time up to which what encloses them was open (their
+    start or, where it is not known, their end) and their end.
+    """
+    roots: list[Node] = []
+    open_: list[tuple[float, Node]] = []
+    for time, end, node in events:
+        while open_ and open_[-1][0] <= time:
+            open_.pop()
+        (open_[-1][1].children if open_ else roots).append(node)
+        open_.append((end, node))
+    return roots
 
 
 def flattened(roots: list[Node]) -> list[Seen | Mark]:

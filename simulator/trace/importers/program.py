@@ -13,14 +13,12 @@ from simulator.trace.drafts import (
     find_optimizer_layers,
     find_weight_gradients,
 )
-from simulator.trace.importers.calls import Call, Memory, bind
-from simulator.trace.importers.drafting import Drafter, optimizer_layers
+from simulator.trace.importers.calls import MISFITS, Call, Memory, bind
+from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.nodes import Node, Seen, flattened
 from simulator.trace.importers.steps import kind_of, phases, split
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import Segment, Step, StorageKind, Timing, Trace
-
-_MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
 @dataclass(slots=True)
@@ -30,6 +28,11 @@ class Program:
     steps: list[list[Call]]
     memory: Memory
     left_out: int
+
+    @property
+    def numbers(self) -> int:
+        """How many operands were taken for numbers of the program."""
+        return sum(call.number for step in self.steps for call in step)
 
 
 def read_program(path: Path, roots: list[Node], memory: Memory) -> Program:
@@ -50,7 +53,7 @@ def read_program(path: Path, roots: list[Node], memory: Memory) -> Program:
 def _bound(path: Path, seen: Seen, phase: Phase, memory: Memory) -> Call:
     try:
         return bind(seen, phase, memory)
-    except _MISFITS as error:
+    except MISFITS as error:
         raise _misfit(path, seen, error) from None
 
 
@@ -62,7 +65,7 @@ def draft_steps(path: Path, program: Program, drafter: Callable[[], Drafter]) ->
         for call in step:
             try:
                 drafted[-1].add(call)
-            except _MISFITS as error:
+            except MISFITS as error:
                 raise _misfit(path, call.seen, error) from None
     return drafted
 
@@ -90,11 +93,21 @@ def name_layers(drafted: list[Drafter]) -> dict[int, str]:
     """Give what the optimizer does the layers of its parameters; return the parameters' names."""
     names: dict[int, str] = {}
     for drafter in drafted:
-        names |= {s: name for s, name in drafter.names.items() if s not in names}
-    layers = optimizer_layers([drafter.drafts for drafter in drafted], names)
+        names = drafter.names | names
+    layers = {storage: name.rpartition(".")[0] for storage, name in names.items()}
+    for drafter in drafted:
+        _spread(drafter, layers)
     for drafter in drafted:
         find_optimizer_layers(drafter.drafts, dict(layers))
     return names
+
+
+def _spread(drafter: Drafter, layers: dict[int, str]) -> None:
+    """Add the layers of what the optimizer keeps for the parameters of just one."""
+    for draft in drafter.drafts:
+        found = {layers[storage] for storage in draft.touched if storage in layers}
+        if draft.phase is Phase.OPTIMIZER and len(found) == 1:
+            layers.update(dict.fromkeys(draft.touched - layers.keys(), *found))
 
 
 def assembled(

@@ -4,13 +4,21 @@ import csv
 from pathlib import Path
 
 from simulator.errors import InputError
-from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor, convolution, valid_convolution
+from simulator.trace.op import (
+    Gemm,
+    Op,
+    OpKind,
+    Phase,
+    Role,
+    Tensor,
+    contiguous,
+    convolution,
+    valid_convolution,
+)
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
 
 _GEMM_COLUMNS = 4  # layer, M, N, K
 _CONV_COLUMNS = 8  # layer, ifmap h and w, filter h and w, channels, filters, stride
-
-
 _GEMM_HEADER = ("m", "n", "k")
 _CONV_HEADER = ("ifmap", "filter")
 
@@ -19,7 +27,10 @@ def detects(text: str) -> bool:
     """Tell whether a file that begins like this is a topology: a header or a row of sizes."""
     if text.lstrip()[:1] in ("{", "["):
         return False
-    rows = [_cells(row) for row in csv.reader(text.splitlines()[:2])]
+    try:
+        rows = [_cells(row) for row in csv.reader(text.splitlines()[:2])]
+    except csv.Error:
+        return False
     return any(
         _form(row) or (len(row) in (_GEMM_COLUMNS, _CONV_COLUMNS) and _is_sizes(row))
         for row in rows
@@ -101,11 +112,11 @@ def _convolution(step: "_Layers", layer: str, sizes: list[int], where: str) -> N
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+        rows = list(csv.reader(text.splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    rows = enumerate(csv.reader(text.splitlines()), start=1)
-    return [(line, row) for line, row in rows if _cells(row)]
+    return [(line, row) for line, row in enumerate(rows, start=1) if _cells(row)]
 
 
 def _is_header(cells: list[str]) -> bool:
@@ -160,9 +171,6 @@ class _Layers:
     def _tensor(
         self, *shape: int, kind: StorageKind = StorageKind.ACTIVATION, name: str = ""
     ) -> Tensor:
-        strides = [1]
-        for size in reversed(shape[1:]):
-            strides.insert(0, strides[0] * size)
-        tensor = Tensor(len(self.storages), "int8", tuple(shape), tuple(strides))
+        tensor = Tensor(len(self.storages), "int8", shape, contiguous(shape))
         self.storages.append(Storage(tensor.bytes, kind, name))
         return tensor

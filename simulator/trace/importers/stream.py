@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from simulator.errors import InputError
 
 _CHUNK = 1 << 20  # characters; large beside an element, small beside a file
+_ENCODING = "utf-8-sig"  # some editors write a byte order mark
 _GZIP = b"\x1f\x8b"
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 
@@ -46,16 +47,18 @@ def entries(path: Path, array: str) -> Iterator[tuple[str, Any]]:
         raise InputError(f"{path} is not a text file: is it the file you meant?") from None
     except _CutShort:
         raise _cut_short(path) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error}): export it again") from None
 
 
 def _opened(path: Path) -> TextIO:
     with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
-    if packed:
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
+        start = file.read(2)
+    if not start:
+        raise InputError(f"{path} is empty: export or copy it again")
+    if start == _GZIP:
+        return gzip.open(path, "rt", encoding=_ENCODING)
+    return path.open(encoding=_ENCODING)
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:
