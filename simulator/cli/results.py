@@ -31,12 +31,18 @@ def diff(
 
 def plot(
     directories: Annotated[list[Path], typer.Argument(help="folders of runs")],
+    methods: Annotated[
+        Path | None,
+        typer.Option(help="compare the runs as training methods, figures into this folder"),
+    ] = None,
 ) -> None:
     """Draw the figures of a run, beside its result.
 
     Example: trainsoc plot out
+
+    Example: trainsoc plot fp32 qat rct --methods figures
     """
-    for path in draw(directories):
+    for path in _draw_methods(directories, methods) if methods else draw(directories):
         print(path)
 
 
@@ -70,6 +76,18 @@ def draw(directories: list[Path]) -> list[Path]:
         documents = dict(zip(names, results, strict=True))
         figures += draw_run(documents, steps, directory / "figures")
     return figures
+
+
+def _draw_methods(directories: list[Path], out: Path) -> list[Path]:
+    """Draw the runs in these folders side by side, by the names of their methods."""
+    from simulator.results.plots import draw_methods
+    from simulator.results.result import read_result
+
+    results = [read_result(directory) for directory in directories]
+    names = [result["method"] for result in results]
+    if len(set(names)) < len(names):
+        names = [directory.name for directory in directories]
+    return draw_methods(dict(zip(names, results, strict=True)), out)
 
 
 def save_timeline(directory: Path, path: Path) -> None:

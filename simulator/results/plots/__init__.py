@@ -12,12 +12,18 @@ from matplotlib.figure import Figure
 from simulator.results.plots.against import against
 from simulator.results.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.results.plots.canvas import Document, save, styled
+from simulator.results.plots.methods import (
+    bits_over_epochs,
+    energy_to_accuracy,
+    memory_of_methods,
+    method_energy,
+)
 from simulator.results.plots.over_time import dram_bandwidth, occupancy
 from simulator.results.plots.profile import layers, profile
 from simulator.results.plots.roofline import roofline
 from simulator.results.plots.trace import memory, work
 
-__all__ = ["draw_comparison", "draw_run", "draw_step", "draw_trace"]
+__all__ = ["draw_comparison", "draw_methods", "draw_run", "draw_step", "draw_trace"]
 
 _OF_RESULTS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
     "energy_per_epoch": energy_per_epoch,
@@ -32,6 +38,13 @@ _OF_STEPS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
     "layers": layers,
 }
 
+_OF_METHODS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
+    "method_energy": method_energy,
+    "energy_to_accuracy": energy_to_accuracy,
+    "bits_over_epochs": bits_over_epochs,
+    "memory_of_methods": memory_of_methods,
+}
+
 
 def draw_run(
     results: Mapping[str, Document], steps: Mapping[str, Document], directory: Path
@@ -43,6 +56,15 @@ def draw_run(
     InputError when `directory` cannot be written.
     """
     return _draw(_OF_RESULTS, results, directory) + draw_step(steps, directory)
+
+
+def draw_methods(results: Mapping[str, Document], directory: Path) -> list[Path]:
+    """Draw training methods side by side into `directory` and return the files.
+
+    `results` holds documents of result.json by the method's label. Raises InputError when
+    `directory` cannot be written.
+    """
+    return _draw(_OF_METHODS, results, directory)
 
 
 def draw_step(steps: Mapping[str, Document], directory: Path) -> list[Path]:
