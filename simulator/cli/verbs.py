@@ -6,6 +6,7 @@ from simulator.cli.capture import capture, import_
 from simulator.cli.cpu import calibrate, compare
 from simulator.cli.demo import demo
 from simulator.cli.probe import array, memory, offload
+from simulator.cli.recost import recost
 from simulator.cli.results import diff, plot, timeline
 from simulator.cli.run import run
 from simulator.cli.show import show
@@ -34,6 +35,7 @@ app.command("import")(import_)
 app.command()(show)
 app.command()(run)
 app.command()(diff)
+app.command()(recost)
 app.command()(plot)
 app.command()(timeline)
 app.command()(sweep)
