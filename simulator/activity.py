@@ -77,11 +77,16 @@ class Repeat(NamedTuple, Generic[Leaf]):
     body: "tuple[Leaf | Repeat[Leaf], ...]"
 
 
+MACS_IN = "array_macs_in_"
+"""How the counts of MACs begin that an array executes in a precision that is not its own."""
+
+
 class Counts(NamedTuple):
     """How often each action happened; energy is these counts times a table of prices.
 
     `macs` are useful multiply-accumulates, `macs_issued` executed ones (a strided direct dgrad
-    multiplies zeros); `array_*` those of the accelerator. Scratchpad, accumulator, DRAM and
+    multiplies zeros); `array_*` those of the accelerator, executed in its own precision, or
+    `in` one of its further ones. Scratchpad, accumulator, DRAM and
     interconnect traffic is in bytes, DRAM bursts in granules, CPU time in core-cycles.
     """
 
@@ -100,6 +105,24 @@ class Counts(NamedTuple):
     dram_activates: int = 0
     dram_read_bursts: int = 0
     dram_write_bursts: int = 0
+    array_macs_in_int2: int = 0
+    array_macs_in_int3: int = 0
+    array_macs_in_int4: int = 0
+    array_macs_in_int5: int = 0
+    array_macs_in_int6: int = 0
+    array_macs_in_int7: int = 0
+    array_macs_in_int8: int = 0
+    array_macs_in_int9: int = 0
+    array_macs_in_int10: int = 0
+    array_macs_in_int11: int = 0
+    array_macs_in_int12: int = 0
+    array_macs_in_int13: int = 0
+    array_macs_in_int14: int = 0
+    array_macs_in_int15: int = 0
+    array_macs_in_int16: int = 0
+    array_macs_in_fp16: int = 0
+    array_macs_in_bf16: int = 0
+    array_macs_in_fp32: int = 0
 
     def plus(self, other: "Counts") -> "Counts":
         """Return the sum, action by action."""

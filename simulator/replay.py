@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from simulator.activity import StepRun, Task
+from simulator.energy.area import areas
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
@@ -19,7 +20,9 @@ from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import FIDELITIES, run_step
 from simulator.pattern_store import kept_samples
 from simulator.placing import Placed, candidates
-from simulator.results.power import peaks_uw
+from simulator.results.methods import bits_by_epoch
+from simulator.results.power import peaks_of
+from simulator.results.recost import save_costs
 from simulator.results.result import Identity, Result, StepRecord, write_result, write_text
 from simulator.results.step import step_document
 from simulator.results.text import si
@@ -66,6 +69,7 @@ class Replay:
         self._settings = tuple(settings)
         self.trace = resolved(trace)
         self._method = _method_name(trace)
+        self._bits = bits_by_epoch(trace)
         self._lowering = Lowering(hardware)
         self._placed: Placed | None = None  # by the rules, until a search has found better
         self._interconnect = Interconnect(hardware)
@@ -114,7 +118,12 @@ class Replay:
                     records.append(self._record(index, steady_run, rest))
             carry = after
         return Result(
-            self._identity(), tuple(records), self._prices, self._macs_per_s, self._memory()
+            self._identity(),
+            tuple(records),
+            self._prices,
+            self._macs_per_s,
+            self._memory(),
+            areas(self.hardware),
         )
 
     def typical_step(self) -> dict[str, Any]:
@@ -143,8 +152,7 @@ class Replay:
         return self._lowering.lower(self.trace.steps[index], carry, placed)
 
     def _record(self, index: int, run: StepRun, runs: dict[int, int]) -> StepRecord:
-        dynamic = [self._prices.dynamic_aj_of(task.work.counts) for task in run.tasks]
-        peaks = peaks_uw(run.spans, dynamic, sum(self._prices.static_uw))
+        peaks = peaks_of(run.tasks, run.spans, self._prices)
         names = tuple(op.name for op in self.trace.steps[index].ops)
         return StepRecord(index, run.tasks, run.spans, run.attributed_ps, peaks, names, runs)
 
@@ -167,12 +175,14 @@ class Replay:
             trace.name,
             self._method,
             self._fidelity,
-            precisions(hardware, trace, self._placed),
+            precisions(hardware, trace, self._placed)
+            | ({"bits": self._bits} if self._bits else {}),
             {
                 "trainsoc": _version("trainsoc"),
                 "simpy": _version("simpy"),
                 "python": ".".join(platform.python_version_tuple()[:2]),
                 "hardware_digest": hardware.digest,
+                "energy_digest": self._prices.digest,
                 "trace_digest": trace.digest,
                 "trace_origin": trace.origin,
                 "command": _command(hardware.name, trace.name, self._settings, self._fidelity),
@@ -201,15 +211,16 @@ def simulate(
 
 
 def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:
-    """Write result, resolved hardware and one step over time into `directory`."""
+    """Write result, prices, steps, resolved hardware and one step over time into `directory`."""
     write_text(directory / "hardware.json", json.dumps(replay.hardware.plain(), indent=1) + "\n")
     write_text(directory / "step.json", json.dumps(replay.typical_step()) + "\n")
+    save_costs(result, directory)
     write_result(directory / "result.json", result, ops=ops)
 
 
 def discard_run(directory: Path) -> None:
     """Remove what an earlier run left in `directory`, so that nothing is compared with it."""
-    for name in ("hardware.json", "step.json", "result.json"):
+    for name in ("hardware.json", "step.json", "records.parquet", "energy.yaml", "result.json"):
         with suppress(OSError):
             (directory / name).unlink()
     with suppress(OSError):

@@ -116,6 +116,7 @@ ENERGY = Quantity(
     _units(aJ=1, fJ=10**3, pJ=10**6, nJ=10**9, uJ=10**12, mJ=10**15, J=10**18),
     "0.9 pJ",
 )
+VOLTAGE = Quantity("voltage", "_mv", _units(mV=1, V=10**3), "0.9 V")
 POWER = Quantity("power", "_uw", _units(uW=1, mW=10**3, W=10**6), "20 mW")
 
 LENGTH = Quantity("length", "_nm", _units(nm=1, um=10**3), "22 nm")
@@ -129,6 +130,7 @@ Femtoseconds = Annotated[int, BeforeValidator(PERIOD.parse), PERIOD]
 BytesPerSecond = Annotated[int, BeforeValidator(BANDWIDTH.parse), BANDWIDTH]
 Attojoules = Annotated[int, BeforeValidator(ENERGY.parse), ENERGY]
 Microwatts = Annotated[int, BeforeValidator(POWER.parse), POWER]
+Millivolts = Annotated[int, BeforeValidator(VOLTAGE.parse), VOLTAGE]
 Nanometres = Annotated[int, BeforeValidator(LENGTH.parse), LENGTH]
 Cycles = Annotated[int, BeforeValidator(CYCLES.parse), CYCLES]
 Permille = Annotated[int, BeforeValidator(RATIO.parse), RATIO]

@@ -7,6 +7,7 @@ from simulator.cli.cpu import calibrate, compare
 from simulator.cli.demo import demo
 from simulator.cli.export import export
 from simulator.cli.probe import array, memory, offload
+from simulator.cli.recost import recost
 from simulator.cli.results import diff, plot, timeline
 from simulator.cli.run import run
 from simulator.cli.show import show
@@ -36,6 +37,7 @@ app.command()(export)
 app.command()(show)
 app.command()(run)
 app.command()(diff)
+app.command()(recost)
 app.command()(plot)
 app.command()(timeline)
 app.command()(sweep)

@@ -1,15 +1,28 @@
-"""What every counted action of one SoC costs, and the static power of its components."""
+"""What every counted action of one SoC costs, and the static power of its components.
 
-from dataclasses import dataclass
+Where a unit has operating points, an action costs energy as the square of the supply voltage, and
+leakage draws power in proportion to it, at a constant current: alpha C V^2 f and V I (Weste and
+Harris, CMOS VLSI Design, 4th edition, chapter 5, recalled). That the current falls with the
+voltage too is left out: slow points leak less than this.
+"""
 
-from simulator.activity import Counts
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from simulator.activity import MACS_IN, Counts
 from simulator.energy import tables
+from simulator.energy.banks import Bank, operand_bank, sums_bank
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.dram import DramDevice
-from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.precision import accumulator_of
 from simulator.hardware.soc import Hardware, Technology
 
 COMPONENTS = ("array", "scratchpad", "cpu", "interconnect", "dram")
+
+End = Literal["value", "low", "high"]
 
 _AJ_PER_PJ = 10**6
 _UW_PER_MW = 10**3
@@ -19,6 +32,7 @@ _COMPONENT_OF = {
     "macs_issued": "array",
     "array_macs": "array",
     "array_macs_issued": "array",
+    **{name: "array" for name in Counts._fields if name.startswith(MACS_IN)},
     "scratchpad_read_bytes": "scratchpad",
     "scratchpad_write_bytes": "scratchpad",
     "accumulator_read_bytes": "scratchpad",
@@ -31,7 +45,21 @@ _COMPONENT_OF = {
     "dram_read_bursts": "dram",
     "dram_write_bursts": "dram",
 }
-_COMPONENT = tuple(_COMPONENT_OF[name] for name in Counts._fields)
+COMPONENT = tuple(_COMPONENT_OF[name] for name in Counts._fields)
+"""Which component spends each count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Attojoules per unit of each count, and microwatts aligned with COMPONENTS."""
+
+    dynamic_aj: Counts
+    static_uw: tuple[int, ...]
+
+    def energy_aj(self, counts: Counts, duration_ps: int) -> int:
+        """Return what `counts` cost within `duration_ps`, over all components."""
+        dynamic = sum(a * b for a, b in zip(counts, self.dynamic_aj, strict=True))
+        return dynamic + sum(self.static_uw) * duration_ps
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +68,16 @@ class Prices:
 
     `dynamic_aj` holds attojoules per unit of each count, 0 where another count carries the cost:
     of MACs those that the array issues are paid, of DRAM traffic the commands and not the bytes.
-    `component` names who spends each count; `static_uw` is aligned with COMPONENTS. `board_uw` is
+    `component` names who spends each count; `static_uw` is aligned with COMPONENTS. `low` and
+    `high` are the least and the most that the sources of each price leave possible. `board_uw` is
     the measured power of the whole board, if it is known: another account, not a part of the sum.
     """
 
     dynamic_aj: Counts
     component: tuple[str, ...]
     static_uw: tuple[int, ...]
+    low: Costs
+    high: Costs
     board_uw: int | None = None
 
     def dynamic_by_component_aj(self, counts: Counts) -> tuple[int, ...]:
@@ -64,60 +95,79 @@ class Prices:
         """Return leakage, standby and refresh of `duration_ps` in attojoules, as COMPONENTS."""
         return tuple(power * duration_ps for power in self.static_uw)
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all prices and their ranges."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
 
 def prices(hardware: Hardware) -> Prices:
     """Return the prices of `hardware` at its node, SRAM cell and DRAM factor.
 
     Without an accelerator array and scratchpad cost nothing; the DRAM `ideal` is free.
     """
-    dynamic = Counts(
-        cpu_cycles=hardware.cpu.energy_per_cycle,
-        interconnect_bytes=_interconnect_aj(hardware.technology),
-        **_accelerator_aj(hardware.accelerator, hardware.technology),
-        **_dram_aj(hardware.dram.device, hardware.technology.dram_typical),
-    )
+    value, low, high = (_costs(hardware, end) for end in ("value", "low", "high"))
     board_uw = hardware.technology.board_power
-    return Prices(dynamic, _COMPONENT, _static_uw(hardware), board_uw)
+    return Prices(value.dynamic_aj, COMPONENT, value.static_uw, low, high, board_uw)
 
 
-def _accelerator_aj(part: Accelerator | None, technology: Technology) -> dict[str, int]:
+def _costs(hardware: Hardware, end: End) -> Costs:
+    """Return the prices at one end of their ranges, or as they are."""
+    cpu = hardware.cpu
+    dynamic = Counts(
+        cpu_cycles=round(cpu.energy_per_cycle * cpu.supply_ratio**2 * _factor("cpu_cycle", end)),
+        interconnect_bytes=_interconnect_aj(hardware.technology, end),
+        **_accelerator_aj(hardware.accelerator, hardware.technology, end),
+        **_dram_aj(hardware.dram.device, hardware.technology.dram_typical, end),
+    )
+    return Costs(dynamic, _static_uw(hardware, end))
+
+
+def _factor(action: str, end: End, precision: str = "") -> float:
+    return 1 if end == "value" else getattr(tables.spread(action, precision), end)
+
+
+def _accelerator_aj(part: Accelerator | None, technology: Technology, end: End) -> dict[str, int]:
     if part is None:
         return {}
-    mac = tables.mac_pj(part.precision, technology.node, part.accumulator_precision)
-    operands, sums = _scratchpad(part, technology), _accumulator(part, technology)
-    return {
-        "array_macs_issued": round(mac * _AJ_PER_PJ),
-        "scratchpad_read_bytes": _per_byte_aj(operands.read_pj, operands.width_bits),
-        "scratchpad_write_bytes": _per_byte_aj(operands.write_pj, operands.width_bits),
-        "accumulator_read_bytes": _per_byte_aj(sums.read_pj, sums.width_bits),
-        "accumulator_write_bytes": _per_byte_aj(sums.write_pj, sums.width_bits),
+    node, scaling, supply = technology.node, technology.scaling, part.supply_ratio**2
+    macs = {
+        "array_macs_issued" if each == part.precision else f"{MACS_IN}{each}": tables.mac_pj(
+            each, node, accumulator_of(each), scaling
+        )
+        * _factor("mac", end, each)
+        * supply
+        for each in (*part.precisions, part.precision)
     }
+    operands, sums = (_sram(bank, technology) for bank in (operand_bank(part), sums_bank(part)))
+    access = {
+        "scratchpad_read_bytes": _per_byte_pj(operands.read_pj, operands.width_bits),
+        "scratchpad_write_bytes": _per_byte_pj(operands.write_pj, operands.width_bits),
+        "accumulator_read_bytes": _per_byte_pj(sums.read_pj, sums.width_bits),
+        "accumulator_write_bytes": _per_byte_pj(sums.write_pj, sums.width_bits),
+    }
+    spread = _factor("sram_access", end) * supply
+    by_byte = {name: round(value * spread * _AJ_PER_PJ) for name, value in access.items()}
+    return {name: round(mac * _AJ_PER_PJ) for name, mac in macs.items()} | by_byte
 
 
-def _scratchpad(part: Accelerator, technology: Technology) -> tables.Sram:
-    """Return the operand memory: one bank that feeds every row of the array at once."""
-    width = part.rows * part.dot_width * PRECISION_BITS[part.precision]
-    size = part.scratchpad + part.prefetch
-    return tables.sram(technology.sram_cell, technology.node, size, width)
+def _sram(bank: Bank, technology: Technology) -> tables.Sram:
+    return tables.sram(technology.sram_cell, technology.node, *bank, technology.scaling)
 
 
-def _accumulator(part: Accelerator, technology: Technology) -> tables.Sram:
-    """Return the memory of partial sums: one bank that serves every column at once."""
-    width = part.cols * PRECISION_BITS[part.accumulator_precision]
-    return tables.sram(technology.sram_cell, technology.node, part.accumulator, width)
+def _per_byte_pj(access_pj: float, width_bits: int) -> float:
+    return access_pj * 8 / width_bits
 
 
-def _per_byte_aj(access_pj: float, width_bits: int) -> int:
-    return round(access_pj * 8 / width_bits * _AJ_PER_PJ)
-
-
-def _interconnect_aj(technology: Technology) -> int:
+def _interconnect_aj(technology: Technology, end: End) -> int:
     """Return the price of a byte that crosses the die between a master and the DRAM controller."""
-    bit_pj = tables.wire_pj_per_bit_mm(technology.node) * tables.interconnect_mm()
-    return round(8 * bit_pj * _AJ_PER_PJ)
+    wire = tables.wire_pj_per_bit_mm(technology.node, technology.scaling)
+    bit_pj = wire * tables.interconnect_mm()
+    return round(8 * bit_pj * _factor("wire", end) * _AJ_PER_PJ)
 
 
-def _dram_aj(device: DramDevice | None, typical: int) -> dict[str, int]:
+def _dram_aj(device: DramDevice | None, typical: int, end: End) -> dict[str, int]:
     """Return the prices of commands; a burst pays its granule in the core and on the bus."""
     if device is None:
         return {}
@@ -127,37 +177,51 @@ def _dram_aj(device: DramDevice | None, typical: int) -> dict[str, int]:
         "dram_read_bursts": energy.read + energy.io_read * bits,
         "dram_write_bursts": energy.write + energy.io_write * bits,
     }
-    return {name: round(value * typical / 1000) for name, value in command_aj.items()}
+    return {
+        name: round(value * _silicon(name, typical, end) / 1000)
+        for name, value in command_aj.items()
+    }
 
 
-def _static_uw(hardware: Hardware) -> tuple[int, ...]:
+def _silicon(action: str, typical: int, end: End) -> float:
+    """Return the permille of the datasheet, whose figures the range is of, and not the price's."""
+    if end == "value":
+        return typical
+    bound = 1000 * _factor(action, end)
+    return min(typical, bound) if end == "low" else max(typical, bound)
+
+
+def _static_uw(hardware: Hardware, end: End) -> tuple[int, ...]:
+    cpu = hardware.cpu
     power = {
-        "array": _array_static_uw(hardware.accelerator, hardware.technology),
-        "scratchpad": _scratchpad_static_uw(hardware.accelerator, hardware.technology),
-        "cpu": hardware.cpu.static_power,
-        "dram": _dram_static_uw(hardware.dram.device, hardware.technology.dram_typical),
+        "array": _array_static_uw(hardware.accelerator, hardware.technology, end),
+        "scratchpad": _scratchpad_static_uw(hardware.accelerator, hardware.technology, end),
+        "cpu": round(cpu.static_power * cpu.supply_ratio * _factor("cpu_static", end)),
+        "dram": _dram_static_uw(hardware.dram.device, hardware.technology.dram_typical, end),
     }
     return tuple(power.get(name, 0) for name in COMPONENTS)
 
 
-def _array_static_uw(part: Accelerator | None, technology: Technology) -> int:
+def _array_static_uw(part: Accelerator | None, technology: Technology, end: End) -> int:
     if part is None:
         return 0
-    element = tables.pe_leakage_uw(part.precision, technology.node)
-    return round(part.elements * element)
+    element = tables.pe_leakage_uw(part.precision, technology.node, technology.scaling)
+    return round(part.elements * element * part.supply_ratio * _factor("array_leakage", end))
 
 
-def _scratchpad_static_uw(part: Accelerator | None, technology: Technology) -> int:
+def _scratchpad_static_uw(part: Accelerator | None, technology: Technology, end: End) -> int:
     if part is None:
         return 0
-    banks = (_scratchpad(part, technology), _accumulator(part, technology))
-    return round(sum(bank.leakage_mw for bank in banks) * _UW_PER_MW)
+    banks: Sequence[Bank] = (operand_bank(part), sums_bank(part))
+    leakage_mw = sum(_sram(bank, technology).leakage_mw for bank in banks)
+    return round(leakage_mw * part.supply_ratio * _factor("sram_leakage", end) * _UW_PER_MW)
 
 
-def _dram_static_uw(device: DramDevice | None, typical: int) -> int:
+def _dram_static_uw(device: DramDevice | None, typical: int, end: End) -> int:
     """Return standby plus refresh of all channels; one aJ per ps is one uW."""
     if device is None:
         return 0
     interval_ps = device.timing.tREFI * device.period / 1000
-    channel_uw = device.energy.standby + device.energy.refresh / interval_ps
-    return round(device.channels * channel_uw * typical / 1000)
+    standby = device.energy.standby * _silicon("dram_standby", typical, end)
+    refresh = device.energy.refresh / interval_ps * _silicon("dram_refresh", typical, end)
+    return round(device.channels * (standby + refresh) / 1000)

@@ -1,12 +1,14 @@
 """What an accelerator is: arrays, scratchpads, DMA engine, and how it maps GEMMs."""
 
+from fractions import Fraction
 from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from simulator.hardware.operating import OperatingPoint, check_points, supply_ratio
 from simulator.hardware.part import FASTEST_HZ, Part
 from simulator.hardware.precision import PRECISION_BITS, Precision, accumulator_of
-from simulator.units import Bytes, BytesPerSecond, Cycles, Hertz, Picoseconds
+from simulator.units import Bytes, BytesPerSecond, Cycles, Hertz, Millivolts, Picoseconds
 
 Dataflow = Literal["ws", "os", "is"]
 
@@ -81,6 +83,12 @@ class Accelerator(Part):
     cycles_per_mac: CyclesPerMac = CyclesPerMac()
     pipeline_depth: Cycles = Field(ge=0, default=0, description="stages of an element's arithmetic")
     clock: Hertz = Field(gt=0, le=FASTEST_HZ)
+    operating_points: tuple[OperatingPoint, ...] = Field(
+        default=(), strict=False, description="clocks with their voltages, slowest first"
+    )
+    voltage: Millivolts | None = Field(
+        gt=0, default=None, description="that the energy tables stand for"
+    )
     dataflow: Dataflow = "ws"
     wgrad_dataflow: Dataflow | None = Field(default=None, description="where it differs")
     structure: Literal["systolic", "broadcast"] = "systolic"
@@ -128,6 +136,16 @@ class Accelerator(Part):
     )
     on_unsupported_precision: Literal["quantise", "cpu", "multipass", "error"] = "quantise"
     launch_latency: Picoseconds = Field(ge=0, default=0, description="command to first transfer")
+
+    @model_validator(mode="after")
+    def _points_rise(self) -> "Accelerator":
+        check_points(self.operating_points, self.voltage)
+        return self
+
+    @property
+    def supply_ratio(self) -> Fraction | int:
+        """Voltage at `clock` over that of the energies given; 1 without operating points."""
+        return supply_ratio(self.clock, self.operating_points, self.voltage)
 
     @property
     def accumulator_precision(self) -> str:

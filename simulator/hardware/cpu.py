@@ -1,7 +1,10 @@
 """What a CPU is: cores, caches, and what its kernels were measured to take."""
 
-from pydantic import Field, PositiveInt
+from fractions import Fraction
 
+from pydantic import Field, PositiveInt, model_validator
+
+from simulator.hardware.operating import OperatingPoint, check_points, supply_ratio
 from simulator.hardware.part import FASTEST_HZ, Part
 from simulator.units import (
     Attojoules,
@@ -10,6 +13,7 @@ from simulator.units import (
     Cycles,
     Hertz,
     Microwatts,
+    Millivolts,
     Permille,
     Picoseconds,
 )
@@ -137,6 +141,22 @@ class Cpu(Part):
     view_overhead: Cycles = Field(ge=0, description="dispatch of one view, on one core")
     energy_per_cycle: Attojoules = Field(ge=0, description="one active core, one cycle")
     static_power: Microwatts = Field(ge=0, description="leakage of all cores and caches")
+    operating_points: tuple[OperatingPoint, ...] = Field(
+        default=(), strict=False, description="clocks with their voltages, slowest first"
+    )
+    voltage: Millivolts | None = Field(
+        gt=0, default=None, description="of energy_per_cycle and static_power"
+    )
     llc: LastLevelCache | None = Field(default=None, description="without one all goes to memory")
     dispatch: Dispatch | None = Field(default=None, description="else op_overhead for all")
     kernels: Kernels | None = Field(default=None, description="measured; else ideal rates")
+
+    @model_validator(mode="after")
+    def _points_rise(self) -> "Cpu":
+        check_points(self.operating_points, self.voltage)
+        return self
+
+    @property
+    def supply_ratio(self) -> Fraction | int:
+        """Voltage at `clock` over that of the energies given; 1 without operating points."""
+        return supply_ratio(self.clock, self.operating_points, self.voltage)

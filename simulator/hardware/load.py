@@ -36,6 +36,14 @@ def load_hardware(
     return _validate(Hardware, _with_device(raw, label), label)
 
 
+def load_part(part: type[_Part], path: Path, example: str) -> _Part:
+    """Return the part that the YAML file at `path` describes, as in `example`.
+
+    Raises InputError naming file, path, value and fix; all mistakes at once.
+    """
+    return _validate(part, _read_yaml(path, example), path.name)
+
+
 def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
     raw = hardware.as_text()
     for path, value in changes.items():
@@ -73,7 +81,7 @@ def _find(source: str | Path) -> Path:
     raise InputError(f"no hardware {str(source)!r}: {hint}")
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path, example: str = "edge-16x16.yaml") -> dict[str, Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import DuplicateKeyError
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -91,9 +99,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         told = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read as YAML: {told}") from None
     if content is None:
-        raise InputError(f"{path}: the file is empty: start from a copy of edge-16x16.yaml")
+        raise InputError(f"{path}: the file is empty: start from a copy of {example}")
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected keys such as 'cpu:' and 'dram:', found {content!r:.40}")
+        raise InputError(f"{path}: expected keys as {example} has them, found {content!r:.40}")
     return content
 
 

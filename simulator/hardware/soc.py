@@ -18,6 +18,11 @@ class Technology(Part):
 
     node: Nanometres = Field(ge=7, le=65)
     sram_cell: Literal["itrs-hp", "itrs-lop", "itrs-lstp"] = "itrs-lop"
+    scaling: Literal["anchored", "stillmaker"] = Field(
+        default="anchored",
+        description="between nodes: by published figures at 45 and 7 nm, or by the equations of "
+        "Stillmaker and Baas from 45 nm, which leave 3.7 times less at 7 nm",
+    )
     dram_typical: Permille = Field(gt=0, le=1000, default=1000, description="silicon / datasheet")
     board_power: Microwatts | None = Field(
         gt=0, default=None, description="measured, of the whole board: x time is another account"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
-from simulator.activity import Counts, Stage, Unit, Work, sequential
+from simulator.activity import MACS_IN, Counts, Stage, Unit, Work, sequential
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.runtime import Handling
@@ -94,7 +94,8 @@ class Templates:
             array = array.at(placement.precision).for_groups(gemm.conv.groups if gemm.conv else 1)
             shape = replace(shape_of(gemm, array, placement, out_bits), cached=cached)
             work = mapped(array, self._pricing, shape, gemm.macs, mapping)
-            return replace(work, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
+            counts = _counted_in(work.counts, placement.precision, self.hardware.accelerator)
+            return replace(work, counts=counts, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
 
         return self._once(key, make)
 
@@ -210,6 +211,14 @@ class Templates:
         patterns += [sequential(size, write=True) for size in moved.writes]
         written = permille_written(sum(moved.reads), sum(moved.writes))
         return self._pricing.traffic(patterns, written)
+
+
+def _counted_in(counts: Counts, precision: str, array: Accelerator | None) -> Counts:
+    """Return the counts of work in one of an array's precisions: each has a price of its own."""
+    if array is None or precision == array.precision:
+        return counts
+    macs = {f"{MACS_IN}{precision}": counts.array_macs_issued, "array_macs_issued": 0}
+    return counts._replace(**macs)
 
 
 def shape_of(

@@ -23,7 +23,7 @@ def reached_j(result: Document, accuracy: float) -> float | None:
 
 def bit_table(result: Document) -> dict[str, list[float]]:
     """Return the bits of each layer's weights in each epoch; empty without a method."""
-    return {row["layer"]: row["weights"] for row in result.get("bits", [])}
+    return {row["layer"]: row["weights"] for row in result["precision"].get("bits", [])}
 
 
 def bits_by_epoch(trace: Trace) -> list[Document]:

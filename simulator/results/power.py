@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from simulator.activity import Span
+from simulator.activity import Span, Task
+from simulator.energy.prices import Prices
 from simulator.units import ceil_div
 
 
@@ -41,6 +42,12 @@ def peaks_uw(spans: Sequence[Span], dynamic_aj: Sequence[int], static_uw: int) -
         )
         for span in spans
     )
+
+
+def peaks_of(tasks: Sequence[Task], spans: Sequence[Span], prices: Prices) -> tuple[int, ...]:
+    """Return, for each task of a step, the highest power while it ran at `prices`."""
+    dynamic = [prices.dynamic_aj_of(task.work.counts) for task in tasks]
+    return peaks_uw(spans, dynamic, sum(prices.static_uw))
 
 
 def _power(span: Span, energy_aj: int) -> int:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.energy.prices import COMPONENTS
-from simulator.results.text import percent, si, times
+from simulator.results.text import percent, si, si_range, times
 
 Row = dict[str, Any]
 _SAME = 0.005  # ratios closer to 1 are no difference
@@ -112,9 +112,15 @@ def _headline(document: Row) -> str:
     return (
         f"{document['trace']} on {document['hardware']}: {epochs} epoch{'s' * (epochs != 1)}, "
         f"{document['steps_simulated']} steps in {si(total['latency_s'], 's')}, "
-        f"{si(total['energy_j'], 'J')} ({_precisions(document)})"
+        f"{_energy(total)} ({_precisions(document)})"
         f"{_contention(total)}"
     )
+
+
+def _energy(total: Row) -> str:
+    if "energy_low_j" not in total:  # a result of an earlier version
+        return si(total["energy_j"], "J")
+    return si_range(total["energy_j"], total["energy_low_j"], total["energy_high_j"], "J")
 
 
 def _contention(total: Row) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from simulator.activity import Span, Task, Unit, Work
+from simulator.energy.area import Area
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.results.tally import Tally, union_ps
@@ -62,13 +63,15 @@ class Result:
         prices: Prices,
         macs_per_s: int,
         memory: dict[str, int],
+        area: tuple[Area, ...] = (),
     ) -> None:
         """Sum `records`; `macs_per_s` is the array's peak rate, 0 without one."""
         self.identity = identity
         self.records = records
         self.prices = prices
         self.memory = memory
-        self._macs_per_s = macs_per_s
+        self.area = area
+        self.macs_per_s = macs_per_s
         self._by_layer: dict[tuple[str, Phase], Tally] = {}
         self._by_phase: dict[Phase, Tally] = {}
         self._by_epoch: dict[int, Tally] = {}
@@ -82,6 +85,12 @@ class Result:
         for tally in self._by_epoch.values():
             whole.add(tally)
         return self._view(whole)
+
+    @property
+    def area_mm2(self) -> dict[str, float]:
+        """Return the area of each component that has one, and their sum, which is no die size."""
+        parts = {part.component: part.mm2 for part in self.area}
+        return parts | {"total": sum(parts.values())}
 
     @property
     def phases(self) -> list[dict[str, Any]]:
@@ -128,6 +137,8 @@ class Result:
             "layers": self.layers,
             "epochs": self.epochs,
             "memory": self.memory,
+            "area_mm2": self.area_mm2,
+            "area": [part.as_dict() for part in self.area],
         }
         return document | ({"ops": self.ops} if ops else {})
 
@@ -136,7 +147,7 @@ class Result:
         return json.dumps(self.as_dict(ops=ops), indent=1, ensure_ascii=False) + "\n"
 
     def _view(self, tally: Tally) -> dict[str, Any]:
-        return tally.as_dict(self.prices, self._macs_per_s)
+        return tally.as_dict(self.prices, self.macs_per_s)
 
     def _sum(self, record: StepRecord) -> None:
         layers = _layer_tallies(record)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from simulator.activity import StepRun, Unit
+from simulator.activity import Counts, Span, StepRun, Unit
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.hardware import Hardware
@@ -27,6 +27,20 @@ def step_document(
         "machine": _machine(hardware),
         "tasks": [_task(run, index, dynamic[index], op_names) for index in range(len(run.tasks))],
         "flows": _flows(run),
+        "power": [level._asdict() for level in levels],
+    }
+
+
+def recost_step(document: dict[str, Any], prices: Prices) -> dict[str, Any]:
+    """Return the document of a step with its energies and its power at other `prices`."""
+    tasks = document["tasks"]
+    dynamic = [prices.dynamic_aj_of(Counts(*task["counts"])) for task in tasks]
+    spans = [Span(task["start_ps"], task["end_ps"]) for task in tasks]
+    levels = power_levels(spans, dynamic, sum(prices.static_uw))
+    return document | {
+        "tasks": [
+            task | {"dynamic_aj": energy} for task, energy in zip(tasks, dynamic, strict=True)
+        ],
         "power": [level._asdict() for level in levels],
     }
 
@@ -70,6 +84,7 @@ def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) 
         "macs": counts.macs,
         "dram_bytes": counts.dram_read_bytes + counts.dram_write_bytes,
         "dynamic_aj": dynamic_aj,
+        "counts": list(counts),
         "mnk": [task.work.batch, task.work.m, task.work.n, task.work.k],
     }
 

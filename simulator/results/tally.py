@@ -40,7 +40,8 @@ class Tally:
         """Return the sums as the result's keys; `macs_per_s` is the array's peak rate.
 
         Dynamic energy follows the counts, static energy the attributed time; rates are over the
-        time in which the tasks were active, so that they never exceed the machine's.
+        time in which the tasks were active, so that they never exceed the machine's. The lowest
+        and highest energy are at the ends of all prices at once, as if all erred together.
         """
         counts = Counts(*self.counts)
         dynamic = prices.dynamic_by_component_aj(counts)
@@ -52,12 +53,15 @@ class Tally:
         bursts = counts.dram_read_bursts + counts.dram_write_bursts
         slots = macs_per_s * self.accelerator_busy_ps
         powered = sum(dynamic) + sum(prices.static_by_component_aj(self.active_ps))
+        low, high = (end.energy_aj(counts, self.latency_ps) for end in (prices.low, prices.high))
         board_aj = (prices.board_uw or 0) * self.latency_ps
         return {
             "latency_s": self.latency_ps / PS_PER_S,
             "latency_ps": self.latency_ps,
             "energy_j": total / AJ_PER_J,
             "energy_aj": total,
+            "energy_low_j": low / AJ_PER_J,
+            "energy_high_j": high / AJ_PER_J,
             "energy_by_component_j": {
                 name: value / AJ_PER_J for name, value in zip(COMPONENTS, energy, strict=True)
             },

@@ -12,6 +12,12 @@ def si(value: float, unit: str) -> str:
     return f"{digits(value / factor)} {prefix}{unit}"
 
 
+def si_range(value: float, low: float, high: float, unit: str) -> str:
+    """Return `value` and its range in its own unit, such as "1.06 J (0.71 .. 1.6)"."""
+    factor = next((f for f, _ in _PREFIXES if abs(value) >= f * 0.9995), _PREFIXES[-1][0])
+    return f"{si(value, unit)} ({digits(low / factor)} .. {digits(high / factor)})"
+
+
 def digits(value: float) -> str:
     """Return `value` with three significant digits and no exponent."""
     text = f"{value:.3g}"

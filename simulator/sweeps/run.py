@@ -86,13 +86,15 @@ def _trace(source: str) -> Trace:
 def _row(hardware: str, trace: Trace, point: Point) -> dict[str, Any]:
     knobs = {key: int(value) if value.isdigit() else value for key, value in point.items()}
     try:
-        total = simulate(hardware, trace, point).total
+        result = simulate(hardware, trace, point)
     except Infeasible as error:
         return {**knobs, "feasible": False, "reason": error.reason}
+    total = result.total
+    areas = {f"area_{name}_mm2": value for name, value in result.area_mm2.items()}
     parts = total.pop("energy_by_component_j")
     energies = {f"energy_{name}_j": value for name, value in parts.items()}
     exact = {"energy_aj": str(total.pop("energy_aj"))}  # beyond 64 bits in long runs
-    return {**knobs, "feasible": True, "reason": "", **total, **energies, **exact}
+    return {**knobs, "feasible": True, "reason": "", **total, **energies, **areas, **exact}
 
 
 def _with_front(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -52,7 +52,9 @@ def test_run_writes_a_complete_folder(finished):
     _, out = finished
     for folder in (out, out / "baseline"):
         names = {path.name for path in folder.iterdir() if path.is_file()}
-        assert names == {"result.json", "hardware.json", "step.json"}
+        assert names == {
+            "result.json", "hardware.json", "step.json", "records.parquet", "energy.yaml",
+        }  # fmt: skip
 
 
 def test_result_has_the_published_keys(finished):
@@ -63,13 +65,18 @@ def test_result_has_the_published_keys(finished):
         "steps_simulated", "total", "phases", "layers", "epochs", "memory",
     } <= set(result)  # fmt: skip
     keys = {
-        "latency_s", "latency_ps", "energy_j", "energy_aj", "energy_by_component_j", "macs",
-        "macs_issued", "dram_read_bytes", "dram_write_bytes", "bandwidth_bytes_per_s",
+        "latency_s", "latency_ps", "energy_j", "energy_aj", "energy_low_j", "energy_high_j",
+        "energy_by_component_j", "macs", "macs_issued", "dram_read_bytes", "dram_write_bytes",
+        "bandwidth_bytes_per_s",
         "bandwidth_by_master_bytes_per_s", "row_hit_rate", "contention_s",
         "array_utilization", "cpu_busy_s", "accelerator_busy_s", "average_power_w", "peak_power_w",
     }  # fmt: skip
     assert keys == set(result["total"])
     assert all(keys < set(row) for row in result["phases"])
+    assert set(result["area_mm2"]) == {"array", "scratchpad", "llc", "total"}
+    assert {"component", "mm2", "low_mm2", "high_mm2", "source", "confidence"} == set(
+        result["area"][0]
+    )
     assert set(result["memory"]) == {
         "parameters", "gradients", "optimizer_state", "activations", "peak_bytes",
     }  # fmt: skip
@@ -238,6 +245,8 @@ def test_sweep_writes_a_table_of_points(trace_file, tmp_path):
         (polars.col("accelerator.rows") == 8) & (polars.col("dram.preset") == "HBM2_8ch")
     )
     assert point["latency_ps"].to_list() == [alone["total"]["latency_ps"]]
+    for name, area in alone["area_mm2"].items():
+        assert point[f"area_{name}_mm2"].to_list() == [area]
 
 
 def wrong(tmp_path, trace_file):

@@ -7,12 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Counts
+from simulator import simulate
+from simulator.activity import MACS_IN, Counts
 from simulator.energy import COMPONENTS, prices, tables
+from simulator.energy.prices import COMPONENT
 from simulator.hardware import load_hardware
+from tests.builders import StepBuilder, one_step_trace
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "energy"
 EDGE = load_hardware("edge-16x16")
@@ -64,7 +67,22 @@ def test_counts_that_another_count_pays_for_are_free():
     paid = {
         name for name, price in zip(Counts._fields, PRICES.dynamic_aj, strict=True) if price > 0
     }
-    assert paid == set(Counts._fields) - set(free)
+    others = {name for name in Counts._fields if name.startswith(MACS_IN)}
+    assert paid == set(Counts._fields) - set(free) - others
+
+
+def test_every_precision_of_an_array_has_a_price_of_its_own():
+    soc = _edge()
+    names = ("int6", "int8", "int12")
+    array = soc.accelerator.model_copy(update={"precision": "fp32", "precisions": names})
+    found = prices(soc.model_copy(update={"accelerator": array})).dynamic_aj
+    mac = {name: round(tables.mac_pj(name, 16) * 10**6) for name in (*names, "fp32")}
+    assert found.array_macs_issued == mac["fp32"]
+    assert found.array_macs_in_int6 == mac["int6"]
+    assert found.array_macs_in_int8 == mac["int8"]
+    assert found.array_macs_in_int16 == 0
+    int4, int16 = (tables.mac_pj(name, 16) * 10**6 for name in ("int4", "int16"))
+    assert int4 < mac["int6"] < mac["int8"] < mac["int12"] < int16 < mac["fp32"]
 
 
 def test_an_issued_mac_costs_what_the_table_says_at_the_precision_and_node():
@@ -91,6 +109,84 @@ def test_the_array_leaks_element_by_element_and_the_scratchpads_by_their_bank():
     banks = [tables.sram("itrs-lop", 45, 2**18, 128), tables.sram("itrs-lop", 45, 2**16, 256)]
     leaked_mw = sum(bank.leakage_mw for bank in banks)
     assert _of("scratchpad", found.static_uw) == pytest.approx(leaked_mw * 1000, abs=1)
+
+
+def test_the_technology_chooses_the_scaling():
+    found = prices(_edge(technology__node="7 nm", technology__scaling="stillmaker")).dynamic_aj
+    assert found.array_macs_issued == pytest.approx(0.3e6 * 0.094, rel=5e-3)  # Horowitz's MAC
+    anchored = prices(_edge(technology__node="7 nm")).dynamic_aj
+    for name in ("scratchpad_read_bytes", "accumulator_write_bytes", "interconnect_bytes"):
+        assert getattr(found, name) < getattr(anchored, name)
+    assert found.cpu_cycles == anchored.cpu_cycles
+    assert found.dram_activates == anchored.dram_activates
+
+
+@given(amounts, st.integers(0, 10**15))
+@settings(deadline=None, max_examples=60)
+def test_from_32_to_8_bits_each_action_changes_by_the_ratio_of_its_rows(counts, duration):
+    """Horowitz at 45 nm: 0.3 against 4.6 pJ per MAC; CACTI, itrs-lop: 256 KiB by 128 or 512 bits.
+
+    The accumulator, 32 bits wide for both, the CPU, the interconnect and DRAM do not notice.
+    """
+    at_45 = {"technology__node": "45 nm", "technology__sram_cell": "itrs-lop"}
+    narrow, wide = (
+        prices(_edge(accelerator__precision=name, **at_45)) for name in ("int8", "fp32")
+    )
+    lop = [row for row in tables.read_rows("sram") if row["cell"] == "itrs-lop"]
+    bank = {
+        int(row["width_bits"]): row
+        for row in lop
+        if (row["node_nm"], row["size_bytes"]) == ("45", "262144")
+    }
+    ratios = {"array_macs_issued": 0.3 / 4.6}
+    for way in ("read", "write"):
+        eight, thirty_two = (float(bank[width][f"{way}_pj"]) / width for width in (128, 512))
+        ratios[f"scratchpad_{way}_bytes"] = eight / thirty_two
+    for name, count in counts._asdict().items():
+        alone = Counts(**{name: count})
+        eight, thirty_two = narrow.dynamic_aj_of(alone), wide.dynamic_aj_of(alone)
+        if name in ratios:
+            assert eight == pytest.approx(thirty_two * ratios[name], rel=1e-5)
+        else:
+            assert eight == thirty_two
+    for name in ("cpu", "interconnect", "dram", "scratchpad"):
+        static = [_of(name, found.static_by_component_aj(duration)) for found in (narrow, wide)]
+        assert static[0] == static[1] or name == "scratchpad"
+
+
+def test_a_whole_edge_tpu_needs_what_is_published():
+    """Coral Edge TPU: 4 TOPS of int8 at 2 W, 1.0 pJ per MAC with all that is on the chip, 28 nm.
+
+    64 x 64 elements (recalled) with its 8 MB as one scratchpad and accumulator of low operating
+    power (guesses) run a product of 1024 x 1024 x 1024: what array and memories spend, leakage
+    apart, must be less than the chip's, which the range reaches.
+    """
+    knobs = {
+        "accelerator.rows": 64, "accelerator.cols": 64, "accelerator.clock": "480 MHz",
+        "accelerator.scratchpad": "6 MiB", "accelerator.accumulator": "2 MiB",
+        "technology.node": "28 nm", "technology.sram_cell": "itrs-lop", "dram.preset": "ideal",
+    }  # fmt: skip
+    builder = StepBuilder()
+    builder.gemm(1024, 1024, 1024)
+    result = simulate("edge-16x16", one_step_trace(builder, 1), knobs)
+    (task,) = [
+        task
+        for record in result.records
+        for task in record.tasks
+        if task.work.counts.array_macs_issued
+    ]
+    macs = task.work.counts.array_macs_issued
+    ends = [
+        _on_chip_aj(costs.dynamic_aj, task.work.counts) / 10**6 / macs
+        for costs in (result.prices.low, result.prices, result.prices.high)
+    ]
+    low, value, high = ends
+    assert 0.15 < low < value < 1.0 < high < 1.5
+
+
+def _on_chip_aj(dynamic, counts):
+    parts = zip(COMPONENT, dynamic, counts, strict=True)
+    return sum(price * count for part, price, count in parts if part in ("array", "scratchpad"))
 
 
 def test_the_cpu_is_priced_as_described():
@@ -162,7 +258,7 @@ def test_streaming_costs_as_much_per_bit_as_in_a_dram_simulator(row):
 
 def test_prices_of_a_new_machine_take_less_than_ten_milliseconds():
     def cold_s():
-        for cached in (tables._rows, tables._arithmetic, tables._sram, tables._sram_widths):
+        for cached in (tables.read_rows, tables._arithmetic, tables._sram, tables._sram_widths):
             cached.cache_clear()
         start = time.perf_counter()
         prices(EDGE)

@@ -169,12 +169,15 @@ def _bits_title(label: str, table: Mapping[str, Iterable[float]]) -> str:
 
 
 def _epoch_j(result: Document) -> float:
-    return float(result["total"]["energy_j"]) / max(1, result["epochs_simulated"])
+    energy: float = result["total"]["energy_j"]
+    epochs: int = result["epochs_simulated"]
+    return energy / max(1, epochs)
 
 
 def _component(result: Document, name: str) -> float:
-    parts = result["total"]["energy_by_component_j"]
-    return float(parts.get(name, 0.0)) / max(1, result["epochs_simulated"])
+    energy: float = result["total"]["energy_by_component_j"].get(name, 0.0)
+    epochs: int = result["epochs_simulated"]
+    return energy / max(1, epochs)
 
 
 def _note(results: Documents, text: str) -> str:

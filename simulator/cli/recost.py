@@ -1,0 +1,43 @@
+"""The verb that applies other prices to a finished run."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli.arguments import JsonOption, one_of
+from simulator.cli.terminal import print_table
+
+
+def recost(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="folder of a run")],
+    energy: Annotated[Path, typer.Option("--energy", metavar="TABLE", help="YAML of prices")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for the result")] = None,
+    by: Annotated[str, typer.Option(help="rows of the table: phase, layer, op or stage")] = "phase",
+    as_json: JsonOption = False,
+) -> None:
+    """Apply other prices to a finished run, without simulating it again.
+
+    TABLE is YAML such as the energy.yaml of every run's folder, which lists all names; one that
+    holds only `dynamic: {array_macs_issued: 0.2 pJ}` or `static: {cpu: 30 mW}` changes only that.
+    The run itself stays as it is.
+
+    Example: trainsoc recost out --energy my_prices.yaml -o out-recosted
+    """
+    from simulator.energy.price_file import read_table
+    from simulator.results.recost import recost as at_other_prices
+    from simulator.results.recost import save_recosted
+    from simulator.results.report import ROWS, run_report
+    from simulator.results.result import read_result
+
+    one_of("--by", by, tuple(ROWS))
+    ops = "ops" in read_result(directory)
+    result = at_other_prices(directory, read_table(energy))
+    if out:
+        save_recosted(directory, result, out, ops=ops)
+    document = result.as_dict(ops=ops or by in ("op", "stage"))
+    if as_json:
+        print(json.dumps(document, indent=1))
+        return
+    print_table(run_report(document, by))

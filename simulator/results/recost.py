@@ -1,0 +1,82 @@
+"""A finished run at other prices: its counts and times as they were, its energies anew."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from simulator.energy.area import Area
+from simulator.energy.price_file import EnergyTable, free, read_table, table_text, with_table
+from simulator.energy.prices import Prices
+from simulator.errors import InputError
+from simulator.results.records import read_records, write_records
+from simulator.results.result import Identity, Result, read_result, write_result, write_text
+from simulator.results.step import read_step, recost_step
+
+PRICES = "energy.yaml"
+
+
+def recost(directory: Path, table: EnergyTable) -> Result:
+    """Return the run in `directory` as it costs with the prices of `table` laid over its own.
+
+    Where the run had searched a placement for least energy, it stays the one found then.
+    Raises InputError when `directory` holds no whole run.
+    """
+    document = read_result(directory)
+    prices = with_table(_paid(directory, document), table)
+    records = read_records(directory, prices)
+    result = Result(
+        _identity(document, prices),
+        records.steps,
+        prices,
+        records.macs_per_s,
+        document["memory"],
+        tuple(Area(**part) for part in document["area"]),
+    )
+    if result.total["latency_ps"] != document["total"]["latency_ps"]:
+        raise InputError(
+            f"{directory}: its files are of different runs: run `trainsoc run -o` again"
+        )
+    return result
+
+
+def save_costs(result: Result, directory: Path) -> None:
+    """Write what a later recost needs into `directory`: the steps of a run and its prices."""
+    write_records(directory, result)
+    write_text(directory / PRICES, table_text(result.prices))
+
+
+def save_recosted(source: Path, result: Result, directory: Path, *, ops: bool = False) -> None:
+    """Write `result`, of the run in `source`, as a folder of its own into `directory`."""
+    hardware = _kept(source, "hardware.json").read_text(encoding="utf-8")
+    step = recost_step(read_step(source), result.prices)
+    write_text(directory / "hardware.json", hardware)
+    write_text(directory / "step.json", json.dumps(step) + "\n")
+    save_costs(result, directory)
+    write_result(directory / "result.json", result, ops=ops)
+
+
+def _kept(directory: Path, name: str) -> Path:
+    path = directory / name
+    if not path.is_file():
+        raise InputError(f"{directory}: no {name} here: run `trainsoc run -o` again")
+    return path
+
+
+def _paid(directory: Path, document: dict[str, Any]) -> Prices:
+    """Return the prices of the run in `directory`, all of them as it left them."""
+    path = _kept(directory, PRICES)
+    prices = with_table(free(), read_table(path))
+    if prices.digest != document["provenance"]["energy_digest"]:
+        raise InputError(f"{path}: no longer the prices of this run: edit a copy for --energy")
+    return prices
+
+
+def _identity(document: dict[str, Any], prices: Prices) -> Identity:
+    return Identity(
+        document["hardware"],
+        document["trace"],
+        document["method"],
+        document["fidelity"],
+        document["precision"],
+        document["provenance"] | {"energy_digest": prices.digest},
+    )

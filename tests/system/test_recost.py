@@ -1,0 +1,230 @@
+"""Does a finished run at other prices cost what a new run with them would, to the attojoule?"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from simulator.activity import Counts
+from simulator.energy import COMPONENTS
+from simulator.energy.price_file import (
+    Dynamic,
+    EnergyTable,
+    Static,
+    free,
+    read_table,
+    table_text,
+    with_table,
+)
+from simulator.energy.prices import prices
+from simulator.errors import InputError
+from simulator.hardware import load_hardware
+from simulator.hardware.load import hardware_names
+from simulator.replay import Replay, save_run
+from simulator.results.recost import recost, save_recosted
+from tests.builders import StepBuilder, one_step_trace
+from tests.system.strategies import machines, traces
+
+ROOT = Path(__file__).parents[2]
+EDGE = load_hardware("edge-16x16")
+FILES = ("result.json", "step.json", "hardware.json", "energy.yaml", "records.parquet")
+
+
+def trainsoc(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "simulator.cli", *map(str, arguments)],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+
+
+def _table(folder, text):
+    path = folder / "prices.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    builder = StepBuilder()
+    builder.elementwise(builder.gemm(96, 64, 80))
+    folder = tmp_path_factory.mktemp("recost") / "run"
+    replay = Replay(EDGE, one_step_trace(builder, 7))
+    result = replay.run()
+    save_run(replay, result, folder, ops=True)
+    return folder, result
+
+
+def test_a_table_names_every_count_and_every_component():
+    assert tuple(Dynamic.model_fields) == Counts._fields
+    assert tuple(Static.model_fields) == COMPONENTS
+
+
+@pytest.mark.parametrize("name", hardware_names())
+def test_prices_survive_being_written(name, tmp_path):
+    paid = prices(load_hardware(name))
+    assert with_table(free(), read_table(_table(tmp_path, table_text(paid)))) == paid
+
+
+@given(machines(), traces())
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_the_same_prices_give_the_same_folder(tmp_path_factory, hardware, trace):
+    folder = tmp_path_factory.mktemp("same")
+    replay = Replay(hardware, trace)
+    save_run(replay, replay.run(), folder / "run", ops=True)
+    again = recost(folder / "run", read_table(folder / "run" / "energy.yaml"))
+    save_recosted(folder / "run", again, folder / "again", ops=True)
+    for name in FILES:
+        assert (folder / "again" / name).read_bytes() == (folder / "run" / name).read_bytes()
+
+
+def test_a_mac_of_twice_the_price_adds_what_the_macs_cost(finished, tmp_path):
+    folder, before = finished
+    paid = before.prices.dynamic_aj.array_macs_issued
+    table = _table(tmp_path, f"dynamic: {{array_macs_issued: {2 * paid} aJ}}\n")
+    after = recost(folder, read_table(table))
+    macs = 96 * 64 * 80 * 7  # of the product, as often as it ran; nothing else is on the array
+    assert after.total["energy_aj"] == before.total["energy_aj"] + macs * paid
+    for part in COMPONENTS:
+        spent = [result.total["energy_by_component_j"][part] for result in (before, after)]
+        assert (spent[0] == spent[1]) == (part != "array")
+    same = ("latency_ps", "macs", "dram_read_bytes", "contention_s", "row_hit_rate")
+    assert all(after.total[key] == before.total[key] for key in same)
+    for late, early in zip(after.ops, before.ops, strict=True):
+        grown = late["energy_aj"] - early["energy_aj"]
+        assert grown == (early["macs"] * paid if early["unit"] == "accelerator" else 0)
+
+
+def test_other_prices_cost_what_a_new_run_with_them_costs(finished, tmp_path):
+    """A datasheet's DRAM against typical silicon: the same counts, other prices, other peaks."""
+    folder, _ = finished
+    half = load_hardware(EDGE, {"technology.dram_typical": "55 %"})
+    builder = StepBuilder()
+    builder.elementwise(builder.gemm(96, 64, 80))
+    replay = Replay(half, one_step_trace(builder, 7))
+    new = replay.run()
+    save_run(replay, new, tmp_path / "new")
+    table = _table(tmp_path, table_text(new.prices))
+    found = recost(folder, read_table(table))
+    assert found.total == new.total
+    assert (found.phases, found.layers, found.epochs, found.ops) == (
+        new.phases, new.layers, new.epochs, new.ops,
+    )  # fmt: skip
+    save_recosted(folder, found, tmp_path / "found")
+    for name in ("step.json", "energy.yaml", "records.parquet"):
+        assert (tmp_path / "found" / name).read_bytes() == (tmp_path / "new" / name).read_bytes()
+
+
+@given(st.integers(1, 10**12))
+@settings(deadline=None, max_examples=40)
+def test_a_range_keeps_its_ratio_to_a_new_price(price):
+    paid = prices(EDGE)
+    table = EnergyTable.model_validate({"dynamic": {"cpu_cycles": f"{price} aJ"}})
+    found = with_table(paid, table)
+    assert found.dynamic_aj.cpu_cycles == price
+    assert found.low.dynamic_aj.cpu_cycles == pytest.approx(price * 84 / 110, rel=1e-3, abs=1)
+    assert found.high.dynamic_aj.cpu_cycles == pytest.approx(price * 140 / 110, rel=1e-3, abs=1)
+
+
+def test_static_power_and_ranges_and_the_board_may_be_given(tmp_path):
+    text = "static: {cpu: 1 mW}\nlow: {static: {cpu: 0.9 mW}}\nboard: 3 W\n"
+    found = with_table(prices(EDGE), read_table(_table(tmp_path, text)))
+    cpu = COMPONENTS.index("cpu")
+    assert (found.low.static_uw[cpu], found.static_uw[cpu]) == (900, 1000)
+    assert found.board_uw == 3 * 10**6
+
+
+def test_recost_simulates_nothing(finished):
+    folder, _ = finished
+    script = (
+        "import sys; from pathlib import Path; "
+        "from simulator.energy.price_file import read_table; "
+        "from simulator.results.recost import recost; "
+        f"folder = Path({str(folder)!r}); "
+        "recost(folder, read_table(folder / 'energy.yaml')).total; "
+        "print(*sorted(n for n in sys.modules if n == 'simpy' or n.startswith("
+        "('simulator.machine', 'simulator.lowering', 'simulator.replay'))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_the_verb_prints_a_table_writes_a_folder_and_leaves_the_run_alone(finished, tmp_path):
+    folder, before = finished
+    kept = {name: (folder / name).read_bytes() for name in FILES}
+    table = _table(tmp_path, "dynamic: {cpu_cycles: 0 pJ}\nstatic: {cpu: 0 mW}\n")
+    done = trainsoc("recost", folder, "--energy", table, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert " .. " in done.stdout
+    found = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert found["total"]["energy_by_component_j"]["cpu"] == 0
+    assert found["total"]["latency_ps"] == before.total["latency_ps"]
+    digests = [found["provenance"]["energy_digest"], before.identity.provenance["energy_digest"]]
+    assert digests[0] != digests[1]
+    assert {name: (folder / name).read_bytes() for name in FILES} == kept
+    shown = json.loads(trainsoc("recost", folder, "--energy", table, "--json").stdout)
+    assert shown["total"] == found["total"]
+    assert trainsoc("timeline", tmp_path / "out").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("dynamic: {array_mac_issued: 1 pJ}\n", "did you mean dynamic.array_macs_issued?"),
+        ("dynamic: {cpu_cycles: 1}\n", "has no unit"),
+        ("dynamic: {cpu_cycles: -1 pJ}\n", "greater than or equal to 0"),
+        ("", "the energy.yaml of a run"),
+        ("- 1\n", "the energy.yaml of a run"),
+        (None, "no energy table at"),
+    ],
+)
+def test_a_wrong_table_is_one_sentence(finished, text, told, tmp_path):
+    path = tmp_path / "missing.yaml" if text is None else _table(tmp_path, text)
+    done = trainsoc("recost", finished[0], "--energy", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("missing", ["result.json", "energy.yaml", "records.parquet"])
+def test_a_folder_without_all_it_needs_says_so(finished, missing, tmp_path):
+    for name in FILES:
+        if name != missing:
+            (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
+    with pytest.raises(InputError, match=f"no {missing} here"):
+        recost(tmp_path, EnergyTable())
+
+
+def test_prices_edited_in_place_are_refused(finished, tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
+    text = (tmp_path / "energy.yaml").read_text()
+    (tmp_path / "energy.yaml").write_text(text.replace("cpu_cycles: 89 pJ", "cpu_cycles: 90 pJ"))
+    with pytest.raises(InputError, match="no longer the prices of this run: edit a copy"):
+        recost(tmp_path, EnergyTable())
+
+
+def test_damaged_and_foreign_steps_are_refused(finished, tmp_path):
+    folder, _ = finished
+    for name in FILES:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "records.parquet").write_bytes(b"PAR1 nothing PAR1")
+    with pytest.raises(InputError, match="is damaged"):
+        recost(tmp_path, EnergyTable())
+    builder = StepBuilder()
+    builder.gemm(8, 8, 8)
+    replay = Replay(EDGE, one_step_trace(builder, 1))
+    save_run(replay, replay.run(), tmp_path / "other")
+    other = (tmp_path / "other" / "records.parquet").read_bytes()
+    (tmp_path / "records.parquet").write_bytes(other)
+    with pytest.raises(InputError, match="different runs"):
+        recost(tmp_path, EnergyTable())
