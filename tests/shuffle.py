@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from simulator.trace.op import OpKind
 from simulator.trace.trace import Step, dependences
-from tests.coverage import Setup
+from tests.catalogue import Setup
 from workloads.capture import capture
 
 Waits = list[tuple[int, ...]]

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from simulator.errors import InputError
 from simulator.trace.trace import StepKind
-from tests.coverage import setup
+from tests.catalogue import setup
 from workloads.capture import capture, capture_script
 
 pytestmark = pytest.mark.torch

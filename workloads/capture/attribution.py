@@ -30,11 +30,14 @@ class Place:
 
 @dataclass(slots=True)
 class Context:
-    """Where the program is: which modules are running, which markers are open, who loads data."""
+    """Where the program is: which modules are running, which markers are open, who loads data.
+
+    A marker is kept with whether the autograd engine was running when it was opened.
+    """
 
     names: Names
     modules: list[tuple[torch.nn.Module, str, bool]] = field(default_factory=list)
-    markers: list[str] = field(default_factory=list)
+    markers: list[tuple[str, bool]] = field(default_factory=list)
     loading: int = 0
     twice: bool = False
 
@@ -61,7 +64,7 @@ class Context:
     def mark(self, call: Call) -> None:
         """Follow the record_function markers that PyTorch puts around its optimizer and loader."""
         if call.name.startswith("_record_function_enter"):
-            self.markers.append(str(call.args.get("name", "")))
+            self.markers.append((str(call.args.get("name", "")), in_backward()))
         elif self.markers:
             self.markers.pop()
 
@@ -69,6 +72,9 @@ class Context:
         """Return where a call belongs."""
         layer = self.modules[-1][1] if self.modules else ""
         if in_backward():
+            update = self._update(inside=True)  # by a hook, as soon as there is a gradient
+            if update is not None:
+                return Place(update)
             # Backward runs without grad mode, unless it is differentiated itself.
             if torch.is_grad_enabled() and (self.modules or not self.twice):
                 return Place(Phase.RECOMPUTE, layer)
@@ -91,18 +97,28 @@ class Context:
             return Place(Phase.DGRAD)
         if node.name() == _ACCUMULATE:
             parameter = self.names.of_parameter(node.variable)
+            if not parameter and not isinstance(node.variable, torch.nn.Parameter):
+                return Place(Phase.DGRAD)  # of an input, unless an optimizer says otherwise
             return Place(Phase.WGRAD, self.names.layer_of(parameter), None, parameter)
         forward = tape.owners.get(node._sequence_nr())
         return Place(Phase.DGRAD, forward.layer if forward else "", forward)
 
+    def _update(self, *, inside: bool, closure: bool = False) -> Phase | None:
+        """Return what an optimizer does now, if one was called `inside` of backward or outside."""
+        for marker, within in reversed(self.markers):
+            if within is inside:
+                if marker.startswith("Optimizer.step") and not closure:
+                    return Phase.OPTIMIZER
+                if marker.startswith("Optimizer.zero_grad"):
+                    return Phase.ZERO_GRAD
+        return None
+
     def _outside(self, call: Call, tape: Tape, touched: frozenset[int]) -> Phase:
         # An optimizer runs without grad mode, except the closure that computes the loss anew.
         closure = torch.is_grad_enabled() and not tape.backward
-        for marker in reversed(self.markers):
-            if marker.startswith("Optimizer.step") and not closure:
-                return Phase.OPTIMIZER
-            if marker.startswith("Optimizer.zero_grad"):
-                return Phase.ZERO_GRAD
+        update = self._update(inside=False, closure=closure)
+        if update is not None:
+            return update
         if self.loading:
             return Phase.DATA
         follows = any(tape.producer.get(storage) in _ORIGINS for storage in touched)

@@ -6,8 +6,10 @@ What a program does with its data, say shuffle or filter it, is therefore done a
 
 import weakref
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from math import prod
+from threading import RLock, local
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,7 +32,18 @@ _LARGEST_REAL = 1 << 24  # elements of a new tensor that are still filled: 64 Mi
 
 
 class _SharedMode(FakeTensorMode):  # type: ignore[no-untyped-call]
-    """A copy of a fake tensor is of the same mode as the tensor."""
+    """A mode for all threads; a copy of a fake tensor is of the same mode as the tensor."""
+
+    _own = local()
+
+    @property
+    def in_kernel_invocation(self) -> bool:
+        """Whether an op runs on fakes in this thread: they say then that they are on `meta`."""
+        return getattr(self._own, "in_kernel_invocation", False)
+
+    @in_kernel_invocation.setter
+    def in_kernel_invocation(self, value: bool) -> None:
+        self._own.in_kernel_invocation = value
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -55,6 +68,7 @@ class Fakes:
         self._mode = _SharedMode()
         self._swaps = Swaps(self._mode, keep=keep)
         self.stand_ins = StandIns()
+        self._known = _Known()
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -67,9 +81,13 @@ class Fakes:
             if optimizer is not None:
                 self._swaps.optimizer(optimizer)
             stack.enter_context(self.stand_ins)
-            stack.enter_context(_Contagion(self._mode, self._swaps, self.stand_ins))
+            stack.enter_context(self.in_thread())
             self._stack = stack.pop_all()
         return self
+
+    def in_thread(self) -> AbstractContextManager[Any]:
+        """Return the context in which a thread handles fake tensors; each needs one of its own."""
+        return _Contagion(self._mode, self._swaps, self.stand_ins, self._known)
 
     def __exit__(
         self,
@@ -91,6 +109,18 @@ class Fakes:
         return self.stand_ins.notes
 
 
+@dataclass(slots=True)
+class _Known:
+    """What all threads know: the fakes that stand for real tensors, and which were overwritten.
+
+    `lock` is held while an op runs on fakes, since their mode keeps notes of the op under way.
+    """
+
+    twins: dict[int, tuple[Callable[[], Any], FakeTensor]] = field(default_factory=dict)
+    overwritten: dict[int, torch.Tensor] = field(default_factory=dict)
+    lock: RLock = field(default_factory=RLock)
+
+
 class _Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs ops that touch a fake tensor on fakes alone, and all others as they are.
 
@@ -99,13 +129,16 @@ class _Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     supports_higher_order_operators = True
 
-    def __init__(self, mode: FakeTensorMode, swaps: Swaps, stand_ins: StandIns) -> None:
+    def __init__(
+        self, mode: FakeTensorMode, swaps: Swaps, stand_ins: StandIns, known: _Known
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._fake = mode
         self._swaps = swaps
         self._stand_ins = stand_ins
-        self._twins: dict[int, tuple[Callable[[], Any], FakeTensor]] = {}
-        self._overwritten: dict[int, torch.Tensor] = {}
+        self._twins = known.twins
+        self._overwritten = known.overwritten
+        self._lock = known.lock
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -119,7 +152,8 @@ class _Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._overwritten and self._depends(func, tensors):
             return self._imagine(func, args, kwargs, tensors)
         if not tensors and _too_large(args):
-            return self._fake.__torch_dispatch__(func, (), args, kwargs)
+            with self._lock:
+                return self._fake.__torch_dispatch__(func, (), args, kwargs)
         for tensor in written(func, args, kwargs):
             self._swaps.about_to_write(tensor)
         return func(*args, **kwargs)
@@ -137,7 +171,8 @@ class _Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._note_writes(func, args, kwargs)
             args, kwargs = _replace(args, real), _replace(kwargs, real)
         try:
-            result = self._fake.__torch_dispatch__(func, (FakeTensor,), args, kwargs)
+            with self._lock:
+                result = self._fake.__torch_dispatch__(func, (FakeTensor,), args, kwargs)
         except (DataDependentOutputException, DynamicOutputShapeException):
             raise self._stand_ins.refuse(f"the shape that {func} gives") from None
         except RuntimeError as error:

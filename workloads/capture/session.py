@@ -1,7 +1,7 @@
 """The way in for programs and notebooks: `with capture(model, optimizer) as recording:`."""
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
@@ -73,7 +73,8 @@ class Recording:
     ) -> None:
         """Prepare a recording; `capture` is the way to get one."""
         self._names = Names(unwrap(model) if model is not None else None)
-        self._threads = Threads(self._names, [optimizer] if optimizer else [], steps)
+        around = fakes.in_thread if fakes else nullcontext
+        self._threads = Threads(self._names, [optimizer] if optimizer else [], steps, around)
         self._name = name
         self._time = time
         self._fakes = fakes

@@ -20,6 +20,7 @@ from torch.nn.modules.module import (
 )
 from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils._python_dispatch import _disable_current_modes
 
 from workloads.capture.calls import tensors_in
 from workloads.capture.tape import address_of
@@ -138,15 +139,19 @@ class Swaps:
             self._pairs.append((tensor, other))
 
     def _hooks(self) -> Iterator[Any]:
+        # Not under the modes that are active then: what is done here is no part of the run.
         def registered(module: Any, name: str, parameter: Any) -> None:  # noqa: ARG001
-            self._swap(parameter)
+            with _disable_current_modes():
+                self._swap(parameter)
 
         def called(module: torch.nn.Module, inputs: Any) -> None:  # noqa: ARG001
             if any(not isinstance(p, FakeTensor) for p in module.parameters()):
-                self.network(module)
+                with _disable_current_modes():
+                    self.network(module)
 
         def stepping(optimizer: torch.optim.Optimizer, *rest: Any) -> None:  # noqa: ARG001
-            self.optimizer(optimizer)
+            with _disable_current_modes():
+                self.optimizer(optimizer)
 
         yield register_module_parameter_registration_hook(registered)
         yield register_module_forward_pre_hook(called)

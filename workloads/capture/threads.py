@@ -4,9 +4,9 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import thread as pools
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -21,13 +21,23 @@ class Threads:
     The steps of all of them go to one `catalogue`, in the order in which they end.
     """
 
-    def __init__(self, names: Names, optimizers: list[torch.optim.Optimizer], depth: int) -> None:
-        """Record each distinct step `depth` times; further optimizers are found as they step."""
+    def __init__(
+        self,
+        names: Names,
+        optimizers: list[torch.optim.Optimizer],
+        depth: int,
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """Record each distinct step `depth` times; further optimizers are found as they step.
+
+        `around` makes the context in which a thread runs that starts meanwhile.
+        """
         self.catalogue = Catalogue(depth)
         self.faults: list[Exception] = []
         self.lock = threading.RLock()
         self._names = names
         self._optimizers = optimizers
+        self._around = around
         self._watches: list[Watch] = []
         self._current: dict[int, Watch] = {}
         self._started: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
@@ -96,15 +106,20 @@ class Threads:
 
         def followed() -> None:
             del thread.run  # it refers to the thread, which refers to it
-            watch = self._begin()
-            failed = True
-            try:
+            with self._around(), self._watched():
                 run()
-                failed = False
-            finally:
-                self._end(watch, failed)
 
         thread.run = followed  # type: ignore[method-assign]
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        watch = self._begin()
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            self._end(watch, failed)
 
     def _begin(self) -> Watch:
         watch = Watch(self._names, self._optimizers, self.catalogue, self.lock)

@@ -10,7 +10,7 @@ import torch
 
 from simulator.trace.op import OpKind, Phase
 from workloads.capture.assemble import assemble
-from workloads.capture.attribution import Context
+from workloads.capture.attribution import Context, in_backward
 from workloads.capture.calls import Call, tensors_in
 from workloads.capture.fingerprint import Fingerprints
 from workloads.capture.names import Names
@@ -63,7 +63,7 @@ class Watch:
     def tape_for(self, call: Call) -> Tape | None:
         """Return where to draft the call, beginning a new step first if it belongs to none."""
         unit = self._unit
-        if unit.ending and unit.tape and not self._uses(call, unit.tape):
+        if unit.ending and unit.tape and not in_backward() and not self._uses(call, unit.tape):
             self._begin("after")
         tape = self._unit.tape
         if tape and self._names.lazy and call.kind is OpKind.GEMM:
@@ -73,7 +73,7 @@ class Watch:
         return tape
 
     def _uses(self, call: Call, tape: Tape) -> bool:
-        if any("zero_grad" in marker for marker in self._context.markers):
+        if any("zero_grad" in marker for marker, _ in self._context.markers):
             return False
         tensors = [use.tensor for use in call.uses] or call.results
         found = (tape.find(tensor) for tensor in tensors)
@@ -128,7 +128,8 @@ class Watch:
         self.stepped = True
         if not self._loader_driven:
             unit.ending = True
-            if unit.tape is None and unit.optimizer_steps >= self.catalogue.updates(unit.first):
+            updates = self.catalogue.updates(unit.first)
+            if unit.tape is None and unit.optimizer_steps >= updates and not in_backward():
                 self._begin("after")
 
     def batch_enter(self, iterator: Any) -> None:

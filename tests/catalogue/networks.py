@@ -39,10 +39,14 @@ class SelfAttention(nn.Module):
 
 
 class Torso(nn.Module):
-    """Tokens -> embedding -> normalisation -> body -> head, whose weight can be the embedding's."""
+    """Tokens -> embedding -> normalisation -> body -> head, whose weight can be the embedding's.
 
-    def __init__(self, body, words=20, width=16, tied=False):
+    With `places` the first so many positions have an embedding too.
+    """
+
+    def __init__(self, body, words=20, width=16, tied=False, places=0):
         super().__init__()
+        self.place = nn.Embedding(places, width) if places else None
         self.embed = nn.Embedding(words, width)
         self.norm = nn.LayerNorm(width)
         self.body = body
@@ -51,7 +55,10 @@ class Torso(nn.Module):
             self.head.weight = self.embed.weight
 
     def forward(self, tokens):
-        return self.head(self.body(self.norm(self.embed(tokens)))).flatten(0, -2)
+        x = self.embed(tokens)
+        if self.place is not None:
+            x = x + self.place(torch.arange(tokens.shape[1]))
+        return self.head(self.body(self.norm(x))).flatten(0, -2)
 
 
 class Bag(nn.Module):
@@ -88,6 +95,22 @@ class Recomputed(nn.Module):
 
     def forward(self, x):
         return checkpoint(self.body, x, use_reentrant=False) if self.again else self.body(x)
+
+
+class Residual(nn.Module):
+    """A block whose sum and activation overwrite what they are computed from."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(4, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.conv, self.norm2 = nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        x = self.act(self.norm(self.stem(x)))
+        y = self.norm2(self.conv(x))
+        y += x
+        return functional.adaptive_avg_pool2d(self.act(y), 1)
 
 
 class InPlace(nn.Module):
