@@ -9,7 +9,7 @@ import torch
 
 from simulator.trace.kinds import reads, writes
 from simulator.trace.op import OpKind
-from workloads.capture.kinds import base_name, is_random, kind_of
+from workloads.capture.kinds import base_name, draws, is_seeded, kind_of
 
 
 @dataclass(slots=True)
@@ -24,10 +24,13 @@ class Use:
 
 @dataclass(slots=True)
 class Call:
-    """A call of `func`: `name` without namespace and overload, `args` with defaults filled in."""
+    """A call of `func`: `name` without namespace and overload, `full_name` with them, `args` with
+    defaults filled in.
+    """
 
     func: Any
     name: str
+    full_name: str
     kind: OpKind
     args: dict[str, Any]
     uses: list[Use]
@@ -38,7 +41,9 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class _Signature:
     name: str
+    full_name: str
     kind: OpKind
+    seeded: bool
     arguments: tuple[tuple[str, bool, bool], ...] = field(default=())
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,7 +55,7 @@ def _signature(func: Any) -> _Signature:
     arguments = schema.arguments if schema is not None else ()
     marks = tuple((a.name, _is_written(a), _is_out(a)) for a in arguments)
     defaults = {a.name: a.default_value for a in arguments if a.has_default_value()}
-    return _Signature(name, kind_of(func, name), marks, defaults)
+    return _Signature(name, str(func), kind_of(func, name), is_seeded(func), marks, defaults)
 
 
 def _is_written(argument: Any) -> bool:
@@ -82,11 +87,12 @@ def bind(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any)
     return Call(
         func,
         known.name,
+        known.full_name,
         known.kind,
         named,
         uses,
         list(tensors_in(result)),
-        is_random(func, named),
+        known.seeded and draws(named),
     )
 
 
@@ -95,9 +101,8 @@ def _opaque(
 ) -> Call:
     found = [*tensors_in(args), *tensors_in(kwargs)]
     uses = [Use("", tensor, read=True, written=False) for tensor in found]
-    return Call(
-        func, known.name, known.kind, {}, uses, list(tensors_in(result)), is_random(func, {})
-    )
+    results = list(tensors_in(result))
+    return Call(func, known.name, known.full_name, known.kind, {}, uses, results, known.seeded)
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:

@@ -34,9 +34,12 @@ def kind_of(func: Any, name: str) -> OpKind:
     return OpKind.OTHER
 
 
-def is_random(func: Any, args: dict[str, Any]) -> bool:
-    """Tell whether the call draws from the random number generator."""
-    if torch.Tag.nondeterministic_seeded not in getattr(func, "tags", ()):
-        return False
-    draws = args.get("dropout_p", args.get("dropout", 1)) != 0
-    return draws and args.get("train", args.get("training", True)) is not False
+def is_seeded(func: Any) -> bool:
+    """Tell whether calls of an op can draw from the random number generator."""
+    return torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
+
+
+def draws(args: dict[str, Any]) -> bool:
+    """Tell whether a call of such an op does draw: not so dropout by nothing, or in evaluation."""
+    drops = args.get("dropout_p", args.get("dropout", 1)) != 0
+    return drops and args.get("train", args.get("training", True)) is not False

@@ -99,14 +99,13 @@ class Names:
     @property
     def method(self) -> Method:
         """How the networks say that they are trained now."""
-        return method_of(
-            [
-                (self._modules[id(module)], module)
-                for root, _ in self._roots.values()
-                for module in root.modules()
-                if id(module) in self._modules
-            ]
-        )
+        return method_of(self._named_modules)
+
+    def _named_modules(self) -> Iterator[tuple[str, torch.nn.Module]]:
+        for root, _ in self._roots.values():
+            for module in root.modules():
+                if id(module) in self._modules:
+                    yield self._modules[id(module)], module
 
     @property
     def title(self) -> str:

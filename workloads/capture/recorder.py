@@ -159,7 +159,7 @@ def draft(call: Call, tape: Tape, context: Context) -> Draft:
     gemms, weights = _gemms(call, done, place, tape)
     phase = phase_by_gemms(place.phase, gemms)
     entry = Draft(
-        str(call.func), done.kind, phase, place.layer, done.reads, done.writes, gemms,
+        call.full_name, done.kind, phase, place.layer, done.reads, done.writes, gemms,
         place.forward, call.random, done.touched, place.parameter is not None, weights,
     )  # fmt: skip
     tape.drafts.append(entry)

@@ -2,6 +2,7 @@
 
 from collections.abc import Set
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -65,7 +66,7 @@ class Tape:
         """Return what is kept of a tensor; raises for layouts without strides (sparse)."""
         return Tensor(
             self.storage(tensor),
-            str(tensor.dtype).removeprefix("torch."),
+            _name_of(tensor.dtype),
             tuple(tensor.shape),
             tuple(tensor.stride()),
             int(tensor.storage_offset()),
@@ -79,6 +80,11 @@ class Tape:
         """Drop what ran before the first step: building the model, loading the data."""
         kept = (Phase.DATA, Phase.ZERO_GRAD)
         self.drafts = [draft for draft in self.drafts if draft.phase in kept]
+
+
+@cache
+def _name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def address_of(tensor: torch.Tensor) -> int:

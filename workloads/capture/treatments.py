@@ -1,10 +1,15 @@
 """How a training script says in which bits it trains: set on modules, read by a capture."""
 
+from collections.abc import Callable, Iterable
+
 import torch
 
 from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
 
 _NAME = "_trainsoc_treatment"
+
+
+_titles: set[str] = set()  # of all methods so far: without any, nobody need look at modules
 
 
 def treat(module: torch.nn.Module, treatment: Treatment, method: str = "") -> None:
@@ -14,11 +19,15 @@ def treat(module: torch.nn.Module, treatment: Treatment, method: str = "") -> No
     nothing happens. `method` is its name in the trace, of several the first one's.
     """
     module.__dict__[_NAME] = treatment, method
+    _titles.add(method)
 
 
-def method_of(named: "list[tuple[str, torch.nn.Module]]") -> Method:
-    """Return the method that modules, with their names, are under now."""
-    found = [(name, *module.__dict__[_NAME]) for name, module in named if _NAME in module.__dict__]
+def method_of(named: Callable[[], Iterable[tuple[str, torch.nn.Module]]]) -> Method:
+    """Return the method that modules, with their names, are under now; nobody asks for the names
+    where no module is under any.
+    """
+    modules = named() if _titles else ()
+    found = [(name, *module.__dict__[_NAME]) for name, module in modules if _NAME in vars(module)]
     if not found:
         return AS_TRACED
     title = next((method for _, _, method in found if method), "own")
