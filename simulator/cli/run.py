@@ -28,7 +28,8 @@ def run(
     by: Annotated[str, typer.Option(help="rows of the table: phase, layer, op or stage")] = "phase",
     fidelity: FidelityOption = "flow",
     method: Annotated[
-        Path | None, typer.Option(help="YAML of a training method: bits, density, frozen layers")
+        Path | None,
+        typer.Option(help="a training method, bits, density, frozen layers: YAML file or name"),
     ] = None,
     ops: Annotated[bool, typer.Option("--ops", help="one row per piece of work in JSON")] = False,
     as_json: JsonOption = False,
@@ -39,7 +40,7 @@ def run(
 
     Example: trainsoc run my_soc.yaml run.trace --set accelerator.rows=32 --json
 
-    Example: trainsoc run edge-16x16-mp resnet20_digits --method int8.yaml
+    Example: trainsoc run edge-16x16-mp resnet20_digits --method int8
     """
     from simulator.machine.soc import FIDELITIES
     from simulator.results.report import ROWS

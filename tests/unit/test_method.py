@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from simulator.errors import InputError
 from simulator.replay import Replay, as_trace
 from simulator.trace.memory import footprint
-from simulator.trace.method.file import load_method
+from simulator.trace.method.file import load_method, method_names
 from simulator.trace.method.overlay import laid_over, resolved, scheduled
 from simulator.trace.method.treatment import Method, Rule, Schedule, Treatment
 from simulator.trace.movement import moved_weight_bits
@@ -295,6 +295,18 @@ def test_a_file_of_rules(tmp_path):
         Rule(Treatment(master=True), "*", 7, 7),
     )
     assert found.in_epoch(7).of("conv1") == found.rules[1].treatment
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_every_method_that_ships_runs_on_every_trace_that_does(name):
+    for trace in ("lenet_digits", "resnet20_digits"):
+        laid = resolved(scheduled(as_trace(trace), load_method(name)))
+        assert laid.flops_by_phase()["forward"] > 0
+
+
+def test_a_method_that_is_not_there():
+    with pytest.raises(InputError, match="no method at nowhere: give a YAML file or one of"):
+        load_method("nowhere")
 
 
 @pytest.mark.parametrize(

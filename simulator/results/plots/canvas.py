@@ -51,7 +51,9 @@ COMPONENTS = {
 UNITS = {"cpu": BLUE, "accelerator": VERMILLION}
 MACHINES = (BLUE, SILVER, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 
-_NAMES = {"cpu": "CPU", "dram": "DRAM", "zero_grad": "zero grad"}
+_NAMES = {
+    "cpu": "CPU", "dram": "DRAM", "zero_grad": "zero grad", "optimizer_state": "optimizer state",
+}  # fmt: skip
 _PREFIXES = {1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "u", 1e-9: "n"}
 
 

@@ -10,6 +10,7 @@ from simulator.errors import InputError
 from simulator.trace.method.treatment import Rule, Schedule, Treatment
 from simulator.units import Permille
 
+METHODS = Path(__file__).resolve().parents[3] / "workloads" / "methods"
 _EXAMPLE = "{layer: 'layer1.*', epochs: 0-9, weights: 8, activations: 8, gradients: 8}"
 
 
@@ -54,14 +55,14 @@ class _File(BaseModel):
 
 
 def load_method(path: str | Path) -> Schedule:
-    """Return the method that a YAML file describes.
+    """Return the method that a YAML file describes, or one that ships with the product, by name.
 
     The file has a `name` and `rules`, of which the first that fits a layer in an epoch holds:
     `layer` (a pattern), `epochs` (from 0), bits of `weights`, `activations` and `gradients` (2 to
     16), `master` (the weights themselves stay as traced), `density` (such as 25 %), `frozen`.
     Raises InputError naming file, key and value.
     """
-    source = Path(path)
+    source = _find(Path(path))
     raw = _read(source)
     raw.setdefault("name", source.stem)
     try:
@@ -73,6 +74,16 @@ def load_method(path: str | Path) -> Schedule:
     return Schedule(found.name, tuple(entry.rule() for entry in found.rules))
 
 
+def method_names() -> list[str]:
+    """Return the names of the methods that ship with the product."""
+    return sorted(path.stem for path in METHODS.glob("*.yaml"))
+
+
+def _find(path: Path) -> Path:
+    shipped = METHODS / f"{path}.yaml"
+    return shipped if shipped.is_file() and not path.exists() else path
+
+
 def _read(source: Path) -> dict[str, Any]:
     from ruamel.yaml import YAML  # noqa: PLC0415 - few runs have a method
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
@@ -80,7 +91,8 @@ def _read(source: Path) -> dict[str, Any]:
     try:
         content = YAML(typ="safe", pure=True).load(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"no method at {source}: check the path") from None
+        known = ", ".join(method_names())
+        raise InputError(f"no method at {source}: give a YAML file or one of {known}") from None
     except (YAMLError, UnicodeDecodeError, OSError) as error:
         told = " ".join(str(error).split())
         raise InputError(f"{source}: cannot be read as YAML: {told}") from None

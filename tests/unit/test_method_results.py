@@ -1,0 +1,60 @@
+"""What results of training methods say side by side, and the figures of it."""
+
+import pytest
+
+from simulator.replay import Replay
+from simulator.results.methods import accuracies, bit_table, bits_by_epoch, reached_j
+from simulator.results.plots import draw_methods
+from simulator.trace.method.overlay import scheduled
+from simulator.trace.method.treatment import Method, Rule, Schedule, Treatment
+from simulator.trace.trace import Segment, StorageKind, Trace
+from tests.builders import StepBuilder, machine
+
+SIX, TEN = (Treatment(bits, bits, bits) for bits in (6, 10))
+
+
+def trained(origin=None):
+    builder = StepBuilder()
+    x = builder.gemm(64, 64, 64, layer="body.fc")
+    builder.tensor(8, kind=StorageKind.OPTIMIZER_STATE, name="w0.momentum")
+    builder.elementwise(x)
+    segments = tuple(Segment(epoch, 0, 10) for epoch in range(3))
+    return Trace("run", (builder.step(),), segments, origin or {"accuracy": "0.5 0.8 0.9"})
+
+
+def result(trace):
+    return Replay(machine("edge-16x16-mp"), trace).run().as_dict()
+
+
+def test_energy_until_an_accuracy_is_that_of_the_epochs_before():
+    document = result(trained())
+    assert accuracies(document) == [0.5, 0.8, 0.9]
+    epochs = [row["energy_j"] for row in document["epochs"]]
+    assert reached_j(document, 0.8) == pytest.approx(sum(epochs[:2]))
+    assert reached_j(document, 0.95) is None
+    assert accuracies(result(trained({"tool": "t"}))) == []
+
+
+def test_bits_are_means_over_the_steps_of_an_epoch():
+    methods = tuple(Method("m", (("fc", each),)) for each in (SIX, TEN, Treatment()))
+    segments = (Segment(0, 0, 3, 0), Segment(0, 0, 1, 1), Segment(1, 0, 5, 1), Segment(2, 0, 1, 2))
+    trace = Trace("run", trained().steps, segments, methods=methods)
+    (row,) = bits_by_epoch(trace)
+    assert row["layer"] == "fc"
+    assert row["weights"] == row["gradients"] == [7.0, 10.0, 32.0]
+    assert bits_by_epoch(trained()) == []
+
+
+def test_figures_of_methods_are_drawn(tmp_path):
+    rules = (Rule(SIX, "body.*", 0, 0), Rule(TEN, "body.*", 1))
+    laid = scheduled(trained(), Schedule("rct", rules))
+    documents = {"fp32": result(trained()), "rct": result(laid)}
+    assert bit_table(documents["rct"]) == {"body.*": [6.0, 10.0, 10.0]}
+    assert documents["rct"]["method"] == "rct"
+    paths = draw_methods(documents, tmp_path)
+    assert [path.stem for path in paths] == [
+        "method_energy", "energy_to_accuracy", "bits_over_epochs", "memory_of_methods"
+    ]  # fmt: skip
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    alone = draw_methods({"fp32": result(trained({"tool": "t"}))}, tmp_path / "alone")
+    assert all(path.is_file() for path in alone)  # nothing to tell of accuracy or bits
