@@ -41,7 +41,10 @@ def show(
     for option, value in (("--step", step), ("-o", out)):
         if value is not None:
             raise InputError(f"{option} {value}: {what} is hardware; {option} is for a trace")
-    view = load_hardware(what, overrides or []).plain()
+    from simulator.energy.area import areas
+
+    soc = load_hardware(what, overrides or [])
+    view = soc.plain() | {"area_mm2": {part.component: part.mm2 for part in areas(soc)}}
     print(json.dumps(view, indent=1) if as_json else _as_lines(view))
 
 

@@ -154,6 +154,7 @@ def test_probe_offload_says_what_is_worth_it():
 def test_show_hardware_and_trace(trace_file):
     view = json.loads(trainsoc("show", "edge-16x16", "--json").stdout)
     assert view["accelerator"]["clock_hz"] == 10**9
+    assert 0.01 < view["area_mm2"]["array"] < view["area_mm2"]["scratchpad"] < 1
     summary = json.loads(trainsoc("show", trace_file, "--json").stdout)
     assert summary["flops_by_phase"] == {"forward": 5 * 2 * 64**3}
     assert {"ops", "steps", "epochs", "parameters"} <= set(summary)
