@@ -30,7 +30,7 @@ WORKS_PER_SECOND = 20_000
 TILES_PER_SECOND = 50_000
 SECONDS_FOR_SHAPES = 5
 SECONDS_COLD = 2
-# Aimed at is 1.1. LeNet's 1.3 s take 1.14: 0.1 s go to the steps that are recorded, whatever follows.
+# Aimed at is 1.1. LeNet's 1.3 s take 1.14 x: what is recorded takes 0.1 s, whatever follows.
 CAPTURE_RATIOS = {"lenet_recipe": 1.2, "small_encoder": 1.1}
 
 
