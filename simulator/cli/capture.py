@@ -130,11 +130,11 @@ def capture_to(
 
 
 def _script(target: str, models: list[str]) -> Path:
-    from workloads.recipes import RECIPES, recipe_path
+    from workloads.recipes import RECIPES, STUDIES, recipe_path
 
     script = recipe_path(target) or Path(target)
     if not script.is_file():
-        known = f"recipe ({', '.join(RECIPES)}) or model ({', '.join(models)})"
+        known = f"recipe ({', '.join((*RECIPES, *STUDIES))}) or model ({', '.join(models)})"
         raise InputError(f"capture {target}: no such script, {known}")
     return script
 

@@ -40,7 +40,8 @@ def _table() -> dict[str, OpKind]:
             _prelu_kernel _prelu_kernel_backward native_dropout_backward tril triu
             nll_loss_backward nll_loss2d_backward _amp_foreach_non_finite_check_and_unscale
             _amp_update_scale
-            fake_quantize_per_tensor_affine_cachemask fake_quantize_per_channel_affine_cachemask""",
+            fake_quantize_per_tensor_affine_cachemask fake_quantize_per_channel_affine_cachemask
+            _fake_quantize_per_tensor_affine_cachemask_tensor_qparams""",
         OpKind.REDUCTION: """
             sum mean max min amax amin aminmax argmax argmin prod any all var std var_mean std_mean
             norm linalg_vector_norm logsumexp cumsum cumprod count_nonzero bincount trace

@@ -24,7 +24,7 @@ from simulator.trace.trace import Segment, StepKind, StorageKind, dependences
 from tests.system.test_cli import trainsoc
 from workloads.capture import capture
 from workloads.models import MODELS, Model, capture_model, capture_step
-from workloads.recipes import RECIPES
+from workloads.recipes import RECIPES, STUDIES
 
 pytestmark = pytest.mark.torch
 torch.set_num_threads(2)
@@ -302,7 +302,10 @@ def test_the_command_line_captures_a_model(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["resnet19"], f"recipe ({', '.join(RECIPES)}) or model ({', '.join(MODELS)})"),
+        (
+            ["resnet19"],
+            f"recipe ({', '.join((*RECIPES, *STUDIES))}) or model ({', '.join(MODELS)})",
+        ),
         (["resnet18", "--batch", "0"], "'--batch': Input should be greater than or equal to 1"),
         (["resnet18", "--batch", "many"], "'--batch'"),
         (["resnet18", "--", "--epochs", "3"], "resnet18 is a model: it takes --batch and no"),

@@ -192,8 +192,16 @@ def _follow(entry: Draft, place: Place, tape: Tape) -> None:
         for storage in written:
             tape.gradients.setdefault(storage, place.parameter)
     elif entry.phase in FORWARDS:
+        if _is_number(entry):  # such as the flag that a fake quantisation makes for itself
+            tape.constants |= written
         if derives(entry, tape.derived, tape.constants):
             tape.derived |= written
         own(tape, entry)
     else:
         own(tape, entry)
+
+
+def _is_number(entry: Draft) -> bool:
+    """Tell whether an op makes single numbers of nothing: they may go into what weights become."""
+    made = not entry.inputs and bool(entry.outputs) and entry.kind is OpKind.COPY
+    return made and all(tensor.elements == 1 for tensor in entry.outputs)

@@ -13,10 +13,16 @@ RECIPES = {
 }
 """Name and one line about each recipe."""
 
+STUDIES = {
+    "methods_digits": "LeNet-5 or ResNet-20 on digits by a training method, --method NAME",
+}
+"""Name and one line about each script of many trainings, of which no trace is bundled."""
+
 
 def recipe_path(name: str) -> Path | None:
-    """Return the script of the recipe of that name, or None if there is no such recipe."""
-    return Path(__file__).with_name(f"{name}.py") if name in RECIPES else None
+    """Return the script of the recipe or study of that name, or None if there is none."""
+    known = name in RECIPES or name in STUDIES
+    return Path(__file__).with_name(f"{name}.py") if known else None
 
 
 def recipe(name: str) -> Any:

@@ -20,9 +20,8 @@ def without_frozen(step: Step, method: Method) -> Step:
     if not frozen:
         return step
     gone = family(step, frozen, lambda layer: method.of(layer).frozen)
-    ops = [
-        op for op in (_updating_less(op, gone) for op in step.ops) if op.outputs or not op.inputs
-    ]
+    less = ((op, _updating_less(op, gone)) for op in step.ops)
+    ops = [after for before, after in less if after.outputs or not before.outputs]
     gone -= frozen
     needed = _needed(step, ops, gone)
     storages = tuple(

@@ -1,0 +1,10 @@
+"""No method: fp32 numbers, SGD with momentum; what the others are compared with."""
+
+from torch import nn
+
+from workloads.recipes.methods.setup import Options, Setup, plain
+
+
+def prepare(model: nn.Module, options: Options) -> Setup:
+    """Train the network as it is."""
+    return plain(model, options)
