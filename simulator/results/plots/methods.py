@@ -57,11 +57,11 @@ def method_energy(results: Documents) -> Figure:
     for x, label in enumerate(results):
         text = si(energies[label], "J")
         axes.annotate(text, (x, bottom[x]), (0, 2), textcoords="offset points", ha="center")
-    axes.set_ylim(0, 1.15 * max(bottom))
     axes.set_xticks(range(len(results)), [short(label, 14) for label in results])
     axes.set_ylabel(f"energy per epoch ({prefix}J)")
     handles = swatches(COMPONENTS, reversed(components))
     last = {x: found[-1] for x, r in enumerate(results.values()) if (found := accuracies(r))}
+    axes.set_ylim(0, (1.45 if last else 1.15) * max(bottom))  # high accuracies lie above the bars
     if last:
         right = axes.twinx()
         right.plot(list(last), [100 * a for a in last.values()], "D", color=BLACK, markersize=5)
