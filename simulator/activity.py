@@ -120,6 +120,9 @@ class Counts(NamedTuple):
     array_macs_in_int14: int = 0
     array_macs_in_int15: int = 0
     array_macs_in_int16: int = 0
+    array_macs_in_mx4: int = 0
+    array_macs_in_mx6: int = 0
+    array_macs_in_mx9: int = 0
     array_macs_in_fp16: int = 0
     array_macs_in_bf16: int = 0
     array_macs_in_fp32: int = 0

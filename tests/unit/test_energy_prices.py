@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from simulator import simulate
 from simulator.activity import MACS_IN, Counts
 from simulator.energy import COMPONENTS, prices, tables
+from simulator.energy.price_file import Dynamic
 from simulator.energy.prices import COMPONENT
 from simulator.hardware import load_hardware
+from simulator.hardware.precision import Precision
 from tests.builders import StepBuilder, one_step_trace
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "energy"
@@ -69,6 +72,12 @@ def test_counts_that_another_count_pays_for_are_free():
     }
     others = {name for name in Counts._fields if name.startswith(MACS_IN)}
     assert paid == set(Counts._fields) - set(free) - others
+
+
+def test_every_precision_that_an_array_can_have_is_counted_and_priced():
+    every = get_args(Precision)
+    assert {f"{MACS_IN}{name}" for name in every} <= set(Counts._fields)
+    assert {f"{MACS_IN}{name}" for name in every} <= set(Dynamic.model_fields)
 
 
 def test_every_precision_of_an_array_has_a_price_of_its_own():
