@@ -12,9 +12,11 @@ from simulator.errors import InputError
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part
 from simulator.hardware.soc import Hardware
+from simulator.yaml_file import read_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
 IDEAL = "ideal"
+EXAMPLE = "edge-16x16.yaml"
 
 _Part = TypeVar("_Part", bound=Part)
 
@@ -41,7 +43,7 @@ def load_part(part: type[_Part], path: Path, example: str) -> _Part:
 
     Raises InputError naming file, path, value and fix; all mistakes at once.
     """
-    return _validate(part, _read_yaml(path, example), path.name)
+    return _validate(part, read_yaml(path, example), path.name)
 
 
 def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
@@ -63,7 +65,7 @@ def dram_presets() -> list[str]:
 
 def _read_soc(source: str | Path) -> tuple[str, dict[str, Any]]:
     path = _find(source)
-    raw = _read_yaml(path)
+    raw = read_yaml(path, EXAMPLE)
     raw.setdefault("name", path.stem)
     return str(path.name), raw
 
@@ -79,30 +81,6 @@ def _find(source: str | Path) -> Path:
     close = difflib.get_close_matches(str(source), names, 1)
     hint = f"did you mean {close[0]}?" if close else f"give a YAML file or one of {_join(names)}"
     raise InputError(f"no hardware {str(source)!r}: {hint}")
-
-
-def _read_yaml(path: Path, example: str = "edge-16x16.yaml") -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import DuplicateKeyError
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except DuplicateKeyError as error:
-        line = error.problem_mark.line + 1
-        problem = str(error.problem).split(" with value")[0]
-        raise InputError(f"{path}: line {line}: {problem}: keep one of the two") from None
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"{path}: line {line}: not YAML: {error.problem}") from None
-    except (YAMLError, UnicodeDecodeError, OSError) as error:
-        told = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read as YAML: {told}") from None
-    if content is None:
-        raise InputError(f"{path}: the file is empty: start from a copy of {example}")
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected keys as {example} has them, found {content!r:.40}")
-    return content
 
 
 def _collected(texts: Iterable[str]) -> dict[str, str]:
@@ -188,7 +166,7 @@ def _with_device(raw: dict[str, Any], label: str) -> dict[str, Any]:
         close = difflib.get_close_matches(preset, dram_presets(), 1)
         hint = f"did you mean {close[0]}?" if close else f"known: {_join(dram_presets())}"
         raise InputError(f"{label}: dram.preset: no DRAM {preset!r}; {hint}")
-    device = _validate(DramDevice, _read_yaml(path), path.name)
+    device = _validate(DramDevice, read_yaml(path, EXAMPLE), path.name)
     return raw | {"dram": dram | {"device": device}}
 
 

@@ -317,8 +317,8 @@ def test_a_method_that_is_not_there():
         ("rules: [{epochs: 5-2}]", "rules.0.epochs: '5-2': write one epoch, or a range"),
         ("rules: []", "rules: []"),
         ("name: x", "rules: missing; add it, such as {layer"),
-        ("- 1", "expected 'name:' and 'rules:'"),
-        ("rules: [", "cannot be read as YAML"),
+        ("- 1", "expected keys as workloads/methods/int8.yaml has them"),
+        ("rules: [", "line 1: not YAML"),
     ],
 )
 def test_mistakes_are_one_sentence(tmp_path, text, said):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from simulator.errors import InputError
 from simulator.trace.method.treatment import Rule, Schedule, Treatment
 from simulator.units import Permille
+from simulator.yaml_file import read_yaml
 
 METHODS = Path(__file__).resolve().parents[3] / "workloads" / "methods"
 _EXAMPLE = "{layer: 'layer1.*', epochs: 0-9, weights: 8, activations: 8, gradients: 8}"
@@ -63,7 +64,7 @@ def load_method(path: str | Path) -> Schedule:
     Raises InputError naming file, key and value.
     """
     source = _find(Path(path))
-    raw = _read(source)
+    raw = read_yaml(source, "workloads/methods/int8.yaml")
     raw.setdefault("name", source.stem)
     try:
         found = _File.model_validate(raw)
@@ -80,25 +81,13 @@ def method_names() -> list[str]:
 
 
 def _find(path: Path) -> Path:
+    if path.is_file():
+        return path
     shipped = METHODS / f"{path}.yaml"
-    return shipped if shipped.is_file() and not path.exists() else path
-
-
-def _read(source: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - few runs have a method
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
-
-    try:
-        content = YAML(typ="safe", pure=True).load(source.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not shipped.is_file():
         known = ", ".join(method_names())
-        raise InputError(f"no method at {source}: give a YAML file or one of {known}") from None
-    except (YAMLError, UnicodeDecodeError, OSError) as error:
-        told = " ".join(str(error).split())
-        raise InputError(f"{source}: cannot be read as YAML: {told}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{source}: expected 'name:' and 'rules:', the rules such as {_EXAMPLE}")
-    return content
+        raise InputError(f"no method at {path}: give a YAML file or one of {known}")
+    return shipped
 
 
 def _sentence(source: Path, detail: Any) -> str:

@@ -1,0 +1,34 @@
+"""Reading YAML, every mistake told in one sentence."""
+
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import InputError
+
+
+def read_yaml(path: Path, example: str) -> dict[str, Any]:
+    """Return the mapping in a YAML file that should look like `example`.
+
+    Raises InputError naming file, line and fix.
+    """
+    from ruamel.yaml import YAML  # noqa: PLC0415 - 0.05 s that many verbs need not spend
+    from ruamel.yaml.constructor import DuplicateKeyError  # noqa: PLC0415
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1
+        problem = str(error.problem).split(" with value")[0]
+        raise InputError(f"{path}: line {line}: {problem}: keep one of the two") from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}: line {line}: not YAML: {error.problem}") from None
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
+        told = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as YAML: {told}") from None
+    if content is None:
+        raise InputError(f"{path}: the file is empty: start from a copy of {example}")
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected keys as {example} has them, found {content!r:.40}")
+    return content
