@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.activity import Stage
 from simulator.errors import InputError
+from simulator.lowering.lower import Carry, Lowering
 from simulator.replay import Replay, as_trace
 from simulator.trace.memory import footprint
 from simulator.trace.method.file import load_method, method_names
@@ -329,3 +331,25 @@ def test_mistakes_are_one_sentence(tmp_path, text, said):
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def executed(treatment):
+    """Return the tasks of a step of one layer, all of whose numbers are treated so."""
+    laid = scheduled(one_step_trace(one_layer()), Schedule("m", (Rule(treatment),)))
+    soc = machine("edge-16x16-mp", cpu__llc__size="0 B")
+    return Lowering(soc).lower(resolved(laid).steps[0], Carry())[0]
+
+
+def test_an_array_reads_narrower_weights_as_they_are():
+    stages = Counter(
+        task.work.stage for task in executed(Treatment(weights=6, activations=8, gradients=8))
+    )
+    wide = Counter(task.work.stage for task in executed(QAT))
+    assert stages[Stage.QUANTISE] == 2  # x and dy, once each
+    assert wide[Stage.QUANTISE] == 3  # and the master copy of the weights
+
+
+def test_a_product_is_counted_in_its_own_precision_alone():
+    counts = [task.work.counts for task in executed(SIX) if task.work.stage is Stage.GEMM]
+    assert [each.array_macs_in_int6 for each in counts] == [64**3] * 3
+    assert {each.array_macs_issued for each in counts} == {0}
