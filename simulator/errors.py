@@ -1,10 +1,14 @@
-"""The two ways in which a request fails: bad input, and a machine that cannot do it."""
+"""How a request fails: bad input, a machine that cannot do it, a user who stops it."""
 
 from dataclasses import dataclass
 
 
 class InputError(Exception):
     """Something the user gave is wrong; the message is one sentence naming file, value and fix."""
+
+
+class Stopped(KeyboardInterrupt):
+    """The user stopped long work; the message says what of it is kept."""
 
 
 @dataclass

@@ -5,11 +5,11 @@ import platform
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
 from simulator.activity import StepRun, Task
+from simulator.code import version_of
 from simulator.energy.area import areas
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError
@@ -178,8 +178,8 @@ class Replay:
             precisions(hardware, trace, self._placed)
             | ({"bits": self._bits} if self._bits else {}),
             {
-                "trainsoc": _version("trainsoc"),
-                "simpy": _version("simpy"),
+                "trainsoc": version_of("trainsoc"),
+                "simpy": version_of("simpy"),
                 "python": ".".join(platform.python_version_tuple()[:2]),
                 "hardware_digest": hardware.digest,
                 "energy_digest": self._prices.digest,
@@ -298,10 +298,3 @@ def _command(hardware: str, trace: str, settings: Iterable[str], fidelity: str) 
     options = [part for setting in settings for part in ("--set", setting)]
     options += ["--fidelity", fidelity] if fidelity != FIDELITIES[0] else []
     return shlex.join(["trainsoc", "run", hardware, trace, *options])
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"

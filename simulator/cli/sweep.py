@@ -1,30 +1,160 @@
 """The verb that replays a training run on many SoCs."""
 
+import json
+import signal
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simulator.cli.arguments import HardwareArg, SetOption, TraceArg, WorkersOption
-from simulator.cli.terminal import print_table, progress
+from simulator.cli.arguments import JsonOption, WorkersOption
+from simulator.cli.terminal import print_table
+from simulator.errors import InputError, Stopped
+
+if TYPE_CHECKING:
+    from simulator.sweeps.study import Models, Request
+    from simulator.trace.trace import Trace
 
 
 def sweep(
-    hardware: HardwareArg,
-    trace: TraceArg,
-    out: Annotated[Path, typer.Option("-o", "--out", help="folder for the table of points")],
-    overrides: SetOption = None,
+    hardware: Annotated[
+        str | None,
+        typer.Argument(help="a YAML file or a name in hwconfigs; or a SWEEP.yaml, without TRACE"),
+    ] = None,
+    trace: Annotated[
+        str | None,
+        typer.Argument(help="a trace file, the name of a bundled trace, or with batch a model's"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="folder that keeps every finished point")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUES", help="an axis: key=8,16 or key=key=8..64:x2 or ..:+8"
+        ),
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="points to run, e.g. 'rows * cols <= 1024'"),
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="a training method, by name or file; several compare")
+    ] = None,
+    baseline: Annotated[
+        list[str] | None, typer.Option(help="a SoC to compare with, as it is, without axes")
+    ] = None,
     workers: WorkersOption = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="a dask scheduler instead of processes")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="keep the whole result of every point, results/*.json")
+    ] = False,
+    best: Annotated[
+        str | None, typer.Option(metavar="NAME", help="tell the point with the least of it")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="that the best meets, e.g. 'latency < 20 ms'"),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="write the table as CSV")] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Replay a training run on every combination of settings.
+    """Replay a training run on every point of a design space; finished points are never lost.
+
+    The same command goes on where it was stopped; so does `trainsoc sweep -o DIR`. Axes are
+    settings, and trace, method, batch. Conditions may shorten names and use units.
 
     Example: trainsoc sweep edge-16x16 lenet_digits --set accelerator.rows=8,16,32 -o sweep
-    """
-    from simulator.sweeps.report import sweep_report
-    from simulator.sweeps.run import sweep as replay_points
-    from simulator.sweeps.space import parse_space
 
-    space = parse_space(overrides or [])
-    table = replay_points(hardware, trace, space, out, workers=workers, progress=progress)
-    print_table(sweep_report(table, list(space)))
-    print(f"{table.height} points in {out / 'points.parquet'}")
+    Example: trainsoc sweep edge-16x16 resnet20_digits
+    --set accelerator.rows=accelerator.cols=8..64:x2 --set accelerator.scratchpad=64KiB..1MiB:x2
+    --require "area <= 2 mm2" --baseline cpu-only -o sweep
+
+    Example: trainsoc sweep sweep.yaml -o sweep --best energy --where "latency < 2 s"
+
+    Example: trainsoc sweep edge-16x16 resnet18 --set batch=8,16,32 -o batches
+
+    Example: trainsoc plot sweep
+    """
+    from simulator.sweeps.answers import best as best_of
+    from simulator.sweeps.answers import measure
+    from simulator.sweeps.folder import TABLE, write_csv
+    from simulator.sweeps.report import best_sentence, sweep_report
+    from simulator.sweeps.run import run_study, workers_for
+    from simulator.sweeps.study import study_of
+    from simulator.sweeps.table import knobs_of
+    from simulator.sweeps.watch import Display
+
+    if out is None:
+        raise InputError("sweep needs -o DIR: the folder that keeps every finished point")
+    asked = _request(hardware, trace, out, settings or [])
+    more = {
+        "constraints": [*_listed(asked.constraints), *(require or [])],
+        "method": method or asked.method,
+        "baselines": asked.baselines or list(baseline or []),
+    }
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a queue's time limit sends it
+    found = study_of(asked.model_copy(update=more), _models())
+    try:
+        with workers_for(found, workers, cluster) as crew:
+            table = run_study(found, crew, out, Display(), full=full)
+    except Stopped as stopped:
+        print(f"trainsoc: {stopped}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if csv:
+        write_csv(table, csv)
+    row = best_of(table, best, where or []) if best else None
+    if as_json:
+        print(json.dumps(_document(table, row, out / TABLE), indent=1))
+        return
+    print_table(sweep_report(table))
+    if best and row:
+        print(best_sentence(row, measure(table, best), knobs_of(table)))
+    print(f"{table.height} points in {out / TABLE}; `trainsoc plot {out}` draws them")
+
+
+def _request(hardware: str | None, trace: str | None, out: Path, settings: list[str]) -> "Request":
+    """Return the sweep that is meant: of a command line, of a file, or of the folder itself."""
+    from simulator.sweeps.folder import asked_before
+    from simulator.sweeps.study import read_request, request_of
+
+    if hardware is None:
+        return request_of(None, None, settings, asked_before(out))
+    if trace is None:
+        path = Path(hardware)
+        if path.suffix not in (".yaml", ".yml"):
+            raise InputError(f"sweep {hardware}: name a trace too, or a SWEEP.yaml alone")
+        return request_of(None, None, settings, read_request(path))
+    return request_of(hardware, trace, settings)
+
+
+def _models() -> "Models":
+    """Return how to capture a model, which needs torch only if one is asked for."""
+
+    def capture(name: str, batch: int | None) -> "Trace":
+        try:
+            from workloads.models import capture_model
+        except ModuleNotFoundError as error:
+            told = f"capture of {name} needs {error.name}: pip install 'trainsoc[capture]'"
+            raise InputError(told) from None
+        return capture_model(name, batch)
+
+    return capture
+
+
+def _document(table: Any, row: Any, path: Path) -> dict[str, Any]:
+    feasible = int(table["feasible"].sum())
+    return {
+        "table": str(path),
+        "points": table.height,
+        "feasible": feasible,
+        "front": table.filter(table["pareto"]).to_dicts(),
+        "best": row,
+    }
+
+
+def _listed(told: str | list[str]) -> list[str]:
+    return [told] if isinstance(told, str) else told

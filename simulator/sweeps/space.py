@@ -1,32 +1,234 @@
-"""A design space: settings and the values that each may take."""
+"""A design space: a SoC, axes of settings, conditions on them, and SoCs to compare with."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any
 
+from simulator.energy.area import areas
 from simulator.errors import InputError
+from simulator.hardware import Hardware, load_hardware
+from simulator.hardware.load import setting_paths
+from simulator.hardware.settings import value_of
+from simulator.sweeps.axis import LABELS, Axis
+from simulator.sweeps.condition import condition, holding
 
-Space = Mapping[str, Sequence[str]]
-Point = dict[str, str]
+if TYPE_CHECKING:
+    import polars
+
+LARGEST_GRID = 1_000_000
+_TRIED = 200  # points in which a value is tried before it is called wrong
+# What area does not depend on.
+_ELSEWHERE = ("dram.", "runtime.", "interconnect.", "name", "description")
 
 
-def parse_space(texts: Sequence[str]) -> Space:
-    """Return the space that texts such as "accelerator.rows=8,16,32" span.
+@dataclass(frozen=True)
+class Point:
+    """One design: the settings that make its hardware, and which training runs on it.
 
-    Raises InputError for an axis without values or one that is given twice.
+    `labels` are among "trace", "method", "batch"; `baseline` names a SoC outside of the space.
     """
-    space: dict[str, list[str]] = {}
-    for text in texts:
-        key, equals, values = text.partition("=")
-        choices = [value.strip() for value in values.split(",") if value.strip()]
-        if not equals or not choices:
-            raise InputError(f"--set {text}: write it as key=value1,value2,...")
-        if key.strip() in space:
-            raise InputError(f"--set {key.strip()}: given twice; list all its values once")
-        space[key.strip()] = choices
-    return space
+
+    settings: Mapping[str, str]
+    labels: Mapping[str, str]
+    baseline: str = ""
 
 
-def points(space: Space) -> Iterator[Point]:
-    """Yield every combination, the last axis varying fastest."""
-    for values in product(*space.values()):
-        yield dict(zip(space, values, strict=True))
+@dataclass(frozen=True)
+class Space:
+    """Every combination of the choices of `axes` over `hardware` that meets all `conditions`.
+
+    `hardware` was read from `source`; `baselines` are SoCs by name, whatever the axes say.
+    """
+
+    hardware: Hardware
+    source: str
+    axes: tuple[Axis, ...] = ()
+    conditions: tuple[str, ...] = ()
+    baselines: Mapping[str, Hardware] = field(default_factory=dict)
+
+    @property
+    def knobs(self) -> tuple[str, ...]:
+        """The columns that tell points apart."""
+        return tuple(key for axis in self.axes for key in axis.keys)
+
+    @property
+    def size(self) -> int:
+        """How many combinations there are, before conditions."""
+        return prod(len(axis.choices) for axis in self.axes)
+
+    def point(self, number: int) -> Point:
+        """Return combination `number`, from 0; the last axis varies fastest."""
+        return self.at(self.indices(number))
+
+    def indices(self, number: int) -> tuple[int, ...]:
+        """Return which choice of every axis combination `number` has."""
+        found = []
+        for axis in reversed(self.axes):
+            number, index = divmod(number, len(axis.choices))
+            found.append(index)
+        return tuple(reversed(found))
+
+    def number(self, indices: Sequence[int]) -> int:
+        """Return the combination with these choices."""
+        number = 0
+        for axis, index in zip(self.axes, indices, strict=True):
+            number = number * len(axis.choices) + index
+        return number
+
+    def at(self, indices: Sequence[int]) -> Point:
+        """Return the combination with these choices, one index per axis."""
+        told: dict[str, str] = {}
+        for axis, index in zip(self.axes, indices, strict=True):
+            told.update(zip(axis.keys, axis.choices[index], strict=True))
+        labels = {key: told.pop(key) for key in LABELS if key in told}
+        return Point(told, labels)
+
+    def resolve(self, point: Point) -> Hardware:
+        """Return the hardware of `point`; raises InputError where its settings do not fit."""
+        if point.baseline:
+            return self.baselines[point.baseline]
+        return load_hardware(self.hardware, point.settings)
+
+    @cached_property
+    def values(self) -> tuple[tuple[tuple[Any, ...], ...], ...]:
+        """The plain value of every key in every choice of every axis: 65536 for "64 KiB".
+
+        Raises InputError for a value that is wrong whatever the other axes say.
+        """
+        return tuple(
+            tuple(self._plain(which, index) for index in range(len(axis.choices)))
+            for which, axis in enumerate(self.axes)
+        )
+
+    def table(self, numbers: Sequence[int]) -> "polars.DataFrame":
+        """Return the plain values of the knobs of these combinations, a row for each."""
+        import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
+
+        chosen = list(zip(*map(self.indices, numbers), strict=True)) or [()] * len(self.axes)
+        columns = {}
+        for axis, values, indices in zip(self.axes, self.values, chosen, strict=True):
+            for position, key in enumerate(axis.keys):
+                columns[key] = [values[index][position] for index in indices]
+        return pl.DataFrame(columns, strict=False) if columns else pl.DataFrame({"number": numbers})
+
+    def allowed(self) -> list[int]:
+        """Return the combinations that meet all conditions, in order.
+
+        Raises InputError for a grid too large to list, and naming conditions that contradict.
+        """
+        if self.size > LARGEST_GRID:
+            raise InputError(
+                f"the grid has {self.size:,} points: name fewer values, or look for the best "
+                "with --search 200"
+            )
+        left = self.meeting(range(self.size))
+        if not left:
+            raise InputError(self._contradiction())
+        return left
+
+    def meeting(self, numbers: Sequence[int]) -> list[int]:
+        """Return those of these combinations that meet all conditions."""
+        return self._meeting(numbers, self.conditions)
+
+    def _meeting(self, numbers: Sequence[int], conditions: Sequence[str]) -> list[int]:
+        on_area = [text for text in conditions if self._asks_area(text)]
+        others = [text for text in conditions if text not in on_area]
+        left = _chosen(numbers, holding(self.table(numbers), others, self.fixed))
+        if on_area and left:
+            table = self.table(left).hstack(self._areas(left))
+            left = _chosen(left, holding(table, on_area, self.fixed))
+        return left
+
+    @cached_property
+    def fixed(self) -> dict[str, Any]:
+        """The settings of the SoC that no axis moves."""
+        found = {path: value_of(self.hardware, path) for path in setting_paths()}
+        return {
+            path: value
+            for path, value in found.items()
+            if isinstance(value, int | str) and path not in self.knobs
+        }
+
+    def _asks_area(self, text: str) -> bool:
+        columns = (*self.knobs, *_area_columns(self.hardware))
+        asked = condition(text, columns, self.fixed)
+        return any(name.startswith("area_") for name in asked.names)
+
+    def _areas(self, numbers: Sequence[int]) -> "polars.DataFrame":
+        """Return the areas of these combinations, those that do not fit together as missing."""
+        import polars as pl  # noqa: PLC0415
+
+        known: dict[frozenset[tuple[str, str]], dict[str, float]] = {}
+        rows = []
+        for number in numbers:
+            settings = self.point(number).settings
+            key = frozenset(item for item in settings.items() if not item[0].startswith(_ELSEWHERE))
+            if key not in known:
+                known[key] = self._area_columns_of(dict(key))
+            rows.append(known[key])
+        schema = dict.fromkeys(_area_columns(self.hardware), pl.Float64)
+        return pl.DataFrame(rows, schema=schema)
+
+    def _area_columns_of(self, settings: Mapping[str, str]) -> dict[str, float]:
+        try:
+            return _area_columns(load_hardware(self.hardware, settings))
+        except InputError:
+            return {}
+
+    def _plain(self, which: int, index: int) -> tuple[Any, ...]:
+        """Return the plain values of one choice of one axis."""
+        axis, choice = self.axes[which], self.axes[which].choices[index]
+        told = dict(zip(axis.keys, choice, strict=True))
+        settings = {key: text for key, text in told.items() if key not in LABELS}
+        hardware = self._some_hardware(which, index, settings) if settings else self.hardware
+        return tuple(
+            _label(key, told[key]) if key in LABELS else _knob(value_of(hardware, key), told[key])
+            for key in axis.keys
+        )
+
+    def _some_hardware(self, which: int, index: int, settings: Mapping[str, str]) -> Hardware:
+        """Return hardware with these settings; with others beside them where it needs those."""
+        try:
+            return load_hardware(self.hardware, settings)
+        except InputError as error:
+            alone = error
+        stride = max(1, self.size // _TRIED)
+        for number in range(0, self.size, stride):
+            indices = [*self.indices(number)]
+            indices[which] = index
+            try:
+                return self.resolve(self.at(indices))
+            except InputError:
+                continue
+        raise alone
+
+    def _contradiction(self) -> str:
+        """Return which conditions no point meets together, as few of them as are enough."""
+        everything = range(self.size)
+        for text in self.conditions:
+            if not self._meeting(everything, [text]):
+                return f"no point of the space meets {text!r}: change it, or the values"
+        for i, first in enumerate(self.conditions):
+            for second in self.conditions[i + 1 :]:
+                if not self._meeting(everything, [first, second]):
+                    return f"no point of the space meets both {first!r} and {second!r}"
+        return f"no point of the space meets {' and '.join(map(repr, self.conditions))} together"
+
+
+def _chosen(numbers: Sequence[int], mask: Iterable[bool]) -> list[int]:
+    return [number for number, chosen in zip(numbers, mask, strict=True) if chosen]
+
+
+def _knob(value: Any, text: str) -> Any:
+    return text if value is None or value == "described" else value
+
+
+def _label(key: str, text: str) -> Any:
+    return int(text) if key == "batch" and text.isdigit() else text
+
+
+def _area_columns(hardware: Hardware) -> dict[str, float]:
+    parts = {f"area_{part.component}_mm2": part.mm2 for part in areas(hardware)}
+    return parts | {"area_total_mm2": sum(parts.values())}

@@ -1,0 +1,29 @@
+"""Which trainsoc this is: its version, and a digest of the source that its results come from."""
+
+import hashlib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_ROOM = Path(__file__).resolve().parent
+_SHOWS = ("cli", "sweeps", "plots")  # what shows results, or asks for them, changes none
+
+
+def version_of(package: str) -> str:
+    """Return the version of an installed package, or "unknown"."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@cache
+def fingerprint() -> str:
+    """Return the version with a digest of models and tables: equal ones give equal results."""
+    digest = hashlib.sha256()
+    files = (path for end in ("*.py", "*.csv") for path in _ROOM.rglob(end))
+    for path in sorted(files):
+        if not set(path.relative_to(_ROOM).parts) & set(_SHOWS):
+            digest.update(path.relative_to(_ROOM).as_posix().encode())
+            digest.update(path.read_bytes())
+    return f"{version_of('trainsoc')} {digest.hexdigest()[:12]}"

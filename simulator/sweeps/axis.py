@@ -1,0 +1,161 @@
+"""An axis of a design space: settings that move together, and the values that they take."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from simulator.errors import InputError
+from simulator.hardware.load import setting_paths
+from simulator.hardware.settings import quantity_of
+
+LABELS = ("trace", "method", "batch")
+"""Axes that are no settings of the hardware: which training, treated how, with which batch."""
+
+_MOST = 10_000  # values of one range; more is a slip of the keyboard
+_RANGE = re.compile(r"(.+?)\.\.(.+?):\s*([x+])\s*(.+)")
+_HOW = "key=v1,v2,... or key=8..64:x2 (doubling) or key=8..64:+8 (in steps)"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Settings `keys` that move together; a choice holds the text of a value for each of them."""
+
+    keys: tuple[str, ...]
+    choices: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Raise InputError for an axis that is empty, or lists a choice or a key twice."""
+        name = " = ".join(self.keys)
+        if not self.choices:
+            raise InputError(f"axis {name}: it has no values: give at least one")
+        for key in self.keys:
+            if self.keys.count(key) > 1:
+                raise InputError(f"axis {name}: {key} is given twice")
+        for choice in self.choices:
+            if self.choices.count(choice) > 1:
+                raise InputError(f"axis {name}: {' '.join(choice)} is given twice")
+
+    @property
+    def name(self) -> str:
+        """The axis as it is written: its keys, equal ones joined by "="."""
+        return (" = " if self.is_equal else ", ").join(self.keys)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all keys take the same value in every choice."""
+        return all(len(set(choice)) == 1 for choice in self.choices)
+
+
+def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
+    """Return the axes that texts such as "accelerator.rows=accelerator.cols=8,16" span.
+
+    Raises InputError naming the text, and for a key that is given twice.
+    """
+    axes = []
+    for text in texts:
+        *keys, values = (part.strip() for part in text.split("="))
+        if not keys or not all(keys) or not values:
+            raise InputError(f"--set {text}: write it as {_HOW}")
+        axes.append(_equal(keys, list(_values(values, keys[0]))))
+    return checked(axes)
+
+
+def read_axes(entries: Mapping[str, Any]) -> tuple[Axis, ...]:
+    """Return the axes of a file: values, ranges or pairs by key, by "key = key" or "key, key".
+
+    Raises InputError naming the axis.
+    """
+    return checked([_read(str(name), value) for name, value in entries.items()])
+
+
+def checked(axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """Return `axes`; raises InputError for a key in two of them, or one that does not exist."""
+    import difflib  # noqa: PLC0415 - for a mistake alone
+
+    known = [*setting_paths(), *LABELS]
+    keys = [key for axis in axes for key in axis.keys]
+    for key in keys:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1, 0.4)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+            raise InputError(f"axis {key}: unknown setting; {hint}")
+        if keys.count(key) > 1:
+            raise InputError(f"axis {key}: given twice; list all its values once")
+    return tuple(axes)
+
+
+def _read(name: str, value: Any) -> Axis:
+    if "," in name:
+        return _linked([key.strip() for key in name.split(",")], value)
+    keys = [key.strip() for key in name.split("=")]
+    if isinstance(value, Mapping):
+        return _equal(keys, list(_described(name, keys[0], value)))
+    if isinstance(value, list):
+        texts = [_text(name, item) for item in value]
+    else:
+        texts = [_text(name, value)]
+    return _equal(keys, [each for text in texts for each in _values(text, keys[0])])
+
+
+def _linked(keys: list[str], value: Any) -> Axis:
+    rows = value if isinstance(value, list) else []
+    if not rows or not all(isinstance(row, list) and len(row) == len(keys) for row in rows):
+        raise InputError(
+            f"axis {', '.join(keys)}: write a list of [{', '.join(keys)}] with a value for each"
+        )
+    name = ", ".join(keys)
+    return Axis(tuple(keys), tuple(tuple(_text(name, item) for item in row) for row in rows))
+
+
+def _equal(keys: Sequence[str], values: Sequence[str]) -> Axis:
+    return Axis(tuple(keys), tuple((value,) * len(keys) for value in values))
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float | str) and str(value).strip():
+        return str(value).strip()
+    raise InputError(f"axis {name}: {value!r} is no value: write numbers, texts, or a range")
+
+
+def _described(name: str, key: str, value: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the values of {from: 8, to: 64, times: 2} or {from: 8, to: 64, step: 8}."""
+    signs = {"times": "x", "step": "+"}
+    by = [word for word in signs if word in value]
+    if set(value) != {"from", "to", *by} or len(by) != 1:
+        raise InputError(f"axis {name}: write a range as {{from: 8, to: 64, times: 2}} or step: 8")
+    first, last, step = (_text(name, value[word]) for word in ("from", "to", by[0]))
+    yield from _range(key, first, last, signs[by[0]], step)
+
+
+def _values(text: str, key: str) -> Iterator[str]:
+    """Yield the values in "8,16,32", of which each may be a range."""
+    for part in text.split(","):
+        found = _RANGE.fullmatch(part.strip())
+        if found:
+            yield from _range(key, *found.groups())
+        elif part.strip():
+            yield part.strip()
+
+
+def _range(key: str, first: str, last: str, sign: str, step: str) -> Iterator[str]:
+    text = f"{first}..{last}:{sign}{step}"
+    quantity = quantity_of(key)
+    try:
+        low, high = (Decimal(quantity.parse(v) if quantity else v) for v in (first, last))
+        times = sign == "x" or not quantity
+        by = Decimal(step) if times or quantity is None else Decimal(quantity.parse(step))
+    except (ValueError, ArithmeticError) as error:
+        told = str(error) if quantity and isinstance(error, ValueError) else "not numbers"
+        raise InputError(f"axis {key}: {text}: {told}") from None
+    if low > high or by <= (1 if sign == "x" else 0) or (sign == "x" and low <= 0):
+        raise InputError(f"axis {key}: {text}: is empty or has no end: write it as {_HOW}")
+    for count in range(_MOST + 1):
+        value = low * by**count if sign == "x" else low + by * count
+        if value > high:
+            return
+        yield quantity.text(int(value)) if quantity else f"{value.normalize():f}"
+    raise InputError(f"axis {key}: {text}: has more than {_MOST} values")

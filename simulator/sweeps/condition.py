@@ -1,0 +1,214 @@
+"""Conditions over settings and results, such as "rows * cols <= 1024 and area < 4 mm2".
+
+They are SQL expressions, which polars parses and computes; nothing in them is ever executed.
+Names may be shortened to their last parts, and numbers may have units.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from simulator.errors import InputError
+from simulator.hardware.settings import quantity_of
+from simulator.units import (
+    BANDWIDTH,
+    CYCLES,
+    DURATION,
+    ENERGY,
+    FREQUENCY,
+    LENGTH,
+    POWER,
+    RATIO,
+    SIZE,
+    VOLTAGE,
+)
+
+if TYPE_CHECKING:
+    import polars
+
+# How many of a quantity's inner units are one of what conditions compute in.
+_INNER = {
+    SIZE: 1, FREQUENCY: 1, BANDWIDTH: 1, CYCLES: 1, DURATION: 10**12, ENERGY: 10**18,
+    POWER: 10**6, VOLTAGE: 10**3, LENGTH: 10**9, RATIO: 10**3,
+}  # fmt: skip
+_UNITS = {
+    unit: factor / inner
+    for quantity, inner in _INNER.items()
+    for unit, factor in quantity.units.items()
+} | {"mm2": Decimal(1)}
+_ENDINGS = ("_s", "_j", "_w", "_mm2", "_bytes", "_bytes_per_s")
+_ALIASES = {
+    "area": "area_total_mm2", "power": "average_power_w", "utilization": "array_utilization",
+}  # fmt: skip
+_WORDS = {"and", "or", "not", "in", "between", "is", "null", "true", "false", "like"}
+_FUNCTIONS = {"abs", "least", "greatest", "log2", "log10", "sqrt", "power", "floor", "ceil"}
+_COMPARISONS = {"<", "<=", ">", ">=", "=", "==", "!=", "<>"}
+_TOKEN = re.compile(
+    r"""\s*(?: (?P<text>'[^']*'|"[^"]*")
+    | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    | (?P<name>[A-Za-z_][\w.]*)
+    | (?P<sign><=|>=|==|!=|<>|[-+*/%()<>=,]) )""",
+    re.VERBOSE,
+)
+_UNIT = re.compile(r"\s*([A-Za-z%]+(?:/s)?2?)(?![\w.(])")
+_EXAMPLE = "rows * cols <= 1024 and latency < 20 ms"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is asked, the columns that it reads, and the SQL that computes it from them."""
+
+    text: str
+    names: frozenset[str]
+    sql: str
+
+    def holds(self, table: "polars.DataFrame") -> "polars.Series":
+        """Return for every row of `table` whether it meets the condition.
+
+        Where a value is missing it does not. Raises InputError when this cannot be computed.
+        """
+        import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
+
+        # numpy divides; polars multiplies by the inverse, and 5 us are no longer 5 us.
+        scales = {name: _inner_units(name) for name in self.names}
+        scaled = [
+            pl.Series(name, table[name].to_numpy() / inner)
+            for name, inner in scales.items()
+            if inner > 1
+        ]
+        try:
+            asked = pl.sql_expr(self.sql).alias("holds")
+            found = table.with_columns(scaled).select(asked).to_series()
+        except pl.exceptions.PolarsError as error:
+            raise _unreadable(self.text, " ".join(str(error).split())[:80]) from None
+        if found.dtype == pl.Null:
+            return pl.Series([False] * table.height, dtype=pl.Boolean)
+        if found.dtype != pl.Boolean:
+            raise _unreadable(self.text, "it is a value and compares nothing")
+        whole = found if len(found) == table.height else found.new_from_index(0, table.height)
+        return whole.fill_null(value=False)
+
+
+def condition(text: str, columns: Iterable[str], others: Iterable[str] = ()) -> Condition:
+    """Return the condition in `text` over tables with these `columns`.
+
+    Names shortened are looked for among the `others` only where no column ends so. Raises
+    InputError naming what cannot be read, or the column that is probably meant.
+    """
+    known, used, words = (tuple(columns), tuple(others)), set(), []
+    for kind, word in _tokens(text):
+        if kind == "name" and word.lower() not in _WORDS | _FUNCTIONS:
+            column = _column(text, word, known)
+            used.add(column)
+            words.append(f'"{column}"')
+        else:
+            words.append(word)
+    if not words:
+        raise _unreadable(text, "it is empty")
+    _check_chains(text, words)
+    return Condition(text.strip(), frozenset(used), " ".join(words))
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the SQL of each word; numbers are in plain units."""
+    position = 0
+    while text[position:].strip():
+        found = _TOKEN.match(text, position)
+        if found is None or found.lastgroup is None:
+            raise _unreadable(text, f"{text[position:].strip()[:12]!r} means nothing here")
+        position, kind, word = found.end(), found.lastgroup, found[found.lastgroup]
+        unit = _UNIT.match(text, position) if kind == "number" else None
+        if unit and unit[1].lower() not in _WORDS:
+            position = unit.end()
+            word = _number(Decimal(word) * _factor(text, unit[1]))
+        elif kind == "number":
+            word = _number(Decimal(word))
+        if kind == "text":
+            word = "'" + word[1:-1].replace("'", "''") + "'"
+        yield kind, word
+
+
+def _check_chains(text: str, words: Iterable[str]) -> None:
+    """Raise InputError for `8 <= rows <= 32`, which SQL would take for `(8 <= rows) <= 32`."""
+    compared = 0
+    for word in words:
+        compared = 0 if word.lower() in ("and", "or", "not") else compared + (word in _COMPARISONS)
+        if compared > 1:
+            raise _unreadable(text, "write `8 <= rows and rows <= 32`, or `rows between 8 and 32`")
+
+
+def column_for(name: str, columns: Iterable[str]) -> str:
+    """Return the column that `name` stands for: "energy" is energy_j, "rows" accelerator.rows.
+
+    Raises InputError naming those that are probably meant.
+    """
+    return _column(name, name, (tuple(columns),))
+
+
+def _column(text: str, name: str, known: Sequence[Sequence[str]]) -> str:
+    for columns in known:
+        for exact in (name, _ALIASES.get(name, ""), *(name + ending for ending in _ENDINGS)):
+            if exact in columns:
+                return exact
+        short = [column for column in columns if column.endswith(f".{name}")]
+        if len(short) > 1:
+            raise _unreadable(text, f"{name} may be {' or '.join(short)}")
+        if short:
+            return short[0]
+    every = [column for columns in known for column in columns]
+    parts = [column.rpartition(".")[2] for column in every]
+    close = difflib.get_close_matches(name, [*every, *parts, *_ALIASES], 3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    raise _unreadable(text, f"no {name}{hint}")
+
+
+def _inner_units(column: str) -> int:
+    """Return how many of a column's units are one of those that conditions compute in."""
+    quantity = quantity_of(column) if "." in column else None
+    return _INNER.get(quantity, 1) if quantity else 1
+
+
+def _factor(text: str, unit: str) -> Decimal:
+    factor = _UNITS.get(unit)
+    if factor is None:
+        close = difflib.get_close_matches(unit, _UNITS, 2, 0.4)
+        raise _unreadable(text, f"no unit {unit!r}; did you mean {' or '.join(close or ['ms'])}?")
+    return factor
+
+
+def _number(value: Decimal) -> str:
+    """Return a number as SQL that is an integer or a float, never a decimal of few digits."""
+    if value == value.to_integral_value():
+        return f"{value:f}"
+    text = repr(float(value))
+    return text if "e" in text else f"{text}e0"
+
+
+def _unreadable(text: str, why: str) -> InputError:
+    return InputError(f"condition {text.strip()!r}: {why}; an example: {_EXAMPLE}")
+
+
+def holding(
+    table: "polars.DataFrame", texts: Iterable[str], others: Mapping[str, object] | None = None
+) -> "polars.Series":
+    """Return for every row of `table` whether it meets all conditions in `texts`.
+
+    `others` are values by name that hold for every row, beside its columns.
+    """
+    import polars as pl  # noqa: PLC0415
+
+    fixed = {name: value for name, value in (others or {}).items() if name not in table.columns}
+    mask = pl.Series("holds", [True] * table.height, dtype=pl.Boolean)
+    for text in texts:
+        asked = condition(text, table.columns, fixed)
+        beside = [pl.lit(fixed[name]).alias(name) for name in sorted(asked.names & fixed.keys())]
+        mask &= asked.holds(table.with_columns(beside))
+    return mask
+
+
+def where(table: "polars.DataFrame", texts: Iterable[str]) -> "polars.DataFrame":
+    """Return the rows of `table` that meet all conditions in `texts`."""
+    return table.filter(holding(table, texts))

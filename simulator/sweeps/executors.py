@@ -1,0 +1,222 @@
+"""Where points are replayed: in this process, in others on this machine, or on a dask cluster."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import types
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+
+from simulator.errors import InputError
+from simulator.sweeps.job import Done, Job, Training, replay
+
+SECONDS_TO_CONNECT = 6
+
+
+class WorkerLost(Exception):
+    """A worker died while it had this point, or beside the one that had it."""
+
+
+class Workers(ABC):
+    """Those who replay points; as a context they stop at its end, whatever still runs."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> "Future[Done]":
+        """Return the future of a point; its exception is WorkerLost where its worker died."""
+
+    @property
+    @abstractmethod
+    def room(self) -> int:
+        """How many points to have with the workers at a time."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop at once, whatever still runs."""
+
+    def __enter__(self) -> Self:
+        """Return the workers."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop them."""
+        self.close()
+
+
+class Here(Workers):
+    """This process, one point at a time."""
+
+    @property
+    def room(self) -> int:
+        """One, which is finished when it has been submitted."""
+        return 1
+
+    def __init__(self, training: Training) -> None:
+        """Replay what `training` holds."""
+        self._training = training
+
+    def submit(self, job: Job) -> "Future[Done]":
+        """Return the future of a point, which is finished."""
+        future: Future[Done] = Future()
+        try:
+            future.set_result(replay(job, self._training))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """Do nothing: nothing runs."""
+
+
+class Processes(Workers):
+    """Processes on this machine. When one of them dies, all are started anew."""
+
+    def __init__(self, training: Training, workers: int) -> None:
+        """Start so many `workers` at the first point."""
+        self._training, self._workers = training, workers
+        self._others = set(multiprocessing.active_children())
+        self._pool = self._start()
+
+    @property
+    def room(self) -> int:
+        """Twice the workers, so that none of them waits for this process."""
+        return 2 * self._workers
+
+    def submit(self, job: Job) -> "Future[Done]":
+        """Return the future of a point."""
+        try:
+            with _no_main_module():
+                future = self._pool.submit(_replay, job)
+        except BrokenExecutor:
+            self._pool = self._start()
+            return self.submit(job)
+        return _told_apart(future, (BrokenExecutor,))
+
+    def close(self) -> None:
+        """Stop at once."""
+        for process in set(multiprocessing.active_children()) - self._others:
+            process.kill()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _start(self) -> Executor:
+        return ProcessPoolExecutor(
+            self._workers, multiprocessing.get_context("spawn"), _begin, (self._training,)
+        )
+
+
+class Cluster(Workers):
+    """The workers of a dask scheduler, wherever they are."""
+
+    def __init__(self, training: Training, address: str) -> None:
+        """Connect; raises InputError where nothing answers at `address`, or dask is missing."""
+        try:
+            import distributed  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError:
+            raise InputError("--cluster needs dask: pip install 'trainsoc[cluster]'") from None
+        _hush()
+        self._lost = (distributed.scheduler.KilledWorker,)
+        connect: Any = distributed.Client
+        try:
+            self._client = connect(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            told = " ".join(str(error).split())[:80]
+            raise InputError(
+                f"--cluster {address}: no dask scheduler answers ({told}): start one with "
+                "`dask scheduler`, and give its address such as tcp://127.0.0.1:8786"
+            ) from None
+        # A result of a task, not scattered data: when its holders die, it is made again.
+        self._training = self._client.submit(_same, training, pure=False)
+        self._executor = self._client.get_executor(pure=False)
+
+    @property
+    def room(self) -> int:
+        """Twice the threads that the cluster has now."""
+        threads: int = sum(self._client.nthreads().values())
+        return max(2, 2 * threads)
+
+    def submit(self, job: Job) -> "Future[Done]":
+        """Return the future of a point."""
+        return _told_apart(self._executor.submit(_replay_alone, job, self._training), self._lost)
+
+    def close(self) -> None:
+        """Leave; what this sweep has not got back is cancelled."""
+        with suppress(Exception):
+            self._executor.shutdown(wait=False)
+        with suppress(Exception):
+            self._client.close(timeout=2)
+
+
+_ALONE = threading.Lock()  # threads of one worker share what models remember, and gain nothing
+
+
+def _replay_alone(job: Job, training: Training) -> Done:
+    with _ALONE:
+        return replay(job, training)
+
+
+def _same(training: Training) -> Training:
+    return training
+
+
+def _told_apart(future: "Future[Done]", lost: tuple[type[BaseException], ...]) -> "Future[Done]":
+    """Return a future with WorkerLost for its exception where that is one of `lost`."""
+    ours: Future[Done] = Future()
+
+    def pass_on(done: "Future[Done]") -> None:
+        if done.cancelled():
+            ours.cancel()
+            return
+        error = done.exception()
+        if isinstance(error, lost):
+            ours.set_exception(WorkerLost(str(error)))
+        elif error is not None:
+            ours.set_exception(error)
+        else:
+            ours.set_result(done.result())
+
+    future.add_done_callback(pass_on)
+    return ours
+
+
+_HERE: list[Training] = []  # of a worker process: sent once, not with every point
+
+
+def _begin(training: Training) -> None:
+    """Prepare a worker: Ctrl-C is for the process that asked, and without that one, stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _HERE[:] = [training]
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.join,), daemon=True).start()
+
+
+def _follow(gone: Callable[[], Any]) -> None:
+    gone()
+    os._exit(1)
+
+
+def _replay(job: Job) -> Done:
+    return replay(job, _HERE[0])
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Keep new processes from running the caller's script again, which they do not need."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _hush() -> None:
+    """Keep what dask says about lost workers out of the terminal: the sweep tells it itself."""
+    import logging  # noqa: PLC0415
+
+    for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,98 @@
+"""The folder of a sweep: what was asked, the points that are finished, and the table of them."""
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulator.code import version_of
+from simulator.errors import InputError
+from simulator.results.result import write_text
+from simulator.sweeps.store import Store, write_frame
+from simulator.sweeps.study import Request, Study, read_request
+from simulator.sweeps.table import with_others
+
+if TYPE_CHECKING:
+    import polars
+
+SWEEP = "sweep.yaml"
+TABLE = "points.parquet"
+_STORE = 1  # how points are kept in a folder
+
+
+def asked_before(folder: Path) -> Request:
+    """Return what the sweep in `folder` was asked; raises InputError where there is none."""
+    if not (folder / SWEEP).is_file():
+        raise InputError(
+            f"{folder}: no {SWEEP} here: name the hardware and the trace, such as "
+            f"`trainsoc sweep edge-16x16 lenet_digits --set accelerator.rows=8,16 -o {folder}`"
+        )
+    request = read_request(folder / SWEEP)
+    _check(folder, request)
+    return request
+
+
+def begin(folder: Path, asked: Study) -> None:
+    """Write down what is asked of the sweep in `folder`.
+
+    Raises InputError where another trainsoc has left its points, which stay as they are.
+    """
+    if (folder / SWEEP).is_file():
+        _check(folder, read_request(folder / SWEEP))
+    told = asked.asked.model_dump(exclude_defaults=True)
+    told |= {"hardware": asked.asked.hardware, "trainsoc": version_of("trainsoc"), "store": _STORE}
+    write_text(folder / SWEEP, _yaml(told))
+    resolved = json.dumps(asked.space.hardware.plain(), indent=1)
+    write_text(folder / "hardware.json", resolved + "\n")
+
+
+def finish(folder: Path, asked: Study, table: "polars.DataFrame", store: Store) -> Path:
+    """Write the table of the sweep, and of the others in its folder; return the file."""
+    write_frame(with_others(table, store.frame(), asked.space.fixed), folder / TABLE)
+    return folder / TABLE
+
+
+def read_table(folder: Path) -> "polars.DataFrame":
+    """Return the table of the sweep in `folder`; raises InputError where none is finished."""
+    import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
+
+    path = folder / TABLE
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: no {TABLE} here: `trainsoc sweep -o {folder}` finishes a sweep that stopped"
+        )
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        told = " ".join(str(error).split())[:80]
+        raise InputError(
+            f"{path} is damaged ({told}): `trainsoc sweep -o {folder}` writes it again"
+        ) from None
+
+
+def write_csv(table: "polars.DataFrame", path: Path) -> None:
+    """Write `table` as CSV in one piece; raises InputError when it cannot be written."""
+    text = io.StringIO()
+    table.write_csv(text)
+    write_text(path, text.getvalue())
+
+
+def _check(folder: Path, request: Request) -> None:
+    ours = version_of("trainsoc")
+    if request.store not in (None, _STORE) or request.trainsoc not in (None, ours):
+        raise InputError(
+            f"{folder}: its points are of trainsoc {request.trainsoc} (store {request.store}), "
+            f"this is {ours} (store {_STORE}): choose another folder; they stay as they are"
+        )
+
+
+def _yaml(told: dict[str, object]) -> str:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - 0.05 s that many verbs need not spend
+
+    writer: Any = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.width = 100
+    writer.sort_base_mapping_type_on_output = False  # the order of axes is that of the points
+    text = io.StringIO()
+    writer.dump(told, text)
+    return text.getvalue()

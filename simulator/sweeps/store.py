@@ -1,0 +1,185 @@
+"""The finished points of a sweep on disk: whatever stops the sweep, they stay.
+
+Every process appends to a part of its own, a line of JSON per point, and turns it into Parquet
+when it has grown. A line that was cut off is no point; parts are only ever added.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simulator.errors import InputError
+from simulator.results.result import write_text
+from simulator.sweeps.job import Done, Row
+
+if TYPE_CHECKING:
+    import polars
+
+_LINES = 2000  # of a part before it is compacted: so many are parsed one by one at most
+_KEPT = "the points that are finished are kept, and the same command goes on from them"
+
+
+class Store(Protocol):
+    """Where finished points are kept."""
+
+    def __contains__(self, address: str) -> bool:
+        """Return whether the point with this address is finished."""
+
+    def add(self, done: Done) -> None:
+        """Keep a finished point."""
+
+    def frame(self) -> "polars.DataFrame":
+        """Return the rows of all finished points, each once, in any order."""
+
+    def close(self) -> None:
+        """Bring what was added into its final form."""
+
+
+class Memory:
+    """Points that live as long as the process."""
+
+    def __init__(self) -> None:
+        """Start without points."""
+        self._rows: dict[str, Row] = {}
+
+    def __contains__(self, address: str) -> bool:
+        """Return whether the point with this address is finished."""
+        return address in self._rows
+
+    def add(self, done: Done) -> None:
+        """Keep a finished point."""
+        self._rows[done.row["point"]] = done.row
+
+    def frame(self) -> "polars.DataFrame":
+        """Return the rows of all finished points, each once, in any order."""
+        return _framed(self._rows.values())
+
+    def close(self) -> None:
+        """Do nothing: there is no other form."""
+
+
+class Folder:
+    """Points in the folder of a sweep, under `points`; whole results under `results`."""
+
+    def __init__(self, folder: Path, *, full: bool = False) -> None:
+        """Open the store in `folder`; with `full`, points without a whole result are not there."""
+        self._parts, self._results = folder / "points", folder / "results"
+        self._full = full
+        self._own: Path | None = None
+        self._lines = 0
+        self._make(self._parts)
+        self._known = set(self._addresses())
+
+    def __contains__(self, address: str) -> bool:
+        """Return whether the point with this address is finished."""
+        return address in self._known and (not self._full or self._result(address).is_file())
+
+    def add(self, done: Done) -> None:
+        """Keep a finished point; raises InputError when it cannot be written."""
+        address = done.row["point"]
+        if done.document:
+            write_text(self._result(address), done.document)
+        self._append(json.dumps(done.row) + "\n")
+        self._known.add(address)
+        if self._lines >= _LINES:
+            self.close()
+
+    def frame(self) -> "polars.DataFrame":
+        """Return the rows of all finished points, each once, in any order."""
+        import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
+
+        frames = [pl.read_parquet(path) for path in self._files(".parquet")]
+        lines = list(self._all_lines())
+        frames += [_framed(lines)] if lines or not frames else []
+        whole = pl.concat(frames, how="diagonal_relaxed")
+        return whole.unique("point", keep="any") if whole.height else whole
+
+    def close(self) -> None:
+        """Turn this process's part into Parquet."""
+        if self._own is None:
+            return
+        frame = _framed(_lines_of(self._own))
+        write_frame(frame, self._own.with_suffix(".parquet"))
+        self._own.unlink()
+        self._own, self._lines = None, 0
+
+    def _append(self, line: str) -> None:
+        self._own = self._own or self._parts / f"{uuid.uuid4().hex}.jsonl"
+        try:
+            # One write of one line: others who read meanwhile see all of it, or a cut-off end.
+            file = os.open(self._own, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                data = line.encode()
+                if os.write(file, data) < len(data):
+                    raise OSError(0, "No space left on device")
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise _unwritable(self._own, error) from None
+        self._lines += 1
+
+    def _addresses(self) -> Iterator[str]:
+        import polars as pl  # noqa: PLC0415
+
+        for path in self._files(".parquet"):
+            yield from pl.read_parquet(path, columns=["point"]).to_series()
+        yield from (row["point"] for row in self._all_lines())
+
+    def _all_lines(self) -> Iterator[Row]:
+        for path in self._files(".jsonl"):
+            yield from _lines_of(path)
+
+    def _files(self, suffix: str) -> list[Path]:
+        return sorted(self._parts.glob(f"*{suffix}"))
+
+    def _result(self, address: str) -> Path:
+        return self._results / f"{address}.json"
+
+    def _make(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(folder, error) from None
+
+
+def write_frame(frame: "polars.DataFrame", path: Path) -> None:
+    """Write `frame` as Parquet in one piece; raises InputError when it cannot be written."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with temporary.open("wb") as file:
+            frame.write_parquet(file, compression="zstd")
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise _unwritable(path, error) from None
+
+
+def _lines_of(path: Path) -> Iterator[Row]:
+    """Yield the points of a part. Only its end may be cut off, where a process was killed."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:  # compacted by its process meanwhile
+        return
+    for line in text.splitlines():
+        with suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict) and "point" in row:
+                yield row
+
+
+def _framed(rows: Iterable[Mapping[str, Any]]) -> "polars.DataFrame":
+    import polars as pl  # noqa: PLC0415
+
+    listed = list(rows)
+    if not listed:
+        return pl.DataFrame(schema={"point": pl.String})
+    return pl.DataFrame(listed, infer_schema_length=None, strict=False)
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot be written: {error.strerror or error}; {_KEPT}")

@@ -1,0 +1,105 @@
+"""The table of a sweep: a row per point, in the order of its space, whatever finished first."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from simulator.sweeps.job import Row
+from simulator.sweeps.pareto import pareto_front
+
+if TYPE_CHECKING:
+    import polars
+
+OBJECTIVES = ("latency_s", "energy_j")
+_IDENTITY = ("trace", "method", "baseline")
+_ANSWER = ("feasible", "reason", "pareto")
+_FIRST = ("epochs", "latency_s", "energy_j", "energy_low_j", "energy_high_j", "area_total_mm2")
+
+
+def table_of(
+    told: Sequence[Row],
+    finished: "polars.DataFrame",
+    knobs: Sequence[str],
+    objectives: Sequence[str] = OBJECTIVES,
+) -> "polars.DataFrame":
+    """Return a row for each of `told`: what tells the point apart, and how it went.
+
+    `told` have the address of a finished point as "point", or their own reason. The front of
+    `objectives` is that of the points of each trace, baselines aside.
+    """
+    import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
+
+    asked = pl.DataFrame(list(told), infer_schema_length=None, strict=False)
+    beside = [name for name in finished.columns if name in asked.columns and name != "point"]
+    table = asked.join(finished.drop(beside), on="point", how="left", maintain_order="left")
+    if "feasible_told" in table.columns:
+        table = table.with_columns(
+            pl.coalesce(f"{name}_told", name).alias(name) for name in ("feasible", "reason")
+        ).drop("feasible_told", "reason_told")
+    return _ordered(with_front(table, objectives), knobs)
+
+
+def with_front(table: "polars.DataFrame", objectives: Sequence[str]) -> "polars.DataFrame":
+    """Return `table` with a column `pareto`: of its trace, which points no other one beats."""
+    import polars as pl  # noqa: PLC0415
+
+    flags = [False] * table.height
+    if all(name in table.columns for name in objectives):
+        runs = table.select(
+            "trace", "baseline", "feasible", pl.concat_list(objectives).alias("values")
+        ).rows()
+        groups: dict[str, list[int]] = {}
+        for index, (trace, baseline, feasible, values) in enumerate(runs):
+            if feasible and not baseline and None not in values:
+                groups.setdefault(trace, []).append(index)
+        for members in groups.values():
+            front = pareto_front([runs[index][3] for index in members])
+            for index, keep in zip(members, front, strict=True):
+                flags[index] = keep
+    return table.with_columns(pl.Series("pareto", flags, dtype=pl.Boolean))
+
+
+def with_others(
+    table: "polars.DataFrame", finished: "polars.DataFrame", fixed: Mapping[str, Any]
+) -> "polars.DataFrame":
+    """Return `table` and the points that other sweeps left in its folder, behind its own.
+
+    Settings that were not swept for a point are those of the SoC, `fixed`. Points that `table`
+    has anew, as their SoC, trace or trainsoc changed, are left out.
+    """
+    import polars as pl  # noqa: PLC0415
+
+    rest = finished.join(table.select("point"), on="point", how="anti")
+    keys = _keys(pl.concat([table.head(0), rest.head(0)], how="diagonal_relaxed"))
+    lacking = [key for key in keys if key in fixed]
+    whole = pl.concat([table, rest], how="diagonal_relaxed").with_columns(
+        pl.col(key).fill_null(fixed[key]) if whole_type(fixed[key]) else pl.col(key)
+        for key in lacking
+    )
+    own, rest = whole.head(table.height), whole.tail(rest.height)
+    rest = rest.join(own.select(keys), on=keys, how="anti", nulls_equal=True).sort(keys)
+    return with_front(pl.concat([own, rest], how="diagonal_relaxed"), OBJECTIVES)
+
+
+def whole_type(value: Any) -> bool:
+    """Return whether `value` can stand in a column."""
+    return isinstance(value, int | str)
+
+
+def knobs_of(table: "polars.DataFrame") -> list[str]:
+    """Return the columns of a table that tell its points apart: those that vary."""
+    points = table.filter(table["baseline"] == "")
+    return [key for key in _keys(table) if key != "baseline" and points[key].n_unique() > 1]
+
+
+def _keys(table: "polars.DataFrame") -> list[str]:
+    """Return the columns that tell points apart: settings have dots in their names."""
+    labels = (*_IDENTITY, "batch")
+    return [name for name in table.columns if "." in name or name in labels]
+
+
+def _ordered(table: "polars.DataFrame", knobs: Sequence[str]) -> "polars.DataFrame":
+    """Return `table` with its columns in an order that does not hang on what finished first."""
+    first = [*knobs, *_IDENTITY, *_ANSWER, *_FIRST]
+    listed = [name for name in dict.fromkeys(first) if name in table.columns]
+    rest = sorted(name for name in table.columns if name not in listed and name != "point")
+    return table.select(*listed, *rest, "point")
