@@ -66,12 +66,16 @@ class Study:
     method: str
     asked: Request
 
-    def points(self) -> Iterator[Point]:
-        """Yield the baselines, each with every training, then the points of the space."""
+    def baselines(self) -> Iterator[Point]:
+        """Yield the baselines, each with every training."""
         for name in self.space.baselines:
             for trace in self.training.traces:
                 for method in self._methods:
                     yield Point({}, {"trace": trace, "method": method}, name)
+
+    def points(self) -> Iterator[Point]:
+        """Yield the baselines, then the points of the space in order."""
+        yield from self.baselines()
         for number in self.space.allowed():
             yield self.space.point(number)
 

@@ -1,0 +1,193 @@
+"""A sweep loses nothing, whatever stops it: killed workers, kill -9, Ctrl-C, a full disk."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars
+import pytest
+from polars.testing import assert_frame_equal
+
+from simulator.trace.storage import save_trace
+from tests.builders import StepBuilder, one_step_trace
+
+ROOT = Path(__file__).parents[2]
+AXES = (
+    "--set", "accelerator.rows=4..32:+4", "--set", "accelerator.cols=4..32:+4",
+    "--set", "accelerator.scratchpad=1 KiB,32 KiB",
+)  # fmt: skip
+POINTS = 8 * 8 * 2
+
+
+@pytest.fixture(scope="module")
+def trace_file(tmp_path_factory):
+    builder = StepBuilder()
+    for size in range(20, 300, 20):  # shapes of their own, so that a point takes its time
+        builder.elementwise(builder.gemm(size, 2 * size, 3 * size))
+    path = tmp_path_factory.mktemp("traces") / "small.trace"
+    save_trace(one_step_trace(builder, 5), path)
+    return path
+
+
+def command(trace_file, out, *more):
+    words = ("sweep", "edge-16x16", trace_file, *AXES, "-o", out, "--workers", 2, *more)
+    return [sys.executable, "-m", "simulator.cli", *map(str, words)]
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def started(trace_file, out, *more):
+    return subprocess.Popen(
+        command(trace_file, out, *more), env=environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finished(trace_file, out, *more):
+    done = subprocess.run(
+        command(trace_file, out, *more), env=environment(), text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return polars.read_parquet(out / "points.parquet")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(trace_file, tmp_path_factory):
+    table = finished(trace_file, tmp_path_factory.mktemp("sweeps") / "whole")
+    assert table.height == POINTS
+    return table
+
+
+def kept(out):
+    """Return the addresses of the points that are on disk, each as often as it is there."""
+    found = []
+    for path in (out / "points").glob("*"):
+        if path.suffix == ".parquet":
+            found += polars.read_parquet(path)["point"].to_list()
+        elif path.suffix == ".jsonl":
+            lines = path.read_text().split("\n")
+            found += [json.loads(line)["point"] for line in lines[:-1]]
+    return found
+
+
+def wait_for(out, number, process):
+    """Wait until so many points are on disk."""
+    until = time.monotonic() + 60
+    while len(kept(out)) < number and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def children(pid):
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(word) for word in listed.stdout.split()]
+
+
+def workers_of(pid):
+    """Return the processes that replay points, not the one that tracks resources."""
+    lines = {child: Path(f"/proc/{child}/cmdline").read_bytes() for child in children(pid)}
+    return [child for child, line in lines.items() if b"spawn_main" in line]
+
+
+def test_killed_at_ten_random_moments_nothing_is_lost_and_nothing_repeated(
+    trace_file, undisturbed, tmp_path
+):
+    out, chance = tmp_path / "sweep", random.Random(1)
+    for moment in sorted(chance.sample(range(1, POINTS - 8), 10)):
+        before = set(kept(out))
+        process = started(trace_file, out)
+        wait_for(out, moment, process)
+        workers = workers_of(process.pid)
+        process.kill()
+        process.communicate()
+        assert before <= set(kept(out))
+        until = time.monotonic() + 10
+        while any(Path(f"/proc/{pid}").exists() for pid in workers):
+            assert time.monotonic() < until, "workers stay behind"
+            time.sleep(0.05)
+    assert_frame_equal(finished(trace_file, out), undisturbed)
+    assert len(kept(out)) == len(set(kept(out))) == POINTS
+
+
+def test_a_killed_worker_loses_and_repeats_nothing_that_was_finished(
+    trace_file, undisturbed, tmp_path
+):
+    out = tmp_path / "sweep"
+    process = started(trace_file, out)
+    wait_for(out, POINTS // 3, process)
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+    _, told = process.communicate()
+    assert process.returncode == 0, told
+    assert_frame_equal(polars.read_parquet(out / "points.parquet"), undisturbed)
+    assert len(kept(out)) == len(set(kept(out))) == POINTS
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_is_one_sentence_and_the_same_command_goes_on(
+    sent, trace_file, undisturbed, tmp_path
+):
+    out = tmp_path / "sweep"
+    process = started(trace_file, out)
+    wait_for(out, POINTS // 4, process)
+    process.send_signal(sent)
+    _, told = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert len(told.strip().splitlines()) == 1
+    assert "kept" in told
+    assert not list(out.rglob("*.part"))
+    before = kept(out)
+    assert before
+    assert_frame_equal(finished(trace_file, out), undisturbed)
+    assert sorted(kept(out)) == sorted({*before, *kept(out)})
+
+
+def test_two_sweeps_at_once_in_one_folder_do_not_hurt_each_other(trace_file, undisturbed, tmp_path):
+    out = tmp_path / "sweep"
+    both = [started(trace_file, out), started(trace_file, out, "--set", "cpu.cores=2")]
+    for process in both:
+        _, told = process.communicate()
+        assert process.returncode == 0, told
+    table = finished(trace_file, out)
+    assert table.height == 2 * POINTS
+    assert set(undisturbed["point"]) <= set(table["point"])
+    same = table.filter(polars.col("point").is_in(undisturbed["point"].to_list()))
+    shared = [name for name in undisturbed.columns if name not in ("point", "pareto")]
+    assert_frame_equal(same.select(shared), undisturbed.select(shared))
+
+
+def test_a_full_disk_is_one_sentence_and_finished_points_stay(trace_file, undisturbed, tmp_path):
+    out = tmp_path / "sweep"
+    limited = (
+        "import resource, signal, sys; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); "
+        "from simulator.cli import main; main()"
+    )
+    words = command(trace_file, out)[3:]
+    words[words.index("--workers") + 1] = "1"
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *words], env=environment(), text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "cannot be written" in done.stderr
+    before = set(kept(out))
+    assert before
+    assert not list(out.rglob("*.part"))
+    assert_frame_equal(finished(trace_file, out), undisturbed)
+    assert before <= set(kept(out))
+
+
+def test_one_worker_and_two_give_the_same_bits(trace_file, undisturbed, tmp_path):
+    table = finished(trace_file, tmp_path / "sweep", "--workers", 1)
+    assert_frame_equal(table, undisturbed)
