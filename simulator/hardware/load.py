@@ -10,8 +10,9 @@ from pydantic_core import ErrorDetails
 
 from simulator.errors import InputError
 from simulator.hardware.dram import DramDevice
-from simulator.hardware.part import Part
+from simulator.hardware.part import Part, quantities
 from simulator.hardware.soc import Hardware
+from simulator.units import Quantity
 from simulator.yaml_file import read_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
@@ -135,6 +136,17 @@ def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
         if not nested or name == "accelerator":
             paths.append(prefix + name)
     return paths
+
+
+def setting_quantity(path: str) -> Quantity | None:
+    """Return the dimension of the setting at a dotted path, None for a plain number or text."""
+    *parents, leaf = path.split(".")
+    part: type[Part] | None = Hardware
+    for name in parents:
+        field = part.model_fields.get(name) if part else None
+        part = _part_of(field.annotation) if field else None
+    info = part.model_fields.get(leaf) if part else None
+    return next(iter(quantities(info)), None) if info else None
 
 
 def _part_of(annotation: Any) -> type[Part] | None:

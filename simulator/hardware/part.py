@@ -12,7 +12,7 @@ from simulator.units import Quantity
 FASTEST_HZ = 10**12  # of any clock; more is a slip of the keyboard
 
 
-def _units(info: FieldInfo) -> list[Quantity]:
+def quantities(info: FieldInfo) -> list[Quantity]:
     """Return the dimension of a field, in a list; none for a plain number. It may be optional."""
     within = [item for kind in get_args(info.annotation) for item in get_args(kind)]
     return [item for item in (*info.metadata, *within) if isinstance(item, Quantity)]
@@ -28,7 +28,7 @@ class Part(BaseModel):
         view: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
-            units = _units(info)
+            units = quantities(info)
             if isinstance(value, Part):
                 view[name] = value.plain()
             elif value and isinstance(value, tuple) and isinstance(value[0], Part):
@@ -44,7 +44,7 @@ class Part(BaseModel):
         view: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
-            units = _units(info)
+            units = quantities(info)
             if isinstance(value, Part):
                 view[name] = value.as_text()
             elif value and isinstance(value, tuple) and isinstance(value[0], Part):
