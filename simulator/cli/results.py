@@ -30,15 +30,17 @@ def diff(
 
 
 def plot(
-    directories: Annotated[list[Path], typer.Argument(help="folders of runs")],
+    directories: Annotated[list[Path], typer.Argument(help="folders of runs or sweeps")],
     methods: Annotated[
         Path | None,
         typer.Option(help="compare the runs as training methods, figures into this folder"),
     ] = None,
 ) -> None:
-    """Draw the figures of a run, beside its result.
+    """Draw the figures of a run, or of a sweep, beside its result.
 
     Example: trainsoc plot out
+
+    Example: trainsoc plot sweep
 
     Example: trainsoc plot fp32 qat rct --methods figures
     """
@@ -61,12 +63,18 @@ def timeline(
 
 def draw(directories: list[Path]) -> list[Path]:
     """Draw the figures of the runs in these folders, their baselines too, and return the files."""
-    from simulator.results.plots import draw_run
+    from simulator.results.plots import draw_run, draw_sweep
     from simulator.results.result import read_result
     from simulator.results.step import read_step
+    from simulator.sweeps.folder import TABLE, read_table
+    from simulator.sweeps.report import drawable
 
     figures: list[Path] = []
     for directory in progress(directories, len(directories), "drawing"):
+        if (directory / TABLE).is_file():
+            space = drawable(read_table(directory))
+            figures += draw_sweep(space, directory / "figures")
+            continue
         folders = [directory, *(d for d in (directory / "baseline",) if d.is_dir())]
         results = [read_result(folder) for folder in folders]
         names = [result["hardware"] for result in results]

@@ -82,10 +82,9 @@ def sweep(
     from simulator.sweeps.answers import best as best_of
     from simulator.sweeps.answers import measure
     from simulator.sweeps.folder import TABLE, write_csv
-    from simulator.sweeps.report import best_sentence, sweep_report
+    from simulator.sweeps.report import best_sentence, effects_sentence, sweep_report
     from simulator.sweeps.run import run_study, workers_for
     from simulator.sweeps.study import study_of
-    from simulator.sweeps.table import knobs_of
     from simulator.sweeps.watch import Display
 
     if out is None:
@@ -112,7 +111,9 @@ def sweep(
         return
     print_table(sweep_report(table))
     if best and row:
-        print(best_sentence(row, measure(table, best), knobs_of(table)))
+        print(best_sentence(table, row, measure(table, best)))
+    if effects := effects_sentence(table):
+        print(effects)
     print(f"{table.height} points in {out / TABLE}; `trainsoc plot {out}` draws them")
 
 

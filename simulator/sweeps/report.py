@@ -1,14 +1,14 @@
 """What a sweep found, on screen: the front of its objectives, the best, what cannot run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 
-from simulator.hardware.settings import quantity_of
-from simulator.results.text import digits, percent, si
-from simulator.sweeps.job import Row
+from simulator.results.design_space import Axis, Measure, SweepTable, named
+from simulator.results.sensitivity import main_effects
+from simulator.results.text import digits, percent, si, times
 from simulator.sweeps.table import OBJECTIVES, knobs_of
 
 if TYPE_CHECKING:
@@ -17,83 +17,79 @@ if TYPE_CHECKING:
 _SHOWN = 15
 
 
+def drawable(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> SweepTable:
+    """Return a table as the figures take it."""
+    return SweepTable(table.to_dicts(), knobs_of(table), tuple(objectives))
+
+
 def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> Table:
     """Return the points that no other beats in the objectives, and the baselines below them."""
-    names = " and ".join(plain_name(name) for name in objectives)
-    ways = [key for key in ("trace", "method") if table[key].n_unique() > 1]
-    knobs = ways + [key for key in knobs_of(table) if key not in ways]
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Best in {names}")
-    for column in (*map(heading, knobs), "latency", "energy", "area", "array use"):
-        view.add_column(column, justify="right")
-    if "latency_s" in table.columns:
-        front = table.filter(table["pareto"]).sort([*ways, objectives[0]])
-        for row in front.head(_SHOWN).iter_rows(named=True):
-            view.add_row(*_cells(row, knobs))
-        _add_baselines(view, table, knobs)
-    view.caption = _caption(table, _SHOWN)
+    space = drawable(table, objectives)
+    names = " and ".join(Measure(name).name for name in objectives)
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Best in {names}{_length(space)}")
+    for heading in (*(axis.label for axis in space.axes), "latency", "energy", "area", "array use"):
+        view.add_column(heading, justify="right")
+    front = [row for row in space.feasible if row["pareto"]]
+    front.sort(key=lambda row: (str(row["trace"]), row[objectives[0]]))
+    for row in front[:_SHOWN]:
+        view.add_row(*(axis.text(axis.of(row)) for axis in space.axes), *_measures(row))
+    if space.baselines and space.axes:
+        view.add_section()
+        for row in space.rows:
+            if row["baseline"] and row["feasible"]:
+                view.add_row(*_names(row, space.axes), *_measures(row))
+    view.caption = _caption(space, len(front))
     return view
 
 
-def best_sentence(row: Row, name: str, knobs: Sequence[str]) -> str:
-    """Return the best point in words."""
-    where = ", ".join(f"{heading(key)} {setting(key, row[key])}" for key in knobs)
-    others = [n for n in (*OBJECTIVES, "area_total_mm2") if n != name and row.get(n) is not None]
-    beside = ", ".join(f"{plain_name(other)} {quantity(other, row[other])}" for other in others)
-    return f"least {plain_name(name)}: {quantity(name, row[name])} at {where} ({beside})"
+def effects_sentence(table: "polars.DataFrame", name: str = "energy_j") -> str:
+    """Return how much each knob matters for a measure by itself, in words; "" where none can."""
+    space = drawable(table)
+    axes = {axis.knobs[0]: axis for axis in space.axes}
+    measure = Measure(name)
+    found = main_effects(space.feasible, list(axes), measure.of)
+    told = [
+        f"{axes[each.knob].label} {times(each.ratio)} (best {axes[each.knob].text(each.best)})"
+        for each in found
+    ]
+    return f"alone, each knob changes {measure.name} by up to: {', '.join(told)}" if told else ""
 
 
-def heading(key: str) -> str:
-    """Return a knob as people say it: "rows" for accelerator.rows, "cpu clock" for cpu.clock."""
-    part, _, last = key.rpartition(".")
-    return f"{part.rpartition('.')[2]} {last}" if part and part != "accelerator" else last
+def best_sentence(table: "polars.DataFrame", row: Mapping[str, Any], column: str) -> str:
+    """Return the best point of a table in words."""
+    others = [name for name in (*OBJECTIVES, "area_total_mm2") if name != column]
+    beside = [f"{Measure(each).name} {_whole(each, row)}" for each in others if row.get(each)]
+    where = named(row, drawable(table).axes)
+    least = f"least {Measure(column).name}: {_whole(column, row)}"
+    return f"{least} at {where} ({', '.join(beside)})"
 
 
-def setting(key: str, value: Any) -> str:
-    """Return the value of a knob with its unit."""
-    dimension = quantity_of(key)
-    return dimension.text(value) if dimension and isinstance(value, int) else str(value)
-
-
-def plain_name(column: str) -> str:
-    """Return what a column measures, in words: "energy" for energy_j."""
-    known = {"area_total_mm2": "area"}
-    name, _, unit = column.rpartition("_")
-    plain = name if unit in ("s", "j", "w", "bytes", "mm2") else column
-    return known.get(column, plain.replace("_", " "))
-
-
-def quantity(column: str, value: float) -> str:
-    """Return a measure with its unit."""
-    unit = column.rpartition("_")[2]
-    if unit == "mm2":
-        return f"{digits(value)} mm2"
-    return si(value, unit.upper() if unit in ("j", "w") else unit) if unit in "sjw" else f"{value}"
-
-
-def _cells(row: Row, knobs: Sequence[str]) -> list[str]:
+def _measures(row: Mapping[str, Any]) -> list[str]:
+    area = Measure("area_total_mm2").text(row)
     used = percent(row["array_utilization"], 1)
-    area = f"{digits(row['area_total_mm2'])} mm2" if row["area_total_mm2"] is not None else "-"
-    told = [setting(knob, row[knob]) if row[knob] is not None else "" for knob in knobs]
-    return [*told, si(row["latency_s"], "s"), si(row["energy_j"], "J"), area, used]
+    return [si(row["latency_s"], "s"), si(row["energy_j"], "J"), area, used]
 
 
-def _add_baselines(view: Table, table: "polars.DataFrame", knobs: Sequence[str]) -> None:
-    others = table.filter((table["baseline"] != "") & table["feasible"])
-    if others.height:
-        view.add_section()
-    for row in others.iter_rows(named=True):
-        cells = _cells(row, knobs)
-        if cells[0] in ("", row["trace"], row["method"]):
-            cells[0] = " ".join(filter(None, (row["baseline"], cells[0])))
-        view.add_row(*cells)
+def _whole(column: str, row: Mapping[str, Any]) -> str:
+    """Return a measure of the whole run with its unit."""
+    unit, value = Measure(column).unit, row[column]
+    return f"{digits(value)} {unit}".strip() if unit in ("mm2", "") else si(value, unit)
 
 
-def _caption(table: "polars.DataFrame", shown: int) -> str | None:
-    told = []
-    front = int(table["pareto"].sum())
-    if front > shown:
-        told.append(f"{shown} of {front} on the front; the table has all")
-    infeasible = table.height - int(table["feasible"].sum())
+def _names(row: Mapping[str, Any], axes: Sequence[Axis]) -> list[str]:
+    """Return the cells of a baseline: its name, and which training it runs."""
+    told = ["" if axis.of(row) is None else axis.text(axis.of(row)) for axis in axes]
+    return [" ".join(filter(None, (row["baseline"], told[0]))), *told[1:]]
+
+
+def _length(space: SweepTable) -> str:
+    epochs = {row["epochs"] for row in space.feasible}
+    return f", whole run of {epochs.pop()} epochs" if len(epochs) == 1 and max(epochs) > 1 else ""
+
+
+def _caption(space: SweepTable, front: int) -> str | None:
+    told = [f"{_SHOWN} of {front} on the front; the table has all"] if front > _SHOWN else []
+    infeasible = len(space.points) - len(space.feasible)
     if infeasible:
-        told.append(f"{infeasible} of {table.height} points cannot run; see their reason")
+        told.append(f"{infeasible} of {len(space.points)} points cannot run; see their reason")
     return "; ".join(told) or None

@@ -48,7 +48,7 @@ def search_study(
         store = Folder(out)
     values = Remembering(store, objectives)
     told, runner = Points(asked, store), Runner(crew, values, watch)
-    baselines = [point for point in asked.baselines()]
+    baselines = list(asked.baselines())
     watch.begin(count + len(baselines))
     try:
         runner.run(told.missing(baselines, watch))
@@ -79,7 +79,7 @@ class Remembering(Store):
         frame = store.frame()
         known = all(name in frame.columns for name in objectives)
         rows = frame.select("point", *objectives).rows() if known else []
-        self._values: dict[str, tuple[float | None, ...]] = {name: told for name, *told in rows}
+        self._values: dict[str, tuple[float | None, ...]] = {row[0]: row[1:] for row in rows}
 
     def __contains__(self, address: str) -> bool:
         """Return whether the point with this address is finished."""
@@ -144,9 +144,7 @@ class Proposals:
         self._asked = []
         for _ in range(_IDLE * count):
             trial = self._study.ask()
-            number = self._space.number(
-                [_index(trial, axis) for axis in self._space.axes]
-            )
+            number = self._space.number([_index(trial, axis) for axis in self._space.axes])
             if number in self._values:
                 self._tell(trial, self._values[number])
             elif number in {asked for _, asked in self._asked} or not self._space.meeting([number]):

@@ -4,11 +4,13 @@ Everything is drawn from plain documents, the content of result.json and step.js
 its own: no window, no backend and no setting of matplotlib outside is touched.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from simulator.results.design_space import SweepTable
 from simulator.results.plots.against import against
 from simulator.results.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.results.plots.canvas import Document, save, styled
@@ -21,9 +23,20 @@ from simulator.results.plots.methods import (
 from simulator.results.plots.over_time import dram_bandwidth, occupancy
 from simulator.results.plots.profile import layers, profile
 from simulator.results.plots.roofline import roofline
+from simulator.results.plots.sweep_array import energy_by_array, utilization
+from simulator.results.plots.sweep_curves import curves, sensitivity
+from simulator.results.plots.sweep_front import front
+from simulator.results.plots.sweep_map import heat_map
 from simulator.results.plots.trace import memory, work
 
-__all__ = ["draw_comparison", "draw_methods", "draw_run", "draw_step", "draw_trace"]
+__all__ = [
+    "draw_comparison",
+    "draw_methods",
+    "draw_run",
+    "draw_step",
+    "draw_sweep",
+    "draw_trace",
+]
 
 _OF_RESULTS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
     "energy_per_epoch": energy_per_epoch,
@@ -43,6 +56,14 @@ _OF_METHODS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
     "energy_to_accuracy": energy_to_accuracy,
     "bits_over_epochs": bits_over_epochs,
     "memory_of_methods": memory_of_methods,
+}
+_OF_SWEEPS: dict[str, Callable[[SweepTable], Figure | None]] = {
+    "heat_map": heat_map,
+    "front": front,
+    "energy_by_array": energy_by_array,
+    "utilization": utilization,
+    "curves": curves,
+    "sensitivity": sensitivity,
 }
 
 
@@ -65,6 +86,28 @@ def draw_methods(results: Mapping[str, Document], directory: Path) -> list[Path]
     `directory` cannot be written.
     """
     return _draw(_OF_METHODS, results, directory)
+
+
+def draw_sweep(table: SweepTable, directory: Path) -> list[Path]:
+    """Draw the figures of a design space into `directory` and return the files.
+
+    A figure that the table cannot give is left out: a heat map with fewer than two knobs, a front
+    without two objectives, energy by array and utilization unless rows or columns vary, curves
+    without a numeric knob, sensitivity where no knob moves alone; all of them when no point runs.
+    With several traces each has figures of its own, its name at the end of theirs. Raises
+    InputError when `directory` cannot be written.
+    """
+    tables = table.by_trace()
+    paths: list[Path] = []
+    for trace, part in tables.items():
+        ending = f"_{re.sub(r'[^A-Za-z0-9.-]+', '_', trace)}" if len(tables) > 1 else ""
+        for name, draw in _OF_SWEEPS.items():
+            with styled():
+                figure = draw(part)
+                if figure is not None:
+                    paths.append(directory / f"{name}{ending}.png")
+                    save(figure, paths[-1])
+    return paths
 
 
 def draw_step(steps: Mapping[str, Document], directory: Path) -> list[Path]:

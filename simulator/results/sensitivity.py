@@ -1,0 +1,75 @@
+"""How much each knob of a design space matters: what changes when it alone moves."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, fsum, log
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a knob does to a measure by itself.
+
+    `means` are the geometric means of the measure at each value of the knob, over the same
+    `settings` of all other knobs.
+    """
+
+    knob: str
+    means: Mapping[Any, float]
+    settings: int
+
+    @property
+    def best(self) -> Any:
+        """The value of the knob with the least mean, the first of equals."""
+        return min(self.means, key=lambda value: self.means[value])
+
+    @property
+    def worst(self) -> Any:
+        """The value of the knob with the largest mean."""
+        return max(self.means, key=lambda value: self.means[value])
+
+    @property
+    def ratio(self) -> float:
+        """The largest mean over the least, 1 when the knob changes nothing."""
+        return self.means[self.worst] / self.means[self.best]
+
+
+def main_effect(
+    rows: Sequence[Row], knob: str, others: Sequence[str], measure: Callable[[Row], float | None]
+) -> Effect | None:
+    """Return the main effect of `knob` on `measure`, or None where nothing can be compared.
+
+    Like is compared with like: only settings of the `others` count at which every value of the
+    knob is measured, leaving out values of it that are measured nowhere, and a measure that is
+    not positive. Where rows repeat a point the last counts. None when fewer than two values
+    remain, or when no setting has them all, as in a sample of a large space.
+    """
+    blocks: dict[tuple[Hashable, ...], dict[Any, float]] = {}
+    values: dict[Any, None] = {}
+    for row in rows:
+        found = measure(row)
+        if found is not None and found > 0:
+            values.setdefault(row[knob])
+            blocks.setdefault(tuple(row[each] for each in others), {})[row[knob]] = found
+    complete = [block for block in blocks.values() if len(block) == len(values)]
+    if len(values) < 2 or not complete:
+        return None
+    means = {value: _geometric([block[value] for block in complete]) for value in values}
+    return Effect(knob, means, len(complete))
+
+
+def main_effects(
+    rows: Sequence[Row], knobs: Sequence[str], measure: Callable[[Row], float | None]
+) -> list[Effect]:
+    """Return the main effects of all `knobs` that can be compared, the largest ratio first."""
+    found = (
+        main_effect(rows, knob, [each for each in knobs if each != knob], measure) for knob in knobs
+    )
+    effects = [effect for effect in found if effect is not None]
+    return sorted(effects, key=lambda effect: -effect.ratio)
+
+
+def _geometric(numbers: Sequence[float]) -> float:
+    return exp(fsum(map(log, numbers)) / len(numbers))
