@@ -1,5 +1,6 @@
 """A table of prices as a file: what a run paid, and what to pay instead."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,24 @@ def free() -> Prices:
     """Return prices of nothing, to lay a whole table over."""
     nothing = Costs(Counts(), (0,) * len(COMPONENTS))
     return Prices(nothing.dynamic_aj, COMPONENT, nothing.static_uw, nothing, nothing)
+
+
+def plain_prices(prices: Prices) -> dict[str, Any]:
+    """Return all of `prices` as plain numbers, for JSON."""
+    return asdict(prices)
+
+
+def read_plain_prices(plain: dict[str, Any]) -> Prices:
+    """Return the prices that `plain_prices` told, before or after a journey as JSON."""
+    low, high = (_read_plain_costs(plain[end]) for end in ("low", "high"))
+    value = _read_plain_costs(plain)
+    return Prices(
+        value.dynamic_aj, tuple(plain["component"]), value.static_uw, low, high, plain["board_uw"]
+    )
+
+
+def _read_plain_costs(plain: dict[str, Any]) -> Costs:
+    return Costs(Counts(*plain["dynamic_aj"]), tuple(plain["static_uw"]))
 
 
 def _section(costs: Costs, indent: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Power over one step: what flows when, and the highest power during each task."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from simulator.activity import Span, Task
@@ -19,37 +20,39 @@ def power_levels(
     spans: Sequence[Span], dynamic_aj: Sequence[int], static_uw: int
 ) -> list[PowerLevel]:
     """Return the power over time: each task spends its dynamic energy evenly over its span."""
-    changes: dict[int, int] = {}
-    for span, energy in zip(spans, dynamic_aj, strict=True):
-        power = _power(span, energy)
-        changes[span.start_ps] = changes.get(span.start_ps, 0) + power
-        changes[span.end_ps] = changes.get(span.end_ps, 0) - power
-    levels, power = [], static_uw
-    for moment in sorted(changes):
-        power += changes[moment]
-        levels.append(PowerLevel(moment, power))
-    return levels
+    moments, powers = _levels(spans, dynamic_aj, static_uw)
+    return [PowerLevel(*level) for level in zip(moments, powers, strict=True)]
 
 
 def peaks_uw(spans: Sequence[Span], dynamic_aj: Sequence[int], static_uw: int) -> tuple[int, ...]:
     """Return, for each task, the highest power while it ran, in microwatts."""
-    levels = power_levels(spans, dynamic_aj, static_uw)
-    position = {level.start_ps: index for index, level in enumerate(levels)}
+    moments, powers = _levels(spans, dynamic_aj, static_uw)
+    position = {moment: index for index, moment in enumerate(moments)}
     return tuple(
-        max(
-            (level.power_uw for level in levels[position[span.start_ps] : position[span.end_ps]]),
-            default=static_uw,
-        )
-        for span in spans
+        max(powers[position[start] : position[end]], default=static_uw) for start, end in spans
     )
 
 
 def peaks_of(tasks: Sequence[Task], spans: Sequence[Span], prices: Prices) -> tuple[int, ...]:
     """Return, for each task of a step, the highest power while it ran at `prices`."""
-    dynamic = [prices.dynamic_aj_of(task.work.counts) for task in tasks]
-    return peaks_uw(spans, dynamic, sum(prices.static_uw))
+    works = {task.work for task in tasks}  # far fewer than tasks: layers and steps are alike
+    dynamic_aj = {work: prices.dynamic_aj_of(work.counts) for work in works}
+    return peaks_uw(spans, [dynamic_aj[task.work] for task in tasks], sum(prices.static_uw))
 
 
-def _power(span: Span, energy_aj: int) -> int:
-    duration = span.end_ps - span.start_ps
-    return ceil_div(energy_aj, duration) if duration else 0
+def _levels(
+    spans: Sequence[Span], dynamic_aj: Sequence[int], static_uw: int
+) -> tuple[list[int], list[int]]:
+    """Return the moments at which the power changes, and the power from each of them on."""
+    changes: dict[int, int] = {}
+    for (start, end), energy in zip(spans, dynamic_aj, strict=True):
+        power = _power(end - start, energy)
+        changes[start] = changes.get(start, 0) + power
+        changes[end] = changes.get(end, 0) - power
+    moments = sorted(changes)
+    steps = accumulate((changes[moment] for moment in moments), initial=static_uw)
+    return moments, list(steps)[1:]
+
+
+def _power(duration_ps: int, energy_aj: int) -> int:
+    return ceil_div(energy_aj, duration_ps) if duration_ps else 0

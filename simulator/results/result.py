@@ -1,23 +1,22 @@
 """The versioned result of a replay: totals, phases, layers, epochs, ops, memory, provenance."""
 
 import json
-from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from simulator.activity import Span, Task, Unit, Work
+from simulator.activity import Span, Task, Unit
 from simulator.energy.area import Area
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
-from simulator.results.tally import Tally, union_ps
+from simulator.results.op_rows import Record, op_rows
+from simulator.results.tally import Ran, Tally, tallies
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Phase
-from simulator.units import AJ_PER_J, PS_PER_S
 
 SCHEMA = "1.0"
-Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +39,22 @@ class StepRecord:
         """How often this kind ran in all."""
         return sum(self.runs.values())
 
+    @property
+    def ran(self) -> Ran:
+        """What the tasks took and did."""
+        works = {task.work for task in self.tasks}
+        alone_ps = {work: work.progress.duration_ps(WHOLE) for work in works}
+        return Ran(
+            [task.layer for task in self.tasks],
+            [task.phase for task in self.tasks],
+            self.spans,
+            self.attributed_ps,
+            [alone_ps[task.work] for task in self.tasks],
+            [task.work.unit is Unit.CPU for task in self.tasks],
+            [task.work.counts for task in self.tasks],
+            self.peaks_uw,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -59,24 +74,19 @@ class Result:
     def __init__(
         self,
         identity: Identity,
-        records: tuple[StepRecord, ...],
+        records: tuple[Record, ...],
         prices: Prices,
         macs_per_s: int,
         memory: dict[str, int],
         area: tuple[Area, ...] = (),
     ) -> None:
-        """Sum `records`; `macs_per_s` is the array's peak rate, 0 without one."""
+        """Take `records`, to be summed when asked; `macs_per_s` is the array's peak, or 0."""
         self.identity = identity
         self.records = records
         self.prices = prices
         self.memory = memory
         self.area = area
         self.macs_per_s = macs_per_s
-        self._by_layer: dict[tuple[str, Phase], Tally] = {}
-        self._by_phase: dict[Phase, Tally] = {}
-        self._by_epoch: dict[int, Tally] = {}
-        for record in records:
-            self._sum(record)
 
     @property
     def total(self) -> dict[str, Any]:
@@ -117,7 +127,7 @@ class Result:
     @property
     def ops(self) -> list[dict[str, Any]]:
         """Return one row per piece of work of each distinct step, with how often it ran."""
-        return [row for record in self.records for row in self._op_rows(record)]
+        return [row for record in self.records for row in op_rows(record, self.prices)]
 
     def as_dict(self, *, ops: bool = False) -> dict[str, Any]:
         """Return the result in its published schema."""
@@ -149,118 +159,41 @@ class Result:
     def _view(self, tally: Tally) -> dict[str, Any]:
         return tally.as_dict(self.prices, self.macs_per_s)
 
-    def _sum(self, record: StepRecord) -> None:
-        layers = _layer_tallies(record)
-        phases: dict[Phase, Tally] = {}
-        for (layer, phase), tally in layers.items():
-            self._by_layer.setdefault((layer, phase), Tally()).add(tally, record.count)
-            phases.setdefault(phase, Tally()).add(tally)
-        _set_active(phases, record, lambda task: task.phase)
-        step = Tally()
-        for phase, tally in phases.items():
-            self._by_phase.setdefault(phase, Tally()).add(tally, record.count)
-            step.add(tally)
-        step.active_ps = step.latency_ps
-        for epoch, runs in record.runs.items():
-            self._by_epoch.setdefault(epoch, Tally()).add(step, runs)
+    @cached_property
+    def _ran(self) -> tuple[Ran, ...]:
+        return tuple(record.ran for record in self.records)
 
-    def _op_rows(self, record: StepRecord) -> list[dict[str, Any]]:
-        return [self._op_row(record, index) for index in range(len(record.tasks))]
+    @cached_property
+    def _by_layer(self) -> dict[tuple[str, Phase], Tally]:
+        sums: dict[tuple[str, Phase], Tally] = {}
+        for record, ran in zip(self.records, self._ran, strict=True):
+            for place, tally in tallies(ran, zip(ran.layers, ran.phases, strict=True)).items():
+                sums.setdefault(place, Tally()).add(tally, record.count)
+        return sums
 
-    def _op_row(self, record: StepRecord, index: int) -> dict[str, Any]:
-        task, span = record.tasks[index], record.spans[index]
-        work, attributed = task.work, record.attributed_ps[index]
-        counts = work.counts
-        energy = self.prices.dynamic_aj_of(counts)
-        energy += sum(self.prices.static_by_component_aj(attributed))
-        duration = span.end_ps - span.start_ps
-        total_cycles = _cycles(work.compute_cycles, work.compute_ps, duration)
-        return {
-            "index": index,
-            "step": record.step,
-            "count": record.count,
-            "phase": task.phase.value,
-            "layer": task.layer,
-            "op": record.op_names[task.op],
-            "stage": work.stage.value,
-            "unit": work.unit.value,
-            "start_s": span.start_ps / PS_PER_S,
-            "end_s": span.end_ps / PS_PER_S,
-            "attributed_s": attributed / PS_PER_S,
-            "attributed_ps": attributed,
-            "contention_s": _contention_ps(work, span) / PS_PER_S,
-            "batch": work.batch,
-            "m": work.m,
-            "n": work.n,
-            "k": work.k,
-            "compute_cycles": work.compute_cycles,
-            "stall_cycles": total_cycles - work.compute_cycles,
-            "total_cycles": total_cycles,
-            "bound": _bound(work),
-            "mapping": work.mapping,
-            "mapped": work.mapped,
-            "macs": counts.macs,
-            "macs_issued": counts.macs_issued,
-            "dram_read_bytes": counts.dram_read_bytes,
-            "dram_write_bytes": counts.dram_write_bytes,
-            "energy_j": energy / AJ_PER_J,
-            "energy_aj": energy,
-        }
+    @cached_property
+    def _phases_of_steps(self) -> list[dict[Phase, Tally]]:
+        return [tallies(ran, ran.phases) for ran in self._ran]
 
+    @cached_property
+    def _by_phase(self) -> dict[Phase, Tally]:
+        sums: dict[Phase, Tally] = {}
+        for record, phases in zip(self.records, self._phases_of_steps, strict=True):
+            for phase, tally in phases.items():
+                sums.setdefault(phase, Tally()).add(tally, record.count)
+        return sums
 
-def _layer_tallies(record: StepRecord) -> dict[tuple[str, Phase], Tally]:
-    """Return the sums of one step by layer and phase."""
-    tallies: dict[tuple[str, Phase], Tally] = {}
-    for task, span, attributed, peak in zip(
-        record.tasks, record.spans, record.attributed_ps, record.peaks_uw, strict=True
-    ):
-        tally = tallies.setdefault((task.layer, task.phase), Tally())
-        tally.add(_tally(task.work, span, attributed, peak))
-    _set_active(tallies, record, lambda task: (task.layer, task.phase))
-    return tallies
-
-
-def _set_active(
-    tallies: dict[Key, Tally], record: StepRecord, key_of: Callable[[Task], Key]
-) -> None:
-    """Fill in the time in which the tasks of each tally ran, overlaps counted once."""
-    spans: dict[Key, list[Span]] = {}
-    for task, span in zip(record.tasks, record.spans, strict=True):
-        spans.setdefault(key_of(task), []).append(span)
-    for key, tally in tallies.items():
-        tally.active_ps = union_ps(spans[key])
-
-
-def _tally(work: Work, span: Span, attributed_ps: int, peak_uw: int) -> Tally:
-    busy = span.end_ps - span.start_ps
-    on_cpu = work.unit is Unit.CPU
-    return Tally(
-        latency_ps=attributed_ps,
-        cpu_busy_ps=busy if on_cpu else 0,
-        accelerator_busy_ps=0 if on_cpu else busy,
-        contention_ps=_contention_ps(work, span),
-        cpu_dram_bytes=work.counts.dram_read_bytes + work.counts.dram_write_bytes if on_cpu else 0,
-        peak_uw=peak_uw,
-        counts=list(work.counts),
-    )
-
-
-def _contention_ps(work: Work, span: Span) -> int:
-    """Return what the work took longer than it would have alone."""
-    return max(0, span.end_ps - span.start_ps - work.progress.duration_ps(WHOLE))
-
-
-def _cycles(compute_cycles: int, compute_ps: int, duration_ps: int) -> int:
-    """Return the duration in the unit's cycles, whose length the computation gives."""
-    if not compute_cycles or not compute_ps:
-        return 0
-    return max(compute_cycles, duration_ps * compute_cycles // compute_ps)
-
-
-def _bound(work: Work) -> str:
-    """Return what the work's duration alone is mostly made of."""
-    parts = {"compute": work.compute_ps, "memory": work.memory_ps, "launch": work.overhead_ps}
-    return max(parts, key=lambda name: parts[name])
+    @cached_property
+    def _by_epoch(self) -> dict[int, Tally]:
+        sums: dict[int, Tally] = {}
+        for record, phases in zip(self.records, self._phases_of_steps, strict=True):
+            step = Tally()
+            for tally in phases.values():
+                step.add(tally)
+            step.active_ps = step.latency_ps
+            for epoch, runs in record.runs.items():
+                sums.setdefault(epoch, Tally()).add(step, runs)
+        return sums
 
 
 def write_result(path: Path, result: Result, *, ops: bool = False) -> None:

@@ -1,11 +1,32 @@
 """Exact sums of what tasks took and did, by any grouping."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from typing import Any, NamedTuple, TypeVar
 
 from simulator.activity import Counts, Span
 from simulator.energy.prices import COMPONENTS, Prices
+from simulator.trace.op import Phase
 from simulator.units import AJ_PER_J, PS_PER_S
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Ran(NamedTuple):
+    """What the tasks of one step took and did, an entry per task in every field.
+
+    `alone_ps` is how long each would have taken with the memory to itself.
+    """
+
+    layers: Sequence[str]
+    phases: Sequence[Phase]
+    spans: Sequence[Span]
+    attributed_ps: Sequence[int]
+    alone_ps: Sequence[int]
+    on_cpu: Sequence[bool]
+    counts: Sequence[Counts]
+    peaks_uw: Sequence[int]
 
 
 @dataclass(slots=True)
@@ -83,6 +104,35 @@ class Tally:
             "average_power_w": _ratio(powered, self.active_ps) / 10**6,
             "peak_power_w": self.peak_uw / 10**6,
         }
+
+
+def tallies(ran: Ran, keys: Iterable[Key]) -> dict[Key, Tally]:
+    """Return the sums of the tasks of each key, keys in order of appearance."""
+    groups: dict[Key, list[tuple[Any, ...]]] = {}
+    for key, entry in zip(keys, zip(*ran, strict=True), strict=True):
+        groups.setdefault(key, []).append(entry)
+    return {key: _tally(Ran(*zip(*entries, strict=True))) for key, entries in groups.items()}
+
+
+def contention_ps(took_ps: int, alone_ps: int) -> int:
+    """Return what work took longer than it would have alone."""
+    return max(0, took_ps - alone_ps)
+
+
+def _tally(ran: Ran) -> Tally:
+    took_ps = [end - start for start, end in ran.spans]
+    by_cpu_ps = sum(compress(took_ps, ran.on_cpu))
+    by_cpu = compress(ran.counts, ran.on_cpu)
+    return Tally(
+        latency_ps=sum(ran.attributed_ps),
+        active_ps=union_ps(ran.spans),
+        cpu_busy_ps=by_cpu_ps,
+        accelerator_busy_ps=sum(took_ps) - by_cpu_ps,
+        contention_ps=sum(map(contention_ps, took_ps, ran.alone_ps)),
+        cpu_dram_bytes=sum(each.dram_read_bytes + each.dram_write_bytes for each in by_cpu),
+        peak_uw=max(ran.peaks_uw),
+        counts=list(map(sum, zip(*ran.counts, strict=True))),
+    )
 
 
 def union_ps(spans: Iterable[Span]) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from simulator.activity import Counts, Stage, Task, Unit, Work
+from simulator.energy.price_file import EnergyTable
 from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import Placement
 from simulator.lowering.pricing import pricing_of
@@ -17,7 +18,8 @@ from simulator.lowering.works import Templates
 from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import run_step
 from simulator.probes import probe_array
-from simulator.replay import Replay, as_trace
+from simulator.replay import Replay, as_trace, save_run
+from simulator.results.recost import recost
 from simulator.timing.cores import Continuous
 from simulator.timing.dram.cost import samples_of
 from simulator.timing.shares import WHOLE
@@ -30,6 +32,7 @@ WORKS_PER_SECOND = 20_000
 TILES_PER_SECOND = 50_000
 SECONDS_FOR_SHAPES = 5
 SECONDS_COLD = 2
+RECOST_RATIO = 0.1
 # Aimed at is 1.1. LeNet's 1.3 s take 1.14 x: what is recorded takes 0.1 s, whatever follows.
 CAPTURE_RATIOS = {"lenet_recipe": 1.2, "small_encoder": 1.1}
 
@@ -89,6 +92,31 @@ def test_a_run_answers_within_two_seconds(benchmark):
 
     benchmark.pedantic(answer, rounds=5)
     assert benchmark.stats.stats.median < 2
+
+
+def test_recost_takes_a_tenth_of_the_simulation(benchmark, trace, monkeypatch, tmp_path):
+    """In process: the whole document at other prices, beside a first run of the same trace."""
+    monkeypatch.setenv("TRAINSOC_CACHE", str(tmp_path / "cache"))
+    samples_of.cache_clear()
+    pricing_of.cache_clear()
+    start = time.process_time()
+    replay = Replay(machine(), trace)
+    result = replay.run()
+    result.as_dict()
+    cold = time.process_time() - start
+    save_run(replay, result, tmp_path / "run")
+    table = EnergyTable.model_validate({"dynamic": {"cpu_cycles": "5 pJ"}})
+
+    def seconds():
+        start = time.process_time()
+        recost(tmp_path / "run", table).as_dict()
+        return time.process_time() - start
+
+    again = min(seconds() for _ in range(10))
+    benchmark.extra_info["ratio"] = again / cold
+    print(f"\nrecost / first simulation = {again / cold:.3f} ({again:.3f} s, {cold:.2f} s)")
+    benchmark.pedantic(seconds, rounds=1)
+    assert again <= RECOST_RATIO * cold
 
 
 def test_many_equal_steps_cost_what_two_do(benchmark, trace):

@@ -5,17 +5,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator.activity import Counts
-from simulator.energy import COMPONENTS
+from simulator.energy import COMPONENTS, price_file
 from simulator.energy.price_file import (
     Dynamic,
     EnergyTable,
     Static,
     free,
+    plain_prices,
+    read_plain_prices,
     read_table,
     table_text,
     with_table,
@@ -25,12 +28,14 @@ from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.load import hardware_names
 from simulator.replay import Replay, save_run
+from simulator.results import saved
 from simulator.results.recost import recost, save_recosted
 from tests.builders import StepBuilder, one_step_trace
 from tests.system.strategies import machines, traces
 
 ROOT = Path(__file__).parents[2]
 EDGE = load_hardware("edge-16x16")
+KEY = "trainsoc.records"
 FILES = ("result.json", "step.json", "hardware.json", "energy.yaml", "records.parquet")
 
 
@@ -67,6 +72,7 @@ def test_a_table_names_every_count_and_every_component():
 def test_prices_survive_being_written(name, tmp_path):
     paid = prices(load_hardware(name))
     assert with_table(free(), read_table(_table(tmp_path, table_text(paid)))) == paid
+    assert read_plain_prices(json.loads(json.dumps(plain_prices(paid)))) == paid
 
 
 @given(machines(), traces())
@@ -158,6 +164,58 @@ def test_recost_simulates_nothing(finished):
     assert done.stdout.strip() == ""
 
 
+@pytest.fixture
+def built(monkeypatch):
+    """What is built and read beyond columns, as it happens."""
+    seen = []
+
+    def telling(function):
+        def call(*arguments, **keywords):
+            seen.append(function.__name__)
+            return function(*arguments, **keywords)
+
+        return call
+
+    for name in ("Task", "Work"):
+        monkeypatch.setattr(saved, name, telling(getattr(saved, name)))
+    monkeypatch.setattr(price_file, "load_part", telling(price_file.load_part))
+    return seen
+
+
+def test_recost_builds_tasks_for_rows_of_ops_alone_and_reads_no_yaml(finished, built, tmp_path):
+    """What makes it fast, without a clock: columns are summed, and prices were kept as numbers."""
+    folder, before = finished
+    found = recost(folder, EnergyTable.model_validate({"dynamic": {"cpu_cycles": "5 pJ"}}))
+    found.as_dict()
+    save_recosted(folder, found, tmp_path / "out")
+    assert built == []
+    assert len(found.ops) == len(before.ops)
+    tasks = [task for record in before.records for task in record.tasks]
+    assert built.count("Task") == len(tasks)
+    assert built.count("Work") == len({task.work for task in tasks})
+
+
+def test_a_run_keeps_as_many_works_as_it_had(finished):
+    """Equal work is one object again, so that what is known of it is found out once."""
+    folder, before = finished
+    found = recost(folder, EnergyTable())
+    pairs = [
+        {(new.work, old.work) for new, old in zip(after.tasks, record.tasks, strict=True)}
+        for after, record in zip(found.records, before.records, strict=True)
+    ]
+    distinct = {pair for part in pairs for pair in part}
+    assert len({new for new, _ in distinct}) == len({old for _, old in distinct}) == len(distinct)
+
+
+def test_prices_with_a_remark_are_still_those_of_the_run(finished, built, tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
+    text = (tmp_path / "energy.yaml").read_text()
+    (tmp_path / "energy.yaml").write_text(f"# typical silicon\n{text}")
+    assert recost(tmp_path, EnergyTable()).total == finished[1].total
+    assert built == ["load_part"]
+
+
 def test_the_verb_prints_a_table_writes_a_folder_and_leaves_the_run_alone(finished, tmp_path):
     folder, before = finished
     kept = {name: (folder / name).read_bytes() for name in FILES}
@@ -227,4 +285,35 @@ def test_damaged_and_foreign_steps_are_refused(finished, tmp_path):
     other = (tmp_path / "other" / "records.parquet").read_bytes()
     (tmp_path / "records.parquet").write_bytes(other)
     with pytest.raises(InputError, match="different runs"):
+        recost(tmp_path, EnergyTable())
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("stage", "nowhere", "ops"),
+        ("phase", "nowhere", "total"),
+        ("unit", "nowhere", "total"),
+        ("alone_ps", None, "total"),
+    ],
+)
+def test_steps_with_missing_or_unknown_words_are_damaged(finished, column, value, told, tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
+    path = tmp_path / "records.parquet"
+    metadata = polars.read_parquet_metadata(path)
+    frame = polars.read_parquet(path)
+    frame = frame.with_columns(polars.lit(value, frame.schema[column]).alias(column))
+    frame.write_parquet(path, metadata={KEY: metadata[KEY]})
+    with pytest.raises(InputError, match=r"records.parquet is damaged .*run -o. again"):
+        getattr(recost(tmp_path, EnergyTable()), told)
+
+
+def test_steps_of_an_earlier_schema_are_refused(finished, tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
+    path = tmp_path / "records.parquet"
+    header = json.loads(polars.read_parquet_metadata(path)[KEY]) | {"schema": 1}
+    polars.read_parquet(path).write_parquet(path, metadata={KEY: json.dumps(header)})
+    with pytest.raises(InputError, match="schema 1 is not 2: run `trainsoc run -o` again"):
         recost(tmp_path, EnergyTable())

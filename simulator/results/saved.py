@@ -1,0 +1,167 @@
+"""The steps of a saved run as columns: sums and peaks need no more, tasks are built on demand."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from simulator.activity import Counts, Span, Stage, Task, Unit, Work
+from simulator.energy.prices import Prices
+from simulator.errors import InputError
+from simulator.results.power import peaks_uw
+from simulator.results.tally import Ran
+from simulator.timing.shares import WHOLE
+from simulator.trace.op import Phase
+
+if TYPE_CHECKING:
+    import polars
+
+TOLD_OF_WORK = (
+    "overhead_ps", "compute_ps", "memory_ps",
+    "batch", "m", "n", "k", "compute_cycles", "mapping", "mapped",
+)  # fmt: skip
+"""The columns that are fields of Work."""
+OF_WORK = ("unit", "stage", "channel_ps", "alone_ps", *TOLD_OF_WORK, *Counts._fields)
+"""All columns that are the same wherever a piece of work runs."""
+AGAIN = "run `trainsoc run -o` again"
+
+
+class Finished(NamedTuple):
+    """The progress of work that has run: how long it takes alone is all that is known of it."""
+
+    channel_ps: int
+    alone_ps: int
+
+    def duration_ps(self, share: int) -> int:
+        """Return the time that the work takes with all of the memory."""
+        if share != WHOLE:
+            raise ValueError("of finished work only the time alone is kept")
+        return self.alone_ps
+
+
+class _Known(NamedTuple):
+    alone_ps: int
+    on_cpu: bool
+    counts: Counts
+
+
+class SavedTasks:
+    """All tasks of a saved run, a row each; rows of the same `work` are of one object."""
+
+    def __init__(self, path: Path, frame: "polars.DataFrame") -> None:
+        """Take the rows of the file at `path`, which errors name."""
+        self._path = path
+        self._frame = frame
+        self._distinct = frame.unique("work", keep="first", maintain_order=True)
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks as objects. Raises InputError when the file is damaged."""
+        with telling(self._path):
+            cells = self._distinct.select("work", *OF_WORK).iter_rows()
+            works = {number: _work(*of_work) for number, *of_work in cells}
+            places = self._frame.select("work", "op", "phase", "layer").iter_rows()
+            return tuple(
+                Task(works[work], op, Phase(phase), layer, ()) for work, op, phase, layer in places
+            )
+
+    def records(self, told: list[dict[str, Any]], prices: Prices) -> "tuple[SavedRecord, ...]":
+        """Return the steps that the file's header has `told` of, their peaks at `prices`.
+
+        Raises InputError when the file is damaged.
+        """
+        with telling(self._path):
+            sizes = Counter(self._column("record"))
+            ends = accumulate((sizes[number] for number in range(len(told))), initial=0)
+            cuts = [slice(first, end) for first, end in pairwise(ends)]
+            steps = self._ran(cuts, prices)
+            return tuple(
+                SavedRecord(
+                    each["step"], dict(map(tuple, each["runs"])), tuple(each["ops"]), ran, cut, self
+                )
+                for each, cut, ran in zip(told, cuts, steps, strict=True)
+            )
+
+    def _ran(self, cuts: list[slice], prices: Prices) -> Iterator[Ran]:
+        known = self._known()
+        dynamic_aj = {work: prices.dynamic_aj_of(each.counts) for work, each in known.items()}
+        works, layers, attributed_ps, phases, starts, ends = map(
+            self._column, ("work", "layer", "attributed_ps", "phase", "start_ps", "end_ps")
+        )
+        for cut in cuts:
+            spans = list(map(Span, starts[cut], ends[cut]))
+            spent_aj = [dynamic_aj[work] for work in works[cut]]
+            yield Ran(
+                layers[cut],
+                list(map(Phase, phases[cut])),
+                spans,
+                attributed_ps[cut],
+                [known[work].alone_ps for work in works[cut]],
+                [known[work].on_cpu for work in works[cut]],
+                [known[work].counts for work in works[cut]],
+                peaks_uw(spans, spent_aj, sum(prices.static_uw)),
+            )
+
+    def _known(self) -> dict[int, "_Known"]:
+        """Return what is summed of each work, by its number."""
+        cells = self._distinct.select("work", "alone_ps", "unit", *Counts._fields).iter_rows()
+        return {
+            work: _Known(alone_ps, Unit(unit) is Unit.CPU, Counts(*counts))
+            for work, alone_ps, unit, *counts in cells
+        }
+
+    def _column(self, name: str) -> list[Any]:
+        return self._frame[name].to_list()
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRecord:
+    """One kind of step of a saved run, as `StepRecord` is one of a new run.
+
+    `cut` is where its tasks are among all of the run's.
+    """
+
+    step: int
+    runs: dict[int, int]
+    op_names: tuple[str, ...]
+    ran: Ran
+    cut: slice
+    saved: SavedTasks
+
+    @property
+    def count(self) -> int:
+        """How often this kind ran in all."""
+        return sum(self.runs.values())
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Its tasks, in the order of `ran`. Raises InputError when the file is damaged."""
+        return self.saved.tasks[self.cut]
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Tell in one sentence, as an InputError, whatever is wrong with the file at `path`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        told = " ".join(str(error).split())[:80]
+        raise InputError(f"{path} is damaged ({told}): {AGAIN}") from None
+
+
+def _work(unit: str, stage: str, channel_ps: int, alone_ps: int, *rest: Any) -> Work:
+    told, counts = rest[: len(TOLD_OF_WORK)], rest[len(TOLD_OF_WORK) :]
+    progress = Finished(channel_ps, alone_ps)
+    return Work(
+        Unit(unit),
+        Stage(stage),
+        progress,
+        Counts(*counts),
+        **dict(zip(TOLD_OF_WORK, told, strict=True)),
+    )
