@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simulator.hardware import Hardware, load_hardware
     from simulator.replay import simulate
     from simulator.results.result import Result
-    from simulator.sweeps.run import sweep
+    from simulator.sweeps.api import sweep
     from simulator.trace.storage import load_trace
     from simulator.trace.trace import Trace
 
@@ -40,7 +40,7 @@ _HOMES = {
     "load_hardware": "simulator.hardware",
     "load_trace": "simulator.trace.storage",
     "simulate": "simulator.replay",
-    "sweep": "simulator.sweeps.run",
+    "sweep": "simulator.sweeps.api",
 }
 
 

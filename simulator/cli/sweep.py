@@ -52,6 +52,21 @@ def sweep(
     full: Annotated[
         bool, typer.Option("--full", help="keep the whole result of every point, results/*.json")
     ] = False,
+    search: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="replay N points, as good as can be found, not all"),
+    ] = None,
+    minimize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="what a search makes least, and the front shows",
+            show_default="latency,energy",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="of the search: equal seeds, equal points", show_default="0")
+    ] = None,
     best: Annotated[
         str | None, typer.Option(metavar="NAME", help="tell the point with the least of it")
     ] = None,
@@ -77,13 +92,16 @@ def sweep(
 
     Example: trainsoc sweep edge-16x16 resnet18 --set batch=8,16,32 -o batches
 
+    Example: trainsoc sweep huge.yaml -o found --search 200 --minimize latency,energy,area
+
     Example: trainsoc plot sweep
     """
     from simulator.sweeps.answers import best as best_of
-    from simulator.sweeps.answers import measure
+    from simulator.sweeps.answers import measure, objectives_of
+    from simulator.sweeps.executors import workers_for
     from simulator.sweeps.folder import TABLE, write_csv
     from simulator.sweeps.report import best_sentence, effects_sentence, sweep_report
-    from simulator.sweeps.run import run_study, workers_for
+    from simulator.sweeps.search import answered
     from simulator.sweeps.study import study_of
     from simulator.sweeps.watch import Display
 
@@ -94,12 +112,17 @@ def sweep(
         "constraints": [*_listed(asked.constraints), *(require or [])],
         "method": method or asked.method,
         "baselines": asked.baselines or list(baseline or []),
+        "search": search or asked.search,
+        "minimize": minimize or asked.minimize,
+        "seed": asked.seed if seed is None else seed,
     }
+    asked = asked.model_copy(update=more)
+    goals = objectives_of(asked.minimize)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a queue's time limit sends it
-    found = study_of(asked.model_copy(update=more), _models())
+    found = study_of(asked, _models())
     try:
-        with workers_for(found, workers, cluster) as crew:
-            table = run_study(found, crew, out, Display(), full=full)
+        with workers_for(found.training, workers, cluster) as crew:
+            table = answered(found, crew, out, Display(goals[0]), full=full)
     except Stopped as stopped:
         print(f"trainsoc: {stopped}", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -109,7 +132,7 @@ def sweep(
     if as_json:
         print(json.dumps(_document(table, row, out / TABLE), indent=1))
         return
-    print_table(sweep_report(table))
+    print_table(sweep_report(table, goals))
     if best and row:
         print(best_sentence(table, row, measure(table, best)))
     if effects := effects_sentence(table):

@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING
 from simulator.errors import InputError
 from simulator.sweeps.condition import column_for, where
 from simulator.sweeps.job import Row
+from simulator.sweeps.table import OBJECTIVES
+
+MEASURES = (
+    *OBJECTIVES, "energy_low_j", "energy_high_j", "area_total_mm2", "average_power_w",
+    "peak_power_w", "dram_read_bytes", "dram_write_bytes", "memory_peak_bytes",
+)  # fmt: skip
+"""What a search can make least of, beside latency and energy of each phase."""
 
 if TYPE_CHECKING:
     import polars
@@ -20,6 +27,20 @@ def measure(table: "polars.DataFrame", name: str) -> str:
     if not table.schema[column].is_numeric():
         raise InputError(f"{name}: {column} is no number; choose one such as energy or latency")
     return column
+
+
+def objectives_of(text: str) -> tuple[str, ...]:
+    """Return the columns of "latency,energy": what a search makes least of.
+
+    Raises InputError for an unknown one, before there is a table.
+    """
+    from simulator.trace.op import Phase  # noqa: PLC0415 - for a search alone
+
+    columns = [*MEASURES, *(f"{phase.value}_{m}" for phase in Phase for m in OBJECTIVES)]
+    found = tuple(column_for(name.strip(), columns) for name in text.split(","))
+    if len(set(found)) < len(found):
+        raise InputError(f"--minimize {text}: names the same twice")
+    return found
 
 
 def best(table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()) -> Row:

@@ -150,6 +150,16 @@ class Cluster(Workers):
             self._client.close(timeout=2)
 
 
+def workers_for(
+    training: Training, count: int | None = None, cluster: str | None = None
+) -> Workers:
+    """Return who replays points: a dask scheduler's workers, or processes."""
+    if cluster is not None:
+        return Cluster(training, cluster)
+    count = count or os.cpu_count() or 1
+    return Here(training) if count == 1 else Processes(training, count)
+
+
 _ALONE = threading.Lock()  # threads of one worker share what models remember, and gain nothing
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.code import version_of
 from simulator.errors import InputError
 from simulator.results.result import write_text
-from simulator.sweeps.store import Store, write_frame
+from simulator.sweeps.store import write_frame
 from simulator.sweeps.study import Request, Study, read_request
 from simulator.sweeps.table import with_others
 
@@ -46,9 +46,11 @@ def begin(folder: Path, asked: Study) -> None:
     write_text(folder / "hardware.json", resolved + "\n")
 
 
-def finish(folder: Path, asked: Study, table: "polars.DataFrame", store: Store) -> Path:
+def finish(
+    folder: Path, asked: Study, table: "polars.DataFrame", finished: "polars.DataFrame"
+) -> Path:
     """Write the table of the sweep, and of the others in its folder; return the file."""
-    write_frame(with_others(table, store.frame(), asked.space.fixed), folder / TABLE)
+    write_frame(with_others(table, finished, asked.space.fixed), folder / TABLE)
     return folder / TABLE
 
 

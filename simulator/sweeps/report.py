@@ -43,7 +43,10 @@ def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIV
 
 
 def effects_sentence(table: "polars.DataFrame", name: str = "energy_j") -> str:
-    """Return how much each knob matters for a measure by itself, in words; "" where none can."""
+    """Return how much each knob matters for a measure by itself, in words.
+
+    Empty where not every knob can be told, as in the points of a search.
+    """
     space = drawable(table)
     axes = {axis.knobs[0]: axis for axis in space.axes}
     measure = Measure(name)
@@ -52,7 +55,9 @@ def effects_sentence(table: "polars.DataFrame", name: str = "energy_j") -> str:
         f"{axes[each.knob].label} {times(each.ratio)} (best {axes[each.knob].text(each.best)})"
         for each in found
     ]
-    return f"alone, each knob changes {measure.name} by up to: {', '.join(told)}" if told else ""
+    if not told or len(told) < len(axes):
+        return ""
+    return f"alone, each knob changes {measure.name} by up to: {', '.join(told)}"
 
 
 def best_sentence(table: "polars.DataFrame", row: Mapping[str, Any], column: str) -> str:

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.errors import InputError, Stopped
+from simulator.errors import InputError
+from simulator.sweeps.answers import objectives_of
 from simulator.sweeps.axis import Axis
 from simulator.sweeps.executors import Workers
-from simulator.sweeps.folder import begin, finish
-from simulator.sweeps.job import Done
-from simulator.sweeps.run import Points, Runner
-from simulator.sweeps.store import Folder, Memory, Store
+from simulator.sweeps.job import Row
+from simulator.sweeps.run import run_study, session
+from simulator.sweeps.space import Space
 from simulator.sweeps.study import Study
-from simulator.sweeps.table import OBJECTIVES, table_of
+from simulator.sweeps.table import OBJECTIVES
 from simulator.sweeps.watch import Watcher
 
 if TYPE_CHECKING:
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 
 GENERATION = 20
 _IDLE = 500  # proposals in a row without a new point, until points are drawn at random
+
+
+def answered(
+    asked: Study, crew: Workers, out: Path | None, watch: Watcher, *, full: bool = False
+) -> "polars.DataFrame":
+    """Replay what a study asks for, all of its points or a search, and return the table."""
+    told = asked.asked
+    goals = objectives_of(told.minimize)
+    if told.search is not None:
+        return search_study(asked, crew, out, watch, told.search, goals, told.seed)
+    return run_study(asked, crew, out, watch, goals, full=full)
 
 
 def search_study(
@@ -41,87 +52,56 @@ def search_study(
     in the order in which they were proposed, after the baselines. Points that were replayed
     before count and cost nothing. Raises InputError as `run_study` does, and without optuna.
     """
-    proposals = Proposals(asked, objectives, seed)
-    store: Store = Memory()
-    if out is not None:
-        begin(out, asked)
-        store = Folder(out)
-    values = Remembering(store, objectives)
-    told, runner = Points(asked, store), Runner(crew, values, watch)
-    baselines = list(asked.baselines())
-    watch.begin(count + len(baselines))
-    try:
-        runner.run(told.missing(baselines, watch))
+    proposals = Proposals(asked.space, len(objectives), seed)
+    baselines, values = list(asked.baselines()), Values(objectives)
+    with session(asked, crew, out, watch, note=values.note) as work:
+        values.read(work.store.frame())
+        watch.begin(min(count, asked.space.size) + len(baselines))
+        work.replay(baselines)
         for numbers in proposals.generations(count):
-            before = len(told.rows)
-            runner.run(told.missing(map(asked.space.point, numbers), watch))
-            rows = told.rows[before:]
+            rows = work.replay(map(asked.space.point, numbers))
             proposals.tell([values.of(row["point"]) for row in rows])
-    except KeyboardInterrupt:
-        kept = "they are kept, and the same command goes on" if out else "nothing is kept"
-        raise Stopped(f"stopped at {runner.finished} new points: {kept}") from None
-    finally:
-        watch.end()
-        store.close()
-    told.give_up(runner.given_up)
-    table = table_of(told.rows, store.frame(), asked.knobs, objectives)
-    if out is not None:
-        finish(out, asked, table, store)
-    return table
+        return work.table(objectives)
 
 
-class Remembering(Store):
-    """A store that also remembers the objectives of its points."""
+class Values:
+    """The objectives of finished points, by address."""
 
-    def __init__(self, store: Store, objectives: Sequence[str]) -> None:
-        """Read what `store` has."""
-        self._store, self._objectives = store, objectives
-        frame = store.frame()
-        known = all(name in frame.columns for name in objectives)
-        rows = frame.select("point", *objectives).rows() if known else []
-        self._values: dict[str, tuple[float | None, ...]] = {row[0]: row[1:] for row in rows}
+    def __init__(self, objectives: Sequence[str]) -> None:
+        """Start without points."""
+        self._objectives = objectives
+        self._of: dict[str, tuple[float | None, ...]] = {}
 
-    def __contains__(self, address: str) -> bool:
-        """Return whether the point with this address is finished."""
-        return address in self._store
+    def read(self, finished: "polars.DataFrame") -> None:
+        """Take those of the points in a table."""
+        if all(name in finished.columns for name in self._objectives):
+            rows = finished.select("point", *self._objectives).rows()
+            self._of.update((address, tuple(values)) for address, *values in rows)
 
-    def add(self, done: Done) -> None:
-        """Keep a finished point."""
-        self._store.add(done)
-        values = tuple(done.row.get(name) for name in self._objectives)
-        self._values[done.row["point"]] = values
-
-    def frame(self) -> "polars.DataFrame":
-        """Return the rows of all finished points."""
-        return self._store.frame()
-
-    def close(self) -> None:
-        """Close the store."""
-        self._store.close()
+    def note(self, row: Row) -> None:
+        """Take those of one more point."""
+        self._of[row["point"]] = tuple(row.get(name) for name in self._objectives)
 
     def of(self, address: str) -> tuple[float, ...] | None:
         """Return the objectives of a point; None where it cannot run."""
-        values = self._values.get(address, ())
-        told = tuple(value for value in values if value is not None)
+        told = tuple(value for value in self._of.get(address, ()) if value is not None)
         return told if len(told) == len(self._objectives) else None
 
 
 class Proposals:
     """Which points to replay next, a generation at a time, each point once."""
 
-    def __init__(self, asked: Study, objectives: Sequence[str], seed: int) -> None:
-        """Propose points of a study; raises InputError without optuna."""
+    def __init__(self, space: Space, objectives: int, seed: int) -> None:
+        """Propose points of `space` for so many objectives; raises InputError without optuna."""
         try:
             import optuna  # noqa: PLC0415 - an extra
         except ModuleNotFoundError:
             raise InputError("--search needs optuna: pip install 'trainsoc[search]'") from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space = asked.space
+        self._space = space
         self._failed = optuna.trial.TrialState.FAIL
         sampler = optuna.samplers.NSGAIISampler(population_size=GENERATION, seed=seed)
-        self._study = optuna.create_study(
-            sampler=sampler, directions=["minimize"] * len(objectives)
-        )
+        self._study = optuna.create_study(sampler=sampler, directions=["minimize"] * objectives)
         self._values: dict[int, tuple[float, ...] | None] = {}
         self._asked: list[tuple[Any, int]] = []
 

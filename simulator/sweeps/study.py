@@ -36,7 +36,8 @@ class Request(BaseModel):
     """A sweep as it stands in a file.
 
     `trace` and `method` take one name or file, or several; `batch` sizes make `trace` the name of
-    a model; `baselines` are SoCs by name, each a name or file, or one with settings.
+    a model; `baselines` are SoCs by name, each a name or file, or one with settings. With `search`
+    so many points are replayed instead of all: those that `minimize` what it names.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -48,6 +49,9 @@ class Request(BaseModel):
     axes: dict[str, Any] = Field(default_factory=dict)
     constraints: str | list[str] = Field(default_factory=list)
     baselines: dict[str, str | _Baseline] | list[str] = Field(default_factory=dict)
+    search: int | None = Field(default=None, ge=1)
+    minimize: str = "latency,energy"
+    seed: int = 0
     trainsoc: str | None = None
     store: int | None = None
 

@@ -13,8 +13,8 @@ import polars
 import pytest
 from polars.testing import assert_frame_equal
 
+from simulator import sweep
 from simulator.errors import InputError
-from simulator.sweeps.run import sweep
 from tests.builders import StepBuilder, one_step_trace
 
 pytest.importorskip("distributed")
@@ -124,7 +124,7 @@ def test_a_worker_with_another_trainsoc_is_refused(trace):
 
     from simulator.sweeps.axis import read_axes
     from simulator.sweeps.executors import Here
-    from simulator.sweeps.run import Points
+    from simulator.sweeps.points import Points
     from simulator.sweeps.store import Memory
     from simulator.sweeps.study import study
 

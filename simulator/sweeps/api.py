@@ -1,0 +1,69 @@
+"""A sweep in one call, as from a notebook."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulator.errors import InputError
+from simulator.hardware import Hardware
+from simulator.sweeps.answers import objectives_of
+from simulator.sweeps.axis import Axis, read_axes
+from simulator.sweeps.executors import workers_for
+from simulator.sweeps.search import answered
+from simulator.sweeps.study import DEFAULT_HARDWARE, Source, read_request, study, study_of
+from simulator.sweeps.watch import Display, Silent
+
+if TYPE_CHECKING:
+    import polars
+
+Axes = Mapping[str, Any] | Sequence[Axis]
+"""Axes by setting, in any form that a file takes."""
+
+
+def sweep(
+    space: Axes | str | Path,
+    trace: Source | Mapping[str, Source] | None = None,
+    out: str | Path | None = None,
+    *,
+    hardware: Hardware | str | Path = DEFAULT_HARDWARE,
+    constraints: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    baselines: Mapping[str, Hardware | str | Path] | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    search: int | None = None,
+    minimize: str = "latency,energy",
+    seed: int = 0,
+    full: bool = False,
+    quiet: bool = False,
+) -> "polars.DataFrame":
+    """Replay `trace` on every point of `space` over `hardware` and return the table of points.
+
+    `space` maps settings to their values, {"accelerator.rows": [8, 16]}, or is the path of a
+    sweep.yaml that says all; `trace` is one trace, or several by name. `out` is a folder in which
+    every finished point is kept: the same call goes on from them. `workers` are processes, all
+    cores by default, or those of a dask scheduler at `cluster`. With `search` so many points are
+    replayed, those likely to have the least of `minimize`, instead of all. An infeasible point is
+    a row with its reason. Raises InputError before anything runs for what is wrong in the space.
+    """
+    if isinstance(space, str | Path):
+        asked = study_of(read_request(Path(space)))
+    elif trace is None:
+        raise InputError('sweep() needs a trace: sweep({"accelerator.rows": [8, 16]}, "run.trace")')
+    else:
+        asked = study(
+            hardware,
+            read_axes(space) if isinstance(space, Mapping) else space,
+            trace,
+            methods=methods,
+            conditions=constraints,
+            baselines=baselines,
+        )
+    goals = objectives_of(minimize)
+    if search is not None:
+        told = {"search": search, "minimize": minimize, "seed": seed}
+        asked = replace(asked, asked=asked.asked.model_copy(update=told))
+    watch = Silent() if quiet else Display(goals[0])
+    with workers_for(asked.training, workers, cluster) as crew:
+        return answered(asked, crew, Path(out) if out is not None else None, watch, full=full)

@@ -1,0 +1,78 @@
+"""The points of a study on their way to a table: jobs to replay, and rows that await results."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from simulator.errors import InputError
+from simulator.sweeps.job import Job, Row, infeasible
+from simulator.sweeps.space import Point, Space
+from simulator.sweeps.store import Store
+from simulator.sweeps.study import Study
+from simulator.sweeps.watch import Watcher
+
+
+class Points:
+    """The points of a study as rows that await their results, which the store has by address."""
+
+    def __init__(self, asked: Study, store: Store, *, full: bool = False) -> None:
+        """Start without points; with `full`, whole results are asked for."""
+        self._study, self._store, self._full = asked, store, full
+        self.rows: list[Row] = []
+        self._seen: set[str] = set()
+
+    def missing(self, points: Iterable[Point], watch: Watcher) -> Iterator[Job]:
+        """Yield a job for each of `points` that the store has not, and tell of all others."""
+        for point in points:
+            job = self.job(point)
+            if job is None or job.address in self._seen or job.address in self._store:
+                watch.found()
+            else:
+                yield job
+            if job is not None:
+                self._seen.add(job.address)
+
+    def job(self, point: Point) -> Job | None:
+        """Return the job of a point and note its row; None where its settings do not fit."""
+        columns = self._columns(point)
+        try:
+            job = self._study.job(point, columns, full=self._full)
+        except InputError as error:
+            row = infeasible(self._identity(point) | columns, str(error))
+            self.rows.append(_told(row))
+            return None
+        self.rows.append({**job.columns, "point": job.address})
+        return job
+
+    def give_up(self, reasons: Mapping[str, str]) -> None:
+        """Note why points of these addresses have no result."""
+        for row in self.rows:
+            if row["point"] in reasons:
+                row |= {"feasible_told": False, "reason_told": reasons[row["point"]]}
+
+    def _identity(self, point: Point) -> Row:
+        return {
+            "trace": point.labels.get("trace", self._study.trace),
+            "method": point.labels.get("method", self._study.method),
+            "baseline": point.baseline,
+        }
+
+    def _columns(self, point: Point) -> Row:
+        """Return the plain values of a point's knobs; none of a baseline, which has no knobs."""
+        space = self._study.space
+        if point.baseline:
+            return {key: None for key in space.knobs if key not in ("trace", "method")}
+        return plain_knobs(space, point)
+
+
+def plain_knobs(space: Space, point: Point) -> Row:
+    """Return the value of every knob at `point`, in inner units: 65536 for "64 KiB"."""
+    told = {**point.settings, **point.labels}
+    columns: Row = {}
+    for axis, values in zip(space.axes, space.values, strict=True):
+        index = axis.choices.index(tuple(told[key] for key in axis.keys))
+        columns |= dict(zip(axis.keys, values[index], strict=True))
+    return columns
+
+
+def _told(row: Row) -> Row:
+    told = {key: value for key, value in row.items() if key not in ("feasible", "reason")}
+    return {**told, "point": "", "feasible_told": False, "reason_told": row["reason"]}

@@ -1,0 +1,83 @@
+"""Handing points to workers, and keeping what comes back, whichever of them die."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+
+from simulator.sweeps.executors import WorkerLost, Workers
+from simulator.sweeps.job import Done, Job, Row
+from simulator.sweeps.store import Store
+from simulator.sweeps.watch import Watcher
+
+_DEATHS = 2  # of workers that had one point and no other, before it is given up
+
+Note = Callable[[Row], None]
+
+
+def forget(_row: Row) -> None:
+    """Keep no rows in memory: a sweep has many."""
+
+
+class Runner:
+    """Hands points to workers and keeps what comes back.
+
+    A worker that dies takes down the points beside it too; each of them is then tried alone.
+    """
+
+    def __init__(self, workers: Workers, store: Store, watch: Watcher, note: Note = forget) -> None:
+        """Start without points; `note` takes each row that is new."""
+        self._workers, self._store, self._watch, self._note = workers, store, watch, note
+        self._running: dict[Future[Done], Job] = {}
+        self._suspects: deque[Job] = deque()
+        self._alone: Job | None = None
+        self._deaths: dict[str, int] = {}
+        self.given_up: dict[str, str] = {}
+        self.finished = 0
+
+    def run(self, jobs: Iterable[Job]) -> None:
+        """Replay `jobs`, in any order; raises what a point raised, with the point named."""
+        source = iter(jobs)
+        while self._fill(source):
+            done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._finish(self._running.pop(future), future)
+
+    def _fill(self, source: Iterator[Job]) -> bool:
+        """Give the workers what they have room for, suspects alone; return whether any runs."""
+        if self._suspects:
+            if not self._running:
+                self._alone = self._suspects.popleft()
+                self._submit(self._alone)
+            return True
+        while len(self._running) < self._workers.room:
+            job = next(source, None)
+            if job is None:
+                break
+            self._submit(job)
+        return bool(self._running)
+
+    def _submit(self, job: Job) -> None:
+        self._running[self._workers.submit(job)] = job
+
+    def _finish(self, job: Job, future: Future[Done]) -> None:
+        error = future.exception()
+        if isinstance(error, WorkerLost):
+            self._lost(job)
+        elif error is not None:
+            told = ", ".join(f"{key}={value}" for key, value in job.columns.items())
+            error.add_note(f"in the point {told}")
+            raise error
+        else:
+            done = future.result()
+            self._store.add(done)
+            self.finished += 1
+            self._note(done.row)
+            self._watch.found(done.row)
+
+    def _lost(self, job: Job) -> None:
+        self._deaths[job.address] = self._deaths.get(job.address, 0) + (job is self._alone)
+        if self._deaths[job.address] >= _DEATHS:
+            self.given_up[job.address] = "its worker died each time, as when memory is short"
+            self._watch.found()
+        else:
+            self._suspects.append(job)
