@@ -33,8 +33,8 @@ def sweep(
     workers: int | None = None,
     cluster: str | None = None,
     search: int | None = None,
-    minimize: str = "latency,energy",
-    seed: int = 0,
+    minimize: str | None = None,
+    seed: int | None = None,
     full: bool = False,
     quiet: bool = False,
 ) -> "polars.DataFrame":
@@ -44,8 +44,8 @@ def sweep(
     sweep.yaml that says all; `trace` is one trace, or several by name. `out` is a folder in which
     every finished point is kept: the same call goes on from them. `workers` are processes, all
     cores by default, or those of a dask scheduler at `cluster`. With `search` so many points are
-    replayed, those likely to have the least of `minimize`, instead of all. An infeasible point is
-    a row with its reason. Raises InputError before anything runs for what is wrong in the space.
+    replayed, those likely to have the least of `minimize` ("latency,energy"), instead of all. An
+    infeasible point is a row with its reason. Raises InputError before anything runs for what is wrong in the space.
     """
     if isinstance(space, str | Path):
         asked = study_of(read_request(Path(space)))
@@ -60,10 +60,10 @@ def sweep(
             conditions=constraints,
             baselines=baselines,
         )
-    goals = objectives_of(minimize)
-    if search is not None:
-        told = {"search": search, "minimize": minimize, "seed": seed}
-        asked = replace(asked, asked=asked.asked.model_copy(update=told))
+    told = {"search": search, "minimize": minimize, "seed": seed}
+    given = {name: value for name, value in told.items() if value is not None}
+    asked = replace(asked, asked=asked.asked.model_copy(update=given))
+    goals = objectives_of(asked.asked.minimize)
     watch = Silent() if quiet else Display(goals[0])
     with workers_for(asked.training, workers, cluster) as crew:
         return answered(asked, crew, Path(out) if out is not None else None, watch, full=full)
