@@ -42,5 +42,5 @@ clean:
 $(READY): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check $(TORCH)
-	$(BIN)/pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[capture,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[capture,cluster,search,dev]'
 	touch $(READY)

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Self
 
 from simulator.errors import InputError
@@ -112,7 +113,10 @@ class Cluster(Workers):
     """The workers of a dask scheduler, wherever they are."""
 
     def __init__(self, training: Training, address: str) -> None:
-        """Connect; raises InputError where nothing answers at `address`, or dask is missing."""
+        """Connect to a scheduler at an address, or to that which wrote a file with its address.
+
+        Raises InputError where none answers, or dask is missing.
+        """
         try:
             import distributed  # noqa: PLC0415 - an extra
         except ModuleNotFoundError:
@@ -120,13 +124,15 @@ class Cluster(Workers):
         _hush()
         self._lost = (distributed.scheduler.KilledWorker,)
         connect: Any = distributed.Client
+        where = {"scheduler_file" if Path(address).is_file() else "address": address}
         try:
-            self._client = connect(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
+            self._client = connect(**where, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+        except (OSError, ValueError, KeyError) as error:
             told = " ".join(str(error).split())[:80]
             raise InputError(
                 f"--cluster {address}: no dask scheduler answers ({told}): start one with "
-                "`dask scheduler`, and give its address such as tcp://127.0.0.1:8786"
+                "`dask scheduler`, and give its address such as tcp://127.0.0.1:8786, or the "
+                "file that it wrote for --scheduler-file"
             ) from None
         # A result of a task, not scattered data: when its holders die, it is made again.
         self._training = self._client.submit(_same, training, pure=False)

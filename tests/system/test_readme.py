@@ -52,12 +52,30 @@ def test_python_runs(capsys):
     assert "forward" in capsys.readouterr().out
 
 
+def test_a_sweep_in_python_runs(capsys):
+    (code,) = [block for block in blocks("python") if "sweep" in block]
+    exec(code, {})
+    assert "pareto" in capsys.readouterr().out
+
+
+def test_the_sweep_file_describes_a_space(tmp_path):
+    from simulator.sweeps.study import read_request, study_of
+
+    (text,) = [block for block in blocks("yaml") if "axes:" in block]
+    (tmp_path / "sweep.yaml").write_text(text)
+    asked = study_of(read_request(tmp_path / "sweep.yaml"))
+    points = list(asked.points())
+    assert asked.space.size == 2 * 4 * 5 * 2 * 2
+    assert 2 * 2 < len(points) < asked.space.size
+    assert sum(bool(point.baseline) for point in points) == 2 * 2
+
+
 def test_yaml_is_a_part_of_the_default_machine():
     from ruamel.yaml import YAML
 
     from simulator.hardware import load_hardware
 
-    (text,) = blocks("yaml")
+    (text,) = [block for block in blocks("yaml") if block.startswith("accelerator:")]
     edge = load_hardware("edge-16x16").as_text()
     for part, settings in YAML(typ="safe", pure=True).load(text).items():
         for key, value in settings.items():
