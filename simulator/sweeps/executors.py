@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from simulator.errors import InputError
 from simulator.sweeps.job import Done, Job, Training, replay
 
 SECONDS_TO_CONNECT = 6
+_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://.+:\d+")  # what dask would wait for is refused
 
 
 class WorkerLost(Exception):
@@ -124,16 +126,14 @@ class Cluster(Workers):
         _hush()
         self._lost = (distributed.scheduler.KilledWorker,)
         connect: Any = distributed.Client
-        where = {"scheduler_file" if Path(address).is_file() else "address": address}
+        is_file = Path(address).is_file()
+        if not is_file and not _ADDRESS.fullmatch(address):
+            raise _no_scheduler(address, "no such file, and no address")
+        where = {"scheduler_file" if is_file else "address": address}
         try:
             self._client = connect(**where, timeout=SECONDS_TO_CONNECT, set_as_default=False)
         except (OSError, ValueError, KeyError) as error:
-            told = " ".join(str(error).split())[:80]
-            raise InputError(
-                f"--cluster {address}: no dask scheduler answers ({told}): start one with "
-                "`dask scheduler`, and give its address such as tcp://127.0.0.1:8786, or the "
-                "file that it wrote for --scheduler-file"
-            ) from None
+            raise _no_scheduler(address, " ".join(str(error).split())[:80]) from None
         # A result of a task, not scattered data: when its holders die, it is made again.
         self._training = self._client.submit(_same, training, pure=False)
         self._executor = self._client.get_executor(pure=False)
@@ -154,6 +154,14 @@ class Cluster(Workers):
             self._executor.shutdown(wait=False)
         with suppress(Exception):
             self._client.close(timeout=2)
+
+
+def _no_scheduler(address: str, why: str) -> InputError:
+    return InputError(
+        f"--cluster {address}: no dask scheduler answers ({why}): start one with "
+        "`dask scheduler`, and give its address such as tcp://127.0.0.1:8786, or the file that "
+        "it wrote for --scheduler-file"
+    )
 
 
 def workers_for(

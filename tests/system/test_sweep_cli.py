@@ -114,6 +114,7 @@ WRONG = {
     "unknown name": ([*ROWS, "--require", "row < 9"], "did you mean rows"),
     "unknown unit": ([*ROWS, "--require", "scratchpad < 9 KB"], "unit"),
     "no scheduler": ([*ROWS, "--cluster", "tcp://127.0.0.1:9"], "no dask scheduler"),
+    "no address": ([*ROWS, "--cluster", "dask.json"], "no dask scheduler"),
     "unknown method": ([*ROWS, "--method", "magic"], "magic"),
     "unknown baseline": ([*ROWS, "--baseline", "nothing-only"], "nothing-only"),
     "unknown goal": ([*ROWS, "--search", "5", "--minimize", "latency,beauty"], "beauty"),
