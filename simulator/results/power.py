@@ -35,19 +35,17 @@ def peaks_uw(spans: Sequence[Span], dynamic_aj: Sequence[int], static_uw: int) -
     """Return, for each task, the highest power while it ran, in microwatts."""
     levels = power_levels(spans, dynamic_aj, static_uw)
     position = {level.start_ps: index for index, level in enumerate(levels)}
+    power = [level.power_uw for level in levels]
     return tuple(
-        max(
-            (level.power_uw for level in levels[position[span.start_ps] : position[span.end_ps]]),
-            default=static_uw,
-        )
-        for span in spans
+        [max(power[position[start] : position[end]], default=static_uw) for start, end in spans]
     )
 
 
 def peaks_of(tasks: Sequence[Task], spans: Sequence[Span], prices: Prices) -> tuple[int, ...]:
     """Return, for each task of a step, the highest power while it ran at `prices`."""
-    dynamic = [prices.dynamic_aj_of(task.work.counts) for task in tasks]
-    return peaks_uw(spans, dynamic, sum(prices.static_uw))
+    dynamic = {work: prices.dynamic_aj_of(work.counts) for work in {task.work for task in tasks}}
+    spent = [dynamic[task.work] for task in tasks]
+    return peaks_uw(spans, spent, sum(prices.static_uw))
 
 
 def _power(span: Span, energy_aj: int) -> int:
