@@ -1,10 +1,11 @@
 """Replaying a training run on a machine: each distinct step once cold and once steady."""
 
+import gc
 import json
 import platform
 import shlex
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import place, traced_precision
+from simulator.lowering.remembered import Remembered
 from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import FIDELITIES, run_step
 from simulator.pattern_store import kept_samples
@@ -46,6 +48,20 @@ class Recording(Protocol):
         """The captured run."""
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let the search for garbage in cycles wait: a run makes many objects that stay and few cycles,
+    and looking through them again and again takes a sixth of its time.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 class Replay:
     """One trace on one machine. Lowered work is kept, so that a step costs its tasks alone."""
 
@@ -67,20 +83,19 @@ class Replay:
         self.hardware = hardware
         self._fidelity = fidelity
         self._settings = tuple(settings)
-        self.trace = resolved(trace)
+        self.trace, self._footprints = _prepared(trace)
         self._method = _method_name(trace)
         self._bits = bits_by_epoch(trace)
         self._lowering = Lowering(hardware)
         self._placed: Placed | None = None  # by the rules, until a search has found better
         self._interconnect = Interconnect(hardware)
         self._prices = prices(hardware)
-        self._footprints = [footprint(step) for step in self.trace.steps]
         for step, held in zip(self.trace.steps, self._footprints, strict=True):
             _check_capacity(hardware, step, held)
 
     def run(self, progress: Progress = _silently) -> Result:
         """Return what the whole run costs; `progress` wraps the loop over distinct steps."""
-        with kept_samples(self.hardware.dram.device):
+        with kept_samples(self.hardware.dram.device), _no_collection():
             if self._searches:
                 return self._best(progress)
             return self._run(progress)
@@ -188,6 +203,21 @@ class Replay:
                 "command": _command(hardware.name, trace.name, self._settings, self._fidelity),
             },
         )
+
+
+_TRACES = 4  # a guess: a sweep has one, or one for each method that it compares
+_PREPARED: Remembered[tuple[Trace, Trace, tuple[Footprint, ...]]] = Remembered(_TRACES)
+
+
+def _prepared(trace: Trace) -> tuple[Trace, tuple[Footprint, ...]]:
+    """Return `trace` without methods and what its steps hold, made once for all machines."""
+
+    def prepare() -> tuple[Trace, Trace, tuple[Footprint, ...]]:
+        plain = resolved(trace)
+        return trace, plain, tuple(map(footprint, plain.steps))
+
+    # The trace is kept too, and so no other one has its id.
+    return _PREPARED.get(id(trace), prepare)[1:]
 
 
 def simulate(

@@ -1,9 +1,13 @@
 """Reading YAML, every mistake told in one sentence."""
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
+
+_FILES = 32  # a guess: descriptions and presets that the points of a sweep read again and again
 
 
 def read_yaml(path: Path, example: str) -> dict[str, Any]:
@@ -11,12 +15,23 @@ def read_yaml(path: Path, example: str) -> dict[str, Any]:
 
     Raises InputError naming file, line and fix.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        told = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as YAML: {told}") from None
+    return deepcopy(_mapping(str(path), text, example))
+
+
+@lru_cache(maxsize=_FILES)
+def _mapping(path: str, text: str, example: str) -> dict[str, Any]:
+    """Return the mapping in `text`, which stands in the file at `path`; equal text is read once."""
     from ruamel.yaml import YAML  # noqa: PLC0415 - 0.05 s that many verbs need not spend
     from ruamel.yaml.constructor import DuplicateKeyError  # noqa: PLC0415
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        content = YAML(typ="safe", pure=True).load(text)
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1
         problem = str(error.problem).split(" with value")[0]
@@ -24,7 +39,7 @@ def read_yaml(path: Path, example: str) -> dict[str, Any]:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}: line {line}: not YAML: {error.problem}") from None
-    except (YAMLError, UnicodeDecodeError, OSError) as error:
+    except YAMLError as error:
         told = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read as YAML: {told}") from None
     if content is None:

@@ -7,9 +7,9 @@ raw output of the array. Every buffer is new, so that only its readers wait for 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple
 
-from simulator.activity import Stage, Task, Unit, Work
+from simulator.activity import Stage, Unit
+from simulator.lowering.asked import Asked, Asking
 from simulator.lowering.cache import Access, LastLevelCache
-from simulator.lowering.works import Templates
 from simulator.trace.op import Phase, Tensor
 from simulator.trace.trace import Hazards
 
@@ -26,16 +26,26 @@ CopyKey = tuple[Hashable, Hashable]
 """What a copy is, whatever its token: how it was made, and from which region of its tensor."""
 
 
+class Bound(NamedTuple):
+    """A task of a step, of which is known what work is asked for, but not yet what it takes."""
+
+    work: Asked
+    op: int
+    phase: Phase
+    layer: str
+    waits: tuple[int, ...]
+
+
 class Binding:
     """Collects the tasks of one step."""
 
-    def __init__(self, templates: Templates, storages: int) -> None:
+    def __init__(self, asking: Asking, storages: int) -> None:
         """Start with no tasks over a table of so many storages."""
-        self.tasks: list[Task] = []
-        self.templates = templates
-        llc = templates.hardware.cpu.llc
+        self.tasks: list[Bound] = []
+        self.asking = asking
+        llc = asking.outline.cpu.llc
         self.cache = LastLevelCache(llc.size if llc else 0)
-        self._runtime = templates.hardware.runtime
+        self._runtime = asking.outline.runtime
         self._hazards = Hazards()
         self._next_token = storages
         self._copies: dict[int, dict[CopyKey, int]] = {}
@@ -49,7 +59,7 @@ class Binding:
 
     def append(
         self,
-        work: Work,
+        work: Asked,
         site: Site,
         reads: Iterable[int | None],
         writes: Iterable[int],
@@ -75,11 +85,11 @@ class Binding:
                 self._unnoticed[token] = index
         if extra:
             waits = tuple(sorted({*waits, *extra}))
-        self.tasks.append(Task(work, site.op, site.phase, site.layer, waits))
+        self.tasks.append(Bound(work, site.op, site.phase, site.layer, waits))
         return index
 
     def copy(
-        self, kind: Hashable, tensor: Tensor, source: int, site: Site, make: Callable[[int], Work]
+        self, kind: Hashable, tensor: Tensor, source: int, site: Site, make: Callable[[int], Asked]
     ) -> int:
         """Return the token of a copy of `tensor`, made from token `source` unless it still exists.
 
@@ -114,14 +124,14 @@ class Binding:
         """Append driver code of fixed duration, if it takes any time."""
         if not duration_ps:
             return None
-        return self.append(self.templates.driver(stage, duration_ps), site, (), ())
+        return self.append(self.asking.driver(stage, duration_ps), site, (), ())
 
     def notice(self, token: int, site: Site) -> int | None:
         """Let the CPU notice that the accelerator has written `token`; return the task, if any."""
         done = self._unnoticed.pop(token, None)
         if done is None or not self._runtime.synchronise:
             return None
-        work = self.templates.driver(Stage.SYNCHRONISE, self._runtime.synchronise)
+        work = self.asking.driver(Stage.SYNCHRONISE, self._runtime.synchronise)
         return self.append(work, site, (), (), after=(done,))
 
 

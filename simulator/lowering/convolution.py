@@ -176,6 +176,9 @@ class ConvShape:
             total += prod(count for _, count in chosen) * self.cycles(array, sizes)
         return total
 
+    def folds(self, _array: Accelerator) -> None:
+        """Return nothing: tiles of a convolution are counted one by one."""
+
     def sum_bytes(self, sizes: tuple[int, ...]) -> int:
         """Return the bytes that a tile's partial sums take in the accumulator."""
         tile = ConvTile(*sizes)

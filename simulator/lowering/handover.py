@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from functools import partial
 
-from simulator.activity import Stage, Work
+from simulator.activity import Stage
 from simulator.hardware.runtime import Handling
+from simulator.lowering.asked import Asked
 from simulator.lowering.binding import Binding
 from simulator.lowering.cache import Access
 from simulator.lowering.request import Request
 
-Move = Callable[[int, int], Work]
+Move = Callable[[int, int], Asked]
 """Makes the work that moves a tensor from one token to another."""
 
 
@@ -19,7 +20,7 @@ class Handover:
     def __init__(self, binding: Binding) -> None:
         """Append to `binding`."""
         self._binding = binding
-        self._runtime = binding.templates.hardware.runtime
+        self._runtime = binding.asking.outline.runtime
 
     def back(self, size: int) -> list[Move]:
         """Return what moves a result of `size` bytes, one after the other."""
@@ -65,8 +66,8 @@ class Handover:
 
     def _handle(
         self, stage: Stage, handling: Handling, size: int, source: int, target: int, times: int = 1
-    ) -> Work:
+    ) -> Asked:
         """Return the pass that reads `size` bytes of a token and writes them `times`."""
         reads, writes = [Access(source, size)], [Access(target, times * size)]
         moved = self._binding.cache.touch(reads, writes)
-        return self._binding.templates.handle(stage, handling, times * size, moved)
+        return self._binding.asking.handle(stage, handling, times * size, moved)

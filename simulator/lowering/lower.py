@@ -5,14 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.activity import Stage, Task, Unit, Work
+from simulator.activity import Stage, Task, Unit
 from simulator.hardware.soc import Hardware
-from simulator.lowering.binding import Binding, CopyKey, Site, accesses, storages
+from simulator.lowering.asked import NOTHING, Asked, Asking, Outline, outline_of
+from simulator.lowering.binding import Binding, Bound, CopyKey, Site, accesses, storages
 from simulator.lowering.cache import Line, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.offload import Offload
 from simulator.lowering.placement import place
-from simulator.lowering.works import NOTHING, Templates
+from simulator.lowering.remembered import Remembered
+from simulator.lowering.works import Templates
 from simulator.timing.cores import begin_ps, between_ops, part_of_step
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.trace import PERSISTENT, Step, phase_of
@@ -27,7 +29,7 @@ class Carry:
     key; what else is in the cache is only in the way.
     """
 
-    engines: frozenset[Work] = frozenset()
+    engines: frozenset[Asked] = frozenset()
     copies: frozenset[tuple[str, CopyKey]] = frozenset()
     cached: Lines = ()
 
@@ -37,7 +39,7 @@ class Lowering:
 
     def __init__(self, hardware: Hardware) -> None:
         """Lower for `hardware`."""
-        self._hardware = hardware
+        self._programs = programs_on(outline_of(hardware))
         self._templates = Templates(hardware)
 
     def lower(
@@ -48,7 +50,53 @@ class Lowering:
         The GEMMs of each operation go where they are `placed`, or else by the rules.
         Raises Infeasible when the hardware cannot run an operation.
         """
-        binding = Binding(self._templates, len(step.storages))
+        program = self._programs.of(step, carry, placed)
+        return program.on(self._templates), program.carry
+
+    def synchronise(self) -> tuple[Task, ...]:
+        """Return what the CPU does to notice one completion, by itself."""
+        return self._programs.synchronise().on(self._templates)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The tasks of a step in program order, what they ask for, and what the step leaves."""
+
+    step: Step | None
+    tasks: tuple[Bound, ...]
+    carry: Carry
+
+    def on(self, templates: Templates) -> tuple[Task, ...]:
+        """Return the tasks with the work that `templates` make of what they ask for."""
+        works = {asked: asked.of(templates) for asked in dict.fromkeys(b.work for b in self.tasks)}
+        return tuple(
+            [
+                Task(works[asked], op, phase, layer, waits)
+                for asked, op, phase, layer, waits in self.tasks
+            ]
+        )
+
+
+_STEPS = 64  # a guess: more than a trace has, cold and steady; of 0.1 to 1 MB each
+
+
+class Programs:
+    """The steps of traces as hardware of one outline runs them, whatever its sizes."""
+
+    def __init__(self, outline: Outline) -> None:
+        """Lower for hardware of this outline."""
+        self._outline = outline
+        self._asking = Asking(outline)
+        self._known: Remembered[Program] = Remembered(_STEPS)
+
+    def of(self, step: Step, carry: Carry, placed: Sequence[Unit] | None) -> Program:
+        """Return what `Lowering.lower` says, made once."""
+        # The program keeps its step, and so no other one has its id.
+        key = id(step), carry, None if placed is None else tuple(placed)
+        return self._known.get(key, lambda: self._lowered(step, carry, placed))
+
+    def _lowered(self, step: Step, carry: Carry, placed: Sequence[Unit] | None) -> Program:
+        binding = Binding(self._asking, len(step.storages))
         binding.cache.hold(_as_tokens(carry.cached, _recalled(carry, step, binding)))
         new = self._new_bytes(step)
         offload = Offload(binding, carry.engines)
@@ -62,28 +110,27 @@ class Lowering:
                 self._plain(binding, index, op, new[index])
         copies = _kept(binding, step)
         left = _by_name(binding.cache.lines, ChainMap[Any, Any](copies, _named(step)))
-        return tuple(binding.tasks), Carry(
-            frozenset(offload.engines), frozenset(copies.values()), left
-        )
+        after = Carry(frozenset(offload.engines), frozenset(copies.values()), left)
+        return Program(step, tuple(binding.tasks), after)
 
-    def synchronise(self) -> tuple[Task, ...]:
+    def synchronise(self) -> Program:
         """Return what the CPU does to notice one completion, by itself."""
-        binding = Binding(self._templates, 0)
-        duration_ps = self._hardware.runtime.synchronise
+        binding = Binding(self._asking, 0)
+        duration_ps = self._outline.runtime.synchronise
         binding.driver(Stage.SYNCHRONISE, duration_ps, Site(0, Phase.OTHER, ""))
-        return tuple(binding.tasks)
+        return Program(None, tuple(binding.tasks), Carry())
 
     def _begun(self, binding: Binding, index: int, op: Op, part: str) -> str:
         """Begin another part of the step than `part` if `op` does, and return the one it is in."""
         own = part_of_step(op.phase) or part
         if own != part:
-            duration_ps = begin_ps(self._hardware.cpu, own)
+            duration_ps = begin_ps(self._outline.cpu, own)
             binding.driver(Stage.BEGIN, duration_ps, Site(index, op.phase, op.layer))
         return own
 
     def _new_bytes(self, step: Step) -> tuple[int, ...]:
         """Return the new memory of each op, where the machine was measured to take time for it."""
-        kernels = self._hardware.cpu.kernels
+        kernels = self._outline.cpu.kernels
         if kernels is None or kernels.first_touch is None:
             return (0,) * len(step.ops)
         return new_bytes(step)
@@ -94,11 +141,11 @@ class Lowering:
         """An operation without GEMMs, on the CPU. A view moves nothing and waits for nothing."""
         site = Site(index, op.phase, op.layer)
         if op.kind is OpKind.VIEW:
-            work = self._templates.operation(op, NOTHING, dispatched=dispatched)
+            work = self._asking.operation(op, NOTHING, dispatched=dispatched)
             binding.append(work, site, (), ())
             return
         moved = binding.cache.touch(accesses(op.inputs), accesses(op.outputs))
-        work = self._templates.operation(op, moved, new, dispatched=dispatched)
+        work = self._asking.operation(op, moved, new, dispatched=dispatched)
         barrier = op.kind is OpKind.SYNC
         reads, writes = storages(op.inputs), storages(op.outputs)
         binding.append(work, site, reads, writes, random=op.random, barrier=barrier)
@@ -113,7 +160,7 @@ class Lowering:
         told: Unit | None,
     ) -> None:
         """GEMMs where they are placed, each role a task of its own; then what else the op does."""
-        placed = [(gemm, place(self._hardware, op, gemm, told)) for gemm in op.gemms]
+        placed = [(gemm, place(self._outline, op, gemm, told)) for gemm in op.gemms]
         on_cpu = [gemm for gemm, placement in placed if placement.unit is Unit.CPU]
         roles = list(dict.fromkeys(gemm.role for gemm in on_cpu))
         for role in roles:
@@ -138,13 +185,13 @@ class Lowering:
         part = _part(op, gemms)
         site = Site(index, phase_of(op, gemms[0].role), op.layer)
         moved = binding.cache.touch(accesses(part.inputs), accesses(part.outputs))
-        work = self._templates.cpu_gemm(part, gemms, moved, new, dispatched=dispatched)
+        work = self._asking.cpu_gemm(part, gemms, moved, new, dispatched=dispatched)
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)
         hidden = sum(gemm.batch * gemm.m * gemm.n for gemm in gemms if gemm.c < 0)
         if hidden:  # a softmax or gates between the GEMMs of a fused kernel, in its caches
             cost = between_ops(op.name)
-            inner = self._templates.pass_over(Stage.OP, hidden, 32, NOTHING, cost)
+            inner = self._asking.pass_over(Stage.OP, hidden, 32, NOTHING, cost)
             binding.append(inner, site, (), writes, after=(done,))
 
     def _left_over(self, binding: Binding, index: int, op: Op) -> None:
@@ -156,6 +203,16 @@ class Lowering:
         sources = tuple(op.inputs[which] for which in [_gradient(op)] if which >= 0)
         reduction = Op(op.name, OpKind.REDUCTION, Phase.WGRAD, op.layer, sources, rest)
         self._plain(binding, index, reduction, dispatched=False)
+
+
+_OUTLINES = 4  # a guess: a sweep over arrays and memories has one
+_PROGRAMS: Remembered[Programs] = Remembered(_OUTLINES)
+
+
+def programs_on(outline: Outline) -> Programs:
+    """Return the programs on hardware of this outline, which equal ones share."""
+    # By its text, which is complete: measured CPUs hold dictionaries, and so have no hash.
+    return _PROGRAMS.get(repr(outline), lambda: Programs(outline))
 
 
 def _named(step: Step) -> dict[int, str]:

@@ -4,19 +4,19 @@ The mapping is the best of the mapper's space, by time or by traffic. A machine 
 its own instead, and a mapping may be given.
 """
 
-from collections.abc import Hashable
-
 from simulator.activity import Work
 from simulator.hardware.accelerator import Accelerator
 from simulator.lowering import rules
 from simulator.lowering.plan import Plan
 from simulator.lowering.pricing import Pricing
+from simulator.lowering.remembered import Remembered
 from simulator.lowering.search import Search
 from simulator.lowering.sums import Shape
 from simulator.timing.shares import WHOLE
 
-_MAPPED: dict[Hashable, Work] = {}
-_MOST = 100_000  # mappings kept by one process; enough for a sweep of any size over one trace
+# A guess: the mappings of some tens of designs, each of about 4 kB. Designs far apart in a sweep
+# seldom have an array and a memory path in common.
+_MAPPED: Remembered[Work] = Remembered(8192)
 
 
 def mapped(
@@ -24,12 +24,7 @@ def mapped(
 ) -> Work:
     """Return `map_shape`, remembered for every equal array, memory path and shape."""
     key = (array, pricing, shape.key, useful_macs, given)
-    work = _MAPPED.get(key)
-    if work is None:
-        if len(_MAPPED) >= _MOST:
-            _MAPPED.clear()
-        work = _MAPPED[key] = map_shape(array, pricing, shape, useful_macs, given)
-    return work
+    return _MAPPED.get(key, lambda: map_shape(array, pricing, shape, useful_macs, given))
 
 
 def map_shape(

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from simulator.activity import Stage, Work
+from simulator.activity import Stage
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.precision import PRECISION_BITS, accumulator_of
+from simulator.lowering.asked import Asked
 from simulator.lowering.binding import Binding, Site, accesses
 from simulator.lowering.cache import Access, Moved
 from simulator.lowering.handover import Handover, Move
@@ -23,13 +24,13 @@ _SCALE_OPS = 1
 class Offload:
     """Appends the stages of offloaded GEMMs to a step."""
 
-    def __init__(self, binding: Binding, engines: frozenset[Work]) -> None:
+    def __init__(self, binding: Binding, engines: frozenset[Asked]) -> None:
         """Append to `binding`; `engines` are built already."""
         self.engines = set(engines)
         self._binding = binding
         self._handover = Handover(binding)
-        self._templates = binding.templates
-        self._hardware = binding.templates.hardware
+        self._asking = binding.asking
+        self._outline = binding.asking.outline
         self._temporaries: list[Access] = []  # of the op under way, from GEMM to GEMM
 
     def add(self, index: int, op: Op, placed: Sequence[tuple[Gemm, Placement]]) -> None:
@@ -39,7 +40,7 @@ class Offload:
         The op's eager dispatch is paid with the first launch.
         """
         self._temporaries = []
-        dispatch_ps = self._templates.dispatch_ps(op)
+        dispatch_ps = self._asking.dispatch_ps(op)
         raw: list[tuple[Request, int]] = []
         for gemm, placement in placed:
             site = Site(index, phase_of(op, gemm.role), op.layer)
@@ -55,7 +56,7 @@ class Offload:
 
     def _compute(self, request: Request, dispatch_ps: int) -> int:
         """Append the stages up to the GEMM itself and return the token that it writes."""
-        binding, runtime, site = self._binding, self._hardware.runtime, request.site
+        binding, runtime, site = self._binding, self._outline.runtime, request.site
         operands = [self._operand(request, which) for which in (request.gemm.a, request.gemm.b)]
         operands = self._handover.replicate(request, operands)
         operands = self._unfold(request, operands)
@@ -71,8 +72,8 @@ class Offload:
         tokens = [*(binding.token() for _ in back), result]
         token = tokens[0]
         cached, flush = self._through_cache(request, operands, token)
-        work = self._templates.array_gemm(
-            request.gemm, request.placement, self._out_bits(request), cached=cached
+        work = self._asking.array_gemm(
+            request.gemm, request.placement, self._out_bits(request), cached
         )
         self._build(work, site)
         launch = binding.driver(Stage.LAUNCH, dispatch_ps + runtime.launch, site)
@@ -92,7 +93,7 @@ class Offload:
             return moves
         each_ps = self._per_weight(request)
 
-        def put_back(source: int, moved: int) -> Work:
+        def put_back(source: int, moved: int) -> Asked:
             return self._rearrange(Access(source, size), Access(moved, size), target, each_ps)
 
         return [*moves, put_back]
@@ -103,7 +104,7 @@ class Offload:
         """Return which of "a", "b", "c" a shared cache serves, or the task that flushes one that
         is not shared.
         """
-        llc, cache = self._hardware.cpu.llc, self._binding.cache
+        llc, cache = self._outline.cpu.llc, self._binding.cache
         named = {name: each for name, each in zip("ab", operands, strict=False) if each}
         if llc is not None and llc.shared:
             gemm = request.gemm
@@ -119,7 +120,7 @@ class Offload:
         dirty = self._binding.cache.clean(tokens)
         if not dirty:
             return None
-        work = self._templates.pass_over(Stage.FLUSH, 0, 8, Moved((), (dirty,), dirty), 0)
+        work = self._asking.pass_over(Stage.FLUSH, 0, 8, Moved((), (dirty,), dirty), 0)
         return self._binding.append(work, site, tokens, ())
 
     def _is_raw(self, request: Request) -> bool:
@@ -138,8 +139,8 @@ class Offload:
     def _summed_in(self, request: Request) -> str:
         return accumulator_of(request.placement.precision)
 
-    def _build(self, work: Work, site: Site) -> None:
-        first_call = self._hardware.runtime.first_call
+    def _build(self, work: Asked, site: Site) -> None:
+        first_call = self._outline.runtime.first_call
         if first_call and work not in self.engines:
             self._binding.driver(Stage.BUILD, first_call, site)
             self.engines.add(work)
@@ -182,18 +183,18 @@ class Offload:
         """Return the CPU's time per weight between its order and the array's."""
         if request.gemm.conv is None:
             return 0
-        return self._hardware.runtime.rearrange.per_element(request.gemm.role)
+        return self._outline.runtime.rearrange.per_element(request.gemm.role)
 
     def _puts_back(self, request: Request) -> bool:
         """Return whether the array leaves a gradient of weights in its own order."""
         wgrad = request.gemm.role is Role.WGRAD and request.target is not None
         return wgrad and self._per_weight(request) > 0
 
-    def _rearrange(self, source: Access, target: Access, tensor: Tensor, each_ps: int) -> Work:
+    def _rearrange(self, source: Access, target: Access, tensor: Tensor, each_ps: int) -> Asked:
         moved = self._binding.cache.touch([source], [target])
-        return self._templates.rearrange(tensor.elements, moved, each_ps)
+        return self._asking.rearrange(tensor.elements, moved, each_ps)
 
-    def _convert(self, tensor: Tensor, precision: str, source: Access, target: Access) -> Work:
+    def _convert(self, tensor: Tensor, precision: str, source: Access, target: Access) -> Asked:
         """Return the CPU's conversion of a tensor to `precision`.
 
         To integers: find the range, then scale and round, so that the source is read twice. To
@@ -212,9 +213,9 @@ class Offload:
         reads: Sequence[Access],
         writes: Sequence[Access],
         ops_per_element: int,
-    ) -> Work:
+    ) -> Asked:
         moved = self._binding.cache.touch(reads, writes)
-        return self._templates.pass_over(stage, elements, bits, moved, ops_per_element)
+        return self._asking.pass_over(stage, elements, bits, moved, ops_per_element)
 
     def _unfold(self, request: Request, reads: list[Access | None]) -> list[Access | None]:
         """Write out the im2col matrix on the CPU where the hardware does not do it."""
@@ -267,7 +268,7 @@ class Offload:
 
     @property
     def _array(self) -> Accelerator:
-        array = self._hardware.accelerator
+        array = self._outline.accelerator
         assert array is not None, "placement chose an accelerator"
         return array
 

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from simulator.activity import Unit
 from simulator.errors import Infeasible
+from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.runtime import Rule, Runtime
-from simulator.hardware.soc import Hardware
 from simulator.trace.op import Gemm, Op
 from simulator.trace.trace import phase_of
 from simulator.units import ceil_div
@@ -34,7 +35,19 @@ class Placement:
     passes: int = 1
 
 
-def place(hardware: Hardware, op: Op, gemm: Gemm, told: Unit | None = None) -> Placement:
+class Units(Protocol):
+    """What the rules must know of hardware."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """The offload runtime, with its rules."""
+
+    @property
+    def accelerator(self) -> Accelerator | None:
+        """The accelerator, if there is one."""
+
+
+def place(hardware: Units, op: Op, gemm: Gemm, told: Unit | None = None) -> Placement:
     """Return where `gemm` of `op` runs on `hardware`: where it is `told`, or by the rules.
 
     An array takes no product of nothing, nor one whose precision its rule leaves to the CPU.

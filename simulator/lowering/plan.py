@@ -1,14 +1,73 @@
 """An operation under one mapping: its tiles with their prices, and the work that they make."""
 
+from typing import NamedTuple
+
 from simulator.activity import Counts, Repeat, Stage, TileRun, Unit, Work
 from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.nest import Mapping, Part, census, nest
 from simulator.lowering.pricing import Pricing, Traffic, permille_written
+from simulator.lowering.remembered import Remembered
 from simulator.lowering.sums import Shape
 from simulator.timing.pipeline import Loop, Pipelined, Tile
 from simulator.timing.schedules import schedule_of
 from simulator.timing.systolic import fill_cycles
 from simulator.units import Clock, ceil_div
+
+
+class Cut(NamedTuple):
+    """An operation under one mapping, whatever computes it: its parts, how often each occurs,
+    what each moves, and the share of writes in permille beside which it does so.
+    """
+
+    parts: tuple[Part | Repeat[Part], ...]
+    census: dict[Part, int]
+    runs: dict[Part, TileRun]
+    written: dict[Part, int]
+    serial: bool
+
+
+# A guess, enough for a sweep over memories of all sizes: mappings looked at closely, of about 4 kB.
+_CUTS: Remembered[Cut] = Remembered(8192)
+
+
+def cut_of(shape: Shape, mapping: Mapping) -> Cut:
+    """Return `shape` cut as `mapping` says; equal ones share it, whatever computes them."""
+    return _CUTS.get((shape.key, mapping), lambda: _cut(shape, mapping))
+
+
+def _cut(shape: Shape, mapping: Mapping) -> Cut:
+    parts = nest(shape, mapping)
+    times = census(parts)
+    runs = {part: _run(shape, part) for part in times}
+    mixed = permille_written(*_beside(times, runs))
+    written = {
+        part: mixed if part.computes else permille_written(*_moved(run))
+        for part, run in runs.items()
+    }
+    serial = any(loop.axis in shape.c_axes for loop in mapping.loops[mapping.region_from :])
+    return Cut(parts, times, runs, written, serial)
+
+
+def _run(shape: Shape, part: Part) -> TileRun:
+    """Return what a part loads and stores; how long it computes is for the array to say."""
+    sizes = part.sizes
+    loads = [shape.a(sizes)] if part.load_a else []
+    loads += [shape.b(part.b_sizes or sizes)] if part.load_b else []
+    if part.load_c:
+        loads.append(shape.c(sizes, shape.widths.sum)._replace(write=False))
+    bits = {"final": shape.widths.output, "partial": shape.widths.sum}
+    stores = (shape.c(sizes, bits[part.store]),) if part.store else ()
+    return TileRun(tuple(loads), 0, stores)
+
+
+def _beside(times: dict[Part, int], runs: dict[Part, TileRun]) -> tuple[int, int]:
+    """Return what the parts that compute read and write."""
+    read = write = 0
+    for part, count in times.items():
+        if part.computes:
+            loaded, stored = _moved(runs[part])
+            read, write = read + count * loaded, write + count * stored
+    return read, write
 
 
 class Plan:
@@ -19,17 +78,19 @@ class Plan:
     ) -> None:
         """Cut `shape` for `array` as `mapping` says, and price its transfers."""
         self._array, self._pricing, self._shape, self._mapping = array, pricing, shape, mapping
-        self._parts = nest(shape, mapping)
-        self._census = census(self._parts)
-        self._runs = {part: self._run(part) for part in self._census}
-        self._mixed = permille_written(*self._bytes())
+        self._cut = cut_of(shape, mapping)
+        self._cycles = {
+            part: shape.cycles(array, part.sizes) if part.computes else 0
+            for part in self._cut.census
+        }
         self.progress = self._progress()
 
     def work(self, useful_macs: int, why: str) -> Work:
         """Return the work, with the reason `why` it has this mapping."""
         array, shape = self._array, self._shape
         counts = self._counts(useful_macs)
-        cycles = shape.repeats * self._cycles() + fill_cycles(array, shape.dataflow)
+        once = sum(n * self._cycles[part] for part, n in self._cut.census.items())
+        cycles = shape.repeats * once + fill_cycles(array, shape.dataflow)
         return Work(
             unit=Unit.ACCELERATOR,
             stage=Stage.GEMM,
@@ -43,44 +104,14 @@ class Plan:
             mapped=why,
         )
 
-    def _run(self, part: Part) -> TileRun:
-        """Return what a part loads, computes and stores."""
-        shape, sizes = self._shape, part.sizes
-        loads = [shape.a(sizes)] if part.load_a else []
-        loads += [shape.b(part.b_sizes or sizes)] if part.load_b else []
-        if part.load_c:
-            loads.append(shape.c(sizes, shape.widths.sum)._replace(write=False))
-        bits = {"final": shape.widths.output, "partial": shape.widths.sum}
-        stores = (shape.c(sizes, bits[part.store]),) if part.store else ()
-        cycles = shape.cycles(self._array, sizes) if part.computes else 0
-        return TileRun(tuple(loads), cycles, stores)
-
-    def _written(self, part: Part) -> int:
-        """Return the share of writes, in permille, beside which a part moves its bytes."""
-        return self._mixed if part.computes else permille_written(*_moved(self._runs[part]))
-
-    def _bytes(self) -> tuple[int, int]:
-        """Return what the parts that compute read and write."""
-        read = write = 0
-        for part, count in self._census.items():
-            if part.computes:
-                loaded, stored = _moved(self._runs[part])
-                read, write = read + count * loaded, write + count * stored
-        return read, write
-
-    def _cycles(self) -> int:
-        return sum(n * self._runs[part].compute_cycles for part, n in self._census.items())
-
     def _progress(self) -> Pipelined:
-        array, loops = self._array, self._mapping.loops[self._mapping.region_from :]
-        serial = any(loop.axis in self._shape.c_axes for loop in loops)
+        array, cut, price = self._array, self._cut, self._pricing.tile
         tiles = {
-            part: self._pricing.tile(run, array, self._written(part))._replace(
-                ends=part.ends, drains=part.drains, serial=serial
-            )
-            for part, run in self._runs.items()
-        }
-        body = _priced(self._parts, tiles)
+            part: price(run._replace(compute_cycles=self._cycles[part]), array, cut.written[part])
+            ._replace(ends=part.ends, drains=part.drains, serial=cut.serial)
+            for part, run in cut.runs.items()
+        }  # fmt: skip
+        body = _priced(cut.parts, tiles)
         if self._shape.repeats > 1:
             body = (Loop(self._shape.repeats, body),)
         fill = fill_cycles(array, self._shape.dataflow)
@@ -97,11 +128,11 @@ class Plan:
         return max(self.progress.channel_ps, self.progress.port_ps)
 
     def _counts(self, useful_macs: int) -> Counts:
-        shape, traffic = self._shape, Traffic()
+        shape, cut, traffic = self._shape, self._cut, Traffic()
         operand_words = sums = 0
-        for part, count in self._census.items():
-            run = self._runs[part]
-            moved = self._pricing.traffic((*run.loads, *run.stores), self._written(part))
+        for part, count in cut.census.items():
+            run = cut.runs[part]
+            moved = self._pricing.traffic((*run.loads, *run.stores), cut.written[part])
             traffic = traffic.plus(moved, count * shape.repeats)
             if not part.computes:
                 continue

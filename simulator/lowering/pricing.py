@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern, TileRun
-from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.accelerator import Accelerator, Dma
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
@@ -30,6 +30,7 @@ class Traffic(NamedTuple):
         return Traffic(*(a + times * b for a, b in zip(self, other, strict=True)))
 
 
+_REMEMBERED = 65_536  # prices of patterns that one path keeps: 20 MB; more than a run asks for
 FREE = PatternCost(0, 0, 0)
 
 
@@ -50,7 +51,10 @@ class Pricing:
         key = (pattern, write_permille)
         cost = self._costs.get(key)
         if cost is None:
-            cost = self._costs[key] = pattern_cost(self._dram, pattern, write_permille)
+            cost = pattern_cost(self._dram, pattern, write_permille)
+            if len(self._costs) >= _REMEMBERED:
+                self._costs.clear()
+            self._costs[key] = cost
         return cost
 
     def cores_ps(self, size: int, cpu: Cpu, cores: int) -> int:
@@ -82,12 +86,15 @@ class Pricing:
     ) -> Transfer:
         if not patterns:
             return Transfer(0, 0)
-        channel = sum(self.cost(pattern, write_permille).channel_ps for pattern in patterns)
-        fabric = self._interconnect.accelerator_bytes_per_s
-        ports = [port_ps(pattern, array.dma, array.clock, fabric) for pattern in patterns]
+        channel = sum([self.cost(pattern, write_permille).channel_ps for pattern in patterns])
+        ports = [*map(self.ports(array).ps, patterns)]
         reads = not patterns[0].write
         lag = array.dma.latency if reads else 0
         return Transfer(channel, max(ports) if together else sum(ports), lag)
+
+    def ports(self, array: Accelerator) -> "Ports":
+        """Return what the ports of `array` take, behind this path's interconnect."""
+        return _ports_of(array.dma, array.clock, self._interconnect.accelerator_bytes_per_s)
 
     def traffic(self, patterns: Iterable[AccessPattern], write_permille: int) -> Traffic:
         """Return bytes, commands and channel time of `patterns`."""
@@ -102,6 +109,31 @@ class Pricing:
                 Traffic(read, write, cost.activates, reads, writes, cost.channel_ps)
             )
         return result
+
+
+class Ports:
+    """Times of access patterns at the ports of a DMA engine, remembered."""
+
+    def __init__(self, dma: Dma, clock: int, fabric: int) -> None:
+        """Pass patterns through `dma` at `clock` Hz, at `fabric` bytes per second at most."""
+        self._dma, self._clock, self._fabric = dma, clock, fabric
+        self._known: dict[AccessPattern, int] = {}
+
+    def ps(self, pattern: AccessPattern) -> int:
+        """Return the least time in which one stream passes `pattern`."""
+        found = self._known.get(pattern)
+        if found is None:
+            found = port_ps(pattern, self._dma, self._clock, self._fabric)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[pattern] = found
+        return found
+
+
+@lru_cache(maxsize=16)
+def _ports_of(dma: Dma, clock: int, fabric: int) -> Ports:
+    """Return the ports of a DMA engine; equal ones share one object, and so what it knows."""
+    return Ports(dma, clock, fabric)
 
 
 @lru_cache(maxsize=64)

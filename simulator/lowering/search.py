@@ -1,16 +1,14 @@
 """The search for the best mapping of an operation: least time, or least traffic."""
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from heapq import heappop, heappush
+from itertools import count
 from typing import NamedTuple
 
-from simulator.activity import AccessPattern
 from simulator.hardware.accelerator import Accelerator
-from simulator.lowering.nest import Mapping
 from simulator.lowering.plan import Plan
-from simulator.lowering.pricing import Pricing
-from simulator.lowering.sums import Shape, Sizes, Sums
+from simulator.lowering.pricing import Pricing, permille_written
+from simulator.lowering.sums import Order, Shape, Sizes, Sums
 from simulator.lowering.tiling import Space
 from simulator.timing.shares import WHOLE
 from simulator.timing.systolic import fill_cycles
@@ -21,12 +19,16 @@ class Found(NamedTuple):
     """A tile, then a mapping with that tile, with the least time and bytes moved that it may take.
 
     `looked`: how closely, from 0, a tile alone, to 3, a plan that takes exactly that long.
+    `peak_ps` are the least times at the memory's peak rate, of the mapping and of its tile, and
+    `place` is where in the space they come: they decide between plans that are as good.
     """
 
     tile: Sizes
     least_ps: int
     moved: int
-    mapping: Mapping | None = None
+    peak_ps: tuple[int, ...]
+    place: tuple[int, ...]
+    order: Order | None = None
     looked: int = 0
     plan: Plan | None = None
 
@@ -36,7 +38,7 @@ class Search:
 
     Best-first: whatever has the lowest bound is looked at more closely, a tile, then each of its
     mappings, then the time that the memory takes, then the simulated pipeline. No bound is ever
-    above what it leads to, so the first plan on top of the heap is the best of all.
+    above what it leads to, so the first plan on top of the heap is as good as any.
     """
 
     def __init__(self, array: Accelerator, pricing: Pricing, shape: Shape) -> None:
@@ -44,49 +46,74 @@ class Search:
         self._array, self._pricing, self.shape = array, pricing, shape
         self._space = Space(array, shape)
         self._sums = Sums(array, shape, self._space.held)
+        self._moves = self._sums.moves
         self._clock = Clock(array.clock)
+        self._peak, self._repeats = pricing.peak_bytes_per_s, shape.repeats
+        self._launch_ps = array.launch_latency
         self._fill = fill_cycles(array, shape.dataflow)
-        self._numbers = itertools.count()
-        self._heap: list[tuple[tuple[int, int], int, int, Found]] = []
+        self._by_traffic = array.mapping == "traffic"
+        self._numbers = count()
+        self._heap: list[tuple[int, int, int, int, Found]] = []
 
     def best(self) -> Plan:
         """Return the best plan; raises Infeasible when not even the smallest tile fits."""
-        for tile in self._space.tiles():
-            self._add(self.open(tile))
+        for index, tile in enumerate(self._space.tiles()):
+            self._add(self.open(tile, index))
+        equals: list[Found] = []
         while self._heap:
             found = heappop(self._heap)[-1]
+            if equals and (found.least_ps, found.moved) != (equals[0].least_ps, equals[0].moved):
+                break
             if found.plan is not None:
-                return found.plan
+                equals.append(found)
+                continue
             for closer in self.closer(found):
                 self._add(closer)
-        raise self._space.too_small()
+        if not equals:
+            raise self._space.too_small()
+        best = min(equals, key=self._precedence) if len(equals) > 1 else equals[0]
+        assert best.plan is not None, "only plans are kept"
+        return best.plan
 
-    def open(self, tile: Sizes) -> Found:
-        """Return a tile with the least that any mapping with it takes."""
-        moved = self._sums.least_bytes
-        return Found(tile, self._at_peak_ps(tile, moved), moved)
+    def open(self, tile: Sizes, place: int = 0) -> Found:
+        """Return a tile, the one at `place` of the space, with the least that any mapping takes."""
+        moved = self._moves.least_bytes
+        least_ps = self._at_peak_ps(tile, moved)
+        return Found(tile, least_ps, moved, (least_ps,), (place,))
 
     def closer(self, found: Found) -> Iterator[Found]:
         """Yield what `found` leads to, looked at one step more closely."""
-        tile, mapping = found.tile, found.mapping
-        if mapping is None:
-            for fitting in self._space.mappings(tile):
-                _, read, write = self._sums.totals(tile, fitting)
-                moved = read + write
-                yield Found(tile, self._at_peak_ps(tile, moved), moved, fitting, 1)
+        tile, order = found.tile, found.order
+        if order is None:
+            for index, fitting in enumerate(self._space.orders(tile)):
+                moved = fitting.read_bytes + fitting.write_bytes
+                least_ps = self._at_peak_ps(tile, moved)
+                peak_ps, place = (least_ps, *found.peak_ps), (*found.place, index)
+                yield Found(tile, least_ps, moved, peak_ps, place, fitting, 1)
         elif found.looked == 1:
-            least_ps = max(found.least_ps, self._through_memory_ps(found, mapping))
+            written = permille_written(order.beside_bytes, order.write_bytes)
+            least_ps = max(found.least_ps, self._moving_ps(order, tile, written))
             yield found._replace(least_ps=least_ps, looked=2)
         else:
-            plan = Plan(self._array, self._pricing, self.shape, mapping)
+            plan = Plan(self._array, self._pricing, self.shape, order.mapping)
             taken_ps = plan.progress.duration_ps(WHOLE)
             yield found._replace(least_ps=taken_ps, looked=3, plan=plan)
 
+    def _precedence(self, found: Found) -> tuple[int, ...]:
+        """Return by what the first of equal plans is told: the lowest bounds, then the place.
+
+        The bounds are at the memory's rate for reads or writes alone, then at its peak rate.
+        """
+        assert found.order is not None, "a plan has a mapping"
+        unmixed_ps = self._moving_ps(found.order, found.tile, 0)
+        return max(found.peak_ps[0], unmixed_ps), *found.peak_ps, *found.place
+
     def _add(self, found: Found) -> None:
-        bound = (found.least_ps, found.moved)
-        if self._array.mapping == "traffic":
-            bound = (found.moved, found.least_ps)
-        heappush(self._heap, (bound, -found.looked, next(self._numbers), found))
+        first, second = found.least_ps, found.moved
+        if self._by_traffic:
+            first, second = second, first
+        # Of equals plans come last, so that all that may be as good is a plan by then.
+        heappush(self._heap, (first, second, found.looked == 3, next(self._numbers), found))
 
     def _at_peak_ps(self, tile: Sizes, moved: int) -> int:
         """Return the time that no mapping with this tile beats that moves so many bytes.
@@ -94,32 +121,35 @@ class Search:
         All cycles after the first load and before the last store, or all bytes at the peak rate,
         whichever takes longer.
         """
-        peak, repeats = self._pricing.peak_bytes_per_s, self.shape.repeats
-        ends_ps = self._sums.end_bytes(tile) * PS_PER_S // peak
-        least_ps = max(self._busy_ps(tile) + ends_ps, repeats * moved * PS_PER_S // peak)
-        return self._array.launch_latency + least_ps
+        ends_ps = self._moves.end_bytes(tile) * PS_PER_S // self._peak
+        moved_ps = self._repeats * moved * PS_PER_S // self._peak
+        return self._launch_ps + max(self._busy_ps(tile) + ends_ps, moved_ps)
 
     def _busy_ps(self, tile: Sizes) -> int:
-        return self._clock.cycles_to_ps(self.shape.repeats * self._sums.cycles(tile) + self._fill)
+        return self._clock.cycles_to_ps(self._repeats * self._sums.cycles(tile) + self._fill)
 
-    def _through_memory_ps(self, found: Found, mapping: Mapping) -> int:
-        """Return the same at what the memory takes for these transfers.
+    def _moving_ps(self, order: Order, tile: Sizes, written: int) -> int:
+        """Return the same at what the memory takes for these transfers, `written` permille writes.
 
         After the last load comes at least the smallest computation, then the last store.
         """
-        sums, tile, repeats = self._sums, found.tile, self.shape.repeats
-        held_ps = self._channel_ps(sums.held_loads)
-        loads_ps = held_ps + self._channel_ps(sums.loads(tile, mapping))
-        stores_ps = self._channel_ps(sums.stores(tile))
-        first_ps = held_ps + self._channel_ps(sums.first_loads(tile))
-        last_ps = self._channel_ps([sums.last_store(tile)])
-        compute_ps = self._clock.cycles_to_ps(self.shape.cycles(self._array, sums.last_tile(tile)))
-        return self._array.launch_latency + max(
+        cost, moves, repeats = self._pricing.cost, self._moves, self._repeats
+        held_ps = sum([cost(pattern, 0).channel_ps for pattern in moves.held_loads])
+        first_ps, loads_ps = held_ps, held_ps
+        for often, pieces in moves.loads(tile, order):
+            each_ps = [cost(pattern, written).channel_ps for pattern, _ in pieces]
+            first_ps += each_ps[0]
+            loads_ps += often * sum([n * ps for (_, n), ps in zip(pieces, each_ps, strict=True)])
+        stored = moves.stores(tile)
+        each_ps = [cost(pattern, written).channel_ps for pattern, _ in stored]
+        stores_ps = sum([n * ps for (_, n), ps in zip(stored, each_ps, strict=True)])
+        last_ps = each_ps[-1]
+        return self._launch_ps + max(
             first_ps + self._busy_ps(tile) + last_ps,
-            repeats * loads_ps + compute_ps + last_ps,
+            repeats * loads_ps + self._least_compute_ps(tile) + last_ps,
             repeats * (loads_ps + stores_ps),
         )
 
-    def _channel_ps(self, moved: Iterable[tuple[AccessPattern, int]]) -> int:
-        """Return the memory's time, as if it never turned around between reads and writes."""
-        return sum(n * self._pricing.cost(pattern, 0).channel_ps for pattern, n in moved)
+    def _least_compute_ps(self, tile: Sizes) -> int:
+        """Return the time of the smallest computation."""
+        return self._clock.cycles_to_ps(self.shape.cycles(self._array, self._moves.last_tile(tile)))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from simulator.activity import AccessPattern
 from simulator.hardware.accelerator import Accelerator
-from simulator.timing.systolic import Accesses, Dims, accesses, grid_cycles, tile_cycles
+from simulator.timing.systolic import Accesses, Dims, Folds, accesses, grid_cycles, tile_cycles
 from simulator.trace.op import Conv
 from simulator.units import ceil_div
 
@@ -183,6 +183,12 @@ class GemmShape:
     def grid_cycles(self, array: Accelerator, cuts: dict[str, list[tuple[int, int]]]) -> int:
         """Return the cycles of all tiles, cut into (size, count) along every axis."""
         return grid_cycles(array, (cuts["m"], cuts["n"], cuts["k"]), self.dataflow)
+
+    def folds(self, array: Accelerator) -> Folds | None:
+        """Return what counts `grid_cycles` dimension by dimension, where the array allows it."""
+        if array.arrays > 1 or array.dot_width > 1:
+            return None
+        return Folds(array, self.dims, self.dataflow)
 
     def sum_bytes(self, tile: tuple[int, ...]) -> int:
         """Return the bytes that a tile's partial sums take in the accumulator."""

@@ -8,13 +8,14 @@ the scratchpad in whole folds, and in one tile if its outputs fit too.
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import product
+from typing import NamedTuple
 
 from simulator.errors import Infeasible
 from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.convolution import ConvShape, ConvTile
-from simulator.lowering.nest import For, Mapping, block
+from simulator.lowering.nest import For, Mapping
 from simulator.lowering.shape import GemmShape
-from simulator.lowering.sums import Shape, Sizes
+from simulator.lowering.sums import Order, Shape, Sizes, kept_bytes, moves_of
 from simulator.timing.systolic import AXES, Dims
 from simulator.units import ceil_div
 
@@ -27,9 +28,10 @@ class Space:
 
     def __init__(self, array: Accelerator, shape: Shape) -> None:
         """Span the space of `shape` on `array`."""
-        self._array, self._shape = array, shape
         self.held = _held(array, shape)
-        self._mappings: dict[Sizes, tuple[Mapping, ...]] = {}
+        self._moves = moves_of(shape, self.held)
+        self._array, self._shape = array, self._moves.shape  # whose sizes are known from before
+        self._orders: dict[Sizes, list[Order]] = {}
 
     def tiles(self) -> Iterable[Sizes]:
         """Return tiles, of which some mapping may fit."""
@@ -37,27 +39,26 @@ class Space:
             return self._gemm_tiles(self._shape)
         return list(_conv_tiles(self._array, self._shape))
 
-    def mappings(self, tile: Sizes) -> tuple[Mapping, ...]:
-        """Return the mappings with this tile that fit."""
-        found = self._mappings.get(tile)
+    def mappings(self, tile: Sizes) -> Iterator[Mapping]:
+        """Yield the mappings with this tile that fit."""
+        return (order.mapping for order in self.orders(tile))
+
+    def orders(self, tile: Sizes) -> list[Order]:
+        """Return the mappings with this tile that fit, with what they move."""
+        found = self._orders.get(tile)
         if found is None:
             array, shape = self._array, self._shape
-            orders = (
-                _gemm_orders(shape, Dims(*tile))
-                if isinstance(shape, GemmShape)
-                else _conv_orders(shape, ConvTile(*tile))
-            )
-            tried = (order._replace(held=self.held) for order in orders) if self.held else orders
-            found = tuple(mapping for mapping in tried if fits(array, shape, mapping))
-            self._mappings[tile] = found
+            tried = self._moves.orders(tile, lambda: _orders(shape, tile, self.held))
+            found = [order for order in tried if _fits(array, shape, order.mapping, order.kept)]
+            self._orders[tile] = found
         return found
 
     def too_small(self) -> Infeasible:
         """Return why not even the smallest tile fits."""
         array, shape = self._array, self._shape
-        needs = [demand(array, shape, mapping) for mapping in _least(array, shape)]
+        needs = [demand(array, shape, mapping)._asdict() for mapping in _least(array, shape)]
         least = {memory: min(need[memory] for need in needs) for memory in needs[0]}
-        memory = next(name for name, size in least.items() if size > getattr(array, name))
+        memory = next(name for name, size in least.items() if size > (getattr(array, name) or 0))
         needed, bound = least[memory], getattr(array, memory)
         return Infeasible(
             f"accelerator.{memory}",
@@ -67,25 +68,18 @@ class Space:
             f"it needs {needed} B or more",
         )
 
-    def _may_fit(self, shape: GemmShape, tile: Sizes) -> bool:
-        """Return whether a tile's operands and sums fit all memories together, once each."""
-        array = self._array
-        room = array.scratchpad + (array.weight_buffer or 0) + array.prefetch
-        operands = shape.a_size(tile) + shape.b_size(tile)
-        return operands <= room and shape.sum_bytes(tile) <= array.accumulator
-
     def _gemm_tiles(self, shape: GemmShape) -> list[Sizes]:
         """Return the tiles of the first halvings of the streamed dimension that fit."""
         array = self._array
         plain = array.overlap == "none" and _operands_fit(array, shape)
-        if plain and self.mappings(shape.dims):
+        if plain and self.orders(shape.dims):
             return [shape.dims]
         found: list[Sizes] = []
         levels = 0
+        sides = _sides(array, shape, whole_folds=plain)
         for stream in _halves(getattr(shape.dims, AXES[shape.dataflow].stream)):
-            tried = _with_stream(array, shape, stream, whole_folds=plain)
-            tiles: list[Sizes] = [tile for tile in tried if self._may_fit(shape, tile)]
-            if not any(self.mappings(tile) for tile in reversed(tiles)):
+            tiles = _that_may_fit(array, shape, _with_stream(shape, sides, stream))
+            if not any(self.orders(tile) for tile in reversed(tiles)):
                 continue
             if plain:
                 return tiles
@@ -103,13 +97,23 @@ def candidates(array: Accelerator, shape: Shape) -> Iterator[Mapping]:
         yield from space.mappings(tile)
 
 
-def demand(array: Accelerator, shape: Shape, mapping: Mapping) -> dict[str, int]:
+class Demand(NamedTuple):
+    """Bytes that a mapping needs of each memory; none of a weight buffer that is not there."""
+
+    scratchpad: int
+    accumulator: int
+    weight_buffer: int = 0
+
+
+def demand(
+    array: Accelerator, shape: Shape, mapping: Mapping, kept: tuple[int, int, int] | None = None
+) -> Demand:
     """Return the bytes that a mapping needs of each memory of `array`.
 
     Twice what is in use where the next block comes meanwhile; in lockstep, what moves in one piece
     has nothing beside it. A weight buffer is filled once,
     tile by tile; it holds operand B, or the sums of a convolution's weight gradient, whose operand
-    A then lies in the accumulator.
+    A then lies in the accumulator. `kept` are its `kept_bytes`, where they are known.
     """
     once = shape.repeats == 1  # else the next product of the batch is loaded meanwhile
     copies = [1 if once and not level else 2 for level in mapping.stays]
@@ -119,15 +123,13 @@ def demand(array: Accelerator, shape: Shape, mapping: Mapping) -> dict[str, int]
         copies = [
             1 if mapping.in_one_piece(name) else n for name, n in zip("abc", copies, strict=True)
         ]
-    blocks = [block(shape, mapping, level) for level in mapping.stays]
-    a = 0 if "a" in mapping.held else copies[0] * shape.a_size(blocks[0])
-    b = 0 if "b" in mapping.held else copies[1] * shape.b_size(blocks[1])
-    sums = copies[2] * shape.sum_bytes(blocks[2])
+    a, b, sums = kept or kept_bytes(shape, mapping)
+    a, b, sums = copies[0] * a, copies[1] * b, copies[2] * sums
     if array.weight_buffer is None:
-        return {"scratchpad": a + b, "accumulator": sums}
+        return Demand(a + b, sums)
     if _gives_weights(shape):
-        return {"scratchpad": b, "accumulator": a, "weight_buffer": sums}
-    return {"scratchpad": a, "accumulator": sums, "weight_buffer": b}
+        return Demand(b, a, sums)
+    return Demand(a, sums, b)
 
 
 def _gives_weights(shape: Shape) -> bool:
@@ -136,8 +138,16 @@ def _gives_weights(shape: Shape) -> bool:
 
 def fits(array: Accelerator, shape: Shape, mapping: Mapping) -> bool:
     """Return whether the operands and the partial sums of `mapping` fit the memories."""
-    needs = demand(array, shape, mapping)
-    return all(size <= getattr(array, memory) for memory, size in needs.items())
+    return _fits(array, shape, mapping, kept_bytes(shape, mapping))
+
+
+def _fits(array: Accelerator, shape: Shape, mapping: Mapping, kept: tuple[int, int, int]) -> bool:
+    scratchpad, accumulator, weight_buffer = demand(array, shape, mapping, kept)
+    return (
+        scratchpad <= array.scratchpad
+        and accumulator <= array.accumulator
+        and weight_buffer <= (array.weight_buffer or 0)
+    )
 
 
 def _held(array: Accelerator, shape: Shape) -> tuple[str, ...]:
@@ -171,24 +181,51 @@ def _halves(dim: int) -> Iterator[int]:
         yield dim
 
 
-def _with_stream(
-    array: Accelerator, shape: GemmShape, stream: int, whole_folds: bool
-) -> Iterator[Dims]:
-    """Yield the tiles with that much of the streamed dimension, the largest first.
+def _sides(array: Accelerator, shape: GemmShape, *, whole_folds: bool) -> dict[str, list[int]]:
+    """Return the sizes of tiles along the two dimensions that lie on the array, largest first.
 
     Parts of the array may stay unused for a better overlap of transfers, unless tiles are to be
     made of `whole_folds`.
     """
-    axes = AXES[shape.dataflow]
-    deep = array.dot_width
-    sizes = {axes.row: array.rows, axes.col: array.cols}
-    tried = {}
-    for axis, size in sizes.items():
-        fold = size * (deep if axis == "k" else 1)
+    axes, found = AXES[shape.dataflow], {}
+    for axis, size in ((axes.row, array.rows), (axes.col, array.cols)):
+        fold = size * (array.dot_width if axis == "k" else 1)
         least = fold if whole_folds else max(_LEAST, fold // 2)
-        tried[axis] = _sizes(getattr(shape.dims, axis), {fold, least})
-    for row, col in product(tried[axes.row], tried[axes.col]):
-        yield Dims(**{axes.row: row, axes.col: col, axes.stream: stream})
+        found[axis] = _sizes(getattr(shape.dims, axis), {fold, least})
+    return found
+
+
+def _with_stream(
+    shape: GemmShape, sides: dict[str, list[int]], stream: int
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the tiles with that much of the streamed dimension, the largest first."""
+    axes = AXES[shape.dataflow]
+    nested = axes.row, axes.col, axes.stream
+    m, n, k = (nested.index(axis) for axis in "mnk")
+    for sizes in product(sides[axes.row], sides[axes.col], (stream,)):
+        yield sizes[m], sizes[n], sizes[k]
+
+
+def _that_may_fit(
+    array: Accelerator, shape: GemmShape, tiles: Iterable[tuple[int, int, int]]
+) -> list[Sizes]:
+    """Return the tiles whose operands and sums fit all memories together, once each."""
+    room = array.scratchpad + (array.weight_buffer or 0) + array.prefetch
+    most = (array.accumulator * 8 + 7) // shape.widths.sum  # outputs, their bytes rounded down
+    a_bytes, b_bytes = shape.a_bytes, shape.b_bytes
+    return [
+        (m, n, k) for m, n, k in tiles if m * n <= most and a_bytes(m, k) + b_bytes(k, n) <= room
+    ]
+
+
+def _orders(shape: Shape, tile: Sizes, held: tuple[str, ...]) -> Iterator[Mapping]:
+    """Yield the mappings with this tile, whether they fit or not."""
+    orders = (
+        _gemm_orders(shape, Dims(*tile))
+        if isinstance(shape, GemmShape)
+        else _conv_orders(shape, ConvTile(*tile))
+    )
+    return (order._replace(held=held) for order in orders) if held else orders
 
 
 def _gemm_orders(shape: GemmShape, tile: Dims) -> Iterator[Mapping]:
@@ -284,8 +321,8 @@ def _sizes(dim: int, units: set[int]) -> list[int]:
 def _least(array: Accelerator, shape: Shape) -> list[Mapping]:
     """Return the mappings of the space's smallest tiles."""
     if isinstance(shape, GemmShape):
-        tiles = _with_stream(array, shape, 1, whole_folds=False)
-        return [order for tile in tiles for order in _gemm_orders(shape, tile)]
+        tiles = _with_stream(shape, _sides(array, shape, whole_folds=False), 1)
+        return [order for tile in tiles for order in _gemm_orders(shape, Dims(*tile))]
     whole = shape.whole
     tile = whole._replace(
         image=1, row=1, col=1, filter=min(array.cols, whole.filter),

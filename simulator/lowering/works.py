@@ -1,12 +1,14 @@
-"""Work templates: what an operation costs on its unit, remembered by shape, bound to nothing."""
+"""Work templates: what an operation costs on its unit of one SoC, bound to nothing."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from simulator.activity import MACS_IN, Counts, Stage, Unit, Work, sequential
 from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.cpu import Cpu
+from simulator.hardware.dram import Dram
+from simulator.hardware.interconnect import Interconnect
 from simulator.hardware.precision import PRECISION_BITS
-from simulator.hardware.runtime import Handling
 from simulator.hardware.soc import Hardware
 from simulator.lowering.cache import Moved
 from simulator.lowering.convolution import ConvShape
@@ -14,12 +16,12 @@ from simulator.lowering.layout import layout
 from simulator.lowering.mapper import mapped
 from simulator.lowering.placement import Placement
 from simulator.lowering.pricing import Traffic, permille_written, pricing_of
+from simulator.lowering.remembered import Remembered
 from simulator.lowering.shape import GemmShape, Widths
 from simulator.timing.cores import (
     OPS_PER_ELEMENT,
     Compute,
     Continuous,
-    dispatch_ps,
     elementwise_compute,
     gemm_compute,
     kernel_of,
@@ -32,44 +34,27 @@ from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind, Role
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
-NOTHING = Moved((), ())
-
 
 class Templates:
-    """Makes work for one SoC. Equal requests return the same object."""
+    """Makes work for one SoC. What is asked for again is the same object."""
 
     def __init__(self, hardware: Hardware) -> None:
         """Make work for `hardware`."""
         self.hardware = hardware
         self._pricing = pricing_of(hardware.dram, hardware.interconnect)
-        self._known: dict[Hashable, Work] = {}
+        self._on_array: dict[Hashable, Work] = {}
+        self._on_cpu = _works_on(hardware.cpu, hardware.dram, hardware.interconnect)
 
-    def dispatch_ps(self, op: Op) -> int:
-        """Return what the framework takes to issue `op`, in ps."""
-        return dispatch_ps(self.hardware.cpu, op.phase)
-
-    def operation(self, op: Op, moved: Moved, new: int = 0, *, dispatched: bool = True) -> Work:
-        """Return a non-GEMM operation on the CPU; its dispatch may be paid elsewhere.
-
-        So many bytes of its results are in `new` memory.
+    def once(self, unit: Unit, key: Hashable, make: Callable[["Templates"], Work]) -> Work:
+        """Return what `make` made for `key`, on this SoC or, for the CPU, on one whose CPU and
+        memory path are the same: work on a CPU depends on nothing else.
         """
-        issue_ps = self.dispatch_ps(op) if dispatched else 0
-        key = ("operation", op.kind, op.sizes, moved, issue_ps, new, self._measured(op))
-        return self._once(key, lambda: self._operation(op, moved, issue_ps, new))
-
-    def cpu_gemm(
-        self,
-        op: Op,
-        gemms: tuple[Gemm, ...],
-        moved: Moved,
-        new: int = 0,
-        *,
-        dispatched: bool = True,
-    ) -> Work:
-        """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
-        issue_ps = self.dispatch_ps(op) if dispatched else 0
-        key = ("cpu gemm", gemms, op.sizes, moved, issue_ps, new)
-        return self._once(key, lambda: self._cpu_gemm(op, gemms, moved, issue_ps, new))
+        if unit is Unit.CPU:
+            return self._on_cpu.get(key, lambda: make(self))
+        work = self._on_array.get(key)
+        if work is None:
+            work = self._on_array[key] = make(self)
+        return work
 
     def array_gemm(
         self,
@@ -83,69 +68,33 @@ class Templates:
         or else as the machine does. What is `cached`, of "a", "b" and "c", lies in a shared cache.
         """
         array = self.hardware.accelerator
-        told_apart = gemm.conv or (array and array.wgrad_dataflow)  # else a product is a product
-        role = gemm.role if told_apart else None
-        sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv)
-        key = ("array", sizes, placement, out_bits, mapping, cached)
-
-        def make() -> Work:
-            array = self.hardware.accelerator
-            assert array is not None, "placement chose an accelerator"
-            array = array.at(placement.precision).for_groups(gemm.conv.groups if gemm.conv else 1)
-            shape = replace(shape_of(gemm, array, placement, out_bits), cached=cached)
-            work = mapped(array, self._pricing, shape, gemm.macs, mapping)
-            counts = _counted_in(work.counts, placement.precision, self.hardware.accelerator)
-            return replace(work, counts=counts, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
-
-        return self._once(key, make)
+        assert array is not None, "placement chose an accelerator"
+        array = array.at(placement.precision).for_groups(gemm.conv.groups if gemm.conv else 1)
+        shape = replace(shape_of(gemm, array, placement, out_bits), cached=cached)
+        work = mapped(array, self._pricing, shape, gemm.macs, mapping)
+        counts = _counted_in(work.counts, placement.precision, self.hardware.accelerator)
+        return replace(work, counts=counts, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
 
     def pass_over(
         self, stage: Stage, elements: int, bits: int, moved: Moved, ops_per_element: int
     ) -> Work:
         """Return a CPU loop over `elements` of `bits` each."""
-        key = ("pass", stage, elements, bits, moved, ops_per_element)
+        cpu = self.hardware.cpu
+        threads = threads_of(cpu, elements)
+        compute = elementwise_compute(cpu, elements, bits, ops_per_element, threads)
+        return self._cpu(stage, 0, compute, moved)
 
-        def make() -> Work:
-            cpu = self.hardware.cpu
-            threads = threads_of(cpu, elements)
-            compute = elementwise_compute(cpu, elements, bits, ops_per_element, threads)
-            return self._cpu(stage, 0, compute, moved)
+    def one_core(self, stage: Stage, fixed_ps: int, each_ps: int, moved: Moved) -> Work:
+        """Return what one core does in a fixed time and then for so long, beside its transfers."""
+        return self._cpu(stage, fixed_ps, Compute(each_ps, 1), moved)
 
-        return self._once(key, make)
-
-    def rearrange(self, elements: int, moved: Moved, each_ps: int) -> Work:
-        """Return a loop of one core that takes `each_ps` to put an element in another place."""
-        key = ("rearrange", elements, moved, each_ps)
-        compute = Compute(elements * each_ps, 1)
-        return self._once(key, lambda: self._cpu(Stage.REARRANGE, 0, compute, moved))
-
-    def handle(self, stage: Stage, handling: Handling, size: int, moved: Moved) -> Work:
-        """Return a pass of one core over `size` bytes, on their way from or to an accelerator."""
-        key = ("handle", stage, handling, size, moved)
-        compute = Compute(transfer_ps(size, handling.rate) if handling.rate else 0, 1)
-        return self._once(key, lambda: self._cpu(stage, handling.fixed, compute, moved))
-
-    def driver(self, stage: Stage, duration_ps: int) -> Work:
-        """Return driver code of fixed duration on one core."""
-        key = ("driver", stage, duration_ps)
-        return self._once(key, lambda: self._cpu(stage, duration_ps, Compute(0, 1), NOTHING))
-
-    def _once(self, key: Hashable, make: Callable[[], Work]) -> Work:
-        work = self._known.get(key)
-        if work is None:
-            work = self._known[key] = make()
-        return work
-
-    def _operation(self, op: Op, moved: Moved, issue_ps: int, new: int) -> Work:
+    def operation(self, op: Op, moved: Moved, issue_ps: int, new: int) -> Work:
+        """Return a non-GEMM operation on the CPU; so many bytes of its results are `new`."""
         cpu = self.hardware.cpu
         if op.kind is OpKind.VIEW:
             overhead_ps = Clock(cpu.clock).cycles_to_ps(cpu.view_overhead)
-            return self._cpu(Stage.VIEW, overhead_ps, Compute(0, 1), NOTHING)
+            return self._cpu(Stage.VIEW, overhead_ps, Compute(0, 1), Moved((), ()))
         return self._cpu(Stage.OP, issue_ps, self._compute(op, new), moved)
-
-    def _measured(self, op: Op) -> Hashable:
-        """Return what else the time of `op` hangs on where kernels are measured."""
-        return op.base_name if self.hardware.cpu.kernels else None
 
     def _compute(self, op: Op, new: int) -> Compute:
         cpu = self.hardware.cpu
@@ -159,9 +108,10 @@ class Templates:
         moved_bytes = op.read_bytes + op.write_bytes
         return measured_compute(cpu, kernel, elements, moved_bytes, new, threads)
 
-    def _cpu_gemm(
+    def cpu_gemm(
         self, op: Op, gemms: tuple[Gemm, ...], moved: Moved, issue_ps: int, new: int
     ) -> Work:
+        """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
         cpu, first = self.hardware.cpu, gemms[0]
         macs = sum(gemm.macs for gemm in gemms)
         product = product_of(cpu, first, op.inputs[max(0, first.a)].dtype)
@@ -211,6 +161,22 @@ class Templates:
         patterns += [sequential(size, write=True) for size in moved.writes]
         written = permille_written(sum(moved.reads), sum(moved.writes))
         return self._pricing.traffic(patterns, written)
+
+
+# Guesses: works on CPUs, of about 1 kB, that a trace with many kinds of operation asks for, and
+# memory paths that a sweep tries in turn.
+_WORKS = 8192
+_PATHS = 8
+
+
+_ON_CPU: Remembered[Remembered[Work]] = Remembered(_PATHS)
+
+
+def _works_on(cpu: Cpu, dram: Dram, interconnect: Interconnect) -> Remembered[Work]:
+    """Return the work remembered of a CPU on a memory path, which is all that it depends on."""
+    # By its text, which is complete: a measured CPU holds dictionaries, and so has no hash.
+    key = repr(cpu), dram, interconnect
+    return _ON_CPU.get(key, lambda: Remembered(_WORKS))
 
 
 def _counted_in(counts: Counts, precision: str, array: Accelerator | None) -> Counts:

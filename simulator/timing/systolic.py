@@ -49,20 +49,44 @@ def tile_cycles(array: Accelerator, tile: Dims, dataflow: str) -> int:
 
 def grid_cycles(array: Accelerator, cuts: GemmCuts, dataflow: str) -> int:
     """Return the cycles of all tiles of a GEMM cut into (size, count) along m, n and k."""
-    if array.arrays > 1 or array.dot_width > 1:
-        return sum(
-            p * q * r * tile_cycles(array, Dims(m, n, k), dataflow)
-            for (m, p), (n, q), (k, r) in product(*cuts)
-        )
-    axes = AXES[dataflow]
-    rows, cols, stream = (cuts["mnk".index(axis)] for axis in axes)
-    row_folds = sum(count * ceil_div(size, array.rows) for size, count in rows)
-    col_folds = sum(count * ceil_div(size, array.cols) for size, count in cols)
-    return (
-        row_folds
-        * col_folds
-        * sum(count * _fold_cycles(array, size, dataflow) for size, count in stream)
+    return sum(
+        p * q * r * tile_cycles(array, Dims(m, n, k), dataflow)
+        for (m, p), (n, q), (k, r) in product(*cuts)
     )
+
+
+class Folds:
+    """Cycles of all tiles of a GEMM on one array without dot products: a product of what each
+    dimension contributes, which is counted once for each size of its tiles.
+    """
+
+    def __init__(self, array: Accelerator, dims: Dims, dataflow: str) -> None:
+        """Count for tiles of `dims`."""
+        self._array, self._dims, self._dataflow = array, dims, dataflow
+        self._known: tuple[dict[int, int], dict[int, int], dict[int, int]] = ({}, {}, {})
+
+    def cycles(self, tile: tuple[int, ...]) -> int:
+        """Return the cycles of all tiles, those at the ends of a dimension as small as they are."""
+        m, n, k = tile
+        by_m, by_n, by_k = self._known
+        return (
+            (by_m.get(m) or self._along(0, m))
+            * (by_n.get(n) or self._along(1, n))
+            * (by_k.get(k) or self._along(2, k))
+        )
+
+    def _along(self, index: int, size: int) -> int:
+        """Return the folds of all pieces of a dimension, or the cycles of the streamed one."""
+        full, rest = divmod(self._dims[index], size)
+        axis, axes, array = "mnk"[index], AXES[self._dataflow], self._array
+        if axis == axes.stream:
+            cycles = full * _fold_cycles(array, size, self._dataflow)
+            found = cycles + (_fold_cycles(array, rest, self._dataflow) if rest else 0)
+        else:
+            side = array.rows if axis == axes.row else array.cols
+            found = full * ceil_div(size, side) + ceil_div(rest, side)
+        self._known[index][size] = found
+        return found
 
 
 def _in_elements(array: Accelerator, tile: Dims) -> Dims:

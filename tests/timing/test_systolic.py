@@ -1,11 +1,15 @@
 """Cycles of the array against SCALE-Sim, and the closed form through the whole mapper."""
 
+from itertools import product
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from simulator.activity import Unit
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
-from simulator.timing.systolic import Dims, accesses, fill_cycles, tile_cycles
+from simulator.timing.systolic import Dims, Folds, accesses, fill_cycles, tile_cycles
 from simulator.trace.op import Gemm, Role
 from tests.builders import machine
 from tests.reference import rows
@@ -45,6 +49,25 @@ def test_operand_reads_equal_scalesim():
         )
         wrong += min(seen) >= 0 and (words.a_reads, words.b_reads) != seen
     assert wrong == 0
+
+
+sizes = st.integers(1, 90)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.tuples(sizes, sizes, sizes), st.tuples(sizes, sizes, sizes),
+    st.sampled_from(["ws", "os", "is"]), st.sampled_from(["none", "preload", "drain", "full"]),
+)  # fmt: skip
+def test_folds_counted_by_dimension_are_those_of_all_tiles(dims, tile, dataflow, overlap):
+    accelerator = array(8, 4, dataflow, overlap=overlap).accelerator
+    tile = tuple(map(min, tile, dims))
+    pieces = [
+        [min(step, size - start) for start in range(0, size, step)]
+        for size, step in zip(dims, tile, strict=True)
+    ]
+    one_by_one = sum(tile_cycles(accelerator, Dims(*each), dataflow) for each in product(*pieces))
+    assert Folds(accelerator, Dims(*dims), dataflow).cycles(tile) == one_by_one
 
 
 FORMULA = {

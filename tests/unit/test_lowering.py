@@ -137,6 +137,40 @@ def test_the_mapping_is_the_best_of_its_space(m, n, k, dataflow, batch):
 
 
 @settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 64), st.integers(1, 64), st.integers(1, 64),
+    st.sampled_from(["ws", "os", "is"]), st.sampled_from(["time", "traffic"]),
+)  # fmt: skip
+def test_of_equal_plans_that_with_the_lowest_bounds_and_the_first_place_is_taken(
+    m, n, k, dataflow, mapping
+):
+    hardware = machine(
+        accelerator__dataflow=dataflow, accelerator__mapping=mapping,
+        accelerator__scratchpad="4 KiB",
+    )  # fmt: skip
+    array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
+    shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow)
+    search, ends = Search(array, pricing, shape), []
+    for place, tile in enumerate(Space(array, shape).tiles()):
+        follow(search, search.open(tile, place), ends)
+
+    def rank(end):
+        cost = (end.moved, end.least_ps) if mapping == "traffic" else (end.least_ps, end.moved)
+        return cost, search._precedence(end)
+
+    best = min(ends, key=rank)
+    assert Search(array, pricing, shape).best().work(1, "").mapping == best.order.mapping.text
+
+
+def follow(search, found, ends):
+    if found.plan is not None:
+        ends.append(found)
+        return
+    for closer in search.closer(found):
+        follow(search, closer, ends)
+
+
+@settings(max_examples=25, deadline=None)
 @given(sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.integers(1, 3))
 def test_the_mapping_of_least_traffic_is_that_of_its_space(m, n, k, dataflow, batch):
     hardware = machine(

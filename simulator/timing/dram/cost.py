@@ -71,6 +71,7 @@ class Samples:
         self.device = device.model_copy(update={"timing": endless})
         self._blocks = max(_BLOCKS, _BLOCKS * device.channels // _CHANNELS)
         self.known: dict[tuple[Traffic, ...], Sample] = {}
+        self._mixed: dict[Walk, int] = {}
 
     def of(self, *masters: Traffic) -> Sample:
         """Return a sample of one master, or of several at the same time, each as much."""
@@ -88,6 +89,12 @@ class Samples:
 
         It is stretched as a walk of its kind is that is sampled so.
         """
+        cycles = self._mixed.get(walk)
+        if cycles is None:
+            cycles = self._mixed[walk] = self._cycles_mixed(walk)
+        return cycles
+
+    def _cycles_mixed(self, walk: Walk) -> int:
         alone = self.of(Traffic(walk))
         written = alone.granules if walk.write else 0
         kind = traffic_of(self.device, alone.granules, written, alone.activates).walk

@@ -1,0 +1,154 @@
+"""What lowering asks for: work by all that tells it apart, whatever an array's sizes make of it.
+
+Of hardware it knows the outline alone, which decides which tasks there are and in which order.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from simulator.activity import Stage, Unit, Work
+from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.cpu import Cpu
+from simulator.hardware.runtime import Handling, Runtime
+from simulator.hardware.soc import Hardware
+from simulator.lowering.cache import Moved
+from simulator.lowering.placement import Placement
+from simulator.lowering.works import Templates
+from simulator.timing.cores import dispatch_ps
+from simulator.trace.op import Gemm, Op
+from simulator.units import transfer_ps
+
+NOTHING = Moved((), ())
+
+# What an array's sizes and speeds are: they say how long work takes, not which work there is.
+_SIZES = (
+    "rows", "cols", "arrays", "dot_width", "cycles_per_mac", "pipeline_depth", "clock",
+    "operating_points", "voltage", "dataflow", "structure", "overlap", "schedule", "command",
+    "scratchpad", "accumulator", "weight_buffer", "prefetch", "dma", "mapping_step", "mapping",
+    "grouped_steps", "output_size", "launch_latency",
+)  # fmt: skip
+
+
+class Outline(NamedTuple):
+    """Of hardware what decides which tasks there are, and in which order."""
+
+    cpu: Cpu
+    runtime: Runtime
+    accelerator: Accelerator | None
+
+
+def outline_of(hardware: Hardware) -> Outline:
+    """Return the outline of `hardware`.
+
+    Its accelerator lacks all sizes, and to read one raises AttributeError: what equal outlines
+    share cannot depend on them unnoticed.
+    """
+    array = hardware.accelerator
+    if array is not None:
+        array = array.model_copy()
+        for name in _SIZES:
+            del array.__dict__[name]
+    return Outline(hardware.cpu, hardware.runtime, array)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """Work that a unit is asked for, and how templates make it."""
+
+    unit: Unit
+    make: Callable[[Templates], Work]
+
+    def of(self, templates: Templates) -> Work:
+        """Return the work on the SoC of `templates`."""
+        return templates.once(self.unit, self, self.make)
+
+
+class Asking:
+    """Asks for work on hardware of one outline. Equal requests are the same object."""
+
+    def __init__(self, outline: Outline) -> None:
+        """Ask hardware of this outline."""
+        self.outline = outline
+        self._known: dict[Hashable, Asked] = {}
+
+    def dispatch_ps(self, op: Op) -> int:
+        """Return what the framework takes to issue `op`, in ps."""
+        return dispatch_ps(self.outline.cpu, op.phase)
+
+    def operation(self, op: Op, moved: Moved, new: int = 0, *, dispatched: bool = True) -> Asked:
+        """Ask for a non-GEMM operation on the CPU; its dispatch may be paid elsewhere.
+
+        So many bytes of its results are in `new` memory.
+        """
+        issue_ps = self.dispatch_ps(op) if dispatched else 0
+        measured = op.base_name if self.outline.cpu.kernels else None
+        key = ("operation", op.kind, op.sizes, moved, issue_ps, new, measured)
+        return self._cpu(key, lambda on: on.operation(op, moved, issue_ps, new))
+
+    def cpu_gemm(
+        self,
+        op: Op,
+        gemms: tuple[Gemm, ...],
+        moved: Moved,
+        new: int = 0,
+        *,
+        dispatched: bool = True,
+    ) -> Asked:
+        """Ask for GEMMs of one op that stay on the CPU, computed as one kernel."""
+        issue_ps = self.dispatch_ps(op) if dispatched else 0
+        key = ("cpu gemm", gemms, op.sizes, moved, issue_ps, new)
+        return self._cpu(key, lambda on: on.cpu_gemm(op, gemms, moved, issue_ps, new))
+
+    def array_gemm(
+        self, gemm: Gemm, placement: Placement, out_bits: int, cached: frozenset[str]
+    ) -> Asked:
+        """Ask for a GEMM on the accelerator with outputs of `out_bits`.
+
+        What is `cached`, of "a", "b" and "c", lies in a shared cache.
+        """
+        array = self.outline.accelerator
+        told_apart = gemm.conv or (array and array.wgrad_dataflow)  # else a product is a product
+        role = gemm.role if told_apart else None
+        sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv)
+        key = ("array", sizes, placement, out_bits, cached)
+        return self._once(
+            Unit.ACCELERATOR,
+            key,
+            lambda on: on.array_gemm(gemm, placement, out_bits, cached=cached),
+        )
+
+    def pass_over(
+        self, stage: Stage, elements: int, bits: int, moved: Moved, ops_per_element: int
+    ) -> Asked:
+        """Ask for a CPU loop over `elements` of `bits` each."""
+        key = ("pass", stage, elements, bits, moved, ops_per_element)
+        return self._cpu(
+            key, lambda on: on.pass_over(stage, elements, bits, moved, ops_per_element)
+        )
+
+    def rearrange(self, elements: int, moved: Moved, each_ps: int) -> Asked:
+        """Ask for a loop of one core that takes `each_ps` to put an element in another place."""
+        return self._one_core(Stage.REARRANGE, 0, elements * each_ps, moved)
+
+    def handle(self, stage: Stage, handling: Handling, size: int, moved: Moved) -> Asked:
+        """Ask for a pass of one core over `size` bytes, on their way from or to an accelerator."""
+        taken_ps = transfer_ps(size, handling.rate) if handling.rate else 0
+        return self._one_core(stage, handling.fixed, taken_ps, moved)
+
+    def driver(self, stage: Stage, duration_ps: int) -> Asked:
+        """Ask for driver code of fixed duration on one core."""
+        return self._one_core(stage, duration_ps, 0, NOTHING)
+
+    def _one_core(self, stage: Stage, fixed_ps: int, each_ps: int, moved: Moved) -> Asked:
+        key = ("one core", stage, fixed_ps, each_ps, moved)
+        return self._cpu(key, lambda on: on.one_core(stage, fixed_ps, each_ps, moved))
+
+    def _cpu(self, key: Hashable, make: Callable[[Templates], Work]) -> Asked:
+        return self._once(Unit.CPU, key, make)
+
+    def _once(self, unit: Unit, key: Hashable, make: Callable[[Templates], Work]) -> Asked:
+        asked = self._known.get(key)
+        if asked is None:
+            asked = self._known[key] = Asked(unit, make)
+        return asked
