@@ -48,7 +48,7 @@ def begin(folder: Path, asked: Study) -> None:
 
 def finish(folder: Path, asked: Study, table: "polars.DataFrame", store: Store) -> Path:
     """Write the table of the sweep, and of the others in its folder; return the file."""
-    write_frame(with_others(table, store.frame(), asked.space.fixed), folder / TABLE)
+    write_frame(with_others(table, store.frame(), asked.space.described), folder / TABLE)
     return folder / TABLE
 
 

@@ -23,7 +23,8 @@ def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIV
     ways = [key for key in ("trace", "method") if table[key].n_unique() > 1]
     knobs = ways + [key for key in knobs_of(table) if key not in ways]
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Best in {names}")
-    for column in (*map(heading, knobs), "latency", "energy", "area", "array use"):
+    names_of = [heading(knob) for knob in knobs] or [""]  # of baselines, where nothing varies
+    for column in (*names_of, "latency", "energy", "area", "array use"):
         view.add_column(column, justify="right")
     if "latency_s" in table.columns:
         front = table.filter(table["pareto"]).sort([*ways, objectives[0]])
@@ -74,6 +75,7 @@ def _cells(row: Row, knobs: Sequence[str]) -> list[str]:
     used = percent(row["array_utilization"], 1)
     area = f"{digits(row['area_total_mm2'])} mm2" if row["area_total_mm2"] is not None else "-"
     told = [setting(knob, row[knob]) if row[knob] is not None else "" for knob in knobs]
+    told = told or [""]
     return [*told, si(row["latency_s"], "s"), si(row["energy_j"], "J"), area, used]
 
 

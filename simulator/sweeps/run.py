@@ -21,7 +21,7 @@ from simulator.sweeps.watch import Display, Silent, Watcher
 if TYPE_CHECKING:
     import polars
 
-_DEATHS = 2  # of workers that had one point and no other, before it is given up
+_DEATHS = 2  # of workers that had one suspect and no other point, before it is given up
 """A space in Python: axes by setting, in any form that a file takes; or the path of a file."""
 Axes = Mapping[str, Any] | Sequence[Axis]
 
@@ -184,6 +184,7 @@ class Runner:
         self._workers, self._store, self._watch = workers, store, watch
         self._running: dict[Future[Done], Job] = {}
         self._suspects: deque[Job] = deque()
+        self._alone: Job | None = None
         self._deaths: dict[str, int] = {}
         self.given_up: dict[str, str] = {}
         self.finished = 0
@@ -198,9 +199,12 @@ class Runner:
 
     def _fill(self, source: Iterator[Job]) -> bool:
         """Give the workers what they have room for, suspects alone; return whether any runs."""
-        while self._suspects and not self._running:
-            self._submit(self._suspects.popleft())
-        while not self._suspects and len(self._running) < self._workers.room:
+        if self._suspects:
+            if not self._running:
+                self._alone = self._suspects.popleft()
+                self._submit(self._alone)
+            return True
+        while len(self._running) < self._workers.room:
             job = next(source, None)
             if job is None:
                 break
@@ -225,8 +229,7 @@ class Runner:
             self._watch.found(done.row)
 
     def _lost(self, job: Job) -> None:
-        alone = not self._running and not self._suspects
-        self._deaths[job.address] = self._deaths.get(job.address, 0) + alone
+        self._deaths[job.address] = self._deaths.get(job.address, 0) + (job is self._alone)
         if self._deaths[job.address] >= _DEATHS:
             self.given_up[job.address] = "its worker died each time, as when memory is short"
             self._watch.found()
