@@ -112,6 +112,8 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> None:
         if node.get(name) is None:
             raise InputError(f"--set {path}: this hardware has no {name}; describe one in its YAML")
         node = node[name]
+        if not isinstance(node, dict):
+            raise InputError(f"--set {path}: {name} is {node!r}: leave out --set {name}={node}")
     node[leaf] = None if path == "accelerator" and value in ("none", None) else _scalar(value)
 
 

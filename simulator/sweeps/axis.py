@@ -151,6 +151,8 @@ def _range(key: str, first: str, last: str, sign: str, step: str) -> Iterator[st
     except (ValueError, ArithmeticError) as error:
         told = str(error) if quantity and isinstance(error, ValueError) else "not numbers"
         raise InputError(f"axis {key}: {text}: {told}") from None
+    if not all(number.is_finite() for number in (low, high, by)):
+        raise InputError(f"axis {key}: {text}: not numbers")
     if low > high or by <= (1 if sign == "x" else 0) or (sign == "x" and low <= 0):
         raise InputError(f"axis {key}: {text}: is empty or has no end: write it as {_HOW}")
     for count in range(_MOST + 1):

@@ -47,7 +47,7 @@ _WORDS = {"and", "or", "not", "in", "between", "is", "null", "true", "false", "l
 _FUNCTIONS = {"abs", "least", "greatest", "log2", "log10", "sqrt", "power", "floor", "ceil"}
 _COMPARISONS = {"<", "<=", ">", ">=", "=", "==", "!=", "<>"}
 _TOKEN = re.compile(
-    r"""\s*(?: (?P<text>'[^']*'|"[^"]*")
+    r"""\s*(?: (?P<text>'(?:[^']|'')*'|"[^"]*")
     | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
     | (?P<name>[A-Za-z_][\w.]*)
     | (?P<sign><=|>=|==|!=|<>|[-+*/%()<>=,]) )""",
@@ -72,12 +72,12 @@ class Condition:
         """
         import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
 
-        # numpy divides; polars multiplies by the inverse, and 5 us are no longer 5 us.
-        scales = {name: _inner_units(name) for name in self.names}
+        # numpy divides; polars multiplies by the inverse, and 5 us are no longer 5 us. All are
+        # floats then, as products of integers would wrap beyond 64 bits.
         scaled = [
-            pl.Series(name, table[name].to_numpy() / inner)
-            for name, inner in scales.items()
-            if inner > 1
+            pl.Series(name, table[name].to_numpy() / _inner_units(name), nan_to_null=True)
+            for name in sorted(self.names)
+            if table.schema[name].is_numeric()
         ]
         try:
             asked = pl.sql_expr(self.sql).alias("holds")
@@ -100,7 +100,7 @@ def condition(text: str, columns: Iterable[str], others: Iterable[str] = ()) -> 
     """
     known, used, words = (tuple(columns), tuple(others)), set(), []
     for kind, word in _tokens(text):
-        if kind == "name" and word.lower() not in _WORDS | _FUNCTIONS:
+        if kind == "name" and word.lower() not in _WORDS:
             column = _column(text, word, known)
             used.add(column)
             words.append(f'"{column}"')
@@ -126,8 +126,11 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
             word = _number(Decimal(word) * _factor(text, unit[1]))
         elif kind == "number":
             word = _number(Decimal(word))
+        if word.lower() in _FUNCTIONS and text[position:].lstrip().startswith("("):
+            kind = "function"  # "power" alone is a result
         if kind == "text":
-            word = "'" + word[1:-1].replace("'", "''") + "'"
+            inner = word[1:-1].replace("''", "'") if word[0] == "'" else word[1:-1]
+            word = "'" + inner.replace("'", "''") + "'"
         yield kind, word
 
 

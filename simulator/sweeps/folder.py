@@ -50,7 +50,7 @@ def finish(
     folder: Path, asked: Study, table: "polars.DataFrame", finished: "polars.DataFrame"
 ) -> Path:
     """Write the table of the sweep, and of the others in its folder; return the file."""
-    write_frame(with_others(table, finished, asked.space.fixed), folder / TABLE)
+    write_frame(with_others(table, finished, asked.space.described), folder / TABLE)
     return folder / TABLE
 
 

@@ -27,13 +27,15 @@ def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIV
     space = drawable(table, objectives)
     names = " and ".join(Measure(name).name for name in objectives)
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Best in {names}{_length(space)}")
-    for heading in (*(axis.label for axis in space.axes), "latency", "energy", "area", "array use"):
+    labels = [axis.label for axis in space.axes] or [""]  # of baselines, where nothing varies
+    for heading in (*labels, "latency", "energy", "area", "array use"):
         view.add_column(heading, justify="right")
     front = [row for row in space.feasible if row["pareto"]]
     front.sort(key=lambda row: (str(row["trace"]), row[objectives[0]]))
     for row in front[:_SHOWN]:
-        view.add_row(*(axis.text(axis.of(row)) for axis in space.axes), *_measures(row))
-    if space.baselines and space.axes:
+        told = [axis.text(axis.of(row)) for axis in space.axes] or [""]
+        view.add_row(*told, *_measures(row))
+    if space.baselines:
         view.add_section()
         for row in space.rows:
             if row["baseline"] and row["feasible"]:
@@ -83,13 +85,13 @@ def _whole(column: str, row: Mapping[str, Any]) -> str:
 
 def _names(row: Mapping[str, Any], axes: Sequence[Axis]) -> list[str]:
     """Return the cells of a baseline: its name, and which training it runs."""
-    told = ["" if axis.of(row) is None else axis.text(axis.of(row)) for axis in axes]
+    told = ["" if axis.of(row) is None else axis.text(axis.of(row)) for axis in axes] or [""]
     return [" ".join(filter(None, (row["baseline"], told[0]))), *told[1:]]
 
 
 def _length(space: SweepTable) -> str:
-    epochs = {row["epochs"] for row in space.feasible}
-    return f", whole run of {epochs.pop()} epochs" if len(epochs) == 1 and max(epochs) > 1 else ""
+    epochs = {row.get("epochs") or 1 for row in space.feasible}
+    return f", whole run of {max(epochs)} epochs" if len(epochs) == 1 and max(epochs) > 1 else ""
 
 
 def _caption(space: SweepTable, front: int) -> str | None:

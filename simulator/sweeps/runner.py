@@ -9,7 +9,7 @@ from simulator.sweeps.job import Done, Job, Row
 from simulator.sweeps.store import Store
 from simulator.sweeps.watch import Watcher
 
-_DEATHS = 2  # of workers that had one point and no other, before it is given up
+_DEATHS = 2  # of workers that had one suspect and no other point, before it is given up
 
 Note = Callable[[Row], None]
 

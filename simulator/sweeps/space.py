@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
+from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
 from simulator.energy.area import areas
@@ -142,14 +142,15 @@ class Space:
         return left
 
     @cached_property
+    def described(self) -> dict[str, Any]:
+        """The settings of the SoC before an axis moves any."""
+        found = {path: value_of(self.hardware, path) for path in setting_paths()}
+        return {path: value for path, value in found.items() if isinstance(value, int | str)}
+
+    @cached_property
     def fixed(self) -> dict[str, Any]:
         """The settings of the SoC that no axis moves."""
-        found = {path: value_of(self.hardware, path) for path in setting_paths()}
-        return {
-            path: value
-            for path, value in found.items()
-            if isinstance(value, int | str) and path not in self.knobs
-        }
+        return {path: value for path, value in self.described.items() if path not in self.knobs}
 
     def _asks_area(self, text: str) -> bool:
         columns = (*self.knobs, *_area_columns(self.hardware))
@@ -195,6 +196,8 @@ class Space:
         except InputError as error:
             alone = error
         stride = max(1, self.size // _TRIED)
+        while gcd(stride, self.size) > 1:  # or an axis might stand still
+            stride += 1
         for number in range(0, self.size, stride):
             indices = [*self.indices(number)]
             indices[which] = index
@@ -226,7 +229,7 @@ def _knob(value: Any, text: str) -> Any:
 
 
 def _label(key: str, text: str) -> Any:
-    return int(text) if key == "batch" and text.isdigit() else text
+    return int(text) if key == "batch" and text.isdecimal() else text
 
 
 def _area_columns(hardware: Hardware) -> dict[str, float]:

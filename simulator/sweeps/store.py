@@ -4,6 +4,7 @@ Every process appends to a part of its own, a line of JSON per point, and turns 
 when it has grown. A line that was cut off is no point; parts are only ever added.
 """
 
+import io
 import json
 import os
 import uuid
@@ -92,8 +93,8 @@ class Folder:
         """Return the rows of all finished points, each once, in any order."""
         import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
 
+        lines = list(self._all_lines())  # first: others turn theirs into Parquet meanwhile
         frames = [pl.read_parquet(path) for path in self._files(".parquet")]
-        lines = list(self._all_lines())
         frames += [_framed(lines)] if lines or not frames else []
         whole = pl.concat(frames, how="diagonal_relaxed")
         return whole.unique("point", keep="any") if whole.height else whole
@@ -119,15 +120,16 @@ class Folder:
             finally:
                 os.close(file)
         except OSError as error:
-            raise _unwritable(self._own, error) from None
+            part, self._own = self._own, None  # it may end in a line cut off: no other goes there
+            raise _unwritable(part, error) from None
         self._lines += 1
 
     def _addresses(self) -> Iterator[str]:
         import polars as pl  # noqa: PLC0415
 
+        yield from (row["point"] for row in self._all_lines())
         for path in self._files(".parquet"):
             yield from pl.read_parquet(path, columns=["point"]).to_series()
-        yield from (row["point"] for row in self._all_lines())
 
     def _all_lines(self) -> Iterator[Row]:
         for path in self._files(".jsonl"):
@@ -149,9 +151,10 @@ class Folder:
 def write_frame(frame: "polars.DataFrame", path: Path) -> None:
     """Write `frame` as Parquet in one piece; raises InputError when it cannot be written."""
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    data = io.BytesIO()  # polars would tell of a full disk in its own words
+    frame.write_parquet(data, compression="zstd")
     try:
-        with temporary.open("wb") as file:
-            frame.write_parquet(file, compression="zstd")
+        temporary.write_bytes(data.getvalue())
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):

@@ -22,6 +22,7 @@ Source = Trace | Recording | str | Path
 Models = Callable[[str, int | None], Trace]
 """How to capture a model by its name and batch size; raises InputError for an unknown name."""
 
+_BATCHED = {"trace", "batch"}
 _EXAMPLE = "hardware, trace and axes, such as {accelerator.rows: [8, 16]}"
 
 
@@ -125,6 +126,8 @@ def study(
     be read, and for an axis value that no hardware takes.
     """
     told = dict(traces) if isinstance(traces, Mapping) else {_name_of(traces): traces}
+    if not told and not _choices(axes, "trace"):
+        raise InputError("a sweep needs a trace: name a file, or one such as lenet_digits")
     asked = Request(
         hardware=hardware.name if isinstance(hardware, Hardware) else str(hardware),
         trace=[str(each) if isinstance(each, str | Path) else name for name, each in told.items()],
@@ -164,8 +167,6 @@ def read_request(path: Path) -> Request:
 
 def study_of(request: Request, models: Models | None = None) -> Study:
     """Return the study that `request` asks for; raises InputError as `study` does."""
-    if request.trace is None:
-        raise InputError("a sweep needs a trace: name a file, or one such as lenet_digits")
     sources = _listed(request.trace)
     traces: dict[str, Source] = {_named(source, sources): source for source in sources}
     found = study(
@@ -193,7 +194,7 @@ def request_of(
 
 def _plain(axis: Axis) -> list[Any]:
     """Return the choices of an axis as they stand in a file."""
-    rows = [[int(text) if text.isdigit() else text for text in choice] for choice in axis.choices]
+    rows = [[int(text) if text.isdecimal() else text for text in choice] for choice in axis.choices]
     return [row[0] for row in rows] if axis.is_equal else [*rows]
 
 
@@ -239,8 +240,11 @@ def _by_batch(
     models: Models | None,
 ) -> tuple[tuple[Axis, ...], dict[str, Trace]]:
     """Return axes and traces of models at these batch sizes."""
-    if not all(str(size).isdigit() and int(size) for size in sizes):
+    if not all(str(size).isdecimal() and int(size) for size in sizes):
         raise InputError(f"axis batch: {', '.join(map(str, sizes))}: write whole numbers from 1 on")
+    linked = next((axis for axis in axes if _BATCHED & set(axis.keys) and len(axis.keys) > 1), None)
+    if linked is not None:
+        raise InputError(f"axis {linked.name}: a batch is an axis of its own; so is its trace")
     batches = [int(size) for size in sizes]
     names = [str(source) for source in traces.values()]
     if models is None or not all(isinstance(source, str) for source in traces.values()):
@@ -250,7 +254,7 @@ def _by_batch(
         )
     loaded = {f"{name} b{batch}": models(name, batch) for name in names for batch in batches}
     pairs = tuple((f"{name} b{batch}", str(batch)) for name in names for batch in batches)
-    rest = tuple(axis for axis in axes if not {"trace", "batch"} & set(axis.keys))
+    rest = tuple(axis for axis in axes if not _BATCHED & set(axis.keys))
     return (Axis(("trace", "batch"), pairs), *rest), loaded
 
 

@@ -29,12 +29,11 @@ def table_of(
     import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
 
     asked = pl.DataFrame(list(told), infer_schema_length=None, strict=False)
-    beside = [name for name in finished.columns if name in asked.columns and name != "point"]
-    table = asked.join(finished.drop(beside), on="point", how="left", maintain_order="left")
-    if "feasible_told" in table.columns:
-        table = table.with_columns(
-            pl.coalesce(f"{name}_told", name).alias(name) for name in ("feasible", "reason")
-        ).drop("feasible_told", "reason_told")
+    measures = finished.drop(_keys(finished))
+    table = asked.join(measures, on="point", how="left", maintain_order="left")
+    for name in ("feasible", "reason"):
+        ways = [way for way in (f"{name}_told", name) if way in table.columns]
+        table = table.with_columns(pl.coalesce(ways).alias(name)).drop(f"{name}_told", strict=False)
     return _ordered(with_front(table, objectives), knobs)
 
 
@@ -63,26 +62,21 @@ def with_others(
 ) -> "polars.DataFrame":
     """Return `table` and the points that other sweeps left in its folder, behind its own.
 
-    Settings that were not swept for a point are those of the SoC, `fixed`. Points that `table`
-    has anew, as their SoC, trace or trainsoc changed, are left out.
+    Settings that were not swept for a point are those of the SoC, `fixed`; a baseline has none.
+    Points that `table` has anew, as their SoC, trace or trainsoc changed, are left out.
     """
     import polars as pl  # noqa: PLC0415
 
     rest = finished.join(table.select("point"), on="point", how="anti")
     keys = _keys(pl.concat([table.head(0), rest.head(0)], how="diagonal_relaxed"))
-    lacking = [key for key in keys if key in fixed]
+    lacking = [key for key in keys if isinstance(fixed.get(key), int | str)]
     whole = pl.concat([table, rest], how="diagonal_relaxed").with_columns(
-        pl.col(key).fill_null(fixed[key]) if whole_type(fixed[key]) else pl.col(key)
+        pl.when(pl.col("baseline") == "").then(pl.col(key).fill_null(fixed[key])).otherwise(key)
         for key in lacking
     )
     own, rest = whole.head(table.height), whole.tail(rest.height)
     rest = rest.join(own.select(keys), on=keys, how="anti", nulls_equal=True).sort(keys)
     return with_front(pl.concat([own, rest], how="diagonal_relaxed"), OBJECTIVES)
-
-
-def whole_type(value: Any) -> bool:
-    """Return whether `value` can stand in a column."""
-    return isinstance(value, int | str)
 
 
 def knobs_of(table: "polars.DataFrame") -> list[str]:

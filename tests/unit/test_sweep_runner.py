@@ -1,0 +1,168 @@
+"""What becomes of points whose workers die: the innocent are finished, the guilty given up."""
+
+from concurrent.futures import Future, wait
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.hardware import load_hardware
+from simulator.sweeps import runner as runner_module
+from simulator.sweeps.axis import parse_axes
+from simulator.sweeps.executors import Here, WorkerLost, Workers
+from simulator.sweeps.job import Done, Job
+from simulator.sweeps.run import run_study
+from simulator.sweeps.runner import Runner
+from simulator.sweeps.store import Folder, Memory
+from simulator.sweeps.study import study
+from simulator.sweeps.watch import Silent
+from tests.builders import StepBuilder, one_step_trace
+
+HARDWARE = load_hardware("cpu-only")
+GIVEN_UP = "its worker died each time, as when memory is short"
+
+
+class _Count(Silent):
+    """How many points it was told of."""
+
+    def __init__(self) -> None:
+        self.points = 0
+
+    def found(self, row=None) -> None:  # noqa: ARG002 - as watchers are told
+        self.points += 1
+
+
+class _Frail(Workers):
+    """Workers that all die together, as a pool does, when one of them has a deadly point."""
+
+    def __init__(self, room: int, deadly: dict[str, int]) -> None:
+        """`deadly` is how often each point kills, by its address."""
+        self._room, self._left = room, dict(deadly)
+        self._batch: list[tuple[Job, Future]] = []
+        self.submitted: list[str] = []
+
+    @property
+    def room(self) -> int:
+        return self._room
+
+    def submit(self, job: Job) -> Future:
+        future: Future = Future()
+        self.submitted.append(job.address)
+        self._batch.append((job, future))
+        return future
+
+    def work(self) -> None:
+        """Finish all that was submitted, or lose it."""
+        batch, self._batch = self._batch, []
+        killers = [job.address for job, _ in batch if self._left.get(job.address, 0) > 0]
+        for address in killers:
+            self._left[address] -= 1
+        for job, future in batch:
+            if killers:
+                future.set_exception(WorkerLost("died"))
+            else:
+                future.set_result(self.done(job))
+
+    def done(self, job: Job) -> Done:
+        return Done({"point": job.address, "feasible": True, "reason": ""})
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+    def waited_for(self, futures, **options):
+        """Wait as `concurrent.futures.wait` does, after the workers have worked."""
+        self.work()
+        return wait(futures, **options)
+
+
+def _job(address: str) -> Job:
+    return Job(address, HARDWARE, "a", "as-traced", (), {})
+
+
+def _run(workers: _Frail, addresses, store) -> tuple[Runner, _Count]:
+    watch = _Count()
+    runner = Runner(workers, store, watch)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runner_module, "wait", workers.waited_for)
+        runner.run(map(_job, addresses))
+    return runner, watch
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(1, 12), st.integers(1, 6), st.data())
+def test_the_innocent_are_finished_and_the_guilty_given_up(count, room, data):
+    addresses = [f"p{number}" for number in range(count)]
+    guilty = data.draw(st.sets(st.sampled_from(addresses), max_size=4))
+    workers, store = _Frail(room, dict.fromkeys(guilty, 99)), Memory()
+    runner, watch = _run(workers, addresses, store)
+    innocent = sorted(set(addresses) - guilty)
+    assert sorted(store.frame()["point"]) == innocent
+    assert runner.given_up == dict.fromkeys(guilty, GIVEN_UP)
+    assert (runner.finished, watch.points) == (len(innocent), count)
+    for address in addresses:  # once beside others, then alone: twice where it kills
+        assert workers.submitted.count(address) <= (3 if address in guilty else 2)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=8), st.integers(1, 4))
+def test_one_death_beside_others_and_one_alone_are_no_reason_to_give_up(deaths, room):
+    addresses = [f"p{number}" for number in range(len(deaths))]
+    workers, store = _Frail(room, dict(zip(addresses, deaths, strict=True))), Memory()
+    runner, _ = _run(workers, addresses, store)
+    assert runner.given_up == {}
+    assert sorted(store.frame()["point"]) == sorted(addresses)
+
+
+def test_two_deaths_alone_are():
+    workers, store = _Frail(2, {"p1": 3}), Memory()
+    runner, _ = _run(workers, ["p0", "p1", "p2"], store)
+    assert list(runner.given_up) == ["p1"]
+    assert sorted(workers.submitted[:2] + workers.submitted[2:4]) == ["p0", "p0", "p1", "p1"]
+    assert workers.submitted[4:] == ["p1", "p2"]
+
+
+def test_workers_never_have_more_than_they_have_room_for():
+    class Counting(_Frail):
+        most = 0
+
+        def work(self) -> None:
+            self.most = max(self.most, len(self._batch))
+            super().work()
+
+    workers = Counting(3, {"p4": 99})
+    _run(workers, [f"p{number}" for number in range(10)], Memory())
+    assert workers.most == 3
+
+
+def test_a_point_given_up_is_a_row_and_is_tried_anew_the_next_time(tmp_path, monkeypatch):
+    builder = StepBuilder()
+    builder.gemm(8, 8, 8)
+    asked = study("cpu-only", parse_axes(["cpu.cores=1,2,3,4"]), one_step_trace(builder))
+    bad = [asked.job(point, {}).address for point in asked.points()][1]
+
+    class Replaying(_Frail):
+        def done(self, job: Job) -> Done:
+            return Here(asked.training).submit(job).result()
+
+    with monkeypatch.context() as patched:
+        workers = Replaying(4, {bad: 99})
+        patched.setattr(runner_module, "wait", workers.waited_for)
+        table = run_study(asked, workers, tmp_path, Silent())
+    assert table["feasible"].to_list() == [True, False, True, True]
+    assert table["reason"].to_list() == ["", GIVEN_UP, "", ""]
+    assert bad not in Folder(tmp_path)
+    again = run_study(asked, Here(asked.training), tmp_path, Silent())
+    assert again["feasible"].to_list() == [True] * 4
+
+
+def test_points_of_equal_hardware_are_never_with_the_workers_twice():
+    builder = StepBuilder()
+    builder.gemm(8, 8, 8)
+    axes = parse_axes(["cpu.clock=1 GHz,1000 MHz,2 GHz"])
+    asked = study("host", axes, one_step_trace(builder))
+    workers = _Frail(4, {})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runner_module, "wait", workers.waited_for)
+        table = run_study(asked, workers, None, Silent())
+    assert table.height == 3
+    assert len(workers.submitted) == len(set(workers.submitted)) == 2
