@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -47,7 +48,12 @@ def load_part(part: type[_Part], path: Path, example: str) -> _Part:
 
 
 def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
-    raw = hardware.as_text()
+    """Return `hardware` with changes. Parts that they do not touch are not read again."""
+    touched = {path.partition(".")[0] for path in changes}
+    raw = {
+        name: value.as_text() if name in touched and isinstance(value, Part) else value
+        for name, value in ((name, getattr(hardware, name)) for name in Hardware.model_fields)
+    }
     for path, value in changes.items():
         _override(raw, path, value)
     return _validate(Hardware, _with_device(raw, hardware.name), hardware.name)
@@ -118,11 +124,16 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _check_path(path: str) -> None:
-    known = setting_paths()
-    if path not in known:
+    if path not in _known_paths():
+        known = setting_paths()
         close = difflib.get_close_matches(path, known, 1)
         hint = f"did you mean {close[0]}?" if close else f"known: {_join(known)}"
         raise InputError(f"--set {path}: unknown setting; {hint}")
+
+
+@cache
+def _known_paths() -> frozenset[str]:
+    return frozenset(setting_paths())
 
 
 def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
@@ -168,8 +179,13 @@ def _with_device(raw: dict[str, Any], label: str) -> dict[str, Any]:
         close = difflib.get_close_matches(preset, dram_presets(), 1)
         hint = f"did you mean {close[0]}?" if close else f"known: {_join(dram_presets())}"
         raise InputError(f"{label}: dram.preset: no DRAM {preset!r}; {hint}")
-    device = _validate(DramDevice, read_yaml(path, EXAMPLE), path.name)
-    return raw | {"dram": dram | {"device": device}}
+    return raw | {"dram": dram | {"device": _device(path)}}
+
+
+@cache
+def _device(path: Path) -> DramDevice:
+    """Return the device of a preset, which ships with the product."""
+    return _validate(DramDevice, read_yaml(path, EXAMPLE), path.name)
 
 
 def _validate(part: type[_Part], raw: dict[str, Any], label: str) -> _Part:

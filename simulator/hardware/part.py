@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
@@ -18,6 +19,14 @@ def units_of(info: FieldInfo) -> list[Quantity]:
     return [item for item in (*info.metadata, *within) if isinstance(item, Quantity)]
 
 
+@cache
+def _fields(part: "type[Part]") -> tuple[tuple[str, Quantity | None], ...]:
+    """Return the fields of a kind of part, each with its dimension."""
+    return tuple(
+        (name, next(iter(units_of(info)), None)) for name, info in part.model_fields.items()
+    )
+
+
 class Part(BaseModel):
     """Base of every description: unknown keys are refused, nothing changes after loading."""
 
@@ -26,9 +35,8 @@ class Part(BaseModel):
     def plain(self) -> dict[str, Any]:
         """Return every value as a plain number or text, the unit in its key (`clock_hz`)."""
         view: dict[str, Any] = {}
-        for name, info in type(self).model_fields.items():
+        for name, quantity in _fields(type(self)):
             value = getattr(self, name)
-            units = units_of(info)
             if isinstance(value, Part):
                 view[name] = value.plain()
             elif value and isinstance(value, tuple) and isinstance(value[0], Part):
@@ -36,15 +44,14 @@ class Part(BaseModel):
             elif isinstance(value, dict):
                 view[name] = {key: part.plain() for key, part in value.items()}
             elif value is not None or name == "accelerator":
-                view[name + (units[0].suffix if units else "")] = value
+                view[name + (quantity.suffix if quantity else "")] = value
         return view
 
     def as_text(self) -> dict[str, Any]:
         """Return the description as it would stand in a YAML file, with units as text."""
         view: dict[str, Any] = {}
-        for name, info in type(self).model_fields.items():
+        for name, quantity in _fields(type(self)):
             value = getattr(self, name)
-            units = units_of(info)
             if isinstance(value, Part):
                 view[name] = value.as_text()
             elif value and isinstance(value, tuple) and isinstance(value[0], Part):
@@ -52,7 +59,7 @@ class Part(BaseModel):
             elif isinstance(value, dict):
                 view[name] = {key: part.as_text() for key, part in value.items()}
             elif value is not None:
-                view[name] = units[0].text(value) if units else value
+                view[name] = quantity.text(value) if quantity else value
         return view
 
     @property
