@@ -45,7 +45,8 @@ def sweep(
     every finished point is kept: the same call goes on from them. `workers` are processes, all
     cores by default, or those of a dask scheduler at `cluster`. With `search` so many points are
     replayed, those likely to have the least of `minimize` ("latency,energy"), instead of all. An
-    infeasible point is a row with its reason. Raises InputError before anything runs for what is wrong in the space.
+    infeasible point is a row with its reason. Raises InputError before anything runs for what is
+    wrong in the space.
     """
     if isinstance(space, str | Path):
         asked = study_of(read_request(Path(space)))
