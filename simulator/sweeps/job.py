@@ -17,7 +17,10 @@ from simulator.trace.trace import Trace
 
 AS_TRACED = "as-traced"
 Row = dict[str, Any]
-_OF_PHASES = ("latency_s", "energy_j", "array_utilization", "dram_read_bytes", "dram_write_bytes")
+_OF_PHASES = (
+    "latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s", "array_utilization",
+    "dram_read_bytes", "dram_write_bytes",
+)  # fmt: skip
 _LARGEST = 2**63 - 1
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from simulator.results.design_space import Axis, Measure, SweepTable, named
 from simulator.results.sensitivity import main_effects
 from simulator.results.text import digits, percent, si, times
-from simulator.sweeps.table import OBJECTIVES, knobs_of
+from simulator.sweeps.table import OBJECTIVES, knobs_of, with_front
 
 if TYPE_CHECKING:
     import polars
@@ -18,8 +18,10 @@ _SHOWN = 15
 
 
 def drawable(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> SweepTable:
-    """Return a table as the figures take it."""
-    return SweepTable(table.to_dicts(), knobs_of(table), tuple(objectives))
+    """Return a table as the figures take it; other `objectives` than a sweep's have a new front."""
+    own = tuple(objectives) == OBJECTIVES  # or, of a search, what the table says
+    fronted = table if own else with_front(table, objectives)
+    return SweepTable(fronted.to_dicts(), knobs_of(table), tuple(objectives))
 
 
 def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> Table:

@@ -4,6 +4,7 @@ import sys
 import time
 from typing import Any, Protocol
 
+from simulator.results.design_space import Axis, label_of, named
 from simulator.results.text import digits, si
 from simulator.sweeps.job import Row
 
@@ -96,8 +97,8 @@ class Display:
 
     def _where(self) -> str:
         row = self._best or {}
-        knobs = [f"{key.rpartition('.')[2]} {row[key]}" for key in row if "." in key]
-        return ", ".join(knobs) or str(row.get("trace", ""))
+        axes = [Axis((key,), label_of(key), ()) for key in row if "." in key]
+        return named(row, axes) or str(row.get("trace", ""))
 
     def _show(self, text: str) -> None:
         if self._place == "terminal":
