@@ -66,13 +66,15 @@ def draw(directories: list[Path]) -> list[Path]:
     from simulator.results.plots import draw_run, draw_sweep
     from simulator.results.result import read_result
     from simulator.results.step import read_step
-    from simulator.sweeps.folder import TABLE, read_table
+    from simulator.sweeps.answers import objectives_of
+    from simulator.sweeps.folder import TABLE, asked_before, read_table
     from simulator.sweeps.report import drawable
 
     figures: list[Path] = []
     for directory in progress(directories, len(directories), "drawing"):
         if (directory / TABLE).is_file():
-            space = drawable(read_table(directory))
+            goals = objectives_of(asked_before(directory).minimize)
+            space = drawable(read_table(directory), goals)
             figures += draw_sweep(space, directory / "figures")
             continue
         folders = [directory, *(d for d in (directory / "baseline",) if d.is_dir())]

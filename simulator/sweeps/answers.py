@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING
 from simulator.errors import InputError
 from simulator.sweeps.condition import column_for, where
 from simulator.sweeps.job import Row
-from simulator.sweeps.table import OBJECTIVES
-
-MEASURES = (
-    *OBJECTIVES, "energy_low_j", "energy_high_j", "area_total_mm2", "average_power_w",
-    "peak_power_w", "dram_read_bytes", "dram_write_bytes", "memory_peak_bytes",
-)  # fmt: skip
-"""What a search can make least of, beside latency and energy of each phase."""
+from simulator.sweeps.table import MEASURES
 
 if TYPE_CHECKING:
     import polars
@@ -34,10 +28,7 @@ def objectives_of(text: str) -> tuple[str, ...]:
 
     Raises InputError for an unknown one, before there is a table.
     """
-    from simulator.trace.op import Phase  # noqa: PLC0415 - for a search alone
-
-    columns = [*MEASURES, *(f"{phase.value}_{m}" for phase in Phase for m in OBJECTIVES)]
-    found = tuple(column_for(name.strip(), columns) for name in text.split(","))
+    found = tuple(column_for(name.strip(), MEASURES) for name in text.split(","))
     if len(set(found)) < len(found):
         raise InputError(f"--minimize {text}: names the same twice")
     return found
@@ -48,11 +39,13 @@ def best(table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()) -
 
     Of equals the first. Raises InputError when no point does, or a name is unknown.
     """
-    column = measure(table, name)
     points = table.filter(table["feasible"] & (table["baseline"] == ""))
+    if not points.height:
+        raise InputError(f"no point of {table.height} can run: see their reasons in the table")
+    column = measure(table, name)
     found = where(points, conditions).drop_nulls(column)
     if not found.height:
-        asked = " and ".join(map(repr, conditions)) or "can run"
-        verb = "meets" if conditions else "that"
-        raise InputError(f"no point of {points.height} {verb} {asked}: ask for less, or add points")
+        asked = " and ".join(map(repr, conditions)) or f"has {column}"
+        verb = "meets " if conditions else ""
+        raise InputError(f"no point of {points.height} {verb}{asked}: ask for less, or add points")
     return found.sort(column, maintain_order=True).row(0, named=True)

@@ -79,11 +79,19 @@ def checked(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     for key in keys:
         if key not in known:
             close = difflib.get_close_matches(key, known, 1, 0.4)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+            hint = f"did you mean {close[0]}?" if close else f"known: {_near(key, known)}"
             raise InputError(f"axis {key}: unknown setting; {hint}")
         if keys.count(key) > 1:
             raise InputError(f"axis {key}: given twice; list all its values once")
     return tuple(axes)
+
+
+def _near(key: str, known: Sequence[str]) -> str:
+    """Return the settings of the part that `key` begins with, or else the parts."""
+    part = key.partition(".")[0]
+    within = [name for name in known if name.startswith(f"{part}.")]
+    parts = dict.fromkeys(f"{n.partition('.')[0]}.*" if "." in n else n for n in known)
+    return ", ".join(within or parts)
 
 
 def _read(name: str, value: Any) -> Axis:

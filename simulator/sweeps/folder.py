@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,10 +48,15 @@ def begin(folder: Path, asked: Study) -> None:
 
 
 def finish(
-    folder: Path, asked: Study, table: "polars.DataFrame", finished: "polars.DataFrame"
+    folder: Path,
+    asked: Study,
+    table: "polars.DataFrame",
+    finished: "polars.DataFrame",
+    objectives: Sequence[str],
 ) -> Path:
     """Write the table of the sweep, and of the others in its folder; return the file."""
-    write_frame(with_others(table, finished, asked.space.described), folder / TABLE)
+    whole = with_others(table, finished, asked.space.described, objectives)
+    write_frame(whole, folder / TABLE)
     return folder / TABLE
 
 

@@ -21,6 +21,7 @@ _OF_PHASES = (
     "latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s", "array_utilization",
     "dram_read_bytes", "dram_write_bytes",
 )  # fmt: skip
+_OF_TRAINING = ("latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s")  # all but eval
 _LARGEST = 2**63 - 1
 
 
@@ -113,6 +114,7 @@ def _measures(result: Result) -> Row:
     row |= {f"memory_{name.removesuffix('_bytes')}_bytes": n for name, n in result.memory.items()}
     for phase in result.phases:
         row |= {f"{phase['phase']}_{name}": phase[name] for name in _OF_PHASES}
+    row |= {f"training_{name}": row[name] - row.get(f"eval_{name}", 0.0) for name in _OF_TRAINING}
     return {name: _storable(value) for name, value in row.items()}
 
 

@@ -18,9 +18,8 @@ _SHOWN = 15
 
 
 def drawable(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> SweepTable:
-    """Return a table as the figures take it; other `objectives` than a sweep's have a new front."""
-    own = tuple(objectives) == OBJECTIVES  # or, of a search, what the table says
-    fronted = table if own else with_front(table, objectives)
+    """Return a table as the figures take it, with the front of these `objectives`."""
+    fronted = with_front(table, objectives)
     return SweepTable(fronted.to_dicts(), knobs_of(table), tuple(objectives))
 
 

@@ -104,5 +104,5 @@ class Session:
         finished = self.store.frame()
         table = table_of(self._points.rows, finished, self._study.knobs, objectives)
         if self._out is not None:
-            finish(self._out, self._study, table, finished)
+            finish(self._out, self._study, table, finished, objectives)
         return table

@@ -1,11 +1,14 @@
-"""Searching a space too large to list: NSGA-II or TPE of optuna proposes, workers replay.
+"""Searching a space too large to list: proposals of NSGA-II, and of points beside the best.
 
+NSGA-II is optuna's; every second proposal moves one axis of a point on the front (Pareto local
+search, Paquete, Chiarandini and Stuetzle 2004), as most axes act smoothly.
 Proposals hang on the seed and on the results alone, not on who computed them or when. A search
 that was stopped is made again from its start, where finished points cost nothing.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import InputError
@@ -13,6 +16,7 @@ from simulator.sweeps.answers import objectives_of
 from simulator.sweeps.axis import Axis
 from simulator.sweeps.executors import Workers
 from simulator.sweeps.job import Row
+from simulator.sweeps.pareto import pareto_front
 from simulator.sweeps.run import run_study, session
 from simulator.sweeps.space import Space
 from simulator.sweeps.study import Study
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     import polars
 
 GENERATION = 20
-_IDLE = 500  # proposals in a row without a new point, until points are drawn at random
+_IDLE = 500  # proposals for one that is new, until the search is taken for exhausted
 
 
 def answered(
@@ -102,6 +106,8 @@ class Proposals:
         self._failed = optuna.trial.TrialState.FAIL
         sampler = optuna.samplers.NSGAIISampler(population_size=GENERATION, seed=seed)
         self._study = optuna.create_study(sampler=sampler, directions=["minimize"] * objectives)
+        self._random = Random(seed)
+        self._steps = [_has_steps(values) for values in space.values]
         self._values: dict[int, tuple[float, ...] | None] = {}
         self._asked: list[tuple[Any, int]] = []
 
@@ -121,25 +127,57 @@ class Proposals:
             self._tell(trial, told)
 
     def _generation(self, count: int) -> list[int]:
+        """Return new combinations, of the sampler and beside the front in turn."""
         self._asked = []
-        for _ in range(_IDLE * count):
-            trial = self._study.ask()
-            number = self._space.number([_index(trial, axis) for axis in self._space.axes])
-            if number in self._values:
-                self._tell(trial, self._values[number])
-            elif number in {asked for _, asked in self._asked} or not self._space.meeting([number]):
-                self._tell(trial, None)
-            else:
-                self._asked.append((trial, number))
+        front = self._front()
+        for turn in range(_IDLE * count):
+            if front and turn % 2:
+                self._study.enqueue_trial(self._beside(self._random.choice(front)))
+            self._consider(self._study.ask())
             if len(self._asked) == count:
                 break
         return [number for _, number in self._asked]
+
+    def _consider(self, trial: Any) -> None:
+        """Ask for a trial's combination, unless it is known, asked for, or not allowed."""
+        number = self._space.number([_index(trial, axis) for axis in self._space.axes])
+        if number in self._values:
+            self._tell(trial, self._values[number])
+        elif any(number == asked for _, asked in self._asked) or not self._allowed(number):
+            self._tell(trial, None)
+        else:
+            self._asked.append((trial, number))
+
+    def _front(self) -> list[int]:
+        """Return the combinations that no other one beats so far."""
+        known = [(number, values) for number, values in self._values.items() if values is not None]
+        keep = pareto_front([values for _, values in known])
+        return [number for (number, _), kept in zip(known, keep, strict=True) if kept]
+
+    def _beside(self, number: int) -> dict[str, int]:
+        """Return a combination that differs from another in one axis, by a step if it has steps."""
+        indices = list(self._space.indices(number))
+        free = [at for at, axis in enumerate(self._space.axes) if len(axis.choices) > 1]
+        at = self._random.choice(free)
+        last = len(self._space.axes[at].choices) - 1
+        near = [i for i in (indices[at] - 1, indices[at] + 1) if 0 <= i <= last]
+        others = near if self._steps[at] else [i for i in range(last + 1) if i != indices[at]]
+        indices[at] = self._random.choice(others)
+        return {axis.name: i for axis, i in zip(self._space.axes, indices, strict=True)}
+
+    def _allowed(self, number: int) -> bool:
+        return not self._space.conditions or bool(self._space.meeting([number]))
 
     def _tell(self, trial: Any, values: tuple[float, ...] | None) -> None:
         if values is None:
             self._study.tell(trial, state=self._failed)
         else:
             self._study.tell(trial, values)
+
+
+def _has_steps(choices: Sequence[tuple[Any, ...]]) -> bool:
+    """Return whether the values of an axis are numbers, so that neighbours are alike."""
+    return all(isinstance(value, int | float) for choice in choices for value in choice)
 
 
 def _index(trial: Any, axis: Axis) -> int:

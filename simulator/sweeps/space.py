@@ -13,6 +13,7 @@ from simulator.hardware.load import setting_paths
 from simulator.hardware.settings import value_of
 from simulator.sweeps.axis import LABELS, Axis
 from simulator.sweeps.condition import condition, holding
+from simulator.sweeps.table import MEASURES
 
 if TYPE_CHECKING:
     import polars
@@ -97,10 +98,13 @@ class Space:
 
         Raises InputError for a value that is wrong whatever the other axes say.
         """
-        return tuple(
+        found = tuple(
             tuple(self._plain(which, index) for index in range(len(axis.choices)))
             for which, axis in enumerate(self.axes)
         )
+        for axis, values in zip(self.axes, found, strict=True):
+            _check_different(axis, values)
+        return found
 
     def table(self, numbers: Sequence[int]) -> "polars.DataFrame":
         """Return the plain values of the knobs of these combinations, a row for each."""
@@ -154,7 +158,11 @@ class Space:
 
     def _asks_area(self, text: str) -> bool:
         columns = (*self.knobs, *_area_columns(self.hardware))
-        asked = condition(text, columns, self.fixed)
+        try:
+            asked = condition(text, columns, self.fixed)
+        except InputError:
+            _refuse_results(text, columns)
+            raise
         return any(name.startswith("area_") for name in asked.names)
 
     def _areas(self, numbers: Sequence[int]) -> "polars.DataFrame":
@@ -220,8 +228,30 @@ class Space:
         return f"no point of the space meets {' and '.join(map(repr, self.conditions))} together"
 
 
+def _refuse_results(text: str, columns: Sequence[str]) -> None:
+    """Raise InputError where a condition asks for what is known of a point only when it has run."""
+    try:
+        asked = condition(text, (*columns, *MEASURES))
+    except InputError:
+        return
+    results = ", ".join(sorted(asked.names & set(MEASURES)))
+    raise InputError(
+        f"condition {text!r}: {results} is known when a point has run; ask with --best and --where"
+    )
+
+
 def _chosen(numbers: Sequence[int], mask: Iterable[bool]) -> list[int]:
     return [number for number, chosen in zip(numbers, mask, strict=True) if chosen]
+
+
+def _check_different(axis: Axis, values: Sequence[tuple[Any, ...]]) -> None:
+    """Raise InputError where an axis writes one value in two ways, "64 KiB" and "65536 B"."""
+    texts: dict[tuple[Any, ...], str] = {}
+    for choice, plain in zip(axis.choices, values, strict=True):
+        text = " ".join(choice)
+        if plain in texts:
+            raise InputError(f"axis {axis.name}: {texts[plain]} and {text} are the same value")
+        texts[plain] = text
 
 
 def _knob(value: Any, text: str) -> Any:

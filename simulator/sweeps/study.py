@@ -23,6 +23,13 @@ Models = Callable[[str, int | None], Trace]
 """How to capture a model by its name and batch size; raises InputError for an unknown name."""
 
 _BATCHED = {"trace", "batch"}
+_HOW = {
+    "trace": "a name or a file, or a list of them",
+    "method": "a name or a file, or a list of them",
+    "batch": "a list of whole numbers",
+    "constraints": "a condition such as rows * cols <= 1024, or a list of them",
+    "baselines": "{name: cpu-only}, or {name: {hardware: cpu-only, set: {cpu.cores: 2}}}",
+}
 _EXAMPLE = "hardware, trace and axes, such as {accelerator.rows: [8, 16]}"
 
 
@@ -162,7 +169,8 @@ def read_request(path: Path) -> Request:
     try:
         return Request.model_validate(raw)
     except ValidationError as error:
-        raise InputError("; ".join(_sentence(path, each) for each in error.errors())) from None
+        told = dict.fromkeys(_sentence(path, each) for each in error.errors())
+        raise InputError("; ".join(told)) from None
 
 
 def study_of(request: Request, models: Models | None = None) -> Study:
@@ -294,7 +302,10 @@ def _listed(told: str | Sequence[str] | None) -> list[str]:
 
 
 def _sentence(path: Path, error: Any) -> str:
+    key = str(error["loc"][0])
     where = ".".join(str(item) for item in error["loc"])
-    if error["type"] == "extra_forbidden":
+    if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
         return f"{path}: {where}: unknown key; known: {', '.join(Request.model_fields)}"
+    if key in _HOW:
+        return f"{path}: {key}: write {_HOW[key]}"
     return f"{path}: {where}: {error['msg'][:1].lower()}{error['msg'][1:]}; write {_EXAMPLE}"

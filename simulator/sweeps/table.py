@@ -5,11 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.sweeps.job import Row
 from simulator.sweeps.pareto import pareto_front
+from simulator.trace.op import Phase
 
 if TYPE_CHECKING:
     import polars
 
 OBJECTIVES = ("latency_s", "energy_j")
+MEASURES = (
+    *OBJECTIVES, "energy_low_j", "energy_high_j", "area_total_mm2", "average_power_w",
+    "peak_power_w", "dram_read_bytes", "dram_write_bytes", "memory_peak_bytes",
+    *(f"{part}_{name}" for part in ("training", *(p.value for p in Phase)) for name in OBJECTIVES),
+)  # fmt: skip
+"""What a search can make least of: columns of every table, or of traces that have the phase."""
+
 _IDENTITY = ("trace", "method", "baseline")
 _ANSWER = ("feasible", "reason", "pareto")
 _FIRST = ("epochs", "latency_s", "energy_j", "energy_low_j", "energy_high_j", "area_total_mm2")
@@ -58,7 +66,10 @@ def with_front(table: "polars.DataFrame", objectives: Sequence[str]) -> "polars.
 
 
 def with_others(
-    table: "polars.DataFrame", finished: "polars.DataFrame", fixed: Mapping[str, Any]
+    table: "polars.DataFrame",
+    finished: "polars.DataFrame",
+    fixed: Mapping[str, Any],
+    objectives: Sequence[str] = OBJECTIVES,
 ) -> "polars.DataFrame":
     """Return `table` and the points that other sweeps left in its folder, behind its own.
 
@@ -76,7 +87,7 @@ def with_others(
     )
     own, rest = whole.head(table.height), whole.tail(rest.height)
     rest = rest.join(own.select(keys), on=keys, how="anti", nulls_equal=True).sort(keys)
-    return with_front(pl.concat([own, rest], how="diagonal_relaxed"), OBJECTIVES)
+    return with_front(pl.concat([own, rest], how="diagonal_relaxed"), objectives)
 
 
 def knobs_of(table: "polars.DataFrame") -> list[str]:

@@ -112,6 +112,8 @@ WRONG = {
     "contradiction": ([*ROWS, "--require", "rows > 8", "--require", "rows < 9"], "both"),
     "impossible": ([*ROWS, "--require", "area < 0.001 mm2"], "area < 0.001 mm2"),
     "unknown name": ([*ROWS, "--require", "row < 9"], "did you mean rows"),
+    "condition on a result": ([*ROWS, "--require", "latency < 9 ms"], "--where"),
+    "same value twice": (["--set", "accelerator.scratchpad=64 KiB,65536 B"], "the same value"),
     "unknown unit": ([*ROWS, "--require", "scratchpad < 9 KB"], "unit"),
     "no scheduler": ([*ROWS, "--cluster", "tcp://127.0.0.1:9"], "no dask scheduler"),
     "no address": ([*ROWS, "--cluster", "dask.json"], "no dask scheduler"),

@@ -72,9 +72,10 @@ def test_a_method_is_laid_over_the_trace():
 
 
 def test_points_of_equal_hardware_are_replayed_once(replays):
-    space = {"accelerator.dma.bandwidth": ["16 GB/s", "16000 MB/s"]}
-    table = _sweep(space, baselines={"same": "edge-16x16"})
-    assert (len(replays), table.height, table["latency_s"].n_unique()) == (1, 3, 1)
+    trace = _trace()
+    traces = {"one": trace, "the same": trace}
+    table = _sweep({ROWS: [16]}, traces, baselines={"same": "edge-16x16"})
+    assert (len(replays), table.height, table["latency_s"].n_unique()) == (1, 4, 1)
 
 
 def test_the_same_call_goes_on_from_what_is_finished(tmp_path, replays):

@@ -158,11 +158,11 @@ def test_a_point_given_up_is_a_row_and_is_tried_anew_the_next_time(tmp_path, mon
 def test_points_of_equal_hardware_are_never_with_the_workers_twice():
     builder = StepBuilder()
     builder.gemm(8, 8, 8)
-    axes = parse_axes(["cpu.clock=1 GHz,1000 MHz,2 GHz"])
-    asked = study("host", axes, one_step_trace(builder))
+    axes, trace = parse_axes(["cpu.clock=1 GHz"]), one_step_trace(builder)
+    asked = study("host", axes, {"one": trace, "the same": trace}, baselines={"host": "host"})
     workers = _Frail(4, {})
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(runner_module, "wait", workers.waited_for)
         table = run_study(asked, workers, None, Silent())
-    assert table.height == 3
+    assert table.height == 4
     assert len(workers.submitted) == len(set(workers.submitted)) == 2

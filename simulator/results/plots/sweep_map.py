@@ -181,4 +181,6 @@ def _note(table: SweepTable, pair: tuple[Axis, Axis]) -> str:
     tried = {(pair[0].of(row), pair[1].of(row)) for row in table.points}
     runs = {(pair[0].of(row), pair[1].of(row)) for row in table.feasible}
     hatched = " Hatched: cannot run." if tried - runs else ""
-    return f"{scene(table)}{best} Framed: the best.{hatched}"
+    places = len(pair[0].values) * len(pair[1].values)
+    empty = " Empty: not among the points." if len(tried) < places else ""
+    return f"{scene(table)}{best} Framed: the best.{hatched}{empty}"
