@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import threading
+import time
 import types
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -139,12 +140,15 @@ class Cluster(Workers):
         # A result of a task, not scattered data: when its holders die, it is made again.
         self._training = self._client.submit(_same, training, pure=False)
         self._executor = self._client.get_executor(pure=False)
+        self._room, self._ask_again = 2, 0.0
 
     @property
     def room(self) -> int:
-        """Twice the threads that the cluster has now."""
-        threads: int = sum(self._client.nthreads().values())
-        return max(2, 2 * threads)
+        """Twice the threads that the cluster has, of which it is asked every few seconds."""
+        if time.monotonic() > self._ask_again:
+            threads: int = sum(self._client.nthreads().values())
+            self._room, self._ask_again = max(2, 2 * threads), time.monotonic() + 2
+        return self._room
 
     def submit(self, job: Job) -> "Future[Done]":
         """Return the future of a point."""
