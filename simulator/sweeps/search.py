@@ -1,11 +1,15 @@
-"""Searching a space too large to list: proposals of NSGA-II, and of points beside the best.
+"""Searching a space too large to list: a model of what is good proposes, and so does the front.
 
-NSGA-II is optuna's; every second proposal moves one axis of a point on the front (Pareto local
-search, Paquete, Chiarandini and Stuetzle 2004), as most axes act smoothly.
+The model is optuna's multi-objective tree-structured Parzen estimator (Ozaki et al., JAIR 2022);
+every second proposal moves one axis of a point on the front instead (Pareto local search, Paquete,
+Chiarandini and Stuetzle 2004), as most axes act smoothly. On 245,760 designs and 200 points it beat
+random points at ten of ten seeds; the model alone did at nine, NSGA-II at nine.
+
 Proposals hang on the seed and on the results alone, not on who computed them or when. A search
 that was stopped is made again from its start, where finished points cost nothing.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -27,7 +31,9 @@ if TYPE_CHECKING:
     import polars
 
 GENERATION = 20
-_IDLE = 500  # proposals for one that is new, until the search is taken for exhausted
+_IDLE = 50  # proposals in a row without a new point, until one is drawn at random
+_DRAWN = 10_000  # points drawn, until a large space is taken for exhausted
+_LISTED = 100_000  # points of a space that is small enough to draw from those that are left
 
 
 def answered(
@@ -104,7 +110,11 @@ class Proposals:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
         self._failed = optuna.trial.TrialState.FAIL
-        sampler = optuna.samplers.NSGAIISampler(population_size=GENERATION, seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.TPESampler(
+                seed=seed, multivariate=True, constant_liar=True, n_startup_trials=2 * GENERATION
+            )
         self._study = optuna.create_study(sampler=sampler, directions=["minimize"] * objectives)
         self._random = Random(seed)
         self._steps = [_has_steps(values) for values in space.values]
@@ -127,16 +137,31 @@ class Proposals:
             self._tell(trial, told)
 
     def _generation(self, count: int) -> list[int]:
-        """Return new combinations, of the sampler and beside the front in turn."""
+        """Return new combinations, of the model and beside the front in turn."""
         self._asked = []
         front = self._front()
-        for turn in range(_IDLE * count):
-            if front and turn % 2:
+        turn = idle = 0
+        while len(self._asked) < count:
+            before, turn = len(self._asked), turn + 1
+            if idle == _IDLE:
+                drawn = self._any_new()
+                if drawn is None:
+                    break
+                self._study.enqueue_trial(self._told(self._space.indices(drawn)))
+            elif front and turn % 2:
                 self._study.enqueue_trial(self._beside(self._random.choice(front)))
             self._consider(self._study.ask())
-            if len(self._asked) == count:
-                break
+            idle = idle + 1 if len(self._asked) == before else 0
         return [number for _, number in self._asked]
+
+    def _any_new(self) -> int | None:
+        """Return an allowed combination at random that is new; None if there is none to be found."""
+        size, taken = self._space.size, {number for _, number in self._asked} | self._values.keys()
+        if size <= _LISTED:
+            left = [n for n in self._space.meeting(range(size)) if n not in taken]
+            return self._random.choice(left) if left else None
+        drawn = (self._random.randrange(size) for _ in range(_DRAWN))
+        return next((n for n in drawn if n not in taken and self._allowed(n)), None)
 
     def _consider(self, trial: Any) -> None:
         """Ask for a trial's combination, unless it is known, asked for, or not allowed."""
@@ -163,6 +188,9 @@ class Proposals:
         near = [i for i in (indices[at] - 1, indices[at] + 1) if 0 <= i <= last]
         others = near if self._steps[at] else [i for i in range(last + 1) if i != indices[at]]
         indices[at] = self._random.choice(others)
+        return self._told(indices)
+
+    def _told(self, indices: Sequence[int]) -> dict[str, int]:
         return {axis.name: i for axis, i in zip(self._space.axes, indices, strict=True)}
 
     def _allowed(self, number: int) -> bool:
