@@ -155,7 +155,7 @@ class Proposals:
         return [number for _, number in self._asked]
 
     def _any_new(self) -> int | None:
-        """Return an allowed combination at random that is new; None if there is none to be found."""
+        """Return a new allowed combination at random; None if none is found."""
         size, taken = self._space.size, {number for _, number in self._asked} | self._values.keys()
         if size <= _LISTED:
             left = [n for n in self._space.meeting(range(size)) if n not in taken]
