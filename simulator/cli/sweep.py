@@ -13,7 +13,8 @@ from simulator.cli.terminal import print_table
 from simulator.errors import InputError, Stopped
 
 if TYPE_CHECKING:
-    from simulator.sweeps.study import Models, Request
+    from simulator.sweeps.request import Request
+    from simulator.sweeps.study import Models
     from simulator.trace.trace import Trace
 
 
@@ -143,7 +144,7 @@ def sweep(
 def _request(hardware: str | None, trace: str | None, out: Path, settings: list[str]) -> "Request":
     """Return the sweep that is meant: of a command line, of a file, or of the folder itself."""
     from simulator.sweeps.folder import asked_before
-    from simulator.sweeps.study import read_request, request_of
+    from simulator.sweeps.request import read_request, request_of
 
     if hardware is None:
         return request_of(None, None, settings, asked_before(out))

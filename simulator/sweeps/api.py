@@ -10,8 +10,9 @@ from simulator.hardware import Hardware
 from simulator.sweeps.answers import objectives_of
 from simulator.sweeps.axis import Axis, read_axes
 from simulator.sweeps.executors import workers_for
+from simulator.sweeps.request import DEFAULT_HARDWARE, read_request
 from simulator.sweeps.search import answered
-from simulator.sweeps.study import DEFAULT_HARDWARE, Source, read_request, study, study_of
+from simulator.sweeps.study import Source, study, study_of
 from simulator.sweeps.watch import Display, Silent
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def sweep(
     trace: Source | Mapping[str, Source] | None = None,
     out: str | Path | None = None,
     *,
-    hardware: Hardware | str | Path = DEFAULT_HARDWARE,
+    hardware: Hardware | str | Path | None = None,
     constraints: Sequence[str] = (),
     methods: Sequence[str] = (),
     baselines: Mapping[str, Hardware | str | Path] | None = None,
@@ -41,7 +42,8 @@ def sweep(
     """Replay `trace` on every point of `space` over `hardware` and return the table of points.
 
     `space` maps settings to their values, {"accelerator.rows": [8, 16]}, or is the path of a
-    sweep.yaml that says all; `trace` is one trace, or several by name. `out` is a folder in which
+    sweep.yaml that says all; `hardware` ("edge-16x16") and `trace`, one or several by name, stand
+    in for those of a file. `out` is a folder in which
     every finished point is kept: the same call goes on from them. `workers` are processes, all
     cores by default, or those of a dask scheduler at `cluster`. With `search` so many points are
     replayed, those likely to have the least of `minimize` ("latency,energy"), instead of all. An
@@ -49,12 +51,12 @@ def sweep(
     wrong in the space.
     """
     if isinstance(space, str | Path):
-        asked = study_of(read_request(Path(space)))
+        asked = study_of(read_request(Path(space)), hardware=hardware, traces=trace)
     elif trace is None:
         raise InputError('sweep() needs a trace: sweep({"accelerator.rows": [8, 16]}, "run.trace")')
     else:
         asked = study(
-            hardware,
+            DEFAULT_HARDWARE if hardware is None else hardware,
             read_axes(space) if isinstance(space, Mapping) else space,
             trace,
             methods=methods,

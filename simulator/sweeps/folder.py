@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from simulator.code import version_of
 from simulator.errors import InputError
 from simulator.results.result import write_text
+from simulator.sweeps.request import Request, read_request
 from simulator.sweeps.store import write_frame
-from simulator.sweeps.study import Request, Study, read_request
+from simulator.sweeps.study import Study
 from simulator.sweeps.table import with_others
 
 if TYPE_CHECKING:

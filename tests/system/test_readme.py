@@ -59,7 +59,8 @@ def test_a_sweep_in_python_runs(capsys):
 
 
 def test_the_sweep_file_describes_a_space(tmp_path):
-    from simulator.sweeps.study import read_request, study_of
+    from simulator.sweeps.request import read_request
+    from simulator.sweeps.study import study_of
 
     (text,) = [block for block in blocks("yaml") if "axes:" in block]
     (tmp_path / "sweep.yaml").write_text(text)

@@ -195,3 +195,12 @@ def test_what_a_point_raises_names_the_point(monkeypatch):
 def test_one_worker_needs_no_other_process():
     asked = study("edge-16x16", (), _trace())
     assert isinstance(executors.workers_for(asked.training, 1), Here)
+
+
+def test_a_file_takes_another_trace_and_another_soc(tmp_path, replays):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"hardware: edge-16x61\ntrace: no-such\naxes: {{{ROWS}: [8, 16]}}\n")
+    table = sweep(path, _trace(), hardware="gemmini-16x16", workers=1, quiet=True)
+    assert (table.height, len(replays)) == (2, 2)
+    direct = sweep({ROWS: [8, 16]}, _trace(), hardware="gemmini-16x16", workers=1, quiet=True)
+    assert table.equals(direct)

@@ -9,7 +9,8 @@ from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.sweeps.axis import parse_axes, read_axes
 from simulator.sweeps.folder import asked_before, begin, read_table
-from simulator.sweeps.study import Study, read_request, request_of, study, study_of
+from simulator.sweeps.request import read_request, request_of
+from simulator.sweeps.study import Study, study, study_of
 from simulator.trace.storage import save_trace
 from tests.builders import StepBuilder, one_step_trace
 

@@ -1,0 +1,106 @@
+"""A sweep as it stands in a file, and as a command line changes it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from simulator.errors import InputError
+from simulator.hardware import Hardware, load_hardware
+from simulator.sweeps.axis import Axis, parse_axes
+from simulator.yaml_file import read_yaml
+
+DEFAULT_HARDWARE = "edge-16x16"
+_HOW = {
+    "trace": "a name or a file, or a list of them",
+    "method": "a name or a file, or a list of them",
+    "batch": "a list of whole numbers",
+    "constraints": "a condition such as rows * cols <= 1024, or a list of them",
+    "baselines": "{name: cpu-only}, or {name: {hardware: cpu-only, set: {cpu.cores: 2}}}",
+}
+_EXAMPLE = "hardware, trace and axes, such as {accelerator.rows: [8, 16]}"
+
+
+class _Baseline(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    hardware: str
+    set: dict[str, str | int | float | bool] = Field(default_factory=dict)
+
+
+class Request(BaseModel):
+    """A sweep as it stands in a file.
+
+    `trace` and `method` take one name or file, or several; `batch` sizes make `trace` the name of
+    a model; `baselines` are SoCs by name, each a name or file, or one with settings. With `search`
+    so many points are replayed instead of all: those that `minimize` what it names.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    hardware: str = DEFAULT_HARDWARE
+    trace: str | list[str] | None = None
+    method: str | list[str] | None = None
+    batch: list[int] | None = None
+    axes: dict[str, Any] = Field(default_factory=dict)
+    constraints: str | list[str] = Field(default_factory=list)
+    baselines: dict[str, str | _Baseline] | list[str] = Field(default_factory=dict)
+    search: int | None = Field(default=None, ge=1)
+    minimize: str = "latency,energy"
+    seed: int = 0
+    trainsoc: str | None = None
+    store: int | None = None
+
+
+def read_request(path: Path) -> Request:
+    """Return the sweep that a YAML file asks for; raises InputError naming file, key and fix."""
+    raw = read_yaml(path, _EXAMPLE)
+    try:
+        return Request.model_validate(raw)
+    except ValidationError as error:
+        told = dict.fromkeys(_sentence(path, each) for each in error.errors())
+        raise InputError("; ".join(told)) from None
+
+
+def request_of(
+    hardware: str | None, trace: str | None, settings: Sequence[str], request: Request | None = None
+) -> Request:
+    """Return `request` with what a command line says instead, or beside: `settings` are axes."""
+    base = request or Request()
+    axes = base.axes | {axis.name: plain_axis(axis) for axis in parse_axes(settings)}
+    told = {"hardware": hardware, "trace": trace, "axes": axes}
+    return base.model_copy(update={key: value for key, value in told.items() if value is not None})
+
+
+def plain_axis(axis: Axis) -> list[Any]:
+    """Return the choices of an axis as they stand in a file."""
+    rows = [[int(text) if text.isdecimal() else text for text in choice] for choice in axis.choices]
+    return [row[0] for row in rows] if axis.is_equal else [*rows]
+
+
+def baselines_of(told: Mapping[str, str | _Baseline] | list[str]) -> dict[str, Hardware]:
+    """Return the SoCs that a request compares with, by name."""
+    entries = told if isinstance(told, Mapping) else {name: name for name in told}
+    found = {}
+    for name, entry in entries.items():
+        if isinstance(entry, str):
+            found[name] = load_hardware(entry)
+        else:
+            found[name] = load_hardware(entry.hardware, entry.set)
+    return found
+
+
+def listed(told: str | Sequence[str] | None) -> list[str]:
+    """Return what one text or several say, as a list."""
+    return [told] if isinstance(told, str) else list(told or ())
+
+
+def _sentence(path: Path, error: Any) -> str:
+    key = str(error["loc"][0])
+    where = ".".join(str(item) for item in error["loc"])
+    if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
+        return f"{path}: {where}: unknown key; known: {', '.join(Request.model_fields)}"
+    if key in _HOW:
+        return f"{path}: {key}: write {_HOW[key]}"
+    return f"{path}: {where}: {error['msg'][:1].lower()}{error['msg'][1:]}; write {_EXAMPLE}"
