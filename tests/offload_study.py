@@ -234,31 +234,3 @@ def whole_layer(layer: str, batch: int = 32) -> Trace:
 
     shape = (channels, height, height)
     return capture_step(Model(layer, "one layer", Layer, shape, 2, batch, Sum))
-
-
-def resnet20(batch: int = 4) -> Trace:
-    """Return one step of ResNet-20 on CIFAR-10, shortcuts without parameters (inferred from the
-    study's 19 convolutions). Needs torch.
-    """
-    from torch import Tensor, nn
-    from torch.nn import functional
-
-    from workloads.models.model import Model
-    from workloads.models.step import capture_step
-    from workloads.recipes.resnet20_digits import ResNet20
-
-    class Padded(nn.Module):
-        """Every second pixel, and zeros for the new channels (He et al., 2015, option A)."""
-
-        def forward(self, x: Tensor) -> Tensor:
-            new = x.shape[1] // 2
-            return functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, new, new))
-
-    def build() -> ResNet20:
-        network = ResNet20()
-        for block in (network.layer2[0], network.layer3[0]):
-            block.shortcut = Padded()
-        return network
-
-    model = Model("resnet20", "ResNet-20 on CIFAR-10", build, (3, 32, 32), 10, batch)
-    return capture_step(model)

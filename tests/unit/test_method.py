@@ -15,11 +15,11 @@ from simulator.trace.memory import footprint
 from simulator.trace.method.file import load_method, method_names
 from simulator.trace.method.overlay import laid_over, resolved, scheduled
 from simulator.trace.method.treatment import Method, Rule, Schedule, Treatment
-from simulator.trace.movement import moved_weight_bits
-from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, bits_of
+from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import Segment, StorageKind, Trace
 from tests.builders import StepBuilder, machine, one_step_trace
+from tests.method_accounts import accounted
 
 SIX = Treatment(weights=6, activations=6, gradients=6)
 QAT = Treatment(weights=8, activations=8, gradients=8, master=True)
@@ -96,25 +96,6 @@ def one_layer():
     update = Op("aten.add_", OpKind.ELEMENTWISE, Phase.OPTIMIZER, "fc", (w, dw), (w,))
     builder.ops.append(update)
     return builder
-
-
-def published_pj(precision):
-    """Return the energy of a MAC that validation row V18 assumes: a k-bit one, or fp32."""
-    return 3.1 * (bits_of(precision) / 32) ** 2 + 0.1 if precision else 4.6
-
-
-def accounted(trace):
-    """Return GEMM energy in pJ, peak bytes of parameters, and bits of weights moved, over a run."""
-    whole = resolved(trace)
-    steps = [(whole.steps[s.step], s.count) for s in whole.segments]
-    gemms = sum(
-        count * gemm.macs * published_pj(gemm.precision)
-        for step, count in steps
-        for op in step.ops
-        for gemm in op.gemms
-    )
-    moved = sum(count * moved_weight_bits(step) for step, count in steps)
-    return gemms, max(footprint(step).parameters for step, _ in steps), moved
 
 
 def test_the_demonstration_schedule_saves_what_was_derived_for_it():
