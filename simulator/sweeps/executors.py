@@ -170,13 +170,20 @@ def _no_scheduler(address: str, why: str) -> InputError:
     )
 
 
+def _cores() -> int:
+    """Return the cores that this process may use, which a queue or a container may have limited."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def workers_for(
     training: Training, count: int | None = None, cluster: str | None = None
 ) -> Workers:
     """Return who replays points: a dask scheduler's workers, or processes."""
     if cluster is not None:
         return Cluster(training, cluster)
-    count = count or os.cpu_count() or 1
+    count = count or _cores()
     return Here(training) if count == 1 else Processes(training, count)
 
 
