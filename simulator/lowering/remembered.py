@@ -1,5 +1,6 @@
 """A memory of bounded size for what is asked for again and again, from one design to the next."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -12,7 +13,8 @@ class Remembered(Generic[Kept]):
     def __init__(self, most: int) -> None:
         """Keep at most `most` values."""
         self._most = most
-        self._kept: dict[Hashable, Kept] = {}
+        # A plain dict would look for its first key among all those that were deleted before it.
+        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
 
     def __len__(self) -> int:
         """Return how many values are kept."""
@@ -24,6 +26,6 @@ class Remembered(Generic[Kept]):
         if found is None:
             found = make()
             while len(self._kept) >= self._most:
-                del self._kept[next(iter(self._kept))]
+                self._kept.popitem(last=False)
             self._kept[key] = found
         return found

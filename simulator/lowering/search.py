@@ -1,13 +1,16 @@
 """The search for the best mapping of an operation: least time, or least traffic."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
 from simulator.hardware.accelerator import Accelerator
+from simulator.lowering.nest import Mapping
 from simulator.lowering.plan import Plan
 from simulator.lowering.pricing import Pricing, permille_written
+from simulator.lowering.remembered import Remembered
 from simulator.lowering.sums import Order, Shape, Sizes, Sums
 from simulator.lowering.tiling import Space
 from simulator.timing.shares import WHOLE
@@ -30,7 +33,31 @@ class Found(NamedTuple):
     place: tuple[int, ...]
     order: Order | None = None
     looked: int = 0
-    plan: Plan | None = None
+
+
+class Times(NamedTuple):
+    """How long mappings of an operation take: at least, by what they move, and exactly."""
+
+    moving_ps: dict[Mapping, int]
+    taken_ps: dict[Mapping, int]
+
+
+# Guesses, enough for a sweep whose memories vary fastest: operations of one trace on 64 machines,
+# of 4 kB each.
+_MACHINES = 64
+_TIMES: Remembered[Times] = Remembered(64 * _MACHINES)
+
+
+@lru_cache(maxsize=_MACHINES)
+def _without_sizes(array: Accelerator) -> tuple[Accelerator, str]:
+    """Return `array` without the sizes of its memories, and what tells it from others by.
+
+    They decide what fits, not how long it takes: to read one raises AttributeError.
+    """
+    bare = array.model_copy()
+    for name in ("scratchpad", "accumulator", "weight_buffer", "prefetch"):
+        del bare.__dict__[name]
+    return bare, repr(bare)
 
 
 class Search:
@@ -43,8 +70,10 @@ class Search:
 
     def __init__(self, array: Accelerator, pricing: Pricing, shape: Shape) -> None:
         """Search the space of `shape` on `array`."""
-        self._array, self._pricing, self.shape = array, pricing, shape
         self._space = Space(array, shape)
+        self._array, machine = _without_sizes(array)
+        self._times = _TIMES.get((machine, pricing, shape.key), lambda: Times({}, {}))
+        self._pricing, self.shape = pricing, shape
         self._sums = Sums(array, shape, self._space.held)
         self._moves = self._sums.moves
         self._clock = Clock(array.clock)
@@ -64,7 +93,7 @@ class Search:
             found = heappop(self._heap)[-1]
             if equals and (found.least_ps, found.moved) != (equals[0].least_ps, equals[0].moved):
                 break
-            if found.plan is not None:
+            if found.looked == 3:
                 equals.append(found)
                 continue
             for closer in self.closer(found):
@@ -72,8 +101,8 @@ class Search:
         if not equals:
             raise self._space.too_small()
         best = min(equals, key=self._precedence) if len(equals) > 1 else equals[0]
-        assert best.plan is not None, "only plans are kept"
-        return best.plan
+        assert best.order is not None, "only mappings are kept"
+        return Plan(self._array, self._pricing, self.shape, best.order.mapping)
 
     def open(self, tile: Sizes, place: int = 0) -> Found:
         """Return a tile, the one at `place` of the space, with the least that any mapping takes."""
@@ -91,13 +120,19 @@ class Search:
                 peak_ps, place = (least_ps, *found.peak_ps), (*found.place, index)
                 yield Found(tile, least_ps, moved, peak_ps, place, fitting, 1)
         elif found.looked == 1:
-            written = permille_written(order.beside_bytes, order.write_bytes)
-            least_ps = max(found.least_ps, self._moving_ps(order, tile, written))
-            yield found._replace(least_ps=least_ps, looked=2)
+            moving_ps = self._times.moving_ps.get(order.mapping)
+            if moving_ps is None:
+                written = permille_written(order.beside_bytes, order.write_bytes)
+                moving_ps = self._moving_ps(order, tile, written)
+                self._times.moving_ps[order.mapping] = moving_ps
+            yield found._replace(least_ps=max(found.least_ps, moving_ps), looked=2)
         else:
-            plan = Plan(self._array, self._pricing, self.shape, order.mapping)
-            taken_ps = plan.progress.duration_ps(WHOLE)
-            yield found._replace(least_ps=taken_ps, looked=3, plan=plan)
+            taken_ps = self._times.taken_ps.get(order.mapping)
+            if taken_ps is None:
+                plan = Plan(self._array, self._pricing, self.shape, order.mapping)
+                taken_ps = plan.progress.duration_ps(WHOLE)
+                self._times.taken_ps[order.mapping] = taken_ps
+            yield found._replace(least_ps=taken_ps, looked=3)
 
     def _precedence(self, found: Found) -> tuple[int, ...]:
         """Return by what the first of equal plans is told: the lowest bounds, then the place.

@@ -247,6 +247,7 @@ def _replay(job: Job) -> Done:
     done = replay(job, _HERE[0])
     if next(_FINISHED) % _BETWEEN_COLLECTIONS == 0:
         gc.collect()
+        gc.freeze()  # what is remembered need not be walked through the next time
     return done
 
 
