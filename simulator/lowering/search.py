@@ -82,6 +82,7 @@ class Search:
         self._fill = fill_cycles(array, shape.dataflow)
         self._by_traffic = array.mapping == "traffic"
         self._numbers = count()
+        self._plans: dict[Mapping, Plan] = {}
         self._heap: list[tuple[int, int, int, int, Found]] = []
 
     def best(self) -> Plan:
@@ -102,7 +103,7 @@ class Search:
             raise self._space.too_small()
         best = min(equals, key=self._precedence) if len(equals) > 1 else equals[0]
         assert best.order is not None, "only mappings are kept"
-        return Plan(self._array, self._pricing, self.shape, best.order.mapping)
+        return self._planned(best.order.mapping)
 
     def open(self, tile: Sizes, place: int = 0) -> Found:
         """Return a tile, the one at `place` of the space, with the least that any mapping takes."""
@@ -129,10 +130,16 @@ class Search:
         else:
             taken_ps = self._times.taken_ps.get(order.mapping)
             if taken_ps is None:
-                plan = Plan(self._array, self._pricing, self.shape, order.mapping)
-                taken_ps = plan.progress.duration_ps(WHOLE)
+                taken_ps = self._planned(order.mapping).progress.duration_ps(WHOLE)
                 self._times.taken_ps[order.mapping] = taken_ps
             yield found._replace(least_ps=taken_ps, looked=3)
+
+    def _planned(self, mapping: Mapping) -> Plan:
+        plan = self._plans.get(mapping)
+        if plan is None:
+            plan = Plan(self._array, self._pricing, self.shape, mapping)
+            self._plans[mapping] = plan
+        return plan
 
     def _precedence(self, found: Found) -> tuple[int, ...]:
         """Return by what the first of equal plans is told: the lowest bounds, then the place.
