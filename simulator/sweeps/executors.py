@@ -40,6 +40,10 @@ class Workers(ABC):
     def room(self) -> int:
         """How many points to have with the workers at a time."""
 
+    def check(self) -> None:
+        """Raise InputError where nobody is there any more to replay points."""
+        return
+
     @abstractmethod
     def close(self) -> None:
         """Stop at once, whatever still runs."""
@@ -51,6 +55,14 @@ class Workers(ABC):
     def __exit__(self, *_: object) -> None:
         """Stop them."""
         self.close()
+
+
+def gone() -> InputError:
+    """Return what is told when workers leave in the middle of a sweep."""
+    return InputError(
+        "the scheduler has ended, or cannot be reached any more; finished points are kept, and the "
+        "same command goes on"
+    )
 
 
 class Here(Workers):
@@ -124,10 +136,12 @@ class Cluster(Workers):
         """
         try:
             import distributed  # noqa: PLC0415 - an extra
+            from distributed.comm.core import CommClosedError  # noqa: PLC0415
         except ModuleNotFoundError:
             raise InputError("--cluster needs dask: pip install 'trainsoc[cluster]'") from None
         _hush()
         self._lost = (distributed.scheduler.KilledWorker,)
+        self._closed = (CommClosedError,)
         connect: Any = distributed.Client
         is_file = Path(address).is_file()
         if not is_file and not _ADDRESS.fullmatch(address):
@@ -146,13 +160,25 @@ class Cluster(Workers):
     def room(self) -> int:
         """Twice the threads that the cluster has, of which it is asked every few seconds."""
         if time.monotonic() > self._ask_again:
-            threads: int = sum(self._client.nthreads().values())
+            try:
+                threads: int = sum(self._client.nthreads().values())
+            except OSError:
+                raise gone() from None
             self._room, self._ask_again = max(2, 2 * threads), time.monotonic() + 2
         return self._room
 
     def submit(self, job: Job) -> "Future[Done]":
         """Return the future of a point."""
-        return _told_apart(self._executor.submit(_replay_alone, job, self._training), self._lost)
+        try:
+            future = self._executor.submit(_replay_alone, job, self._training)
+        except RuntimeError:  # the client has closed itself
+            raise gone() from None
+        return _told_apart(future, self._lost, self._closed)
+
+    def check(self) -> None:
+        """Raise InputError where the scheduler has been away for longer than it may take."""
+        if self._client.status not in ("running", "connecting"):
+            raise gone()
 
     def close(self) -> None:
         """Leave; what this sweep has not got back is cancelled."""
@@ -199,8 +225,14 @@ def _same(training: Training) -> Training:
     return training
 
 
-def _told_apart(future: "Future[Done]", lost: tuple[type[BaseException], ...]) -> "Future[Done]":
-    """Return a future with WorkerLost for its exception where that is one of `lost`."""
+def _told_apart(
+    future: "Future[Done]",
+    lost: tuple[type[BaseException], ...],
+    closed: tuple[type[BaseException], ...] = (),
+) -> "Future[Done]":
+    """Return a future with WorkerLost for its exception where that is one of `lost`, and with what
+    `gone` says where it is one of `closed`.
+    """
     ours: Future[Done] = Future()
 
     def pass_on(done: "Future[Done]") -> None:
@@ -210,6 +242,8 @@ def _told_apart(future: "Future[Done]", lost: tuple[type[BaseException], ...]) -
         error = done.exception()
         if isinstance(error, lost):
             ours.set_exception(WorkerLost(str(error)))
+        elif isinstance(error, closed):
+            ours.set_exception(gone())
         elif error is not None:
             ours.set_exception(error)
         else:

@@ -4,11 +4,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from simulator.sweeps.executors import WorkerLost, Workers
+from simulator.sweeps.executors import WorkerLost, Workers, gone
 from simulator.sweeps.job import Done, Job, Row
 from simulator.sweeps.store import Store
 from simulator.sweeps.watch import Watcher
 
+_PATIENCE = 2  # seconds without a result, until workers are asked whether they are there
 _DEATHS = 2  # of workers that had one suspect and no other point, before it is given up
 
 Note = Callable[[Row], None]
@@ -38,7 +39,9 @@ class Runner:
         """Replay `jobs`, in any order; raises what a point raised, with the point named."""
         source = iter(jobs)
         while self._fill(source):
-            done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+            done, _ = wait(self._running, _PATIENCE, return_when=FIRST_COMPLETED)
+            if not done:
+                self._workers.check()
             for future in done:
                 self._finish(self._running.pop(future), future)
 
@@ -60,6 +63,8 @@ class Runner:
         self._running[self._workers.submit(job)] = job
 
     def _finish(self, job: Job, future: Future[Done]) -> None:
+        if future.cancelled():
+            raise gone()
         error = future.exception()
         if isinstance(error, WorkerLost):
             self._lost(job)

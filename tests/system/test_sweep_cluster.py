@@ -49,9 +49,8 @@ def dask(*words):
     )  # fmt: skip
 
 
-@pytest.fixture
-def scheduler():
-    """A scheduler on a free port of the loopback."""
+def started_scheduler():
+    """Return the process of a scheduler on a free port of the loopback, and its address."""
     process = dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
     address = None
     for line in process.stderr:
@@ -61,6 +60,12 @@ def scheduler():
             break
     threading.Thread(target=process.stderr.read, daemon=True).start()
     assert address, "the scheduler did not start"
+    return process, address
+
+
+@pytest.fixture
+def scheduler():
+    process, address = started_scheduler()
     yield address
     process.terminate()
     process.wait(10)
@@ -104,6 +109,31 @@ def test_a_cluster_gives_the_same_bits_and_survives_a_killed_worker(
     assert_frame_equal(table, undisturbed)
     rows = polars.concat(map(polars.read_parquet, (out / "points").glob("*.parquet")))
     assert rows.height == rows["point"].n_unique() == POINTS
+
+
+def test_a_scheduler_that_ends_is_one_sentence_and_finished_points_stay(
+    trace, undisturbed, tmp_path
+):
+    process, address = started_scheduler()
+    worker = dask("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+    threading.Thread(target=worker.stderr.read, daemon=True).start()
+    out = tmp_path / "sweep"
+
+    def end_half_way():
+        until = time.monotonic() + 60
+        while finished(out) < POINTS // 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        process.kill()
+
+    killer = threading.Thread(target=end_half_way)
+    killer.start()
+    with pytest.raises(InputError, match="finished points are kept"):
+        sweep(SPACE, trace, out, cluster=address, quiet=True)
+    killer.join()
+    worker.kill()
+    kept = polars.concat(map(polars.read_parquet, (out / "points").glob("*.parquet")))
+    assert POINTS // 2 <= kept.height < POINTS
+    assert_frame_equal(sweep(SPACE, trace, out, workers=1, quiet=True), undisturbed)
 
 
 def test_an_unreachable_scheduler_is_one_sentence_within_ten_seconds(trace):
