@@ -193,5 +193,6 @@ class Search:
         )
 
     def _least_compute_ps(self, tile: Sizes) -> int:
-        """Return the time of the smallest computation."""
-        return self._clock.cycles_to_ps(self.shape.cycles(self._array, self._moves.last_tile(tile)))
+        """Return the time of the smallest computation, which may be the one that ends sooner."""
+        cycles = self.shape.cycles(self._array, self._moves.last_tile(tile))
+        return self._clock.cycles_to_ps(max(0, cycles + min(0, self._fill)))

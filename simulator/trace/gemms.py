@@ -73,7 +73,8 @@ def _linear(args: Args) -> tuple[Product, ...]:
 
 
 def _geometry(args: Args, x: tuple[int, ...], y: tuple[int, ...]) -> Conv:
-    weight, groups, transposed = args["weight"].shape, args["groups"], args["transposed"]
+    weight, groups = args["weight"].shape, args["groups"]
+    transposed = bool(args["transposed"])  # a file may have any number there
     # A transposed weight is [in, out / groups, kernel], an ordinary one [out, in / groups, kernel].
     outputs = weight[1] * groups if transposed else weight[0]
     dims = len(weight) - 2

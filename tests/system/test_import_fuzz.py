@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import cache
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from simulator.errors import InputError
@@ -62,6 +62,7 @@ def test_changed_bytes_never_give_a_traceback(name, seed, edits, tmp_path):
 
 @pytest.mark.parametrize("name", SMALL)
 @given(seed=st.integers(0, 2**32), junk=st.sampled_from(JUNK))
+@example(seed=602, junk=True)  # a truth value for a stride
 @MANY
 def test_changed_values_never_give_a_traceback(name, seed, junk, tmp_path):
     chance = random.Random(seed)

@@ -69,10 +69,10 @@ class _Frail(Workers):
     def close(self) -> None:
         """Nothing runs."""
 
-    def waited_for(self, futures, **options):
+    def waited_for(self, futures, *patience, **options):
         """Wait as `concurrent.futures.wait` does, after the workers have worked."""
         self.work()
-        return wait(futures, **options)
+        return wait(futures, *patience, **options)
 
 
 def _job(address: str) -> Job:

@@ -129,7 +129,7 @@ def described(
     """
     if len(strides) != len(shape):
         strides = contiguous(shape)
-    if not all(isinstance(size, int) and size >= 0 for size in (*shape, *strides, offset)):
+    if not all(type(size) is int and size >= 0 for size in (*shape, *strides, offset)):
         raise ValueError(f"shape {shape}, strides {strides}, offset {offset}")
     tensor = Tensor(storage, DTYPES.get(kind, "float32"), shape, strides, offset)
     if extent(tensor) > _LARGEST:
