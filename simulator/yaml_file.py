@@ -1,5 +1,7 @@
-"""Reading YAML, every mistake told in one sentence."""
+"""Reading YAML, every mistake told in one sentence, and writing it."""
 
+import io
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -47,3 +49,16 @@ def _mapping(path: str, text: str, example: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected keys as {example} has them, found {content!r:.40}")
     return content
+
+
+def yaml_text(content: Mapping[str, Any]) -> str:
+    """Return `content` as the text of a YAML file, its keys in their order."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - as above
+
+    writer: Any = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.width = 100
+    writer.sort_base_mapping_type_on_output = False
+    text = io.StringIO()
+    writer.dump(dict(content), text)
+    return text.getvalue()

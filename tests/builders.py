@@ -2,7 +2,17 @@
 
 from simulator.hardware import Hardware, load_hardware
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
+from simulator.trace.storage import save_trace
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
+
+
+def small_trace(folder):
+    """Write the trace of five steps, a GEMM and what follows it, and return the file."""
+    builder = StepBuilder()
+    builder.elementwise(builder.gemm(64, 64, 64))
+    path = folder / "small.trace"
+    save_trace(one_step_trace(builder, 5), path)
+    return path
 
 
 class StepBuilder:

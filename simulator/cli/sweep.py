@@ -102,6 +102,7 @@ def sweep(
     from simulator.sweeps.executors import workers_for
     from simulator.sweeps.folder import TABLE, write_csv
     from simulator.sweeps.report import best_sentence, effects_sentence, sweep_report
+    from simulator.sweeps.request import listed
     from simulator.sweeps.search import answered
     from simulator.sweeps.study import study_of
     from simulator.sweeps.watch import Display
@@ -110,7 +111,7 @@ def sweep(
         raise InputError("sweep needs -o DIR: the folder that keeps every finished point")
     asked = _request(hardware, trace, out, settings or [])
     more = {
-        "constraints": [*_listed(asked.constraints), *(require or [])],
+        "constraints": [*listed(asked.constraints), *(require or [])],
         "method": method or asked.method,
         "baselines": asked.baselines or list(baseline or []),
         "search": search or asked.search,
@@ -179,7 +180,3 @@ def _document(table: Any, row: Any, path: Path) -> dict[str, Any]:
         "front": table.filter(table["pareto"]).to_dicts(),
         "best": row,
     }
-
-
-def _listed(told: str | list[str]) -> list[str]:
-    return [told] if isinstance(told, str) else told

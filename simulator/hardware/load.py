@@ -4,14 +4,14 @@ import difflib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from simulator.errors import InputError
 from simulator.hardware.dram import DramDevice
-from simulator.hardware.part import Part
+from simulator.hardware.part import Part, part_of
 from simulator.hardware.soc import Hardware
 from simulator.yaml_file import read_yaml
 
@@ -114,7 +114,7 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> None:
         field = part.model_fields[name]
         if isinstance(field.default, Part):
             node.setdefault(name, {})
-        part = _part_of(field.annotation) or part
+        part = part_of(field.annotation) or part
         if node.get(name) is None:
             raise InputError(f"--set {path}: this hardware has no {name}; describe one in its YAML")
         node = node[name]
@@ -140,7 +140,7 @@ def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
     """Return every dotted path that an override may set."""
     paths: list[str] = []
     for name, info in part.model_fields.items():
-        nested = _part_of(info.annotation)
+        nested = part_of(info.annotation)
         if nested is DramDevice or get_origin(info.annotation) is tuple:
             continue  # a preset, or a list: not one setting
         if nested:
@@ -148,12 +148,6 @@ def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
         if not nested or name == "accelerator":
             paths.append(prefix + name)
     return paths
-
-
-def _part_of(annotation: Any) -> type[Part] | None:
-    """Return the part that a field holds, if it holds one, always or at times."""
-    kinds = (annotation, *get_args(annotation))
-    return next((k for k in kinds if isinstance(k, type) and issubclass(k, Part)), None)
 
 
 def _scalar(value: Any) -> Any:

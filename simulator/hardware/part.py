@@ -67,3 +67,9 @@ class Part(BaseModel):
         """SHA-256 of the resolved values."""
         text = json.dumps(self.plain(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def part_of(annotation: Any) -> type[Part] | None:
+    """Return the part that a field holds, if it holds one, always or at times."""
+    kinds = (annotation, *get_args(annotation))
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, Part)), None)

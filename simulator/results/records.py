@@ -1,5 +1,6 @@
 """The steps of a run as one Parquet file, a row per task: all that its result is summed from."""
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,7 +10,7 @@ from simulator.energy.price_file import plain_prices, read_plain_prices
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.results.op_rows import Record
-from simulator.results.result import Result
+from simulator.results.result import Result, write_bytes
 from simulator.results.saved import AGAIN, OF_WORK, TOLD_OF_WORK, SavedTasks, telling
 from simulator.timing.shares import WHOLE
 
@@ -100,16 +101,9 @@ def _of_work(work: Work) -> tuple[Any, ...]:
 
 
 def _write(path: Path, frame: "polars.DataFrame", header: dict[str, Any]) -> None:
-    text = json.dumps(header, separators=(",", ":"))
-    temporary = path.with_name(f"{FILE}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            frame.write_parquet(file, compression="zstd", metadata={_KEY: text})
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    text, data = json.dumps(header, separators=(",", ":")), io.BytesIO()
+    frame.write_parquet(data, compression="zstd", metadata={_KEY: text})
+    write_bytes(path, data.getvalue())
 
 
 def _read(directory: Path) -> tuple[dict[str, Any], "polars.DataFrame"]:

@@ -1,6 +1,7 @@
 """The versioned result of a replay: totals, phases, layers, epochs, ops, memory, provenance."""
 
 import json
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -203,12 +204,20 @@ def write_result(path: Path, result: Result, *, ops: bool = False) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` in one piece. Raises InputError when the place is not writable."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` in one piece: to a name of its own first, which then takes its place.
+
+    Raises InputError when the place is not writable.
+    """
     if not path.name or path.is_dir():
         raise InputError(f"{path}: is a folder: give the name of a file in it")
-    temporary = path.with_name(path.name + ".part")
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):

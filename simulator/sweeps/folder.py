@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simulator.code import version_of
 from simulator.errors import InputError
@@ -13,6 +13,7 @@ from simulator.sweeps.request import Request, read_request
 from simulator.sweeps.store import write_frame
 from simulator.sweeps.study import Study
 from simulator.sweeps.table import with_others
+from simulator.yaml_file import yaml_text
 
 if TYPE_CHECKING:
     import polars
@@ -43,7 +44,7 @@ def begin(folder: Path, asked: Study) -> None:
         _check(folder, read_request(folder / SWEEP))
     told = asked.asked.model_dump(exclude_defaults=True)
     told |= {"hardware": asked.asked.hardware, "trainsoc": version_of("trainsoc"), "store": _STORE}
-    write_text(folder / SWEEP, _yaml(told))
+    write_text(folder / SWEEP, yaml_text(told))
     resolved = json.dumps(asked.space.hardware.plain(), indent=1)
     write_text(folder / "hardware.json", resolved + "\n")
 
@@ -93,15 +94,3 @@ def _check(folder: Path, request: Request) -> None:
             f"{folder}: its points are of trainsoc {request.trainsoc} (store {request.store}), "
             f"this is {ours} (store {_STORE}): choose another folder; they stay as they are"
         )
-
-
-def _yaml(told: dict[str, object]) -> str:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - 0.05 s that many verbs need not spend
-
-    writer: Any = YAML(typ="safe", pure=True)
-    writer.default_flow_style = False
-    writer.width = 100
-    writer.sort_base_mapping_type_on_output = False  # the order of axes is that of the points
-    text = io.StringIO()
-    writer.dump(told, text)
-    return text.getvalue()

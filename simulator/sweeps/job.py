@@ -92,14 +92,9 @@ def replay(job: Job, training: Training) -> Done:
         trace = training.trace(job.trace, job.method)
         result = Replay(job.hardware, trace, job.settings).run()
     except Infeasible as error:
-        return Done(infeasible(told, error.reason))
+        return Done(told | {"feasible": False, "reason": error.reason})
     document = result.to_json() if job.full else ""
     return Done(told | {"feasible": True, "reason": ""} | _measures(result), document)
-
-
-def infeasible(told: Mapping[str, Any], reason: str) -> Row:
-    """Return the row of a point that cannot run."""
-    return {**told, "feasible": False, "reason": reason}
 
 
 def _measures(result: Result) -> Row:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from simulator.errors import InputError
-from simulator.sweeps.job import Job, Row, infeasible
+from simulator.sweeps.job import Job, Row
 from simulator.sweeps.space import Point, Space
 from simulator.sweeps.store import Store
 from simulator.sweeps.study import Study
@@ -36,8 +36,7 @@ class Points:
         try:
             job = self._study.job(point, columns, full=self._full)
         except InputError as error:
-            row = infeasible(self._identity(point) | columns, str(error))
-            self.rows.append(_told(row))
+            self.rows.append(self._identity(point) | columns | {"point": ""} | _why(str(error)))
             return None
         self.rows.append({**job.columns, "point": job.address})
         return job
@@ -46,7 +45,7 @@ class Points:
         """Note why points of these addresses have no result."""
         for row in self.rows:
             if row["point"] in reasons:
-                row |= {"feasible_told": False, "reason_told": reasons[row["point"]]}
+                row.update(_why(reasons[row["point"]]))
 
     def _identity(self, point: Point) -> Row:
         return {
@@ -73,6 +72,6 @@ def plain_knobs(space: Space, point: Point) -> Row:
     return columns
 
 
-def _told(row: Row) -> Row:
-    told = {key: value for key, value in row.items() if key not in ("feasible", "reason")}
-    return {**told, "point": "", "feasible_told": False, "reason_told": row["reason"]}
+def _why(reason: str) -> Row:
+    """Return what a row tells of itself where the store has no result for it."""
+    return {"feasible_told": False, "reason_told": reason}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simulator.errors import InputError
-from simulator.results.result import write_text
+from simulator.results.result import write_bytes, write_text
 from simulator.sweeps.job import Done, Row
 
 if TYPE_CHECKING:
@@ -73,11 +73,14 @@ class Folder:
         self._own: Path | None = None
         self._lines = 0
         self._make(self._parts)
-        self._known = set(self._addresses())
+        self._known = dict(self._addresses())  # and whether the point runs
 
     def __contains__(self, address: str) -> bool:
         """Return whether the point with this address is finished."""
-        return address in self._known and (not self._full or self._result(address).is_file())
+        runs = self._known.get(address)
+        if runs is None or not (self._full and runs):
+            return runs is not None
+        return self._result(address).is_file()
 
     def add(self, done: Done) -> None:
         """Keep a finished point; raises InputError when it cannot be written."""
@@ -85,7 +88,7 @@ class Folder:
         if done.document:
             write_text(self._result(address), done.document)
         self._append(json.dumps(done.row) + "\n")
-        self._known.add(address)
+        self._known[address] = done.row["feasible"]
         if self._lines >= _LINES:
             self.close()
 
@@ -124,12 +127,12 @@ class Folder:
             raise _unwritable(part, error) from None
         self._lines += 1
 
-    def _addresses(self) -> Iterator[str]:
+    def _addresses(self) -> Iterator[tuple[str, bool]]:
         import polars as pl  # noqa: PLC0415
 
-        yield from (row["point"] for row in self._all_lines())
+        yield from ((row["point"], row["feasible"]) for row in self._all_lines())
         for path in self._files(".parquet"):
-            yield from pl.read_parquet(path, columns=["point"]).to_series()
+            yield from pl.read_parquet(path, columns=["point", "feasible"]).rows()
 
     def _all_lines(self) -> Iterator[Row]:
         for path in self._files(".jsonl"):
@@ -150,16 +153,12 @@ class Folder:
 
 def write_frame(frame: "polars.DataFrame", path: Path) -> None:
     """Write `frame` as Parquet in one piece; raises InputError when it cannot be written."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     data = io.BytesIO()  # polars would tell of a full disk in its own words
     frame.write_parquet(data, compression="zstd")
     try:
-        temporary.write_bytes(data.getvalue())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise _unwritable(path, error) from None
+        write_bytes(path, data.getvalue())
+    except InputError as error:
+        raise InputError(f"{error}; {_KEPT}") from None
 
 
 def _lines_of(path: Path) -> Iterator[Row]:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from simulator.hardware.load import CONFIGS
-from simulator.trace.storage import save_trace
-from tests.builders import StepBuilder, one_step_trace
+from tests.builders import small_trace
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,11 +25,7 @@ def trainsoc(*arguments, cwd=None):
 
 @pytest.fixture(scope="module")
 def trace_file(tmp_path_factory):
-    builder = StepBuilder()
-    builder.elementwise(builder.gemm(64, 64, 64))
-    path = tmp_path_factory.mktemp("traces") / "small.trace"
-    save_trace(one_step_trace(builder, 5), path)
-    return path
+    return small_trace(tmp_path_factory.mktemp("traces"))
 
 
 @pytest.fixture(scope="module")

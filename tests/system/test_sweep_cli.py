@@ -5,8 +5,7 @@ import json
 import polars
 import pytest
 
-from simulator.trace.storage import save_trace
-from tests.builders import StepBuilder, one_step_trace
+from tests.builders import small_trace
 from tests.system.test_cli import trainsoc
 
 ROWS = ("--set", "accelerator.rows=8,16")
@@ -14,11 +13,7 @@ ROWS = ("--set", "accelerator.rows=8,16")
 
 @pytest.fixture(scope="module")
 def trace_file(tmp_path_factory):
-    builder = StepBuilder()
-    builder.elementwise(builder.gemm(64, 64, 64))
-    path = tmp_path_factory.mktemp("traces") / "small.trace"
-    save_trace(one_step_trace(builder, 5), path)
-    return path
+    return small_trace(tmp_path_factory.mktemp("traces"))
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +54,15 @@ def test_a_finished_folder_answers_without_running(finished):
     assert (found["points"], found["feasible"]) == (7, 4)
     assert found["best"]["accelerator.rows"] == 16
     assert {row["accelerator.rows"] for row in found["front"]} <= {8, 16, 32}
+    assert sorted((out / "points").iterdir()) == before
+
+
+def test_whole_results_are_asked_of_points_that_run_alone(finished):
+    """A point that cannot run has none, and is not tried again for it."""
+    out, _ = finished
+    before = sorted((out / "points").iterdir())
+    done = trainsoc("sweep", "-o", out, "--full")
+    assert done.returncode == 0, done.stderr
     assert sorted((out / "points").iterdir()) == before
 
 

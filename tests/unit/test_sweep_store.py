@@ -17,7 +17,13 @@ from simulator.sweeps.store import Folder, Memory
 
 
 def _row(number: int) -> dict:
-    return {"point": f"p{number}", "accelerator.rows": number, "latency_s": number / 7, "ä": "µ"}
+    return {
+        "point": f"p{number}",
+        "feasible": True,
+        "accelerator.rows": number,
+        "latency_s": number / 7,
+        "ä": "µ",
+    }
 
 
 def _parts(folder, suffix):
@@ -68,7 +74,11 @@ _rows = st.lists(
     ),
     min_size=1,
     max_size=6,
-).map(lambda rows: [{"point": f"p{number}", **row} for number, row in enumerate(rows)])
+).map(
+    lambda rows: [
+        {"point": f"p{number}", "feasible": True, **row} for number, row in enumerate(rows)
+    ]
+)
 
 
 @settings(deadline=None, max_examples=60)
