@@ -67,13 +67,14 @@ def draw(directories: list[Path]) -> list[Path]:
     from simulator.results.result import read_result
     from simulator.results.step import read_step
     from simulator.sweeps.answers import objectives_of
-    from simulator.sweeps.folder import TABLE, asked_before, read_table
+    from simulator.sweeps.folder import SWEEP, TABLE, read_table
     from simulator.sweeps.report import drawable
+    from simulator.sweeps.request import read_request
 
     figures: list[Path] = []
     for directory in progress(directories, len(directories), "drawing"):
         if (directory / TABLE).is_file():
-            goals = objectives_of(asked_before(directory).minimize)
+            goals = objectives_of(read_request(directory / SWEEP).minimize)
             space = drawable(read_table(directory), goals)
             figures += draw_sweep(space, directory / "figures")
             continue

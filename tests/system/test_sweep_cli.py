@@ -174,3 +174,4 @@ def test_a_folder_of_another_version_is_left_as_it_is(finished, tmp_path):
         assert "store 7" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
     assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == before
+    assert trainsoc("plot", other).returncode == 0, "to look at them is no harm"

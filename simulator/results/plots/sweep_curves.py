@@ -141,7 +141,7 @@ def _panel(axes: Axes, table: SweepTable, x: Axis, lines: Axis | None, measure: 
     drawn = [value for (name, _), value in values.items() if name in shown]
     span_axis(axes, "y", measure, drawn)
     if axes.get_yscale() == "linear":
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * axes.get_ylim()[1])  # marks that are all alike lie on the edge
     axes.grid(visible=True)
 
 
