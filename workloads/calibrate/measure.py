@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
-from threading import RLock
 from typing import Any
 
 import torch
 
 from simulator.trace.op import Op, OpKind, Phase
-from workloads.capture.attribution import Context
-from workloads.capture.names import Names
+from workloads.capture.analysis import Analysis
 from workloads.capture.recorder import Recorder
+from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
 
 _HELD = 48 * 2**20  # bytes of operands and results that are used in turn
@@ -85,13 +84,15 @@ def _timed(run: Callable[[], None]) -> Iterator[float]:
 @torch.no_grad()
 def operation(bench: Bench) -> Op:
     """Return what the trace of a bench would say: its one operation that is no view."""
-    tape = Tape()
-    recorder = Recorder(Context(Names(None)), lambda _: tape, RLock())
+    tape = Tape(lambda _: "")
+    recorder = Recorder(lambda *call: tape.append(*call[:-1], spot=0))
     operands = bench.operands()
     recorder.start()
     try:
         bench.run(*operands)
     finally:
         recorder.pause()
-    (draft,) = (draft for draft in tape.drafts if draft.kind is not OpKind.VIEW)
+    analysis = Analysis(tape, [Spot()], frozenset(), frozenset(), {})
+    analysis.run()
+    (draft,) = (draft for draft in analysis.drafts if draft.kind is not OpKind.VIEW)
     return Op(draft.name, draft.kind, Phase.OTHER, "", draft.inputs, draft.outputs, draft.gemms)

@@ -1,64 +1,120 @@
 """Turns the tape of a finished step into a Step: whose storages are which, by the modules."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
 
 import torch
 
-from simulator.trace.drafts import Owned, build_step, find_optimizer_layers, find_weight_gradients
+from simulator.trace.drafts import (
+    Draft,
+    build_step,
+    find_optimizer_layers,
+    find_weight_gradients,
+)
+from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import Step, StepKind, StorageKind
+from workloads.capture.analysis import Analysis
 from workloads.capture.calls import tensors_in
 from workloads.capture.names import Names, state_tensors
+from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
 
 Optimizers = Iterable[torch.optim.Optimizer]
 
 
-def assemble(tape: Tape, kind: StepKind, names: Names, optimizers: Optimizers) -> Step:
-    """Return the step on the tape; storages are numbered by first use, so equal steps are equal."""
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """What the storages of a tape are for, as long as the modules that own them live.
+
+    `kinds` has the kind and name of what outlives a step, `layers` the layer of parameters and
+    of optimizer state by storage, `layer_of` that of a parameter by name.
+    """
+
+    kinds: dict[int, tuple[StorageKind, str]]
+    layers: dict[int, str]
+    layer_of: dict[str, str]
+
+    def storages(self, kind: StorageKind) -> Set[int]:
+        """Return the storages of a kind."""
+        return {index for index, (owned, _) in self.kinds.items() if owned is kind}
+
+
+def survey(tape: Tape, names: Names, optimizers: Optimizers) -> Ownership:
+    """Return who owns the storages on the tape now."""
+    kinds: dict[int, tuple[StorageKind, str]] = {}
+    layers: dict[int, str] = {}
+    layer_of = {name: names.layer_of(name) for name, _ in names.parameters()}
     optimizers = list(optimizers)
-    find_weight_gradients(tape.drafts, tape.gradients)
-    find_optimizer_layers(tape.drafts, _layers(tape, names, optimizers))
-    return build_step(kind, tape.drafts, tape.sizes, _owned(tape, names, optimizers))
-
-
-def _layers(tape: Tape, names: Names, optimizers: Optimizers) -> dict[int, str]:
-    layers = {s: names.layer_of(name) for s, name in tape.gradients.items()}
-    for optimizer in optimizers:
-        for parameter, state in optimizer.state.items():
-            layer = names.layer_of(names.of_parameter(parameter))
-            values = state.values() if isinstance(state, dict) else ()
-            found = (tape.find(tensor) for value in values for tensor in tensors_in(value))
-            layers.update((index, layer) for index in found if index is not None)
-    for name, parameter in names.parameters():
-        if (index := tape.find(parameter)) is not None:
-            layers[index] = names.layer_of(name)
-    return layers
-
-
-def _owned(tape: Tape, names: Names, optimizers: Optimizers) -> Owned:
-    owned: dict[int, tuple[StorageKind, str]] = {}
-    for kind, name, tensor in _persistent(names, optimizers):
+    for kind, name, owner, tensor in _persistent(names, optimizers):
         index = tape.find(tensor)
         if index is not None:
-            owned.setdefault(index, (kind, name))
-    for index in tape.gradients:
-        owned.setdefault(index, (StorageKind.GRADIENT, ""))
-    return owned
+            kinds.setdefault(index, (kind, name))
+            if owner is not None:
+                layers[index] = layer_of.get(owner, "")
+    for number, leaf in enumerate(sorted(tape.updated - kinds.keys())):
+        kinds[leaf] = StorageKind.PARAMETER, f"leaf_{number}"
+    return Ownership(kinds, layers, layer_of)
+
+
+def assemble(
+    tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership
+) -> tuple[Step, Counter[str]]:
+    """Return the step on the tape, and how many products of which name no GEMM describes.
+
+    Storages are numbered by first use, so equal steps are equal.
+    """
+    weights = owned.storages(StorageKind.PARAMETER)
+    analysis = Analysis(
+        tape, spots, weights, owned.storages(StorageKind.BUFFER), owned.layer_of
+    )
+    analysis.run()
+    drafts, gradients = analysis.drafts, analysis.gradients
+    find_weight_gradients(drafts, gradients)
+    _find_forward(drafts)
+    if tape.updated:
+        _find_update(drafts, weights, gradients)
+    layers = {s: owned.layer_of.get(name, "") for s, name in gradients.items()} | owned.layers
+    find_optimizer_layers(drafts, layers)
+    kinds = {s: (StorageKind.GRADIENT, "") for s in gradients} | owned.kinds
+    return build_step(kind, drafts, tape.sizes, kinds), analysis.unmodelled
+
+
+def _find_forward(drafts: Sequence[Draft]) -> None:
+    """What a network reads is no loss: functions between two networks are forward work."""
+    needed: set[int] = set()
+    for draft in reversed(drafts):
+        written = {tensor.storage for tensor in draft.outputs}
+        if draft.phase is Phase.LOSS and draft.kind is not OpKind.VIEW and written & needed:
+            draft.phase = Phase.FORWARD
+        if draft.phase is Phase.FORWARD and draft.kind is not OpKind.VIEW:
+            needed |= {tensor.storage for tensor in draft.inputs}
+
+
+def _find_update(drafts: Sequence[Draft], weights: Set[int], gradients: Set[int]) -> None:
+    """Work outside of any optimizer that ends in a write to a parameter is the update by hand."""
+    needed = set(weights)
+    for draft in reversed(drafts):
+        written = {tensor.storage for tensor in draft.outputs}
+        if draft.phase is Phase.OTHER and draft.kind is not OpKind.VIEW and written & needed:
+            draft.phase = Phase.OPTIMIZER
+            needed |= {tensor.storage for tensor in draft.inputs} - gradients
 
 
 def _persistent(
-    names: Names, optimizers: Optimizers
-) -> Iterator[tuple[StorageKind, str, torch.Tensor]]:
+    names: Names, optimizers: list[torch.optim.Optimizer]
+) -> Iterator[tuple[StorageKind, str, str | None, torch.Tensor]]:
+    """Yield kind, name, the parameter that it belongs to if any, and the tensor."""
     for name, tensor in names.parameters():
-        yield StorageKind.PARAMETER, name, tensor
+        yield StorageKind.PARAMETER, name, name, tensor
     for name, tensor in names.buffers():
-        yield StorageKind.BUFFER, name, tensor
+        yield StorageKind.BUFFER, name, None, tensor
     unnamed = 0
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 if not names.of_parameter(parameter):
-                    yield StorageKind.PARAMETER, f"parameter_{unnamed}", parameter
+                    yield StorageKind.PARAMETER, f"parameter_{unnamed}", None, parameter
                     unnamed += 1
-        for name, tensor in state_tensors(optimizer, names):
-            yield StorageKind.OPTIMIZER_STATE, name, tensor
+        for name, owner, tensor in state_tensors(optimizer, names):
+            yield StorageKind.OPTIMIZER_STATE, name, owner, tensor

@@ -1,61 +1,81 @@
-"""One dispatched call with its arguments by name: what it reads and what it writes."""
+"""The signature of a dispatched op: its arguments by name, its kind, and whether it draws."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import torch
+from torch._C import _dispatch_has_kernel_for_dispatch_key
+from torch._ops import OpOverload
 
-from simulator.trace.kinds import reads, writes
 from simulator.trace.op import OpKind
-from workloads.capture.kinds import base_name, draws, is_seeded, kind_of
+from workloads.capture.kinds import base_name, is_seeded, kind_of
+
+_SILENT = frozenset({"profiler", "prim"})
 
 
-@dataclass(slots=True)
-class Use:
-    """A tensor argument: under which name it came, and whether its bytes are read or written."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Signature:
+    """An op: `name` without namespace and overload, `full_name` with them.
 
-    argument: str
-    tensor: torch.Tensor
-    read: bool
-    written: bool
-
-
-@dataclass(slots=True)
-class Call:
-    """A call of `func`: `name` without namespace and overload, `full_name` with them, `args` with
-    defaults filled in.
+    `arguments` lists (name, written in place, pure result) of each argument. A `composite` op is
+    a sequence of others; a `silent` one does no work, such as a profiler's marker. The work of an
+    `exact` op depends on more than shapes: on a convolution's stride, on the p of a dropout.
+    `func` is kept so that its id stays unique.
     """
 
     func: Any
     name: str
     full_name: str
     kind: OpKind
-    args: dict[str, Any]
-    uses: list[Use]
-    results: list[torch.Tensor]
-    random: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Signature:
-    name: str
-    full_name: str
-    kind: OpKind
     seeded: bool
+    composite: bool
+    silent: bool
+    exact: bool
+    mutates: bool
     arguments: tuple[tuple[str, bool, bool], ...] = field(default=())
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
-@lru_cache(maxsize=4096)
-def _signature(func: Any) -> _Signature:
+_signatures: dict[int, Signature] = {}
+
+
+def signature_of(func: Any) -> Signature:
+    """Return the signature of an op; its schema is read once."""
+    known = _signatures.get(id(func))
+    if known is None:
+        known = _signatures[id(func)] = _read(func)
+    return known
+
+
+def _read(func: Any) -> Signature:
     name = base_name(func)
     schema = getattr(func, "_schema", None)
     arguments = schema.arguments if schema is not None else ()
     marks = tuple((a.name, _is_written(a), _is_out(a)) for a in arguments)
-    defaults = {a.name: a.default_value for a in arguments if a.has_default_value()}
-    return _Signature(name, str(func), kind_of(func, name), is_seeded(func), marks, defaults)
+    kind, seeded = kind_of(func, name), is_seeded(func)
+    return Signature(
+        func=func,
+        name=name,
+        full_name=str(func),
+        kind=kind,
+        seeded=seeded,
+        composite=_is_composite(func),
+        silent=getattr(func, "namespace", "") in _SILENT,
+        exact=seeded or kind is OpKind.GEMM,
+        mutates=any(written for _, written, _ in marks),
+        arguments=marks,
+        defaults={a.name: a.default_value for a in arguments if a.has_default_value()},
+    )
+
+
+def _is_composite(func: Any) -> bool:
+    # What is "prim", such as the device of a fake tensor, is not known to the dispatcher, and an
+    # exception in its handler ends the process.
+    if not isinstance(func, OpOverload) or func.namespace == "prim":
+        return False
+    name = func.name()  # type: ignore[no-untyped-call]
+    return _dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
 
 
 def _is_written(argument: Any) -> bool:
@@ -64,45 +84,6 @@ def _is_written(argument: Any) -> bool:
 
 def _is_out(argument: Any) -> bool:
     return bool(argument.kwarg_only and argument.is_out)
-
-
-def bind(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> Call:
-    """Name the arguments of a call that returned `result` and tell reads from writes."""
-    known = _signature(func)
-    if not known.arguments:
-        return _opaque(func, known, args, kwargs, result)
-    named = dict(known.defaults)
-    named.update(zip((a[0] for a in known.arguments), args, strict=False))
-    named.update(kwargs)
-    uses = [
-        Use(
-            argument,
-            tensor,
-            reads(known.name, argument, out, named),
-            writes(known.name, argument, written, named),
-        )
-        for argument, written, out in known.arguments
-        for tensor in tensors_in(named.get(argument))
-    ]
-    return Call(
-        func,
-        known.name,
-        known.full_name,
-        known.kind,
-        named,
-        uses,
-        list(tensors_in(result)),
-        known.seeded and draws(named),
-    )
-
-
-def _opaque(
-    func: Any, known: _Signature, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
-) -> Call:
-    found = [*tensors_in(args), *tensors_in(kwargs)]
-    uses = [Use("", tensor, read=True, written=False) for tensor in found]
-    results = list(tensors_in(result))
-    return Call(func, known.name, known.full_name, known.kind, {}, uses, results, known.seeded)
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:

@@ -24,9 +24,6 @@ from workloads.capture.names import WRAPPERS
 class Listener(Protocol):
     """What wants to be told."""
 
-    def ignores(self, module: torch.nn.Module) -> bool:
-        """Tell whether calls of the module make no difference now; asked first, and often."""
-
     def module_enter(self, module: torch.nn.Module, inputs: Any) -> None:
         """A module is about to run on `inputs`."""
 
@@ -56,7 +53,7 @@ class Audience(Protocol):
     """Who listens: one listener for each thread that is followed."""
 
     lock: threading.RLock
-    faults: list[Exception]
+    faults: int
 
     def current(self) -> Listener | None:
         """Return the listener of the calling thread."""
@@ -67,7 +64,7 @@ Tell = Callable[[Callable[[Listener], None]], None]
 
 @contextmanager
 def listening(audience: Audience) -> Iterator[None]:
-    """Tell the listeners what their threads do; errors of their own go to `audience.faults`."""
+    """Tell the listeners what their threads do; errors of their own count as faults."""
 
     def tell(event: Callable[[Listener], None]) -> None:
         listener = audience.current()
@@ -76,32 +73,26 @@ def listening(audience: Audience) -> Iterator[None]:
         try:
             with audience.lock:
                 event(listener)
-        except Exception as error:
-            audience.faults.append(error)
-
-    def ignored(module: torch.nn.Module) -> bool:
-        listener = audience.current()
-        return listener is None or listener.ignores(module)
+        except Exception:
+            audience.faults += 1
 
     with ExitStack() as stack:
-        for handle in _hooks(tell, ignored):
+        for handle in _hooks(tell):
             stack.callback(handle.remove)
         stack.enter_context(_loader(tell))
         stack.enter_context(_backward(tell))
         yield
 
 
-def _hooks(tell: Tell, ignored: Callable[[torch.nn.Module], bool]) -> Iterator[Any]:
+def _hooks(tell: Tell) -> Iterator[Any]:
     def before(module: torch.nn.Module, inputs: Any) -> None:
-        if ignored(module):
-            return
         if type(module).__name__ not in WRAPPERS:
             tell(lambda listener: listener.module_enter(module, inputs))
         elif hasattr(module, "_orig_mod"):
             tell(lambda listener: listener.compiled_enter())
 
     def after(module: torch.nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG001
-        if not ignored(module) and type(module).__name__ not in WRAPPERS:
+        if type(module).__name__ not in WRAPPERS:
             tell(lambda listener: listener.module_leave(module))
 
     def enter(optimizer: torch.optim.Optimizer, *rest: Any) -> None:  # noqa: ARG001

@@ -1,51 +1,100 @@
-"""What tells one network call from another, cheaply enough to be asked at every step."""
+"""What tells one call of a module from another without looking at its ops, and without effects.
 
-from collections.abc import Hashable, Iterable
+Only types, shapes and element types count. Nothing of the program's is called: no iterator is
+advanced, no property computed.
+"""
+
+from collections.abc import Hashable, Iterator
+from contextlib import suppress
+from types import MemberDescriptorType
 from typing import Any
 
 import torch
 
-
-class Fingerprints:
-    """Fingerprints of network calls; the list of a network's parameters is kept between calls."""
-
-    def __init__(self) -> None:
-        """Start without any network."""
-        self._parameters: dict[int, list[torch.nn.Parameter]] = {}
-
-    def forget(self) -> None:
-        """Look for parameters anew: a new pass or a recorded step may follow a change of layers."""
-        self._parameters.clear()
-
-    def of(self, root: torch.nn.Module, inputs: Any) -> tuple[Hashable, ...]:
-        """Return the network, its inputs' shapes and types, and the modes that it runs in."""
-        parameters = self._parameters.get(id(root))
-        if parameters is None:
-            parameters = self._parameters[id(root)] = list(root.parameters())
-        return (
-            id(root),
-            _shapes(inputs),
-            tuple([parameter.requires_grad for parameter in parameters]),
-            root.training,
-            torch.is_grad_enabled(),
-            _autocast(),
-        )
+_PLAIN = (bool, str, type(None))
+_LIMIT = 256
+"""Items of one input that are looked at; the types of the rest do not count."""
 
 
-def _shapes(value: Any) -> Hashable:
-    if isinstance(value, torch.Tensor):
-        return tuple(value.shape), value.dtype
-    if isinstance(value, dict):
-        return tuple((key, _shapes(item)) for key, item in value.items())
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return tuple(_shapes(item) for item in value)
-    if isinstance(value, bool | int | str):
-        return value
-    return type(value).__name__
+def fingerprint(inputs: Any) -> Hashable:
+    """Return the shapes and types of all tensors and arrays in a module's inputs."""
+    return tuple(_leaves(inputs))
 
 
-def _autocast() -> Hashable:
-    return tuple(
-        torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-        for device in ("cpu", "cuda")
+def rows_of(inputs: Any) -> int | None:
+    """Return the first size of the first tensor in a network's inputs, None if there is none."""
+    for leaf in _leaves(inputs):
+        if isinstance(leaf, tuple):
+            return leaf[0][0] if leaf[0] else 1
+    return None
+
+
+def modes(root: torch.nn.Module) -> Hashable:
+    """Return the modes that a network runs in."""
+    return (
+        tuple([parameter.requires_grad for parameter in root.parameters()]),
+        root.training,
+        torch.is_grad_enabled(),
+        *(
+            torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+            for device in ("cpu", "cuda")
+        ),
     )
+
+
+def _leaves(value: Any) -> Iterator[Hashable]:
+    """Yield what tells values apart; a container once, however it refers to itself."""
+    pending, met = [value], set()
+    for _ in range(_LIMIT):
+        if not pending:
+            return
+        item = pending.pop()
+        if isinstance(item, torch.Tensor):
+            yield _tensor(item)
+        elif type(item) is int or type(item) is float:
+            yield type(item)
+        elif isinstance(item, _PLAIN):
+            yield item
+        elif type(item).__module__ == "numpy" and type(item).__name__ == "ndarray":
+            yield item.shape, item.dtype
+        elif id(item) not in met:
+            met.add(id(item))
+            yield type(item)
+            pending += reversed(_inside(item))
+
+
+def _tensor(tensor: torch.Tensor) -> Hashable:
+    try:
+        return tuple(tensor.shape), tensor.dtype
+    except RuntimeError:  # a nested tensor has no shape
+        return (tensor.numel(),), tensor.dtype
+
+
+def _inside(value: Any) -> list[Any]:
+    """Return the items of a container or the attributes of an object, as they are stored.
+
+    The methods of a subclass may do anything; those of the built-in type only look.
+    """
+    if isinstance(value, tuple):
+        return list(tuple.__iter__(value))
+    if isinstance(value, list):
+        return list(list.__iter__(value))
+    if isinstance(value, dict):
+        return [item for pair in dict.items(value) for item in pair]
+    if isinstance(value, torch.nn.Module | type) or callable(value):
+        return []
+    try:
+        return list(object.__getattribute__(value, "__dict__").values())
+    except AttributeError:
+        return _slots(value)
+
+
+def _slots(value: Any) -> list[Any]:
+    """Return what an object without a dictionary holds in its slots."""
+    members = (m for each in type(value).__mro__ for m in vars(each).values())
+    found = []
+    for member in members:
+        if isinstance(member, MemberDescriptorType):
+            with suppress(AttributeError):  # not set yet
+                found.append(member.__get__(value))
+    return found

@@ -1,6 +1,8 @@
 """What modules and parameters are called, and which storages hold parameters and buffers."""
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,7 +11,6 @@ from torch.nn.parameter import is_lazy
 
 from simulator.trace.method.treatment import Method
 from workloads.capture.calls import tensors_in
-from workloads.capture.tape import address_of
 from workloads.capture.treatments import method_of
 
 WRAPPERS = frozenset({"OptimizedModule", "DistributedDataParallel", "DataParallel"})
@@ -22,25 +23,37 @@ def unwrap(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
+@dataclass(slots=True, eq=False)
+class _Root:
+    """A network called from outside: a weak reference, its prefix, and the ids that it named."""
+
+    network: Any
+    prefix: str
+    structure: Hashable
+    modules: dict[int, str] = field(default_factory=dict)
+    parameters: dict[int, str] = field(default_factory=dict)
+
+
 class Names:
     """The root modules seen so far and the qualified names of all that is in them.
 
     The first root gives plain names; further ones (a second network) carry their class in front,
-    so that no two layers are confused. With `model` given, any other root computes a loss.
-    `lazy` tells that some parameter has no shape yet.
+    so that no two layers are confused. A network that takes the place of a dead one of the same
+    structure, such as the next copy of a client, takes its names too: none is kept alive. With
+    `model` given, any other root computes a loss.
     """
 
     def __init__(self, model: torch.nn.Module | None) -> None:
         """Begin with the names in `model`, or with none."""
         self._given = model
-        self._roots: dict[int, tuple[torch.nn.Module, str]] = {}
+        self._roots: dict[int, _Root] = {}
+        self._free: dict[Hashable, list[str]] = {}
+        self._prefixes: set[str] = set()
         self._modules: dict[int, str] = {}
         self._parameters: dict[int, str] = {}
-        self.constants: set[int] = set()
-        self.weights: set[int] = set()
-        self.lazy = False
+        self.title = ""
         if model is not None:
-            self._register(model, "")
+            self._add(model, "")
 
     def is_model(self, root: torch.nn.Module) -> bool:
         """Tell whether a module called from outside any other is a network, not a loss."""
@@ -50,7 +63,7 @@ class Names:
             return False
         if self._given is not None and not any(m is self._given for m in root.modules()):
             return False
-        self._register(root, self._prefix(root))
+        self._add(root, None)
         return True
 
     def is_function(self, root: torch.nn.Module) -> bool:
@@ -62,10 +75,10 @@ class Names:
     def of_module(self, module: torch.nn.Module, parent: str) -> str:
         """Return the qualified name of a module, or its parent's if it belongs to no root."""
         name = self._modules.get(id(module))
-        if name is None:
-            self.refresh()
-            name = self._modules.setdefault(id(module), parent)
-        return name
+        if name is None and not self.is_function(module):
+            self.refresh()  # a layer that came later
+            name = self._modules.get(id(module))
+        return parent if name is None else name
 
     def of_parameter(self, parameter: Any) -> str:
         """Return the qualified name of a parameter, "" if it belongs to no root."""
@@ -78,23 +91,22 @@ class Names:
 
     def refresh(self) -> None:
         """Look again at the roots: modules may have come, parameters may have moved."""
-        self.constants.clear()
-        self.weights.clear()
-        self.lazy = False
-        for root, prefix in list(self._roots.values()):
-            self._register(root, prefix)
+        for root in list(self._roots.values()):
+            network = root.network()
+            if network is not None:
+                self._register(root, network)
 
     def parameters(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield every parameter with its name; a tied one under its first name."""
-        for root, prefix in self._roots.values():
-            for name, parameter in root.named_parameters():
-                yield prefix + name, parameter
+        for root, network in self._alive():
+            for name, parameter in network.named_parameters():
+                yield self._parameters.get(id(parameter), root.prefix + name), parameter
 
     def buffers(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield every buffer with its name."""
-        for root, prefix in self._roots.values():
-            for name, buffer in root.named_buffers():
-                yield prefix + name, buffer
+        for root, network in self._alive():
+            for name, buffer in network.named_buffers():
+                yield root.prefix + name, buffer
 
     @property
     def method(self) -> Method:
@@ -102,53 +114,92 @@ class Names:
         return method_of(self._named_modules)
 
     def _named_modules(self) -> Iterator[tuple[str, torch.nn.Module]]:
-        for root, _ in self._roots.values():
-            for module in root.modules():
+        for _, network in self._alive():
+            for module in network.modules():
                 if id(module) in self._modules:
                     yield self._modules[id(module)], module
 
-    @property
-    def title(self) -> str:
-        """The class of the first network."""
-        return next((type(root).__name__ for root, _ in self._roots.values()), "")
+    def _alive(self) -> Iterator[tuple[_Root, torch.nn.Module]]:
+        for root in list(self._roots.values()):
+            network = root.network()
+            if network is not None:
+                yield root, network
 
     @property
     def _bare(self) -> dict[str, str]:
         return {
-            name: self._modules[id(root)]
-            for root, _ in self._roots.values()
-            for name in root._parameters
+            name: self._modules.get(id(network), "")
+            for _, network in self._alive()
+            for name in network._parameters
         }
 
-    def _prefix(self, root: torch.nn.Module) -> str:
-        taken = {prefix for _, prefix in self._roots.values()}
-        if not taken or any(m is self._given for m in root.modules()):
-            return ""
-        title = type(root).__name__
-        options = [f"{title}.", *(f"{title}_{i}." for i in range(2, len(taken) + 2))]
-        return next(option for option in options if option not in taken)
+    def _add(self, network: torch.nn.Module, prefix: str | None) -> None:
+        structure = _structure(network)
+        if prefix is None:
+            prefix = self._prefix(network, structure)
+        self._prefixes.add(prefix)
+        self.title = self.title or type(network).__name__
+        key = id(network)
+        root = _Root(weakref.ref(network, lambda _: self._forget(key)), prefix, structure)
+        self._roots[key] = root
+        self._register(root, network)
 
-    def _register(self, root: torch.nn.Module, prefix: str) -> None:
-        self._roots[id(root)] = root, prefix
-        for name, module in root.named_modules():
-            self._modules[id(module)] = (prefix + name).rstrip(".")
-        if not self._modules[id(root)] and not any(True for _ in root.children()):
-            self._modules[id(root)] = type(root).__name__  # a single layer is its own network
-        for name, parameter in root.named_parameters():
-            self._parameters[id(parameter)] = prefix + name
-            self.lazy |= is_lazy(parameter)
-            self.weights.add(address_of(parameter))
-        self.constants |= {address_of(buffer) for buffer in root.buffers()}
+    def _prefix(self, network: torch.nn.Module, structure: Hashable) -> str:
+        free = self._free.get(structure)
+        if free:
+            return free.pop(0)
+        if not self._prefixes or any(m is self._given for m in network.modules()):
+            return ""
+        title = type(network).__name__
+        options = (f"{title}.", *(f"{title}_{i}." for i in range(2, len(self._prefixes) + 2)))
+        return next(option for option in options if option not in self._prefixes)
+
+    def _register(self, root: _Root, network: torch.nn.Module) -> None:
+        self._release(root)
+        for name, module in network.named_modules():
+            qualified = (root.prefix + name).rstrip(".")
+            if module is network and not qualified and not any(True for _ in network.children()):
+                qualified = type(network).__name__  # a single layer is its own network
+            if id(module) not in self._modules:  # else another root named it first
+                self._modules[id(module)] = root.modules[id(module)] = qualified
+        for name, parameter in network.named_parameters():
+            if id(parameter) not in self._parameters:
+                qualified = root.prefix + name
+                self._parameters[id(parameter)] = root.parameters[id(parameter)] = qualified
+
+    def _release(self, root: _Root) -> None:
+        for module in root.modules:
+            del self._modules[module]
+        for parameter in root.parameters:
+            del self._parameters[parameter]
+        root.modules.clear()
+        root.parameters.clear()
+
+    def _forget(self, key: int) -> None:
+        """Let go of a dead network: its names serve the next of its structure."""
+        root = self._roots.pop(key)
+        self._free.setdefault(root.structure, []).append(root.prefix)
+        self._release(root)
+
+
+def _structure(network: torch.nn.Module) -> Hashable:
+    """Return what networks that are made alike have in common."""
+    modules = tuple((name, type(module)) for name, module in network.named_modules())
+    return modules, tuple((name, _size(p)) for name, p in network.named_parameters())
+
+
+def _size(parameter: torch.Tensor) -> Hashable:
+    return None if is_lazy(parameter) else (tuple(parameter.shape), parameter.dtype)
 
 
 def state_tensors(
     optimizer: torch.optim.Optimizer, names: Names
-) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the tensors that an optimizer keeps, named by parameter and key, in order."""
+) -> Iterator[tuple[str, str, torch.Tensor]]:
+    """Yield the tensors that an optimizer keeps, in order: name, parameter's name, tensor."""
     for parameter, state in optimizer.state.items():
         owner = names.of_parameter(parameter)
         entries = state.items() if isinstance(state, dict) else ()
         for key, value in entries:
             for tensor in tensors_in(value):
                 if tensor is not parameter:
-                    yield f"{owner}.{key}" if owner else str(key), tensor
+                    yield f"{owner}.{key}" if owner else str(key), owner, tensor

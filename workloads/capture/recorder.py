@@ -1,63 +1,44 @@
-"""The dispatch mode that sees every op of a run and drafts it; it changes nothing of the run."""
+"""The dispatch mode that sees every op of a run and writes it down; it changes nothing of it."""
 
 import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from threading import RLock
+from functools import cache
 from types import FrameType
 from typing import Any
 
 import torch
-from torch._C import _dispatch_has_kernel_for_dispatch_key, _len_torch_dispatch_stack
-from torch._ops import OpOverload
+from torch._C import _len_torch_dispatch_stack
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import (
     TorchDispatchMode,
     _get_current_dispatch_mode,
     _get_current_dispatch_mode_stack,
 )
 
-from simulator.trace.drafts import Draft, derives
-from simulator.trace.effect import (
-    FORWARDS,
-    Effect,
-    Touch,
-    bound,
-    effect,
-    phase_by_gemms,
-    role_of,
-    weights_among,
-)
-from simulator.trace.gemms import products
-from simulator.trace.op import Gemm, OpKind, Tensor
-from workloads.capture.attribution import Context, Place, own
-from workloads.capture.calls import Call, bind
-from workloads.capture.tape import Tape
+from workloads.capture.calls import Signature, _signatures, signature_of
 
-_SILENT = frozenset({"profiler", "prim"})
+Log = Callable[[Signature, tuple[Any, ...], dict[str, Any] | None, Any, int], None]
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Appends a draft of every op to the tape that `tape_for` hands it (None: not recorded).
+    """Hands every op with its result to `log`, with how long it took if it is `timed`.
 
-    Whatever goes wrong while drafting is counted in `lost` and never reaches the program.
+    Whatever goes wrong in there is counted in `lost` and never reaches the program.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(
-        self, context: Context, tape_for: Callable[[Call], Tape | None], lock: RLock
-    ) -> None:
+    def __init__(self, log: Log, *, timed: bool = False) -> None:
         """Make a recorder that is off the stack until it is started."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.lost = 0
         self.active = False
-        self._context = context
-        self._tape_for = tape_for
+        self._log = log
+        self._timed = timed
         self._depth = 0
-        self._drafting = False
-        self._lock = lock
+        self._logging = False
         self._thread = 0
 
     def start(self) -> None:
@@ -71,8 +52,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.active = True
         # Modes of the program that came since would be closed in the wrong order above ours.
         free = self._here and _len_torch_dispatch_stack() == self._depth and not _inside_compiled()
-        # While an op is drafted the mode is off the stack, but comes back by itself.
-        if free and not self._on_stack and not self._drafting:
+        # While an op is logged the mode is off the stack, but comes back by itself.
+        if free and not self._on_stack and not self._logging:
             self.__enter__()  # type: ignore[no-untyped-call]
 
     def pause(self) -> None:
@@ -82,10 +63,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if top and not _inside_compiled():
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
-    def abandon(self, lock: RLock) -> None:
-        """Record nothing more, in a copy of the process, where only `lock` is sure to be free."""
+    def abandon(self) -> None:
+        """Record nothing more, in a copy of the process."""
         self.active = False
-        self._lock = lock
 
     @property
     def _here(self) -> bool:
@@ -98,42 +78,38 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Run the op, then draft it; an op made of others, seen in inference mode, as those."""
-        if self.active and _is_composite(func):
+        """Run the op, then log it; an op made of others, seen in inference mode, as those.
+
+        A tensor of a class of its own (a nested, quantised or distributed one) runs its op as
+        others, on plain tensors: those are logged.
+        """
+        if not self.active:
+            return func(*args, **kwargs) if kwargs else func(*args)
+        if types and any(map(_runs_itself, types)):
+            return NotImplemented
+        signature = _signatures.get(id(func)) or signature_of(func)
+        if signature.composite:
             with self:
                 return func.decompose(*args, **(kwargs or {}))
-        start = time.perf_counter_ns()
-        result = func(*args, **(kwargs or {}))
-        if self.active:
-            measured_ns = time.perf_counter_ns() - start
-            self._drafting = True
-            try:
-                with self._lock:
-                    self._see(bind(func, args, kwargs or {}, result), measured_ns)
-            except Exception:
-                self.lost += 1
-            finally:
-                self._drafting = False
+        start = time.perf_counter_ns() if self._timed else 0
+        result = func(*args, **kwargs) if kwargs else func(*args)
+        taken = time.perf_counter_ns() - start if self._timed else 0
+        self._logging = True
+        try:
+            self._log(signature, args, kwargs, result, taken)
+        except Exception:
+            self.lost += 1
+        finally:
+            self._logging = False
         return result
 
-    def _see(self, call: Call, measured_ns: int) -> None:
-        if getattr(call.func, "namespace", "") in _SILENT:
-            if call.name.startswith("_record_function"):
-                self._context.mark(call)
-            return
-        tape = self._tape_for(call)
-        if tape is not None:
-            draft(call, tape, self._context).measured_ns = measured_ns
 
-
-@lru_cache(maxsize=4096)
-def _is_composite(func: Any) -> bool:
-    # What is "prim", such as the device of a fake tensor, is not known to the dispatcher, and an
-    # exception in its handler ends the process.
-    if not isinstance(func, OpOverload) or func.namespace == "prim":
-        return False
-    name = func.name()  # type: ignore[no-untyped-call]
-    return _dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
+@cache
+def _runs_itself(kind: type[Any]) -> bool:
+    """Tell whether tensors of a class run their ops by ops on other tensors."""
+    handler = getattr(kind, "__torch_dispatch__", None)
+    plain = handler is None or handler is torch._C._disabled_torch_dispatch_impl
+    return not (plain or kind is torch.Tensor or issubclass(kind, FakeTensor))
 
 
 def _inside_compiled() -> bool:
@@ -144,64 +120,3 @@ def _inside_compiled() -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def draft(call: Call, tape: Tape, context: Context) -> Draft:
-    """Append a call to the tape with all that is known of it now, and return its draft."""
-    touches = [
-        Touch(use.argument, tensor, use.read, use.written)
-        for use in call.uses
-        if (tensor := _describe(tape, use.tensor)) is not None
-    ]
-    results = [tensor for r in call.results if (tensor := _describe(tape, r)) is not None]
-    done = effect(call.name, call.kind, touches, results)
-    place = context.place(call, tape, done.touched)
-    gemms, weights = _gemms(call, done, place, tape)
-    phase = phase_by_gemms(place.phase, gemms)
-    entry = Draft(
-        call.full_name, done.kind, phase, place.layer, done.reads, done.writes, gemms,
-        place.forward, call.random, done.touched, place.parameter is not None, weights,
-    )  # fmt: skip
-    tape.drafts.append(entry)
-    _follow(entry, place, tape)
-    return entry
-
-
-def _describe(tape: Tape, tensor: torch.Tensor) -> Tensor | None:
-    try:
-        return tape.describe(tensor)
-    except (NotImplementedError, RuntimeError, TypeError):
-        return None  # sparse and opaque layouts have no storage to name
-
-
-def _gemms(call: Call, done: Effect, place: Place, tape: Tape) -> tuple[tuple[Gemm, ...], int]:
-    found = products(call.name, call.args)
-    if not found:
-        return (), 0
-    weights = weights_among(found, done, tape.derived)
-    role = role_of(place.phase, weights, place.forward.weights if place.forward else 0)
-    return tuple(bound(product, role, done) for product in found), weights
-
-
-def _follow(entry: Draft, place: Place, tape: Tape) -> None:
-    """Carry on what later ops ask for: producers, parameter-derived values, gradients, owners."""
-    written = {tensor.storage for tensor in entry.outputs}
-    if entry.kind is not OpKind.VIEW:
-        tape.producer.update(dict.fromkeys(written, entry.phase))
-    if place.parameter is not None:
-        for storage in written:
-            tape.gradients.setdefault(storage, place.parameter)
-    elif entry.phase in FORWARDS:
-        if _is_number(entry):  # such as the flag that a fake quantisation makes for itself
-            tape.constants |= written
-        if derives(entry, tape.derived, tape.constants):
-            tape.derived |= written
-        own(tape, entry)
-    else:
-        own(tape, entry)
-
-
-def _is_number(entry: Draft) -> bool:
-    """Tell whether an op makes single numbers of nothing: they may go into what weights become."""
-    made = not entry.inputs and bool(entry.outputs) and entry.kind is OpKind.COPY
-    return made and all(tensor.elements == 1 for tensor in entry.outputs)

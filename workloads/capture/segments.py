@@ -2,225 +2,326 @@
 
 import time
 from array import array
-from collections.abc import Hashable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from statistics import median
 
 from simulator.trace.method.treatment import AS_TRACED, Method
 from simulator.trace.trace import Segment, Step, StepKind, Timing
+from workloads.capture.assemble import Ownership, assemble
+from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
 
-Fingerprint = tuple[Hashable, ...]
+Key = tuple[Hashable, ...]
+_UNBUILT_CALLS = 50_000
+"""Calls that wait to be analysed until the run is over: some 60 MB."""
 
 
 @dataclass(slots=True, eq=False)
 class Unit:
     """The step under way, or what might become one.
 
-    `begun` is how it began (start, next, stop, after); `tape` is None once it is only counted.
-    `source` is its data set with how many batches were left, `fingerprints` lists its network
-    calls and optimizer steps; `available` is how many batches
-    the loader could still give when it began, if that is known, and `started_ns` is when.
+    `begun` is how it began (start, next, stop, after); `tape` is None once nothing is looked at;
+    a `partial` tape lacks what came before. `signature` covers the calls of modules, `first` the
+    first of a network. `source` is its data set with how many batches were left, `available` how
+    many batches the loader could still give when it began, if that is known.
+    `end` is the call after the update that ends it, `left` the one after the last network, `cuts`
+    are calls before which it may fall apart into several evaluations.
     """
 
     begun: str
     tape: Tape | None
-    fingerprints: list[Fingerprint] = field(default_factory=list)
+    partial: bool = False
+    signature: int = 0
+    first: Key = ()
+    rows: int | None = None
+    networks: int = 0
+    optimizers: list[int] = field(default_factory=list)
     passes: set[int] = field(default_factory=set)
     root: int = 0
-    source: tuple[int, int | None] = (0, None)
     batches: int = 0
     available: int | None = None
-    optimizer_steps: int = 0
+    updated: bool = False
     backward: bool = False
     trains: bool = False
     pending: bool = False
     ending: bool = False
+    end: int = 0
+    left: int = 0
+    cuts: list[int] = field(default_factory=list)
     method: Method = AS_TRACED
     started_ns: int = field(default_factory=time.perf_counter_ns)
 
     @property
-    def first(self) -> Fingerprint:
-        """Its first network call, empty if there was none yet."""
-        return self.fingerprints[0] if self.fingerprints else ()
-
-    @property
     def busy(self) -> bool:
         """Whether a network ran in it, forward or backward, or an optimizer."""
-        return bool(self.fingerprints) or self.backward
+        return bool(self.networks or self.optimizers) or self.backward
 
     @property
     def evaluates(self) -> bool:
         """Whether networks ran in it, but none so that it could learn."""
-        return bool(self.fingerprints) and not (self.trains or self.backward)
+        return bool(self.networks) and not (self.trains or self.backward or self.optimizers)
 
     @property
     def kind(self) -> StepKind:
         """What kind of step it is, as far as it has come."""
-        if self.optimizer_steps:
+        if self.updated:
             return StepKind.TRAIN
         return StepKind.EVAL if self.evaluates else StepKind.OTHER
 
     @property
-    def key(self) -> Fingerprint:
-        """What steps that count as alike have in common."""
-        return (self.kind, self.batches, self.backward, *self.fingerprints)
+    def key(self) -> Key:
+        """What steps that are taken as alike without a look at their ops have in common."""
+        calls = self.networks, len(self.optimizers), self.first, self.signature
+        return (self.kind, self.batches, self.backward, *calls)
+
+
+@dataclass(slots=True, eq=False)
+class Pass:
+    """A pass over a loader: batches given, and left at its first one if that is known."""
+
+    given: int = 0
+    length: int | None = None
+    exhausted: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a pass of an epoch: one abandoned after its first batch is none."""
+        return self.exhausted or self.given > 1 or self.length == 1
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Finished steps in a row that are alike: their key, their recorded step if they were
-    recorded, their loader pass, and how long each took.
+    """Finished units in a row that are alike: the distinct steps that they consist of, None if
+    nobody looked; their loader passes, rows of their first input, and how long each took.
     """
 
-    key: Fingerprint
+    key: Key
     kind: StepKind
-    first: Fingerprint
     passes: frozenset[int]
-    step: int | None
+    steps: tuple[int, ...] | None
     method: Method
+    rows: int | None
     walls_ns: "array[int]" = field(default_factory=lambda: array("q"), compare=False)
+
+
+@dataclass(slots=True, eq=False)
+class _Distinct:
+    """A distinct step: its tape until it is analysed, and how long its ops took."""
+
+    kind: StepKind
+    tape: Tape | None
+    spots: Sequence[Spot]
+    owned: Ownership
+    step: Step | None = None
+    unmodelled: Counter[str] = field(default_factory=Counter)
+    measured_ns: list[Sequence[int]] = field(default_factory=list)
+
+    def build(self) -> Step:
+        if self.step is None and self.tape is not None:
+            self.step, self.unmodelled = assemble(self.tape, self.kind, self.spots, self.owned)
+            self.tape = None
+        assert self.step is not None
+        return self.step
 
 
 @dataclass(slots=True)
 class Catalogue:
-    """The distinct steps and the order in which they ran; records each kind `depth` times."""
+    """The distinct steps and the order in which they ran; times each up to `depth` times."""
 
     depth: int
     runs: list[Run] = field(default_factory=list)
-    _steps: dict[Step, int] = field(default_factory=dict)
-    _recorded: dict[Fingerprint, dict[int, int]] = field(default_factory=dict)
-    _calls: dict[Fingerprint, int] = field(default_factory=dict)
-    _keys: dict[Fingerprint, Fingerprint] = field(default_factory=dict)
-    _updates: dict[Fingerprint, int] = field(default_factory=dict)
-    _measured: dict[int, list[list[int]]] = field(default_factory=dict)
+    passes: list[Pass] = field(default_factory=list)
+    looked: int = 0
+    _distinct: list[_Distinct] = field(default_factory=list)
+    _index: dict[tuple[StepKind, int], int] = field(default_factory=dict)
+    _keys: dict[Key, Key] = field(default_factory=dict)
+    _latest: dict[Key, tuple[int, ...]] = field(default_factory=dict)
+    _unbuilt: int = 0
 
-    def knows(self, first: Fingerprint, available: int | None) -> bool:
-        """Tell whether a step that begins with the network call `first` need not be recorded.
+    def knows(self, tape: Tape, kind: StepKind) -> int | None:
+        """Return the distinct step that did the work on the tape before, if any."""
+        return self._index.get((kind, tape.digest))
 
-        A step of several batches (gradient accumulation) that the loader has not enough left for
-        will be shorter than those recorded, hence another step.
+    def admit(self, tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership) -> int:
+        """Return the number of a step that was not known."""
+        index = self._index[kind, tape.digest] = len(self._distinct)
+        self._distinct.append(_Distinct(kind, tape, spots, owned))
+        self._unbuilt += len(tape)
+        if self._unbuilt > _UNBUILT_CALLS:
+            self._build()
+        return index
+
+    def time(self, index: int, measured_ns: Sequence[int]) -> None:
+        """Note how long each op of a distinct step took this time."""
+        measured = self._distinct[index].measured_ns
+        if measured_ns and len(measured) < self.depth:
+            measured.append(measured_ns)
+
+    def step(self, index: int) -> Step:
+        """Return a distinct step."""
+        return self._distinct[index].build()
+
+    def add(self, unit: Unit, steps: tuple[int, ...] | None) -> bool:
+        """Count a finished unit of these distinct steps, None if nobody looked.
+
+        Return whether it was as expected: its calls of modules had the same steps last time.
         """
-        sizes = {size: n for size, n in self._recorded.get(first, {}).items() if n >= self.depth}
-        if not sizes or (available is None and self._calls[first] > 1):
-            return False  # without a loader nothing tells how many calls a step will have
-        return available is None or max(sizes) <= available or available in sizes
-
-    def updates(self, first: Fingerprint) -> int:
-        """Return how many optimizers step in a step that begins with the network call `first`."""
-        return self._updates.get(first, 0)
-
-    def add(self, unit: Unit, step: Step | None) -> None:
-        """Count a finished step, and keep it if it was recorded and is new."""
-        first = unit.first
-        calls = sum(fingerprint[0] != "step" for fingerprint in unit.fingerprints)
-        self._calls[first] = max(calls, self._calls.get(first, 0))
-        index = None
-        wall_ns = time.perf_counter_ns() - unit.started_ns
-        if step is not None:
-            index = self._steps.setdefault(step, len(self._steps))
-            if unit.tape is not None and len(self._measured.get(index, ())) < self.depth:
-                measured = [draft.measured_ns for draft in unit.tape.drafts]
-                self._measured.setdefault(index, []).append(measured)
-            self._updates[first] = max(unit.optimizer_steps, self.updates(first))
-            sizes = self._recorded.setdefault(first, {})
-            sizes[unit.batches] = sizes.get(unit.batches, 0) + 1
         key = self._keys.setdefault(unit.key, unit.key)  # one object for all steps alike
-        run = Run(key, unit.kind, first, frozenset(unit.passes), index, unit.method)
+        expected = key in self._latest if steps is None else self._latest.get(key) == steps
+        if steps is not None:
+            self._latest[key] = steps
+            self.looked += 1
+        passes = frozenset(unit.passes)
+        run = Run(key, unit.kind, passes, steps, unit.method, unit.rows)
         if not self.runs or self.runs[-1] != run:
             self.runs.append(run)  # a long run keeps a few bytes per step
-        self.runs[-1].walls_ns.append(wall_ns)
+        self.runs[-1].walls_ns.append(time.perf_counter_ns() - unit.started_ns)
+        return expected
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """The distinct steps, in the order in which they were first recorded."""
-        return tuple(self._steps)
+    def units(self) -> int:
+        """How many units were counted."""
+        return sum(len(run.walls_ns) for run in self.runs)
 
-    def segments(self) -> tuple[tuple[Segment, ...], int]:
-        """Return the run-length coded run, and how many steps had only a similar one recorded."""
-        steps, approximated = _resolve(self.runs)
-        methods = [self.methods.index(run.method) for run in self.runs]
-        counted = zip(_epochs(self.runs), steps, methods, self.runs, strict=True)
-        segments = (
-            Segment(epoch, step, sum(len(run.walls_ns) for *_, run in same), method)
-            for (epoch, step, method), same in groupby(counted, key=lambda entry: entry[:3])
-            if step is not None
-        )
-        return tuple(segments), approximated
+    def finish(self) -> "Finished":
+        """Analyse what waits and return the run."""
+        self._build()
+        steps: dict[Step, int] = {}
+        numbers = [steps.setdefault(each.build(), len(steps)) for each in self._distinct]
+        resolved, approximated = _resolve(self.runs)
+        return Finished(self, tuple(steps), numbers, resolved, approximated)
+
+    def _build(self) -> None:
+        for distinct in self._distinct:
+            distinct.build()
+        self._unbuilt = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is over: its distinct `steps`, the number in them of each that the catalogue
+    kept apart, the steps of every run, and how many of these had only a similar one recorded.
+    """
+
+    catalogue: Catalogue
+    steps: tuple[Step, ...]
+    numbers: Sequence[int]
+    resolved: Sequence[tuple[int, ...]]
+    approximated: int
 
     @property
     def methods(self) -> tuple[Method, ...]:
         """The distinct methods of the run, in order."""
-        return tuple(dict.fromkeys(run.method for run in self.runs))
+        return tuple(dict.fromkeys(run.method for run in self.catalogue.runs))
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the run-length coded run."""
+        return tuple(
+            Segment(epoch, step, sum(count for *_, count in same), method)
+            for (epoch, step, method), same in groupby(self._entries(), key=lambda e: e[:3])
+        )
+
+    def _entries(self) -> Iterator[tuple[int, int, int, int]]:
+        methods = self.methods
+        runs = self.catalogue.runs
+        epochs = _epochs(runs, self.catalogue.passes)
+        for epoch, steps, run in zip(epochs, self.resolved, runs, strict=True):
+            method, count = methods.index(run.method), len(run.walls_ns)
+            if len(steps) == 1:
+                yield epoch, self.numbers[steps[0]], method, count
+            else:
+                for step in steps * count:
+                    yield epoch, self.numbers[step], method, 1
 
     def timings(self) -> tuple[Timing, ...]:
         """Return how long each distinct step took: medians over its runs.
 
-        Whole steps are those that were only counted, since recording takes time of its own.
+        Whole steps are those that nobody looked at, since looking takes time of its own.
         """
-        resolved, _ = _resolve(self.runs)
-        whole: dict[int | None, list[int]] = {}
-        for run, step in zip(self.runs, resolved, strict=True):
-            if run.step is None:
-                whole.setdefault(step, []).extend(run.walls_ns)
+        whole: dict[int, list[int]] = {}
+        for run, steps in zip(self.catalogue.runs, self.resolved, strict=True):
+            if run.steps is None and len(steps) == 1:
+                whole.setdefault(self.numbers[steps[0]], []).extend(run.walls_ns)
+        measured: dict[int, list[Sequence[int]]] = {}
+        for number, distinct in zip(self.numbers, self.catalogue._distinct, strict=True):
+            measured.setdefault(number, []).extend(distinct.measured_ns)
         return tuple(
             Timing(
-                _median_ps(whole.get(index, [0])), tuple(map(_median_ps, zip(*runs, strict=True)))
+                _median_ps(whole.get(number, [0])), tuple(map(_median_ps, zip(*runs, strict=True)))
             )
-            for index, runs in sorted(self._measured.items())
+            for number, runs in sorted(measured.items())
         )
+
+    def unmodelled(self) -> Counter[str]:
+        """Count the products of the run that no GEMM describes, by name."""
+        counts: Counter[str] = Counter()
+        for steps, run in zip(self.resolved, self.catalogue.runs, strict=True):
+            for index in steps:
+                for name, count in self.catalogue._distinct[index].unmodelled.items():
+                    counts[name] += count * len(run.walls_ns)
+        return counts
 
 
 def _median_ps(times_ns: Iterable[int]) -> int:
     return round(1000 * median(times_ns))
 
 
-def _resolve(runs: list[Run]) -> tuple[list[int | None], int]:
-    """Map every run to a recorded step: its own, else the latest alike, else the most similar.
+def _resolve(runs: list[Run]) -> tuple[list[tuple[int, ...]], int]:
+    """Map every run to distinct steps: its own, else the latest alike, else the most similar.
 
-    A run of a kind that was never recorded is left out.
+    A run of a kind that nobody ever looked at is left out.
     """
-    latest: dict[Fingerprint, int] = {}
+    latest: dict[Key, tuple[int, ...]] = {}
     for run in reversed(runs):
-        if run.step is not None:
-            latest[run.key] = run.step  # the earliest one, for runs before any was recorded
-    found: list[int | None] = []
+        if run.steps is not None:
+            latest[run.key] = run.steps  # the earliest one, for runs before any was looked at
+    resolved: list[tuple[int, ...]] = []
     approximated = 0
     for run in runs:
-        if run.step is not None:
-            latest[run.key] = run.step
-        step = latest.get(run.key)
-        if step is None:
+        steps = run.steps
+        if steps is not None:
+            latest[run.key] = steps
+        else:
+            steps = latest.get(run.key)
+        if steps is None:
             approximated += len(run.walls_ns)
-            step = _similar(run, runs)
-        found.append(step)
-    return found, approximated
+            steps = _similar(run, runs)
+        resolved.append(steps)
+    return resolved, approximated
 
 
-def _similar(run: Run, runs: list[Run]) -> int | None:
-    def distance(other: Run) -> int:
-        return abs(len(other.key) - len(run.key))
-
-    alike = [r for r in runs if r.step is not None and r.first == run.first and r.kind is run.kind]
-    return min(reversed(alike), key=distance).step if alike else None
+def _similar(run: Run, runs: list[Run]) -> tuple[int, ...]:
+    alike = [r for r in runs if r.steps is not None and r.kind is run.kind]
+    best = max(reversed(alike), key=lambda r: _common(r.key, run.key), default=None)
+    return best.steps if best is not None and best.steps is not None else ()
 
 
-def _epochs(runs: list[Run]) -> Iterator[int]:
+def _common(first: Key, second: Key) -> int:
+    return sum(a == b for a, b in zip(first, second, strict=False))
+
+
+def _epochs(runs: list[Run], passes: Sequence[Pass]) -> Iterator[int]:
     """Yield the epoch of each run.
 
     An epoch is a pass over a loader in which an optimizer stepped; without a loader, training
-    after an evaluation begins one. Evaluation belongs to the epoch before it.
+    after an evaluation begins one, unless that has smaller batches: an agent acts between two
+    steps. Evaluation belongs to the epoch before it.
     """
     epoch = 0
     last: frozenset[int] | None = None
+    rows: int | None = None
     evaluated = False
     for run in runs:
         if run.kind is StepKind.TRAIN:
+            used = last is not None and (not last or any(passes[n].counts for n in last))
             new_pass = bool(run.passes) and not run.passes & (last or frozenset())
-            if last is not None and (new_pass or (evaluated and not run.passes)):
+            if last is not None and ((new_pass and used) or (evaluated and not run.passes)):
                 epoch += 1
-            last, evaluated = run.passes, False
+            last, rows, evaluated = run.passes, run.rows, False
         elif run.kind is StepKind.EVAL:
-            evaluated = True
+            acts = rows is not None and run.rows is not None and run.rows < rows
+            evaluated |= not acts
         yield epoch

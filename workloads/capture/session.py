@@ -14,6 +14,7 @@ from simulator.trace.trace import Trace
 from workloads.capture.events import listening
 from workloads.capture.fake import Fakes
 from workloads.capture.names import Names, unwrap
+from workloads.capture.segments import Finished
 from workloads.capture.threads import Threads
 
 _running: "list[Recording]" = []
@@ -32,7 +33,7 @@ def capture(
     model: torch.nn.Module | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     *,
-    steps: int = 2,
+    steps: int | None = None,
     name: str = "",
     time: bool = False,
     fake: bool = False,
@@ -52,6 +53,7 @@ def capture(
     """
     if fake and time:
         raise InputError("capture with fake computes nothing, so there is no time to measure")
+    steps = (20 if time else 64) if steps is None else steps
     if steps < 1:
         raise InputError(f"capture needs steps of at least 1, not {steps}")
     fakes = Fakes(model, optimizer, keep=True) if fake else None
@@ -74,7 +76,8 @@ class Recording:
         """Prepare a recording; `capture` is the way to get one."""
         self._names = Names(unwrap(model) if model is not None else None)
         around = fakes.in_thread if fakes else nullcontext
-        self._threads = Threads(self._names, [optimizer] if optimizer else [], steps, around)
+        given = [optimizer] if optimizer else []
+        self._threads = Threads(self._names, given, steps, timed=time, around=around)
         self._name = name
         self._time = time
         self._fakes = fakes
@@ -150,22 +153,32 @@ class Recording:
             torch.compiler.set_stance("default")
 
     def _build(self) -> Trace | None:
-        catalogue = self._threads.catalogue
-        if not catalogue.steps:
+        finished = self._threads.catalogue.finish()
+        if not finished.steps:
             return None
-        segments, approximated = catalogue.segments()
-        notes = {
-            "approximated_steps": approximated,
-            "lost_ops": self._threads.lost,
-            "faults": len(self._threads.faults),
-        }
         mode = "shapes only" if self._fakes or active_fake_mode() else "real"
         origin = {"tool": "trainsoc capture", "torch": str(torch.__version__), "mode": mode}
-        origin |= {key: str(count) for key, count in notes.items() if count}
+        origin |= self._doubts(finished)
         if self._threads.compiled:
             origin["compiled"] = "run as written, without torch.compile"
         origin |= self._fakes.notes if self._fakes else {}
         origin |= {key: " ".join(f"{v:.6g}" for v in each) for key, each in self.notes.items()}
         name = self._name or self._names.title or "training"
-        timings = catalogue.timings() if self._time and mode == "real" else ()
-        return Trace(name, catalogue.steps, segments, origin, timings, catalogue.methods)
+        timings = finished.timings() if self._time and mode == "real" else ()
+        return Trace(name, finished.steps, finished.segments(), origin, timings, finished.methods)
+
+    def _doubts(self, finished: Finished) -> dict[str, str]:
+        """Return what is not known of the run exactly, for the trace's origin."""
+        counts = {
+            "approximated_steps": finished.approximated,
+            "lost_ops": self._threads.lost,
+            "faults": self._threads.faults,
+        }
+        doubts = {key: str(count) for key, count in counts.items() if count}
+        catalogue = finished.catalogue
+        if catalogue.looked < catalogue.units:
+            doubts["looked_at"] = f"{catalogue.looked} of {catalogue.units} steps"
+        unmodelled = finished.unmodelled()
+        if unmodelled:
+            doubts["unmodelled"] = ", ".join(f"{n} {name}" for name, n in unmodelled.items())
+        return doubts

@@ -1,90 +1,309 @@
-"""What has been recorded of the step under way: drafts of its ops and the storages they touch."""
+"""The ops of the step under way as they were dispatched, and a digest of the work they do.
 
-from collections.abc import Set
-from dataclasses import dataclass, field
-from functools import cache
+Looking at an op must cost microseconds, so nothing is analysed here: the tape keeps what only
+the moment of the call can tell, and of all steps with one digest a single one is analysed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
 
-from simulator.trace.drafts import Draft
-from simulator.trace.op import Phase, Tensor
+from workloads.capture.calls import Signature
+from workloads.capture.operands import NOWHERE, Many, Node, Ragged, Seen, Sparse, parts_of
+
+_IN_BACKWARD = torch._C._current_graph_task_id
+_NODE = torch._C._current_autograd_node
+_SEQUENCE = torch.autograd._get_sequence_nr  # type: ignore[attr-defined]
+_GRAD = torch.is_grad_enabled
+_ACCUMULATE: type[Any] = torch._C._functions.AccumulateGrad
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
+_LISTS = frozenset({list, tuple})
+_HEAD = 6  # items before the arguments of a record
+_IGNORED = ...  # a number that changes no work
 
 
-@dataclass(slots=True, eq=False)
+class Record(NamedTuple):
+    """A call: arguments by position, then those by name; tensors as Seen, Sparse or Ragged.
+
+    `spot` numbers the place in the program, `newest` is the sequence number of the newest autograd
+    node so far, `node` the one that runs in backward, None outside.
+    """
+
+    signature: Signature
+    operands: list[Any]
+    keywords: dict[str, Any]
+    results: list[Any]
+    spot: int
+    grad: bool
+    newest: int
+    node: Node | None
+
+
 class Tape:
-    """The drafts of one step and its storages, numbered as they were first seen.
+    """The calls of one step and its storages, numbered as they were first seen.
 
+    Calls lie flat in one list, which costs least: signature, spot, grad mode, newest
+    autograd node, node in backward, number of positional arguments, then all arguments and results in order.
     A weak reference is held to every storage: while it lives, PyTorch cannot hand the same
     address to another one, so the address is an identity even after the memory was freed.
     """
 
-    drafts: list[Draft] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    gradients: dict[int, str] = field(default_factory=dict)
-    derived: set[int] = field(default_factory=set)
-    constants: set[int] = field(default_factory=set)
-    producer: dict[int, Phase] = field(default_factory=dict)
-    owners: dict[int, Draft] = field(default_factory=dict)
-    backward: bool = False
-    _weights: Set[int] = frozenset()
-    _buffers: Set[int] = frozenset()
-    _index: dict[int, int] = field(default_factory=dict)
-    _alive: list[StorageWeakRef] = field(default_factory=list)
+    def __init__(self, name_of: Callable[[Any], str]) -> None:
+        """Begin an empty tape; `name_of` returns the name of a parameter."""
+        self.name_of = name_of
+        self.sizes: list[int] = []
+        self.makers: list[int] = []
+        self.measured_ns: list[int] = []
+        self.gradients: dict[int, str] = {}
+        self.leaves: dict[int, bool] = {}
+        self.updated: set[int] = set()
+        self._flat: list[Any] = []
+        self._starts: list[int] = []
+        self._offsets: list[int] = []
+        self._offset_starts: list[int] = []
+        self._keywords: dict[int, tuple[str, ...]] = {}
+        self._numbers: dict[int, int] = {}
+        self._weak: list[int] = []
+        self._first = _SEQUENCE()
 
-    def storage(self, tensor: torch.Tensor) -> int:
-        """Return the number of the tensor's storage, a new one at first sight."""
-        storage = tensor.untyped_storage()
-        address = storage._cdata
-        index = self._index.get(address)
-        if index is None:
-            index = self._index[address] = len(self.sizes)
-            self._alive.append(StorageWeakRef(storage))  # type: ignore[no-untyped-call]
+    def __del__(self) -> None:
+        """Let the storages go."""
+        free = torch.UntypedStorage._free_weak_ref
+        for reference in filter(None, self._weak):
+            free(reference)
+
+    def __len__(self) -> int:
+        """Return the number of calls."""
+        return len(self._starts)
+
+    @property
+    def digest(self) -> int:
+        """What steps that do the same work have in common, within this process."""
+        try:
+            return hash(tuple(self._flat))
+        except TypeError:  # an argument that has no hash
+            return hash(repr(self._flat))
+
+    def append(
+        self,
+        signature: Signature,
+        args: Sequence[Any],
+        keywords: dict[str, Any] | None,
+        result: Any,
+        spot: int,
+    ) -> None:
+        """Write down a call that returned `result`, made at `spot`."""
+        flat, starts = self._flat, self._starts
+        call = len(starts)
+        starts.append(len(flat))
+        self._offset_starts.append(len(self._offsets))
+        node = self._node() if _IN_BACKWARD() != -1 else None
+        flat += (signature, spot, _GRAD(), _SEQUENCE() - self._first, node, len(args))
+        exact = signature.exact
+        self._describe(args, exact, -1)
+        if keywords:
+            self._keywords[call] = tuple(keywords)
+            self._describe(keywords.values(), exact, -1)
+        results = result if result.__class__ in _LISTS else (result,)
+        self._describe(results, None, call)
+
+    def _describe(self, values: Iterable[Any], exact: bool | None, maker: int) -> None:
+        """Append values: tensors, and numbers where `exact`; of results (None) only tensors."""
+        flat, numbers = self._flat, self._numbers
+        for value in values:
+            kind = value.__class__
+            if kind in _PLAIN or isinstance(value, torch.Tensor):
+                try:
+                    storage = value.untyped_storage()
+                    number = numbers.get(storage._cdata)
+                    if number is None or not self.sizes[number]:
+                        number = self._admit(storage, maker)
+                    window = number, value.dtype, value.shape, value.stride()
+                    self._offsets.append(value.storage_offset())
+                except (NotImplementedError, RuntimeError, TypeError):
+                    window = self._special(value, maker)
+                flat.append(window)
+            elif kind in _LISTS:
+                flat.append(Many(len(value)))
+                self._describe(value, exact, maker)
+            elif exact or (exact is False and (value is None or kind is bool)):
+                flat.append(value)
+            else:
+                flat.append(_IGNORED)
+
+    def _special(self, tensor: Any, maker: int) -> Any:
+        """Describe a tensor without strides of its own: sparse, nested, or opaque (None)."""
+        try:
+            if tensor.is_nested:
+                sizes = tuple(tuple(row) for row in tensor._nested_tensor_size().tolist())
+                number = self._admit(tensor.untyped_storage(), maker)
+                whole = Seen(number, tensor.dtype, (tensor.numel(),), (1,), 0)
+                return Ragged(tensor.dtype, sizes, (whole,))
+            parts = tuple(self._window(part, maker) for part in parts_of(tensor))
+            return Sparse(tensor.dtype, tuple(tensor.shape), tensor._nnz(), parts)
+        except (NotImplementedError, RuntimeError, TypeError, AttributeError):
+            return None
+
+    def _window(self, tensor: torch.Tensor, maker: int) -> Seen:
+        number = self._admit(tensor.untyped_storage(), maker)
+        offset = int(tensor.storage_offset())
+        return Seen(number, tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()), offset)
+
+    def _admit(self, storage: torch.UntypedStorage, maker: int) -> int:
+        """Return the number of a storage, a new one at first sight."""
+        number = self._numbers.get(storage._cdata)
+        if number is None:
+            number = self._numbers[storage._cdata] = len(self.sizes)
+            self._weak.append(storage._weak_ref())
             self.sizes.append(storage.nbytes())
-            self._classify(address, index)
-        elif not self.sizes[index]:
-            self.sizes[index] = storage.nbytes()  # allocated empty, resized by its writer
-        return index
+            self.makers.append(maker)
+        elif not self.sizes[number]:
+            self.sizes[number] = storage.nbytes()  # allocated empty, resized by its writer
+        return number
 
-    def learn(self, weights: Set[int], buffers: Set[int]) -> None:
-        """Take the addresses of parameters and buffers, also for storages seen before."""
-        self._weights, self._buffers = weights, buffers
-        for address, index in self._index.items():
-            self._classify(address, index)
+    def _node(self) -> Node:
+        node: Any = _NODE()
+        if node is None:
+            return NOWHERE
+        if node.__class__ is _ACCUMULATE:
+            leaf = node.variable
+            number = self._admit(leaf.untyped_storage(), -1)
+            is_parameter = isinstance(leaf, torch.nn.Parameter)
+            parameter = self.name_of(leaf)
+            self.leaves[number] = is_parameter or bool(parameter)
+            return Node(NOWHERE.sequence, number, parameter, is_parameter)
+        return tuple.__new__(Node, (node._sequence_nr() - self._first, -1, "", False))
 
-    def _classify(self, address: int, index: int) -> None:
-        if address in self._weights:
-            self.derived.add(index)
-        if address in self._buffers:
-            self.constants.add(index)
+    # Reading
 
     def find(self, tensor: torch.Tensor) -> int | None:
         """Return the number of the tensor's storage if the step has touched it."""
-        return self._index.get(address_of(tensor))
+        return self._numbers.get(address_of(tensor))
 
-    def describe(self, tensor: torch.Tensor) -> Tensor:
-        """Return what is kept of a tensor; raises for layouts without strides (sparse)."""
-        return Tensor(
-            self.storage(tensor),
-            _name_of(tensor.dtype),
-            tuple(tensor.shape),
-            tuple(tensor.stride()),
-            int(tensor.storage_offset()),
-        )
+    def target(self) -> int:
+        """Return the storage of the last call's first tensor, -1 if it has none."""
+        for item in self._flat[self._starts[-1] + _HEAD :]:
+            if item.__class__ is tuple:
+                return int(item[0])
+        return -1
 
     def mark_gradient(self, tensor: torch.Tensor, parameter: str) -> None:
         """Note that the tensor is the gradient of the parameter of that name."""
-        self.gradients.setdefault(self.storage(tensor), parameter)
+        self.gradients.setdefault(self._admit(tensor.untyped_storage(), -1), parameter)
 
-    def forget_setup(self) -> None:
-        """Drop what ran before the first step: building the model, loading the data."""
-        kept = (Phase.DATA, Phase.ZERO_GRAD)
-        self.drafts = [draft for draft in self.drafts if draft.phase in kept]
+    def records(self, start: int = 0) -> Iterator[Record]:
+        """Yield the calls from number `start` on."""
+        return (self._record(call) for call in range(start, len(self)))
+
+    def _record(self, call: int) -> Record:
+        items, offsets = self._items(call)
+        signature, spot, grad, newest, node, count = items[:_HEAD]
+        values = _values(iter(items[_HEAD:]), iter(offsets))
+        operands = [next(values) for _ in range(count)]
+        keywords = {name: next(values) for name in self._keywords.get(call, ())}
+        return Record(signature, operands, keywords, list(values), spot, grad, newest, node)
+
+    def _items(self, call: int) -> tuple[list[Any], list[int]]:
+        last = call + 1 == len(self._starts)
+        end = None if last else self._starts[call + 1]
+        offset_end = None if last else self._offset_starts[call + 1]
+        offsets = self._offsets[self._offset_starts[call] : offset_end]
+        return self._flat[self._starts[call] : end], offsets
+
+    # Dividing
+
+    def cut(self, call: int) -> "Tape":
+        """Take the calls from number `call` on away, and return them as a tape of their own."""
+        rest = self.select(range(call, len(self)))
+        if call < len(self):
+            del self._flat[self._starts[call] :]
+            del self._offsets[self._offset_starts[call] :]
+            del self._starts[call:], self._offset_starts[call:], self.measured_ns[call:]
+        return rest
+
+    def select(self, calls: Sequence[int]) -> "Tape":
+        """Return a tape of these calls alone, its storages numbered by their first use there."""
+        rest = Tape(self.name_of)
+        copy = _Copy(self, rest, {call: place for place, call in enumerate(calls)})
+        for call in calls:
+            copy.take(call)
+        return rest
 
 
-@cache
-def _name_of(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+class _Copy:
+    """Copies calls from one tape to another."""
+
+    def __init__(self, source: Tape, target: Tape, places: dict[int, int]) -> None:
+        self._source = source
+        self._target = target
+        self._places = places
+        self._numbers: dict[int, int] = {}
+        self._shift = 0
+
+    def take(self, call: int) -> None:
+        source, target = self._source, self._target
+        items, offsets = source._items(call)
+        if not len(target):
+            self._shift = items[3]
+            target._first = source._first + self._shift
+        if call in source._keywords:
+            target._keywords[len(target)] = source._keywords[call]
+        target._starts.append(len(target._flat))
+        target._offset_starts.append(len(target._offsets))
+        target._flat += [*items[:3], items[3] - self._shift, self._node(items[4]), items[5]]
+        target._flat += [self._item(item) for item in items[_HEAD:]]
+        target._offsets += offsets
+        target.measured_ns += source.measured_ns[call : call + 1]
+
+    def _node(self, node: Node | None) -> Node | None:
+        if node is None or node == NOWHERE:
+            return node
+        if node.leaf >= 0:
+            return node._replace(leaf=self._number(node.leaf))
+        return Node(node.sequence - self._shift)
+
+    def _item(self, item: Any) -> Any:
+        if item.__class__ is tuple or item.__class__ is Seen:
+            return tuple.__new__(item.__class__, (self._number(item[0]), *item[1:]))
+        if item.__class__ in (Sparse, Ragged):
+            return item._replace(parts=tuple(map(self._item, item.parts)))
+        return item
+
+    def _number(self, old: int) -> int:
+        known = self._numbers.get(old)
+        if known is None:
+            known = self._numbers[old] = len(self._target.sizes)
+            self._admit(old)
+        return known
+
+    def _admit(self, old: int) -> None:
+        source, target = self._source, self._target
+        target.sizes.append(source.sizes[old])
+        target.makers.append(self._places.get(source.makers[old], -1))
+        if old in source.leaves:
+            target.leaves[len(target.sizes) - 1] = source.leaves[old]
+        if old in source.updated:
+            target.updated.add(len(target.sizes) - 1)
+        if old in source.gradients:
+            target.gradients[len(target.sizes) - 1] = source.gradients[old]
+        reference = source._weak[old]
+        storage = torch.UntypedStorage._new_with_weak_ptr(reference) if reference else None
+        target._weak.append(storage._weak_ref() if storage is not None else 0)
+        if storage is not None:  # nobody asks for the address of a dead one
+            target._numbers[storage._cdata] = len(target.sizes) - 1
+
+
+def _values(items: Iterator[Any], offsets: Iterator[int]) -> Iterator[Any]:
+    """Yield arguments as they were given: windows with their offset, lists as lists."""
+    for item in items:
+        if item.__class__ is tuple:
+            yield tuple.__new__(Seen, (*item, next(offsets)))
+        elif item.__class__ is Many:
+            values = _values(items, offsets)
+            yield [next(values) for _ in range(item.count)]
+        else:
+            yield item
 
 
 def address_of(tensor: torch.Tensor) -> int:

@@ -4,15 +4,16 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import thread as pools
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
+from workloads.capture.looks import Looks
 from workloads.capture.names import Names
 from workloads.capture.segments import Catalogue
-from workloads.capture.watch import Watch
+from workloads.capture.watch import Optimizers, Watch
 
 
 class Threads:
@@ -24,19 +25,24 @@ class Threads:
     def __init__(
         self,
         names: Names,
-        optimizers: list[torch.optim.Optimizer],
-        depth: int,
+        optimizers: Iterable[torch.optim.Optimizer],
+        patience: int,
+        *,
+        timed: bool = False,
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """Record each distinct step `depth` times; further optimizers are found as they step.
+        """Look at every step until `patience` in a row are alike; further optimizers are found as
+        they step. With `timed` no step is looked at after that, and ops are timed before.
 
         `around` makes the context in which a thread runs that starts meanwhile.
         """
-        self.catalogue = Catalogue(depth)
-        self.faults: list[Exception] = []
+        self.catalogue = Catalogue(patience)
+        self.faults = 0
         self.lock = threading.RLock()
         self._names = names
-        self._optimizers = optimizers
+        self._optimizers = Optimizers(optimizers)
+        self._patience = patience
+        self._timed = timed
         self._around = around
         self._watches: list[Watch] = []
         self._current: dict[int, Watch] = {}
@@ -122,7 +128,8 @@ class Threads:
             self._end(watch, failed)
 
     def _begin(self) -> Watch:
-        watch = Watch(self._names, self._optimizers, self.catalogue, self.lock)
+        looks = Looks(self._patience, resting=self._timed)
+        watch = Watch(self._names, self._optimizers, self.catalogue, looks, self._timed)
         with self.lock:
             self._watches.append(watch)
             self._current[threading.get_ident()] = watch
@@ -140,7 +147,7 @@ class Threads:
         self.lock = threading.RLock()
         self._current.clear()
         for watch in self._watches:
-            watch.recorder.abandon(self.lock)
+            watch.recorder.abandon()
 
 
 _following: weakref.WeakSet[Threads] = weakref.WeakSet()

@@ -1,25 +1,50 @@
-"""Follows a run: cuts it into steps as they happen and decides which of them are recorded."""
+"""Follows a run: cuts it into steps as they happen and tells them apart by the work they do."""
 
 import sys
 import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from threading import RLock
 from typing import Any
 
 import torch
 
-from simulator.trace.op import OpKind, Phase
-from workloads.capture.assemble import assemble
-from workloads.capture.attribution import Context, in_backward
-from workloads.capture.calls import Call, tensors_in
-from workloads.capture.fingerprint import Fingerprints
+from simulator.trace.op import Phase
+from simulator.trace.trace import StepKind
+from workloads.capture.assemble import survey
+from workloads.capture.calls import Signature, tensors_in
+from workloads.capture.fingerprint import fingerprint, modes, rows_of
+from workloads.capture.looks import Look, Looks, is_cheap
 from workloads.capture.names import Names
 from workloads.capture.recorder import Recorder
-from workloads.capture.segments import Catalogue, Unit
+from workloads.capture.segments import Catalogue, Pass, Unit
+from workloads.capture.spots import Context, in_backward
+from workloads.capture.tails import independent, tail_end
 from workloads.capture.tape import Tape
 
-_CONTINUED = frozenset({Phase.FORWARD, Phase.LOSS, Phase.RECOMPUTE, Phase.OTHER})
 _SETUP_OPS = 20_000
+
+
+class Optimizers:
+    """The optimizers that stepped so far; none is kept alive."""
+
+    def __init__(self, given: Iterable[torch.optim.Optimizer]) -> None:
+        """Begin with those that are given."""
+        self._known: list[weakref.ref[torch.optim.Optimizer]] = []
+        for optimizer in given:
+            self.add(optimizer)
+
+    def add(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take an optimizer in, unless it is known."""
+        if all(known is not optimizer for known in self):
+            self._known = [known for known in self._known if known() is not None]
+            self._known.append(weakref.ref(optimizer))
+
+    def __iter__(self) -> Iterator[torch.optim.Optimizer]:
+        """Yield those that live."""
+        for known in self._known:
+            optimizer = known()
+            if optimizer is not None:
+                yield optimizer
 
 
 class Watch:
@@ -30,13 +55,9 @@ class Watch:
     """
 
     def __init__(
-        self,
-        names: Names,
-        optimizers: list[torch.optim.Optimizer],
-        catalogue: Catalogue,
-        lock: RLock,
+        self, names: Names, optimizers: Optimizers, catalogue: Catalogue, looks: Looks, timed: bool
     ) -> None:
-        """Follow the calling thread; `lock` guards what it shares with the other threads."""
+        """Follow the calling thread."""
         self.catalogue = catalogue
         self.stepped = False
         self.forced_eager = False
@@ -44,74 +65,106 @@ class Watch:
         self._names = names
         self._context = Context(names)
         self._optimizers = optimizers
-        self._fingerprints = Fingerprints()
         self._passes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-        self._started = 0
-        self._surprises = self._doubts = 0
-        self._counted: set[tuple[int, int | None]] = set()
-        self._unit = Unit("start", Tape())
-        self.recorder = Recorder(self._context, self.tape_for, lock)
+        self._looks = looks
+        self._firsts: dict[Any, int] = {}
+        self._cheap: dict[int, bool] = {}
+        self._unit = Unit("start", self._tape())
+        self._timed = timed
+        self.recorder = Recorder(self.log, timed=timed)
+
+    def _tape(self) -> Tape:
+        return Tape(self._names.of_parameter)
 
     def close(self, failed: bool) -> None:
         """End the last step; of a run that failed it counts only if its optimizer stepped."""
-        if not failed or self._unit.optimizer_steps:
+        if not failed or self._unit.updated:
             self._begin("stop")
         self.recorder.pause()
 
-    # What the recorder asks
+    # What the recorder sees
 
-    def tape_for(self, call: Call) -> Tape | None:
-        """Return where to draft the call, beginning a new step first if it belongs to none."""
+    def log(
+        self,
+        signature: Signature,
+        args: tuple[Any, ...],
+        keywords: dict[str, Any] | None,
+        result: Any,
+        measured_ns: int,
+    ) -> None:
+        """Write down an op of the step under way."""
+        if signature.silent:
+            if signature.name.startswith("_record_function"):
+                self._context.mark(signature.name, str(args[0]) if args else "")
+            return
         unit = self._unit
-        if unit.ending and unit.tape and not in_backward() and not self._uses(call, unit.tape):
-            self._begin("after")
-        tape = self._unit.tape
-        if tape and self._names.lazy and call.kind is OpKind.GEMM:
-            self._learn(tape)  # a weight may just have got its shape
-        if tape and len(tape.drafts) >= _SETUP_OPS and not self._unit.busy:
-            tape.drafts.clear()  # preparing data can take any number of ops before the first step
-        return tape
+        tape = unit.tape
+        if tape is None:
+            return
+        tape.append(signature, args, keywords, result, self._context.spot)
+        if self._timed:
+            tape.measured_ns.append(measured_ns)
+        if signature.mutates and unit.backward and not unit.optimizers:
+            self._watch_update(unit, tape)
+        elif len(tape) >= _SETUP_OPS and not unit.busy:
+            unit.tape = self._tape()  # preparing data can take any number of ops
 
-    def _uses(self, call: Call, tape: Tape) -> bool:
-        if any("zero_grad" in marker for marker, _ in self._context.markers):
-            return False
-        tensors = [use.tensor for use in call.uses] or call.results
-        found = (tape.find(tensor) for tensor in tensors)
-        known = [index for index in found if index is not None]
-        return any(i in tape.gradients or tape.producer.get(i) in _CONTINUED for i in known)
+    def _watch_update(self, unit: Unit, tape: Tape) -> None:
+        """A write to a parameter after backward, outside any optimizer, is an update by hand."""
+        spot = self._context.spots[self._context.spot]
+        if in_backward() or spot.outside is not None or spot.root:
+            return
+        number = tape.target()
+        # What the step made itself is an input that learns, such as an adversarial image.
+        lasting = unit.begun == "start" or tape.makers[number] < 0 if number >= 0 else False
+        if number in tape.leaves and (tape.leaves[number] or lasting):
+            tape.updated.add(number)
+            unit.updated = self.stepped = True
+            unit.pending = False
+            if not self._loader_driven:
+                unit.ending, unit.end = True, len(tape)
 
     # What happens in the run
-
-    def ignores(self, module: torch.nn.Module) -> bool:
-        """In a step that is only counted, the modules inside a network tell nothing new."""
-        running = self._context.modules
-        return not self.recorder.active and bool(running) and running[0][0] is not module
 
     def module_enter(self, module: torch.nn.Module, inputs: Any) -> None:
         """A module starts; a network called from outside may begin a step."""
         if self._context.enter(module):
             self._network(module, inputs)
+        layer = self._context.modules[-1][1] if self._context.modules else ""
+        unit = self._unit
+        unit.signature = hash((unit.signature, layer, _shapes(inputs)))
 
     def module_leave(self, module: torch.nn.Module) -> None:
         """A module ends."""
         self._context.leave(module)
+        unit = self._unit
+        if unit.tape is not None and not self._context.modules:
+            unit.left = len(unit.tape)
 
     def backward_enter(self, create_graph: bool) -> None:
         """Gradients are pending until an optimizer uses them."""
-        self._context.twice = create_graph
+        self._context.differentiate(create_graph)
+        unit = self._unit
+        if unit.ending and unit.tape is not None and not in_backward():
+            spots = self._context.spots
+            _, forward = tail_end(unit.tape, unit.end, 0, spots)
+            if forward:  # of a network without modules
+                self._begin("after")
         self._unit.backward = self._unit.pending = True
         self._force_eager()
 
     def optimizer_enter(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer starts: it and its gradients are known from here on."""
-        if all(known is not optimizer for known in self._optimizers):
-            self._optimizers.append(optimizer)
+        self._optimizers.add(optimizer)
         unit = self._unit
-        if unit.tape:
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            marked = [self._mark_gradients(unit.tape, parameter) for parameter in parameters]
-            if any(marked) and ("step", id(optimizer)) not in unit.fingerprints:
-                unit.ending = False  # a second optimizer, for gradients of the same step
+        if unit.tape is None:
+            return
+        marked = False
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                marked |= self._mark_gradients(unit.tape, parameter)
+        if marked and id(optimizer) not in unit.optimizers:
+            unit.ending = False  # a second optimizer, for gradients of the same step
 
     def _mark_gradients(self, tape: Tape, parameter: torch.Tensor) -> bool:
         found = [g for g in tensors_in(parameter.grad) if tape.find(g) is not None]
@@ -122,52 +175,47 @@ class Watch:
     def optimizer_leave(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer has stepped, which ends a step unless a loader says when."""
         unit = self._unit
-        unit.optimizer_steps += 1
+        unit.optimizers.append(id(optimizer))
+        unit.updated = self.stepped = True
         unit.pending = False
-        unit.fingerprints.append(("step", id(optimizer)))
-        self.stepped = True
-        if not self._loader_driven:
-            unit.ending = True
-            updates = self.catalogue.updates(unit.first)
-            if unit.tape is None and unit.optimizer_steps >= updates and not in_backward():
-                self._begin("after")
+        if self._loader_driven:
+            return
+        unit.ending = True
+        if unit.tape is not None:
+            unit.end = len(unit.tape)
+        elif len(unit.optimizers) >= self._firsts.get(unit.first, 1) and not in_backward():
+            self._begin("after")
 
     def batch_enter(self, iterator: Any) -> None:
         """A loader is asked for a batch: the step before is over."""
         unit = self._unit
         known = self._passes.get(iterator)
-        left = _batches_left(iterator)
         continues = unit.pending and known in unit.passes
         waits = unit.begun == "next" and not unit.busy  # a second loader, or a batch skipped
         if not (continues or waits):
-            source = id(getattr(iterator, "_dataset", None)), left
-            follows = unit.tape is None and known in unit.passes and (left or 0) > 1
-            # This step will be counted too, unless it surprises.
-            expected = not self._doubts and (follows or source in self._counted)
-            self._begin("next", heard=not expected)
-            self._unit.source = source
-        self._join_pass(iterator, known, left)
-        self._context.loading += 1
+            self._begin("next")
+        self._join_pass(iterator, known, _batches_left(iterator))
+        self._context.load(+1)
 
     def _join_pass(self, iterator: Any, known: int | None, left: int | None) -> None:
         if known is None:
-            self._started += 1
             if not self._unit.busy:
                 self._unit.passes.clear()  # a loop that broke off asked for nothing more
-            known = self._passes[iterator] = self._started
-            self._fingerprints.forget()
-        unit = self._unit
-        unit.passes.add(known)
-        unit.batches += 1
-        if unit.available is None:
-            unit.available = left
+            known = self._passes[iterator] = len(self.catalogue.passes)
+            self.catalogue.passes.append(Pass(length=left))
+        self.catalogue.passes[known].given += 1
+        self._unit.passes.add(known)
+        self._unit.batches += 1
 
     def batch_leave(self, iterator: Any, exhausted: bool) -> None:
         """The loader has answered; at its end the step is over, gradients pending or not."""
-        self._context.loading -= 1
+        self._context.load(-1)
         if exhausted:
             self._unit.batches -= 1
-            self._passes.pop(iterator, None)
+            known = self._passes.pop(iterator, None)
+            if known is not None:
+                finished = self.catalogue.passes[known]
+                finished.given, finished.exhausted = finished.given - 1, True
             self._begin("stop")
 
     def compiled_enter(self) -> None:
@@ -196,62 +244,112 @@ class Watch:
         if self._ends_before(root, trains):
             self._begin("after")
         unit = self._unit
-        fingerprint = self._fingerprints.of(root, inputs)
-        first = not unit.fingerprints
-        unit.fingerprints.append(fingerprint)
+        call = (self._context.modules[-1][1], fingerprint(inputs), modes(root))
+        if not unit.networks:
+            self._first_network(unit, call, inputs)
+        elif unit.evaluates and unit.tape is not None and not self._loader_driven:
+            begin = unit.cuts[-1] if unit.cuts else 0
+            unit.cuts.append(tail_end(unit.tape, unit.left, begin, self._context.spots)[0])
+        unit.networks += 1
+        unit.signature = hash((unit.signature, call))
         unit.root = id(root)
         unit.trains |= trains
         unit.method = self._names.method
-        if unit.tape is None:
-            return
-        if first and self.catalogue.knows(fingerprint, unit.available):
-            unit.tape = None
-            self._doubts = max(0, self._doubts - 1)
-            self._counted.add(unit.source)
-            self.recorder.pause()
-            return
-        if not self.recorder.active:
-            self._surprises += 1
-            self._doubts = 2**self._surprises  # hear so many known steps from their batch on
-            self._counted.discard(unit.source)
-            self.recorder.resume()
-        if first and unit.begun == "start":
-            unit.tape.forget_setup()
-        self._learn(unit.tape)
-        self._fingerprints.forget()
-        unit.tape.backward = False
 
-    def _learn(self, tape: Tape) -> None:
-        self._names.refresh()
-        tape.learn(self._names.weights, self._names.constants)
+    def _first_network(self, unit: Unit, call: Any, inputs: Any) -> None:
+        unit.first, unit.rows = call, rows_of(inputs)
+        if unit.tape is None and call not in self._firsts:
+            unit.tape, unit.partial = self._tape(), True  # nobody knows such a step yet
+            self._looks.alike = 0
+            self.recorder.resume()
+        if unit.begun == "start" and unit.tape is not None:
+            unit.tape = self._without_setup(unit.tape)
+
+    def _without_setup(self, tape: Tape) -> Tape:
+        """Drop what ran before the first step: building the model, loading the data."""
+        spots = self._context.spots
+        kept = [
+            call
+            for call, record in enumerate(tape.records())
+            if spots[record.spot].loading or spots[record.spot].outside is Phase.ZERO_GRAD
+        ]
+        return tape.select(kept)
 
     def _ends_before(self, root: torch.nn.Module, trains: bool) -> bool:
         """Tell whether the step is over because this network runs now."""
         unit = self._unit
-        if unit.optimizer_steps:
+        if unit.updated:
             return not (self._loader_driven and trains)
         return unit.evaluates and not self._loader_driven and unit.root == id(root)
 
-    def _begin(self, how: str, *, heard: bool = True) -> None:
-        """Finish the step under way and begin another, of which every op is heard or none yet."""
-        unit = self._unit
-        self._unit = Unit(how, Tape())
+    def _begin(self, how: str) -> None:
+        """Finish the step under way and begin another."""
+        unit, rest = self._unit, None
+        if unit.ending and unit.tape is not None and how == "after":
+            rest = unit.tape.cut(tail_end(unit.tape, unit.end, 0, self._context.spots)[0])
+        self._unit = Unit(how, None)
         try:
             if unit.busy:
                 self._finish(unit)
         finally:
-            if not self.recorder.active:
-                self._context.markers.clear()  # the ends of those open now were not seen
-            if heard:
-                self.recorder.resume()
-            else:
-                self.recorder.pause()
+            self._look(self._unit, rest)
+
+    def _look(self, unit: Unit, rest: Tape | None) -> None:
+        look = self._looks.next()
+        if not self.recorder.active:
+            self._context.forget_markers()  # the ends of those open now were not seen
+        if look is Look.NONE:
+            self.recorder.pause()
+            return
+        unit.tape = self._tape() if rest is None else rest
+        unit.partial = look is Look.RUN_UP
+        self.recorder.resume()
 
     def _finish(self, unit: Unit) -> None:
-        step = None
-        if unit.tape is not None:
-            step = assemble(unit.tape, unit.kind, self._names, self._optimizers)
-        self.catalogue.add(unit, step)
+        steps = None
+        whole = unit.tape is not None and (not unit.partial or unit.first not in self._firsts)
+        if unit.tape is not None and whole:
+            steps = tuple(self._steps(unit, unit.tape))
+            self._firsts[unit.first] = max(len(unit.optimizers), self._firsts.get(unit.first, 0))
+        expected = self.catalogue.add(unit, steps)
+        if steps is not None or not expected:
+            self._looks.saw(expected, steps is None or all(map(self._is_cheap, steps)))
+
+    def _steps(self, unit: Unit, tape: Tape) -> Iterator[int]:
+        """Yield the distinct steps of a unit: evaluations that nothing came of, and what is left."""
+        done = 0
+        for cut in unit.cuts:
+            if cut <= done or not independent(tape, cut - done):
+                break
+            tape, head = tape.cut(cut - done), tape
+            yield self._step(head, StepKind.EVAL)
+            done = cut
+        yield self._step(tape, unit.kind)
+
+    def _step(self, tape: Tape, kind: StepKind) -> int:
+        index = self.catalogue.knows(tape, kind)
+        if index is None:
+            self._names.refresh()
+            owned = survey(tape, self._names, self._optimizers)
+            index = self.catalogue.admit(tape, kind, self._context.spots, owned)
+        self.catalogue.time(index, tape.measured_ns)
+        return index
+
+    def _is_cheap(self, index: int) -> bool:
+        known = self._cheap.get(index)
+        if known is None:
+            known = self._cheap[index] = is_cheap(self.catalogue.step(index))
+        return known
+
+
+def _shapes(inputs: Any) -> Any:
+    """Return the fingerprint of inputs, at once for the usual single tensor."""
+    if inputs.__class__ is tuple and len(inputs) == 1 and inputs[0].__class__ is torch.Tensor:
+        try:
+            return inputs[0].shape
+        except RuntimeError:  # a nested tensor has none
+            pass
+    return fingerprint(inputs)
 
 
 def _batches_left(iterator: Any) -> int | None:

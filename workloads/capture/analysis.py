@@ -1,0 +1,291 @@
+"""Turns the calls on a tape into drafts: their phase, their layer, their products, what they
+differentiate.
+
+A forward op is known by its autograd sequence number, which its backward node carries too.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import torch
+
+from simulator.trace.drafts import Draft, derives
+from simulator.trace.effect import (
+    FORWARDS,
+    Effect,
+    Touch,
+    bound,
+    effect,
+    phase_by_gemms,
+    role_of,
+    weights_among,
+)
+from simulator.trace.gemms import Product, products
+from simulator.trace.kinds import listed_kind, reads, writes
+from simulator.trace.op import Gemm, OpKind, Phase, Tensor
+from workloads.capture.kinds import draws
+from workloads.capture.operands import NOWHERE, Node, Ragged, Seen, Sparse
+from workloads.capture.spots import Spot
+from workloads.capture.tape import Record, Tape
+
+_ORIGINS = frozenset({Phase.FORWARD, Phase.LOSS})
+_ROW_WISE = frozenset({"linear", "linear_backward", "mm", "addmm"})
+
+
+@dataclass(slots=True)
+class Place:
+    """Phase and layer of an op, what it differentiates, which parameter's gradient it keeps."""
+
+    phase: Phase
+    layer: str = ""
+    forward: Draft | None = None
+    parameter: str | None = None
+
+
+@dataclass(slots=True)
+class Analysis:
+    """Drafts the calls of a tape in order, following what each storage holds.
+
+    `weights` and `buffers` are storages of parameters and of buffers, `layers` the layer of each
+    parameter by name. Afterwards `gradients` has the parameter of each gradient's storage and
+    `unmodelled` counts the products that no GEMM describes, by name.
+    """
+
+    tape: Tape
+    spots: Sequence[Spot]
+    weights: Set[int]
+    buffers: Set[int]
+    layers: dict[str, str]
+    drafts: list[Draft] = field(default_factory=list)
+    gradients: dict[int, str] = field(default_factory=dict)
+    unmodelled: Counter[str] = field(default_factory=Counter)
+    _derived: set[int] = field(default_factory=set)
+    _constants: set[int] = field(default_factory=set)
+    _producer: dict[int, Phase] = field(default_factory=dict)
+    _owners: dict[int, Draft] = field(default_factory=dict)
+    _tensors: dict[Seen, Tensor] = field(default_factory=dict)
+    _backward: bool = False
+
+    def run(self) -> None:
+        """Draft all calls."""
+        self.gradients.update(self.tape.gradients)
+        self._derived.update(self.weights)
+        self._constants.update(self.buffers)
+        records = list(self.tape.records())
+        functional = _functional_forward(records, self.spots, self.weights)
+        for call, record in enumerate(records):
+            self._draft(record, call in functional)
+
+    def _draft(self, record: Record, functional: bool) -> None:
+        signature = record.signature
+        args = dict(signature.defaults)
+        args.update(zip((a[0] for a in signature.arguments), record.operands, strict=False))
+        args.update(record.keywords)
+        results = [t for result in record.results for t in self._tensors_in(result)]
+        done = effect(signature.name, signature.kind, self._touches(record, args), results)
+        place = self._place(record, done.touched, done.kind, functional)
+        gemms, weights, kind = self._gemms(record, args, done, place)
+        draft = Draft(
+            signature.full_name, kind, phase_by_gemms(place.phase, gemms), place.layer,
+            done.reads, done.writes, gemms, place.forward, signature.seeded and draws(args),
+            done.touched, place.parameter is not None, weights,
+        )  # fmt: skip
+        self.drafts.append(draft)
+        self._follow(draft, place, record)
+
+    # Tensors
+
+    def _touches(self, record: Record, args: dict[str, Any]) -> list[Touch]:
+        signature = record.signature
+        if not signature.arguments:
+            values = [*record.operands, *record.keywords.values()]
+            return [Touch("", t, True, False) for v in values for t in self._tensors_in(v)]
+        return [
+            Touch(
+                argument,
+                tensor,
+                reads(signature.name, argument, out, args),
+                writes(signature.name, argument, written, args),
+            )
+            for argument, written, out in signature.arguments
+            for tensor in self._tensors_in(args.get(argument))
+        ]
+
+    def _tensors_in(self, value: Any) -> Iterator[Tensor]:
+        kind = value.__class__
+        if kind is Seen:
+            tensor = self._tensors.get(value)
+            if tensor is None:
+                tensor = self._tensors[value] = _tensor(value)
+            yield tensor
+        elif kind is list:
+            for item in value:
+                yield from self._tensors_in(item)
+        elif kind is Sparse or kind is Ragged:
+            for part in value.parts:
+                yield from self._tensors_in(part)
+
+    # Products
+
+    def _gemms(
+        self, record: Record, args: dict[str, Any], done: Effect, place: Place
+    ) -> tuple[tuple[Gemm, ...], int, OpKind]:
+        name = record.signature.name
+        if _is_irregular(name, args):
+            self.unmodelled[name] += 1
+            return (), 0, OpKind.EMBEDDING if done.kind is OpKind.GEMM else done.kind
+        found = [_real(product, args) for product in products(name, args)]
+        if not found:
+            return (), 0, done.kind
+        weights = weights_among(found, done, self._derived)
+        role = role_of(place.phase, weights, place.forward.weights if place.forward else 0)
+        return tuple(bound(product, role, done) for product in found), weights, done.kind
+
+    # Places
+
+    def _place(
+        self, record: Record, touched: frozenset[int], kind: OpKind, functional: bool
+    ) -> Place:
+        spot = self.spots[record.spot]
+        if record.node is not None:
+            return self._in_backward(record, record.node, spot)
+        if spot.root == "network":
+            self._backward = False
+            learns = spot.learns or record.grad
+            return Place(Phase.FORWARD if learns else Phase.EVAL, spot.layer)
+        if spot.root:
+            return Place(Phase.LOSS)
+        if functional:
+            return Place(Phase.FORWARD)
+        return Place(self._outside(record, touched, kind, spot))
+
+    def _in_backward(self, record: Record, node: Node, spot: Spot) -> Place:
+        if spot.inside is not None:  # by a hook, as soon as there is a gradient
+            return Place(spot.inside)
+        # Backward runs without grad mode, unless it is differentiated itself.
+        if record.grad and (spot.root or not spot.twice):
+            return Place(Phase.RECOMPUTE, spot.layer)
+        self._backward = True
+        if node == NOWHERE:
+            return Place(Phase.DGRAD)
+        if node.leaf >= 0:
+            if not node.parameter and not node.is_parameter and node.leaf not in self.weights:
+                return Place(Phase.DGRAD)  # of an input
+            return Place(Phase.WGRAD, self.layers.get(node.parameter, ""), None, node.parameter)
+        forward = self._owners.get(node.sequence)
+        return Place(Phase.DGRAD, forward.layer if forward else "", forward)
+
+    def _outside(
+        self, record: Record, touched: frozenset[int], kind: OpKind, spot: Spot
+    ) -> Phase:
+        # An optimizer runs without grad mode, except the closure that computes the loss anew.
+        closure = record.grad and not self._backward
+        update = spot.closure if closure else spot.outside
+        if update is not None:
+            return update
+        if spot.loading:
+            return Phase.DATA
+        follows = any(self._producer.get(storage) in _ORIGINS for storage in touched)
+        if follows and not self._backward and kind is not OpKind.SYNC:
+            return Phase.LOSS
+        return Phase.OTHER
+
+    # What later ops need to know
+
+    def _follow(self, draft: Draft, place: Place, record: Record) -> None:
+        """Carry on producers, parameter-derived values, gradients, owners."""
+        written = {tensor.storage for tensor in draft.outputs}
+        if draft.kind is not OpKind.VIEW:
+            self._producer.update(dict.fromkeys(written, draft.phase))
+        if place.parameter is not None:
+            for storage in written:
+                self.gradients.setdefault(storage, place.parameter)
+            return
+        if draft.phase in FORWARDS:
+            if _is_number(draft):  # such as the flag that a fake quantisation makes for itself
+                self._constants |= written
+            if derives(draft, self._derived, self._constants):
+                self._derived |= written
+        if record.grad and record.newest > 0:
+            self._own(record.newest - 1, draft)
+
+    def _own(self, sequence: int, draft: Draft) -> None:
+        """Note the newest autograd node as the draft's, unless an earlier op owns it.
+
+        A product under vmap is preceded by views that have no node of their own.
+        """
+        owner = self._owners.setdefault(sequence, draft)
+        if owner.kind is OpKind.VIEW and draft.gemms:
+            self._owners[sequence] = draft
+
+
+def _functional_forward(
+    records: Sequence[Record], spots: Sequence[Spot], weights: Set[int]
+) -> frozenset[int]:
+    """Return the calls that are the forward pass of a network without modules.
+
+    They are differentiated, and a parameter goes into them or into a later one of them; what
+    follows is the loss.
+    """
+    if any(spots[record.spot].root == "network" for record in records):
+        return frozenset()
+    differentiated = {record.node.sequence for record in records if record.node is not None}
+    calls = [
+        call
+        for call, record in enumerate(records)
+        if record.node is None and record.grad and record.newest - 1 in differentiated
+    ]
+    with_weights = [
+        call
+        for call in calls
+        if any(seen.storage in weights for seen in _seen_in(records[call].operands))
+    ]
+    last = with_weights[-1] if with_weights else -1
+    return frozenset(call for call in calls if call <= last)
+
+
+def _seen_in(values: Sequence[Any]) -> Iterator[Seen]:
+    for value in values:
+        if value.__class__ is Seen:
+            yield value
+        elif value.__class__ is list:
+            yield from _seen_in(value)
+
+
+def _is_irregular(name: str, args: dict[str, Any]) -> bool:
+    """Tell whether an op multiplies sparse or nested tensors that no one matrix stands for."""
+    kinds = {value.__class__ for value in args.values()}
+    if Sparse in kinds:
+        return name.strip("_").endswith("mm") or "addmm" in name
+    ragged = [value for value in args.values() if value.__class__ is Ragged]
+    if not ragged:
+        return False
+    known = name in _ROW_WISE and all(value.shape for value in ragged)
+    return not known and listed_kind(name) is OpKind.GEMM
+
+
+def _real(product: Product, args: dict[str, Any]) -> Product:
+    """Return the product in real numbers: a complex one is four."""
+    operands = (args.get(product.a), args.get(product.b))
+    if any(getattr(getattr(value, "dtype", None), "is_complex", False) for value in operands):
+        return replace(product, batch=4 * product.batch)
+    return product
+
+
+def _is_number(draft: Draft) -> bool:
+    """Tell whether an op makes single numbers of nothing: they may go into what weights become."""
+    made = not draft.inputs and bool(draft.outputs) and draft.kind is OpKind.COPY
+    return made and all(tensor.elements == 1 for tensor in draft.outputs)
+
+
+def _tensor(seen: Seen) -> Tensor:
+    storage, dtype, shape, strides, offset = seen
+    return Tensor(storage, _name_of(dtype), tuple(shape), tuple(strides), int(offset))
+
+
+@cache
+def _name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,59 @@
+"""Which steps are looked at op by op: all of them, unless that costs too much."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from simulator.trace.trace import Step
+
+_LOOK_NS = 12_000
+"""What looking at an op adds: dispatch through Python, and its record (measured, 10 to 14 us)."""
+_OP_NS, _BYTES_PER_NS, _FLOPS_PER_NS = 4_000, 8, 20
+"""An eager op of a small CPU thread, its memory and arithmetic: a guess of the usual order."""
+_TOO_MUCH = 0.3
+_PERIOD = 8
+
+
+class Look(Enum):
+    """How a step is looked at: whole, only to find where the next begins, or not at all."""
+
+    WHOLE = "whole"
+    RUN_UP = "run-up"
+    NONE = "none"
+
+
+@dataclass(slots=True)
+class Looks:
+    """Decides step by step; `alike` counts those in a row that did what the last of their kind did.
+
+    While looking is cheap beside the work, every step is looked at. Where it is not, after
+    `patience` steps alike only every eighth is, or none with `resting`, until one differs. Nothing
+    here depends on measured time, so that two captures of one run are equal.
+    """
+
+    patience: int
+    resting: bool
+    alike: int = 0
+    _since: int = 0
+
+    def next(self) -> Look:
+        """Return how to look at the step that begins."""
+        if self.alike < self.patience:
+            self._since = 0
+            return Look.WHOLE
+        self._since += 1
+        if self.resting:
+            return Look.NONE
+        # One whole look needs the end of the step before it, which belongs to that one.
+        return {_PERIOD - 1: Look.RUN_UP, 0: Look.WHOLE}.get(self._since % _PERIOD, Look.NONE)
+
+    def saw(self, expected: bool, cheap: bool) -> None:
+        """Take note of a finished step: as expected or not, cheap to look at or not."""
+        self.alike = self.alike + 1 if expected and (self.resting or not cheap) else 0
+
+
+def is_cheap(step: Step) -> bool:
+    """Tell whether looking at a step's ops takes little beside running them."""
+    own_ns = sum(
+        max(_OP_NS, (op.read_bytes + op.write_bytes) / _BYTES_PER_NS) for op in step.ops
+    ) + sum(2 * gemm.macs for op in step.ops for gemm in op.gemms) / _FLOPS_PER_NS
+    return len(step.ops) * _LOOK_NS < _TOO_MUCH * own_ns

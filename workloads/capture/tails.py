@@ -1,0 +1,51 @@
+"""Where a step ends within what ran after its update or evaluation: by what still uses it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from simulator.trace.op import Phase
+from workloads.capture.operands import Ragged, Seen, Sparse
+from workloads.capture.spots import Spot
+from workloads.capture.tape import Record, Tape
+
+
+def tail_end(tape: Tape, end: int, begin: int, spots: Sequence[Spot]) -> tuple[int, bool]:
+    """Return the call after the last one from `end` on that still belongs to the step.
+
+    It uses what calls from `begin` to `end` made, a gradient, or writes to a parameter. What zeroes
+    gradients or loads a batch belongs to the next step, and so does a forward pass of functions,
+    which the second value tells of.
+    """
+    last = end
+    for call, record in enumerate(tape.records(end), end):
+        spot = spots[record.spot]
+        if spot.outside is Phase.ZERO_GRAD or spot.loading:
+            return last, False
+        numbers = set(storages(record.operands)) | set(storages(record.keywords.values()))
+        leaves = numbers & tape.leaves.keys()
+        if leaves and record.grad and not record.signature.mutates:
+            return last, True
+        made = any(begin <= tape.makers[n] < end for n in numbers - leaves)
+        if leaves or made or numbers & tape.gradients.keys():
+            last = call + 1
+    return last, False
+
+
+def independent(tape: Tape, cut: int) -> bool:
+    """Tell whether nothing from call number `cut` on uses what the calls before it made."""
+    for record in tape.records(cut):
+        values = (*record.operands, *record.keywords.values())
+        if any(0 <= tape.makers[number] < cut for number in storages(values)):
+            return False
+    return True
+
+
+def storages(values: Any) -> Iterator[int]:
+    """Yield the numbers of all storages among arguments or results."""
+    for value in values:
+        if value.__class__ is Seen:
+            yield value.storage
+        elif value.__class__ is list:
+            yield from storages(value)
+        elif value.__class__ is Sparse or value.__class__ is Ragged:
+            yield from (part.storage for part in value.parts)
