@@ -73,7 +73,7 @@ def assemble(
     find_weight_gradients(drafts, gradients)
     _find_forward(drafts)
     if tape.updated:
-        _find_update(drafts, weights, gradients)
+        _find_update(drafts, weights, gradients.keys())
     layers = {s: owned.layer_of.get(name, "") for s, name in gradients.items()} | owned.layers
     find_optimizer_layers(drafts, layers)
     kinds = {s: (StorageKind.GRADIENT, "") for s in gradients} | owned.kinds

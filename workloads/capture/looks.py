@@ -1,5 +1,6 @@
 """Which steps are looked at op by op: all of them, unless that costs too much."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -46,9 +47,11 @@ class Looks:
         # One whole look needs the end of the step before it, which belongs to that one.
         return {_PERIOD - 1: Look.RUN_UP, 0: Look.WHOLE}.get(self._since % _PERIOD, Look.NONE)
 
-    def saw(self, expected: bool, cheap: bool) -> None:
-        """Take note of a finished step: as expected or not, cheap to look at or not."""
-        self.alike = self.alike + 1 if expected and (self.resting or not cheap) else 0
+    def saw(self, expected: bool, is_cheap: Callable[[], bool]) -> None:
+        """Take note of a finished step: as expected or not, and cheap to look at or not."""
+        self.alike = self.alike + 1 if expected else 0
+        if self.alike == self.patience and not self.resting and is_cheap():
+            self.alike = 0
 
 
 def is_cheap(step: Step) -> bool:

@@ -88,7 +88,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if types and any(map(_runs_itself, types)):
             return NotImplemented
         signature = _signatures.get(id(func)) or signature_of(func)
-        if signature.composite:
+        if signature.composite and not any(getattr(arg, "is_nested", False) for arg in args):
             with self:
                 return func.decompose(*args, **(kwargs or {}))
         start = time.perf_counter_ns() if self._timed else 0

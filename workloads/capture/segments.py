@@ -25,8 +25,8 @@ class Unit:
 
     `begun` is how it began (start, next, stop, after); `tape` is None once nothing is looked at;
     a `partial` tape lacks what came before. `signature` covers the calls of modules, `first` the
-    first of a network. `source` is its data set with how many batches were left, `available` how
-    many batches the loader could still give when it began, if that is known.
+    first of a network, `rows` the first size of its input. `source` is the data set with how many
+    batches were left when it began, if that is known.
     `end` is the call after the update that ends it, `left` the one after the last network, `cuts`
     are calls before which it may fall apart into several evaluations.
     """
@@ -42,7 +42,7 @@ class Unit:
     passes: set[int] = field(default_factory=set)
     root: int = 0
     batches: int = 0
-    available: int | None = None
+    source: tuple[int, int | None] = (0, None)
     updated: bool = False
     backward: bool = False
     trains: bool = False

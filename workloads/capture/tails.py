@@ -12,11 +12,11 @@ from workloads.capture.tape import Record, Tape
 def tail_end(tape: Tape, end: int, begin: int, spots: Sequence[Spot]) -> tuple[int, bool]:
     """Return the call after the last one from `end` on that still belongs to the step.
 
-    It uses what calls from `begin` to `end` made, a gradient, or writes to a parameter. What zeroes
+    It uses what calls from `begin` on made, a gradient, or writes to a parameter. What zeroes
     gradients or loads a batch belongs to the next step, and so does a forward pass of functions,
     which the second value tells of.
     """
-    last = end
+    last, own = end, set(range(begin, end))
     for call, record in enumerate(tape.records(end), end):
         spot = spots[record.spot]
         if spot.outside is Phase.ZERO_GRAD or spot.loading:
@@ -25,8 +25,9 @@ def tail_end(tape: Tape, end: int, begin: int, spots: Sequence[Spot]) -> tuple[i
         leaves = numbers & tape.leaves.keys()
         if leaves and record.grad and not record.signature.mutates:
             return last, True
-        made = any(begin <= tape.makers[n] < end for n in numbers - leaves)
+        made = any(tape.makers[number] in own for number in numbers - leaves)
         if leaves or made or numbers & tape.gradients.keys():
+            own.add(call)
             last = call + 1
     return last, False
 

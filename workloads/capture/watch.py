@@ -68,7 +68,7 @@ class Watch:
         self._passes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._looks = looks
         self._firsts: dict[Any, int] = {}
-        self._cheap: dict[int, bool] = {}
+        self._sources: set[tuple[int, int | None]] = set()
         self._unit = Unit("start", self._tape())
         self._timed = timed
         self.recorder = Recorder(self.log, timed=timed)
@@ -192,9 +192,14 @@ class Watch:
         known = self._passes.get(iterator)
         continues = unit.pending and known in unit.passes
         waits = unit.begun == "next" and not unit.busy  # a second loader, or a batch skipped
+        left = _batches_left(iterator)
         if not (continues or waits):
-            self._begin("next")
-        self._join_pass(iterator, known, _batches_left(iterator))
+            source = id(getattr(iterator, "_dataset", None)), left
+            # The first batch of another data set and the last of a pass may be of a new size.
+            follows = known in unit.passes and (left or 0) > 1
+            self._begin("next", familiar=follows or source in self._sources)
+            self._unit.source = source
+        self._join_pass(iterator, known, left)
         self._context.load(+1)
 
     def _join_pass(self, iterator: Any, known: int | None, left: int | None) -> None:
@@ -246,18 +251,20 @@ class Watch:
         unit = self._unit
         call = (self._context.modules[-1][1], fingerprint(inputs), modes(root))
         if not unit.networks:
-            self._first_network(unit, call, inputs)
+            self._first_network(unit, call)
         elif unit.evaluates and unit.tape is not None and not self._loader_driven:
             begin = unit.cuts[-1] if unit.cuts else 0
             unit.cuts.append(tail_end(unit.tape, unit.left, begin, self._context.spots)[0])
+        if not unit.networks or (trains and not unit.trains):
+            unit.rows = rows_of(inputs)
         unit.networks += 1
         unit.signature = hash((unit.signature, call))
         unit.root = id(root)
         unit.trains |= trains
         unit.method = self._names.method
 
-    def _first_network(self, unit: Unit, call: Any, inputs: Any) -> None:
-        unit.first, unit.rows = call, rows_of(inputs)
+    def _first_network(self, unit: Unit, call: Any) -> None:
+        unit.first = call
         if unit.tape is None and call not in self._firsts:
             unit.tape, unit.partial = self._tape(), True  # nobody knows such a step yet
             self._looks.alike = 0
@@ -282,8 +289,8 @@ class Watch:
             return not (self._loader_driven and trains)
         return unit.evaluates and not self._loader_driven and unit.root == id(root)
 
-    def _begin(self, how: str) -> None:
-        """Finish the step under way and begin another."""
+    def _begin(self, how: str, *, familiar: bool = True) -> None:
+        """Finish the step under way and begin another, which is looked at unless `familiar`."""
         unit, rest = self._unit, None
         if unit.ending and unit.tape is not None and how == "after":
             rest = unit.tape.cut(tail_end(unit.tape, unit.end, 0, self._context.spots)[0])
@@ -292,10 +299,10 @@ class Watch:
             if unit.busy:
                 self._finish(unit)
         finally:
-            self._look(self._unit, rest)
+            look = self._looks.next()
+            self._look(self._unit, rest, look if familiar else Look.WHOLE)
 
-    def _look(self, unit: Unit, rest: Tape | None) -> None:
-        look = self._looks.next()
+    def _look(self, unit: Unit, rest: Tape | None, look: Look) -> None:
         if not self.recorder.active:
             self._context.forget_markers()  # the ends of those open now were not seen
         if look is Look.NONE:
@@ -312,8 +319,10 @@ class Watch:
             steps = tuple(self._steps(unit, unit.tape))
             self._firsts[unit.first] = max(len(unit.optimizers), self._firsts.get(unit.first, 0))
         expected = self.catalogue.add(unit, steps)
+        if expected and unit.batches:
+            self._sources.add(unit.source)
         if steps is not None or not expected:
-            self._looks.saw(expected, steps is None or all(map(self._is_cheap, steps)))
+            self._looks.saw(expected, lambda: steps is not None and self._are_cheap(steps))
 
     def _steps(self, unit: Unit, tape: Tape) -> Iterator[int]:
         """Yield the distinct steps of a unit: evaluations that nothing came of, and what is left."""
@@ -335,11 +344,8 @@ class Watch:
         self.catalogue.time(index, tape.measured_ns)
         return index
 
-    def _is_cheap(self, index: int) -> bool:
-        known = self._cheap.get(index)
-        if known is None:
-            known = self._cheap[index] = is_cheap(self.catalogue.step(index))
-        return known
+    def _are_cheap(self, steps: tuple[int, ...]) -> bool:
+        return all(is_cheap(self.catalogue.step(index)) for index in steps)
 
 
 def _shapes(inputs: Any) -> Any:
