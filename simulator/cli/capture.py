@@ -19,8 +19,9 @@ def capture(
     steps: Annotated[
         str | None,
         typer.Option(
-            help="which steps of each kind to record in full; the rest is counted",
-            show_default="1-2, with --time 1-20",
+            help="how many steps alike in a row to look at op by op before only some are, "
+            "where looking takes long beside the work",
+            show_default="1-64, with --time 1-20, then none",
         ),
     ] = None,
     time: Annotated[
@@ -125,7 +126,7 @@ def capture_to(
     if script is None:
         save_trace(capture_model(target, batch), out)
     else:
-        recorded = steps or ("1-20" if time else "1-2")
+        recorded = steps or ("1-20" if time else "1-64")
         _capture_script(script, out, recorded, arguments, time=time, fake=fake)
 
 

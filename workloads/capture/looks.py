@@ -47,6 +47,10 @@ class Looks:
         # One whole look needs the end of the step before it, which belongs to that one.
         return {_PERIOD - 1: Look.RUN_UP, 0: Look.WHOLE}.get(self._since % _PERIOD, Look.NONE)
 
+    def doubt(self) -> None:
+        """Take note of a step that was not looked at, but should have been: be patient longer."""
+        self.alike, self.patience = 0, 2 * self.patience
+
     def saw(self, expected: bool, is_cheap: Callable[[], bool]) -> None:
         """Take note of a finished step: as expected or not, and cheap to look at or not."""
         self.alike = self.alike + 1 if expected else 0

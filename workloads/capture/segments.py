@@ -24,8 +24,8 @@ class Unit:
     """The step under way, or what might become one.
 
     `begun` is how it began (start, next, stop, after); `tape` is None once nothing is looked at;
-    a `partial` tape lacks what came before. `signature` covers the calls of modules, `first` the
-    first of a network, `rows` the first size of its input. `source` is the data set with how many
+    a `partial` tape lacks what came before. `signature` covers all calls of modules, `path` those of
+    networks, `rows` is the first size of their input. `source` is the data set with how many
     batches were left when it began, if that is known.
     `end` is the call after the update that ends it, `left` the one after the last network, `cuts`
     are calls before which it may fall apart into several evaluations.
@@ -35,7 +35,7 @@ class Unit:
     tape: Tape | None
     partial: bool = False
     signature: int = 0
-    first: Key = ()
+    path: int = 0
     rows: int | None = None
     networks: int = 0
     optimizers: list[int] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Unit:
     @property
     def key(self) -> Key:
         """What steps that are taken as alike without a look at their ops have in common."""
-        calls = self.networks, len(self.optimizers), self.first, self.signature
+        calls = self.networks, len(self.optimizers), self.path, self.signature
         return (self.kind, self.batches, self.backward, *calls)
 
 
@@ -129,12 +129,18 @@ class _Distinct:
 
 @dataclass(slots=True)
 class Catalogue:
-    """The distinct steps and the order in which they ran; times each up to `depth` times."""
+    """The distinct steps and the order in which they ran; times each up to `depth` times.
+
+    `paths` has the network calls of the units that were looked at, with how many optimizers
+    stepped in one; `looked` counts those units, `late` the units looked at from their middle on.
+    """
 
     depth: int
     runs: list[Run] = field(default_factory=list)
     passes: list[Pass] = field(default_factory=list)
+    paths: dict[int, int] = field(default_factory=dict)
     looked: int = 0
+    late: int = 0
     _distinct: list[_Distinct] = field(default_factory=list)
     _index: dict[tuple[StepKind, int], int] = field(default_factory=dict)
     _keys: dict[Key, Key] = field(default_factory=dict)
@@ -192,7 +198,7 @@ class Catalogue:
         steps: dict[Step, int] = {}
         numbers = [steps.setdefault(each.build(), len(steps)) for each in self._distinct]
         resolved, approximated = _resolve(self.runs)
-        return Finished(self, tuple(steps), numbers, resolved, approximated)
+        return Finished(self, tuple(steps), numbers, resolved, approximated + self.late)
 
     def _build(self) -> None:
         for distinct in self._distinct:

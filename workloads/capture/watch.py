@@ -67,7 +67,6 @@ class Watch:
         self._optimizers = optimizers
         self._passes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._looks = looks
-        self._firsts: dict[Any, int] = {}
         self._sources: set[tuple[int, int | None]] = set()
         self._unit = Unit("start", self._tape())
         self._timed = timed
@@ -183,7 +182,7 @@ class Watch:
         unit.ending = True
         if unit.tape is not None:
             unit.end = len(unit.tape)
-        elif len(unit.optimizers) >= self._firsts.get(unit.first, 1) and not in_backward():
+        elif len(unit.optimizers) >= self.catalogue.paths.get(unit.path, 1) and not in_backward():
             self._begin("after")
 
     def batch_enter(self, iterator: Any) -> None:
@@ -250,9 +249,8 @@ class Watch:
             self._begin("after")
         unit = self._unit
         call = (self._context.modules[-1][1], fingerprint(inputs), modes(root))
-        if not unit.networks:
-            self._first_network(unit, call)
-        elif unit.evaluates and unit.tape is not None and not self._loader_driven:
+        self._meet(unit, call)
+        if unit.networks and unit.evaluates and unit.tape and not self._loader_driven:
             begin = unit.cuts[-1] if unit.cuts else 0
             unit.cuts.append(tail_end(unit.tape, unit.left, begin, self._context.spots)[0])
         if not unit.networks or (trains and not unit.trains):
@@ -263,14 +261,18 @@ class Watch:
         unit.trains |= trains
         unit.method = self._names.method
 
-    def _first_network(self, unit: Unit, call: Any) -> None:
-        unit.first = call
-        if unit.tape is None and call not in self._firsts:
-            unit.tape, unit.partial = self._tape(), True  # nobody knows such a step yet
-            self._looks.alike = 0
+    def _meet(self, unit: Unit, call: Any) -> None:
+        """Take in a call of a network: one that nobody knows at this place is looked at."""
+        unit.path = hash((unit.path, call))
+        new = unit.path not in self.catalogue.paths
+        if unit.tape is None and new:
+            unit.tape = self._tape()
+            self.catalogue.late += bool(unit.networks)  # what its networks did before is missing
+            self._looks.doubt()
             self.recorder.resume()
-        if unit.begun == "start" and unit.tape is not None:
+        if unit.begun == "start" and not unit.networks and unit.tape is not None:
             unit.tape = self._without_setup(unit.tape)
+            unit.partial = not new
 
     def _without_setup(self, tape: Tape) -> Tape:
         """Drop what ran before the first step: building the model, loading the data."""
@@ -314,15 +316,19 @@ class Watch:
 
     def _finish(self, unit: Unit) -> None:
         steps = None
-        whole = unit.tape is not None and (not unit.partial or unit.first not in self._firsts)
-        if unit.tape is not None and whole:
+        if unit.tape is not None and not (unit.partial and unit.path in self.catalogue.paths):
             steps = tuple(self._steps(unit, unit.tape))
-            self._firsts[unit.first] = max(len(unit.optimizers), self._firsts.get(unit.first, 0))
+            known = self.catalogue.paths.get(unit.path, 0)
+            self.catalogue.paths[unit.path] = max(len(unit.optimizers), known)
         expected = self.catalogue.add(unit, steps)
         if expected and unit.batches:
             self._sources.add(unit.source)
-        if steps is not None or not expected:
-            self._looks.saw(expected, lambda: steps is not None and self._are_cheap(steps))
+        if steps is None and not expected:
+            self._looks.doubt()
+        elif steps is not None:
+            # An update by hand is not heard of unless its ops are looked at.
+            by_hand = unit.updated and not unit.optimizers
+            self._looks.saw(expected and not by_hand, lambda: self._are_cheap(steps))
 
     def _steps(self, unit: Unit, tape: Tape) -> Iterator[int]:
         """Yield the distinct steps of a unit: evaluations that nothing came of, and what is left."""
