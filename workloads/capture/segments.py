@@ -95,7 +95,8 @@ class Pass:
 @dataclass(frozen=True, slots=True)
 class Run:
     """Finished units in a row that are alike: the distinct steps that they consist of, None if
-    nobody looked; their loader passes, rows of their first input, and how long each took.
+    nobody ever looked at one alike; their loader passes, rows of their first input, and how long
+    each took, `slowed` by timing its ops or not.
     """
 
     key: Key
@@ -104,6 +105,7 @@ class Run:
     steps: tuple[int, ...] | None
     method: Method
     rows: int | None
+    slowed: bool
     walls_ns: "array[int]" = field(default_factory=lambda: array("q"), compare=False)
 
 
@@ -132,14 +134,15 @@ class Catalogue:
     """The distinct steps and the order in which they ran; times each up to `depth` times.
 
     `paths` has the network calls of the units that were looked at, with how many optimizers
-    stepped in one; `looked` counts those units, `late` the units looked at from their middle on.
+    stepped in one; `unseen` counts the units that nobody looked at, `late` those looked at from
+    their middle on.
     """
 
     depth: int
     runs: list[Run] = field(default_factory=list)
     passes: list[Pass] = field(default_factory=list)
     paths: dict[int, int] = field(default_factory=dict)
-    looked: int = 0
+    unseen: int = 0
     late: int = 0
     _distinct: list[_Distinct] = field(default_factory=list)
     _index: dict[tuple[StepKind, int], int] = field(default_factory=dict)
@@ -177,11 +180,13 @@ class Catalogue:
         """
         key = self._keys.setdefault(unit.key, unit.key)  # one object for all steps alike
         expected = key in self._latest if steps is None else self._latest.get(key) == steps
+        slowed = steps is not None and bool(self._distinct[steps[0]].measured_ns)
         if steps is not None:
             self._latest[key] = steps
-            self.looked += 1
-        passes = frozenset(unit.passes)
-        run = Run(key, unit.kind, passes, steps, unit.method, unit.rows)
+        steps = self._latest.get(key)
+        run = Run(
+            key, unit.kind, frozenset(unit.passes), steps, unit.method, unit.rows, slowed
+        )
         if not self.runs or self.runs[-1] != run:
             self.runs.append(run)  # a long run keeps a few bytes per step
         self.runs[-1].walls_ns.append(time.perf_counter_ns() - unit.started_ns)
@@ -249,7 +254,7 @@ class Finished:
         """
         whole: dict[int, list[int]] = {}
         for run, steps in zip(self.catalogue.runs, self.resolved, strict=True):
-            if run.steps is None and len(steps) == 1:
+            if not run.slowed and len(steps) == 1:
                 whole.setdefault(self.numbers[steps[0]], []).extend(run.walls_ns)
         measured: dict[int, list[Sequence[int]]] = {}
         for number, distinct in zip(self.numbers, self.catalogue._distinct, strict=True):

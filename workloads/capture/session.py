@@ -176,8 +176,9 @@ class Recording:
         }
         doubts = {key: str(count) for key, count in counts.items() if count}
         catalogue = finished.catalogue
-        if catalogue.looked < catalogue.units:
-            doubts["looked_at"] = f"{catalogue.looked} of {catalogue.units} steps"
+        if catalogue.unseen:
+            seen = catalogue.units - catalogue.unseen
+            doubts["looked_at"] = f"{seen} of {catalogue.units} steps"
         unmodelled = finished.unmodelled()
         if unmodelled:
             doubts["unmodelled"] = ", ".join(f"{n} {name}" for name, n in unmodelled.items())

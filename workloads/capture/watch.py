@@ -321,6 +321,7 @@ class Watch:
             known = self.catalogue.paths.get(unit.path, 0)
             self.catalogue.paths[unit.path] = max(len(unit.optimizers), known)
         expected = self.catalogue.add(unit, steps)
+        self.catalogue.unseen += steps is None and unit.begun != "start"
         if expected and unit.batches:
             self._sources.add(unit.source)
         if steps is None and not expected:
