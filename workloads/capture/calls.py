@@ -21,10 +21,11 @@ class Signature:
     `arguments` lists (name, written in place, pure result) of each argument. A `composite` op is
     a sequence of others; a `silent` one does no work, such as a profiler's marker. The work of an
     `exact` op depends on more than shapes: on a convolution's stride, on the p of a dropout.
-    `func` is kept so that its id stays unique.
+    `func` is kept so that its id stays unique; `run` calls it with a frame less.
     """
 
     func: Any
+    run: Any
     name: str
     full_name: str
     kind: OpKind
@@ -56,6 +57,7 @@ def _read(func: Any) -> Signature:
     kind, seeded = kind_of(func, name), is_seeded(func)
     return Signature(
         func=func,
+        run=func._op if isinstance(func, OpOverload) else func,
         name=name,
         full_name=str(func),
         kind=kind,

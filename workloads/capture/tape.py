@@ -99,7 +99,9 @@ class Tape:
         starts.append(len(flat))
         self._offset_starts.append(len(self._offsets))
         node = self._node() if _IN_BACKWARD() != -1 else None
-        flat += (signature, spot, _GRAD(), _SEQUENCE() - self._first, node, len(args))
+        grad = _GRAD()
+        newest = _SEQUENCE() - self._first if grad else 0
+        flat += (signature, spot, grad, newest, node, len(args))
         exact = signature.exact
         self._describe(args, exact, -1)
         if keywords:
@@ -110,27 +112,28 @@ class Tape:
 
     def _describe(self, values: Iterable[Any], exact: bool | None, maker: int) -> None:
         """Append values: tensors, and numbers where `exact`; of results (None) only tensors."""
-        flat, numbers = self._flat, self._numbers
+        add, place = self._flat.append, self._offsets.append
+        numbers, sizes = self._numbers, self.sizes
         for value in values:
             kind = value.__class__
             if kind in _PLAIN or isinstance(value, torch.Tensor):
                 try:
                     storage = value.untyped_storage()
                     number = numbers.get(storage._cdata)
-                    if number is None or not self.sizes[number]:
+                    if number is None or not sizes[number]:
                         number = self._admit(storage, maker)
                     window = number, value.dtype, value.shape, value.stride()
-                    self._offsets.append(value.storage_offset())
+                    place(value.storage_offset())
                 except (NotImplementedError, RuntimeError, TypeError):
                     window = self._special(value, maker)
-                flat.append(window)
+                add(window)
             elif kind in _LISTS:
-                flat.append(Many(len(value)))
+                add(Many(len(value)))
                 self._describe(value, exact, maker)
             elif exact or (exact is False and (value is None or kind is bool)):
-                flat.append(value)
+                add(value)
             else:
-                flat.append(_IGNORED)
+                add(_IGNORED)
 
     def _special(self, tensor: Any, maker: int) -> Any:
         """Describe a tensor without strides of its own: sparse, nested, or opaque (None)."""
@@ -162,7 +165,8 @@ class Tape:
             self.sizes[number] = storage.nbytes()  # allocated empty, resized by its writer
         return number
 
-    def _node(self) -> Node:
+    def _node(self) -> Node | int:
+        """Return the node that runs, by its sequence number alone where that says all."""
         node: Any = _NODE()
         if node is None:
             return NOWHERE
@@ -173,7 +177,7 @@ class Tape:
             parameter = self.name_of(leaf)
             self.leaves[number] = is_parameter or bool(parameter)
             return Node(NOWHERE.sequence, number, parameter, is_parameter)
-        return tuple.__new__(Node, (node._sequence_nr() - self._first, -1, "", False))
+        return node._sequence_nr() - self._first
 
     # Reading
 
@@ -199,6 +203,7 @@ class Tape:
     def _record(self, call: int) -> Record:
         items, offsets = self._items(call)
         signature, spot, grad, newest, node, count = items[:_HEAD]
+        node = Node(node) if node.__class__ is int else node
         values = _values(iter(items[_HEAD:]), iter(offsets))
         operands = [next(values) for _ in range(count)]
         keywords = {name: next(values) for name in self._keywords.get(call, ())}
@@ -245,23 +250,24 @@ class _Copy:
         source, target = self._source, self._target
         items, offsets = source._items(call)
         if not len(target):
-            self._shift = items[3]
+            self._shift = items[3]  # 0 where grad mode is off
             target._first = source._first + self._shift
         if call in source._keywords:
             target._keywords[len(target)] = source._keywords[call]
         target._starts.append(len(target._flat))
         target._offset_starts.append(len(target._offsets))
-        target._flat += [*items[:3], items[3] - self._shift, self._node(items[4]), items[5]]
+        newest = items[3] - self._shift if items[2] else 0
+        target._flat += [*items[:3], newest, self._node(items[4]), items[5]]
         target._flat += [self._item(item) for item in items[_HEAD:]]
         target._offsets += offsets
         target.measured_ns += source.measured_ns[call : call + 1]
 
-    def _node(self, node: Node | None) -> Node | None:
-        if node is None or node == NOWHERE:
-            return node
-        if node.leaf >= 0:
+    def _node(self, node: Node | int | None) -> Node | int | None:
+        if isinstance(node, int):
+            return node - self._shift
+        if node is not None and node.leaf >= 0:
             return node._replace(leaf=self._number(node.leaf))
-        return Node(node.sequence - self._shift)
+        return node
 
     def _item(self, item: Any) -> Any:
         if item.__class__ is tuple or item.__class__ is Seen:
