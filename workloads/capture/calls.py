@@ -71,13 +71,21 @@ def _read(func: Any) -> Signature:
     )
 
 
+_BACKENDS = ("CPU", "CUDA", "CompositeExplicitAutograd", "Autograd", "AutogradCPU")
+
+
 def _is_composite(func: Any) -> bool:
+    """Tell whether an op is run as others; one with a kernel of its own gives other bits."""
     # What is "prim", such as the device of a fake tensor, is not known to the dispatcher, and an
     # exception in its handler ends the process.
     if not isinstance(func, OpOverload) or func.namespace == "prim":
         return False
     name = func.name()  # type: ignore[no-untyped-call]
-    return _dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
+
+    def has(key: str) -> bool:
+        return _dispatch_has_kernel_for_dispatch_key(name, key)
+
+    return has("CompositeImplicitAutograd") and not any(map(has, _BACKENDS))
 
 
 def _is_written(argument: Any) -> bool:
