@@ -1,4 +1,4 @@
-"""Print what capture gets otherwise than it is right: python -m tests.scripts [NAME...]."""
+"""Print where capture counts otherwise than a person: python -m tests.scripts [NAME...]."""
 
 import sys
 import tempfile
@@ -17,12 +17,12 @@ def differences(name, folder):
         return
     if under != printed:
         yield "printed", "the same", "not the same"
-    found = account(trace)
-    expected, given = _flat(right(name, printed)), _flat(comparable(name, found))
+    found, by_hand = account(trace), right(name, printed)
+    expected, given = _flat(by_hand), _flat(comparable(name, found, by_hand))
     for key in dict.fromkeys([*expected, *given]):
         if expected.get(key, 0) != given.get(key, 0):
             yield key, expected.get(key, 0), given.get(key, 0)
-    if TRUTHS[name].total and (total := counted(name)) != sum(found.flops.values()):
+    if not TRUTHS[name].threaded and (total := counted(name)) != sum(found.flops.values()):
         yield "total", total, sum(found.flops.values())
 
 

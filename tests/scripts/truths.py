@@ -17,15 +17,17 @@ Flops = Callable[[Seen], Counter]
 class Truth:
     """Training and evaluation steps and epochs, as numbers or of what the script saw.
 
-    `flops` has those phases that a person can count; evaluation counts as forward. `total` tells
-    whether PyTorch's counter sees all of the script.
+    Evaluation counts as forward. With `partial` there are FLOPs in more phases than `flops` has,
+    which nobody counts by hand; `threaded` tells that PyTorch's counter, which belongs to one
+    thread, does not see all of them.
     """
 
     train: int | Callable[[Seen], int]
     evals: int | Callable[[Seen], int]
     epochs: int
     flops: Flops
-    total: bool = True
+    partial: bool = False
+    threaded: bool = False
 
 
 # Layers
@@ -202,10 +204,10 @@ TRUTHS = {
         convolution(100, 16, 1, 4, 9, first=True), inner(100, 64, 3),
         convolution(32, 16, 1, 4, 9, learns=False), run(32, 64, 3))),
     "keyword_trainer": Truth(12, 6, 2, _keyword_trainer),
-    "lbfgs": Truth(8, 1, 1, _lbfgs),
+    "lbfgs": Truth(8, 1, 1, _lbfgs, partial=True),  # the optimizer multiplies vectors
     "lora": Truth(10, 0, 2, fixed(_lora())),
     "lstm_packed": Truth(20, 4, 2, _lstm_packed),
-    "maml": Truth(8, 0, 1, fixed(run(2 * 8 * 3 * 5, 1, 16, 16, 1))),
+    "maml": Truth(8, 0, 1, fixed(run(2 * 8 * 3 * 5, 1, 16, 16, 1)), partial=True),
     "moco": Truth(16, 0, 2, fixed(
         chain(128, 10, 16, 8), run(128, 10, 16, 8), both(2 * 128 * 8 * (1 + 32), dgrads=1))),
     "moe": Truth(12, 0, 2, _moe),
@@ -221,18 +223,16 @@ TRUTHS = {
     "swa": Truth(16, 14, 4, fixed(
         convolution(256, 36, 3, 8, 9, first=True), inner(256, 8, 4),
         convolution(224, 36, 3, 8, 9, learns=False), run(224, 8, 4))),
-    "threaded": Truth(15, 1, 3, fixed(chain(150, 6, 20, 1), run(50, 6, 20, 1)), total=False),
+    "threaded": Truth(15, 1, 3, fixed(chain(150, 6, 20, 1), run(50, 6, 20, 1)), threaded=True),
     # Test batches, and once per epoch the decoder alone.
     "vae": Truth(10, 6, 2, fixed(
         chain(640, 64, 32), inner(2 * 640, 32, 6), inner(640, 6, 32, 64), *_VAE_TESTED)),
-    "wgan_gp": Truth(18, 0, 3, fixed(run(16 * 24, 4, 16, 2), run(16 * 60, 2, 16, 1))),
+    "wgan_gp": Truth(18, 0, 3, fixed(
+        run(16 * 24, 4, 16, 2), run(16 * 60, 2, 16, 1)), partial=True),
     "word2vec": Truth(20, 0, 2, fixed(both(2 * 2 * 158 * 5 * 12))),
     "word_language_model": Truth(15, 6, 3, fixed(_word_language_model())),
 }  # fmt: skip
 """By name of the script."""
-
-ONLY_FORWARD = frozenset({"maml", "wgan_gp"})
-"""Scripts that differentiate gradients: of these a person counts the forward passes alone."""
 
 _NANOGPT = 40 * 16 + 16 * 16 + 2 * (16 * (48 + 16 + 64 + 64) + 4 * 16) + 2 * 16  # one table, tied
 _MOCO = 10 * 16 + 16 + 16 * 8 + 8
