@@ -45,6 +45,9 @@ class Listener(Protocol):
     def backward_enter(self, create_graph: bool) -> None:
         """A backward pass is about to run, itself to be differentiated or not."""
 
+    def gradients(self, inputs: Any, gradients: Any) -> None:
+        """A backward pass has returned the gradients of `inputs` instead of keeping them."""
+
     def compiled_enter(self) -> None:
         """A module that torch.compile wrapped is about to run."""
 
@@ -132,24 +135,30 @@ def _loader(tell: Tell) -> Iterator[None]:
 
 @contextmanager
 def _backward(tell: Tell) -> Iterator[None]:
-    # Seen from outside the engine, so that steps that are only counted know it too.
-    originals = {name: getattr(torch.autograd, name) for name in ("backward", "grad")}
+    # Seen from outside the engine, so that steps whose ops nobody looks at know it too.
+    backward, grad = torch.autograd.backward, torch.autograd.grad
+    place = {f: list(inspect.signature(f).parameters).index("create_graph") for f in (backward, grad)}
 
-    def watch(original: Callable[..., Any]) -> Callable[..., Any]:
-        place = list(inspect.signature(original).parameters).index("create_graph")
+    def enter(original: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        position = place[original]
+        given = args[position] if len(args) > position else kwargs.get("create_graph")
+        tell(lambda listener: listener.backward_enter(bool(given)))
 
-        @functools.wraps(original)
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            given = args[place] if len(args) > place else kwargs.get("create_graph")
-            tell(lambda listener: listener.backward_enter(bool(given)))
-            return original(*args, **kwargs)
+    @functools.wraps(backward)
+    def watched_backward(*args: Any, **kwargs: Any) -> Any:
+        enter(backward, args, kwargs)
+        return backward(*args, **kwargs)
 
-        return watched
+    @functools.wraps(grad)
+    def watched_grad(*args: Any, **kwargs: Any) -> Any:
+        enter(grad, args, kwargs)
+        gradients = grad(*args, **kwargs)
+        inputs = args[1] if len(args) > 1 else kwargs.get("inputs")
+        tell(lambda listener: listener.gradients(inputs, gradients))
+        return gradients
 
-    for name, original in originals.items():
-        setattr(torch.autograd, name, watch(original))
+    torch.autograd.backward, torch.autograd.grad = watched_backward, watched_grad  # type: ignore[assignment]
     try:
         yield
     finally:
-        for name, original in originals.items():
-            setattr(torch.autograd, name, original)
+        torch.autograd.backward, torch.autograd.grad = backward, grad

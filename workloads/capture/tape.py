@@ -4,6 +4,7 @@ Looking at an op must cost microseconds, so nothing is analysed here: the tape k
 the moment of the call can tell, and of all steps with one digest a single one is analysed.
 """
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -57,6 +58,7 @@ class Tape:
         self.measured_ns: list[int] = []
         self.gradients: dict[int, str] = {}
         self.leaves: dict[int, bool] = {}
+        self._leaf_tensors: list[tuple[weakref.ref[torch.Tensor], int]] = []
         self.updated: set[int] = set()
         self._flat: list[Any] = []
         self._starts: list[int] = []
@@ -171,11 +173,8 @@ class Tape:
         if node is None:
             return NOWHERE
         if node.__class__ is _ACCUMULATE:
-            leaf = node.variable
-            number = self._admit(leaf.untyped_storage(), -1)
-            is_parameter = isinstance(leaf, torch.nn.Parameter)
-            parameter = self.name_of(leaf)
-            self.leaves[number] = is_parameter or bool(parameter)
+            number, parameter = self.admit_leaf(node.variable), self.name_of(node.variable)
+            is_parameter = isinstance(node.variable, torch.nn.Parameter)
             return Node(NOWHERE.sequence, number, parameter, is_parameter)
         return node._sequence_nr() - self._first
 
@@ -184,6 +183,21 @@ class Tape:
     def find(self, tensor: torch.Tensor) -> int | None:
         """Return the number of the tensor's storage if the step has touched it."""
         return self._numbers.get(address_of(tensor))
+
+    def admit_leaf(self, leaf: torch.Tensor) -> int:
+        """Note that the tensor has a gradient; return the number of its storage."""
+        number = self._admit(leaf.untyped_storage(), -1)
+        self.leaves[number] = isinstance(leaf, torch.nn.Parameter) or bool(self.name_of(leaf))
+        self._leaf_tensors.append((weakref.ref(leaf), number))
+        return number
+
+    def replaced(self) -> Iterator[tuple[int, int]]:
+        """Yield the leaves that have another storage now: by its number before, and now (or -1)."""
+        for reference, before in self._leaf_tensors:
+            leaf = reference()
+            now = before if leaf is None else self.find(leaf)
+            if now != before:
+                yield before, -1 if now is None else now
 
     def target(self) -> int:
         """Return the storage of the last call's first tensor, -1 if it has none."""

@@ -67,6 +67,7 @@ class Watch:
         self._optimizers = optimizers
         self._passes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._looks = looks
+        self._replaces = False
         self._sources: set[tuple[int, int | None]] = set()
         self._unit = Unit("start", self._tape())
         self._timed = timed
@@ -77,7 +78,11 @@ class Watch:
 
     def close(self, failed: bool) -> None:
         """End the last step; of a run that failed it counts only if its optimizer stepped."""
-        if not failed or self._unit.updated:
+        unit = self._unit
+        self._watch_replacement(unit)
+        # Parameters that got other data have died with the program: it did so before.
+        unit.updated |= self._replaces and unit.backward and unit.pending
+        if not failed or unit.updated:
             self._begin("stop")
         self.recorder.pause()
 
@@ -114,14 +119,32 @@ class Watch:
         if in_backward() or spot.outside is not None or spot.root:
             return
         number = tape.target()
+        if self._is_parameter(unit, tape, number):
+            self._update(unit, tape, number, len(tape))
+
+    def _watch_replacement(self, unit: Unit) -> None:
+        """A parameter that has got other data since backward was updated by hand, too."""
+        tape = unit.tape
+        if tape is None or not unit.backward or unit.updated or in_backward():
+            return
+        for before, now in tape.replaced():
+            if self._is_parameter(unit, tape, before):
+                self._replaces = True
+                self._update(unit, tape, now, tape.makers[now] + 1 if now >= 0 else len(tape))
+
+    @staticmethod
+    def _is_parameter(unit: Unit, tape: Tape, number: int) -> bool:
         # What the step made itself is an input that learns, such as an adversarial image.
-        lasting = unit.begun == "start" or tape.makers[number] < 0 if number >= 0 else False
-        if number in tape.leaves and (tape.leaves[number] or lasting):
-            tape.updated.add(number)
-            unit.updated = self.stepped = True
-            unit.pending = False
-            if not self._loader_driven:
-                unit.ending, unit.end = True, len(tape)
+        if number not in tape.leaves:
+            return False
+        return tape.leaves[number] or unit.begun == "start" or tape.makers[number] < 0
+
+    def _update(self, unit: Unit, tape: Tape, number: int, end: int) -> None:
+        tape.updated.add(number)
+        unit.updated = self.stepped = True
+        unit.pending = False
+        if not self._loader_driven:
+            unit.ending, unit.end = True, max(unit.end, end)
 
     # What happens in the run
 
@@ -144,6 +167,7 @@ class Watch:
         """Gradients are pending until an optimizer uses them."""
         self._context.differentiate(create_graph)
         unit = self._unit
+        self._watch_replacement(unit)
         if unit.ending and unit.tape is not None and not in_backward():
             spots = self._context.spots
             _, forward = tail_end(unit.tape, unit.end, 0, spots)
@@ -151,6 +175,16 @@ class Watch:
                 self._begin("after")
         self._unit.backward = self._unit.pending = True
         self._force_eager()
+
+    def gradients(self, inputs: Any, gradients: Any) -> None:
+        """A backward pass has returned gradients of parameters, for an update by hand perhaps."""
+        tape = self._unit.tape
+        if tape is None or in_backward():
+            return
+        for leaf, gradient in zip(tensors_in(inputs), tensors_in(gradients), strict=False):
+            if leaf.is_leaf and self._names.of_parameter(leaf):
+                tape.admit_leaf(leaf)
+                tape.mark_gradient(gradient, self._names.of_parameter(leaf))
 
     def optimizer_enter(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer starts: it and its gradients are known from here on."""
@@ -188,6 +222,7 @@ class Watch:
     def batch_enter(self, iterator: Any) -> None:
         """A loader is asked for a batch: the step before is over."""
         unit = self._unit
+        self._watch_replacement(unit)
         known = self._passes.get(iterator)
         continues = unit.pending and known in unit.passes
         waits = unit.begun == "next" and not unit.busy  # a second loader, or a batch skipped
@@ -245,6 +280,7 @@ class Watch:
         self.compiled |= getattr(root, "_compiled_call_impl", None) is not None
         self._force_eager()
         trains = root.training and torch.is_grad_enabled()
+        self._watch_replacement(self._unit)
         if self._ends_before(root, trains):
             self._begin("after")
         unit = self._unit
