@@ -163,7 +163,9 @@ class Names:
             if id(module) not in self._modules:  # else another root named it first
                 self._modules[id(module)] = root.modules[id(module)] = qualified
         for name, parameter in network.named_parameters():
-            if id(parameter) not in self._parameters:
+            # torch.func puts other tensors in their places for the time of a call.
+            own = isinstance(parameter, torch.nn.Parameter)
+            if own and id(parameter) not in self._parameters:
                 qualified = root.prefix + name
                 self._parameters[id(parameter)] = root.parameters[id(parameter)] = qualified
 

@@ -25,7 +25,8 @@ class Unit:
 
     `begun` is how it began (start, next, stop, after); `tape` is None once nothing is looked at;
     a `partial` tape lacks what came before. `signature` covers all calls of modules, `path` those of
-    networks, `rows` is the first size of their input. `source` is the data set with how many
+    networks; `rows` is the first size of the input of the first one that learns, if any does,
+    `first_rows` of the first one; `functions` tells that it begins with a network of functions. `source` is the data set with how many
     batches were left when it began, if that is known.
     `end` is the call after the update that ends it, `left` the one after the last network, `cuts`
     are calls before which it may fall apart into several evaluations.
@@ -37,10 +38,12 @@ class Unit:
     signature: int = 0
     path: int = 0
     rows: int | None = None
+    first_rows: int | None = None
     networks: int = 0
+    functions: bool = False
     optimizers: list[int] = field(default_factory=list)
     passes: set[int] = field(default_factory=set)
-    root: int = 0
+    roots: set[int] = field(default_factory=set)
     batches: int = 0
     source: tuple[int, int | None] = (0, None)
     updated: bool = False
@@ -57,12 +60,13 @@ class Unit:
     @property
     def busy(self) -> bool:
         """Whether a network ran in it, forward or backward, or an optimizer."""
-        return bool(self.networks or self.optimizers) or self.backward
+        return bool(self.networks or self.optimizers) or self.backward or self.functions
 
     @property
     def evaluates(self) -> bool:
         """Whether networks ran in it, but none so that it could learn."""
-        return bool(self.networks) and not (self.trains or self.backward or self.optimizers)
+        learns = self.trains or self.backward or self.optimizers
+        return bool(self.networks or self.functions) and not learns
 
     @property
     def kind(self) -> StepKind:
@@ -95,8 +99,8 @@ class Pass:
 @dataclass(frozen=True, slots=True)
 class Run:
     """Finished units in a row that are alike: the distinct steps that they consist of, None if
-    nobody ever looked at one alike; their loader passes, rows of their first input, and how long
-    each took, `slowed` by timing its ops or not.
+    nobody ever looked at one alike; their loader passes, rows of their inputs (see Unit), and how
+    long each took, `slowed` by timing its ops or not.
     """
 
     key: Key
@@ -105,6 +109,7 @@ class Run:
     steps: tuple[int, ...] | None
     method: Method
     rows: int | None
+    first_rows: int | None
     slowed: bool
     walls_ns: "array[int]" = field(default_factory=lambda: array("q"), compare=False)
 
@@ -184,9 +189,8 @@ class Catalogue:
         if steps is not None:
             self._latest[key] = steps
         steps = self._latest.get(key)
-        run = Run(
-            key, unit.kind, frozenset(unit.passes), steps, unit.method, unit.rows, slowed
-        )
+        rows = unit.rows, unit.first_rows
+        run = Run(key, unit.kind, frozenset(unit.passes), steps, unit.method, *rows, slowed)
         if not self.runs or self.runs[-1] != run:
             self.runs.append(run)  # a long run keeps a few bytes per step
         self.runs[-1].walls_ns.append(time.perf_counter_ns() - unit.started_ns)
@@ -327,12 +331,18 @@ def _epochs(runs: list[Run], passes: Sequence[Pass]) -> Iterator[int]:
     evaluated = False
     for run in runs:
         if run.kind is StepKind.TRAIN:
+            # A unit of several steps begins with evaluations.
+            evaluated |= len(run.steps or ()) > 1 and not _acts(run.first_rows, run.rows)
             used = last is not None and (not last or any(passes[n].counts for n in last))
             new_pass = bool(run.passes) and not run.passes & (last or frozenset())
             if last is not None and ((new_pass and used) or (evaluated and not run.passes)):
                 epoch += 1
             last, rows, evaluated = run.passes, run.rows, False
         elif run.kind is StepKind.EVAL:
-            acts = rows is not None and run.rows is not None and run.rows < rows
-            evaluated |= not acts
+            evaluated |= not _acts(run.rows, rows)
         yield epoch
+
+
+def _acts(rows: int | None, learned: int | None) -> bool:
+    """Tell whether an evaluation is an agent's action: fewer rows than are learned from."""
+    return rows is not None and learned is not None and rows < learned

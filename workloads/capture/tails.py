@@ -3,33 +3,35 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from simulator.trace.op import Phase
+from simulator.trace.op import OpKind, Phase
 from workloads.capture.operands import Ragged, Seen, Sparse
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Record, Tape
 
 
-def tail_end(tape: Tape, end: int, begin: int, spots: Sequence[Spot]) -> tuple[int, bool]:
+def tail_end(tape: Tape, end: int, begin: int, spots: Sequence[Spot]) -> tuple[int, Record | None]:
     """Return the call after the last one from `end` on that still belongs to the step.
 
     It uses what calls from `begin` on made, a gradient, or writes to a parameter. What zeroes
-    gradients or loads a batch belongs to the next step, and so does a forward pass of functions,
-    which the second value tells of.
+    gradients or loads a batch belongs to the next step, and so does a network of functions: the
+    second value is its first call with a parameter.
     """
     last, own = end, set(range(begin, end))
     for call, record in enumerate(tape.records(end), end):
         spot = spots[record.spot]
         if spot.outside is Phase.ZERO_GRAD or spot.loading:
-            return last, False
+            return last, None
         numbers = set(storages(record.operands)) | set(storages(record.keywords.values()))
         leaves = numbers & tape.leaves.keys()
-        if leaves and record.grad and not record.signature.mutates:
-            return last, True
+        if leaves and (_learns(record) or _evaluates(record)):
+            return last, record
+        if leaves and record.grad and record.signature.kind is OpKind.VIEW:
+            continue  # of whatever comes next
         made = any(tape.makers[number] in own for number in numbers - leaves)
         if leaves or made or numbers & tape.gradients.keys():
             own.add(call)
             last = call + 1
-    return last, False
+    return last, None
 
 
 def independent(tape: Tape, cut: int) -> bool:
@@ -39,6 +41,30 @@ def independent(tape: Tape, cut: int) -> bool:
         if any(0 <= tape.makers[number] < cut for number in storages(values)):
             return False
     return True
+
+
+def evaluation_end(tape: Tape, spots: Sequence[Spot]) -> int:
+    """Return the call after an evaluation by functions that a tape begins with, 0 if by none."""
+    last = 0
+    for call, record in enumerate(tape.records()):
+        if tape.leaves.keys().isdisjoint(storages(record.operands)) or record.node is not None:
+            continue
+        if _learns(record):
+            break
+        if _evaluates(record):
+            last = call + 1
+    return tail_end(tape, last, 0, spots)[0] if last else 0
+
+
+def _learns(record: Record) -> bool:
+    """Tell whether a call with a parameter is of a forward pass that gradients go through."""
+    is_view = record.signature.kind is OpKind.VIEW
+    return record.grad and not is_view and not record.signature.mutates
+
+
+def _evaluates(record: Record) -> bool:
+    """Tell whether a call with a parameter is a product of an evaluation."""
+    return not record.grad and record.signature.kind is OpKind.GEMM
 
 
 def storages(values: Any) -> Iterator[int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from simulator.trace.op import Phase
+from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import StepKind
 from workloads.capture.assemble import survey
 from workloads.capture.calls import Signature, tensors_in
@@ -18,7 +18,7 @@ from workloads.capture.names import Names
 from workloads.capture.recorder import Recorder
 from workloads.capture.segments import Catalogue, Pass, Unit
 from workloads.capture.spots import Context, in_backward
-from workloads.capture.tails import independent, tail_end
+from workloads.capture.tails import evaluation_end, independent, tail_end
 from workloads.capture.tape import Tape
 
 _SETUP_OPS = 20_000
@@ -84,6 +84,8 @@ class Watch:
         unit.updated |= self._replaces and unit.backward and unit.pending
         if not failed or unit.updated:
             self._begin("stop")
+        if not failed and self._unit.functions:
+            self._begin("stop")  # an evaluation by functions after the last step
         self.recorder.pause()
 
     # What the recorder sees
@@ -171,7 +173,7 @@ class Watch:
         if unit.ending and unit.tape is not None and not in_backward():
             spots = self._context.spots
             _, forward = tail_end(unit.tape, unit.end, 0, spots)
-            if forward:  # of a network without modules
+            if forward is not None:  # of a network without modules
                 self._begin("after")
         self._unit.backward = self._unit.pending = True
         self._force_eager()
@@ -182,7 +184,8 @@ class Watch:
         if tape is None or in_backward():
             return
         for leaf, gradient in zip(tensors_in(inputs), tensors_in(gradients), strict=False):
-            if leaf.is_leaf and self._names.of_parameter(leaf):
+            wrapped = torch._C._functorch.is_functorch_wrapped_tensor(leaf)
+            if leaf.is_leaf and not wrapped and self._names.of_parameter(leaf):
                 tape.admit_leaf(leaf)
                 tape.mark_gradient(gradient, self._names.of_parameter(leaf))
 
@@ -289,11 +292,13 @@ class Watch:
         if unit.networks and unit.evaluates and unit.tape and not self._loader_driven:
             begin = unit.cuts[-1] if unit.cuts else 0
             unit.cuts.append(tail_end(unit.tape, unit.left, begin, self._context.spots)[0])
-        if not unit.networks or (trains and not unit.trains):
-            unit.rows = rows_of(inputs)
+        if not unit.networks:
+            unit.first_rows = rows_of(inputs)
+        if trains or not unit.networks:
+            unit.rows = unit.rows if unit.trains else rows_of(inputs)
         unit.networks += 1
         unit.signature = hash((unit.signature, call))
-        unit.root = id(root)
+        unit.roots.add(id(root))
         unit.trains |= trains
         unit.method = self._names.method
 
@@ -325,14 +330,17 @@ class Watch:
         unit = self._unit
         if unit.updated:
             return not (self._loader_driven and trains)
-        return unit.evaluates and not self._loader_driven and unit.root == id(root)
+        return unit.evaluates and not self._loader_driven and id(root) in unit.roots
 
     def _begin(self, how: str, *, familiar: bool = True) -> None:
         """Finish the step under way and begin another, which is looked at unless `familiar`."""
         unit, rest = self._unit, None
-        if unit.ending and unit.tape is not None and how == "after":
-            rest = unit.tape.cut(tail_end(unit.tape, unit.end, 0, self._context.spots)[0])
-        self._unit = Unit(how, None)
+        functions = False
+        if unit.ending and unit.tape is not None and how != "next":
+            end, network = tail_end(unit.tape, unit.end, 0, self._context.spots)
+            functions = network is not None and network.signature.kind is OpKind.GEMM
+            rest = unit.tape.cut(end)
+        self._unit = Unit(how, None, functions=functions)
         try:
             if unit.busy:
                 self._finish(unit)
@@ -370,12 +378,14 @@ class Watch:
     def _steps(self, unit: Unit, tape: Tape) -> Iterator[int]:
         """Yield the distinct steps of a unit: evaluations that nothing came of, and what is left."""
         done = 0
-        for cut in unit.cuts:
-            if cut <= done or not independent(tape, cut - done):
-                break
-            tape, head = tape.cut(cut - done), tape
-            yield self._step(head, StepKind.EVAL)
-            done = cut
+        cuts = unit.cuts
+        if not unit.networks and unit.updated:
+            cuts = [evaluation_end(tape, self._context.spots)]
+        for cut in cuts:
+            if cut > done and independent(tape, cut - done):
+                tape, head = tape.cut(cut - done), tape
+                yield self._step(head, StepKind.EVAL)
+                done = cut
         yield self._step(tape, unit.kind)
 
     def _step(self, tape: Tape, kind: StepKind) -> int:
