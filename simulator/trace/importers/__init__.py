@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.errors import InputError
+from simulator.file_kind import kind_by_name
 from simulator.trace.importers import execution_trace, kineto, scalesim
 from simulator.trace.importers.stream import head
 from simulator.trace.trace import Trace
@@ -41,6 +42,8 @@ def import_any(path: Path) -> Trace:
     """Return the trace in a file of any form; raises InputError if it looks like none."""
     found = detect(path)
     if found is None:
+        if kind := kind_by_name(path):
+            raise InputError(f"{path} is {kind.title}, nothing to import: {kind.advice(path)}")
         known = ", ".join(form.title for form in FORMS.values())
         raise InputError(f"{path} is none of the files that can be imported: {known}")
     return FORMS[found].read(path)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from simulator.errors import InputError
+from simulator.errors import InputError, escaped
+from simulator.file_kind import GZIP, HEAD, kind_of
+from simulator.text_file import check_readable, encoding_of, unreadable
 
 _CHUNK = 1 << 20  # characters; large beside an element, small beside a file
-_ENCODING = "utf-8-sig"  # some editors write a byte order mark
-_GZIP = b"\x1f\x8b"
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
@@ -21,7 +21,7 @@ def head(path: Path, characters: int = 1 << 16) -> str:
         with _opened(path) as file:
             return file.read(characters)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     except EOFError:
         raise _cut_short(path) from None
     except (UnicodeDecodeError, zlib.error):
@@ -40,7 +40,7 @@ def entries(path: Path, array: str) -> Iterator[tuple[str, Any]]:
     except OSError as error:
         if isinstance(error, _DAMAGE):
             raise _cut_short(path) from None
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     except _DAMAGE:
         raise _cut_short(path) from None
     except UnicodeDecodeError:
@@ -52,17 +52,19 @@ def entries(path: Path, array: str) -> Iterator[tuple[str, Any]]:
 
 
 def _opened(path: Path) -> TextIO:
+    check_readable(path)
     with path.open("rb") as file:
-        start = file.read(2)
+        start = file.read(HEAD)
     if not start:
         raise InputError(f"{path} is empty: export or copy it again")
-    if start == _GZIP:
-        return gzip.open(path, "rt", encoding=_ENCODING)
-    return path.open(encoding=_ENCODING)
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"cannot read {path}: {error.strerror or error}; check the path")
+    packed = start.startswith(GZIP)
+    if packed:
+        with gzip.open(path) as unpacked:
+            start = unpacked.read(HEAD)
+    if kind := kind_of(start):
+        raise InputError(f"{path} is {kind.title}: {kind.advice(path)}")
+    encoding = encoding_of(start)
+    return gzip.open(path, "rt", encoding=encoding) if packed else path.open(encoding=encoding)
 
 
 def _cut_short(path: Path) -> InputError:
