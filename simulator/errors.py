@@ -83,12 +83,23 @@ def shown(value: Any, longest: int = _VALUE) -> str:
 def several(sentences: Iterable[str], count: int) -> str:
     """Return the first of `count` sentences that fit in a message, and how many more there are."""
     joined = ""
-    for number, each in enumerate(sentences):
+    for number, long in enumerate(sentences):
+        each = long if count == 1 else _cut(long, LONGEST // 2)
         if number and len(joined) + len(each) > LONGEST - len("; and 1,000,000 more mistakes"):
             more = count - number
             return f"{joined}; and {more:,} more mistake{'s' if more > 1 else ''}"
         joined += f"; {each}" if number else each
     return joined
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a list, the first that fit and how many more there are."""
+    words = list(names)
+    fitting = len(words)
+    while fitting > 1 and len(", ".join(words[:fitting])) > LONGEST // 2:
+        fitting -= 1
+    more = f" and {len(words) - fitting} more" if fitting < len(words) else ""
+    return ", ".join(words[:fitting]) + more
 
 
 def reason(error: OSError | ValueError) -> str:

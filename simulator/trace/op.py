@@ -198,8 +198,9 @@ def valid_convolution(
 ) -> Conv:
     """Return the convolution of images whose `size` includes the padding.
 
-    `stride` is that of both dimensions, or (vertical, horizontal). One that does not divide drops what is left over, or, `rounded_up`, gives an output more.
-    Raises ValueError when the kernel is larger than the image, or groups do not divide channels.
+    `stride` is that of both dimensions, or (vertical, horizontal). One that does not divide drops
+    what is left over, or, `rounded_up`, gives an output more. Raises ValueError when the kernel is
+    larger than the image, or groups do not divide channels.
     """
     left = [n - k for n, k in zip(size, kernel, strict=True)]
     if min(left) < 0:

@@ -9,7 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simulator.errors import InputError
+from simulator.errors import InputError, reason
+from simulator.text_file import is_file
 from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
@@ -87,7 +88,7 @@ def load_trace(path: str | os.PathLike[str]) -> Trace:
 
 def _find(path: Path) -> Path:
     bundled = BUNDLED / f"{path}.trace"
-    return bundled if bundled.is_file() and not path.exists() else path
+    return bundled if is_file(bundled) and not path.exists() else path
 
 
 # Writing
@@ -187,8 +188,8 @@ def _check_file(source: Path) -> None:
             tail = file.read()
     except FileNotFoundError:
         raise InputError(f"no trace at {source}: check the path, or capture one there") from None
-    except OSError as error:
-        raise InputError(f"cannot read {source} as a trace: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {source} as a trace: {reason(error)}") from None
     if head != _MAGIC:
         raise InputError(_not_a_trace(source))
     if tail != _MAGIC:

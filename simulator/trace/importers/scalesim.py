@@ -101,9 +101,7 @@ class _Layers:
         tensors = self._tensor(a), weight, self._tensor(c)
         if max(gemm.macs, *(tensor.bytes for tensor in tensors)) > LARGEST:
             raise InputError(f"{where}: the layer's MACs or bytes do not fit in 64 bits")
-        self.ops.append(
-            Op(name, OpKind.GEMM, Phase.EVAL, layer, tensors[:2], tensors[2:], (gemm,))
-        )
+        self.ops.append(Op(name, OpKind.GEMM, Phase.EVAL, layer, tensors[:2], tensors[2:], (gemm,)))
 
     def _tensor(
         self, shape: tuple[int, ...], kind: StorageKind = StorageKind.ACTIVATION, name: str = ""

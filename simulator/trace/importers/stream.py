@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from simulator.errors import InputError, escaped
+from simulator.errors import InputError
 from simulator.file_kind import GZIP, HEAD, kind_of
 from simulator.text_file import check_readable, encoding_of, unreadable
 
