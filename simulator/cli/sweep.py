@@ -1,8 +1,6 @@
 """The verb that replays a training run on many SoCs."""
 
 import json
-import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +8,7 @@ import typer
 
 from simulator.cli.arguments import JsonOption, WorkersOption
 from simulator.cli.terminal import print_table
-from simulator.errors import InputError, Stopped
+from simulator.errors import InputError
 
 if TYPE_CHECKING:
     from simulator.sweeps.request import Request
@@ -120,14 +118,9 @@ def sweep(
     }
     asked = asked.model_copy(update=more)
     goals = objectives_of(asked.minimize)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a queue's time limit sends it
     found = study_of(asked, _models())
-    try:
-        with workers_for(found.training, workers, cluster) as crew:
-            table = answered(found, crew, out, Display(goals[0]), full=full)
-    except Stopped as stopped:
-        print(f"trainsoc: {stopped}", file=sys.stderr)
-        raise typer.Exit(130) from None
+    with workers_for(found.training, workers, cluster) as crew:
+        table = answered(found, crew, out, Display(goals[0]), full=full)
     if csv:
         write_csv(table, csv)
     row = best_of(table, best, where or []) if best else None
