@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 PS_PER_S = 10**12
 AJ_PER_J = 10**18
@@ -123,17 +123,26 @@ LENGTH = Quantity("length", "_nm", _units(nm=1, um=10**3), "22 nm")
 CYCLES = Quantity("cycle count", "_cycles", _units(cycles=1, kcycles=10**3), "28 kcycles")
 RATIO = Quantity("ratio", "_permille", {"%": Decimal(10)}, "60 %")
 
-Bytes = Annotated[int, BeforeValidator(SIZE.parse), SIZE]
-Hertz = Annotated[int, BeforeValidator(FREQUENCY.parse), FREQUENCY]
-Picoseconds = Annotated[int, BeforeValidator(DURATION.parse), DURATION]
-Femtoseconds = Annotated[int, BeforeValidator(PERIOD.parse), PERIOD]
-BytesPerSecond = Annotated[int, BeforeValidator(BANDWIDTH.parse), BANDWIDTH]
-Attojoules = Annotated[int, BeforeValidator(ENERGY.parse), ENERGY]
-Microwatts = Annotated[int, BeforeValidator(POWER.parse), POWER]
-Millivolts = Annotated[int, BeforeValidator(VOLTAGE.parse), VOLTAGE]
-Nanometres = Annotated[int, BeforeValidator(LENGTH.parse), LENGTH]
-Cycles = Annotated[int, BeforeValidator(CYCLES.parse), CYCLES]
-Permille = Annotated[int, BeforeValidator(RATIO.parse), RATIO]
+
+def _storable(value: int) -> int:
+    if abs(value) >= 2**63:
+        raise ValueError("is too large: it does not fit in 64 bits")
+    return value
+
+
+_STORED = AfterValidator(_storable)  # as the tables of sweeps store integers
+
+Bytes = Annotated[int, BeforeValidator(SIZE.parse), _STORED, SIZE]
+Hertz = Annotated[int, BeforeValidator(FREQUENCY.parse), _STORED, FREQUENCY]
+Picoseconds = Annotated[int, BeforeValidator(DURATION.parse), _STORED, DURATION]
+Femtoseconds = Annotated[int, BeforeValidator(PERIOD.parse), _STORED, PERIOD]
+BytesPerSecond = Annotated[int, BeforeValidator(BANDWIDTH.parse), _STORED, BANDWIDTH]
+Attojoules = Annotated[int, BeforeValidator(ENERGY.parse), _STORED, ENERGY]
+Microwatts = Annotated[int, BeforeValidator(POWER.parse), _STORED, POWER]
+Millivolts = Annotated[int, BeforeValidator(VOLTAGE.parse), _STORED, VOLTAGE]
+Nanometres = Annotated[int, BeforeValidator(LENGTH.parse), _STORED, LENGTH]
+Cycles = Annotated[int, BeforeValidator(CYCLES.parse), _STORED, CYCLES]
+Permille = Annotated[int, BeforeValidator(RATIO.parse), _STORED, RATIO]
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

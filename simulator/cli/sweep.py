@@ -64,7 +64,10 @@ def sweep(
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="of the search: equal seeds, equal points", show_default="0")
+        int | None,
+        typer.Option(
+            min=0, max=2**32 - 1, help="of the search: equal seeds, equal points", show_default="0"
+        ),
     ] = None,
     best: Annotated[
         str | None, typer.Option(metavar="NAME", help="tell the point with the least of it")

@@ -124,7 +124,7 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> None:
             raise InputError(
                 f"--set {path}: {name} is {shown(node)}: leave out --set {name}={node}"
             )
-    node[leaf] = None if path == "accelerator" and value in ("none", None) else _scalar(value)
+    node[leaf] = None if path == "accelerator" and value in ("none", None) else _scalar(path, value)
 
 
 def _check_path(path: str) -> None:
@@ -165,15 +165,18 @@ def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
     return paths
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(path: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value in ("true", "false"):
         return value == "true"
     try:
-        return int(value)
+        number = int(value)
     except ValueError:
         return value
+    if abs(number) >= 2**63:
+        raise InputError(f"--set {path}={shown(value)}: the number does not fit in 64 bits")
+    return number
 
 
 def _with_device(raw: dict[str, Any], label: str) -> dict[str, Any]:

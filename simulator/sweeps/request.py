@@ -50,7 +50,7 @@ class Request(BaseModel):
     baselines: dict[str, str | _Baseline] | list[str] = Field(default_factory=dict)
     search: int | None = Field(default=None, ge=1)
     minimize: str = "latency,energy"
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
     trainsoc: str | None = None
     store: int | None = None
 
