@@ -92,6 +92,11 @@ def several(sentences: Iterable[str], count: int) -> str:
     return joined
 
 
+def a_or_an(noun: str) -> str:
+    """Return a noun with its article."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as a list, the first that fit and how many more there are."""
     words = list(names)
@@ -111,10 +116,12 @@ def reason(error: OSError | ValueError) -> str:
 
 
 def _brief(value: Any, longest: int, depth: int = 0) -> str:
-    """Return the beginning of what repr() would return."""
+    """Return the beginning of a value as YAML and Python write it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str | bytes):
         return repr(value[: longest + 1])
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 128:
+    if isinstance(value, int) and value.bit_length() > 128:
         return f"a number of {value.bit_length():,} bits"
     if isinstance(value, dict | list | tuple | set | frozenset) and value:
         if depth == _DEEPEST:

@@ -14,10 +14,14 @@ _TAR = (257, b"ustar")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of file: what it is called, and what to do with it; {file} is its name."""
+    """A kind of file: what it is called, and what to do with it; {file} is its name.
+
+    `is_trace`: it may be a trace of trainsoc.
+    """
 
     title: str
     fix: str
+    is_trace: bool = False
 
     def advice(self, path: Path) -> str:
         """Return what to do with the file at `path`."""
@@ -37,7 +41,9 @@ _SIGNATURES = {
     b"\x1f\x9d": Kind("compressed by compress", "decompress it first (uncompress {file})"),
     GZIP: Kind("compressed by gzip", "decompress it first (gunzip -k {file})"),
     PARQUET: Kind(
-        "a Parquet file, as traces of trainsoc are", "see what is in it with trainsoc show {file}"
+        "a Parquet file, as traces of trainsoc are",
+        "see what is in it with trainsoc show {file}",
+        is_trace=True,
     ),
     b"\x89PNG": Kind("an image", _MEANT),
     b"\xff\xd8\xff": Kind("an image", _MEANT),

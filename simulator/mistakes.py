@@ -43,7 +43,8 @@ def refusal(
 
 def path_of(detail: ErrorDetails) -> str:
     """Return the dotted path of a setting, long names cut."""
-    return ".".join(str(item)[:_NAME] for item in detail["loc"])
+    places = detail["loc"][:-1] if detail["type"] == "invalid_key" else detail["loc"]
+    return ".".join(str(item)[:_NAME] for item in places)
 
 
 def problem(detail: ErrorDetails) -> str:

@@ -13,7 +13,7 @@ from simulator.activity import StepRun, Task
 from simulator.code import version_of
 from simulator.energy.area import areas
 from simulator.energy.prices import prices
-from simulator.errors import Infeasible, InputError
+from simulator.errors import Infeasible, InputError, a_or_an
 from simulator.hardware import Hardware, load_hardware
 from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import place, traced_precision
@@ -303,7 +303,7 @@ def _check_capacity(hardware: Hardware, step: Step, held: Footprint) -> None:
             "dram.capacity",
             held.peak_bytes,
             hardware.dram.capacity,
-            f"a {step.kind} step holds {si(held.peak_bytes, 'B')} at its peak but "
+            f"{a_or_an(step.kind)} step holds {si(held.peak_bytes, 'B')} at its peak but "
             f"{hardware.name}'s DRAM has {si(hardware.dram.capacity, 'B')}: "
             "use a smaller batch or a larger dram.capacity",
         )

@@ -41,10 +41,10 @@ class Quantity:
         or when the number is not a whole multiple of the inner unit.
         """
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f"expected a {self.name} such as '{self.example}'")
+            raise ValueError(f"expected {self._one} such as '{self.example}'")
         match = _NUMBER_AND_UNIT.fullmatch(str(value))
         if match is None:
-            raise ValueError(f"{value!r} is not a {self.name}: write it as '{self.example}'")
+            raise ValueError(f"{value!r} is not {self._one}: write it as '{self.example}'")
         if not match[2]:
             raise ValueError(f"{value!r} has no unit: write it as '{self.example}'")
         return self._whole(Decimal(match[1]) * self._factor(match[2], value), value)
@@ -58,6 +58,10 @@ class Quantity:
         unit = min(self.units, key=lambda name: self.units[name])
         return f"{(Decimal(value) / self.units[unit]).normalize():f} {unit}"
 
+    @property
+    def _one(self) -> str:
+        return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
+
     def _factor(self, unit: str, value: Any) -> Decimal:
         if unit in self.units:
             return self.units[unit]
@@ -68,7 +72,7 @@ class Quantity:
 
     def _whole(self, number: Decimal, value: Any) -> int:
         if abs(number) > _LARGEST:
-            raise ValueError(f"{value!r} is too large for a {self.name}")
+            raise ValueError(f"{value!r} is too large for {self._one}")
         if number != number.to_integral_value():
             raise ValueError(f"{value!r} is finer than {self.text(1)}: round it")
         return int(number)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simulator.errors import InputError, shown
+from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.replay import Recording, as_trace
 from simulator.sweeps.axis import Axis, read_axes
@@ -180,7 +180,7 @@ def _by_batch(
 ) -> tuple[tuple[Axis, ...], dict[str, Trace]]:
     """Return axes and traces of models at these batch sizes."""
     if not all(re.fullmatch(r"0*[1-9][0-9]{0,5}", str(size)) for size in sizes):
-        raise InputError(f"axis batch: {shown(list(sizes))}: write whole numbers from 1 on")
+        raise InputError(f"axis batch: {', '.join(map(str, sizes))}: write whole numbers from 1 on")
     linked = next((axis for axis in axes if _BATCHED & set(axis.keys) and len(axis.keys) > 1), None)
     if linked is not None:
         raise InputError(f"axis {linked.name}: a batch is an axis of its own; so is its trace")

@@ -204,7 +204,7 @@ def valid_convolution(
     """
     left = [n - k for n, k in zip(size, kernel, strict=True)]
     if min(left) < 0:
-        raise ValueError(f"a {kernel[0]} x {kernel[1]} filter is larger than its input")
+        raise ValueError(f"the filter of {kernel[0]} x {kernel[1]} is larger than its input")
     if channels % groups or filters % groups:
         raise ValueError(f"{groups} groups do not divide {channels} channels and {filters} filters")
     strides = (stride, stride) if isinstance(stride, int) else stride

@@ -47,8 +47,12 @@ def entries(path: Path, array: str) -> Iterator[tuple[str, Any]]:
         raise InputError(f"{path} is not a text file: is it the file you meant?") from None
     except _CutShort:
         raise _cut_short(path) from None
-    except (ValueError, RecursionError) as error:
+    except _NotJson as error:
         raise InputError(f"{path} is not valid JSON ({error}): export it again") from None
+    except RecursionError:
+        raise InputError(f"{path} is not valid JSON (nested too deep): export it again") from None
+    except ValueError:
+        raise InputError(f"{path}: a number has thousands of digits: export it again") from None
 
 
 def _opened(path: Path) -> TextIO:
@@ -72,6 +76,10 @@ def _cut_short(path: Path) -> InputError:
 
 
 class _CutShort(Exception):
+    pass
+
+
+class _NotJson(Exception):
     pass
 
 
@@ -100,7 +108,7 @@ class _Text:
         found = self.peek()
         if found not in expected:
             place = self._before + self._at
-            raise ValueError(f"{found!r} at character {place}, not {' or '.join(expected)}")
+            raise _NotJson(f"{found!r} at character {place}, not {' or '.join(expected)}")
         self._at += 1
         return found
 
@@ -113,9 +121,9 @@ class _Text:
             except json.JSONDecodeError as error:
                 if self._ended and not _unfinished(error, self._text):
                     place = self._before + error.pos
-                    raise ValueError(f"{error.msg} at character {place}") from None
+                    raise _NotJson(f"{error.msg} at character {place}") from None
                 if len(self._text) - self._at > 64 * _CHUNK:
-                    raise ValueError(f"{error.msg} after character {self._before}") from None
+                    raise _NotJson(f"{error.msg} after character {self._before}") from None
                 self._more()
                 continue
             if end < len(self._text) or self._ended:

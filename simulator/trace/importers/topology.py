@@ -177,7 +177,7 @@ def _row(cells: Sequence[str], columns: Sequence[str], where: str) -> Row:
     if lacking or any(cell.isdigit() for cell in extra):
         names = ", ".join(_TITLES.get(kind, kind) for kind in columns)
         raise InputError(
-            f"{where}: expected {len(columns)} columns ({names}), found {len(cells)} cells"
+            f"{where}: expected {len(columns)} columns ({names}); cells in this row: {len(cells)}"
         )
     name = values.pop("layer", "")
     given = {kind: text for kind, text in values.items() if text or kind in form}
