@@ -13,6 +13,7 @@ from simulator.errors import shown
 
 _DEEPEST = 50  # lists and mappings within each other
 _MOST = 200_000  # entries, those of an anchor wherever it is used
+_KEYS = 5_000  # of all mappings; ours have some hundred
 _TOO_DEEP = "its values are nested too deep"
 _PLAIN = (str, int, float, type(None), list, dict)
 _INTEGERS = range(-(2**63), 2**63)
@@ -42,7 +43,7 @@ def load(text: str) -> Any:
         raise Unreadable(_line(error), f"not YAML: {error.problem}") from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise Unreadable(line, f"not YAML: the character {shown(error.character)}") from None
+        raise Unreadable(line, f"not YAML: the character {_character(error)}") from None
     except RecursionError:
         raise Unreadable(1, f"not YAML: {_TOO_DEEP}") from None
     except (YAMLError, *_UNREADABLE):
@@ -50,12 +51,30 @@ def load(text: str) -> Any:
         raise Unreadable(line, "not YAML: a character or value that does not exist") from None
 
 
+def _character(error: ReaderError) -> str:
+    found = error.character
+    return shown(chr(found) if isinstance(found, int) else found)
+
+
 def _line(error: MarkedYAMLError) -> int:
     return int(error.problem_mark.line) + 1 if error.problem_mark else 1
 
 
 class _Scanner(Scanner):
-    """Stops at lists that are nested too deep, which would take long to read."""
+    """Stops at lists nested too deep and at endless keys, which would take long to read."""
+
+    def __init__(self, loader: Any = None) -> None:
+        """Start without keys."""
+        super().__init__(loader)
+        self._keys = 0
+
+    def fetch_value(self) -> None:
+        """Take the colon behind a key."""
+        self._keys += 1
+        if self._keys > _KEYS:
+            why = f"it has more than {_KEYS:,} keys: is it the file you meant?"
+            raise ScannerError(None, None, why, self.reader.get_mark())
+        super().fetch_value()
 
     def fetch_flow_collection_start(self, *arguments: Any, **more: Any) -> None:
         """Begin a list or mapping in brackets."""

@@ -119,8 +119,8 @@ def _lines(path: str, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _is_header(cells: Sequence[str]) -> bool:
-    kinds = {_kind(cell) for cell in cells}
-    return kinds.issuperset(GEMM) or len(kinds.intersection(CONVOLUTION)) > 2
+    known = {_kind(cell) for cell in cells}.intersection((*GEMM, *CONVOLUTION))
+    return len(known) > 1
 
 
 def _is_layer(cells: Sequence[str]) -> bool:
@@ -144,7 +144,7 @@ def _columns(titles: Sequence[str], where: str) -> tuple[str, ...]:
     if not _kind(titles[0]):
         columns[0] = "layer"
     _tell_twins_apart(columns)
-    form = GEMM if columns.count("m") else CONVOLUTION
+    form = GEMM if {"m", "n"} & set(columns) else CONVOLUTION
     for kind in form:
         if columns.count(kind) != 1:
             how = "is missing in" if kind not in columns else "stands twice in"
