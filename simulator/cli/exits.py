@@ -43,8 +43,6 @@ def exit_code(arguments: Sequence[str]) -> int:
         code = _run(arguments)
         sys.stdout.flush()
         return code
-    except typer.Exit as end:
-        return end.exit_code
     except BaseException as error:
         ending = _ending(error)
     if ending.told:
@@ -56,8 +54,11 @@ def _run(arguments: Sequence[str]) -> int:
     from simulator.cli.verbs import app
 
     command = typer.main.get_command(app)
-    with command.make_context("trainsoc", list(arguments)) as context:
-        return command.invoke(context) or 0
+    try:
+        with command.make_context("trainsoc", list(arguments)) as context:
+            return command.invoke(context) or 0
+    except typer.Exit as end:
+        return end.exit_code
 
 
 def _ending(error: BaseException) -> Ending:

@@ -207,3 +207,14 @@ def test_more_tiles_than_the_limit_are_counted_and_not_simulated(tmp_path, capsy
 
 def test_an_empty_step_has_no_tiles():
     assert run_step((), "in_order", "tile", most_tiles=0).duration_ps == 0
+
+
+def test_names_of_layers_are_shown_and_not_obeyed(tmp_path, capsys):
+    topology = tmp_path / "net.csv"
+    topology.write_text("Layer,M,N,K,\n[/red] :cat:,1,2,3,\n\x1b[31mb,4,5,6,\n")
+    assert exit_code(["import", "scalesim", str(topology), "-o", str(tmp_path / "t")]) == 0
+    assert exit_code(["run", "edge-16x16", str(tmp_path / "t"), "--by", "layer"]) == 0
+    out = capsys.readouterr().out
+    assert "[/red] :cat:" in out
+    assert "\\x1b[31mb" in out
+    assert "\x1b" not in out
