@@ -6,9 +6,7 @@
 True
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in typing, whose import takes as long as the rest of the start
 if TYPE_CHECKING:
     from simulator.errors import Infeasible, InputError
     from simulator.hardware import Hardware, load_hardware
@@ -44,7 +42,9 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    from importlib import import_module  # noqa: PLC0415 - as above
+
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

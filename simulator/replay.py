@@ -13,13 +13,13 @@ from simulator.activity import StepRun, Task
 from simulator.code import version_of
 from simulator.energy.area import areas
 from simulator.energy.prices import prices
-from simulator.errors import Infeasible, InputError
+from simulator.errors import Infeasible, InputError, a_or_an
 from simulator.hardware import Hardware, load_hardware
 from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import place, traced_precision
 from simulator.lowering.remembered import Remembered
 from simulator.machine.interconnect import Interconnect
-from simulator.machine.soc import FIDELITIES, run_step
+from simulator.machine.soc import FIDELITIES, MOST_TILES, run_step
 from simulator.pattern_store import kept_samples
 from simulator.placing import Placed, candidates
 from simulator.results.methods import bits_by_epoch
@@ -71,17 +71,19 @@ class Replay:
         trace: Trace,
         settings: Iterable[str] = (),
         fidelity: str = "flow",
+        most_tiles: int = MOST_TILES,
     ) -> None:
         """Prepare to replay `trace`. Raises Infeasible when a step does not fit the DRAM.
 
         `settings` are the overrides "key=value" that made `hardware`; the result names them.
-        `fidelity` is one of `machine.soc.FIDELITIES`.
+        `fidelity` is one of `machine.soc.FIDELITIES`; "tile" takes `most_tiles` in a step.
         """
         if fidelity not in FIDELITIES:
             names = " or ".join(FIDELITIES)
             raise InputError(f"no fidelity {fidelity!r}: choose {names}")
         self.hardware = hardware
         self._fidelity = fidelity
+        self._most_tiles = most_tiles
         self._settings = tuple(settings)
         self.trace, self._footprints = _prepared(trace)
         self._method = _method_name(trace)
@@ -159,8 +161,14 @@ class Replay:
 
     def _simulate(self, index: int, carry: Carry) -> tuple[StepRun, Carry]:
         tasks, after = self._lower(index, carry)
-        issue = self.hardware.runtime.issue
-        return run_step(tasks, issue, self._fidelity, self._interconnect), after
+        run = run_step(
+            tasks,
+            self.hardware.runtime.issue,
+            self._fidelity,
+            self._interconnect,
+            most_tiles=self._most_tiles,
+        )
+        return run, after
 
     def _lower(self, index: int, carry: Carry) -> tuple[tuple[Task, ...], Carry]:
         placed = self._placed[index] if self._placed else None
@@ -295,7 +303,7 @@ def _check_capacity(hardware: Hardware, step: Step, held: Footprint) -> None:
             "dram.capacity",
             held.peak_bytes,
             hardware.dram.capacity,
-            f"a {step.kind} step holds {si(held.peak_bytes, 'B')} at its peak but "
+            f"{a_or_an(step.kind)} step holds {si(held.peak_bytes, 'B')} at its peak but "
             f"{hardware.name}'s DRAM has {si(hardware.dram.capacity, 'B')}: "
             "use a smaller batch or a larger dram.capacity",
         )

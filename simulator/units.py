@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 PS_PER_S = 10**12
 AJ_PER_J = 10**18
@@ -41,10 +41,10 @@ class Quantity:
         or when the number is not a whole multiple of the inner unit.
         """
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f"expected a {self.name} such as '{self.example}'")
+            raise ValueError(f"expected {self._one} such as '{self.example}'")
         match = _NUMBER_AND_UNIT.fullmatch(str(value))
         if match is None:
-            raise ValueError(f"{value!r} is not a {self.name}: write it as '{self.example}'")
+            raise ValueError(f"{value!r} is not {self._one}: write it as '{self.example}'")
         if not match[2]:
             raise ValueError(f"{value!r} has no unit: write it as '{self.example}'")
         return self._whole(Decimal(match[1]) * self._factor(match[2], value), value)
@@ -58,6 +58,10 @@ class Quantity:
         unit = min(self.units, key=lambda name: self.units[name])
         return f"{(Decimal(value) / self.units[unit]).normalize():f} {unit}"
 
+    @property
+    def _one(self) -> str:
+        return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
+
     def _factor(self, unit: str, value: Any) -> Decimal:
         if unit in self.units:
             return self.units[unit]
@@ -68,7 +72,7 @@ class Quantity:
 
     def _whole(self, number: Decimal, value: Any) -> int:
         if abs(number) > _LARGEST:
-            raise ValueError(f"{value!r} is too large for a {self.name}")
+            raise ValueError(f"{value!r} is too large for {self._one}")
         if number != number.to_integral_value():
             raise ValueError(f"{value!r} is finer than {self.text(1)}: round it")
         return int(number)
@@ -123,17 +127,26 @@ LENGTH = Quantity("length", "_nm", _units(nm=1, um=10**3), "22 nm")
 CYCLES = Quantity("cycle count", "_cycles", _units(cycles=1, kcycles=10**3), "28 kcycles")
 RATIO = Quantity("ratio", "_permille", {"%": Decimal(10)}, "60 %")
 
-Bytes = Annotated[int, BeforeValidator(SIZE.parse), SIZE]
-Hertz = Annotated[int, BeforeValidator(FREQUENCY.parse), FREQUENCY]
-Picoseconds = Annotated[int, BeforeValidator(DURATION.parse), DURATION]
-Femtoseconds = Annotated[int, BeforeValidator(PERIOD.parse), PERIOD]
-BytesPerSecond = Annotated[int, BeforeValidator(BANDWIDTH.parse), BANDWIDTH]
-Attojoules = Annotated[int, BeforeValidator(ENERGY.parse), ENERGY]
-Microwatts = Annotated[int, BeforeValidator(POWER.parse), POWER]
-Millivolts = Annotated[int, BeforeValidator(VOLTAGE.parse), VOLTAGE]
-Nanometres = Annotated[int, BeforeValidator(LENGTH.parse), LENGTH]
-Cycles = Annotated[int, BeforeValidator(CYCLES.parse), CYCLES]
-Permille = Annotated[int, BeforeValidator(RATIO.parse), RATIO]
+
+def _storable(value: int) -> int:
+    if abs(value) >= 2**63:
+        raise ValueError("is too large: it does not fit in 64 bits")
+    return value
+
+
+_STORED = AfterValidator(_storable)  # as the tables of sweeps store integers
+
+Bytes = Annotated[int, BeforeValidator(SIZE.parse), _STORED, SIZE]
+Hertz = Annotated[int, BeforeValidator(FREQUENCY.parse), _STORED, FREQUENCY]
+Picoseconds = Annotated[int, BeforeValidator(DURATION.parse), _STORED, DURATION]
+Femtoseconds = Annotated[int, BeforeValidator(PERIOD.parse), _STORED, PERIOD]
+BytesPerSecond = Annotated[int, BeforeValidator(BANDWIDTH.parse), _STORED, BANDWIDTH]
+Attojoules = Annotated[int, BeforeValidator(ENERGY.parse), _STORED, ENERGY]
+Microwatts = Annotated[int, BeforeValidator(POWER.parse), _STORED, POWER]
+Millivolts = Annotated[int, BeforeValidator(VOLTAGE.parse), _STORED, VOLTAGE]
+Nanometres = Annotated[int, BeforeValidator(LENGTH.parse), _STORED, LENGTH]
+Cycles = Annotated[int, BeforeValidator(CYCLES.parse), _STORED, CYCLES]
+Permille = Annotated[int, BeforeValidator(RATIO.parse), _STORED, RATIO]
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

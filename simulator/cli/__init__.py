@@ -1,34 +1,33 @@
-"""The command line; whatever goes wrong becomes one sentence on stderr and an exit code."""
+"""The command line. Only the process is prepared here, so that Ctrl-C finds it ready at once."""
 
+import os
+import signal
 import sys
-from typing import Any
-
-import typer
-
-from simulator.cli.verbs import app
-from simulator.errors import Infeasible, InputError
-
-# typer brings click along under a name that differs between its versions.
-UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def main() -> None:
-    """Run the command line; bad input is one sentence on stderr and exit code 2."""
+    """Run the command line; whatever goes wrong is one sentence on stderr and an exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     try:
-        code = app(standalone_mode=False)
-    except (InputError, Infeasible) as error:
-        _fail(str(error))
-    except UsageError as error:
-        where = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
-        _fail(error.format_message() + where)
-    except (typer.Abort, KeyboardInterrupt):
-        _fail("interrupted", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    sys.exit(code or 0)
+        from simulator.cli import streams, verbs  # noqa: F401 - their imports take a while
+        from simulator.cli.exits import exit_code
 
-
-def _fail(sentence: str, code: int = 2) -> None:
-    print(f"trainsoc: {sentence}", file=sys.stderr)
+        streams.prepare()
+        # A queue's time limit sends SIGTERM; it stops long work as the user does.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
+        code = exit_code(sys.argv[1:])
+    except KeyboardInterrupt:  # a second one, while the first one is told
+        code = 130
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    """End at once: an exception within an import may be lost, or become another one."""
+    if "--json" in sys.argv:
+        os.write(1, b'{"error": "interrupted"}\n')
+    os.write(2, b"trainsoc: interrupted\n")
+    os._exit(130)

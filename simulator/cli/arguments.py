@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.errors import InputError
+from simulator.errors import InputError, shown
 
 HardwareArg = Annotated[str, typer.Argument(help="a YAML file or a name in hwconfigs")]
 TraceArg = Annotated[str, typer.Argument(help="a trace file or the name of a bundled trace")]
@@ -15,7 +15,15 @@ SetOption = Annotated[
 FidelityOption = Annotated[
     str, typer.Option(help="of the accelerator: flow, or tile (every tile is simulated; slower)")
 ]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="processes; default all cores")]
+MaxTilesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=2**63 - 1, help="with --fidelity tile, tiles in one step", show_default="1000000"
+    ),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="processes; default all cores")
+]
 StepOption = Annotated[
     int | None,
     typer.Option("--step", help="a distinct step by its number; default the typical one"),
@@ -26,4 +34,4 @@ JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object,
 def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
     """Raise InputError unless the value given for `option` is among the known ones."""
     if value not in known:
-        raise InputError(f"{option} {value}: unknown; use {' or '.join(known)}")
+        raise InputError(f"{option} {shown(value)}: unknown; use {' or '.join(known)}")

@@ -28,7 +28,8 @@ def capture(
         bool, typer.Option("--time", help="record how long each op takes, for trainsoc compare")
     ] = False,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="samples per step, for a model; default its own")
+        int | None,
+        typer.Option(min=1, max=2**20, help="samples per step, for a model; default its own"),
     ] = None,
     fake: Annotated[
         bool, typer.Option("--fake", help="networks compute shapes and no numbers; as for a model")

@@ -15,7 +15,8 @@ from simulator.errors import InputError
 def calibrate(
     out: Annotated[Path, typer.Option("-o", "--out", help="the YAML to write")],
     threads: Annotated[
-        int | None, typer.Option(min=1, help="that PyTorch uses; default as many as it would")
+        int | None,
+        typer.Option(min=1, max=1024, help="that PyTorch uses; default as many as it would"),
     ] = None,
 ) -> None:
     """Describe this machine's CPU from microbenchmarks; about a minute, let nothing else run.

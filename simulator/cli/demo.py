@@ -12,7 +12,9 @@ from simulator.cli.run import run_and_report
 
 def demo(
     out: Annotated[Path, typer.Option("-o", "--out", help="where the answers go")] = Path("demo"),
-    epochs: Annotated[int, typer.Option(min=1, help="epochs of training to capture")] = 8,
+    epochs: Annotated[
+        int, typer.Option(min=1, max=10_000, help="epochs of training to capture")
+    ] = 8,
 ) -> None:
     """Train LeNet on handwritten digits, capture it, replay it, draw the answers.
 

@@ -10,6 +10,7 @@ from simulator.cli.arguments import (
     FidelityOption,
     HardwareArg,
     JsonOption,
+    MaxTilesOption,
     SetOption,
     WorkersOption,
     one_of,
@@ -23,6 +24,7 @@ def array(
     out: Annotated[Path, typer.Option("-o", "--out", help="CSV to write")],
     overrides: SetOption = None,
     fidelity: FidelityOption = "flow",
+    max_tiles: MaxTilesOption = None,
 ) -> None:
     """Time single GEMMs on the accelerator, from launch to the last byte stored.
 
@@ -33,11 +35,12 @@ def array(
     Example: trainsoc probe array edge-16x16 shapes.csv -o cycles.csv
     """
     from simulator.hardware.load import load_hardware
-    from simulator.machine.soc import FIDELITIES
+    from simulator.machine.soc import FIDELITIES, MOST_TILES
     from simulator.probes import probe_array
 
     one_of("--fidelity", fidelity, FIDELITIES)
-    rows = probe_array(load_hardware(hardware, overrides or []), shapes, out, fidelity)
+    soc = load_hardware(hardware, overrides or [])
+    rows = probe_array(soc, shapes, out, fidelity, max_tiles or MOST_TILES)
     print(f"{rows} shapes in {out}")
 
 

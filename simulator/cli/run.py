@@ -10,6 +10,7 @@ from simulator.cli.arguments import (
     FidelityOption,
     HardwareArg,
     JsonOption,
+    MaxTilesOption,
     SetOption,
     TraceArg,
     one_of,
@@ -27,6 +28,7 @@ def run(
     ] = None,
     by: Annotated[str, typer.Option(help="rows of the table: phase, layer, op or stage")] = "phase",
     fidelity: FidelityOption = "flow",
+    max_tiles: MaxTilesOption = None,
     method: Annotated[
         Path | None,
         typer.Option(help="a training method, bits, density, frozen layers: YAML file or name"),
@@ -49,7 +51,7 @@ def run(
     one_of("--fidelity", fidelity, FIDELITIES)
     document = run_and_report(
         hardware, trace, out, overrides or [], baseline, by,
-        ops=ops, quiet=as_json, fidelity=fidelity, method=method,
+        ops=ops, quiet=as_json, fidelity=fidelity, method=method, max_tiles=max_tiles,
     )  # fmt: skip
     if as_json:
         print(json.dumps(document, indent=1))
@@ -67,12 +69,14 @@ def run_and_report(
     quiet: bool,
     fidelity: str = "flow",
     method: Path | None = None,
+    max_tiles: int | None = None,
 ) -> dict[str, Any]:
     """Replay a trace, keep the result in `out` if given, print its tables unless `quiet`.
 
     Returns the result's document, with the verdict where there is a baseline.
     """
     from simulator.hardware.load import load_hardware
+    from simulator.machine.soc import MOST_TILES
     from simulator.replay import Replay, as_trace, discard_run, save_run
     from simulator.results.report import run_report, summary, verdict
     from simulator.trace.method.file import load_method
@@ -84,8 +88,9 @@ def run_and_report(
     steps = as_trace(trace)
     if method:
         steps = scheduled(steps, load_method(method))
-    replays = [Replay(soc, steps, overrides, fidelity)]
-    replays += [Replay(other, steps, shared, fidelity)] if other else []
+    most = max_tiles or MOST_TILES
+    replays = [Replay(soc, steps, overrides, fidelity, most)]
+    replays += [Replay(other, steps, shared, fidelity, most)] if other else []
     results = [replay.run(progress=progress) for replay in replays]
     if out:
         for replay, result, folder in zip(replays, results, (out, out / "baseline"), strict=False):

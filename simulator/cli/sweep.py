@@ -1,8 +1,6 @@
 """The verb that replays a training run on many SoCs."""
 
 import json
-import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +8,7 @@ import typer
 
 from simulator.cli.arguments import JsonOption, WorkersOption
 from simulator.cli.terminal import print_table
-from simulator.errors import InputError, Stopped
+from simulator.errors import InputError
 
 if TYPE_CHECKING:
     from simulator.sweeps.request import Request
@@ -66,7 +64,10 @@ def sweep(
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="of the search: equal seeds, equal points", show_default="0")
+        int | None,
+        typer.Option(
+            min=0, max=2**32 - 1, help="of the search: equal seeds, equal points", show_default="0"
+        ),
     ] = None,
     best: Annotated[
         str | None, typer.Option(metavar="NAME", help="tell the point with the least of it")
@@ -120,14 +121,9 @@ def sweep(
     }
     asked = asked.model_copy(update=more)
     goals = objectives_of(asked.minimize)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a queue's time limit sends it
     found = study_of(asked, _models())
-    try:
-        with workers_for(found.training, workers, cluster) as crew:
-            table = answered(found, crew, out, Display(goals[0]), full=full)
-    except Stopped as stopped:
-        print(f"trainsoc: {stopped}", file=sys.stderr)
-        raise typer.Exit(130) from None
+    with workers_for(found.training, workers, cluster) as crew:
+        table = answered(found, crew, out, Display(goals[0]), full=full)
     if csv:
         write_csv(table, csv)
     row = best_of(table, best, where or []) if best else None

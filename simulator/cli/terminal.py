@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from simulator.errors import escaped
+
 
 def progress(items: Any, total: int, what: str) -> Any:
     """Iterate over `items` with a progress bar on stderr, once it has taken a while."""
@@ -23,9 +25,22 @@ def progress(items: Any, total: int, what: str) -> Any:
 
 
 def print_table(table: Any) -> None:
-    """Print a rich table, or anything else that rich prints, at least 150 characters wide."""
+    """Print a rich table, or anything else that rich prints, at least 150 characters wide.
+
+    Names of layers are shown as they are: no markup, and nothing that the terminal obeys.
+    """
     from rich.console import Console
+    from rich.segment import Segment
+
+    class Plain(Console):
+        """Escapes control characters."""
+
+        def render(self, *arguments: Any, **options: Any) -> Any:
+            """Yield the segments of a renderable."""
+            for text, style, control in super().render(*arguments, **options):
+                lines = text if control else "\n".join(map(escaped, text.split("\n")))
+                yield Segment(lines, style, control)
 
     console = Console(highlight=False)
     wide = console.width if console.is_terminal else 200
-    Console(highlight=False, width=max(wide, 150)).print(table)
+    Plain(highlight=False, markup=False, emoji=False, width=max(wide, 150)).print(table)

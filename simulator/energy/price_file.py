@@ -11,6 +11,7 @@ from simulator.energy.prices import COMPONENT, COMPONENTS, Costs, Prices
 from simulator.errors import InputError
 from simulator.hardware.load import load_part
 from simulator.hardware.part import Part
+from simulator.text_file import is_file
 from simulator.units import ENERGY, POWER, Attojoules, Microwatts
 
 _HEAD = """# What an action costs, what a component draws, and the ends of their ranges.
@@ -87,7 +88,7 @@ class EnergyTable(CostTable):
 
 def read_table(path: Path) -> EnergyTable:
     """Return the table in a YAML file. Raises InputError for whatever is wrong with it."""
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"no energy table at {path}: edit a copy of the energy.yaml of a run")
     return load_part(EnergyTable, path, "the energy.yaml of a run")
 

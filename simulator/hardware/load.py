@@ -1,18 +1,20 @@
 """Reading a SoC from YAML: names and paths, overrides, and every mistake told in one sentence."""
 
 import difflib
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError
+from simulator.errors import InputError, listed, shown
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part, part_of
 from simulator.hardware.soc import Hardware
+from simulator.mistakes import path_of, problem, refusal
+from simulator.text_file import is_file
 from simulator.yaml_file import read_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
@@ -78,15 +80,15 @@ def _read_soc(source: str | Path) -> tuple[str, dict[str, Any]]:
 
 def _find(source: str | Path) -> Path:
     path = Path(source)
-    if path.is_file():
+    if is_file(path):
         return path
     shipped = CONFIGS / f"{source}.yaml"
-    if shipped.is_file():
+    if is_file(shipped):
         return shipped
     names = hardware_names()
     close = difflib.get_close_matches(str(source), names, 1)
-    hint = f"did you mean {close[0]}?" if close else f"give a YAML file or one of {_join(names)}"
-    raise InputError(f"no hardware {str(source)!r}: {hint}")
+    hint = f"did you mean {close[0]}?" if close else f"give a YAML file or one of {listed(names)}"
+    raise InputError(f"no hardware {shown(str(source))}: {hint}")
 
 
 def _collected(texts: Iterable[str]) -> dict[str, str]:
@@ -119,16 +121,29 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> None:
             raise InputError(f"--set {path}: this hardware has no {name}; describe one in its YAML")
         node = node[name]
         if not isinstance(node, dict):
-            raise InputError(f"--set {path}: {name} is {node!r}: leave out --set {name}={node}")
-    node[leaf] = None if path == "accelerator" and value in ("none", None) else _scalar(value)
+            raise InputError(
+                f"--set {path}: {name} is {shown(node)}: leave out --set {name}={node}"
+            )
+    node[leaf] = None if path == "accelerator" and value in ("none", None) else _scalar(path, value)
 
 
 def _check_path(path: str) -> None:
     if path not in _known_paths():
-        known = setting_paths()
-        close = difflib.get_close_matches(path, known, 1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {_join(known)}"
-        raise InputError(f"--set {path}: unknown setting; {hint}")
+        raise InputError(f"--set {path}: unknown setting; {likely(path, setting_paths())}")
+
+
+def likely(key: str, known: Sequence[str]) -> str:
+    """Return a hint for an unknown setting: the one that is probably meant, or which there are.
+
+    Those are the settings of the part that it begins with, or else the parts.
+    """
+    close = difflib.get_close_matches(key, known, 1, 0.5)
+    if close:
+        return f"did you mean {close[0]}?"
+    part = key.partition(".")[0]
+    within = [name for name in known if name.startswith(f"{part}.")]
+    parts = dict.fromkeys(f"{n.partition('.')[0]}.*" if "." in n else n for n in known)
+    return f"known: {listed(within or parts)}"
 
 
 @cache
@@ -150,15 +165,18 @@ def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
     return paths
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(path: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value in ("true", "false"):
         return value == "true"
     try:
-        return int(value)
+        number = int(value)
     except ValueError:
         return value
+    if abs(number) >= 2**63:
+        raise InputError(f"--set {path}={shown(value)}: the number does not fit in 64 bits")
+    return number
 
 
 def _with_device(raw: dict[str, Any], label: str) -> dict[str, Any]:
@@ -170,9 +188,8 @@ def _with_device(raw: dict[str, Any], label: str) -> dict[str, Any]:
     preset = str(dram["preset"])
     path = CONFIGS / "dram" / f"{preset}.yaml"
     if preset not in dram_presets():
-        close = difflib.get_close_matches(preset, dram_presets(), 1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {_join(dram_presets())}"
-        raise InputError(f"{label}: dram.preset: no DRAM {preset!r}; {hint}")
+        hint = likely(preset, dram_presets())
+        raise InputError(f"{label}: dram.preset: no DRAM {shown(preset)}; {hint}")
     return raw | {"dram": dram | {"device": _device(path)}}
 
 
@@ -186,42 +203,28 @@ def _validate(part: type[_Part], raw: dict[str, Any], label: str) -> _Part:
     try:
         return part.model_validate(raw)
     except ValidationError as error:
-        details = error.errors()
-        misspelt = {_meant(part, detail) for detail in details}
-        sentences = [
-            _sentence(part, detail, label)
-            for detail in details
-            if detail["type"] != "missing" or _path(detail) not in misspelt
-        ]
-        raise InputError("; ".join(sentences)) from None
+        raise refusal(error, partial(_sentence, part, label), partial(_misspelt, part)) from None
 
 
-def _path(detail: ErrorDetails) -> str:
-    return ".".join(str(item) for item in detail["loc"])
+def _misspelt(part: type[Part], details: Iterable[ErrorDetails]) -> set[str]:
+    """Return the settings that unknown keys probably stand for."""
+    return {meant for detail in details if (meant := _meant(part, detail))}
 
 
 def _meant(part: type[Part], detail: ErrorDetails) -> str | None:
     """Return the setting that an unknown key probably stands for."""
     if detail["type"] != "extra_forbidden":
         return None
-    close = difflib.get_close_matches(_path(detail), setting_paths(part), 1)
+    close = difflib.get_close_matches(path_of(detail), setting_paths(part), 1)
     return close[0] if close else None
 
 
-def _sentence(part: type[Part], detail: ErrorDetails, label: str) -> str:
-    path = _path(detail)
-    message = detail["msg"].removeprefix("Value error, ")
+def _sentence(part: type[Part], label: str, detail: ErrorDetails) -> str:
+    where = f"{label}: {path_of(detail)}"
     if detail["type"] == "extra_forbidden":
         meant = _meant(part, detail)
         hint = f"did you mean {meant}?" if meant else "remove it"
-        return f"{label}: {path}: unknown key; {hint}"
+        return f"{where}: unknown key; {hint}"
     if detail["type"] == "missing":
-        return f"{label}: {path}: missing; add it (edge-16x16.yaml has an example)"
-    value = detail["input"]
-    if detail["type"] == "value_error" or isinstance(value, dict):
-        return f"{label}: {path}: {message}"
-    return f"{label}: {path}: {value!r}: {message[:1].lower()}{message[1:]}"
-
-
-def _join(names: list[str]) -> str:
-    return ", ".join(names)
+        return f"{where}: missing; add it (edge-16x16.yaml has an example)"
+    return f"{where}: {problem(detail)}"

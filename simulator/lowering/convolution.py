@@ -132,8 +132,8 @@ class ConvShape:
         """The operation in words, for messages."""
         whole = self.whole
         return (
-            f"a {whole.tap_row} x {whole.tap_col} convolution of {whole.channel} channels "
-            f"with {whole.filter} filters"
+            f"the convolution of {whole.channel} channels with {whole.filter} filters of "
+            f"{whole.tap_row} x {whole.tap_col}"
         )
 
     def a(self, sizes: tuple[int, ...]) -> AccessPattern:

@@ -144,7 +144,7 @@ class GemmShape:
     @property
     def text(self) -> str:
         """The operation in words, for messages."""
-        return f"a {self.dims.m} x {self.dims.n} x {self.dims.k} GEMM"
+        return f"the GEMM of {self.dims.m} x {self.dims.n} x {self.dims.k}"
 
     def a(self, tile: tuple[int, ...]) -> AccessPattern:
         """Return how a tile's part of A lies in memory."""

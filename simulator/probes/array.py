@@ -10,7 +10,7 @@ from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
-from simulator.machine.soc import run_step
+from simulator.machine.soc import MOST_TILES, run_step
 from simulator.pattern_store import kept_samples
 from simulator.probes.table import read_rows, write_rows
 from simulator.trace.op import Gemm, Phase, Role, convolution, valid_convolution
@@ -25,7 +25,13 @@ _ADDED = (
 )  # fmt: skip
 
 
-def probe_array(hardware: Hardware, shapes: Path, out: Path, fidelity: str = "flow") -> int:
+def probe_array(
+    hardware: Hardware,
+    shapes: Path,
+    out: Path,
+    fidelity: str = "flow",
+    most_tiles: int = MOST_TILES,
+) -> int:
     """Time every row of the CSV `shapes` alone on the accelerator and write `out`.
 
     Rows have m, n, k, or a convolution's ifmap_h, ifmap_w, filt_h, filt_w,
@@ -48,7 +54,9 @@ def probe_array(hardware: Hardware, shapes: Path, out: Path, fidelity: str = "fl
             probe = probes[fixed]
             gemm = _gemm(row, where, rounded_up=array.output_size == "ceil")
             try:
-                found = probe.measure(gemm, (row.get("mapping") or "").strip(), fidelity)
+                found = probe.measure(
+                    gemm, (row.get("mapping") or "").strip(), fidelity, most_tiles
+                )
             except (Infeasible, InputError) as error:
                 raise InputError(f"{where}: {error}") from None
             measured.append(row | found)
@@ -64,14 +72,15 @@ class _Probe:
         self._array = hardware.accelerator
         self._templates, self._prices = Templates(hardware), prices(hardware)
 
-    def measure(self, gemm: Gemm, mapping: str, fidelity: str) -> dict[str, Any]:
+    def measure(self, gemm: Gemm, mapping: str, fidelity: str, most_tiles: int) -> dict[str, Any]:
         """Return what the probe adds to a row."""
         array = self._array
         native = Placement(Unit.ACCELERATOR, array.precision)
         bits = PRECISION_BITS[array.precision]
         work = self._templates.array_gemm(gemm, native, bits, mapping)
         task = Task(work, 0, Phase.FORWARD, "", ())
-        duration = run_step((task,), "in_order", fidelity).duration_ps
+        run = run_step((task,), "in_order", fidelity, most_tiles=most_tiles)
+        duration = run.duration_ps
         total = max(work.compute_cycles, Clock(array.clock).ps_to_cycles(duration))
         energy = self._prices.dynamic_aj_of(work.counts)
         energy += sum(self._prices.static_by_component_aj(duration))

@@ -7,6 +7,7 @@ from typing import Any
 
 from simulator.errors import InputError
 from simulator.results.result import write_text
+from simulator.text_file import read_text
 
 
 def read_rows(path: Path, what: str) -> list[tuple[int, dict[str, str]]]:
@@ -14,12 +15,11 @@ def read_rows(path: Path, what: str) -> list[tuple[int, dict[str, str]]]:
 
     Raises InputError when the file cannot be read, has no rows, or one with missing cells.
     """
+    reader = csv.DictReader(read_text(path).splitlines(), skipinitialspace=True)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    rows = [(reader.line_num, row) for row in reader]
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error:
+        raise InputError(f"{path}: line {reader.line_num}: is no row of a table") from None
     for line, row in rows:
         if None in row or None in row.values():
             raise InputError(f"{path}: line {line}: has not as many cells as the header")

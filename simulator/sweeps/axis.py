@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from simulator.errors import InputError
-from simulator.hardware.load import setting_paths
+from simulator.errors import InputError, shown
+from simulator.hardware.load import likely, setting_paths
 from simulator.hardware.settings import quantity_of
 
 LABELS = ("trace", "method", "batch")
@@ -72,26 +72,14 @@ def read_axes(entries: Mapping[str, Any]) -> tuple[Axis, ...]:
 
 def checked(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     """Return `axes`; raises InputError for a key in two of them, or one that does not exist."""
-    import difflib  # noqa: PLC0415 - for a mistake alone
-
     known = [*setting_paths(), *LABELS]
     keys = [key for axis in axes for key in axis.keys]
     for key in keys:
         if key not in known:
-            close = difflib.get_close_matches(key, known, 1, 0.4)
-            hint = f"did you mean {close[0]}?" if close else f"known: {_near(key, known)}"
-            raise InputError(f"axis {key}: unknown setting; {hint}")
+            raise InputError(f"axis {key}: unknown setting; {likely(key, known)}")
         if keys.count(key) > 1:
             raise InputError(f"axis {key}: given twice; list all its values once")
     return tuple(axes)
-
-
-def _near(key: str, known: Sequence[str]) -> str:
-    """Return the settings of the part that `key` begins with, or else the parts."""
-    part = key.partition(".")[0]
-    within = [name for name in known if name.startswith(f"{part}.")]
-    parts = dict.fromkeys(f"{n.partition('.')[0]}.*" if "." in n else n for n in known)
-    return ", ".join(within or parts)
 
 
 def _read(name: str, value: Any) -> Axis:
@@ -126,7 +114,7 @@ def _text(name: str, value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int | float | str) and str(value).strip():
         return str(value).strip()
-    raise InputError(f"axis {name}: {value!r} is no value: write numbers, texts, or a range")
+    raise InputError(f"axis {name}: {shown(value)} is no value: write numbers, texts, or a range")
 
 
 def _described(name: str, key: str, value: Mapping[str, Any]) -> Iterator[str]:

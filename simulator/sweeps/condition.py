@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from simulator.errors import InputError
+from simulator.errors import InputError, shown
 from simulator.hardware.settings import quantity_of
 from simulator.units import (
     BANDWIDTH,
@@ -54,6 +54,15 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _UNIT = re.compile(r"\s*([A-Za-z%]+(?:/s)?2?)(?![\w.(])")
+_MOST_WORDS = 200  # polars' parser is recursive, and ends the process where its stack does
+_LARGEST = 30  # digits of a number
+_MIXED = "numbers, texts and truth values do not go together in it"
+_INCOMPLETE = "it is no complete comparison"
+_PROBLEMS = {
+    "SQLInterfaceError": _INCOMPLETE,
+    "SQLSyntaxError": _INCOMPLETE,
+    "ColumnNotFoundError": _INCOMPLETE,
+}
 _EXAMPLE = "rows * cols <= 1024 and latency < 20 ms"
 
 
@@ -83,7 +92,7 @@ class Condition:
             asked = pl.sql_expr(self.sql).alias("holds")
             found = table.with_columns(scaled).select(asked).to_series()
         except pl.exceptions.PolarsError as error:
-            raise _unreadable(self.text, " ".join(str(error).split())[:80]) from None
+            raise _unreadable(self.text, _PROBLEMS.get(type(error).__name__, _MIXED)) from None
         if found.dtype == pl.Null:
             return pl.Series([False] * table.height, dtype=pl.Boolean)
         if found.dtype != pl.Boolean:
@@ -106,6 +115,8 @@ def condition(text: str, columns: Iterable[str], others: Iterable[str] = ()) -> 
             words.append(f'"{column}"')
         else:
             words.append(word)
+        if len(words) > _MOST_WORDS:
+            raise _unreadable(text, f"more than {_MOST_WORDS} words: give several conditions")
     if not words:
         raise _unreadable(text, "it is empty")
     _check_chains(text, words)
@@ -118,8 +129,10 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     while text[position:].strip():
         found = _TOKEN.match(text, position)
         if found is None or found.lastgroup is None:
-            raise _unreadable(text, f"{text[position:].strip()[:12]!r} means nothing here")
+            raise _unreadable(text, f"{shown(text[position:].strip()[:12])} means nothing here")
         position, kind, word = found.end(), found.lastgroup, found[found.lastgroup]
+        if kind == "number" and Decimal(word).adjusted() > _LARGEST:
+            raise _unreadable(text, f"{shown(word)} is too large a number")
         unit = _UNIT.match(text, position) if kind == "number" else None
         if unit and unit[1].lower() not in _WORDS:
             position = unit.end()
@@ -165,7 +178,7 @@ def _column(text: str, name: str, known: Sequence[Sequence[str]]) -> str:
     parts = [column.rpartition(".")[2] for column in every]
     close = difflib.get_close_matches(name, [*every, *parts, *_ALIASES], 3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    raise _unreadable(text, f"no {name}{hint}")
+    raise _unreadable(text, f"no {shown(name, 40)[1:-1]}{hint}")
 
 
 def _inner_units(column: str) -> int:
@@ -191,7 +204,7 @@ def _number(value: Decimal) -> str:
 
 
 def _unreadable(text: str, why: str) -> InputError:
-    return InputError(f"condition {text.strip()!r}: {why}; an example: {_EXAMPLE}")
+    return InputError(f"condition {shown(text.strip(), 80)}: {why}; an example: {_EXAMPLE}")
 
 
 def holding(

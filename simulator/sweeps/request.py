@@ -1,13 +1,15 @@
 """A sweep as it stands in a file, and as a command line changes it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
+from simulator.mistakes import path_of, problem, refusal
 from simulator.sweeps.axis import Axis, parse_axes
 from simulator.yaml_file import read_yaml
 
@@ -48,7 +50,7 @@ class Request(BaseModel):
     baselines: dict[str, str | _Baseline] | list[str] = Field(default_factory=dict)
     search: int | None = Field(default=None, ge=1)
     minimize: str = "latency,energy"
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
     trainsoc: str | None = None
     store: int | None = None
 
@@ -59,8 +61,7 @@ def read_request(path: Path) -> Request:
     try:
         return Request.model_validate(raw)
     except ValidationError as error:
-        told = dict.fromkeys(_sentence(path, each) for each in error.errors())
-        raise InputError("; ".join(told)) from None
+        raise refusal(error, partial(_sentence, path)) from None
 
 
 def request_of(
@@ -96,11 +97,11 @@ def listed(told: str | Sequence[str] | None) -> list[str]:
     return [told] if isinstance(told, str) else list(told or ())
 
 
-def _sentence(path: Path, error: Any) -> str:
-    key = str(error["loc"][0])
-    where = ".".join(str(item) for item in error["loc"])
-    if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
-        return f"{path}: {where}: unknown key; known: {', '.join(Request.model_fields)}"
+def _sentence(path: Path, detail: ErrorDetails) -> str:
+    key = str(detail["loc"][0])
+    where = f"{path}: {path_of(detail)}"
+    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+        return f"{where}: unknown key; known: {', '.join(Request.model_fields)}"
     if key in _HOW:
         return f"{path}: {key}: write {_HOW[key]}"
-    return f"{path}: {where}: {error['msg'][:1].lower()}{error['msg'][1:]}; write {_EXAMPLE}"
+    return f"{where}: {problem(detail)}; write {_EXAMPLE}"

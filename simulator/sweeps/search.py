@@ -11,6 +11,7 @@ that was stopped is made again from its start, where finished points cost nothin
 
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -60,15 +61,20 @@ def search_study(
 
     `objectives` are columns of the table, such as latency_s. Returns the table of these points,
     in the order in which they were proposed, after the baselines. Points that were replayed
-    before count and cost nothing. Raises InputError as `run_study` does, and without optuna.
+    before count and cost nothing. Raises InputError as `run_study` does, without optuna, and
+    where no point meets the conditions.
     """
     proposals = Proposals(asked.space, len(objectives), seed)
+    generations = proposals.generations(count)
+    first = next(generations, None)
+    if first is None:
+        raise asked.space.empty()
     baselines, values = list(asked.baselines()), Values(objectives)
     with session(asked, crew, out, watch, note=values.note) as work:
         values.read(work.store.frame())
         watch.begin(min(count, asked.space.size) + len(baselines))
         work.replay(baselines)
-        for numbers in proposals.generations(count):
+        for numbers in chain([first], generations):
             rows = work.replay(map(asked.space.point, numbers))
             proposals.tell([values.of(row["point"]) for row in rows])
         return work.table(objectives)

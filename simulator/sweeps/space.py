@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
 from simulator.energy.area import areas
-from simulator.errors import InputError
+from simulator.errors import InputError, shown
 from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.load import setting_paths
 from simulator.hardware.settings import value_of
@@ -129,7 +130,7 @@ class Space:
             )
         left = self.meeting(range(self.size))
         if not left:
-            raise InputError(self._contradiction())
+            raise self.empty()
         return left
 
     def meeting(self, numbers: Sequence[int]) -> list[int]:
@@ -215,17 +216,26 @@ class Space:
                 continue
         raise alone
 
-    def _contradiction(self) -> str:
-        """Return which conditions no point meets together, as few of them as are enough."""
-        everything = range(self.size)
-        for text in self.conditions:
-            if not self._meeting(everything, [text]):
-                return f"no point of the space meets {text!r}: change it, or the values"
-        for i, first in enumerate(self.conditions):
-            for second in self.conditions[i + 1 :]:
-                if not self._meeting(everything, [first, second]):
-                    return f"no point of the space meets both {first!r} and {second!r}"
-        return f"no point of the space meets {' and '.join(map(repr, self.conditions))} together"
+    def empty(self) -> InputError:
+        """Return which conditions no point meets together, as few of them as are enough.
+
+        In a space too large to list, a search has only tried many points.
+        """
+        for count in (1, 2) if self.size <= LARGEST_GRID else ():
+            for texts in combinations(self.conditions, count):
+                if not self._meeting(range(self.size), texts):
+                    return _none_meets("no point of the space", texts)
+        found = "no point of the space" if self.size <= LARGEST_GRID else "no point tried"
+        return _none_meets(found, self.conditions)
+
+
+def _none_meets(points: str, texts: Sequence[str]) -> InputError:
+    conditions = " and ".join(shown(text, 80) for text in texts)
+    if len(texts) == 1:
+        return InputError(f"{points} meets {conditions}: change it, or the values")
+    if len(texts) == 2:
+        return InputError(f"{points} meets both {conditions}")
+    return InputError(f"{points} meets {conditions} together")
 
 
 def _refuse_results(text: str, columns: Sequence[str]) -> None:
@@ -234,9 +244,11 @@ def _refuse_results(text: str, columns: Sequence[str]) -> None:
         asked = condition(text, (*columns, *MEASURES))
     except InputError:
         return
-    results = ", ".join(sorted(asked.names & set(MEASURES)))
+    results = sorted(asked.names & set(MEASURES))
+    are = "are" if len(results) > 1 else "is"
     raise InputError(
-        f"condition {text!r}: {results} is known when a point has run; ask with --best and --where"
+        f"condition {shown(text, 80)}: {', '.join(results)} {are} known when a point has run; ask "
+        "with --best and --where"
     )
 
 

@@ -1,5 +1,6 @@
 """What a sweep is asked: which designs, and how they train; from a file, or from Python."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,7 +179,7 @@ def _by_batch(
     models: Models | None,
 ) -> tuple[tuple[Axis, ...], dict[str, Trace]]:
     """Return axes and traces of models at these batch sizes."""
-    if not all(str(size).isdecimal() and int(size) for size in sizes):
+    if not all(re.fullmatch(r"0*[1-9][0-9]{0,5}", str(size)) for size in sizes):
         raise InputError(f"axis batch: {', '.join(map(str, sizes))}: write whole numbers from 1 on")
     linked = next((axis for axis in axes if _BATCHED & set(axis.keys) and len(axis.keys) > 1), None)
     if linked is not None:

@@ -80,6 +80,11 @@ class Pipelined:
         self.channel_ps = _sum(self.body, lambda move: move.channel_ps)
         self.port_ps = _sum(self.body, lambda move: move.port_ps)
 
+    @property
+    def tiles(self) -> int:
+        """How many tiles it has."""
+        return _count(self.body)
+
     def duration_ps(self, share: int) -> int:
         """Return the time from launch to the last byte stored, at a constant `share`."""
         duration = self._durations.get(share)
@@ -107,6 +112,10 @@ def _sum(body: Sequence[Tile | Loop], what: Callable[[Transfer], int]) -> int:
         else what(node.load) + what(node.store)
         for node in body
     )
+
+
+def _count(body: Sequence[Tile | Loop]) -> int:
+    return sum(node.times * _count(node.body) if isinstance(node, Loop) else 1 for node in body)
 
 
 class _Repeated(NamedTuple):

@@ -190,7 +190,7 @@ def valid_convolution(
     filters: int,
     size: tuple[int, int],
     kernel: tuple[int, int],
-    stride: int,
+    stride: int | tuple[int, int],
     *,
     images: int = 1,
     groups: int = 1,
@@ -198,16 +198,21 @@ def valid_convolution(
 ) -> Conv:
     """Return the convolution of images whose `size` includes the padding.
 
-    A stride that does not divide drops what is left over, or, `rounded_up`, gives an output more.
-    Raises ValueError when the kernel is larger than the image, or groups do not divide channels.
+    `stride` is that of both dimensions, or (vertical, horizontal). One that does not divide drops
+    what is left over, or, `rounded_up`, gives an output more. Raises ValueError when the kernel is
+    larger than the image, or groups do not divide channels.
     """
     left = [n - k for n, k in zip(size, kernel, strict=True)]
     if min(left) < 0:
-        raise ValueError(f"a {kernel[0]} x {kernel[1]} filter is larger than its input")
+        raise ValueError(f"the filter of {kernel[0]} x {kernel[1]} is larger than its input")
     if channels % groups or filters % groups:
         raise ValueError(f"{groups} groups do not divide {channels} channels and {filters} filters")
-    out = tuple((ceil_div(n, stride) if rounded_up else n // stride) + 1 for n in left)
-    strides, none, ones = (stride, stride), (0, 0), (1, 1)
+    strides = (stride, stride) if isinstance(stride, int) else stride
+    out = tuple(
+        (ceil_div(n, by) if rounded_up else n // by) + 1
+        for n, by in zip(left, strides, strict=True)
+    )
+    none, ones = (0, 0), (1, 1)
     return Conv(images, channels, filters, size, out, kernel, strides, none, ones, groups)
 
 

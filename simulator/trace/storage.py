@@ -9,7 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simulator.errors import InputError
+from simulator.errors import InputError, reason
+from simulator.text_file import check_readable, is_file
 from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
@@ -87,7 +88,7 @@ def load_trace(path: str | os.PathLike[str]) -> Trace:
 
 def _find(path: Path) -> Path:
     bundled = BUNDLED / f"{path}.trace"
-    return bundled if bundled.is_file() and not path.exists() else path
+    return bundled if is_file(bundled) and not path.exists() else path
 
 
 # Writing
@@ -180,23 +181,36 @@ def _schema() -> dict[str, Any]:
 
 def _check_file(source: Path) -> None:
     try:
+        if source.is_dir():
+            raise InputError(f"{source} is a folder, not a trainsoc trace: {_holds(source)}")
+        if not source.exists():
+            raise InputError(f"no trace at {source}: check the path, or capture one there")
+        check_readable(source)
         with source.open("rb") as file:
             head = file.read(4)
             file.seek(0, os.SEEK_END)
             file.seek(-min(4, file.tell()), os.SEEK_END)
             tail = file.read()
-    except FileNotFoundError:
-        raise InputError(f"no trace at {source}: check the path, or capture one there") from None
-    except OSError as error:
-        raise InputError(f"cannot read {source} as a trace: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {source} as a trace: {reason(error)}") from None
     if head != _MAGIC:
         raise InputError(_not_a_trace(source))
     if tail != _MAGIC:
         raise InputError(f"{source} is cut short: {_AGAIN}")
 
 
+def _holds(folder: Path) -> str:
+    if (folder / "result.json").is_file():
+        return f"it holds a run; draw it with trainsoc plot {folder}"
+    if (folder / "sweep.yaml").is_file():
+        return f"it holds a sweep; draw it with trainsoc plot {folder}"
+    return "give the name of a file in it"
+
+
 def _not_a_trace(source: Path) -> str:
-    return f"{source} is not a trainsoc trace: make one with trainsoc capture or trainsoc import"
+    from simulator.trace.importers import not_a_trace  # noqa: PLC0415 - for a mistake alone
+
+    return not_a_trace(source)
 
 
 def _read(source: Path) -> Trace:

@@ -315,11 +315,11 @@ def wrong(tmp_path, trace_file):
         ),
         "no shapes": (
             ("probe", "array", "edge-16x16", trace_file, "-o", "x.csv"),
-            "cannot be read",
+            "not text",
         ),
         "no patterns": (
             ("probe", "memory", "edge-16x16", trace_file, "-o", "x.csv"),
-            "cannot be read",
+            "not text",
         ),
         "unknown pattern": (
             ("probe", "memory", "edge-16x16", tmp_path / "patterns.csv", "-o", tmp_path / "x.csv"),

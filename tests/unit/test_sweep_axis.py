@@ -161,7 +161,7 @@ def test_a_key_in_two_axes_is_told():
     ("entries", "sentence"),
     [
         ({ROWS: []}, "has no values"),
-        ({ROWS: None}, "None is no value"),
+        ({ROWS: None}, "null is no value"),
         ({ROWS: [[8]]}, "[8] is no value"),
         ({ROWS: {"from": 8, "to": 64}}, "write a range as {from: 8, to: 64, times: 2} or step: 8"),
         ({ROWS: {"from": 8, "to": 64, "times": 2, "step": 8}}, "write a range as"),

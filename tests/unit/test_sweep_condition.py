@@ -243,3 +243,22 @@ def test_nothing_is_executed(monkeypatch):
     for text in ("__import__('os').system('true')", "exec('1') < 3", "eval('1') < rows"):
         with pytest.raises(InputError):
             condition(text, _knobs().columns)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("(" * 300 + "rows < 3" + ")" * 300, "more than 200 words", id="nested"),
+        pytest.param("1 + " * 20_000 + "1 < rows", "more than 200 words", id="long"),
+        pytest.param("rows < 1e999999999", "too large a number", id="huge"),
+        pytest.param("rows < 1e999999999999999999 KiB", "too large a number", id="huge size"),
+        pytest.param(f"{'x' * 10**5} < 1", "an example", id="endless name"),
+        pytest.param("rows < 'a'", "numbers, texts and truth values", id="mixed"),
+        pytest.param("rows < and", "no complete comparison", id="half"),
+    ],
+)
+def test_conditions_have_bounds_and_plain_words(text, told):
+    with pytest.raises(InputError) as caught:
+        where(pl.DataFrame({"accelerator.rows": [8]}), [text])
+    assert told in str(caught.value)
+    assert len(str(caught.value)) <= 300

@@ -199,7 +199,7 @@ def test_a_file_has_its_batch_already(traces):
         ("trace: []", "a sweep needs a trace"),
         ("trace: /nowhere.trace", "no trace at /nowhere.trace"),
         ("trase: x", "trase: unknown key; known: hardware, trace, method"),
-        ("axes: [8]", "axes: input should be a valid dictionary"),
+        ("axes: [8]", "axes: [8]: write settings by name"),
         ("batch: 8", "batch: write a list of whole numbers"),
         ("baselines: {one: 3}", "baselines: write {name: cpu-only}"),
         ("trace: 3", "trace: write a name or a file"),

@@ -14,7 +14,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from simulator.errors import InputError
+from simulator.errors import InputError, shown
 from simulator.hardware.dram import DramDevice
 from simulator.timing.dram.traffic import Stream, Transaction
 
@@ -62,25 +62,28 @@ def _given(name: str, params: str | dict[str, Any]) -> dict[str, Any]:
     if isinstance(params, str):
         try:
             params = json.loads(params.strip() or "{}")
-        except json.JSONDecodeError as error:
-            raise InputError(f"pattern {name}: params {params!r} are not JSON: {error}") from None
+        except (ValueError, RecursionError):
+            raise InputError(
+                f'pattern {name}: params {shown(params)} are not JSON such as {{"bytes": 4096}}'
+            ) from None
     if not isinstance(params, dict):
         raise InputError(f"pattern {name}: params {params!r} must be a JSON object")
     return params
 
 
 def _check(name: str, key: str, value: Any) -> None:
+    told = f"pattern {name}: {key} = {shown(value)}"
     if key in _CHOICES:
         if value not in _CHOICES[key]:
             known = " or ".join(repr(choice) for choice in _CHOICES[key])
-            raise InputError(f"pattern {name}: {key} = {value!r} must be {known}")
+            raise InputError(f"{told} must be {known}")
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"pattern {name}: {key} = {value!r} must be a number")
+        raise InputError(f"{told} must be a number")
     elif key in _FRACTIONS:
         if not 0 < value <= 1:
-            raise InputError(f"pattern {name}: {key} = {value!r} must be above 0, 1 at most")
+            raise InputError(f"{told} must be above 0, 1 at most")
     elif not isinstance(value, int) or not 1 <= value <= MIB:
-        raise InputError(f"pattern {name}: {key} = {value!r} must be a whole number, 1 to {MIB}")
+        raise InputError(f"{told} must be a whole number, 1 to {MIB}")
 
 
 _FRACTIONS = ("inj", "write_inj", "accel_inj", "cpu_inj", "read_frac")

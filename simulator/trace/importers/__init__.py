@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.errors import InputError
+from simulator.file_kind import HEAD, kind_by_name, kind_of
 from simulator.trace.importers import execution_trace, kineto, scalesim
 from simulator.trace.importers.stream import head
 from simulator.trace.trace import Trace
@@ -41,9 +42,29 @@ def import_any(path: Path) -> Trace:
     """Return the trace in a file of any form; raises InputError if it looks like none."""
     found = detect(path)
     if found is None:
+        if kind := kind_by_name(path):
+            raise InputError(f"{path} is {kind.title}, nothing to import: {kind.advice(path)}")
         known = ", ".join(form.title for form in FORMS.values())
         raise InputError(f"{path} is none of the files that can be imported: {known}")
     return FORMS[found].read(path)
+
+
+def not_a_trace(path: Path) -> str:
+    """Return how to say that a file is no trace of trainsoc: what it is, and what to do."""
+    with path.open("rb") as file:
+        kind = kind_of(file.read(HEAD))
+    try:
+        form = detect(path)
+    except InputError as error:
+        form = None
+        if kind and not kind.is_trace:
+            return str(error)
+    if form:
+        command = f"trainsoc import {form} {path} -o run.trace"
+        return f"{path} is {FORMS[form].title}, not a trainsoc trace: {command}"
+    if named := kind_by_name(path):
+        return f"{path} is {named.title}, not a trainsoc trace: {named.advice(path)}"
+    return f"{path} is not a trainsoc trace: make one with trainsoc capture or trainsoc import"
 
 
 def _importer(name: str) -> Callable[[Path], Trace]:

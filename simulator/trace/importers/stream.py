@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from simulator.errors import InputError
+from simulator.file_kind import GZIP, HEAD, kind_of
+from simulator.text_file import check_readable, encoding_of, unreadable
 
 _CHUNK = 1 << 20  # characters; large beside an element, small beside a file
-_ENCODING = "utf-8-sig"  # some editors write a byte order mark
-_GZIP = b"\x1f\x8b"
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
@@ -21,7 +21,7 @@ def head(path: Path, characters: int = 1 << 16) -> str:
         with _opened(path) as file:
             return file.read(characters)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     except EOFError:
         raise _cut_short(path) from None
     except (UnicodeDecodeError, zlib.error):
@@ -40,29 +40,35 @@ def entries(path: Path, array: str) -> Iterator[tuple[str, Any]]:
     except OSError as error:
         if isinstance(error, _DAMAGE):
             raise _cut_short(path) from None
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     except _DAMAGE:
         raise _cut_short(path) from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not a text file: is it the file you meant?") from None
     except _CutShort:
         raise _cut_short(path) from None
-    except (ValueError, RecursionError) as error:
+    except _NotJson as error:
         raise InputError(f"{path} is not valid JSON ({error}): export it again") from None
+    except RecursionError:
+        raise InputError(f"{path} is not valid JSON (nested too deep): export it again") from None
+    except ValueError:
+        raise InputError(f"{path}: a number has thousands of digits: export it again") from None
 
 
 def _opened(path: Path) -> TextIO:
+    check_readable(path)
     with path.open("rb") as file:
-        start = file.read(2)
+        start = file.read(HEAD)
     if not start:
         raise InputError(f"{path} is empty: export or copy it again")
-    if start == _GZIP:
-        return gzip.open(path, "rt", encoding=_ENCODING)
-    return path.open(encoding=_ENCODING)
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"cannot read {path}: {error.strerror or error}; check the path")
+    packed = start.startswith(GZIP)
+    if packed:
+        with gzip.open(path) as unpacked:
+            start = unpacked.read(HEAD)
+    if kind := kind_of(start):
+        raise InputError(f"{path} is {kind.title}: {kind.advice(path)}")
+    encoding = encoding_of(start)
+    return gzip.open(path, "rt", encoding=encoding) if packed else path.open(encoding=encoding)
 
 
 def _cut_short(path: Path) -> InputError:
@@ -70,6 +76,10 @@ def _cut_short(path: Path) -> InputError:
 
 
 class _CutShort(Exception):
+    pass
+
+
+class _NotJson(Exception):
     pass
 
 
@@ -98,7 +108,7 @@ class _Text:
         found = self.peek()
         if found not in expected:
             place = self._before + self._at
-            raise ValueError(f"{found!r} at character {place}, not {' or '.join(expected)}")
+            raise _NotJson(f"{found!r} at character {place}, not {' or '.join(expected)}")
         self._at += 1
         return found
 
@@ -111,9 +121,9 @@ class _Text:
             except json.JSONDecodeError as error:
                 if self._ended and not _unfinished(error, self._text):
                     place = self._before + error.pos
-                    raise ValueError(f"{error.msg} at character {place}") from None
+                    raise _NotJson(f"{error.msg} at character {place}") from None
                 if len(self._text) - self._at > 64 * _CHUNK:
-                    raise ValueError(f"{error.msg} after character {self._before}") from None
+                    raise _NotJson(f"{error.msg} after character {self._before}") from None
                 self._more()
                 continue
             if end < len(self._text) or self._ended:

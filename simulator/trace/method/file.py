@@ -1,12 +1,15 @@
 """Reading a training method from YAML, every mistake told in one sentence."""
 
 import re
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError
+from simulator.errors import InputError, listed, shown
+from simulator.mistakes import path_of, problem, refusal
+from simulator.text_file import is_file
 from simulator.trace.method.treatment import Rule, Schedule, Treatment
 from simulator.units import Permille
 from simulator.yaml_file import read_yaml
@@ -34,7 +37,7 @@ class _Entry(BaseModel):
     def _are_a_range(cls, value: str | int | None) -> str | int | None:
         found = re.fullmatch(r"(\d+)(?:-(\d*))?", str(value)) if value is not None else None
         if value is not None and (found is None or (found[2] and int(found[2]) < int(found[1]))):
-            raise ValueError("write one epoch, or a range such as 0-9 or 10-, from 0 on")
+            raise ValueError(f"{shown(value)}: write one epoch, or a range such as 0-9 or 10-")
         return value
 
     def rule(self) -> Rule:
@@ -69,9 +72,7 @@ def load_method(path: str | Path) -> Schedule:
     try:
         found = _File.model_validate(raw)
     except ValidationError as error:
-        raise InputError(
-            "; ".join(_sentence(source, detail) for detail in error.errors())
-        ) from None
+        raise refusal(error, partial(_sentence, source)) from None
     return Schedule(found.name, tuple(entry.rule() for entry in found.rules))
 
 
@@ -81,21 +82,20 @@ def method_names() -> list[str]:
 
 
 def _find(path: Path) -> Path:
-    if path.is_file():
+    if is_file(path):
         return path
     shipped = METHODS / f"{path}.yaml"
-    if not shipped.is_file():
-        known = ", ".join(method_names())
+    if not is_file(shipped):
+        known = listed(method_names())
         raise InputError(f"no method at {path}: give a YAML file or one of {known}")
     return shipped
 
 
-def _sentence(source: Path, detail: Any) -> str:
-    where = ".".join(str(item) for item in detail["loc"])
-    message = str(detail["msg"]).removeprefix("Value error, ")
+def _sentence(source: Path, detail: ErrorDetails) -> str:
+    where = f"{source}: {path_of(detail)}"
     if detail["type"] == "extra_forbidden":
         known = ", ".join(_Entry.model_fields if len(detail["loc"]) > 1 else _File.model_fields)
-        return f"{source}: {where}: unknown key; known: {known}"
+        return f"{where}: unknown key; known: {known}"
     if detail["type"] == "missing":
-        return f"{source}: {where}: missing; add it, such as {_EXAMPLE}"
-    return f"{source}: {where}: {detail['input']!r}: {message[:1].lower()}{message[1:]}"
+        return f"{where}: missing; add it, such as {_EXAMPLE}"
+    return f"{where}: {problem(detail)}"

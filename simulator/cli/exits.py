@@ -1,0 +1,152 @@
+"""Every way out of the command line: a sentence on stderr, an exit code, or an answer.
+
+0 done, 2 bad input or a machine that cannot do it, 70 a fault of trainsoc, 130 interrupted.
+"""
+
+import errno
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from simulator.cli.streams import OutputFault, nowhere
+from simulator.errors import Infeasible, InputError, Stopped, reason, sentence
+
+TRACEBACK = "TRAINSOC_TRACEBACK"
+"""The variable that asks for the traceback of a fault."""
+
+_HERE = Path(__file__).resolve().parents[2]
+# typer brings click along under a name that differs between its versions.
+_UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a command line ends: its exit code, and what is told ("" nothing)."""
+
+    code: int
+    told: str
+
+
+def exit_code(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code; a failure is told in one sentence.
+
+    With --json the sentence also is the object on standard output.
+    """
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except BaseException as error:
+        ending = _ending(error)
+    if ending.told:
+        _tell(ending.told, arguments)
+    return ending.code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from simulator.cli.verbs import app
+
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("trainsoc", list(arguments)) as context:
+            return command.invoke(context) or 0
+    except typer.Exit as end:
+        return end.exit_code
+
+
+def _ending(error: BaseException) -> Ending:
+    if isinstance(error, Stopped):
+        return Ending(130, str(error))
+    if any(isinstance(each, KeyboardInterrupt | typer.Abort) for each in _causes(error)):
+        return Ending(130, "interrupted")
+    for kind, ending in _ENDINGS.items():
+        if isinstance(error, kind):
+            return ending(error)
+    return Ending(70, _fault(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and those during which it was raised."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _refused(error: BaseException) -> Ending:
+    return Ending(2, str(error))
+
+
+def _misused(error: Any) -> Ending:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.ctx.get_help(), file=sys.stderr)
+        return Ending(2, "")
+    where = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+    return Ending(2, f"{error.format_message()}{where}")
+
+
+def _output(error: Any) -> Ending:
+    """Return the ending where the reader of the output has left, or the output is full."""
+    sys.stdout = nowhere()  # or the interpreter would try once more
+    if error.errno == errno.EPIPE:
+        return Ending(0, "")
+    return Ending(2, f"cannot write to standard output: {reason(error)}")
+
+
+def _system(error: Any) -> Ending:
+    name = f"{error.filename}: " if error.filename else ""
+    return Ending(2, f"{name}{reason(error)}")
+
+
+def _memory(_error: BaseException) -> Ending:
+    return Ending(2, "this machine's memory does not suffice: free some, or use fewer --workers")
+
+
+_ENDINGS: dict[type[BaseException], Callable[[Any], Ending]] = {
+    InputError: _refused,
+    Infeasible: _refused,
+    _UsageError: _misused,
+    OutputFault: _output,
+    OSError: _system,
+    MemoryError: _memory,
+}
+
+
+def _fault(error: BaseException) -> str:
+    """Return how to say that trainsoc is wrong, and not its input."""
+    hint = f"please report it with the traceback that {TRACEBACK}=1 shows"
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+        hint = "please report it with the traceback above"
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"a fault of trainsoc{_place(error)}: {what[:100]}; {hint}"
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(_HERE)]
+    if not own:
+        return ""
+    return f" ({Path(own[-1].filename).relative_to(_HERE)}, line {own[-1].lineno})"
+
+
+def _tell(told: str, arguments: Sequence[str]) -> None:
+    line = sentence(told)
+    _write("stderr", f"trainsoc: {line}")
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--json" in own:
+        _write("stdout", json.dumps({"error": line}))
+
+
+def _write(stream: str, line: str) -> None:
+    """Write a line, or nothing where the stream takes none: the exit code remains."""
+    try:
+        print(line, file=getattr(sys, stream), flush=True)
+    except OSError:
+        setattr(sys, stream, nowhere())
