@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from simulator.trace.importers.calls import extent, tensors_in
+from simulator.trace.importers.calls import Bound, extent, tensors_in
 from simulator.trace.importers.inference import infer
 from simulator.trace.importers.names import kind_by_name
 from simulator.trace.importers.nodes import Seen
-from simulator.trace.importers.product_results import Shape
-from simulator.trace.importers.signature import Signature
+from simulator.trace.importers.inference.result import Shape
+from simulator.trace.importers.signature import Signature, is_parameter
 from simulator.trace.op import OpKind, Tensor, contiguous
 
 _NONE = -1
@@ -34,9 +34,7 @@ class Chain:
         """Return False: which tensor it is is not known."""
         return False
 
-    def bind(
-        self, seen: Seen, known: Signature, inputs: tuple[Any, ...]
-    ) -> tuple[tuple[Any, ...], Sequence[Tensor]]:
+    def bind(self, seen: Seen, known: Signature, inputs: tuple[Any, ...]) -> Bound:
         """Return the op's inputs on inferred storages, and its results by inference."""
         base = seen.node.base
         names = [argument.name for argument in known.arguments]
@@ -45,8 +43,9 @@ class Chain:
             self._argument(value, chained=place == link) for place, value in enumerate(inputs)
         )
         if kind_by_name(base) is OpKind.VIEW:
-            return bound, [tensor for value in bound for tensor in tensors_in(value)][:1]
-        results = [self._result(*result) for result in infer(base, known.named(bound))]
+            return Bound(bound, [tensor for value in bound for tensor in tensors_in(value)][:1])
+        inferred = infer(base, known.named(bound))
+        results = [self._result(*result) for result in inferred.results]
         if results and link == _NONE and self._last != _NONE:
             # Nothing is read, so only what is written can follow the op before.
             results[0] = replace(results[0], storage=self._last)
@@ -55,7 +54,7 @@ class Chain:
         written = [t for argument, value in pairs if argument.written for t in tensors_in(value)]
         if results or written:
             self._last = (results or written)[0].storage
-        return bound, results
+        return Bound(bound, results or written[:1], inferred.guessed)
 
     def _argument(self, value: Any, chained: bool) -> Any:
         if isinstance(value, Tensor):
@@ -84,6 +83,6 @@ def _link(names: Sequence[str], inputs: tuple[Any, ...]) -> int:
     found = [
         (place, name) for place, (name, value) in pairs if any(True for _ in tensors_in(value))
     ]
-    bias = "self" if "mat1" in names else "bias"
-    data = [place for place, name in found if name not in (bias, "weight")]
+    bias = "self" if "mat1" in names else ""
+    data = [place for place, name in found if name != bias and not is_parameter(name)]
     return next(iter(data or [place for place, _ in found]), _NONE)

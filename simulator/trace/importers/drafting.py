@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from simulator.trace.drafts import Draft, derives
 from simulator.trace.effect import FORWARDS, bound, phase_by_gemms, role_of, weights_among
-from simulator.trace.gemms import Product, products
+from simulator.trace.gemms import Product
 from simulator.trace.importers.calls import Call
 from simulator.trace.importers.names import draws
 from simulator.trace.importers.nodes import Node
@@ -42,7 +42,7 @@ class Drafter:
         draft = Draft(
             call.name, done.kind, phase_by_gemms(call.phase, gemms), layer, done.reads,
             done.writes, gemms, owner if call.phase is Phase.DGRAD else None, _is_random(call),
-            done.touched, scope.accumulates, weights, call.seen.node.measured_ns,
+            done.touched, scope.accumulates, weights, call.seen.node.measured_ns or 0,
         )  # fmt: skip
         if scope.accumulates:
             draft.phase = Phase.WGRAD
@@ -103,7 +103,7 @@ class Drafter:
     # GEMMs
 
     def _gemms(self, call: Call, owner: Draft | None) -> tuple[tuple[Gemm, ...], int]:
-        found = products(call.base, call.args)
+        found = call.products
         if not found:
             return (), 0
         done = call.done

@@ -7,6 +7,7 @@ from typing import Any
 
 from simulator.errors import InputError
 from simulator.trace.importers.calls import MISFITS, described, tensors_in
+from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.identities import Identities, Owners
 from simulator.trace.importers.names import module_name
@@ -42,16 +43,17 @@ def import_execution_trace(path: Path) -> Trace:
     """
     schema, listed = _listed(path)
     memory = Identities()
-    program = read_program(path, _linked(listed), memory)
+    program = read_program(path, [_linked(listed)], memory)
     owners = Owners(program.steps, memory.external)
     weights = frozenset(owners.weights) or None
-    drafted = draft_steps(path, program, lambda: Drafter(weights, frozenset(owners.constants)))
+    drafted = draft_steps(program, lambda: Drafter(weights, frozenset(owners.constants)))
     for drafter in drafted:
         find_gradients(drafter)
     for storage, name in name_layers(drafted).items():
         owners.owned.setdefault(storage, (StorageKind.PARAMETER, name))
     notes = _notes(program, drafted, weights is not None, _unfinished(listed))
     origin = {"tool": "PyTorch execution trace", "schema": schema, "inferred": "; ".join(notes)}
+    origin |= doubts(program)
     return assembled(title(path), program, drafted, owners.owned, origin)
 
 

@@ -1,10 +1,10 @@
 """Storages told apart by the ids of an execution trace, which PyTorch gives out again and again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from simulator.trace.importers.calls import Call, extent, tensors_in
+from simulator.trace.importers.calls import Bound, Call, extent, tensors_in
 from simulator.trace.importers.nodes import Seen
 from simulator.trace.importers.signature import Signature
 from simulator.trace.op import OpKind, Phase, Tensor
@@ -35,7 +35,7 @@ class Identities:
         seen: Seen,
         known: Signature,  # noqa: ARG002 - the ids tell all
         inputs: tuple[Any, ...],
-    ) -> tuple[tuple[Any, ...], Sequence[Tensor]]:
+    ) -> Bound:
         """Return the op's inputs and results with values in place of ids."""
         node = seen.node
         given = {tensor.storage for value in inputs for tensor in tensors_in(value)}
@@ -47,7 +47,7 @@ class Identities:
             if not tensor.shape:
                 self._single[tensor.storage] = tensor.dtype
         results = [self._tensor(tensor, outside=False) for tensor in node.outputs or ()]
-        return arguments, results
+        return Bound(arguments, results)
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Tensor):
