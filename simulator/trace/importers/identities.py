@@ -84,19 +84,44 @@ class Owners:
         forward: set[int] = set()
         steps = list(steps)
         for call in (call for step in steps for call in step):
-            written = {tensor.storage for tensor in call.done.writes}
+            written = _written(call)
             if call.phase is Phase.OPTIMIZER:
-                updated |= written if call.done.kind is not OpKind.VIEW else set()
+                updated |= written
             elif call.phase is Phase.FORWARD:
                 forward |= call.done.touched
-                changed |= written if call.done.kind is not OpKind.VIEW else set()
+                changed |= written
         lasting = external | _lasting(steps)
         self.weights = {s for s in updated & forward if s in lasting and s not in changed}
-        self.constants = {s for s in changed & external if s not in self.weights}
+        constants = changed & external - self.weights
+        self.constants = constants - _refilled(steps, self.weights | constants)
         for storage in updated & lasting - self.weights:
             self.owned[storage] = StorageKind.OPTIMIZER_STATE, ""
         for storage in self.constants:
             self.owned[storage] = StorageKind.BUFFER, ""
+
+
+def _written(call: Call) -> set[int]:
+    if call.done.kind is OpKind.VIEW:
+        return set()
+    return {tensor.storage for tensor in call.done.writes}
+
+
+def _refilled(steps: list[list[Call]], lasting: set[int]) -> set[int]:
+    """Return the storages that the forward pass overwrites with data: a batch in a fixed place.
+
+    What a network changes of its own (running statistics, scales) it reads as well, or computes
+    from parameters and from what else lasts.
+    """
+    derived = set(lasting)
+    refilled: set[int] = set()
+    for call in (call for step in steps for call in step if call.phase is Phase.FORWARD):
+        read = {tensor.storage for tensor in call.done.reads}
+        written = _written(call)
+        if read and read <= derived:
+            derived |= written
+        elif call.done.kind in (OpKind.COPY, OpKind.RANDOM):
+            refilled |= written - read
+    return refilled
 
 
 def _lasting(steps: list[list[Call]]) -> set[int]:

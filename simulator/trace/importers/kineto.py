@@ -12,7 +12,7 @@ from simulator.trace.importers.calls import MISFITS, Call, described, element_ty
 from simulator.trace.importers.chain import Chain
 from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
-from simulator.trace.importers.names import base_name, module_name
+from simulator.trace.importers.names import base_name, is_compiled, module_name
 from simulator.trace.importers.nodes import Node, nested
 from simulator.trace.importers.program import (
     Program,
@@ -73,6 +73,8 @@ def _notes(file: "_Profile", program: Program, drafted: list[Drafter]) -> list[s
     ]
     if file.on_device:
         notes.append("no times: the ops ran on another device than they were profiled on")
+    if file.is_compiled:
+        notes.append("what kernels that torch.compile fused did is not in the file")
     if file.processes > 1:
         notes.append(f"the steps of {file.processes} processes one after the other")
     if program.numbers:
@@ -88,8 +90,10 @@ def _parameters(call: Call) -> Iterator[tuple[int, str]]:
     """
     if call.phase is not Phase.FORWARD or call.done.kind is OpKind.VIEW:
         return
-    outer = call.seen.scope.outer
-    linear = outer is not None and outer.base == "linear" and call.done.kind is OpKind.GEMM
+    scope = call.seen.scope
+    in_linear = scope.outer is not None and scope.outer.base == "linear"
+    linear = in_linear or (scope.compiled and call.base in ("addmm", "mm"))
+    linear &= call.done.kind is OpKind.GEMM
     for argument, value in call.args.items():
         name = argument if is_parameter(argument) else _LINEAR.get(argument) if linear else None
         if name and not (argument == "self" and "mat1" not in call.args):
@@ -115,6 +119,7 @@ class _Profile:
         self.path = path
         self.has_modules = False
         self.on_device = False
+        self.is_compiled = False
         self._processes: dict[str, dict[str, list[Event]]] = {}
         self._read()
 
@@ -130,6 +135,7 @@ class _Profile:
                 continue
             category, name = str(event.get("cat", "")), str(event.get("name", ""))
             self.on_device |= category == "kernel"
+            self.is_compiled |= is_compiled(name)
             is_module = bool(module_name(name))
             self.has_modules |= is_module
             if category not in _OPS and not is_module:

@@ -68,6 +68,7 @@ _LOSSES = ("binary_cross_entropy", "cross_entropy", "kl_div")
 _NO_OPS = frozenset({"autograd", "torch", "profiler", "prim", "cuda"})
 _GENERATED = ("triton_",)  # kernels that Inductor made, in no namespace
 _EVALUATE = "autograd::engine::evaluate_function"
+_COMPILED = ("Torch-Compiled Region", "## Call CompiledFxGraph")
 _MARKERS = {
     "Optimizer.step": Phase.OPTIMIZER,
     "Optimizer.zero_grad": Phase.ZERO_GRAD,
@@ -134,6 +135,11 @@ def is_backward(name: str) -> bool:
 def is_accumulation(name: str) -> bool:
     """Tell whether the event is autograd storing the gradient of a parameter."""
     return name.endswith("AccumulateGrad")
+
+
+def is_compiled(name: str) -> bool:
+    """Tell whether the event is the run of code that torch.compile made."""
+    return name.startswith(_COMPILED)
 
 
 def is_step(name: str) -> bool:

@@ -9,6 +9,7 @@ from simulator.trace.importers.names import (
     base_name,
     is_accumulation,
     is_backward,
+    is_compiled,
     is_composite,
     is_idle,
     is_loss,
@@ -60,7 +61,7 @@ class Scope:
 
     `backward` is the thread and sequence number of the forward op that is differentiated, `outer`
     the outermost op around it, `seq` the innermost sequence number, `names` the labels and
-    `modules` the modules around it, outermost first.
+    `modules` the modules around it, outermost first; `compiled` where torch.compile made the code.
     """
 
     marker: Phase | None = None
@@ -72,6 +73,7 @@ class Scope:
     loss: bool = False
     labels: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,6 +201,8 @@ def _scope(node: Node, scope: Scope) -> Scope:
     if module := module_name(node.name):
         loss = scope.loss or (not scope.modules and module.rpartition("_")[0].endswith("Loss"))
         return replace(scope, modules=(*scope.modules, module), loss=loss)
+    if is_compiled(node.name):
+        return replace(scope, compiled=True)
     if node.label and not is_step(node.name):
         return replace(scope, labels=(*scope.labels, node.name))
     return scope

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from simulator.trace.gemms import products
 from simulator.trace.importers.calls import LARGEST, MISFITS, tensors_in
 from simulator.trace.importers.inference import creation, lookups, reductions, resizing
-from simulator.trace.importers.inference.products import product_results
+from simulator.trace.importers.inference.product_results import product_results
 from simulator.trace.importers.inference.result import (
     Args,
     Result,
