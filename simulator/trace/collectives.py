@@ -41,7 +41,14 @@ _BEGINNINGS = {
     "recv": Collective.RECEIVE,
     "irecv": Collective.RECEIVE,
 }
-_UNLIKE_ATEN = ("allreduce", "all_reduce", "allgather", "_allgather", "alltoall", "all_to_all")
+_UNLIKE_ATEN = (
+    "allreduce", "all_reduce", "allgather", "all_gather", "_allgather", "alltoall", "all_to_all",
+    "reduce_scatter", "_reduce_scatter",
+)  # fmt: skip
+_UNLIKE_ATEN_WHOLE = frozenset(
+    "broadcast broadcast_ reduce_ gather_ barrier monitored_barrier_ send isend recv_ irecv "
+    "recv_any_source_".split()
+)
 
 
 def collective(name: str) -> Collective | None:
@@ -52,7 +59,7 @@ def collective(name: str) -> Collective | None:
     space, separator, base = name.rpartition("::")
     if separator and space not in NAMESPACES:
         return None
-    if not separator and not base.startswith((*_UNLIKE_ATEN, "reduce_scatter", "_reduce_scatter")):
+    if not (separator or base.startswith(_UNLIKE_ATEN) or base in _UNLIKE_ATEN_WHOLE):
         return None
     return next((kind for start, kind in _BEGINNINGS.items() if base.startswith(start)), None)
 

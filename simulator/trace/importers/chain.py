@@ -44,7 +44,7 @@ class Chain:
         )
         if kind_by_name(base) is OpKind.VIEW:
             return Bound(bound, [tensor for value in bound for tensor in tensors_in(value)][:1])
-        inferred = infer(base, known.named(bound))
+        inferred = infer(base, known.named(bound), seen.node)
         results = [self._result(*result) for result in inferred.results]
         if results and link == _NONE and self._last != _NONE:
             # Nothing is read, so only what is written can follow the op before.

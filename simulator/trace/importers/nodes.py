@@ -156,7 +156,8 @@ def _does_work(node: Node) -> bool:
     if not called:
         return not is_idle(base) and (node.name.startswith("aten::") or bool(node.inputs))
     if kind is None:
-        return "::" in base and not any(map(_works, called))
+        own = "::" in base or any(name.startswith("empty") for name in called)
+        return own and not any(map(_works, called))
     return base not in called and (kind is not OpKind.GEMM or not _understood_inside(node))
 
 

@@ -1,11 +1,13 @@
 """What a profile does not say: shape and type of what ops return, from their arguments."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from simulator.trace.gemms import products
 from simulator.trace.importers.calls import LARGEST, MISFITS, tensors_in
 from simulator.trace.importers.inference import creation, lookups, reductions, resizing
+from simulator.trace.importers.inference.allocation import allocated
 from simulator.trace.importers.inference.product_results import product_results
 from simulator.trace.importers.inference.result import (
     Args,
@@ -16,6 +18,7 @@ from simulator.trace.importers.inference.result import (
     first_tensor,
 )
 from simulator.trace.importers.names import kind_by_name, words
+from simulator.trace.importers.nodes import Node
 from simulator.trace.op import OpKind, bits_of
 
 _COMPARISONS = words(
@@ -41,19 +44,21 @@ class Inferred:
     guessed: bool = False
 
 
-def infer(base: str, args: Args) -> Inferred:
+def infer(base: str, args: Args, node: Node | None = None) -> Inferred:
     """Return shape and element type of what an op returns, as far as its arguments tell.
 
     An op in place returns its argument, which is no result of its own. Where the arguments do not
-    tell, the result is taken to be like the first of them.
+    tell, the result is what the op allocated, if its `node` says so, or else is taken to be like
+    the first of them.
     """
     if base.endswith("_") and not base.startswith("__"):
         return Inferred(())
-    try:
-        found = _checked(_told(base, args))
-    except (*MISFITS, ArithmeticError, StopIteration, RuntimeError):
-        return Inferred(_guess(args), guessed=True)
-    return Inferred(found)
+    with suppress(*MISFITS, ArithmeticError, StopIteration, RuntimeError):
+        return Inferred(_checked(_told(base, args)))
+    with suppress(ValueError):
+        if node and (found := allocated(node)):
+            return Inferred(_checked([found]))
+    return Inferred(_guess(args), guessed=True)
 
 
 def _told(base: str, args: Args) -> Iterable[Result]:

@@ -99,7 +99,19 @@ def _gru_cell(args: Args) -> Iterator[Result]:
     yield (state.shape[0], 5 * state.shape[1]), state.dtype
 
 
+def _gathered(args: Args) -> Iterator[Result]:
+    first, *rest = args["input"].shape
+    yield (first * int(args["group_size"]), *rest), args["input"].dtype
+
+
+def _scattered(args: Args) -> Iterator[Result]:
+    first, *rest = args["input"].shape
+    yield (first // int(args["group_size"]), *rest), args["input"].dtype
+
+
 RULES: dict[str, Rule] = {
+    "_c10d_functional::all_gather_into_tensor": _gathered,
+    "_c10d_functional::reduce_scatter_tensor": _scattered,
     "embedding": _embedding,
     "embedding_dense_backward": _embedding_backward,
     "_embedding_bag": _bag,

@@ -116,6 +116,14 @@ def _repeated(args: Args) -> Iterator[Result]:
     yield tuple(size * times for size, times in zip(shape, repeats, strict=True)), x.dtype
 
 
+def _interleaved(args: Args) -> Iterator[Result]:
+    x, times, dim = args["self"], int(args["repeats"]), args.get("dim")
+    if dim is None:
+        yield (x.elements * times,), x.dtype
+    else:
+        yield with_size(x.shape, int(dim), x.shape[int(dim)] * times), x.dtype
+
+
 # Channels and pixels
 
 
@@ -184,6 +192,7 @@ RULES: dict[str, Rule] = {
     "col2im": _folded,
     **dict.fromkeys(_PADDINGS, _padded),
     "repeat": _repeated,
+    "repeat_interleave": _interleaved,
     "glu": _halved,
     "glu_backward": like("self"),
     "pixel_shuffle": _shuffled,
