@@ -20,7 +20,7 @@ UNCOUNTED = frozenset(
     """
     _sparse_sparse_matmul _cslt_sparse_mm_search _sparse_mm_reduce_impl_backward
     fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation
-    _wrapped_quantized_linear_prepacked conv_tbc_backward
+    _wrapped_quantized_linear_prepacked conv_tbc_backward quantized_gru quantized_lstm
     """.split()
 )
 """ATen's products whose sizes no argument tells: packed weights, products of two sparse matrices."""

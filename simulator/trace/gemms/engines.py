@@ -11,7 +11,7 @@ from simulator.trace.gemms.matrices import other_side
 from simulator.trace.gemms.product import Args, Product, Products, matrices
 
 _PRODUCT = re.compile(
-    r"gemm|gemv|(^|_|scaled|b|h)mm(_|$)|\d+mm(_|$)|matmul|linear|conv[123]?d|convolution|attention"
+    r"gemm|gemv|(^|_|scaled|b|h)mm(_|$)|\d+mm(_|$)|matmul|linear|conv(_transpose)?[123]?d|convolution|attention"
     r"|(^|_)attn|(^|_)f?mha(_|$)|(^|_)mla(_|$)|(^|_)f?moe|experts|(^|_)(rnn|lstm|gru)|wvsplitk"
     r"|llmm1|16_(row|block)wise|triton_tem"
 )
