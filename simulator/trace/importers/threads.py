@@ -40,4 +40,10 @@ def _owners(threads: Sequence[Sequence[Event]], forward: Sequence[set[int]]) -> 
             if node.seq >= 0 and node.forward_thread:
                 having = (number for number, seen in enumerate(forward) if node.seq in seen)
                 votes.setdefault(node.forward_thread, Counter()).update(having)
-    return {name: counted.most_common(1)[0][0] for name, counted in votes.items() if counted}
+    owners: dict[int, int] = {}
+    for name, counted in sorted(votes.items()):
+        # Of equals the first that has no name yet: threads are named in the order they begin.
+        taken = set(owners.values())
+        if counted:
+            owners[name] = max(counted, key=lambda n: (counted[n], n not in taken, -n))
+    return owners
