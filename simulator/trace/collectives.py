@@ -1,4 +1,4 @@
-"""Collective operations of torch.distributed: what they are called, and what they read and write."""
+"""Collective operations of torch.distributed: their names, what they read and what they write."""
 
 from enum import StrEnum
 
@@ -45,10 +45,10 @@ _UNLIKE_ATEN = (
     "allreduce", "all_reduce", "allgather", "all_gather", "_allgather", "alltoall", "all_to_all",
     "reduce_scatter", "_reduce_scatter",
 )  # fmt: skip
-_UNLIKE_ATEN_WHOLE = frozenset(
-    "broadcast broadcast_ reduce_ gather_ barrier monitored_barrier_ send isend recv_ irecv "
-    "recv_any_source_".split()
-)
+_UNLIKE_ATEN_WHOLE = {
+    "broadcast", "broadcast_", "reduce_", "gather_", "barrier", "monitored_barrier_", "send",
+    "isend", "recv_", "irecv", "recv_any_source_",
+}  # fmt: skip
 
 
 def collective(name: str) -> Collective | None:

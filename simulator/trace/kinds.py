@@ -23,7 +23,8 @@ def _table() -> dict[str, OpKind]:
             _fused_adam _fused_adamw _fused_adagrad glu glu_backward
             _thnn_fused_lstm_cell _thnn_fused_gru_cell _thnn_fused_lstm_cell_backward
             _thnn_fused_lstm_cell_backward_impl _thnn_fused_gru_cell_backward
-            _fft_r2c _fft_c2r _fft_c2c soft_margin_loss soft_margin_loss_backward igamma igammac polygamma i0""",
+            _fft_r2c _fft_c2r _fft_c2c soft_margin_loss soft_margin_loss_backward igamma
+            igammac polygamma i0""",
         OpKind.ELEMENTWISE: """
             _fused_sgd threshold_backward tanh_backward sigmoid_backward hardtanh_backward
             leaky_relu_backward hardswish_backward hardsigmoid_backward mse_loss mse_loss_backward

@@ -5,25 +5,26 @@ layers are the products that they hide. `a` and `b` are named by argument, `c` b
 the result.
 """
 
-from simulator.trace.gemms import attention, convolutions, engines, matrices, recurrent
-from simulator.trace.gemms.product import Args, Formula, Operand, Product
+from simulator.trace.gemms import attention, convolutions, engines, linears, matrices, recurrent
+from simulator.trace.gemms.product import Args, Formula, Operand, Product, words
 
 __all__ = ["Args", "Operand", "Product", "is_product", "products"]
 
 FORMULAS: dict[str, Formula] = {
     **matrices.FORMULAS,
+    **linears.FORMULAS,
     **convolutions.FORMULAS,
     **attention.FORMULAS,
     **recurrent.FORMULAS,
 }
-UNCOUNTED = frozenset(
+UNCOUNTED = words(
     """
     _sparse_sparse_matmul _cslt_sparse_mm_search _sparse_mm_reduce_impl_backward
     fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation
     _wrapped_quantized_linear_prepacked conv_tbc_backward quantized_gru quantized_lstm
-    """.split()
+    """
 )
-"""ATen's products whose sizes no argument tells: packed weights, products of two sparse matrices."""
+"""ATen's products whose sizes no argument tells: of packed weights, of two sparse matrices."""
 
 _MISFITS = (
     KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, ArithmeticError,
@@ -67,4 +68,4 @@ def _is_foreign(name: str) -> bool:
 
 def _is_whole(product: Product) -> bool:
     sizes = (product.batch, product.m, product.n, product.k)
-    return all(type(size) is int and size >= 0 for size in sizes)
+    return all(isinstance(size, int) and size >= 0 for size in sizes)

@@ -94,7 +94,7 @@ def _lengths(args: Args, side: str, tokens: int) -> tuple[int, ...]:
     longest = next((args[name] for name in names if args.get(name) is not None), None)
     if count != 1 and (longest is None or int(longest) * count != tokens):
         raise ValueError("sequences of unknown lengths")
-    return (tokens // count,) * count
+    return tuple([tokens // count] * count)
 
 
 def _attention(sizes: Any, names: _Names = _QKV) -> Formula:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simulator.trace.gemms.product import Args, Formula, Product, Products
+from simulator.trace.gemms.product import Args, Formula, Product, Products, words
 from simulator.trace.op import Conv, Role
 
 _INPUTS = ("input", "self", "X", "qx")
@@ -110,7 +110,7 @@ def _gradients(conv: Conv, source: str, mask: Any) -> list[Product]:
     return found
 
 
-_ORDINARY = (
+_ORDINARY = words(
     "cudnn_convolution cudnn_convolution_relu cudnn_convolution_add_relu miopen_convolution "
     "miopen_convolution_relu miopen_convolution_add_relu miopen_depthwise_convolution "
     "mkldnn_convolution _mps_convolution _nnpack_spatial_convolution _conv_depthwise2d "
@@ -119,12 +119,12 @@ _ORDINARY = (
     "mkldnn::_convolution_pointwise "
     "onednn::qconv_pointwise onednn::qconv1d_pointwise onednn::qconv2d_pointwise "
     "onednn::qconv3d_pointwise"
-).split()
-_TRANSPOSED = (
+)
+_TRANSPOSED = words(
     "cudnn_convolution_transpose miopen_convolution_transpose _mps_convolution_transpose "
     "slow_conv_transpose2d slow_conv_transpose3d conv_transpose1d conv_transpose2d "
     "conv_transpose3d mkldnn::_convolution_transpose_pointwise"
-).split()
+)
 _EITHER = ("convolution", "_convolution", "convolution_overrideable")
 FORMULAS: dict[str, Formula] = {
     **dict.fromkeys(_EITHER, _forward()),

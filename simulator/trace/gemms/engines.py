@@ -7,7 +7,7 @@ matrices are plain, x [rows, k] and a weight with a side of k, with or without a
 import re
 from math import prod
 
-from simulator.trace.gemms.matrices import other_side
+from simulator.trace.gemms.linears import other_side
 from simulator.trace.gemms.product import Args, Product, Products, matrices
 
 _PRODUCT = re.compile(

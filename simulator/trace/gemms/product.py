@@ -23,6 +23,11 @@ class Product:
     conv: Conv | None = None
 
 
+def words(text: str) -> frozenset[str]:
+    """Return the names in a text."""
+    return frozenset(text.split())
+
+
 Args = dict[str, Any]
 Products = tuple[Product, ...]
 Formula = Callable[[Args], Products]
@@ -57,10 +62,10 @@ def lengths(operand: Any) -> tuple[int, ...] | None:
 
 def rows(operand: Any) -> int:
     """Return how many rows of its last dimension an operand has: of a nested one, those it has."""
-    given = lengths(operand)
+    given, shape = lengths(operand), tuple(operand.shape)
     if given is None:
-        return prod(operand.shape[:-1])
-    return sum(given) * prod(operand.shape[1:-1]) // max(given, default=1)
+        return int(prod(shape[:-1]))
+    return sum(given) * int(prod(shape[1:-1])) // max(given, default=1)
 
 
 def matrices(args: Args) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -103,12 +103,6 @@ class Memory(Protocol):
         """Return the op's inputs and its results with the numbers of their storages."""
 
 
-def bind(
-        self, seen: Seen, known: Signature, inputs: tuple[Any, ...]
-    ) -> tuple[tuple[Any, ...], Sequence[Tensor]]:
-        """Return the op's inputs and its results with the numbers of their storages."""
-
-
 def bind(seen: Seen, phase: Phase, memory: Memory) -> Call:
     """Return the call of an op that was seen, its tensors bound to storages."""
     node = seen.node

@@ -6,9 +6,9 @@ from typing import Any
 
 from simulator.trace.importers.calls import Bound, extent, tensors_in
 from simulator.trace.importers.inference import infer
+from simulator.trace.importers.inference.result import Shape
 from simulator.trace.importers.names import kind_by_name
 from simulator.trace.importers.nodes import Seen
-from simulator.trace.importers.inference.result import Shape
 from simulator.trace.importers.signature import Signature, is_parameter
 from simulator.trace.op import OpKind, Tensor, contiguous
 

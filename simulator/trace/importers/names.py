@@ -3,14 +3,9 @@
 from functools import lru_cache
 
 from simulator.trace.gemms import is_product
+from simulator.trace.gemms.product import words
 from simulator.trace.kinds import listed_kind
 from simulator.trace.op import OpKind, Phase
-
-
-def words(text: str) -> frozenset[str]:
-    """Return the names in a text."""
-    return frozenset(text.split())
-
 
 _POINTWISE = words(
     """

@@ -196,6 +196,11 @@ def _scope(node: Node, scope: Scope) -> Scope:
         key = (forward.forward_thread, forward.seq) if forward else None
         accumulates = is_accumulation(node.name)
         return Scope(scope.marker, True, key, accumulates, labels=scope.labels)
+    return _annotated(node, scope)
+
+
+def _annotated(node: Node, scope: Scope) -> Scope:
+    """Return the scope inside an event that only says what happens meanwhile."""
     phase = marked_phase(node.name)
     if phase is not None:
         return replace(scope, marker=phase)

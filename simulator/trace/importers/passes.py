@@ -95,9 +95,7 @@ def _results(seen: Seen) -> list[tuple[tuple[int, ...], str]]:
     return list(found) or [(t.shape, t.dtype) for t in list(tensors_in(node.inputs))[:1]]
 
 
-def _with_rest(
-    before: list[Seen], copies: list[list[Seen]], after: list[Seen]
-) -> list[list[Seen]]:
+def _with_rest(before: list[Seen], copies: list[list[Seen]], after: list[Seen]) -> list[list[Seen]]:
     """Return the passes with what came before and after: passes too, if they hold a product."""
     if before and _multiplies(before):
         copies = [before, *copies]

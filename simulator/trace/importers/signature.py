@@ -7,7 +7,9 @@ from importlib.resources import files
 
 _MANY = ", ".join(["self, other, third, fourth", *(f"argument{n}" for n in range(4, 40))])
 _FILE = "signatures.txt"
-_PARAMETER = re.compile(r"(?!attn_|.*(_buf|_stride0|_sizes|_dtype|_scale|_meta)$).*(weight|bias)|params$|(ORI_)?W$|q?w$")
+_PARAMETER = re.compile(
+    r"(?!attn_|.*(_buf|_stride0|_sizes|_dtype|_scale|_meta)$).*(weight|bias)|params$|(ORI_)?W$|q?w$"
+)
 
 
 def _read() -> dict[str, str]:

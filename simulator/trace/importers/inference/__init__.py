@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from simulator.trace.gemms import products
+from simulator.trace.gemms.product import words
 from simulator.trace.importers.calls import LARGEST, MISFITS, tensors_in
 from simulator.trace.importers.inference import creation, lookups, reductions, resizing
 from simulator.trace.importers.inference.allocation import allocated
@@ -17,7 +18,7 @@ from simulator.trace.importers.inference.result import (
     count,
     first_tensor,
 )
-from simulator.trace.importers.names import kind_by_name, words
+from simulator.trace.importers.names import kind_by_name
 from simulator.trace.importers.nodes import Node
 from simulator.trace.op import OpKind, bits_of
 

@@ -1,6 +1,7 @@
 """What matrix products, convolutions, attention and recurrent layers return: shapes and types."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from simulator.trace.gemms import Product
 from simulator.trace.importers.inference.result import Args, Result, element_type, first_tensor
@@ -46,10 +47,14 @@ def _plain(base: str, args: Args, found: Sequence[Product]) -> tuple[int, ...]:
     return (*lead, first.n)
 
 
+def _argument(args: Args, *names: str) -> Any:
+    """Return the argument that comes under the first of these names; raises StopIteration."""
+    return next(args[name] for name in names if name in args)
+
+
 def _attention(args: Args, dtype: str) -> Iterator[Result]:
     """The result, and for each row of scores the logarithm of their sum."""
-    query = args.get("query", args.get("q"))
-    value = args.get("value", args.get("v"))
+    query, value = _argument(args, "query", "q"), _argument(args, "value", "v")
     yield (*query.shape[:-1], value.shape[-1]), dtype
     yield query.shape[:-1], "float32"
 
@@ -59,9 +64,8 @@ def _gradients(args: Args, dtype: str) -> Iterator[Result]:
         names = ("query", "key", "value") if "query" in args else ("q", "k", "v")
         yield from ((args[name].shape, dtype) for name in names)
         return
-    source = args.get("input", args.get("self"))
+    source, second = _argument(args, "input", "self"), _argument(args, "weight", "other")
     mask = args.get("output_mask", args.get("mask")) or (True, True, True)
-    second = args.get("weight", args.get("other"))
     shapes = (source.shape, second.shape, tuple(args.get("bias_sizes") or second.shape[:1]))
     yield from ((shape, dtype) for shape, needed in zip(shapes, mask, strict=False) if needed)
 

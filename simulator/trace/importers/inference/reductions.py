@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
+from simulator.trace.gemms.product import words
 from simulator.trace.importers.inference.result import (
     Args,
     Result,
@@ -131,10 +132,10 @@ def _norm_backward(args: Args) -> Iterator[Result]:
         yield from ((weight.shape, weight.dtype) for needed in mask[1:] if needed)
 
 
-_LOSSES = (
+_LOSSES = words(
     "mse_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits "
     "soft_margin_loss"
-).split()
+)
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("sum", "nansum", "prod", "mean"), _total),
     "count_nonzero": _along(("int64",)),

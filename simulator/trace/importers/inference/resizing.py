@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from simulator.trace.gemms.product import words
 from simulator.trace.importers.inference.result import (
     Args,
     Result,
@@ -74,12 +75,12 @@ def _upsampled(args: Args) -> Iterator[Result]:
     yield (*x.shape[:2], *sizes(size)), x.dtype
 
 
-_UPSAMPLING = (
+_UPSAMPLING = words(
     "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d "
     "upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d _upsample_nearest_exact1d "
     "_upsample_nearest_exact2d _upsample_nearest_exact3d _upsample_bilinear2d_aa "
     "_upsample_bicubic2d_aa"
-).split()
+)
 
 
 # Windows and padding
@@ -103,7 +104,7 @@ def _folded(args: Args) -> Iterator[Result]:
 
 def _padded(args: Args) -> Iterator[Result]:
     """`padding` has two numbers for each dimension, the last dimension first."""
-    x, padding = args["self"], args.get("pad", args.get("padding"))
+    x, padding = args["self"], args["pad"] if "pad" in args else args["padding"]
     shape = list(x.shape)
     for i, (before, after) in enumerate(list(pairwise(padding))[::2]):
         shape[-1 - i] += int(before) + int(after)
@@ -171,10 +172,10 @@ def _fourier_back(args: Args) -> Iterator[Result]:
     yield with_size(x.shape, last, int(args["last_dim_size"])), kept
 
 
-_PADDINGS = (
+_PADDINGS = words(
     "constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d "
     "replication_pad2d replication_pad3d"
-).split()
+)
 RULES: dict[str, Rule] = {
     **{base: like(argument) for base, argument in SHAPE_ONLY.items()},
     **{f"{base}_backward": like("self") for base in _PADDINGS},

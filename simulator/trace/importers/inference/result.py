@@ -43,7 +43,7 @@ def like(*names: str, dtype: str = "") -> Rule:
 
 
 def sized(name: str, source: str = "grad_output") -> Rule:
-    """Return the rule of an op that returns the size in argument `name`, of the type of `source`."""
+    """Return the rule of an op that returns the size in argument `name`, typed as `source`."""
 
     def rule(args: Args) -> Iterator[Result]:
         yield sizes(args[name]), args[source].dtype
