@@ -115,6 +115,7 @@ def test_values_that_are_not_listed_make_no_profile_unreadable(name, dims, least
     trace = Profile().mm().add(name, *dims).imported(tmp_path)
     assert flops(trace) == MM
     assert least <= ops(trace)[-1].write_bytes < 10_000
+    assert f"1 x {name}" in "".join(trace.origin.values())
 
 
 @pytest.mark.parametrize("name", ["stack", "cat", "_foreach_add_", "_foreach_norm", "index"])

@@ -11,7 +11,7 @@ from simulator.trace.op import Role
 
 def _layer_sizes(args: Args, inner: str, outer: str) -> tuple[int, int, int, int, int]:
     first, second, _ = args["input"].shape
-    steps, images = (second, first) if args.get("batch_first") else (first, second)
+    steps, images = (second, first) if args.get("batch_first") is True else (first, second)
     gates, inputs = args[inner].shape
     return steps, images, gates, inputs, args[outer].shape[-1]
 
@@ -83,15 +83,20 @@ def _stack(args: Args, name: str) -> _Stack:
     if len(lead) == 1:
         rows, images = lead[0], 0
     else:
-        rows, images = lead[0] * lead[1], lead[0 if args.get("batch_first") else 1]
+        rows, images = lead[0] * lead[1], lead[0 if args.get("batch_first") is True else 1]
     matrices = tuple((w.shape[0], w.shape[1]) for w in args[name] if len(w.shape) == 2)
     weights = matrices or tuple(_weights(args))
-    return _Stack(rows, images, weights, 3 if args.get("proj_size") else 2)
+    return _Stack(rows, images, weights, 3 if _number(args.get("proj_size")) else 2)
+
+
+def _number(value: Any) -> int:
+    """Return a number that a trace may not list, 0 then."""
+    return value if isinstance(value, int) else 0
 
 
 def _weights(args: Args) -> list[tuple[int, int]]:
     """Return the sizes of weights that the trace does not list, from what it says of the layers."""
-    hidden, projected = int(args["hidden_size"]), int(args.get("proj_size") or 0)
+    hidden, projected = int(args["hidden_size"]), _number(args.get("proj_size"))
     gates, inputs = _GATES[int(args["mode"])] * hidden, args["input"].shape[-1]
     directions = 2 if args["bidirectional"] else 1
     state, found = projected or hidden, []
@@ -108,8 +113,9 @@ def _stack_forward(name: str) -> Formula:
 
 def _stack_backward(name: str) -> Formula:
     def formula(args: Args) -> Products:
-        mask: Any = args.get("output_mask") or (True, True, True, True)
-        directions = 2 if args.get("bidirectional") else 1
+        mask = args.get("output_mask")
+        mask = mask if isinstance(mask, tuple | list) else (True, True, True, True)
+        directions = 2 if args.get("bidirectional") is True else 1
         return _stack(args, name).backward(directions, bool(mask[0]), bool(mask[-1]))
 
     return formula

@@ -43,6 +43,15 @@ def element_type(kind: str) -> str | None:
 MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 """What reading an event raises that is not as it should be."""
 
+
+class _Unlisted:
+    """A value that a trace does not list: whoever needs it cannot tell the sizes."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("a value that is not in the file")
+
+
+UNLISTED = _Unlisted()
 LARGEST = 1 << 56  # bytes: more than any machine addresses
 
 
@@ -116,7 +125,7 @@ def bind(seen: Seen, phase: Phase, memory: Memory) -> Call:
             argument.name,
             tensor,
             _reads(base, argument.name, argument.out, args),
-            writes(base, argument.name, argument.written, args),
+            _writes(base, argument.name, argument.written, args),
         )
         for argument, value in zip(known.arguments, bound.inputs, strict=False)
         for tensor in tensors_in(value)
@@ -135,6 +144,13 @@ def _reads(base: str, argument: str, out: bool, args: dict[str, Any]) -> bool:
         return reads(base, argument, out, args)
     except MISFITS:
         return not out
+
+
+def _writes(base: str, argument: str, annotated: bool, args: dict[str, Any]) -> bool:
+    try:
+        return writes(base, argument, annotated, args)
+    except MISFITS:
+        return annotated
 
 
 def _doubt(node: Node, kind: OpKind, found: tuple[Product, ...], bound: Bound) -> Doubt:

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
-from simulator.trace.importers.calls import MISFITS, Call, described, element_type, tensors_in
+from simulator.trace.importers.calls import (
+    MISFITS,
+    UNLISTED,
+    Call,
+    described,
+    element_type,
+    tensors_in,
+)
 from simulator.trace.importers.chain import Chain
 from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
@@ -220,7 +227,7 @@ def _inputs(args: dict[str, Any]) -> tuple[Any, ...]:
 
 def _input(shape: list[Any], kind: str, value: str, strides: Any) -> Any:
     if kind in ("Scalar", "ScalarList"):
-        return _number(value)
+        return UNLISTED if value == "" else _number(value)
     if (shape and isinstance(shape[0], list)) or kind == "TensorList":
         each = strides if len(strides) == len(shape) else [()] * len(shape)
         return tuple(

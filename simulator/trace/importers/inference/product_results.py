@@ -84,6 +84,6 @@ def _recurrent(base: str, args: Args, dtype: str) -> Iterator[Result]:
         weights = args["weight"] or (args["weight_buf"],)
         yield from ((shape, dtype) for shape in (*given, *(w.shape for w in weights)))
         return
-    width = state.shape[-1] * (2 if args.get("bidirectional") else 1)
+    width = state.shape[-1] * (2 if args.get("bidirectional") is True else 1)
     yield (*args["input"].shape[:-1], width), dtype
     yield from ((shape, dtype) for shape in given[1:])

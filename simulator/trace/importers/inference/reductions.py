@@ -113,9 +113,7 @@ def _norm(args: Args) -> Iterator[Result]:
     x, weight = args["input"], args.get("weight")
     yield x.shape, x.dtype
     if "normalized_shape" in args:
-        # What a trace does not list is the last dimension, as nearly everywhere.
-        kept = args["normalized_shape"] or x.shape[-1:]
-        statistics = x.elements // max(1, prod(kept))
+        statistics = x.elements // max(1, prod(args["normalized_shape"]))
     elif "group" in args:
         statistics = x.shape[0] * int(args["group"])
     else:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
-from simulator.trace.importers.calls import tensors_in
+from simulator.trace.importers.calls import UNLISTED, tensors_in
 from simulator.trace.op import Tensor
 
 Shape = tuple[int, ...]
@@ -22,7 +22,12 @@ _CODES = {
 
 
 def element_type(code: Any, default: str) -> str:
-    """Return the element type that an argument `dtype` asks for, the default if none."""
+    """Return the element type that an argument `dtype` asks for, the default if none.
+
+    Raises TypeError if the trace does not list the argument.
+    """
+    if code is UNLISTED:
+        raise TypeError("an element type that is not in the file")
     whole = isinstance(code, int) and not isinstance(code, bool)
     return _CODES.get(code, default) if whole else default
 
