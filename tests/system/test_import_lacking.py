@@ -67,6 +67,12 @@ def test_unknown_ops_are_named_with_their_number_and_share_of_time(tmp_path):
     assert "unknown_products" not in trace.origin
 
 
+def test_the_share_of_time_is_not_that_of_another_device(tmp_path):
+    profile = Profile().mm().add("library::anything", [32, 4])
+    profile.event("gemm_128x64", "kernel", 1001.0, 1.0)
+    assert profile.imported(tmp_path).origin["unknown_ops"].startswith("1 op: 1 x library")
+
+
 def test_products_that_are_not_understood_are_named_apart(tmp_path):
     profile = Profile().mm()
     profile.add("vllm::unified_attention_with_output", *[[32, 8, 64]] * 4)
@@ -161,6 +167,15 @@ def test_no_op_of_unknown_arguments_takes_terabytes(name, dims, values, tmp_path
     trace = Profile().mm().add(name, *dims, types=types, values=values).imported(tmp_path)
     assert ops(trace)[-1].write_bytes < 1e9
     assert name in trace.origin["unknown_ops"]
+
+
+@pytest.mark.parametrize("dims", [[[4, -1], [8]], [["x"], [8]], 7, [[10**30, 10**30], [8]]])
+def test_arguments_that_are_odd_make_no_profile_unreadable(dims, tmp_path):
+    profile = Profile().mm().add("aten::add", [8], [8])
+    profile.events[-1]["args"]["Input Dims"] = dims
+    trace = profile.imported(tmp_path)
+    assert flops(trace) == MM
+    assert "1 x aten::add" in trace.origin["unknown_ops"]
 
 
 def test_factories_count_what_they_write(tmp_path):

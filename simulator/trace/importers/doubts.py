@@ -8,12 +8,12 @@ from simulator.trace.importers.program import Program
 _LISTED = 12  # names in a note; the rest is counted
 
 
-def doubts(program: Program) -> dict[str, str]:
+def doubts(program: Program, *, timed: bool) -> dict[str, str]:
     """Return a note on the products that are not understood, and one on all other ops of unknown
-    cost: how many of each, and what share of the time was theirs, if it was measured.
+    cost: how many of each, and, where the ops were `timed`, what share of the time was theirs.
     """
     calls = [call for step in program.steps for call in step]
-    whole_ns = sum(call.seen.node.measured_ns or 0 for call in calls)
+    whole_ns = _ns(calls) if timed else 0
     products = [call for call in calls if call.doubt is Doubt.PRODUCT]
     others = [call for call in calls if call.doubt not in (Doubt.NONE, Doubt.PRODUCT)]
     notes = {"unknown_products": products, "unknown_ops": others}
@@ -29,7 +29,8 @@ def _note(calls: list[Call], whole_ns: int) -> str:
     if rest := [call for _, found in ordered[_LISTED:] for call in found]:
         parts.append(f"{len(rest)} more of {len(ordered) - _LISTED} other names")
     share = f" ({100 * _ns(calls) / whole_ns:.0f} % of the time)" if whole_ns else ""
-    return f"{len(calls)} ops{share}: {', '.join(parts)}"
+    counted = f"{len(calls)} op{'s' * (len(calls) != 1)}"
+    return f"{counted}{share}: {', '.join(parts)}"
 
 
 def _part(name: str, doubt: Doubt, found: list[Call]) -> str:

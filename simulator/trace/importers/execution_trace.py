@@ -53,7 +53,7 @@ def import_execution_trace(path: Path) -> Trace:
         owners.owned.setdefault(storage, (StorageKind.PARAMETER, name))
     notes = _notes(program, drafted, weights is not None, _unfinished(listed))
     origin = {"tool": "PyTorch execution trace", "schema": schema, "inferred": "; ".join(notes)}
-    origin |= doubts(program)
+    origin |= doubts(program, timed=False)
     return assembled(title(path), program, drafted, owners.owned, origin)
 
 

@@ -65,7 +65,10 @@ def import_kineto(path: Path) -> Trace:
                 storage: (StorageKind.PARAMETER, f"{draft.layer}.{name}")
                 for storage, name in _parameters(call)
             }
-    notes = {"inferred": "; ".join(_notes(file, program, drafted)), **doubts(program)}
+    notes = {
+        "inferred": "; ".join(_notes(file, program, drafted)),
+        **doubts(program, timed=not file.on_device),
+    }
     origin = {"tool": "PyTorch profile", **notes}
     return assembled(title(path), program, drafted, owned, origin, timed=not file.on_device)
 
@@ -218,6 +221,14 @@ def _duration(value: Any) -> float | None:
 
 
 def _inputs(args: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the arguments of an op, none if they are not as the profiler writes them."""
+    try:
+        return _listed(args)
+    except MISFITS:
+        return ()
+
+
+def _listed(args: dict[str, Any]) -> tuple[Any, ...]:
     shapes = args.get("Input Dims", args.get("Input dims", ()))
     kinds = args.get("Input type", ())
     values = args.get("Concrete Inputs") or [""] * len(shapes)
