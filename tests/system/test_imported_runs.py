@@ -6,74 +6,25 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch import nn
-from torch.profiler import ExecutionTraceObserver, profile
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 from torch.utils.data import DataLoader, TensorDataset
 
-from simulator.trace.importers import IMPORTERS
 from simulator.trace.op import OpKind, Phase
-from simulator.trace.trace import StepKind, StorageKind
+from simulator.trace.trace import StepKind
+from tests.system.import_runs import (
+    CLASSES,
+    FEATURES,
+    INNER,
+    OUTER,
+    ROWS,
+    TOOLS,
+    Run,
+    kinds,
+    observe,
+    profiled,
+)
 
 pytestmark = pytest.mark.torch
-
-ROWS, FEATURES, HIDDEN, CLASSES = 5, 6, 4, 3
-INNER, OUTER = 2 * ROWS * FEATURES * HIDDEN, 2 * ROWS * HIDDEN * CLASSES  # FLOPs of the layers
-
-
-def observe(path, program):
-    observer = ExecutionTraceObserver().register_callback(str(path))
-    observer.start()
-    program()
-    observer.stop()
-    observer.unregister_callback()
-    return IMPORTERS["execution-trace"](path)
-
-
-def profiled(path, program):
-    with profile(record_shapes=True) as profiler:
-        program()
-    profiler.export_chrome_trace(str(path))
-    return IMPORTERS["kineto"](path)
-
-
-TOOLS = pytest.mark.parametrize("tool", [observe, profiled])
-
-
-class Run:
-    """Two dense layers that learn."""
-
-    def __init__(self):
-        torch.manual_seed(0)
-        self.first, self.second = nn.Linear(FEATURES, HIDDEN), nn.Linear(HIDDEN, CLASSES)
-        self.model = nn.Sequential(self.first, nn.Tanh(), self.second)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
-        self.x, self.y = torch.randn(ROWS, FEATURES), torch.randint(CLASSES, (ROWS,))
-        self.step()
-
-    def step(self, zero="first", teacher=None, network=None):
-        """Train once; gradients are zeroed `first`, in the `middle` or `last`."""
-        if zero == "first":
-            self.optimizer.zero_grad()
-        wanted = self.y if teacher is None else self.taught(teacher)
-        loss = nn.functional.cross_entropy((network or self.model)(self.x), wanted)
-        if zero == "middle":
-            self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        if zero == "last":
-            self.optimizer.zero_grad()
-
-    @torch.no_grad()
-    def taught(self, teacher):
-        return teacher(self.x).softmax(1)
-
-    def evaluate(self, grad=False):
-        with torch.set_grad_enabled(grad):
-            (self.model(self.x).argmax(1) == self.y).sum().item()
-
-
-def kinds(trace):
-    return [(trace.steps[segment.step].kind, segment.count) for segment in trace.segments]
 
 
 # Steps
@@ -309,93 +260,6 @@ def test_checkpointed_layers_are_computed_again(tool, early, tmp_path):
         "wgrad": 3 * (INNER + OUTER),
     }
     assert ("never ended" in trace.origin["inferred"]) == (early and tool is observe)
-
-
-# Batches in a fixed place
-
-
-def test_a_batch_that_is_copied_into_a_fixed_place_is_no_parameter(tmp_path):
-    run = Run()
-    place = torch.zeros(ROWS, FEATURES)
-
-    def program():
-        for _ in range(2):
-            place.copy_(torch.randn(ROWS, FEATURES))
-            run.optimizer.zero_grad()
-            run.model(place).sum().backward()
-            run.optimizer.step()
-
-    program()
-    trace = observe(tmp_path / "t.json", program)
-    assert trace.flops_by_phase() == {
-        "forward": 2 * (INNER + OUTER),
-        "dgrad": 2 * OUTER,
-        "wgrad": 2 * (INNER + OUTER),
-    }
-    assert trace.parameters == FEATURES * HIDDEN + HIDDEN + HIDDEN * CLASSES + CLASSES
-
-
-# Passes: a network that runs again and again
-
-
-def inference(layers, rows=ROWS, features=FEATURES):
-    network, x = nn.Sequential(*layers).eval(), torch.randn(rows, features)
-    return lambda: torch.no_grad()(network)(x)
-
-
-def ladder():
-    return inference([nn.Linear(FEATURES, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES)])
-
-
-def repeated(once, times, before=lambda: None, after=lambda: None):
-    def program():
-        before()
-        for _ in range(times):
-            once()
-        after()
-
-    return program
-
-
-LADDER = FEATURES * HIDDEN + HIDDEN + HIDDEN * CLASSES + CLASSES
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (lambda: None, lambda: None),
-        (lambda: torch.randn(3), lambda: None),
-        (lambda: None, lambda: torch.randn(3).sum()),
-    ],
-)
-@TOOLS
-def test_each_run_of_a_network_is_a_pass(tool, before, after, tmp_path):
-    trace = tool(tmp_path / "t.json", repeated(ladder(), 6, before, after))
-    assert trace.count(StepKind.EVAL) == 6
-    assert trace.flops_by_phase() == {"eval": 6 * (INNER + OUTER)}
-    if tool is profiled:
-        assert trace.parameters == LADDER
-        for step in trace.steps:
-            held = [s.bytes for s in step.storages if s.kind is StorageKind.PARAMETER]
-            assert sum(held) == 4 * LADDER
-
-
-def test_a_first_pass_of_another_size_is_one_more(tmp_path):
-    small, ran = ladder(), inference([nn.Linear(FEATURES, HIDDEN)], rows=2)
-    trace = profiled(tmp_path / "t.json", repeated(small, 5, before=ran))
-    assert kinds(trace) == [(StepKind.EVAL, 1), (StepKind.EVAL, 5)]
-
-
-def test_layers_that_are_alike_are_no_passes(tmp_path):
-    alike = [nn.Linear(HIDDEN, HIDDEN) for _ in range(4)]
-    run = inference(alike, features=HIDDEN)
-    trace = profiled(tmp_path / "t.json", run)
-    assert kinds(trace) == [(StepKind.EVAL, 1)]
-    assert trace.parameters == 4 * (HIDDEN * HIDDEN + HIDDEN)
-    inside = inference([nn.Linear(FEATURES, HIDDEN), *alike, nn.Linear(HIDDEN, CLASSES)])
-    trace = profiled(tmp_path / "t.json", repeated(inside, 3))
-    assert kinds(trace) == [(StepKind.EVAL, 3)]
-    assert trace.parameters == LADDER + 4 * (HIDDEN * HIDDEN + HIDDEN)
 
 
 # Numbers

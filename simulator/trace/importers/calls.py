@@ -70,7 +70,8 @@ class Call:
     """An op of a step: its phase, its arguments by name and what it does to which storages.
 
     `products` are the matrix products that it stands for; `number` tells that an operand was taken
-    for a number of the program, `doubt` what is not known of it.
+    for a number of the program, `doubt` what is not known of it, `restarts` that the network begins
+    once more in its step.
     """
 
     seen: Seen
@@ -81,6 +82,7 @@ class Call:
     products: tuple[Product, ...]
     number: bool
     doubt: Doubt
+    restarts: bool = False
 
     @property
     def base(self) -> str:
@@ -105,6 +107,9 @@ class Memory(Protocol):
     def begin_step(self) -> None:
         """Be told that another step begins."""
 
+    def restart(self) -> None:
+        """Be told that the network begins once more in its step: its parameters are the same."""
+
     def returned(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is known to be what an op of the run returned."""
 
@@ -112,8 +117,10 @@ class Memory(Protocol):
         """Return the op's inputs and its results with the numbers of their storages."""
 
 
-def bind(seen: Seen, phase: Phase, memory: Memory) -> Call:
+def bind(seen: Seen, phase: Phase, memory: Memory, *, restarts: bool = False) -> Call:
     """Return the call of an op that was seen, its tensors bound to storages."""
+    if restarts:
+        memory.restart()
     node = seen.node
     base = node.base
     known = signature(base, node.schema)
@@ -135,7 +142,7 @@ def bind(seen: Seen, phase: Phase, memory: Memory) -> Call:
     name = ".".join(filter(None, (space or "aten", plain, known.overload)))
     found = products(base, args) if done.kind is OpKind.GEMM else ()
     doubt = _doubt(node, done.kind, found, bound)
-    return Call(seen, name, phase, args, done, found, given is not node.inputs, doubt)
+    return Call(seen, name, phase, args, done, found, given is not node.inputs, doubt, restarts)
 
 
 def _reads(base: str, argument: str, out: bool, args: dict[str, Any]) -> bool:

@@ -36,6 +36,8 @@ class Drafter:
 
     def add(self, call: Call) -> None:
         """Draft a call."""
+        if call.restarts:
+            self._counts.clear()
         scope, done = call.seen.scope, call.done
         owner = self._owner(call)
         layer = self._layer(call, owner)

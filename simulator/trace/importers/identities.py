@@ -26,6 +26,9 @@ class Identities:
     def begin_step(self) -> None:
         """Storages outlive steps: nothing changes."""
 
+    def restart(self) -> None:
+        """The ids tell parameters: nothing changes."""
+
     def returned(self, tensor: Tensor) -> bool:
         """Tell whether the last op that returned this id returned such a tensor: one element."""
         return self._single.get(tensor.storage) == tensor.dtype

@@ -21,6 +21,7 @@ from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.names import base_name, is_compiled, module_name
 from simulator.trace.importers.nodes import Node, nested
+from simulator.trace.importers.parameters import parameters
 from simulator.trace.importers.program import (
     Program,
     assembled,
@@ -28,7 +29,7 @@ from simulator.trace.importers.program import (
     read_program,
     title,
 )
-from simulator.trace.importers.signature import is_parameter
+from simulator.trace.importers.signature import signature
 from simulator.trace.importers.stream import entries
 from simulator.trace.importers.threads import Event, number_threads
 from simulator.trace.op import OpKind, Phase
@@ -38,7 +39,6 @@ _OPS = frozenset({"cpu_op", "user_annotation", "Operator"})  # older files say O
 _NS_PER_US = 1000
 _LONGEST_DURATION_US = (1 << 63) // 1_000_000  # picoseconds in 64 bits; some 107 days
 _LONGEST_US = 1 << 53  # beyond it floating point has no single microseconds; some 285 years
-_LINEAR = {"mat2": "weight", "self": "bias"}
 
 
 def detects(text: str) -> bool:
@@ -95,20 +95,14 @@ def _notes(file: "_Profile", program: Program, drafted: list[Drafter]) -> list[s
 
 
 def _parameters(call: Call) -> Iterator[tuple[int, str]]:
-    """Yield the storages of parameters that a forward op reads by what their arguments are called,
-    and their names.
-    """
+    """Yield the storages of parameters that a forward op reads, and their names."""
     if call.phase is not Phase.FORWARD or call.done.kind is OpKind.VIEW:
         return
-    scope = call.seen.scope
-    in_linear = scope.outer is not None and scope.outer.base == "linear"
-    linear = in_linear or (scope.compiled and call.base in ("addmm", "mm"))
-    linear &= call.done.kind is OpKind.GEMM
-    for argument, value in call.args.items():
-        name = argument if is_parameter(argument) else _LINEAR.get(argument) if linear else None
-        if name and not (argument == "self" and "mat1" not in call.args):
-            for place, tensor in enumerate(tensors_in(value)):
-                yield tensor.storage, f"{name}_{place}" if isinstance(value, tuple) else name
+    node = call.seen.node
+    for argument, name in parameters(call.seen, signature(node.base, node.schema)).items():
+        value = call.args.get(argument)
+        for place, tensor in enumerate(tensors_in(value)):
+            yield tensor.storage, f"{name}_{place}" if isinstance(value, tuple) else name
 
 
 def _mark_weight_gradients(drafter: Drafter) -> None:

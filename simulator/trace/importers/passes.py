@@ -36,6 +36,27 @@ def passes(ops: list[Seen]) -> list[list[Seen]]:
     return _with_rest(ops[:begin], copies, ops[begin + head :])
 
 
+def restarts(ops: Sequence[Seen]) -> set[int]:
+    """Return where, in a step, the network begins once more after its backward pass.
+
+    That is the same network if its layers have the shapes of the first one's: gradients are
+    accumulated over several batches.
+    """
+    runs: list[list[int]] = [[]]
+    for place, seen in enumerate(ops):
+        if seen.scope.in_backward and runs[-1]:
+            runs.append([])
+        elif not seen.scope.in_backward and seen.scope.marker is None and _is_layer(seen):
+            runs[-1].append(place)
+    first, *others = ([_sign(ops[place]) for place in run] for run in runs)
+    pairs = zip(others, runs[1:], strict=True)
+    return {run[0] for signs, run in pairs if run and signs == first}
+
+
+def _is_layer(seen: Seen) -> bool:
+    return kind_by_name(seen.node.base) in (OpKind.GEMM, OpKind.NORM, OpKind.EMBEDDING)
+
+
 def _signs(ops: Iterable[Seen]) -> list[int]:
     """Return a number for each op, equal where name, shapes, modules and labels are."""
     numbers: dict[Any, int] = {}

@@ -16,6 +16,7 @@ from simulator.trace.drafts import (
 from simulator.trace.importers.calls import MISFITS, Call, Memory, bind
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.nodes import Node, Seen, flattened
+from simulator.trace.importers.passes import restarts
 from simulator.trace.importers.steps import kind_of, phases, split
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import Segment, Step, StorageKind, Timing, Trace
@@ -45,9 +46,7 @@ def read_program(path: Path, programs: Iterable[list[Node]], memory: Memory) -> 
         steps, left = split(flattened(roots))
         left_out += left
         for step in steps:
-            memory.begin_step()
-            pairs = zip(step, phases(step), strict=True)
-            bound.append([_bound(path, seen, phase, memory) for seen, phase in pairs])
+            bound.append(_calls(path, step, memory))
     if not any(call.done.kind is OpKind.GEMM for step in bound for call in step):
         raise InputError(
             f"{path} holds no matrix product or convolution: record whole training steps"
@@ -55,9 +54,16 @@ def read_program(path: Path, programs: Iterable[list[Node]], memory: Memory) -> 
     return Program(bound, memory, left_out)
 
 
-def _bound(path: Path, seen: Seen, phase: Phase, memory: Memory) -> Call:
+def _calls(path: Path, step: list[Seen], memory: Memory) -> list[Call]:
+    memory.begin_step()
+    again = restarts(step)
+    numbered = zip(range(len(step)), step, phases(step), strict=True)
+    return [_bound(path, seen, phase, memory, place in again) for place, seen, phase in numbered]
+
+
+def _bound(path: Path, seen: Seen, phase: Phase, memory: Memory, again: bool) -> Call:
     try:
-        return bind(seen, phase, memory)
+        return bind(seen, phase, memory, restarts=again)
     except MISFITS as error:
         told = " ".join(str(error).split())[:80]
         raise InputError(
