@@ -231,6 +231,12 @@ def test_rounded_times_do_not_change_what_calls_what(first_ends, second_begins, 
     assert [op.base_name for op in ops(trace)] == ["addmm", "addmm"]
 
 
+@pytest.mark.parametrize("overlap", [0.0, 0.001, 0.9])
+def test_an_op_that_seems_to_begin_just_before_another_ends_is_not_in_it(overlap, tmp_path):
+    profile = Profile().mm(start=100.0, took=10.0).mm(start=110.0 - overlap, took=5.0)
+    assert flops(profile.imported(tmp_path)) == 2 * MM
+
+
 @pytest.mark.parametrize(("start", "took"), [(102.0, 50.0), (90.0, 12.5), (109.0, 2.0)])
 def test_annotations_that_outlive_ops_hide_none(start, took, tmp_path):
     profile = linears(110.0, 110.0).event("block", "user_annotation", start, took)

@@ -194,6 +194,14 @@ def test_collectives_are_nodes_of_their_own_kinds(name, node_type, comm_type, tm
     assert ("comm_type" in given) == (comm_type is not None)
 
 
+def test_what_ddp_broadcasts_for_itself_is_no_collective_of_the_step(tmp_path):
+    tensor = Tensor(0, "int32", (3,), (1,))
+    op = Op("c10d.broadcast_.default", OpKind.COPY, Phase.OTHER, "", (tensor,), (tensor,))
+    step = Step(StepKind.TRAIN, (op,), (Storage(12, StorageKind.ACTIVATION),))
+    export_chakra(Trace("t", (step,), (Segment(0, 0, 1),)), tmp_path / "t.et")
+    assert [node.type for node in read(tmp_path / "t.et")[1]] == [4]
+
+
 def test_a_profile_keeps_the_collectives_between_gradients_and_optimizer(tmp_path):
     def event(name, dims, kinds, start):
         args = {"Input Dims": dims, "Input type": kinds}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from simulator.errors import InputError
 from simulator.trace.collectives import Collective, collective
-from simulator.trace.op import Op, OpKind
+from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.trace import Step, Trace, dependences
 
 _VERSION = "1.0.0"
@@ -61,9 +61,15 @@ def num_ops(op: Op) -> int:
 
 
 def collective_of(op: Op) -> Collective | None:
-    """Return which collective an op is, None if it is none."""
+    """Return which collective of the training an op is, None if it is none.
+
+    DistributedDataParallel broadcasts how it has cut gradients into buckets, once and in integers:
+    that is no part of a step that repeats.
+    """
     space, _, rest = op.name.partition(".")
-    return collective(f"{space}::{rest.partition('.')[0]}")
+    kind = collective(f"{space}::{rest.partition('.')[0]}")
+    own = op.phase is Phase.OTHER and not any(tensor.is_float for tensor in op.inputs)
+    return None if kind is Collective.BROADCAST and own else kind
 
 
 def _messages(trace: Trace, index: int) -> Iterator[bytes]:
