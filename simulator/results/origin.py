@@ -5,6 +5,8 @@ from collections.abc import Mapping
 _RECORDED = ("tool", "torch", "mode", "schema")  # what made the trace, in one sentence
 _SENTENCES = {
     "inferred": "Inferred on import",
+    "unknown_products": "Matrix products whose sizes are not in the file; their FLOP are missing",
+    "unknown_ops": "Ops of unknown cost, counted by the bytes that are known",
     "approximated_steps": "Steps counted as the most similar one that was recorded in full",
     "lost_ops": "Ops that could not be recorded and are missing",
     "faults": "Times that the recorder failed to follow the program; layers may be missing",

@@ -53,14 +53,6 @@ def test_a_node_that_lacks_something_is_refused(tmp_path):
     refused("execution-trace", write(tmp_path / "t.json", content), "types", "record")
 
 
-def test_a_product_without_its_arguments_is_refused(tmp_path):
-    content = read("lenet.kineto")
-    for event in content["traceEvents"]:
-        if event.get("name") == "aten::convolution":
-            event["args"]["Concrete Inputs"] = []
-    refused("kineto", write(tmp_path / "t.json", content), "aten::convolution")
-
-
 def test_a_profile_without_shapes_says_how_to_get_them(tmp_path):
     content = read("lenet.kineto")
     for event in content["traceEvents"]:

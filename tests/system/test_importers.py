@@ -1,5 +1,6 @@
 """Files of other tools become traces that say what was run."""
 
+import random
 import subprocess
 import sys
 
@@ -214,3 +215,43 @@ def test_the_order_of_events_in_a_profile_does_not_matter(tmp_path):
     content["traceEvents"].reverse()
     trace = IMPORTERS["kineto"](write(tmp_path / "t.json", content))
     assert trace.steps == imported("lenet.kineto").steps
+
+
+# Traces that other tools have rewritten
+
+
+def renumbered(content, numbers):
+    """Give the nodes these numbers, in the order in which they are listed."""
+    new = dict(zip((node["id"] for node in content["nodes"]), numbers, strict=True))
+    for node in content["nodes"]:
+        node["id"] = new[node["id"]]
+        node["ctrl_deps"] = new.get(node["ctrl_deps"], node["ctrl_deps"])
+    return content
+
+
+@pytest.mark.parametrize("name", ["lenet.et", "lenet.et_only"])
+def test_nodes_that_are_numbered_as_they_ended_say_the_same(name, tmp_path):
+    content = read(name)
+    content = renumbered(content, range(1, len(content["nodes"]) + 1))
+    trace = IMPORTERS["execution-trace"](write(tmp_path / "t.json", content))
+    assert trace.steps == imported(name).steps
+    assert trace.segments == imported(name).segments
+
+
+def test_nodes_that_are_numbered_at_random_say_the_same(tmp_path):
+    content = read("lenet.et")
+    numbers = list(range(1, len(content["nodes"]) + 1))
+    random.Random(0).shuffle(numbers)
+    trace = IMPORTERS["execution-trace"](write(tmp_path / "t.json", renumbered(content, numbers)))
+    assert trace.steps == imported("lenet.et").steps
+
+
+def test_kernels_that_were_linked_to_ops_are_no_ops(tmp_path):
+    content = read("lenet.et")
+    nodes = content["nodes"]
+    launched = [n for n in nodes if n["name"] in ("aten::addmm", "aten::mkldnn_convolution")]
+    for place, node in enumerate(launched):
+        facts = {"id": 10**6 + place, "ctrl_deps": node["id"], "cat": "kernel", "dur": 3}
+        nodes.append(node | facts | {"name": "library::gemm_128x64"})
+    trace = IMPORTERS["execution-trace"](write(tmp_path / "t.json", content))
+    assert trace.steps == imported("lenet.et").steps

@@ -1,5 +1,8 @@
 """A Chakra file is read by protobuf itself and says what the trace says."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("google.protobuf")
@@ -8,9 +11,18 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from simulator.errors import InputError
 from simulator.trace.exporters.chakra import export_chakra
-from simulator.trace.op import OpKind
+from simulator.trace.importers import IMPORTERS
+from simulator.trace.op import Op, OpKind, Phase, Tensor
 from simulator.trace.storage import load_trace
-from simulator.trace.trace import dependences
+from simulator.trace.trace import (
+    Segment,
+    Step,
+    StepKind,
+    Storage,
+    StorageKind,
+    Trace,
+    dependences,
+)
 from tests.builders import StepBuilder, one_step_trace
 
 FIELD = descriptor_pb2.FieldDescriptorProto
@@ -118,10 +130,6 @@ def test_dependences_are_those_of_the_data_and_have_no_cycle(exported):
 
 def test_operations_are_the_flops_of_the_trace(exported):
     trace, step, _, nodes = exported
-    from dataclasses import replace
-
-    from simulator.trace.trace import Segment
-
     once = replace(trace, steps=(step,), segments=(Segment(0, 0, 1),))
     counted = sum(attribute(n, "num_ops") for n in nodes if attribute(n, "kind") == "gemm")
     assert counted == sum(once.flops_by_phase().values())
@@ -147,3 +155,68 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(InputError, match="choose another place"):
         export_chakra(one_step_trace(builder), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+# Collectives
+
+
+@pytest.mark.parametrize(
+    ("name", "node_type", "comm_type"),
+    [
+        ("c10d.allreduce_.default", 7, 0),
+        ("c10d.reduce_", 7, 1),
+        ("c10d._allgather_base_.default", 7, 2),
+        ("_c10d_functional.all_gather_into_tensor.default", 7, 2),
+        ("c10d.scatter_.default", 7, 4),
+        ("c10d.broadcast_.default", 7, 5),
+        ("_c10d_functional.all_to_all_single.default", 7, 6),
+        ("c10d.reduce_scatter_.default", 7, 7),
+        ("c10d.barrier.default", 7, 9),
+        ("c10d.send.default", 5, None),
+        ("c10d.recv_.default", 6, None),
+        ("aten.scatter_.src", 4, None),
+        ("aten.sum.default", 4, None),
+    ],
+)
+def test_collectives_are_nodes_of_their_own_kinds(name, node_type, comm_type, tmp_path):
+    tensor = Tensor(0, "float32", (544,), (1,))
+    op = Op(name, OpKind.COPY, Phase.WGRAD, "", (tensor,), (tensor,))
+    step = Step(StepKind.TRAIN, (op,), (Storage(2176, StorageKind.GRADIENT),))
+    export_chakra(Trace("t", (step,), (Segment(0, 0, 1),)), tmp_path / "t.et")
+    _, (node,) = read(tmp_path / "t.et")
+    assert node.type == node_type
+    given = {entry.name for entry in node.attr}
+    assert ("comm_size" in given) == (node_type != 4)
+    if node_type != 4:
+        assert attribute(node, "comm_size") == 2176
+    if comm_type:
+        assert attribute(node, "comm_type") == comm_type
+    assert ("comm_type" in given) == (comm_type is not None)
+
+
+def test_what_ddp_broadcasts_for_itself_is_no_collective_of_the_step(tmp_path):
+    tensor = Tensor(0, "int32", (3,), (1,))
+    op = Op("c10d.broadcast_.default", OpKind.COPY, Phase.OTHER, "", (tensor,), (tensor,))
+    step = Step(StepKind.TRAIN, (op,), (Storage(12, StorageKind.ACTIVATION),))
+    export_chakra(Trace("t", (step,), (Segment(0, 0, 1),)), tmp_path / "t.et")
+    assert [node.type for node in read(tmp_path / "t.et")[1]] == [4]
+
+
+def test_a_profile_keeps_the_collectives_between_gradients_and_optimizer(tmp_path):
+    def event(name, dims, kinds, start):
+        args = {"Input Dims": dims, "Input type": kinds}
+        return {"ph": "X", "cat": "cpu_op", "name": name, "ts": start, "dur": 1, "args": args}
+
+    events = [
+        event("aten::mm", [[4, 16], [16, 32]], ["float", "float"], 1),
+        event("c10d::allreduce_", [[[512], [32]], [], []], ["TensorList", "", ""], 3),
+        event("aten::add_", [[16, 32], [16, 32]], ["float", "float"], 5),
+    ]
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps({"traceEvents": events}))
+    trace = IMPORTERS["kineto"](path)
+    op = trace.steps[0].ops[1]
+    assert (op.read_bytes, op.write_bytes) == (2176, 2176)
+    export_chakra(trace, tmp_path / "t.et")
+    assert [node.type for node in read(tmp_path / "t.et")[1]] == [4, 7, 4]
+    assert "unknown_ops" not in trace.origin

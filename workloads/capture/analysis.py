@@ -23,8 +23,8 @@ from simulator.trace.effect import (
     role_of,
     weights_among,
 )
-from simulator.trace.gemms import Product, products
-from simulator.trace.kinds import listed_kind, reads, writes
+from simulator.trace.gemms import Operand, Product, is_product, products
+from simulator.trace.kinds import reads, writes
 from simulator.trace.op import Gemm, OpKind, Phase, Tensor
 from workloads.capture.kinds import draws
 from workloads.capture.operands import NOWHERE, Node, Ragged, Seen, Sparse
@@ -32,7 +32,6 @@ from workloads.capture.spots import Spot
 from workloads.capture.tape import Record, Tape
 
 _ORIGINS = frozenset({Phase.FORWARD, Phase.LOSS})
-_ROW_WISE = frozenset({"linear", "linear_backward", "mm", "addmm"})
 
 
 @dataclass(slots=True)
@@ -87,9 +86,9 @@ class Analysis:
         results = [t for result in record.results for t in self._tensors_in(result)]
         done = effect(signature.name, signature.kind, self._touches(record, args), results)
         place = self._place(record, done.touched, done.kind, functional)
-        gemms, weights, kind = self._gemms(record, args, done, place)
+        gemms, weights = self._gemms(record, args, done, place)
         draft = Draft(
-            signature.full_name, kind, phase_by_gemms(place.phase, gemms), place.layer,
+            signature.full_name, done.kind, phase_by_gemms(place.phase, gemms), place.layer,
             done.reads, done.writes, gemms, place.forward, signature.seeded and draws(args),
             done.touched, place.parameter is not None, weights,
         )  # fmt: skip
@@ -132,17 +131,18 @@ class Analysis:
 
     def _gemms(
         self, record: Record, args: dict[str, Any], done: Effect, place: Place
-    ) -> tuple[tuple[Gemm, ...], int, OpKind]:
+    ) -> tuple[tuple[Gemm, ...], int]:
         name = record.signature.name
-        if _is_irregular(name, args):
-            self.unmodelled[name] += 1
-            return (), 0, OpKind.EMBEDDING if done.kind is OpKind.GEMM else done.kind
-        found = [_real(product, args) for product in products(name, args)]
+        if not is_product(name):
+            return (), 0
+        sizes = {argument: _operand(value) for argument, value in args.items()}
+        found = [_real(product, args) for product in products(name, sizes)]
         if not found:
-            return (), 0, done.kind
+            self.unmodelled[name] += 1
+            return (), 0
         weights = weights_among(found, done, self._derived)
         role = role_of(place.phase, weights, place.forward.weights if place.forward else 0)
-        return tuple(bound(product, role, done) for product in found), weights, done.kind
+        return tuple(bound(product, role, done) for product in found), weights
 
     # Places
 
@@ -255,16 +255,15 @@ def _seen_in(values: Sequence[Any]) -> Iterator[Seen]:
             yield from _seen_in(value)
 
 
-def _is_irregular(name: str, args: dict[str, Any]) -> bool:
-    """Tell whether an op multiplies sparse or nested tensors that no one matrix stands for."""
-    kinds = {value.__class__ for value in args.values()}
-    if Sparse in kinds:
-        return name.strip("_").endswith("mm") or "addmm" in name
-    ragged = [value for value in args.values() if value.__class__ is Ragged]
-    if not ragged:
-        return False
-    known = name in _ROW_WISE and all(value.shape for value in ragged)
-    return not known and listed_kind(name) is OpKind.GEMM
+def _operand(value: Any) -> Any:
+    """Return a sparse or nested tensor as formulas of products take it."""
+    if value.__class__ is Sparse:
+        return Operand(value.shape, _name_of(value.dtype), nnz=value.nnz)
+    if value.__class__ is Ragged:
+        lengths = tuple(size[0] for size in value.sizes)
+        largest = tuple(max(extents) for extents in zip(*value.sizes, strict=True))
+        return Operand((len(lengths), *largest), _name_of(value.dtype), lengths=lengths)
+    return value
 
 
 def _real(product: Product, args: dict[str, Any]) -> Product:

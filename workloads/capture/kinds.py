@@ -11,10 +11,10 @@ _REDUCTION = getattr(torch.Tag, "reduction", None)  # a tag that older PyTorch d
 
 
 def base_name(func: Any) -> str:
-    """Return "addmm" for `aten.addmm.default`."""
+    """Return "addmm" for `aten.addmm.default`; other libraries' ops have their namespace."""
     schema = getattr(func, "_schema", None)
     name = schema.name if schema is not None else str(func)
-    return str(name).rsplit("::", maxsplit=1)[-1]
+    return str(name).removeprefix("aten::")
 
 
 def kind_of(func: Any, name: str) -> OpKind:

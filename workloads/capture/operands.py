@@ -31,14 +31,6 @@ class Ragged(NamedTuple):
     sizes: tuple[tuple[int, ...], ...]
     parts: tuple[Seen, ...]
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The matrix that has all rows below each other; () where rows differ in width."""
-        if len({size[-1:] for size in self.sizes}) != 1:
-            return ()
-        width = self.sizes[0][-1] if self.sizes[0] else 1
-        return self.parts[0].shape[0] // max(1, width), width
-
 
 class Many(NamedTuple):
     """Stands before the `count` items of a list argument."""

@@ -71,7 +71,7 @@ class Context:
 
     def mark(self, name: str, title: str) -> None:
         """Follow the record_function markers that PyTorch puts around its optimizer and loader."""
-        if name.startswith("_record_function_enter"):
+        if "_record_function_enter" in name:
             self.markers.append((title, in_backward()))
         elif self.markers:
             self.markers.pop()

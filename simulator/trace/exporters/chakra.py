@@ -10,11 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from simulator.errors import InputError
-from simulator.trace.op import Op, OpKind
+from simulator.trace.collectives import Collective, collective
+from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.trace import Step, Trace, dependences
 
 _VERSION = "1.0.0"
-_COMP_NODE = 4
+_COMP_NODE, _COMM_SEND_NODE, _COMM_RECV_NODE, _COMM_COLL_NODE = 4, 5, 6, 7
+_COMM_TYPES = {
+    Collective.ALL_REDUCE: 0, Collective.REDUCE: 1, Collective.ALL_GATHER: 2, Collective.GATHER: 3,
+    Collective.SCATTER: 4, Collective.BROADCAST: 5, Collective.ALL_TO_ALL: 6,
+    Collective.REDUCE_SCATTER: 7, Collective.BARRIER: 9,
+}  # fmt: skip
 _VARINT, _BYTES = 0, 2  # protobuf wire types
 _METADATA = {"version": 1, "attr": 2}
 _NODE = {"id": 1, "name": 2, "type": 3, "data_deps": 5, "duration_micros": 7, "attr": 10}
@@ -25,9 +31,11 @@ _PS_PER_US = 1_000_000
 def export_chakra(trace: Trace, path: str | os.PathLike[str], step: int | None = None) -> None:
     """Write a distinct step of `trace`, by default the typical one, to `path`.
 
-    Views move nothing and are left out; a node's id is the index of its op. Attributes: `num_ops`
-    (2 x MACs of GEMMs, else elements), `tensor_size` (bytes read and written), `is_cpu_op`,
-    `phase`, `layer`, `kind`. Raises InputError if there is no such step or no place to write.
+    Views move nothing and are left out, collectives are nodes of their own kinds; a node's id is
+    the index of its op. Attributes: `num_ops` (2 x MACs of GEMMs, else elements), `tensor_size`
+    (bytes read and written), `is_cpu_op`, `phase`, `layer`, `kind`; of collectives also `comm_type`
+    and `comm_size` (bytes that the device gives). Raises InputError if there is no such step or no
+    place to write.
     """
     index = trace.chosen(step)
     target = Path(path)
@@ -50,6 +58,18 @@ def num_ops(op: Op) -> int:
     if op.gemms:
         return 2 * sum(gemm.macs for gemm in op.gemms)
     return max((tensor.elements for tensor in (*op.inputs, *op.outputs)), default=0)
+
+
+def collective_of(op: Op) -> Collective | None:
+    """Return which collective of the training an op is, None if it is none.
+
+    DistributedDataParallel broadcasts how it has cut gradients into buckets, once and in integers:
+    that is no part of a step that repeats.
+    """
+    space, _, rest = op.name.partition(".")
+    kind = collective(f"{space}::{rest.partition('.')[0]}")
+    own = op.phase is Phase.OTHER and not any(tensor.is_float for tensor in op.inputs)
+    return None if kind is Collective.BROADCAST and own else kind
 
 
 def _messages(trace: Trace, index: int) -> Iterator[bytes]:
@@ -75,16 +95,30 @@ def _node(index: int, op: Op, waits: tuple[int, ...], time_ps: int) -> bytes:
         _text_attribute("layer", op.layer),
         _text_attribute("kind", op.kind.value),
     ]
+    kind = collective_of(op)
+    if kind is not None:
+        attributes += _communication(op, kind)
     return b"".join(
         (
             _number(_NODE["id"], index),
             _text(_NODE["name"], op.name),
-            _number(_NODE["type"], _COMP_NODE),
+            _number(_NODE["type"], _node_type(kind)),
             _message(_NODE["data_deps"], b"".join(map(_varint, waits))) if waits else b"",
             _number(_NODE["duration_micros"], round(time_ps / _PS_PER_US)),
             _repeated(_NODE["attr"], attributes),
         )
     )
+
+
+def _node_type(kind: Collective | None) -> int:
+    ends = {Collective.SEND: _COMM_SEND_NODE, Collective.RECEIVE: _COMM_RECV_NODE}
+    return _COMP_NODE if kind is None else ends.get(kind, _COMM_COLL_NODE)
+
+
+def _communication(op: Op, kind: Collective) -> Iterator[bytes]:
+    if kind in _COMM_TYPES:
+        yield _attribute("comm_type", _number(_ATTR["int64"], _COMM_TYPES[kind]))
+    yield _attribute("comm_size", _number(_ATTR["int64"], op.read_bytes or op.write_bytes))
 
 
 # Protobuf's encoding

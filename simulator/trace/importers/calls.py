@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Protocol
 
 from simulator.trace.effect import Effect, Touch, effect
+from simulator.trace.gemms import is_product, products
+from simulator.trace.gemms.product import Product
 from simulator.trace.importers.names import kind_by_name
-from simulator.trace.importers.nodes import Seen
+from simulator.trace.importers.nodes import Node, Seen
 from simulator.trace.importers.signature import Signature, signature
 from simulator.trace.kinds import reads, writes
 from simulator.trace.op import DTYPE_BITS, OpKind, Phase, Tensor, contiguous
@@ -17,21 +20,58 @@ DTYPES = {
     "short int": "int16", "short": "int16", "signed char": "int8", "unsigned char": "uint8",
     "bool": "bool", "c10::Half": "float16", "c10::BFloat16": "bfloat16",
     "c10::complex<float>": "complex64", "c10::complex<double>": "complex128",
+    "c10::complex<c10::Half>": "complex32",
     "c10::Float8_e4m3fn": "float8", "c10::Float8_e5m2": "float8",
+    "c10::Float8_e4m3fnuz": "float8", "c10::Float8_e5m2fnuz": "float8",
+    "c10::Float8_e8m0fnu": "float8", "c10::Float4_e2m1fn_x2": "float8",  # two in a byte
+    "unsigned short": "int16", "unsigned int": "int32", "unsigned long": "int64",
+    "short unsigned int": "int16", "long unsigned int": "int64",
+    "c10::qint8": "int8", "c10::quint8": "uint8", "c10::qint32": "int32",
+    "c10::bits16": "int16",
 }  # fmt: skip
-"""PyTorch's names of C++ element types."""
+"""PyTorch's names of C++ element types; of unsigned and quantized ones the width counts."""
+
+_PREFIX = "c10::"  # PyTorch's own types: those not above fill a byte
+
+
+@lru_cache(maxsize=1024)
+def element_type(kind: str) -> str | None:
+    """Return the element type of a tensor of the C++ type `kind`, None if it is no such type."""
+    return DTYPES.get(kind) or ("uint8" if kind.startswith(_PREFIX) else None)
+
 
 MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 """What reading an event raises that is not as it should be."""
 
-_LARGEST = 1 << 56  # bytes: more than any machine addresses
+
+class _Unlisted:
+    """A value that a trace does not list: whoever needs it cannot tell the sizes."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("a value that is not in the file")
+
+
+UNLISTED = _Unlisted()
+LARGEST = 1 << 56  # bytes: more than any machine addresses
+
+
+class Doubt(StrEnum):
+    """Why what an op costs is not known."""
+
+    NONE = ""
+    PRODUCT = "a product of unknown size"
+    OP = "an unknown op"
+    SIZE = "the size of its result is not in the file"
+    TIME = "its duration was lost"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
     """An op of a step: its phase, its arguments by name and what it does to which storages.
 
-    `number` tells that an operand was taken for a number of the program.
+    `products` are the matrix products that it stands for; `number` tells that an operand was taken
+    for a number of the program, `doubt` what is not known of it, `restarts` that the network begins
+    once more in its step.
     """
 
     seen: Seen
@@ -39,12 +79,24 @@ class Call:
     phase: Phase
     args: dict[str, Any]
     done: Effect
+    products: tuple[Product, ...]
     number: bool
+    doubt: Doubt
+    restarts: bool = False
 
     @property
     def base(self) -> str:
-        """Its name without namespace."""
+        """Its name, without namespace if that is ATen's."""
         return self.seen.node.base
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The inputs and results of an op on storages; `guessed` if no argument tells the results."""
+
+    inputs: tuple[Any, ...]
+    results: Sequence[Tensor]
+    guessed: bool = False
 
 
 class Memory(Protocol):
@@ -55,37 +107,69 @@ class Memory(Protocol):
     def begin_step(self) -> None:
         """Be told that another step begins."""
 
+    def restart(self) -> None:
+        """Be told that the network begins once more in its step: its parameters are the same."""
+
     def returned(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is known to be what an op of the run returned."""
 
-    def bind(
-        self, seen: Seen, known: Signature, inputs: tuple[Any, ...]
-    ) -> tuple[tuple[Any, ...], Sequence[Tensor]]:
+    def bind(self, seen: Seen, known: Signature, inputs: tuple[Any, ...]) -> Bound:
         """Return the op's inputs and its results with the numbers of their storages."""
 
 
-def bind(seen: Seen, phase: Phase, memory: Memory) -> Call:
+def bind(seen: Seen, phase: Phase, memory: Memory, *, restarts: bool = False) -> Call:
     """Return the call of an op that was seen, its tensors bound to storages."""
+    if restarts:
+        memory.restart()
     node = seen.node
     base = node.base
     known = signature(base, node.schema)
     given = _without_numbers(known, node.inputs, memory)
-    inputs, results = memory.bind(seen, known, given)
-    args = known.named(inputs)
+    bound = memory.bind(seen, known, given)
+    args = known.named(bound.inputs)
     touches = [
         Touch(
             argument.name,
             tensor,
-            reads(base, argument.name, argument.out, args),
-            writes(base, argument.name, argument.written, args),
+            _reads(base, argument.name, argument.out, args),
+            _writes(base, argument.name, argument.written, args),
         )
-        for argument, value in zip(known.arguments, inputs, strict=False)
+        for argument, value in zip(known.arguments, bound.inputs, strict=False)
         for tensor in tensors_in(value)
     ]
-    done = effect(base, kind_by_name(base) or OpKind.OTHER, touches, results)
-    space = node.name.partition("::")[0]
-    name = ".".join(filter(None, (space, base, known.overload)))
-    return Call(seen, name, phase, args, done, given is not node.inputs)
+    done = effect(base, kind_by_name(base) or OpKind.OTHER, touches, bound.results)
+    space, _, plain = base.rpartition("::")
+    name = ".".join(filter(None, (space or "aten", plain, known.overload)))
+    found = products(base, args) if done.kind is OpKind.GEMM else ()
+    doubt = _doubt(node, done.kind, found, bound)
+    return Call(seen, name, phase, args, done, found, given is not node.inputs, doubt, restarts)
+
+
+def _reads(base: str, argument: str, out: bool, args: dict[str, Any]) -> bool:
+    """Tell whether a call reads an argument; all it may read where its other arguments lack."""
+    try:
+        return reads(base, argument, out, args)
+    except MISFITS:
+        return not out
+
+
+def _writes(base: str, argument: str, annotated: bool, args: dict[str, Any]) -> bool:
+    try:
+        return writes(base, argument, annotated, args)
+    except MISFITS:
+        return annotated
+
+
+def _doubt(node: Node, kind: OpKind, found: tuple[Product, ...], bound: Bound) -> Doubt:
+    if kind is OpKind.VIEW:
+        return Doubt.NONE
+    if is_product(node.base) and not found:
+        return Doubt.PRODUCT
+    if kind is OpKind.OTHER:
+        return Doubt.OP
+    if bound.guessed:
+        return Doubt.SIZE
+    return Doubt.TIME if node.measured_ns is None else Doubt.NONE
 
 
 def _without_numbers(known: Signature, inputs: tuple[Any, ...], memory: Memory) -> tuple[Any, ...]:
@@ -131,8 +215,8 @@ def described(
         strides = contiguous(shape)
     if not all(type(size) is int and size >= 0 for size in (*shape, *strides, offset)):
         raise ValueError(f"shape {shape}, strides {strides}, offset {offset}")
-    tensor = Tensor(storage, DTYPES.get(kind, "float32"), shape, strides, offset)
-    if extent(tensor) > _LARGEST:
+    tensor = Tensor(storage, element_type(kind) or "float32", shape, strides, offset)
+    if extent(tensor) > LARGEST:
         raise ValueError(f"shape {shape}, strides {strides}, offset {offset}")
     return tensor
 

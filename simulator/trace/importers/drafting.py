@@ -1,10 +1,11 @@
 """Turns the calls of a step into its drafts: roles of GEMMs, layers, forward ops of backward."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from simulator.trace.drafts import Draft, derives
 from simulator.trace.effect import FORWARDS, bound, phase_by_gemms, role_of, weights_among
-from simulator.trace.gemms import Product, products
+from simulator.trace.gemms import Product
 from simulator.trace.importers.calls import Call
 from simulator.trace.importers.names import draws
 from simulator.trace.importers.nodes import Node
@@ -35,19 +36,30 @@ class Drafter:
 
     def add(self, call: Call) -> None:
         """Draft a call."""
+        if call.restarts:
+            self._counts.clear()
         scope, done = call.seen.scope, call.done
-        owner = self._forward.get(scope.backward) if scope.backward else None
+        owner = self._owner(call)
         layer = self._layer(call, owner)
         gemms, weights = self._gemms(call, owner)
         draft = Draft(
             call.name, done.kind, phase_by_gemms(call.phase, gemms), layer, done.reads,
             done.writes, gemms, owner if call.phase is Phase.DGRAD else None, _is_random(call),
-            done.touched, scope.accumulates, weights, call.seen.node.measured_ns,
+            done.touched, scope.accumulates, weights, call.seen.node.measured_ns or 0,
         )  # fmt: skip
         if scope.accumulates:
             draft.phase = Phase.WGRAD
         self.drafts.append(draft)
         self._follow(call, draft)
+
+    def _owner(self, call: Call) -> Draft | None:
+        """Return the forward op that a backward one differentiates."""
+        scope = call.seen.scope
+        known = self._forward.get(scope.backward) if scope.backward else None
+        if known or call.phase is not Phase.DGRAD or not call.products:
+            return known
+        # Compiled, many forward ops have one number: their shapes tell them apart.
+        return partner(call.products[0], self.drafts)
 
     def _follow(self, call: Call, draft: Draft) -> None:
         scope = call.seen.scope
@@ -103,7 +115,7 @@ class Drafter:
     # GEMMs
 
     def _gemms(self, call: Call, owner: Draft | None) -> tuple[tuple[Gemm, ...], int]:
-        found = products(call.base, call.args)
+        found = call.products
         if not found:
             return (), 0
         done = call.done
@@ -130,6 +142,17 @@ def role_by_shape(product: Product, owner: Draft | None, first: Tensor | None) -
         return Role.WGRAD if product.k == forward.m else Role.DGRAD
     transposed = first is not None and bool(first.strides) and first.strides[0] == 1
     return Role.WGRAD if transposed else Role.DGRAD
+
+
+def partner(product: Product, drafts: Sequence[Draft]) -> Draft | None:
+    """Return the forward op of which a product can be a gradient, of several the last one."""
+    wanted = sorted((product.m, product.n, product.k))
+    for draft in reversed(drafts):
+        if draft.phase in FORWARDS and draft.gemms and draft.gemms[0].batch == product.batch:
+            gemm = draft.gemms[0]
+            if gemm.conv is None and sorted((gemm.m, gemm.n, gemm.k)) == wanted:
+                return draft
+    return None
 
 
 def _is_random(call: Call) -> bool:

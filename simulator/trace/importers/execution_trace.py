@@ -7,6 +7,7 @@ from typing import Any
 
 from simulator.errors import InputError
 from simulator.trace.importers.calls import MISFITS, described, tensors_in
+from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.identities import Identities, Owners
 from simulator.trace.importers.names import module_name
@@ -42,16 +43,17 @@ def import_execution_trace(path: Path) -> Trace:
     """
     schema, listed = _listed(path)
     memory = Identities()
-    program = read_program(path, _linked(listed), memory)
+    program = read_program(path, [_linked(listed)], memory)
     owners = Owners(program.steps, memory.external)
     weights = frozenset(owners.weights) or None
-    drafted = draft_steps(path, program, lambda: Drafter(weights, frozenset(owners.constants)))
+    drafted = draft_steps(program, lambda: Drafter(weights, frozenset(owners.constants)))
     for drafter in drafted:
         find_gradients(drafter)
     for storage, name in name_layers(drafted).items():
         owners.owned.setdefault(storage, (StorageKind.PARAMETER, name))
     notes = _notes(program, drafted, weights is not None, _unfinished(listed))
     origin = {"tool": "PyTorch execution trace", "schema": schema, "inferred": "; ".join(notes)}
+    origin |= doubts(program, timed=False)
     return assembled(title(path), program, drafted, owners.owned, origin)
 
 
@@ -87,7 +89,7 @@ def _listed(path: Path) -> tuple[str, list[_Listed]]:
         if key == "schema":
             schema = str(value)
             _check(path, schema)
-        elif key == "nodes":
+        elif key == "nodes" and not _on_device(value):
             try:
                 listed.append(_node(value))
             except MISFITS as error:
@@ -98,6 +100,11 @@ def _listed(path: Path) -> tuple[str, list[_Listed]]:
     if not schema:
         raise InputError(f"{path} is no execution trace: it names no schema")
     return schema, listed
+
+
+def _on_device(entry: Any) -> bool:
+    """Tell whether a node is what another tool linked in: a kernel, with a Kineto category."""
+    return isinstance(entry, dict) and "cat" in entry
 
 
 def _check(path: Path, schema: str) -> None:
@@ -113,8 +120,12 @@ def _linked(listed: list[_Listed]) -> list[Node]:
 
     Nodes are numbered as they begin and listed as they end, which tells what encloses what. The
     parent that they name does not: an exception (a checkpoint that stops early) leaves a node
-    open, and all that follows is called its child. A file in another order has only that.
+    open, and all that follows is called its child. A file in another order has only that, and one
+    whose numbers another tool gave out anew.
     """
+    numbers = {number for number, _, _ in listed}
+    if any(parent > number and parent in numbers for number, parent, _ in listed):
+        return _by_listing(listed)
     ends = {number: end for end, (number, _, _) in enumerate(listed)}
     if not any(ends.get(parent, -1) > ends[number] for number, parent, _ in listed):
         return _by_parents(listed)
@@ -122,6 +133,23 @@ def _linked(listed: list[_Listed]) -> list[Node]:
     for number, _, node in sorted(listed, key=lambda entry: entry[0]):
         threads.setdefault(node.thread, []).append((ends[number], ends[number], node))
     return [root for events in threads.values() for root in nested(events)]
+
+
+def _by_listing(listed: list[_Listed]) -> list[Node]:
+    """Return the roots of nodes in the order in which they are listed, first of all inside them.
+
+    Numbers that say nothing of the order are no order: a node begins with the first that it calls.
+    """
+    parents = {number: parent for number, parent, _ in listed}
+    begins: dict[int, int] = {}
+    for place, (number, _, _) in enumerate(listed):
+        above: int | None = number
+        while above is not None and above not in begins:
+            begins[above] = place
+            above = parents.get(above)
+    for number, _, node in listed:
+        node.order = begins[number]
+    return _by_parents(listed)
 
 
 def _unfinished(listed: list[_Listed]) -> int:

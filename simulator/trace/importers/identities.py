@@ -1,10 +1,10 @@
 """Storages told apart by the ids of an execution trace, which PyTorch gives out again and again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from simulator.trace.importers.calls import Call, extent, tensors_in
+from simulator.trace.importers.calls import Bound, Call, extent, tensors_in
 from simulator.trace.importers.nodes import Seen
 from simulator.trace.importers.signature import Signature
 from simulator.trace.op import OpKind, Phase, Tensor
@@ -26,6 +26,9 @@ class Identities:
     def begin_step(self) -> None:
         """Storages outlive steps: nothing changes."""
 
+    def restart(self) -> None:
+        """The ids tell parameters: nothing changes."""
+
     def returned(self, tensor: Tensor) -> bool:
         """Tell whether the last op that returned this id returned such a tensor: one element."""
         return self._single.get(tensor.storage) == tensor.dtype
@@ -35,7 +38,7 @@ class Identities:
         seen: Seen,
         known: Signature,  # noqa: ARG002 - the ids tell all
         inputs: tuple[Any, ...],
-    ) -> tuple[tuple[Any, ...], Sequence[Tensor]]:
+    ) -> Bound:
         """Return the op's inputs and results with values in place of ids."""
         node = seen.node
         given = {tensor.storage for value in inputs for tensor in tensors_in(value)}
@@ -47,7 +50,7 @@ class Identities:
             if not tensor.shape:
                 self._single[tensor.storage] = tensor.dtype
         results = [self._tensor(tensor, outside=False) for tensor in node.outputs or ()]
-        return arguments, results
+        return Bound(arguments, results)
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Tensor):
@@ -84,19 +87,44 @@ class Owners:
         forward: set[int] = set()
         steps = list(steps)
         for call in (call for step in steps for call in step):
-            written = {tensor.storage for tensor in call.done.writes}
+            written = _written(call)
             if call.phase is Phase.OPTIMIZER:
-                updated |= written if call.done.kind is not OpKind.VIEW else set()
+                updated |= written
             elif call.phase is Phase.FORWARD:
                 forward |= call.done.touched
-                changed |= written if call.done.kind is not OpKind.VIEW else set()
+                changed |= written
         lasting = external | _lasting(steps)
         self.weights = {s for s in updated & forward if s in lasting and s not in changed}
-        self.constants = {s for s in changed & external if s not in self.weights}
+        constants = changed & external - self.weights
+        self.constants = constants - _refilled(steps, self.weights | constants)
         for storage in updated & lasting - self.weights:
             self.owned[storage] = StorageKind.OPTIMIZER_STATE, ""
         for storage in self.constants:
             self.owned[storage] = StorageKind.BUFFER, ""
+
+
+def _written(call: Call) -> set[int]:
+    if call.done.kind is OpKind.VIEW:
+        return set()
+    return {tensor.storage for tensor in call.done.writes}
+
+
+def _refilled(steps: list[list[Call]], lasting: set[int]) -> set[int]:
+    """Return the storages that the forward pass overwrites with data: a batch in a fixed place.
+
+    What a network changes of its own (running statistics, scales) it reads as well, or computes
+    from parameters and from what else lasts.
+    """
+    derived = set(lasting)
+    refilled: set[int] = set()
+    for call in (call for step in steps for call in step if call.phase is Phase.FORWARD):
+        read = {tensor.storage for tensor in call.done.reads}
+        written = _written(call)
+        if read and read <= derived:
+            derived |= written
+        elif call.done.kind in (OpKind.COPY, OpKind.RANDOM):
+            refilled |= written - read
+    return refilled
 
 
 def _lasting(steps: list[list[Call]]) -> set[int]:

@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
-from simulator.trace.importers.calls import DTYPES, MISFITS, Call, described
+from simulator.trace.importers.calls import (
+    MISFITS,
+    UNLISTED,
+    Call,
+    described,
+    element_type,
+    tensors_in,
+)
 from simulator.trace.importers.chain import Chain
+from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
-from simulator.trace.importers.names import base_name, module_name
+from simulator.trace.importers.names import base_name, is_compiled, module_name
 from simulator.trace.importers.nodes import Node, nested
+from simulator.trace.importers.parameters import parameters
 from simulator.trace.importers.program import (
     Program,
     assembled,
@@ -20,15 +29,16 @@ from simulator.trace.importers.program import (
     read_program,
     title,
 )
+from simulator.trace.importers.signature import signature
 from simulator.trace.importers.stream import entries
+from simulator.trace.importers.threads import Event, number_threads
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import StorageKind, Trace
 
 _OPS = frozenset({"cpu_op", "user_annotation", "Operator"})  # older files say Operator
 _NS_PER_US = 1000
+_LONGEST_DURATION_US = (1 << 63) // 1_000_000  # picoseconds in 64 bits; some 107 days
 _LONGEST_US = 1 << 53  # beyond it floating point has no single microseconds; some 285 years
-_NAMED = {"weight": "weight", "bias": "bias"}
-_LINEAR = {"mat2": "weight", "self": "bias", **_NAMED}
 
 
 def detects(text: str) -> bool:
@@ -44,8 +54,8 @@ def import_kineto(path: Path) -> Trace:
     """
     file = _Profile(path)
     memory = Chain()
-    program = read_program(path, file.roots(), memory)
-    drafted = draft_steps(path, program, lambda: Drafter(None, frozenset()))
+    program = read_program(path, file.programs(), memory)
+    drafted = draft_steps(program, lambda: Drafter(None, frozenset()))
     owned: dict[int, tuple[StorageKind, str]] = {}
     for calls, drafter in zip(program.steps, drafted, strict=True):
         drafter.gradients.clear()  # no storage is known to be one
@@ -55,7 +65,11 @@ def import_kineto(path: Path) -> Trace:
                 storage: (StorageKind.PARAMETER, f"{draft.layer}.{name}")
                 for storage, name in _parameters(call)
             }
-    origin = {"tool": "PyTorch profile", "inferred": "; ".join(_notes(file, program, drafted))}
+    notes = {
+        "inferred": "; ".join(_notes(file, program, drafted)),
+        **doubts(program, timed=not file.on_device),
+    }
+    origin = {"tool": "PyTorch profile", **notes}
     return assembled(title(path), program, drafted, owned, origin, timed=not file.on_device)
 
 
@@ -69,6 +83,10 @@ def _notes(file: "_Profile", program: Program, drafted: list[Drafter]) -> list[s
     ]
     if file.on_device:
         notes.append("no times: the ops ran on another device than they were profiled on")
+    if file.is_compiled:
+        notes.append("what kernels that torch.compile fused did is not in the file")
+    if file.processes > 1:
+        notes.append(f"the steps of {file.processes} processes one after the other")
     if program.numbers:
         notes.append(f"{program.numbers} operands of one element taken for numbers")
     if program.left_out:
@@ -77,17 +95,14 @@ def _notes(file: "_Profile", program: Program, drafted: list[Drafter]) -> list[s
 
 
 def _parameters(call: Call) -> Iterator[tuple[int, str]]:
-    """Yield the storages of parameters that a forward op reads by what their arguments are called,
-    and their names.
-    """
+    """Yield the storages of parameters that a forward op reads, and their names."""
     if call.phase is not Phase.FORWARD or call.done.kind is OpKind.VIEW:
         return
-    outer = call.seen.scope.outer
-    linear = outer is not None and outer.base == "linear" and call.done.kind is OpKind.GEMM
-    names = _LINEAR if linear else _NAMED
-    for argument, tensor in call.done.named.items():
-        if argument in names and not (argument == "self" and "mat1" not in call.args):
-            yield tensor.storage, names[argument]
+    node = call.seen.node
+    for argument, name in parameters(call.seen, signature(node.base, node.schema)).items():
+        value = call.args.get(argument)
+        for place, tensor in enumerate(tensors_in(value)):
+            yield tensor.storage, f"{name}_{place}" if isinstance(value, tuple) else name
 
 
 def _mark_weight_gradients(drafter: Drafter) -> None:
@@ -102,14 +117,20 @@ def _mark_weight_gradients(drafter: Drafter) -> None:
 
 
 class _Profile:
-    """The events of a file by thread."""
+    """The events of a file by process and thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.has_modules = False
         self.on_device = False
-        self._threads: dict[Any, list[tuple[float, float, Node]]] = {}
+        self.is_compiled = False
+        self._processes: dict[str, dict[str, list[Event]]] = {}
         self._read()
+
+    @property
+    def processes(self) -> int:
+        """How many processes ran operators."""
+        return len(self._processes)
 
     def _read(self) -> None:
         operators = shapes = False
@@ -118,6 +139,7 @@ class _Profile:
                 continue
             category, name = str(event.get("cat", "")), str(event.get("name", ""))
             self.on_device |= category == "kernel"
+            self.is_compiled |= is_compiled(name)
             is_module = bool(module_name(name))
             self.has_modules |= is_module
             if category not in _OPS and not is_module:
@@ -138,7 +160,7 @@ class _Profile:
     def _add(self, event: dict[str, Any], name: str, category: str) -> bool:
         """Add an event and tell whether it says the shapes of its arguments."""
         try:
-            start, took = _time(event["ts"]), _time(event.get("dur", 0))
+            start, took = _time(event["ts"]), _duration(event.get("dur", 0))
             args = event.get("args") or {}
             node = Node(
                 start,
@@ -147,24 +169,30 @@ class _Profile:
                 None,
                 "",
                 int(args.get("Sequence number", -1)),
+                0,
+                int(args.get("Fwd thread id", 0)),
                 label=category == "user_annotation",
-                measured_ns=round(took * _NS_PER_US),
+                measured_ns=None if took is None else round(took * _NS_PER_US),
             )
         except MISFITS as error:
             raise InputError(
                 f"{self.path}: event {name!r} at {event.get('ts')} cannot be read "
                 f"({type(error).__name__}: {error}): profile again"
             ) from None
-        thread = str(event.get("pid")), str(event.get("tid"))
-        self._threads.setdefault(thread, []).append((start, start + took, node))
+        threads = self._processes.setdefault(str(event.get("pid")), {})
+        threads.setdefault(str(event.get("tid")), []).append((start, start + (took or 0), node))
         return "Input Dims" in args or "Input dims" in args
 
-    def roots(self) -> list[Node]:
-        """Return the events that no other of their thread encloses, the others as children."""
-        for events in self._threads.values():
-            # Of those that begin together the longest encloses the others.
-            events.sort(key=lambda event: (event[0], -event[1]))
-        return [root for events in self._threads.values() for root in nested(events)]
+    def programs(self) -> Iterator[list[Node]]:
+        """Yield, for each process, the events that no other of their thread encloses, the others
+        as children.
+        """
+        for threads in self._processes.values():
+            number_threads(list(threads.values()))
+            for events in threads.values():
+                # Of those that begin together the longest encloses the others.
+                events.sort(key=lambda event: (event[0], -event[1]))
+            yield [root for events in threads.values() for root in nested(events)]
 
 
 def _time(value: Any) -> float:
@@ -174,7 +202,27 @@ def _time(value: Any) -> float:
     return time
 
 
+def _duration(value: Any) -> float | None:
+    """Return a duration in us, None for a negative one: PyTorch wrote it where an end was lost.
+
+    Raises ValueError for one that no 64 bits of picoseconds hold.
+    """
+    if (took := float(value)) < 0:
+        return None
+    if not took < _LONGEST_DURATION_US:
+        raise ValueError(f"a duration, dur, of {value} us")
+    return took
+
+
 def _inputs(args: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the arguments of an op, none if they are not as the profiler writes them."""
+    try:
+        return _listed(args)
+    except MISFITS:
+        return ()
+
+
+def _listed(args: dict[str, Any]) -> tuple[Any, ...]:
     shapes = args.get("Input Dims", args.get("Input dims", ()))
     kinds = args.get("Input type", ())
     values = args.get("Concrete Inputs") or [""] * len(shapes)
@@ -184,13 +232,13 @@ def _inputs(args: dict[str, Any]) -> tuple[Any, ...]:
 
 def _input(shape: list[Any], kind: str, value: str, strides: Any) -> Any:
     if kind in ("Scalar", "ScalarList"):
-        return _number(value)
+        return UNLISTED if value == "" else _number(value)
     if (shape and isinstance(shape[0], list)) or kind == "TensorList":
         each = strides if len(strides) == len(shape) else [()] * len(shape)
         return tuple(
             described(-1, "float", tuple(one), tuple(s)) for one, s in zip(shape, each, strict=True)
         )
-    return described(-1, kind, tuple(shape), tuple(strides)) if kind in DTYPES else None
+    return described(-1, kind, tuple(shape), tuple(strides)) if element_type(kind) else None
 
 
 @lru_cache(maxsize=1 << 16)

@@ -2,14 +2,10 @@
 
 from functools import lru_cache
 
+from simulator.trace.gemms import is_product
+from simulator.trace.gemms.product import words
 from simulator.trace.kinds import listed_kind
 from simulator.trace.op import OpKind, Phase
-
-
-def words(text: str) -> frozenset[str]:
-    """Return the names in a text."""
-    return frozenset(text.split())
-
 
 _POINTWISE = words(
     """
@@ -44,8 +40,10 @@ _VIEWS = words(
 
 _COMPOSITES = words(
     """
-    argsort avg_pool1d contiguous is_nonzero item l1_loss linalg_norm linear matmul max_pool1d
-    max_pool2d mish_backward msort nanmean one_hot prelu selu selu_
+    _scaled_dot_product_attention_math argsort avg_pool1d contiguous conv1d conv2d conv3d
+    conv_transpose1d conv_transpose2d conv_transpose3d is_nonzero item l1_loss linalg_norm linear
+    matmul max_pool1d max_pool2d mish_backward msort nanmean one_hot prelu
+    scaled_dot_product_attention selu selu_ slow_conv3d thnn_conv2d
     """
 )
 """Ops in the table of kinds that PyTorch takes apart: what they call does the work."""
@@ -56,13 +54,16 @@ _IDLE = words(
     requires_grad_ reshape resolve_conj resolve_neg result_type size stride to type_as expand_as
     view_as flatten unflatten broadcast_tensors pin_memory is_pinned is_leaf output_nr _version
     retain_grad retains_grad dim numel is_contiguous is_same_size _has_compatible_shallow_copy_type
+    _c10d_functional::wait_tensor
     """
 )
 """Ops that, if they call no other, have done nothing."""
 
 _LOSSES = ("binary_cross_entropy", "cross_entropy", "kl_div")
-_NO_OPS = frozenset({"autograd", "torch", "profiler", "prim", "inductor", "cuda"})
+_NO_OPS = frozenset({"autograd", "torch", "profiler", "prim", "cuda"})
+_GENERATED = ("triton_",)  # kernels that Inductor made, in no namespace
 _EVALUATE = "autograd::engine::evaluate_function"
+_COMPILED = ("Torch-Compiled Region", "## Call CompiledFxGraph")
 _MARKERS = {
     "Optimizer.step": Phase.OPTIMIZER,
     "Optimizer.zero_grad": Phase.ZERO_GRAD,
@@ -72,11 +73,19 @@ _MARKERS = {
 
 @lru_cache(maxsize=4096)
 def base_name(name: str) -> str:
-    """Return "addmm" for "aten::addmm", "" for what is no op."""
+    """Return "addmm" for "aten::addmm", "" for what is no op.
+
+    Ops of other libraries keep their namespace: they may be called like one of ATen.
+    """
+    if name.startswith(_GENERATED):
+        return name
     space, separator, base = name.partition("::")
-    if not separator or "::" in base or ":" in space or space in _NO_OPS:
+    if not separator or "::" in base or not space.isidentifier() or space in _NO_OPS:
         return ""
-    return base.partition(".")[0] if space.isidentifier() and space.islower() else ""
+    base = base.partition(".")[0]
+    if space == "aten":
+        return base
+    return f"{space}::{base}" if space != "inductor" or is_product(f"{space}::{base}") else ""
 
 
 @lru_cache(maxsize=4096)
@@ -121,6 +130,11 @@ def is_backward(name: str) -> bool:
 def is_accumulation(name: str) -> bool:
     """Tell whether the event is autograd storing the gradient of a parameter."""
     return name.endswith("AccumulateGrad")
+
+
+def is_compiled(name: str) -> bool:
+    """Tell whether the event is the run of code that torch.compile made."""
+    return name.startswith(_COMPILED)
 
 
 def is_step(name: str) -> bool:

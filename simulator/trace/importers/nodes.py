@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from simulator.trace.gemms import products
 from simulator.trace.importers.names import (
     base_name,
     is_accumulation,
     is_backward,
+    is_compiled,
     is_composite,
     is_idle,
     is_loss,
@@ -16,6 +18,7 @@ from simulator.trace.importers.names import (
     marked_phase,
     module_name,
 )
+from simulator.trace.importers.signature import signature
 from simulator.trace.op import OpKind, Phase, Tensor
 
 
@@ -26,7 +29,7 @@ class Node:
     `inputs` are tensors, tuples of them, or plain values; `outputs` None where the format has
     none. `seq` is the autograd sequence number or -1; `thread` numbers what counts them, and
     `forward_thread` is where the forward op of a backward node ran. `label` marks what the user
-    named; `measured_ns` is 0 where nothing was measured.
+    named; `measured_ns` is 0 where nothing was measured, None where what was measured is lost.
     """
 
     order: float
@@ -38,13 +41,18 @@ class Node:
     thread: int = 0
     forward_thread: int = 0
     label: bool = False
-    measured_ns: int = 0
+    measured_ns: int | None = 0
     children: "list[Node]" = field(default_factory=list)
 
     @property
     def base(self) -> str:
         """Its name as an op, "" if it is none."""
         return base_name(self.name)
+
+    @property
+    def annotates(self) -> bool:
+        """Whether it only names what happens meanwhile, and so may outlive the op it began in."""
+        return self.label or bool(module_name(self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ class Scope:
 
     `backward` is the thread and sequence number of the forward op that is differentiated, `outer`
     the outermost op around it, `seq` the innermost sequence number, `names` the labels and
-    `modules` the modules around it, outermost first.
+    `modules` the modules around it, outermost first; `compiled` where torch.compile made the code.
     """
 
     marker: Phase | None = None
@@ -65,6 +73,7 @@ class Scope:
     loss: bool = False
     labels: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +102,24 @@ def nested(events: Iterable[tuple[float, float, Node]]) -> list[Node]:
     for time, end, node in events:
         while open_ and open_[-1][0] <= time:
             open_.pop()
+        beside = []
+        while open_ and not _encloses(open_[-1][0], time, end):
+            beside.append(open_.pop())
         (open_[-1][1].children if open_ else roots).append(node)
-        open_.append((end, node))
+        calls = bool(open_) and not open_[-1][1].annotates
+        open_.append((min(end, open_[-1][0]) if calls else end, node))
+        if beside and node.annotates:
+            open_ += reversed(beside)
     return roots
+
+
+def _encloses(outer_end: float, time: float, end: float) -> bool:
+    """Tell whether what is open until `outer_end` encloses an event.
+
+    Nothing outlives what called it, but times are rounded: what seems to is in it for the most
+    part, and what only seems to begin in it is not.
+    """
+    return end <= outer_end or 2 * (end - outer_end) <= end - time
 
 
 def flattened(roots: list[Node]) -> list[Seen | Mark]:
@@ -127,10 +151,36 @@ def _does_work(node: Node) -> bool:
     kind = kind_by_name(base)
     called = [child.base for child in node.children if child.base]
     if is_composite(base):
-        return not called and kind is OpKind.GEMM
+        # One whose end was lost has called others, which only seem to come after it.
+        return not called and kind is OpKind.GEMM and node.measured_ns is not None
     if not called:
         return not is_idle(base) and (node.name.startswith("aten::") or bool(node.inputs))
-    return kind is not None and base not in called
+    if kind is None:
+        own = "::" in base or any(name.startswith("empty") for name in called)
+        return own and not any(map(_works, called))
+    return base not in called and (kind is not OpKind.GEMM or not _understood_inside(node))
+
+
+def _works(base: str) -> bool:
+    return not is_idle(base) and kind_by_name(base) is not OpKind.VIEW
+
+
+def _understood_inside(node: Node) -> bool:
+    """Tell whether a product is understood by the products that it calls, and not by itself."""
+    return not _is_understood(node) and any(map(_is_understood, _descendants(node)))
+
+
+def _is_understood(node: Node) -> bool:
+    base = node.base
+    if kind_by_name(base) is not OpKind.GEMM:
+        return False
+    return bool(products(base, signature(base, node.schema).named(node.inputs)))
+
+
+def _descendants(node: Node) -> Iterator[Node]:
+    for child in node.children:
+        yield child
+        yield from _descendants(child)
 
 
 def _scope(node: Node, scope: Scope) -> Scope:
@@ -146,12 +196,19 @@ def _scope(node: Node, scope: Scope) -> Scope:
         key = (forward.forward_thread, forward.seq) if forward else None
         accumulates = is_accumulation(node.name)
         return Scope(scope.marker, True, key, accumulates, labels=scope.labels)
+    return _annotated(node, scope)
+
+
+def _annotated(node: Node, scope: Scope) -> Scope:
+    """Return the scope inside an event that only says what happens meanwhile."""
     phase = marked_phase(node.name)
     if phase is not None:
         return replace(scope, marker=phase)
     if module := module_name(node.name):
         loss = scope.loss or (not scope.modules and module.rpartition("_")[0].endswith("Loss"))
         return replace(scope, modules=(*scope.modules, module), loss=loss)
+    if is_compiled(node.name):
+        return replace(scope, compiled=True)
     if node.label and not is_step(node.name):
         return replace(scope, labels=(*scope.labels, node.name))
     return scope

@@ -1,6 +1,6 @@
 """From the events of a PyTorch trace to a Trace: steps, calls, drafts, equal steps counted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +16,7 @@ from simulator.trace.drafts import (
 from simulator.trace.importers.calls import MISFITS, Call, Memory, bind
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.nodes import Node, Seen, flattened
+from simulator.trace.importers.passes import restarts
 from simulator.trace.importers.steps import kind_of, phases, split
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import Segment, Step, StorageKind, Timing, Trace
@@ -35,14 +36,17 @@ class Program:
         return sum(call.number for step in self.steps for call in step)
 
 
-def read_program(path: Path, roots: list[Node], memory: Memory) -> Program:
-    """Return the calls in a tree of events; raises InputError if there is no network in them."""
-    steps, left_out = split(flattened(roots))
-    bound = []
-    for step in steps:
-        memory.begin_step()
-        pairs = zip(step, phases(step), strict=True)
-        bound.append([_bound(path, seen, phase, memory) for seen, phase in pairs])
+def read_program(path: Path, programs: Iterable[list[Node]], memory: Memory) -> Program:
+    """Return the calls in the trees of events of each process.
+
+    Raises InputError if there is no network in them.
+    """
+    bound, left_out = [], 0
+    for roots in programs:
+        steps, left = split(flattened(roots))
+        left_out += left
+        for step in steps:
+            bound.append(_calls(path, step, memory))
     if not any(call.done.kind is OpKind.GEMM for step in bound for call in step):
         raise InputError(
             f"{path} holds no matrix product or convolution: record whole training steps"
@@ -50,32 +54,32 @@ def read_program(path: Path, roots: list[Node], memory: Memory) -> Program:
     return Program(bound, memory, left_out)
 
 
-def _bound(path: Path, seen: Seen, phase: Phase, memory: Memory) -> Call:
+def _calls(path: Path, step: list[Seen], memory: Memory) -> list[Call]:
+    memory.begin_step()
+    again = restarts(step)
+    numbered = zip(range(len(step)), step, phases(step), strict=True)
+    return [_bound(path, seen, phase, memory, place in again) for place, seen, phase in numbered]
+
+
+def _bound(path: Path, seen: Seen, phase: Phase, memory: Memory, again: bool) -> Call:
     try:
-        return bind(seen, phase, memory)
+        return bind(seen, phase, memory, restarts=again)
     except MISFITS as error:
-        raise _misfit(path, seen, error) from None
+        told = " ".join(str(error).split())[:80]
+        raise InputError(
+            f"{path}: {seen.node.name} does not have the arguments that it takes ({told}): record "
+            "the trace again with a newer PyTorch"
+        ) from None
 
 
-def draft_steps(path: Path, program: Program, drafter: Callable[[], Drafter]) -> list[Drafter]:
-    """Return the drafts of every step; raises InputError for a GEMM whose arguments are lacking."""
+def draft_steps(program: Program, drafter: Callable[[], Drafter]) -> list[Drafter]:
+    """Return the drafts of every step."""
     drafted = []
     for step in program.steps:
         drafted.append(drafter())
         for call in step:
-            try:
-                drafted[-1].add(call)
-            except MISFITS as error:
-                raise _misfit(path, call.seen, error) from None
+            drafted[-1].add(call)
     return drafted
-
-
-def _misfit(path: Path, seen: Seen, error: Exception) -> InputError:
-    told = " ".join(str(error).split())[:80]
-    return InputError(
-        f"{path}: {seen.node.name} does not have the arguments that it takes ({told}): record the "
-        "trace again with a newer PyTorch"
-    )
 
 
 def find_gradients(drafter: Drafter) -> None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from simulator.trace.importers.names import is_step, kind_by_name, marked_phase
 from simulator.trace.importers.nodes import Mark, Seen
+from simulator.trace.importers.passes import passes
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import StepKind
 
@@ -32,7 +33,7 @@ def split(found: list[Entry]) -> tuple[list[list[Seen]], int]:
             steps[-1] += ops
         else:
             left += len(ops)
-    return steps, left
+    return [ops for step in steps for ops in passes(step)], left
 
 
 def _by_marks(found: list[Entry]) -> list[list[Entry]]:
