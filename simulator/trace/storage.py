@@ -1,15 +1,15 @@
 """One Parquet file per trace: a row per op of each distinct step, the rest as JSON beside it."""
 
-import errno
+import io
 import json
 import os
-from contextlib import suppress
 from dataclasses import asdict, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simulator.errors import InputError
+from simulator.files import put, try_place
 from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
@@ -33,39 +33,26 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
 
     Raises InputError if the place cannot be written.
     """
-    target = Path(path)
-    temporary = _temporary(target)
+    data = io.BytesIO()  # polars would tell of a full disk in its own words
+    _frame(trace).write_parquet(data, compression="zstd", metadata={_KEY: _header(trace)})
     try:
-        with temporary.open("wb") as file:
-            _frame(trace).write_parquet(file, compression="zstd", metadata={_KEY: _header(trace)})
-        temporary.replace(target)
+        put(Path(path), data.getvalue(), durable=True)
     except OSError as error:
-        raise _unwritable(target, error) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from None
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise InputError now if `save_trace` could not write there after a long capture."""
-    target = Path(path)
-    temporary = _temporary(target)
     try:
-        if not target.name or target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        temporary.touch()
-        temporary.unlink()
+        try_place(Path(path))
     except OSError as error:
-        raise _unwritable(target, error) from None
+        raise unwritable(path, error) from None
 
 
-def _temporary(target: Path) -> Path:
-    return target.parent / f".{target.name}.{os.getpid()}"
-
-
-def _unwritable(target: Path, error: OSError) -> InputError:
+def unwritable(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """Return the error that says why `path` cannot be written."""
     reason = error.strerror or error
-    return InputError(f"cannot write {target}: {reason}; choose another place")
+    return InputError(f"cannot write {Path(path)}: {reason}; choose another place")
 
 
 def load_trace(path: str | os.PathLike[str]) -> Trace:
