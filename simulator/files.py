@@ -9,6 +9,7 @@ from pathlib import Path
 
 from simulator.errors import InputError
 
+_LONGEST = 50  # characters of up to 4 bytes; file systems allow 255 bytes
 _OPEN_FILES = ("/dev", "/dev/fd", "/proc/self/fd")
 
 
@@ -23,7 +24,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises InputError when the place is not writable.
     """
     if is_folder(path):
-        raise InputError(f"{path}: is a folder: give the name of a file in it")
+        raise InputError(f"{path}: cannot be written: it is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         put(path, data)
@@ -44,7 +45,7 @@ def put(path: Path, data: bytes, *, durable: bool = False) -> None:
         return
     target, temporary = _target(path), _temporary(path)
     try:
-        with temporary.open("xb") as file:
+        with temporary.open("wb") as file:
             file.write(data)
             if durable:
                 file.flush()
@@ -64,7 +65,7 @@ def try_place(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return
     temporary = _temporary(path)
-    temporary.touch(exist_ok=False)
+    temporary.touch()
     temporary.unlink()
 
 
@@ -90,5 +91,5 @@ def _target(path: Path) -> Path:
 
 
 def _temporary(path: Path) -> Path:
-    # A short name: that of the target may be as long as the file system allows.
-    return _target(path).parent / f".{uuid.uuid4().hex[:12]}.part"
+    target = _target(path)  # its name may be as long as the file system allows
+    return target.with_name(f"{target.name[:_LONGEST]}.{uuid.uuid4().hex[:8]}.part")
