@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import tempfile
+import uuid
 from dataclasses import asdict, fields
 from enum import StrEnum
 from pathlib import Path
@@ -33,12 +35,28 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
 
     Raises InputError if the place cannot be written.
     """
-    data = io.BytesIO()  # polars would tell of a full disk in its own words
-    _frame(trace).write_parquet(data, compression="zstd", metadata={_KEY: _header(trace)})
     try:
-        put(Path(path), data.getvalue(), durable=True)
+        put(Path(path), _parquet(trace), durable=True)
     except OSError as error:
         raise unwritable(path, error) from None
+
+
+def rescue_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
+    """Write `trace`, which took a run to make, to `path` or else to the folder for temporary files.
+
+    Raises InputError if `path` cannot be written, and says where the trace is then.
+    """
+    data = _parquet(trace)
+    spare = Path(tempfile.gettempdir()) / f"{Path(path).stem}-{uuid.uuid4().hex[:8]}.trace"
+    try:
+        put(Path(path), data, durable=True)
+    except OSError as error:
+        try:
+            put(spare, data, durable=True)
+        except OSError as second:
+            lost = f"nor {spare}: {second.strerror or second}; what was recorded is lost"
+            raise unwritable(path, error, lost) from None
+        raise unwritable(path, error, f"what was recorded is in {spare}") from None
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -49,10 +67,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise unwritable(path, error) from None
 
 
-def unwritable(path: str | os.PathLike[str], error: OSError) -> InputError:
-    """Return the error that says why `path` cannot be written."""
-    reason = error.strerror or error
-    return InputError(f"cannot write {Path(path)}: {reason}; choose another place")
+def unwritable(
+    path: str | os.PathLike[str], error: OSError, then: str = "choose another place"
+) -> InputError:
+    """Return the error that says why `path` cannot be written, and what follows from it."""
+    return InputError(f"cannot write {Path(path)}: {error.strerror or error}; {then}")
 
 
 def load_trace(path: str | os.PathLike[str]) -> Trace:
@@ -78,6 +97,12 @@ def _find(path: Path) -> Path:
 
 
 # Writing
+
+
+def _parquet(trace: Trace) -> bytes:
+    data = io.BytesIO()  # polars would tell of a full disk in its own words
+    _frame(trace).write_parquet(data, compression="zstd", metadata={_KEY: _header(trace)})
+    return data.getvalue()
 
 
 def _header(trace: Trace) -> str:

@@ -137,6 +137,22 @@ class Recording:
         """Whether an optimizer stepped."""
         return self._threads.stepped
 
+    @property
+    def at_work(self) -> bool:
+        """Whether the calling thread is noting something right now, and should not be disturbed."""
+        return self._threads.at_work
+
+    def cut(self) -> Trace | None:
+        """Record no further, and return the trace of the steps completed so far, None without.
+
+        May be called in the middle of the block, by any thread: the rest of it is not recorded.
+        """
+        if not self._done:
+            self._threads.close(failed=True)
+            self._done = True
+            self._trace = self._build()
+        return self._trace
+
     def wait(self) -> None:
         """Wait for the threads that the block started and that Python would wait for at its end."""
         self._threads.wait()
