@@ -49,6 +49,13 @@ class Border(MetaPathFinder):
         self._lock = threading.RLock()
         self._inside = False
 
+    def adopt(self) -> None:
+        """Count those of our modules that the script has loaded as ours."""
+        for name in NAMES & sys.modules.keys():
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).resolve().is_relative_to(ROOT / name):
+                self._own |= _named({name})
+
     @contextmanager
     def apart(self, folder: str) -> Iterator[None]:
         """Run a script, found in `folder`, with its own modules instead of those loaded so far."""
@@ -134,11 +141,18 @@ class _Late(SourceFileLoader):
         self._border.load(self, module)
 
 
-def _take(names: Iterable[str]) -> dict[str, ModuleType]:
-    """Remove the top-level modules of these names, and all below them, from `sys.modules`."""
+def _named(names: Iterable[str]) -> dict[str, ModuleType]:
+    """Return the loaded top-level modules of these names and all below them."""
     tops = frozenset(names)
-    taken = [name for name in list(sys.modules) if name.partition(".")[0] in tops]
-    return {name: sys.modules.pop(name) for name in taken}
+    return {n: module for n, module in list(sys.modules.items()) if n.partition(".")[0] in tops}
+
+
+def _take(names: Iterable[str]) -> dict[str, ModuleType]:
+    """Remove these modules, and all below them, from `sys.modules`."""
+    taken = _named(names)
+    for name in taken:
+        del sys.modules[name]
+    return taken
 
 
 def _theirs(name: str) -> ModuleSpec | None:

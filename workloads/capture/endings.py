@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from simulator.trace.trace import Trace
+from simulator.trace.trace import StepKind, Trace
 from workloads.capture.session import Recording
 
 _RETRY_S = 0.002  # a guess: longer than the recorder works on one op
@@ -32,6 +32,11 @@ class Outcome:
     trace: Trace | None
     status: int = 0
     failure: str | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether a training step was recorded."""
+        return self.trace is not None and self.trace.count(StepKind.TRAIN) > 0
 
 
 @dataclass(eq=False)
@@ -71,6 +76,11 @@ class Guard:
         """Ignore signals from now on, also those that the script handled."""
         self.ended = True
         self._handle(self._numbers)
+
+    @property
+    def copied(self) -> bool:
+        """Whether this is a copy (a fork) of the process that is recorded."""
+        return os.getpid() != self._process
 
     def forget(self) -> None:
         """Be gone from a copy of this process."""

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import NoReturn
 
 from simulator.errors import InputError
 from simulator.trace.trace import StepKind, Trace
@@ -48,24 +49,19 @@ def capture_script(
     outcome = run_script(program, recording)
     if outcome.failure is not None:
         raise ScriptFailed(outcome.failure, outcome.trace)
-    if outcome.trace is None or not trains(outcome.trace):
+    if outcome.trace is None or not outcome.trained:
         raise InputError(untrained(program, outcome.trace))
     return outcome.trace
 
 
-def trains(trace: Trace | None) -> bool:
-    """Tell whether there is a training step in a trace."""
-    return trace is not None and trace.count(StepKind.TRAIN) > 0
-
-
-def untrained(program: Program, trace: Trace | None) -> str:
-    """Say that `program` trained nothing, and what it did instead."""
+def untrained(program: Program, trace: Trace | None, *, processes: bool = False) -> str:
+    """Say that `program` trained nothing, and what it did instead, such as run `processes`."""
     evaluated = trace.count(StepKind.EVAL) if trace else 0
     instead = f", after {evaluated} evaluation steps" if evaluated else ""
-    return (
-        f"{program.target} finished without an optimizer step{instead}: "
-        "capture needs a script that trains"
-    )
+    fix = "capture needs a script that trains"
+    if processes:
+        fix = "if one of the processes that it ran trains, capture that one's script or module (-m)"
+    return f"{program.target} finished without an optimizer step{instead}: {fix}"
 
 
 def run_script(
@@ -82,6 +78,8 @@ def run_script(
         with as_main(program), _modules(program), exits.collecting() if keep else nullcontext():
             error = _record(program, recording, guard, exits)
             status, failure = _ending(program, error)
+        if guard.copied:
+            _end_copy(error, status)
         outcome = Outcome(recording.cut(), status, failure)
         if keep:
             keep(outcome)
@@ -147,6 +145,14 @@ def _ending(program: Program, error: BaseException | None) -> tuple[int, str | N
     if sys.excepthook is not sys.__excepthook__:
         _raised(lambda: sys.excepthook(type(error), error, error.__traceback__))
     return 2, f"{name} failed {_place(error)}: {_one_line(error)}{program.hint(error)}"
+
+
+def _end_copy(error: BaseException | None, status: int) -> NoReturn:
+    """End a copy of the process (a fork) that came to the end of the script as Python would."""
+    if error is not None and not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+        status = 1
+    sys.exit(status)
 
 
 def _status(end: SystemExit) -> int:

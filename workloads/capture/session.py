@@ -17,6 +17,8 @@ from workloads.capture.names import Names, unwrap
 from workloads.capture.threads import Threads
 
 _running: "list[Recording]" = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_running.clear)
 
 
 def note(name: str, value: float) -> None:
@@ -26,6 +28,11 @@ def note(name: str, value: float) -> None:
     """
     for recording in _running:
         recording.notes.setdefault(name, []).append(value)
+
+
+def capturing() -> bool:
+    """Whether a recording is running in this process."""
+    return bool(_running)
 
 
 def capture(
@@ -75,9 +82,10 @@ class Recording:
         self._names = Names(unwrap(model) if model is not None else None)
         around = fakes.in_thread if fakes else nullcontext
         self._threads = Threads(self._names, [optimizer] if optimizer else [], steps, around)
-        self._name = name
+        self.name = name
         self._time = time
         self._fakes = fakes
+        self.gives_way = False  # whether another recording may end this one
         self.notes: dict[str, list[float]] = {}
         self._stack = ExitStack()
         self._trace: Trace | None = None
@@ -85,8 +93,10 @@ class Recording:
 
     def __enter__(self) -> Self:
         """Start to record; only one recording can run at a time."""
-        if _running:
-            raise InputError("a capture is running already: end it before starting another")
+        for other in list(_running):
+            if not other.gives_way:
+                raise InputError("a capture is running already: end it before starting another")
+            other.__exit__(None, None, None)
         _running.append(self)
         with ExitStack() as stack:
             stack.callback(_running.clear)
@@ -182,6 +192,6 @@ class Recording:
             origin["compiled"] = "run as written, without torch.compile"
         origin |= self._fakes.notes if self._fakes else {}
         origin |= {key: " ".join(f"{v:.6g}" for v in each) for key, each in self.notes.items()}
-        name = self._name or self._names.title or "training"
+        name = self.name or self._names.title or "training"
         timings = catalogue.timings() if self._time and mode == "real" else ()
         return Trace(name, catalogue.steps, segments, origin, timings, catalogue.methods)

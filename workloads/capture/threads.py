@@ -36,6 +36,7 @@ class Threads:
         self.catalogue = Catalogue(depth)
         self.faults: list[Exception] = []
         self.lock = threading.RLock()
+        self._abandoned = False
         self._names = names
         self._optimizers = optimizers
         self._around = around
@@ -75,7 +76,8 @@ class Threads:
 
         @functools.wraps(original)
         def start(thread: threading.Thread) -> None:
-            self._wrap(thread)
+            if not self._abandoned:
+                self._wrap(thread)
             original(thread)
 
         self._begin()
@@ -142,6 +144,7 @@ class Threads:
 
     def abandon(self) -> None:
         """Record nothing more: this process is a copy, whose lock may be held for ever."""
+        self._abandoned = True
         self.lock = threading.RLock()
         self._current.clear()
         for watch in self._watches:
