@@ -10,7 +10,7 @@ Nothing is renamed or loaded twice, and the script's other imports cost nothing 
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import (
     BuiltinImporter,
@@ -25,6 +25,14 @@ from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = frozenset({"simulator", "workloads"})
+
+
+_active: list["Border"] = []
+
+
+def ours() -> AbstractContextManager[None]:
+    """Return a context in which our code, called while a script runs, may import ours."""
+    return _active[-1].inside() if _active else nullcontext()
 
 
 class OwnFinder(MetaPathFinder):
@@ -49,6 +57,11 @@ class Border(MetaPathFinder):
         self._lock = threading.RLock()
         self._inside = False
 
+    def stand(self) -> None:
+        """Answer imports from now on."""
+        sys.meta_path.insert(0, self)
+        _active.append(self)
+
     def adopt(self) -> None:
         """Count those of our modules that the script has loaded as ours."""
         for name in NAMES & sys.modules.keys():
@@ -61,10 +74,11 @@ class Border(MetaPathFinder):
         """Run a script, found in `folder`, with its own modules instead of those loaded so far."""
         self._own = _take(NAMES)
         hidden = _take(_shadowed(folder))
-        sys.meta_path.insert(0, self)
+        self.stand()
         try:
             yield
         finally:
+            _active.remove(self)
             with suppress(ValueError):
                 sys.meta_path.remove(self)
             _take({*NAMES, *hidden})

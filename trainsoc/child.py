@@ -59,7 +59,7 @@ def _loads_data() -> bool:
 def _record() -> None:
     border = Border()
     border.adopt()
-    sys.meta_path.insert(0, border)
+    border.stand()
     with border.inside():
         from workloads.capture.children import record_here  # noqa: PLC0415 - as we see the names
     record_here()

@@ -4,6 +4,7 @@ import atexit
 import json
 import multiprocessing
 import os
+import pickle
 import shutil
 import sys
 import tempfile
@@ -14,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import trainsoc.child
-from simulator.errors import InputError
-from simulator.trace.storage import load_trace, save_trace
+from simulator.files import put
+from simulator.trace.storage import unwritable
 from simulator.trace.trace import Trace
+from trainsoc.border import ours
 from workloads.capture.endings import Guard, Outcome
 from workloads.capture.session import capture, capturing
 
@@ -54,6 +56,7 @@ class Children:
         paths = [_HOOK, before["PYTHONPATH"]]
         os.environ[trainsoc.child.FOLDER] = str(self._folder)
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        process = os.getpid()
         try:
             yield
         finally:
@@ -61,7 +64,8 @@ class Children:
                 os.environ.pop(name, None)
                 if value is not None:
                     os.environ[name] = value
-            shutil.rmtree(self._folder, ignore_errors=True)
+            if os.getpid() == process:  # not a copy of it, a fork that came here
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def ran(self) -> bool:
@@ -78,7 +82,8 @@ class Children:
         end = time.monotonic() + (_PATIENCE_S if stopped else 0)
         while any(map(_alive, self._folder.glob(f"*{_BUSY}"))) and time.monotonic() < end:
             time.sleep(0.02)
-        traces = [load_trace(file) for file in sorted(self._folder.glob("*.trace"))]
+        files = sorted(self._folder.glob("*.pickle"))
+        traces = [pickle.loads(file.read_bytes()) for file in files]
         shutil.rmtree(self._folder, ignore_errors=True)
         return traces
 
@@ -137,11 +142,13 @@ class _Keeper:
         """Write the trace of `outcome`; the name puts children in order."""
         if outcome.trace is None or not outcome.trained or not self.folder.is_dir():
             return
-        name = f"{_rank():06}-{self._started_ns:020}-{os.getpid()}.trace"
+        name = f"{_rank():06}-{self._started_ns:020}-{os.getpid()}.pickle"
+        with ours():  # not as Parquet: in a forked process polars hangs
+            data = pickle.dumps(outcome.trace)
         try:
-            save_trace(outcome.trace, self.folder / name)
-        except InputError as error:
-            print(f"trainsoc: {error}", file=sys.stderr)
+            put(self.folder / name, data)
+        except OSError as error:
+            print(f"trainsoc: {unwritable(self.folder / name, error)}", file=sys.stderr)
         self.mark.unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from simulator.trace.trace import StepKind, Trace
+from trainsoc.border import ours
 from workloads.capture.session import Recording
 
 _RETRY_S = 0.002  # a guess: longer than the recorder works on one op
@@ -134,7 +135,8 @@ class Guard:
     def _keep(self, status: int, failure: str | None) -> None:
         self.ended = True
         if self.keep:
-            self.keep(Outcome(self.recording.cut(), status, failure))
+            with ours():
+                self.keep(Outcome(self.recording.cut(), status, failure))
 
 
 _guards: weakref.WeakSet[Guard] = weakref.WeakSet()

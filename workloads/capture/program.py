@@ -134,12 +134,14 @@ def as_main(program: Program) -> Iterator[None]:
     main = ModuleType("__main__")
     main.__dict__.update(__builtins__=builtins, __annotations__={})
     with ExitStack() as stack:
+        stack.callback(_reopen)
         stack.enter_context(_kept(sys, "argv", "orig_argv", "excepthook", *_STREAMS))
         stack.enter_context(_kept(builtins, "print"))
         stack.enter_context(_path())
         stack.enter_context(_folder())
         stack.callback(sys.modules.__setitem__, "__main__", sys.modules["__main__"])
         sys.modules["__main__"] = main
+        sys.excepthook = sys.__excepthook__
         sys.argv = [program.target, *program.argv]
         flag = ("-m",) if program.module else ()
         sys.orig_argv = [sys.executable, *flag, *sys.argv]
@@ -159,6 +161,13 @@ def _kept(module: ModuleType, *names: str) -> Iterator[None]:
                 getattr(sys, name).flush()
         for name, value in before.items():
             setattr(module, name, value)
+
+
+def _reopen() -> None:
+    """Give a program that closed its output somewhere to write to."""
+    for name in _STREAMS[1:]:
+        if getattr(getattr(sys, name), "closed", False):
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it stays open
 
 
 @contextmanager
