@@ -111,8 +111,14 @@ class Border(MetaPathFinder):
     def load(self, loader: SourceFileLoader, module: ModuleType) -> None:
         """Execute a module of ours that is loaded late."""
         self._own[module.__name__] = module
-        with self.inside():
+        with self.inside() if self._shared else nullcontext():
             SourceFileLoader.exec_module(loader, module)
+
+    @property
+    def _shared(self) -> bool:
+        """Whether the script has a module with the name of one of ours."""
+        loaded = NAMES & sys.modules.keys()
+        return any(sys.modules[name] is not self._own.get(name) for name in loaded)
 
     def _ours(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None
