@@ -139,7 +139,7 @@ dist.destroy_process_group()
 """
     (tmp_path / "train.py").write_text(WORK + "    pass\n")
     (tmp_path / "ddp.py").write_text(text)
-    launch = ("capture", "-o", "t.trace", "-m", "torch.distributed.run", "--")
+    launch = ("capture", "-o", "t.trace", "-m", "torch.distributed.run", "--", "--standalone")
     status, _, err = server.run(tmp_path, *launch, "--nproc_per_node", "2", "ddp.py")
     assert status == 0, err
     steps = [load_trace(tmp_path / name).count(StepKind.TRAIN) for name in ("t.trace", "t.1.trace")]
