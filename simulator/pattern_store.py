@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from simulator.errors import InputError
+from simulator.files import write_text
 from simulator.hardware.dram import DramDevice
 from simulator.timing import dram
 from simulator.timing.dram.cost import Sample, Samples, Traffic, Walk, samples_of
@@ -87,11 +89,5 @@ def _write(path: Path, samples: Samples) -> None:
         [[(*each.walk, each.mixed) for each in key], sample]
         for key, sample in sorted(known.items())
     ]
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(rows), encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink()
+    with suppress(InputError):
+        write_text(path, json.dumps(rows))

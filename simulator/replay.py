@@ -14,6 +14,7 @@ from simulator.code import version_of
 from simulator.energy.area import areas
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError, a_or_an
+from simulator.files import write_text
 from simulator.hardware import Hardware, load_hardware
 from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import place, traced_precision
@@ -25,7 +26,7 @@ from simulator.placing import Placed, candidates
 from simulator.results.methods import bits_by_epoch
 from simulator.results.power import peaks_of
 from simulator.results.recost import save_costs
-from simulator.results.result import Identity, Result, StepRecord, write_result, write_text
+from simulator.results.result import Identity, Result, StepRecord, write_result
 from simulator.results.step import step_document
 from simulator.results.text import si
 from simulator.trace.memory import Footprint, footprint

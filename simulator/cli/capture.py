@@ -1,21 +1,27 @@
 """The verbs that write a trace: of a training run, a model, or a file of another tool."""
 
 import re
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from simulator.cli.script import capture_program, tell
 from simulator.cli.show import show_trace
 from simulator.errors import InputError
 
 
 def capture(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(help="a training script, or a recipe's or model's name")],
+    target: Annotated[
+        str | None, typer.Argument(help="a training script, or a recipe's or model's name")
+    ] = None,
+    *,
     out: Annotated[Path, typer.Option("-o", "--out", help="the trace to write")],
+    module: Annotated[
+        str | None, typer.Option("-m", help="a module to run in place of a script, as python -m")
+    ] = None,
     steps: Annotated[
         str | None,
         typer.Option(
@@ -37,10 +43,14 @@ def capture(
 ) -> None:
     """Record a real training run; the script stays as it is, its arguments follow "--".
 
+    The exit status is the script's; what was recorded is saved, however the script ends.
+
     A model has no script: one step of its training is recorded, without computing it. With --fake
     a script's networks compute nothing either: no number that it prints of them means anything.
 
     Example: trainsoc capture train.py -o run.trace -- --epochs 3
+
+    Example: trainsoc capture -m project.train -o run.trace -- --epochs 3
 
     Example: trainsoc capture lenet_digits -o lenet.trace
 
@@ -50,8 +60,16 @@ def capture(
 
     Example: trainsoc capture train.py --fake -o run.trace
     """
-    capture_to(out, target, steps, context.args, batch, time=time, fake=fake)
-    show_trace(str(out), noted=True)
+    arguments = context.args
+    if module is not None:
+        arguments = arguments if target is None else [target, *arguments]
+    elif target is None:
+        raise InputError("capture needs a script (train.py) or a module (-m project.train)")
+    name = module or str(target)
+    capture_to(
+        out, name, steps, arguments, batch,
+        time=time, fake=fake, module=module is not None, quiet=False,
+    )  # fmt: skip
 
 
 def import_(
@@ -84,8 +102,8 @@ def import_(
         raise InputError(f"import {form}: unknown format; known: {', '.join(IMPORTERS)}")
     trace = IMPORTERS[form](source)
     save_trace(trace, out)
-    _tell(trace.origin)
-    show_trace(str(out), noted=True)
+    tell(trace.origin)
+    show_trace(trace, noted=True)
 
 
 def capture_to(
@@ -97,20 +115,28 @@ def capture_to(
     *,
     time: bool = False,
     fake: bool = False,
+    module: bool = False,
+    quiet: bool = True,
 ) -> None:
-    """Write the trace of `target`, a script, recipe or model, to `out`.
+    """Write the trace of `target`, a script, `module`, recipe or model, to `out`, and show it
+    unless `quiet`.
 
     `steps` ("1-2"), `arguments` and `time` are for scripts, `batch` for models; raises InputError
     where they do not fit, where torch is missing, and where `out` cannot be written. A model is
-    `fake` in any case.
+    `fake` in any case. A script that fails ends the program with its exit status.
     """
     try:
         from workloads.models import MODELS, capture_model
     except ModuleNotFoundError as error:
         raise InputError(f"capture needs {error.name}: pip install 'trainsoc[capture]'") from None
-    from simulator.trace.storage import check_writable, save_trace
+    from simulator.trace.storage import check_writable, rescue_trace
+    from workloads.capture.program import Program
 
-    script = None if target in MODELS else _script(target, list(MODELS))
+    script = None
+    if module:
+        script = Program(target, tuple(arguments), module=True)
+    elif target not in MODELS:
+        script = Program(str(_script(target, list(MODELS))), tuple(arguments))
     if script is None and arguments:
         raise InputError(f"{target} is a model: it takes --batch and no argument {arguments[0]}")
     if script is None and time:
@@ -124,46 +150,24 @@ def capture_to(
     with suppress(OSError):
         out.parent.mkdir(parents=True, exist_ok=True)
     check_writable(out)
-    if script is None:
-        save_trace(capture_model(target, batch), out)
-    else:
-        recorded = steps or ("1-20" if time else "1-64")
-        _capture_script(script, out, recorded, arguments, time=time, fake=fake)
+    if script is not None:
+        depth = _last_step(steps or ("1-20" if time else "1-64"))
+        capture_program(script, out, depth, time=time, fake=fake, quiet=quiet)
+        return
+    trace = capture_model(target, batch)
+    rescue_trace(trace, out)
+    if not quiet:
+        show_trace(trace, noted=True)
 
 
 def _script(target: str, models: list[str]) -> Path:
     from workloads.recipes import RECIPES, STUDIES, recipe_path
 
     script = recipe_path(target) or Path(target)
-    if not script.is_file():
+    if not script.exists():
         known = f"recipe ({', '.join((*RECIPES, *STUDIES))}) or model ({', '.join(models)})"
         raise InputError(f"capture {target}: no such script, {known}")
     return script
-
-
-def _capture_script(
-    script: Path, out: Path, steps: str, arguments: list[str], *, time: bool, fake: bool
-) -> None:
-    from simulator.trace.storage import save_trace
-    from workloads.capture.script import ScriptFailed, capture_script
-
-    try:
-        trace = capture_script(script, arguments, steps=_last_step(steps), time=time, fake=fake)
-    except ScriptFailed as error:
-        if error.trace is not None:
-            save_trace(error.trace, out)
-            raise InputError(f"{error}; what was recorded before it is in {out}") from None
-        raise
-    save_trace(trace, out)
-    _tell(trace.origin)
-
-
-def _tell(origin: dict[str, str]) -> None:
-    """Say on stderr what is not as the program was written."""
-    from simulator.results.origin import notes
-
-    for note in notes(origin):
-        print(f"trainsoc: {note}", file=sys.stderr)
 
 
 def _last_step(steps: str) -> int:

@@ -24,7 +24,7 @@ def calibrate(
     Example: trainsoc calibrate -o host.yaml --threads 1
     """
     _need_torch()
-    from simulator.results.result import write_text
+    from simulator.files import write_text
     from simulator.trace.storage import check_writable
     from workloads.calibrate import calibrate as measured
 
@@ -59,8 +59,8 @@ def compare(
 
 
 def _keep_comparison(document: dict[str, Any], out: Path) -> None:
+    from simulator.files import write_text
     from simulator.results.plots import draw_comparison
-    from simulator.results.result import write_text
 
     write_text(out / "compare.json", json.dumps(document, indent=1) + "\n")
     draw_comparison(document, out / "compare.png")

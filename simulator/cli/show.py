@@ -9,6 +9,7 @@ import typer
 from simulator.cli.arguments import JsonOption, SetOption, StepOption
 from simulator.cli.terminal import print_table
 from simulator.errors import InputError
+from simulator.trace.trace import Trace
 
 
 def show(
@@ -49,7 +50,7 @@ def show(
 
 
 def show_trace(
-    source: str,
+    source: str | Trace,
     step: int | None = None,
     out: Path | None = None,
     *,

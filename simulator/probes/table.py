@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
-from simulator.results.result import write_text
+from simulator.files import write_text
 from simulator.text_file import read_text
 
 

@@ -9,8 +9,9 @@ from simulator.activity import Work
 from simulator.energy.price_file import plain_prices, read_plain_prices
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
+from simulator.files import write_bytes
 from simulator.results.op_rows import Record
-from simulator.results.result import Result, write_bytes
+from simulator.results.result import Result
 from simulator.results.saved import AGAIN, OF_WORK, TOLD_OF_WORK, SavedTasks, telling
 from simulator.timing.shares import WHOLE
 

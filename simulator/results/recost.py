@@ -8,8 +8,9 @@ from simulator.energy.area import Area
 from simulator.energy.price_file import EnergyTable, free, read_table, table_text, with_table
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
+from simulator.files import write_text
 from simulator.results.records import read_records, write_records, write_repriced
-from simulator.results.result import Identity, Result, read_result, write_result, write_text
+from simulator.results.result import Identity, Result, read_result, write_result
 from simulator.results.step import read_step, recost_step
 
 PRICES = "energy.yaml"

@@ -1,8 +1,6 @@
 """The versioned result of a replay: totals, phases, layers, epochs, ops, memory, provenance."""
 
 import json
-import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +10,7 @@ from simulator.activity import Span, Task, Unit
 from simulator.energy.area import Area
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
+from simulator.files import write_text
 from simulator.results.op_rows import Record, op_rows
 from simulator.results.tally import Ran, Tally, tallies
 from simulator.timing.shares import WHOLE
@@ -200,29 +199,6 @@ class Result:
 def write_result(path: Path, result: Result, *, ops: bool = False) -> None:
     """Write `result` as JSON: to a temporary name first, so that no half file is ever seen."""
     write_text(path, result.to_json(ops=ops))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` in one piece. Raises InputError when the place is not writable."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` in one piece: to a name of its own first, which then takes its place.
-
-    Raises InputError when the place is not writable.
-    """
-    if not path.name or path.is_dir():
-        raise InputError(f"{path}: is a folder: give the name of a file in it")
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def read_result(directory: Path) -> dict[str, Any]:

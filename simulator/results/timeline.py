@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from simulator.results.result import write_text
+from simulator.files import write_text
 from simulator.units import PS_PER_S
 
 Document = dict[str, Any]

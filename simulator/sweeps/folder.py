@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from simulator.code import version_of
 from simulator.errors import InputError
-from simulator.results.result import write_text
+from simulator.files import write_text
 from simulator.sweeps.request import Request, read_request
 from simulator.sweeps.store import write_frame
 from simulator.sweeps.study import Study

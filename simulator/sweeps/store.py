@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simulator.errors import InputError
-from simulator.results.result import write_bytes, write_text
+from simulator.files import write_bytes, write_text
 from simulator.sweeps.job import Done, Row
 
 if TYPE_CHECKING:

@@ -1,15 +1,17 @@
 """One Parquet file per trace: a row per op of each distinct step, the rest as JSON beside it."""
 
-import errno
+import io
 import json
 import os
-from contextlib import suppress
+import tempfile
+import uuid
 from dataclasses import asdict, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simulator.errors import InputError, reason
+from simulator.files import put, try_place
 from simulator.text_file import check_readable, is_file
 from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
@@ -34,39 +36,43 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
 
     Raises InputError if the place cannot be written.
     """
-    target = Path(path)
-    temporary = _temporary(target)
     try:
-        with temporary.open("wb") as file:
-            _frame(trace).write_parquet(file, compression="zstd", metadata={_KEY: _header(trace)})
-        temporary.replace(target)
+        put(Path(path), _parquet(trace), durable=True)
     except OSError as error:
-        raise _unwritable(target, error) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from None
+
+
+def rescue_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
+    """Write `trace`, which took a run to make, to `path` or else to the folder for temporary files.
+
+    Raises InputError if `path` cannot be written, and says where the trace is then.
+    """
+    data = _parquet(trace)
+    spare = Path(tempfile.gettempdir()) / f"{Path(path).stem}-{uuid.uuid4().hex[:8]}.trace"
+    try:
+        put(Path(path), data, durable=True)
+    except OSError as error:
+        try:
+            put(spare, data, durable=True)
+        except OSError as second:
+            lost = f"nor {spare}: {second.strerror or second}; what was recorded is lost"
+            raise unwritable(path, error, lost) from None
+        raise unwritable(path, error, f"what was recorded is in {spare}") from None
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise InputError now if `save_trace` could not write there after a long capture."""
-    target = Path(path)
-    temporary = _temporary(target)
     try:
-        if not target.name or target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        temporary.touch()
-        temporary.unlink()
+        try_place(Path(path))
     except OSError as error:
-        raise _unwritable(target, error) from None
+        raise unwritable(path, error) from None
 
 
-def _temporary(target: Path) -> Path:
-    return target.parent / f".{target.name}.{os.getpid()}"
-
-
-def _unwritable(target: Path, error: OSError) -> InputError:
-    reason = error.strerror or error
-    return InputError(f"cannot write {target}: {reason}; choose another place")
+def unwritable(
+    path: str | os.PathLike[str], error: OSError, then: str = "choose another place"
+) -> InputError:
+    """Return the error that says why `path` cannot be written, and what follows from it."""
+    return InputError(f"cannot write {Path(path)}: {error.strerror or error}; {then}")
 
 
 def load_trace(path: str | os.PathLike[str]) -> Trace:
@@ -92,6 +98,12 @@ def _find(path: Path) -> Path:
 
 
 # Writing
+
+
+def _parquet(trace: Trace) -> bytes:
+    data = io.BytesIO()  # polars would tell of a full disk in its own words
+    _frame(trace).write_parquet(data, compression="zstd", metadata={_KEY: _header(trace)})
+    return data.getvalue()
 
 
 def _header(trace: Trace) -> str:

@@ -38,7 +38,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._log = log
         self._timed = timed
         self._depth = 0
-        self._logging = False
+        self.logging = False
         self._thread = 0
 
     @classmethod
@@ -59,7 +59,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # Modes of the program that came since would be closed in the wrong order above ours.
         free = self._here and _len_torch_dispatch_stack() == self._depth and not _inside_compiled()
         # While an op is logged the mode is off the stack, but comes back by itself.
-        if free and not self._on_stack and not self._logging:
+        if free and not self._on_stack and not self.logging:
             self.__enter__()  # type: ignore[no-untyped-call]
 
     def pause(self) -> None:
@@ -101,13 +101,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         run = signature.run
         result = run(*args, **kwargs) if kwargs else run(*args)
         taken = time.perf_counter_ns() - start if self._timed else 0
-        self._logging = True
+        self.logging = True
         try:
             self._log(signature, args, kwargs, result, taken)
         except Exception:
             self.lost += 1
         finally:
-            self._logging = False
+            self.logging = False
         return result
 
 

@@ -1,15 +1,18 @@
 """Runs a user's training script, unchanged, while it is recorded."""
 
 import os
-import runpy
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import NoReturn
 
 from simulator.errors import InputError
-from simulator.trace.trace import Trace
+from simulator.trace.trace import StepKind, Trace
+from trainsoc.border import ROOT, Border
+from workloads.capture.endings import Guard, Outcome
+from workloads.capture.program import Exits, NoModule, Program, as_main
 from workloads.capture.session import Recording, capture
 from workloads.capture.stand_ins import NeedsContents
 
@@ -30,75 +33,147 @@ def capture_script(
     steps: int = 2,
     time: bool = False,
     fake: bool = False,
+    module: bool = False,
 ) -> Trace:
     """Run the script at `path` as `python path *argv` would, and return the trace of its training,
     with the time of each op if `time` is asked for.
 
-    With `fake` its networks compute shapes and no numbers, while what it does with its data is
-    done as ever; see `capture`.
+    With `module`, `path` is a module's name, run as by `python -m`. With `fake` its networks
+    compute shapes and no numbers, while what it does with its data is done as ever; see `capture`.
 
-    Raises InputError if there is no such script, if it steps no optimizer, or if with `fake` its
+    Raises InputError if there is no such script, if it trains nothing, or if with `fake` its
     course depends on numbers; and ScriptFailed if the script raises or exits with an error.
     """
-    script = Path(path)
-    if not script.is_file():
-        raise InputError(f"no script at {script}: check the path")
-    recording = capture(steps=steps, name=script.stem, time=time, fake=fake)
-    failure = _run(script, argv, recording)
-    if failure is not None:
-        raise ScriptFailed(failure, _kept(recording))
-    if not recording.stepped:
-        raise InputError(
-            f"{script} finished without an optimizer step: capture needs a script that trains"
-        )
-    return recording.trace
+    program = Program(os.fspath(path), tuple(argv), module)
+    recording = capture(steps=steps, name=program.name, time=time, fake=fake)
+    outcome = run_script(program, recording)
+    if outcome.failure is not None:
+        raise ScriptFailed(outcome.failure, outcome.trace)
+    if outcome.trace is None or not outcome.trained:
+        raise InputError(untrained(program, outcome.trace))
+    return outcome.trace
 
 
-def _run(script: Path, argv: Sequence[str], recording: Recording) -> str | None:
-    """Run the script and return what went wrong, if anything did."""
-    try:
-        with _as_main(script, argv), recording:
-            runpy.run_path(str(script), run_name="__main__")
-            recording.wait()
-    except SystemExit as end:
-        if end.code not in (None, 0):
-            return f"{script} ended with exit status {end.code}"
-    except KeyboardInterrupt:
-        return f"{script} was interrupted"
-    except NeedsContents:
-        raise
-    except Exception as error:
-        return f"{script} failed {_place(script, error)}: {_one_line(error)}"
-    return None
+def untrained(program: Program, trace: Trace | None, *, processes: bool = False) -> str:
+    """Say that `program` trained nothing, and what it did instead, such as run `processes`."""
+    evaluated = trace.count(StepKind.EVAL) if trace else 0
+    instead = f", after {evaluated} evaluation steps" if evaluated else ""
+    fix = "capture needs a script that trains"
+    if processes:
+        fix = "if one of the processes that it ran trains, capture that one's script or module (-m)"
+    return f"{program.target} finished without an optimizer step{instead}: {fix}"
+
+
+def run_script(
+    program: Program, recording: Recording, keep: Callable[[Outcome], None] | None = None
+) -> Outcome:
+    """Run `program` to its end, as Python would in a process of its own, and record it.
+
+    With `keep` the process is the program's: its atexit handlers run, and `keep` gets the outcome,
+    once, however the process ends (but for SIGKILL and the like); signals cannot disturb it.
+    """
+    guard = Guard(program.target, recording, keep)
+    exits = Exits()
+    with guard.watching():
+        with as_main(program), _modules(program), exits.collecting() if keep else nullcontext():
+            error = _record(program, recording, guard, exits)
+            status, failure = _ending(program, error)
+        if guard.copied:
+            _end_copy(error, status)
+        outcome = Outcome(recording.cut(), status, failure)
+        if keep:
+            keep(outcome)
+    return outcome
 
 
 @contextmanager
-def _as_main(script: Path, argv: Sequence[str]) -> Iterator[None]:
-    arguments, first = sys.argv, sys.path[0]
-    sys.argv = [str(script), *argv]
-    sys.path[0] = str(script.resolve().parent)
-    try:
+def _modules(program: Program) -> Iterator[None]:
+    own = not program.module and Path(program.target).resolve().is_relative_to(ROOT / "workloads")
+    with nullcontext() if own else Border().apart(program.folder):
         yield
-    finally:
-        sys.argv = arguments
-        sys.path[0] = first
 
 
-def _place(script: Path, error: Exception) -> str:
+def _record(
+    program: Program, recording: Recording, guard: Guard, exits: Exits
+) -> BaseException | None:
+    """Return what the program raised; a step under way then is not complete."""
+    error: BaseException | None = None
+    try:
+        with recording:
+            try:
+                error = _run(program, recording, exits)
+            except KeyboardInterrupt as interrupt:
+                error = interrupt
+            finally:
+                guard.ended = True
+            guard.end()
+            if error is not None and not isinstance(error, SystemExit):
+                raise error
+    except BaseException as raised:
+        if raised is not error or isinstance(error, NeedsContents | NoModule):
+            raise
+    return error
+
+
+def _run(program: Program, recording: Recording, exits: Exits) -> BaseException | None:
+    """Run the program and then all that Python runs before a process ends."""
+    error = _raised(program.run)
+    if not isinstance(error, KeyboardInterrupt):
+        error = _raised(recording.wait) or error
+    exits.run()
+    return error
+
+
+def _raised(call: Callable[[], None]) -> BaseException | None:
+    try:
+        call()
+    except BaseException as error:
+        return error
+    return None
+
+
+def _ending(program: Program, error: BaseException | None) -> tuple[int, str | None]:
+    """Return the exit status, and what went wrong if anything did."""
+    name = program.target
+    if error is None:
+        return 0, None
+    if isinstance(error, SystemExit):
+        status = _status(error)
+        return status, f"{name} ended with exit status {error.code}" if status else None
+    if isinstance(error, KeyboardInterrupt):
+        return 130, f"{name} was interrupted"
+    if sys.excepthook is not sys.__excepthook__:
+        _raised(lambda: sys.excepthook(type(error), error, error.__traceback__))
+    return 2, f"{name} failed {_place(error)}: {_one_line(error)}{program.hint(error)}"
+
+
+def _end_copy(error: BaseException | None, status: int) -> NoReturn:
+    """End a copy of the process (a fork) that came to the end of the script as Python would."""
+    if error is not None and not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+        status = 1
+    sys.exit(status)
+
+
+def _status(end: SystemExit) -> int:
+    """Return the exit status as a shell sees it; a text is printed, as Python does."""
+    if end.code is None:
+        return 0
+    if isinstance(end.code, int):
+        return end.code & 0xFF
+    print(end.code, file=sys.stderr)
+    return 1
+
+
+def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"at line {error.lineno} of {error.filename}"
+    file = sys.modules["__main__"].__dict__.get("__file__")
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).resolve() == script.resolve()]
+    own = [frame for frame in frames if frame.filename == file]
     return f"at line {own[-1].lineno}" if own else "before its first line"
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _kept(recording: Recording) -> Trace | None:
-    try:
-        return recording.trace
-    except InputError:
-        return None

@@ -18,6 +18,8 @@ from workloads.capture.segments import Finished
 from workloads.capture.threads import Threads
 
 _running: "list[Recording]" = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_running.clear)
 
 
 def note(name: str, value: float) -> None:
@@ -27,6 +29,11 @@ def note(name: str, value: float) -> None:
     """
     for recording in _running:
         recording.notes.setdefault(name, []).append(value)
+
+
+def capturing() -> bool:
+    """Whether a recording is running in this process."""
+    return bool(_running)
 
 
 def capture(
@@ -78,9 +85,10 @@ class Recording:
         around = fakes.in_thread if fakes else nullcontext
         given = [optimizer] if optimizer else []
         self._threads = Threads(self._names, given, steps, timed=time, around=around)
-        self._name = name
+        self.name = name
         self._time = time
         self._fakes = fakes
+        self.gives_way = False  # whether another recording may end this one
         self.notes: dict[str, list[float]] = {}
         self._stack = ExitStack()
         self._trace: Trace | None = None
@@ -88,8 +96,10 @@ class Recording:
 
     def __enter__(self) -> Self:
         """Start to record; only one recording can run at a time."""
-        if _running:
-            raise InputError("a capture is running already: end it before starting another")
+        for other in list(_running):
+            if not other.gives_way:
+                raise InputError("a capture is running already: end it before starting another")
+            other.__exit__(None, None, None)
         _running.append(self)
         with ExitStack() as stack:
             stack.callback(_running.clear)
@@ -109,7 +119,7 @@ class Recording:
     ) -> None:
         """Stop recording; the steps that were completed are kept even if the block failed."""
         try:
-            self._threads.close(failed=kind is not None)
+            self._threads.close(failed=not _ends_well(error))
         finally:
             self._stack.close()
             self._done = True
@@ -140,6 +150,22 @@ class Recording:
         """Whether an optimizer stepped."""
         return self._threads.stepped
 
+    @property
+    def at_work(self) -> bool:
+        """Whether the calling thread is noting something right now, and should not be disturbed."""
+        return self._threads.at_work
+
+    def cut(self) -> Trace | None:
+        """Record no further, and return the trace of the steps completed so far, None without.
+
+        May be called in the middle of the block, by any thread: the rest of it is not recorded.
+        """
+        if not self._done:
+            self._threads.close(failed=True)
+            self._done = True
+            self._trace = self._build()
+        return self._trace
+
     def wait(self) -> None:
         """Wait for the threads that the block started and that Python would wait for at its end."""
         self._threads.wait()
@@ -163,7 +189,7 @@ class Recording:
             origin["compiled"] = "run as written, without torch.compile"
         origin |= self._fakes.notes if self._fakes else {}
         origin |= {key: " ".join(f"{v:.6g}" for v in each) for key, each in self.notes.items()}
-        name = self._name or self._names.title or "training"
+        name = self.name or self._names.title or "training"
         timings = finished.timings() if self._time and mode == "real" else ()
         return Trace(name, finished.steps, finished.segments(), origin, timings, finished.methods)
 
@@ -183,3 +209,8 @@ class Recording:
         if unmodelled:
             doubts["unmodelled"] = ", ".join(f"{n} {name}" for name, n in unmodelled.items())
         return doubts
+
+
+def _ends_well(error: BaseException | None) -> bool:
+    """Tell whether a block ran to its end, or left by sys.exit without an error."""
+    return error is None or (isinstance(error, SystemExit) and error.code in (None, 0))

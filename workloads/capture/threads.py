@@ -5,6 +5,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import process as processes
 from concurrent.futures import thread as pools
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -39,6 +40,7 @@ class Threads:
         self.catalogue = Catalogue(patience)
         self.faults = 0
         self.lock = threading.RLock()
+        self._abandoned = False
         self._names = names
         self._optimizers = Optimizers(optimizers)
         self._patience = patience
@@ -80,7 +82,8 @@ class Threads:
 
         @functools.wraps(original)
         def start(thread: threading.Thread) -> None:
-            self._wrap(thread)
+            if not self._abandoned:
+                self._wrap(thread)
             original(thread)
 
         self._begin()
@@ -98,13 +101,19 @@ class Threads:
                 watch.close(failed or watch is not mine)
             self._current.clear()
 
+    @property
+    def at_work(self) -> bool:
+        """Whether the calling thread holds the lock, or writes down an op."""
+        watch = self.current()
+        logging = watch is not None and watch.recorder.logging
+        return logging or bool(self.lock._is_owned())  # type: ignore[attr-defined]
+
     def wait(self) -> None:
         """Wait for the threads that Python itself waits for at the end of a program."""
-        # A pool's idle threads are told to end only after this.
-        pooled = getattr(pools, "_threads_queues", {})
-        for thread in list(self._started):
-            if not thread.daemon and thread not in pooled:
-                thread.join()
+        with _pools_end(self._started):
+            while running := [t for t in list(self._started) if t.is_alive() and not t.daemon]:
+                for thread in running:
+                    thread.join()
 
     def _wrap(self, thread: threading.Thread) -> None:
         run = thread.run
@@ -144,10 +153,28 @@ class Threads:
 
     def abandon(self) -> None:
         """Record nothing more: this process is a copy, whose lock may be held for ever."""
+        self._abandoned = True
         self.lock = threading.RLock()
         self._current.clear()
         for watch in self._watches:
             watch.recorder.abandon()
+
+
+@contextmanager
+def _pools_end(threads: Iterable[threading.Thread]) -> Iterator[None]:
+    """Let the pools among `threads` end once their work is done, as Python does at its end."""
+    queues, wakeups = getattr(pools, "_threads_queues", {}), processes._threads_wakeups
+    before = pools._shutdown, processes._global_shutdown
+    pools._shutdown = processes._global_shutdown = True
+    try:
+        for thread in list(threads):
+            if thread in queues:
+                queues[thread].put(None)
+            if thread in wakeups:
+                wakeups[thread].wakeup()
+        yield
+    finally:
+        pools._shutdown, processes._global_shutdown = before
 
 
 _following: weakref.WeakSet[Threads] = weakref.WeakSet()

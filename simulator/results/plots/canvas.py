@@ -1,11 +1,10 @@
 """What all figures share: size, type, colours, how a number is scaled, how a file is written."""
 
 import io
-import os
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from simulator.errors import InputError
+from simulator.files import write_bytes
 from simulator.units import ceil_div
 
 Document = dict[str, Any]
@@ -159,18 +158,7 @@ def only(axes: Axes, *spines: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write `figure` as PNG, first under a temporary name: no half file is ever seen.
-
-    Raises InputError when the place is not writable.
-    """
+    """Write `figure` as PNG. Raises InputError when the place is not writable."""
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=DPI, metadata={"Software": None})
-    temporary = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(image.getvalue())
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    write_bytes(path, image.getvalue())

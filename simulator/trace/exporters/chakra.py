@@ -6,12 +6,12 @@ Field numbers are those of `schema/protobuf/et_def.proto`, package ChakraProtoMs
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from simulator.errors import InputError
+from simulator.files import put
 from simulator.trace.collectives import Collective, collective
 from simulator.trace.op import Op, OpKind, Phase
+from simulator.trace.storage import unwritable
 from simulator.trace.trace import Step, Trace, dependences
 
 _VERSION = "1.0.0"
@@ -38,19 +38,11 @@ def export_chakra(trace: Trace, path: str | os.PathLike[str], step: int | None =
     place to write.
     """
     index = trace.chosen(step)
-    target = Path(path)
-    temporary = target.parent / f".{target.name}.{os.getpid()}"
+    data = b"".join(_varint(len(message)) + message for message in _messages(trace, index))
     try:
-        with temporary.open("wb") as file:
-            for message in _messages(trace, index):
-                file.write(_varint(len(message)) + message)
-        temporary.replace(target)
+        put(Path(path), data)
     except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"cannot write {target}: {reason}; choose another place") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from None
 
 
 def num_ops(op: Op) -> int:

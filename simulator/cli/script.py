@@ -1,0 +1,128 @@
+"""Captures a script in this process, which from then on is the script's and ends as it does."""
+
+import os
+import sys
+import threading
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from simulator.cli.show import show_trace
+from simulator.errors import InputError
+from simulator.trace.trace import Trace
+
+if TYPE_CHECKING:
+    from workloads.capture.children import Children
+    from workloads.capture.endings import Outcome
+    from workloads.capture.program import Program
+
+
+def tell(origin: dict[str, str]) -> None:
+    """Say on stderr what is not as the program was written."""
+    from simulator.results.origin import notes
+
+    for note in notes(origin):
+        say(note)
+
+
+def say(sentence: str) -> None:
+    """Print a sentence of ours on stderr."""
+    print(f"trainsoc: {sentence}", file=sys.stderr, flush=True)
+
+
+def capture_program(
+    program: "Program", out: Path, depth: int, *, time: bool, fake: bool, quiet: bool = False
+) -> None:
+    """Run `program`, write its trace to `out` and show it, unless `quiet`.
+
+    Python processes that it starts and that train are recorded too, unless `fake`: their traces
+    take their place behind its own. Raises typer.Exit with the program's exit status if that is
+    not 0, after one sentence.
+    """
+    from workloads.capture import capture
+    from workloads.capture.children import Children
+    from workloads.capture.script import run_script
+
+    recording = capture(steps=depth, name=program.name, time=time, fake=fake)
+    children = Children(depth, time)
+    keeper = _Keeper(program, out, children, quiet)
+    with nullcontext() if fake else children.followed():
+        run_script(program, recording, keeper.keep)
+    if keeper.status:
+        _leave(keeper.status)
+
+
+@dataclass
+class _Keeper:
+    """Saves what a program and its children recorded, and says so."""
+
+    program: "Program"
+    out: Path
+    children: "Children"
+    quiet: bool
+    status: int = 0
+
+    def __post_init__(self) -> None:
+        """Remember where `out` is: the program may change the folder."""
+        self._place = self.out.absolute()
+
+    def keep(self, outcome: "Outcome") -> None:
+        """Save all traces; the exit status is the program's, or 2 if that fails."""
+        self.status = outcome.status
+        own = outcome.trace if outcome.trained or outcome.failure else None
+        traces = [*([own] if own else []), *self.children.traces(stopped=outcome.status > 128)]
+        try:
+            saved = self._save(traces)
+            self._judge(outcome, saved)
+        except InputError as error:
+            self.status = self.status or 2
+            say(str(error))
+            return
+        for trace in traces:
+            tell(trace.origin)
+        if saved[own is not None :]:
+            say(f"processes that {self.program.target} started trained: {_listed(saved)}")
+        if not self.quiet:
+            show_trace(traces[0], noted=True)
+
+    def _save(self, traces: list[Trace]) -> list[Path]:
+        """Write the first trace to the place asked for, the others beside it; return where."""
+        from simulator.trace.storage import rescue_trace
+
+        names = [self.out.name, *(numbered(self.out.name, i) for i in range(1, len(traces)))]
+        for trace, name in zip(traces, names, strict=False):
+            rescue_trace(trace, self._place.with_name(name))
+        return [self.out.with_name(name) for name in names[: len(traces)]]
+
+    def _judge(self, outcome: "Outcome", saved: list[Path]) -> None:
+        """Raise InputError if the program failed, or if nothing trained."""
+        from workloads.capture.script import untrained
+
+        if outcome.failure:
+            kept = f"; what was recorded before it is in {_listed(saved)}" if saved else ""
+            raise InputError(f"{outcome.failure}{kept}")
+        if not saved:
+            ran = self.children.ran
+            raise InputError(untrained(self.program, outcome.trace, processes=ran))
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the name of a further trace: run.1.trace for run.trace."""
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}.{number}.{suffix}" if dot and stem else f"{name}.{number}"
+
+
+def _listed(paths: list[Path]) -> str:
+    return ", ".join(map(str, paths))
+
+
+def _leave(status: int) -> None:
+    """End with `status`, without threads of the script that would keep the process alive."""
+    mine = threading.main_thread()
+    if any(t.is_alive() and not t.daemon and t is not mine for t in threading.enumerate()):
+        sys.stdout.flush()
+        os._exit(status)
+    raise typer.Exit(status)

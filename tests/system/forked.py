@@ -1,0 +1,99 @@
+"""Runs the command line in copies of one process that has imported torch, to save the import.
+
+Not in copies of the process of the tests: polars hangs in a copy of a process that has used it.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+
+class Server:
+    """The process that is copied."""
+
+    def __init__(self):
+        command = [sys.executable, "-m", "tests.system.forked"]
+        root = Path(__file__).parents[2]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+        )
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+    def start(self, folder, *arguments):
+        """Start `trainsoc *arguments` in `folder`."""
+        for name in ("out", "err"):
+            (folder / name).write_text("")
+        print(json.dumps([str(folder), *map(str, arguments)]), file=self._process.stdin, flush=True)
+        return Command(self._process.stdout, folder)
+
+    def run(self, folder, *arguments):
+        """Run `trainsoc *arguments` to its end; return its exit status, stdout and stderr."""
+        command = self.start(folder, *arguments)
+        return command.wait(), command.out, command.err
+
+
+class Command:
+    """A command under way; `folder` is where it runs and where its output goes."""
+
+    def __init__(self, answers, folder):
+        self._answers, self._folder = answers, folder
+        self.pid = int(answers.readline())
+
+    @property
+    def out(self):
+        return (self._folder / "out").read_text()
+
+    @property
+    def err(self):
+        return (self._folder / "err").read_text()
+
+    def wait(self):
+        """Return its exit status, negative for the signal that ended it."""
+        return int(self._answers.readline())
+
+
+def _serve():
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_run(*json.loads(line)))
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _run(folder, *arguments):
+    from simulator.cli import main
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.chdir(folder)
+    for name, number in (("out", 1), ("err", 2)):
+        os.dup2(os.open(name, os.O_WRONLY), number)
+    sys.argv = ["trainsoc", *arguments]
+    status = 99
+    try:
+        main()
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError):
+            stream.flush()
+    return status
+
+
+if __name__ == "__main__":
+    import torch._dynamo  # an optimizer imports it, which takes seconds
+
+    torch.set_num_threads(1)
+    _serve()

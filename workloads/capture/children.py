@@ -1,0 +1,168 @@
+"""The processes that a captured script starts: those that train are recorded too."""
+
+import atexit
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trainsoc.child
+from simulator.files import put
+from simulator.trace.storage import unwritable
+from simulator.trace.trace import Trace
+from trainsoc.border import ours
+from workloads.capture.endings import Guard, Outcome
+from workloads.capture.session import capture, capturing
+
+_SETTINGS = "settings.json"
+_BUSY = ".busy"
+_PATIENCE_S = 5  # a guess: what a child needs to save its trace
+_HOOK = str(Path(trainsoc.child.__file__).with_name("children"))
+
+
+def _children_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+@dataclass
+class Children:
+    """Records the child processes of a script, each step `depth` times, into a folder."""
+
+    depth: int
+    timed: bool
+    _folder: Path | None = None
+    _busy_s: float = field(default_factory=_children_s)
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Record the processes that start meanwhile, if there is room for their traces."""
+        with suppress(OSError):
+            self._folder = Path(tempfile.mkdtemp(prefix="trainsoc-"))
+        if self._folder is None:
+            yield
+            return
+        settings = {"steps": self.depth, "time": self.timed}
+        (self._folder / _SETTINGS).write_text(json.dumps(settings))
+        before = {name: os.environ.get(name) for name in (trainsoc.child.FOLDER, "PYTHONPATH")}
+        paths = [_HOOK, before["PYTHONPATH"]]
+        os.environ[trainsoc.child.FOLDER] = str(self._folder)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        process = os.getpid()
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+            if os.getpid() == process:  # not a copy of it, a fork that came here
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def ran(self) -> bool:
+        """Whether there were child processes that have ended."""
+        return _children_s() > self._busy_s
+
+    def traces(self, *, stopped: bool) -> list[Trace]:
+        """Return the traces of those that trained, by rank and then by start, and forget them.
+
+        If the script was `stopped` by a signal, its children are ending too: give them a moment.
+        """
+        if self._folder is None:
+            return []
+        end = time.monotonic() + (_PATIENCE_S if stopped else 0)
+        while any(map(_alive, self._folder.glob(f"*{_BUSY}"))) and time.monotonic() < end:
+            time.sleep(0.02)
+        files = sorted(self._folder.glob("*.pickle"))
+        traces = [pickle.loads(file.read_bytes()) for file in files]
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return traces
+
+
+def _alive(mark: Path) -> bool:
+    """Whether the process that left `mark` still runs."""
+    try:
+        os.kill(int(mark.stem), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def record_here() -> None:
+    """Record this child process from now on; at its end its trace goes to the script's folder."""
+    folder = Path(os.environ.get(trainsoc.child.FOLDER, ""))
+    if capturing() or not (folder / _SETTINGS).is_file():
+        return  # it has a recording of its own, or the captured script has ended
+    keeper = _Keeper(folder)
+    keeper.mark.touch()
+    settings = json.loads((folder / _SETTINGS).read_text())
+    recording = capture(name=Path(sys.argv[0]).stem, **settings)
+    recording.gives_way = True
+    guard = Guard(recording.name, recording, keeper.keep)
+    watching = ExitStack()
+    watching.enter_context(guard.watching())
+    recording.__enter__()
+    atexit.register(_end, guard, keeper.keep, watching)
+
+
+def _end(guard: Guard, keep: Callable[[Outcome], None], watching: ExitStack) -> None:  # noqa: ARG001
+    """End the recording as its process ends; until then, `watching` must live."""
+    if guard.copied or guard.ended:
+        return
+    guard.end()
+    error = getattr(sys, "last_value", None)  # of a process that fails
+    guard.recording.__exit__(type(error) if error else None, error, None)
+    keep(Outcome(guard.recording.cut()))
+
+
+@dataclass
+class _Keeper:
+    """Writes the trace of a child process that trained."""
+
+    folder: Path
+    _started_ns: int = field(default_factory=time.time_ns)
+
+    @property
+    def mark(self) -> Path:
+        """The file that stands for this process while it runs."""
+        return self.folder / f"{os.getpid()}{_BUSY}"
+
+    def keep(self, outcome: Outcome) -> None:
+        """Write the trace of `outcome`; the name puts children in order."""
+        if outcome.trace is None or not outcome.trained or not self.folder.is_dir():
+            return
+        name = f"{_rank():06}-{self._started_ns:020}-{os.getpid()}.pickle"
+        with ours():  # not as Parquet: in a forked process polars hangs
+            data = pickle.dumps(outcome.trace)
+        try:
+            put(self.folder / name, data)
+        except OSError as error:
+            print(f"trainsoc: {unwritable(self.folder / name, error)}", file=sys.stderr)
+        self.mark.unlink(missing_ok=True)
+
+
+def _rank() -> int:
+    """Return the place of this process among its like: its rank, or which of them it is."""
+    rank = os.environ.get("RANK", "")
+    started = getattr(multiprocessing.current_process(), "_identity", ())
+    return int(rank) if rank.isdecimal() else sum(started[-1:])
+
+
+def _after_fork() -> None:
+    if trainsoc.child.FOLDER in os.environ:
+        trainsoc.child.arm(record_here, networks=True)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
