@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import (
 
 from workloads.capture.calls import Signature, _signatures, signature_of
 
+_SETTLING = 100  # naps of half a millisecond: far more than an op takes to log
 Log = Callable[[Signature, tuple[Any, ...], dict[str, Any] | None, Any, int], None]
 
 
@@ -68,6 +69,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         top = self._here and _get_current_dispatch_mode() is self
         if top and not _inside_compiled():
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+    def settle(self) -> None:
+        """Log no more, from another thread: wait for the op that is being logged, if any."""
+        self.active = False
+        for _ in range(_SETTLING):
+            if not self.logging:
+                return
+            time.sleep(0.0005)
 
     def abandon(self) -> None:
         """Record nothing more, in a copy of the process."""

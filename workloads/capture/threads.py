@@ -98,6 +98,8 @@ class Threads:
         with self.lock:
             mine = self.current()
             for watch in list(self._current.values()):
+                if watch is not mine:
+                    watch.recorder.settle()
                 watch.close(failed or watch is not mine)
             self._current.clear()
 
