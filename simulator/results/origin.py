@@ -10,6 +10,7 @@ _SENTENCES = {
     "faults": "Times that the recorder failed to follow the program; layers may be missing",
     "compiled": "torch.compile",
     "stand_ins": "Fake capture",
+    "ran_for_real": "Fake capture",
     "not_saved": "Fake capture, not written",
 }
 

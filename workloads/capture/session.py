@@ -159,7 +159,8 @@ class Recording:
             "lost_ops": self._threads.lost,
             "faults": len(self._threads.faults),
         }
-        mode = "shapes only" if self._fakes or active_fake_mode() else "real"
+        imagined = self._fakes.imagined if self._fakes else active_fake_mode()
+        mode = "shapes only" if imagined else "real"
         origin = {"tool": "trainsoc capture", "torch": str(torch.__version__), "mode": mode}
         origin |= {key: str(count) for key, count in notes.items() if count}
         if self._threads.compiled:
