@@ -21,10 +21,16 @@ from simulator.errors import InputError
 from tests.catalogue import CATALOGUE, TOKENS, setup
 from tests.catalogue.networks import Torso, perceptron
 from tests.system.test_cli import trainsoc
-from workloads.capture import capture, capture_script
+from workloads.capture import budget, capture, capture_script
 from workloads.recipes import RECIPES, recipe_path
 
 pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(autouse=True)
+def imagined(monkeypatch):
+    """Imagine small networks too."""
+    monkeypatch.setattr(budget, "PARAMETERS", 0)
 
 
 OTHERWISE = {

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from torch.nn.parameter import is_lazy
-from torch.utils.flop_counter import flop_registry
 
 from workloads.capture.calls import tensors_in
+from workloads.capture.ops import Op
 
 PARAMETERS = 1 << 20
 """Elements of all parameters alive together: 4 MiB of fp32. 0 imagines every network."""
@@ -30,15 +30,21 @@ _BYTES_PER_S = 2e9  # one core writing memory that is new to the process
 
 
 class Budget:
-    """The real work so far; `exceeded` says that networks are imagined from now on."""
+    """The real work so far; `exceeded` says that networks are imagined from now on.
+
+    `counts` is False while a call runs whose like, by module and input, has been counted.
+    """
 
     def __init__(self) -> None:
         """Start with nothing run."""
         self.exceeded = False
+        self.counts = True
         self.largest = 0
         self.real: dict[int, weakref.ref[torch.Tensor]] = {}
         self._elements = 0
         self._seconds = 0.0
+        self._call: tuple[int, int, bool] | None = None
+        self._cheap: set[tuple[int, int, bool] | None] = set()
         self._opener: Callable[[], Any] = _nothing
 
     def meet(self, parameters: Iterable[torch.Tensor]) -> None:
@@ -56,29 +62,29 @@ class Budget:
 
     def call(self, module: torch.nn.Module, inputs: Any) -> None:
         """Note that a network, or a part of one, is about to run on `inputs`."""
-        if sum(tensor.numel() for tensor in tensors_in(inputs)) > INPUT:
+        elements = sum(tensor.numel() for tensor in tensors_in(inputs))
+        if elements > INPUT:
             self.exceeded = True
         if self._opener() in (None, module):
+            self._cheap.add(self._call)
+            self._call = id(module), elements, torch.is_grad_enabled()
             self._seconds = 0.0
+            self.counts = self._call not in self._cheap
             self._opener = weakref.ref(module)
 
     def update(self) -> None:
         """Note that an optimizer is about to step: the next network call is counted anew."""
-        self._seconds = 0.0
         self._opener = _nothing
 
-    def allows(self, args: Any) -> bool:
-        """Tell whether an op may still run for real, by the size of what it makes of nothing."""
-        self.exceeded |= too_large(args)
-        return not self.exceeded
-
-    def spend(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+    def spend(self, op: Op, args: Any, kwargs: Any, result: Any) -> None:
         """Add the work of an op that ran for real."""
-        written = sum(tensor.nbytes for tensor in tensors_in(result) if tensor.layout is _DENSE)
-        self._seconds += written / _BYTES_PER_S
-        formula = flop_registry.get(getattr(func, "_overloadpacket", None))
-        if formula is not None:
-            self._seconds += formula(*args, **kwargs, out_val=result) / _FLOPS_PER_S
+        results = (result,) if type(result) is torch.Tensor else tensors_in(result)
+        self._seconds += sum(t.numel() * t.itemsize for t in results) / _BYTES_PER_S
+        if op.flops is not None:
+            shapes = [getattr(value, "shape", value) for value in args]
+            out = [tensor.shape for tensor in tensors_in(result)]
+            given = {"out_shape": out if len(out) > 1 else out[0]}
+            self._seconds += op.flops(*shapes, **kwargs, **given) / _FLOPS_PER_S
         if self._seconds > CALL_S:
             self.exceeded = True
 
@@ -96,12 +102,11 @@ class Budget:
         return forget
 
 
-_DENSE = torch.strided
-
-
 def too_large(args: Any) -> bool:
     """Tell whether arguments begin with the sizes of a new tensor that is not to be filled."""
-    sizes = args[0] if args and isinstance(args[0], list | tuple) else ()
+    if not args or type(args[0]) not in (list, tuple, torch.Size):
+        return False
+    sizes = args[0]
     return all(isinstance(size, int) for size in sizes) and prod(sizes) > NEW_TENSOR
 
 

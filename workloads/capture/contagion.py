@@ -18,8 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from workloads.capture.budget import Budget, too_large
 from workloads.capture.calls import tensors_in
+from workloads.capture.ops import Op, op_of
 from workloads.capture.stand_ins import StandIns, truth_of
-from workloads.capture.swaps import Swaps, hollow, written
+from workloads.capture.swaps import Swaps, hollow
 from workloads.capture.tape import address_of
 
 _NUMBER = torch.ops.aten._local_scalar_dense.default
@@ -57,6 +58,10 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     supports_higher_order_operators = True
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled under a capture, and the wrapper costs more than the op
+
     def __init__(
         self,
         mode: FakeTensorMode,
@@ -80,40 +85,45 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run an op, or imagine it."""
         kwargs = kwargs or {}
-        if getattr(func, "namespace", "") == "prim":
+        op, budget = op_of(func), self._budget
+        if op.silent:
             return func(*args, **kwargs)
-        if not self._budget.exceeded and self._budget.allows(args):
-            self._swaps.about_to_write(func, args, kwargs)
-            result = func(*args, **kwargs)
-            self._budget.spend(func, args, kwargs, result)
-            return result
+        if not budget.exceeded and too_large(args):
+            budget.exceeded = True
+        if budget.exceeded:
+            return self._mixed(op, args, kwargs)
+        self._swaps.about_to_write(op, args, kwargs)
+        result = func(*args, **kwargs)
+        if budget.counts:
+            budget.spend(op, args, kwargs, result)
+        return result
+
+    def _mixed(self, op: Op, args: Any, kwargs: Any) -> Any:
         if not self._known.began:
             self._known.begin(self._budget.alive())
-        return self._mixed(func, args, kwargs)
-
-    def _mixed(self, func: Any, args: Any, kwargs: Any) -> Any:
         tensors = [*tensors_in(args), *tensors_in(kwargs)]
         if any(isinstance(tensor, FakeTensor) for tensor in tensors):
-            return self._imagine(func, args, kwargs, tensors)
-        if self._known.overwritten and self._depends(func, tensors):
-            return self._imagine(func, args, kwargs, tensors)
+            return self._imagine(op, args, kwargs, tensors)
+        if self._known.overwritten and self._depends(op, tensors):
+            return self._imagine(op, args, kwargs, tensors)
         if not tensors and too_large(args):
             with self._lock:
-                return self._fake.__torch_dispatch__(func, (), args, kwargs)
-        self._swaps.about_to_write(func, args, kwargs)
-        return func(*args, **kwargs)
+                return self._fake.__torch_dispatch__(op.func, (), args, kwargs)
+        self._swaps.about_to_write(op, args, kwargs)
+        return op.func(*args, **kwargs)
 
-    def _depends(self, func: Any, tensors: list[torch.Tensor]) -> bool:
-        if func is _NUMBER or _is_view(func):
+    def _depends(self, op: Op, tensors: list[torch.Tensor]) -> bool:
+        if op.func is _NUMBER or op.view:
             return False  # an accumulator that a fake was added to says what it said before
         return any(address_of(tensor) in self._known.overwritten for tensor in tensors)
 
-    def _imagine(self, func: Any, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
+    def _imagine(self, op: Op, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
+        func = op.func
         if func is _NUMBER:
             return self._stand_ins.number(args[0])
         real = {id(t): self._twin(t) for t in tensors if not isinstance(t, FakeTensor)}
         if real:
-            for tensor in written(func, args, kwargs):
+            for tensor in op.writes(args, kwargs):
                 self._known.overwrite(tensor)
             args, kwargs = _replace(args, real), _replace(kwargs, real)
         try:
@@ -151,13 +161,6 @@ def _nothing() -> None:
 
 def _alike(twin: torch.Tensor, tensor: torch.Tensor) -> bool:
     return twin.shape == tensor.shape and twin.dtype == tensor.dtype
-
-
-def _is_view(func: Any) -> bool:
-    schema = getattr(func, "_schema", None)
-    if schema is None or schema.is_mutable:
-        return False
-    return any(result.alias_info is not None for result in schema.returns)
 
 
 def _replace(value: Any, by: dict[int, FakeTensor]) -> Any:

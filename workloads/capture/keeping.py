@@ -17,6 +17,7 @@ class Writes:
     def __init__(self) -> None:
         """Start with none."""
         self._kept: dict[int, tuple[StorageWeakRef, torch.UntypedStorage]] = {}
+        self._room = 64
 
     def keep(self, tensor: torch.Tensor) -> None:
         """Keep the contents of a tensor that is about to be written to, once."""
@@ -25,7 +26,8 @@ class Writes:
             return
         known = self._kept.get(address)
         if known is None or known[0].expired():  # type: ignore[no-untyped-call]
-            self._forget_the_dead()
+            if len(self._kept) >= self._room:
+                self._forget_the_dead()
             storage = tensor.untyped_storage()
             self._kept[address] = StorageWeakRef(storage), storage.clone()  # type: ignore[no-untyped-call]
 
@@ -40,6 +42,7 @@ class Writes:
         for address, (storage, _) in list(self._kept.items()):
             if storage.expired():  # type: ignore[no-untyped-call]
                 del self._kept[address]
+        self._room = max(64, 2 * len(self._kept))
 
 
 class Attributes:

@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from workloads.capture.budget import Budget
 from workloads.capture.calls import tensors_in
 from workloads.capture.keeping import Attributes, OptimizerState, Writes, random_numbers
+from workloads.capture.ops import Op
 from workloads.capture.tape import address_of
 
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
@@ -117,10 +118,10 @@ class Swaps:
                 if tensor.dim():
                     self._swap(tensor)
 
-    def about_to_write(self, func: Any, args: Any, kwargs: Any) -> None:
+    def about_to_write(self, op: Op, args: Any, kwargs: Any) -> None:
         """Keep the contents of the real tensors that an op will write to, if to be undone."""
-        if self._keep:
-            for tensor in written(func, args, kwargs):
+        if self._keep and op.written:
+            for tensor in op.writes(args, kwargs):
                 self._writes.keep(tensor)
 
     def _swap(self, tensor: torch.Tensor | None) -> None:
@@ -198,13 +199,3 @@ class Swaps:
             optimizer.restore()
         self._writes.restore()
 
-
-def written(func: Any, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors that a call writes to, as its schema says."""
-    schema = getattr(func, "_schema", None)
-    if schema is None or not schema.is_mutable:
-        return
-    for position, argument in enumerate(schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            given = args[position] if position < len(args) else kwargs.get(argument.name)
-            yield from tensors_in(given)

@@ -1,0 +1,55 @@
+"""What is known of an op by its schema alone, looked up once: the lookups cost more than the op."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.flop_counter import flop_registry
+
+from workloads.capture.calls import tensors_in
+
+
+class Op(NamedTuple):
+    """An op: `written` are the positions and names of arguments that it writes to, `flops` is
+    PyTorch's formula of its work by shapes, `view` whether its results share their input's
+    storage, and `silent` whether it is a question about a tensor, not work.
+    """
+
+    func: Any  # kept, so that its id stays its own
+    written: tuple[tuple[int, str], ...]
+    flops: Callable[..., int] | None
+    view: bool
+    silent: bool
+
+    def writes(self, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
+        """Yield the tensors that a call writes to."""
+        for position, name in self.written:
+            given = args[position] if position < len(args) else kwargs.get(name)
+            yield from tensors_in(given)
+
+
+_known: dict[int, Op] = {}
+
+
+def op_of(func: Any) -> Op:
+    """Return what is known of an op."""
+    known = _known.get(id(func))
+    if known is None:
+        known = _known[id(func)] = _read(func)
+    return known
+
+
+def _read(func: Any) -> Op:
+    schema = getattr(func, "_schema", None)
+    formula = flop_registry.get(getattr(func, "_overloadpacket", None))
+    flops = getattr(formula, "__wrapped__", None)
+    silent = getattr(func, "namespace", "") == "prim"
+    if schema is None:
+        return Op(func, (), flops, view=False, silent=silent)
+    written = tuple(
+        (position, argument.name)
+        for position, argument in enumerate(schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    )
+    aliases = any(result.alias_info is not None for result in schema.returns)
+    return Op(func, written, flops, view=aliases and not schema.is_mutable, silent=silent)
