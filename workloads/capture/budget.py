@@ -81,10 +81,8 @@ class Budget:
         results = (result,) if type(result) is torch.Tensor else tensors_in(result)
         self._seconds += sum(t.numel() * t.itemsize for t in results) / _BYTES_PER_S
         if op.flops is not None:
-            shapes = [getattr(value, "shape", value) for value in args]
-            out = [tensor.shape for tensor in tensors_in(result)]
-            given = {"out_shape": out if len(out) > 1 else out[0]}
-            self._seconds += op.flops(*shapes, **kwargs, **given) / _FLOPS_PER_S
+            work = op.flops(*map(_shape, args), **kwargs, out_shape=_shape(result))
+            self._seconds += work / _FLOPS_PER_S
         if self._seconds > CALL_S:
             self.exceeded = True
 
@@ -108,6 +106,12 @@ def too_large(args: Any) -> bool:
         return False
     sizes = args[0]
     return all(isinstance(size, int) for size in sizes) and prod(sizes) > NEW_TENSOR
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, tuple) and not isinstance(value, torch.Size):
+        return tuple(map(_shape, value))
+    return value.shape if isinstance(value, torch.Tensor) else value
 
 
 def _nothing() -> None:

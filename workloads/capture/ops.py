@@ -1,4 +1,4 @@
-"""What is known of an op by its schema alone, looked up once: the lookups cost more than the op."""
+"""What is known of an op by its schema, looked up once: the lookups cost more than an op."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.flop_counter import flop_registry
 
+from simulator.trace.kinds import writes
 from workloads.capture.calls import tensors_in
+from workloads.capture.kinds import base_name
 
 
 class Op(NamedTuple):
@@ -49,7 +51,11 @@ def _read(func: Any) -> Op:
     written = tuple(
         (position, argument.name)
         for position, argument in enumerate(schema.arguments)
-        if argument.alias_info is not None and argument.alias_info.is_write
+        if writes(base_name(func), argument.name, _is_declared(argument), {"training": True})
     )
     aliases = any(result.alias_info is not None for result in schema.returns)
     return Op(func, written, flops, view=aliases and not schema.is_mutable, silent=silent)
+
+
+def _is_declared(argument: Any) -> bool:
+    return argument.alias_info is not None and argument.alias_info.is_write
