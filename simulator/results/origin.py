@@ -11,6 +11,7 @@ _SENTENCES = {
     "compiled": "torch.compile",
     "stand_ins": "Fake capture",
     "ran_for_real": "Fake capture",
+    "branches": "Fake capture",
     "not_saved": "Fake capture, not written",
 }
 

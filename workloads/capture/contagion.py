@@ -19,9 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from workloads.capture.budget import Budget, too_large
 from workloads.capture.calls import tensors_in
 from workloads.capture.ops import Op, op_of
-from workloads.capture.stand_ins import StandIns, truth_of
+from workloads.capture.stand_ins import StandIns
 from workloads.capture.swaps import Swaps, hollow
 from workloads.capture.tape import address_of
+from workloads.capture.truths import truth_of
 
 _NUMBER = torch.ops.aten._local_scalar_dense.default
 
@@ -43,6 +44,10 @@ class Known:
         self.began = True
         for tensor in real:
             self.overwrite(tensor)
+
+    def is_fake(self, tensor: torch.Tensor) -> bool:
+        """Tell whether the contents of a tensor do not exist, or are not those of a real run."""
+        return isinstance(tensor, FakeTensor) or address_of(tensor) in self.overwritten
 
     def overwrite(self, tensor: torch.Tensor) -> None:
         """Take the contents of a real tensor for fake from now on."""
@@ -113,12 +118,14 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return op.func(*args, **kwargs)
 
     def _depends(self, op: Op, tensors: list[torch.Tensor]) -> bool:
-        if op.func is _NUMBER or op.view:
-            return False  # an accumulator that a fake was added to says what it said before
-        return any(address_of(tensor) in self._known.overwritten for tensor in tensors)
+        if op.view or not any(map(self._known.is_fake, tensors)):
+            return False
+        if op.func is _NUMBER:
+            self._stand_ins.read()  # an accumulator that a fake was added to: it says what it said
+        return op.func is not _NUMBER
 
     def _imagine(self, op: Op, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
-        func = op.func
+        func, given = op.func, args
         if func is _NUMBER:
             return self._stand_ins.number(args[0])
         real = {id(t): self._twin(t) for t in tensors if not isinstance(t, FakeTensor)}
@@ -135,7 +142,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(error, UnsupportedOperatorException) or "no fake impl" in str(error):
                 raise self._stand_ins.no_fake_form(func) from None
             raise
-        truth = truth_of(func, args)
+        truth = truth_of(op.name, given)
         if truth is not None:
             result.truth = truth
         return _original(func, result, tensors, real) if real else result

@@ -56,8 +56,8 @@ class Fakes:
         self._mode = _SharedMode()
         self._budget = Budget()
         self._swaps = Swaps(self._mode, self._budget, keep=keep)
-        self.stand_ins = StandIns()
         self._known = Known()
+        self.stand_ins = StandIns(self._known.is_fake)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:

@@ -18,6 +18,7 @@ class Op(NamedTuple):
     """
 
     func: Any  # kept, so that its id stays its own
+    name: str
     written: tuple[tuple[int, str], ...]
     flops: Callable[..., int] | None
     view: bool
@@ -45,16 +46,17 @@ def _read(func: Any) -> Op:
     schema = getattr(func, "_schema", None)
     formula = flop_registry.get(getattr(func, "_overloadpacket", None))
     flops = getattr(formula, "__wrapped__", None)
+    name = base_name(func)
     silent = getattr(func, "namespace", "") == "prim"
     if schema is None:
-        return Op(func, (), flops, view=False, silent=silent)
+        return Op(func, name, (), flops, view=False, silent=silent)
     written = tuple(
         (position, argument.name)
         for position, argument in enumerate(schema.arguments)
-        if writes(base_name(func), argument.name, _is_declared(argument), {"training": True})
+        if writes(name, argument.name, _is_declared(argument), {"training": True})
     )
     aliases = any(result.alias_info is not None for result in schema.returns)
-    return Op(func, written, flops, view=aliases and not schema.is_mutable, silent=silent)
+    return Op(func, name, written, flops, view=aliases and not schema.is_mutable, silent=silent)
 
 
 def _is_declared(argument: Any) -> bool:
