@@ -12,6 +12,7 @@ _SENTENCES = {
     "stand_ins": "Fake capture",
     "ran_for_real": "Fake capture",
     "branches": "Fake capture",
+    "workspaces": "Fake capture, without the workspaces of",
     "not_saved": "Fake capture, not written",
 }
 

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from workloads.capture.budget import Budget, too_large
 from workloads.capture.calls import tensors_in
+from workloads.capture.kernels import Kernels
 from workloads.capture.ops import Op, op_of
 from workloads.capture.stand_ins import StandIns
 from workloads.capture.swaps import Swaps, hollow
@@ -73,6 +74,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         swaps: Swaps,
         budget: Budget,
         stand_ins: StandIns,
+        kernels: Kernels,
         known: Known,
     ) -> None:
         """Prepare the mode of one thread; it shares the rest with those of the others."""
@@ -81,6 +83,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._swaps = swaps
         self._budget = budget
         self._stand_ins = stand_ins
+        self._kernels = kernels
         self._known = known
         self._twins = known.twins
         self._lock = known.lock
@@ -128,6 +131,9 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         func, given = op.func, args
         if func is _NUMBER:
             return self._stand_ins.number(args[0])
+        if self._kernels.knows(op, args):
+            with self._lock:
+                return self._kernels.imagine(op, args, kwargs)
         real = {id(t): self._twin(t) for t in tensors if not isinstance(t, FakeTensor)}
         if real:
             for tensor in op.writes(args, kwargs):

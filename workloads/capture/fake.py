@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from workloads.capture.budget import Budget
 from workloads.capture.contagion import Contagion, Known
+from workloads.capture.kernels import Kernels
 from workloads.capture.stand_ins import StandIns
 from workloads.capture.swaps import Swaps
 
@@ -56,6 +57,7 @@ class Fakes:
         self._mode = _SharedMode()
         self._budget = Budget()
         self._swaps = Swaps(self._mode, self._budget, keep=keep)
+        self._kernels = Kernels(self._mode)
         self._known = Known()
         self.stand_ins = StandIns(self._known.is_fake)
         self._stack = ExitStack()
@@ -76,7 +78,8 @@ class Fakes:
 
     def in_thread(self) -> AbstractContextManager[Any]:
         """Return the context in which a thread handles fake tensors; each needs one of its own."""
-        return Contagion(self._mode, self._swaps, self._budget, self.stand_ins, self._known)
+        shared = self._swaps, self._budget, self.stand_ins, self._kernels, self._known
+        return Contagion(self._mode, *shared)
 
     def __exit__(
         self,
@@ -101,6 +104,7 @@ class Fakes:
     def notes(self) -> dict[str, str]:
         """What a trace's origin says: which values do not exist, or that all of them do."""
         if self.imagined:
-            return self.stand_ins.notes
+            small = {"workspaces": ", ".join(self._kernels.unknown)} if self._kernels.unknown else {}
+            return self.stand_ins.notes | small
         small = f"small network ({self._budget.largest:,} parameters): ran for real"
         return {"ran_for_real": f"{small}, its numbers are real"}
