@@ -13,6 +13,7 @@ _SENTENCES = {
     "ran_for_real": "Fake capture",
     "branches": "Fake capture",
     "workspaces": "Fake capture, without the workspaces of",
+    "random_numbers": "Fake capture",
     "not_saved": "Fake capture, not written",
 }
 

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from workloads.capture.budget import Budget, too_large
 from workloads.capture.calls import tensors_in
+from workloads.capture.draws import Draws
 from workloads.capture.kernels import Kernels
 from workloads.capture.ops import Op, op_of
 from workloads.capture.stand_ins import StandIns
@@ -75,6 +76,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         budget: Budget,
         stand_ins: StandIns,
         kernels: Kernels,
+        draws: Draws,
         known: Known,
     ) -> None:
         """Prepare the mode of one thread; it shares the rest with those of the others."""
@@ -84,6 +86,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._budget = budget
         self._stand_ins = stand_ins
         self._kernels = kernels
+        self._draws = draws
         self._known = known
         self._twins = known.twins
         self._lock = known.lock
@@ -115,6 +118,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._known.overwritten and self._depends(op, tensors):
             return self._imagine(op, args, kwargs, tensors)
         if not tensors and too_large(args):
+            self._draws.repeat(op, args, kwargs)
             with self._lock:
                 return self._fake.__torch_dispatch__(op.func, (), args, kwargs)
         self._swaps.about_to_write(op, args, kwargs)
@@ -131,6 +135,8 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         func, given = op.func, args
         if func is _NUMBER:
             return self._stand_ins.number(args[0])
+        if op.seeded:
+            self._draws.repeat(op, args, kwargs)
         if self._kernels.knows(op, args):
             with self._lock:
                 return self._kernels.imagine(op, args, kwargs)

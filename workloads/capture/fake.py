@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from workloads.capture.budget import Budget
 from workloads.capture.contagion import Contagion, Known
+from workloads.capture.draws import Draws
 from workloads.capture.kernels import Kernels
 from workloads.capture.stand_ins import StandIns
 from workloads.capture.swaps import Swaps
@@ -58,6 +59,7 @@ class Fakes:
         self._budget = Budget()
         self._swaps = Swaps(self._mode, self._budget, keep=keep)
         self._kernels = Kernels(self._mode)
+        self._draws = Draws()
         self._known = Known()
         self.stand_ins = StandIns(self._known.is_fake)
         self._stack = ExitStack()
@@ -78,8 +80,8 @@ class Fakes:
 
     def in_thread(self) -> AbstractContextManager[Any]:
         """Return the context in which a thread handles fake tensors; each needs one of its own."""
-        shared = self._swaps, self._budget, self.stand_ins, self._kernels, self._known
-        return Contagion(self._mode, *shared)
+        shared = self._budget, self.stand_ins, self._kernels, self._draws, self._known
+        return Contagion(self._mode, self._swaps, *shared)
 
     def __exit__(
         self,
@@ -104,7 +106,17 @@ class Fakes:
     def notes(self) -> dict[str, str]:
         """What a trace's origin says: which values do not exist, or that all of them do."""
         if self.imagined:
-            small = {"workspaces": ", ".join(self._kernels.unknown)} if self._kernels.unknown else {}
-            return self.stand_ins.notes | small
+            return self.stand_ins.notes | self._inexact()
         small = f"small network ({self._budget.largest:,} parameters): ran for real"
         return {"ran_for_real": f"{small}, its numbers are real"}
+
+    def _inexact(self) -> dict[str, str]:
+        notes = {}
+        if self._kernels.unknown:
+            notes["workspaces"] = ", ".join(self._kernels.unknown)
+        if self.stand_ins.guessed_draws or not self._draws.exact:
+            notes["random_numbers"] = (
+                "random numbers are not all those of a real run, so shuffled data may come in"
+                " another order"
+            )
+        return notes

@@ -8,13 +8,14 @@ from torch.utils.flop_counter import flop_registry
 
 from simulator.trace.kinds import writes
 from workloads.capture.calls import tensors_in
-from workloads.capture.kinds import base_name
+from workloads.capture.kinds import base_name, is_seeded
 
 
 class Op(NamedTuple):
     """An op: `written` are the positions and names of arguments that it writes to, `flops` is
     PyTorch's formula of its work by shapes, `view` whether its results share their input's
-    storage, and `silent` whether it is a question about a tensor, not work.
+    storage, `silent` whether it is a question about a tensor, not work, and `seeded` whether it can
+    draw random numbers.
     """
 
     func: Any  # kept, so that its id stays its own
@@ -23,6 +24,7 @@ class Op(NamedTuple):
     flops: Callable[..., int] | None
     view: bool
     silent: bool
+    seeded: bool
 
     def writes(self, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
         """Yield the tensors that a call writes to."""
@@ -49,14 +51,14 @@ def _read(func: Any) -> Op:
     name = base_name(func)
     silent = getattr(func, "namespace", "") == "prim"
     if schema is None:
-        return Op(func, name, (), flops, view=False, silent=silent)
+        return Op(func, name, (), flops, view=False, silent=silent, seeded=is_seeded(func))
     written = tuple(
         (position, argument.name)
         for position, argument in enumerate(schema.arguments)
         if writes(name, argument.name, _is_declared(argument), {"training": True})
     )
     aliases = any(result.alias_info is not None for result in schema.returns)
-    return Op(func, name, written, flops, view=aliases and not schema.is_mutable, silent=silent)
+    return Op(func, name, written, flops, view=aliases and not schema.is_mutable, silent=silent, seeded=is_seeded(func))
 
 
 def _is_declared(argument: Any) -> bool:

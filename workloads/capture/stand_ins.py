@@ -32,11 +32,15 @@ class NeedsContents(InputError):
 
 
 class StandIns:
-    """Answers for fake tensors while a block runs; `refused` is the first question left open."""
+    """Answers for fake tensors while a block runs; `refused` is the first question left open.
+
+    `guessed_draws` says that how often random numbers are drawn depended on them.
+    """
 
     def __init__(self, is_fake: Callable[[torch.Tensor], bool]) -> None:
         """Start with nothing asked; `is_fake` tells which tensors have no contents."""
         self.refused: NeedsContents | None = None
+        self.guessed_draws = False
         self._asked = 0
         self._branches: dict[tuple[str, int], None] = {}
         self._checkpoints = Checkpoints(is_fake)
@@ -132,6 +136,10 @@ class StandIns:
         if asker == "torch.distributions.distribution":
             # It checks arguments, and those of a program that runs are valid.
             tensor.truth = Truth(holds=True, sure=True)
+        elif asker == "torch.nn.init":
+            # Whether to draw once more what lies outside of bounds: mostly nothing does.
+            tensor.truth = Truth(holds=False, sure=True)
+            self.guessed_draws = True
         truth = getattr(tensor, "truth", None)
         if truth is None or (asker != "this" and not truth.sure):
             raise self.refuse(f"which way {asker} goes")
