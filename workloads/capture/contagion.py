@@ -135,6 +135,8 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         func, given = op.func, args
         if func is _NUMBER:
             return self._stand_ins.number(args[0])
+        if getattr(func, "namespace", "") in ("c10d", "_c10d_functional"):
+            raise self._stand_ins.no_exchange(func)
         if op.seeded:
             self._draws.repeat(op, args, kwargs)
         if self._kernels.knows(op, args):

@@ -118,6 +118,14 @@ class StandIns:
             f" {_REALLY}",
         )
 
+    def no_exchange(self, func: Any) -> NeedsContents:
+        """Return the error that says that processes cannot exchange fakes, and where they would."""
+        return self._error(
+            program(caller()),
+            f"DistributedDataParallel or another collective ({func}) exchanges numbers that the"
+            f" network computes, and a fake capture has none: train without it, or {_REALLY}",
+        )
+
     def _refuse(self, frame: FrameType | None, what: str) -> NeedsContents:
         return self._error(
             frame,
