@@ -9,7 +9,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
@@ -96,7 +96,9 @@ class Checkpoints:
 
 def _path(file: Any) -> str:
     """Return the true path of a file that is given by its path, else ""."""
-    return os.path.realpath(os.fsdecode(file)) if isinstance(file, str | bytes | os.PathLike) else ""
+    return (
+        os.path.realpath(os.fsdecode(file)) if isinstance(file, str | bytes | os.PathLike) else ""
+    )
 
 
 class _Nowhere:
@@ -116,8 +118,6 @@ def _holds(obj: Any, is_fake: Callable[[torch.Tensor], bool]) -> bool:
             found = found or is_fake(part)
             return "tensor"
 
-    try:
-        Look(_Nowhere(), protocol=2).dump(obj)  # type: ignore[arg-type]
-    except Exception:  # noqa: S110, BLE001 - saving it says what is wrong with it
-        pass
+    with suppress(Exception):  # saving it says what is wrong with it
+        Look(_Nowhere(), protocol=2).dump(obj)
     return found

@@ -158,7 +158,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise
         truth = truth_of(op.name, given)
         if truth is not None:
-            result.truth = truth
+            result.truth = truth  # type: ignore[attr-defined]
         return _original(func, result, tensors, real) if real else result
 
     def _twin(self, tensor: torch.Tensor) -> FakeTensor:

@@ -68,11 +68,13 @@ def uses(frame: FrameType | None) -> Iterator[tuple[FrameType, Use]]:
 
 def _is_library(name: str) -> bool:
     inside = name.startswith((CAPTURE, TORCH, "<"))
-    return inside or name.startswith(_PYTHON) and not name.startswith(_SITE)
+    return inside or (name.startswith(_PYTHON) and not name.startswith(_SITE))
 
 
 @lru_cache(maxsize=4096)
 def _use(code: CodeType, instruction: int) -> Use:
+    if code.co_name == "<lambda>":
+        return Use(returned=True)
     line, _, column, _ = list(code.co_positions())[instruction // 2]
     tree = _parsed(code.co_filename)
     if tree is None or line is None or column is None:
@@ -80,7 +82,7 @@ def _use(code: CodeType, instruction: int) -> Use:
     around = [node for node in ast.walk(tree) if _contains(node, (line, column))]
     inner = next((i for i, node in enumerate(around[::-1]) if isinstance(node, _DEFINES)), None)
     start = 0 if inner is None else len(around) - inner
-    body = around[start - 1].body if start else tree.body
+    body = getattr(around[start - 1], "body", []) if start else tree.body
     return _followed(list(_statements(body, None)), around[start:]) if around[start:] else Use()
 
 

@@ -1,4 +1,4 @@
-"""Draws the random numbers that imagined ops would draw, so that later ones are those of a real run.
+"""Draws the random numbers that imagined ops would draw, so later ones are those of a real run.
 
 The order of shuffled data depends on everything drawn before it: initial weights, dropout.
 """

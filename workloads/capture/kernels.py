@@ -63,8 +63,8 @@ class Kernels:
 
 
 def _recurrent(args: Any) -> float:
-    rows, weights = prod(args[0].shape[:-1]), args[1].numel() + args[2].numel()
-    return 2 * rows * weights
+    weights = args[1].numel() + args[2].numel()
+    return float(2 * prod(args[0].shape[:-1]) * weights)
 
 
 def _recurrent_backward(args: Any) -> float:
@@ -72,7 +72,7 @@ def _recurrent_backward(args: Any) -> float:
 
 
 def _summing(args: Any) -> float:
-    return args[1].numel() * args[0].shape[-1]  # type: ignore[no-any-return]
+    return float(args[1].numel() * args[0].shape[-1])
 
 
 _PROBED: dict[str, Callable[[Any], float]] = {

@@ -58,7 +58,8 @@ def _read(func: Any) -> Op:
         if writes(name, argument.name, _is_declared(argument), {"training": True})
     )
     aliases = any(result.alias_info is not None for result in schema.returns)
-    return Op(func, name, written, flops, view=aliases and not schema.is_mutable, silent=silent, seeded=is_seeded(func))
+    view = aliases and not schema.is_mutable
+    return Op(func, name, written, flops, view=view, silent=silent, seeded=is_seeded(func))
 
 
 def _is_declared(argument: Any) -> bool:

@@ -154,6 +154,9 @@ class StandIns:
         return bool(tensor.item())
 
     def _methods(self) -> dict[str, Callable[..., Any]]:
+        def truth(tensor: Any) -> bool:
+            return self._truth(tensor)
+
         def index(tensor: Any) -> int:  # noqa: ARG001
             raise self.refuse("the index or count")
 
@@ -171,7 +174,7 @@ class StandIns:
             raise self.refuse("what is saved")
 
         return {
-            "__bool__": lambda tensor: self._truth(tensor), "__index__": index, "__format__": form, "__deepcopy__": _copy,
+            "__bool__": truth, "__index__": index, "__format__": form, "__deepcopy__": _copy,
             "__reduce_ex__": pickle, "numpy": numpy, "tolist": tolist,
         }  # fmt: skip
 

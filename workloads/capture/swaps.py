@@ -160,10 +160,10 @@ class Swaps:
         storage = tensor.untyped_storage()
         address = address_of(tensor)
         if address not in self._copies:
-            self._copies[address] = storage.clone()
+            self._copies[address] = storage.clone()  # type: ignore[no-untyped-call]
         copy = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
         form = tensor.storage_offset(), tensor.shape, tensor.stride()
-        return copy.set_(self._copies[address], *form)  # type: ignore[call-overload]
+        return copy.set_(self._copies[address], *form)
 
     def _hooks(self) -> Iterator[Any]:
         # Not under the modes that are active then: what is done here is no part of the run.
@@ -198,4 +198,3 @@ class Swaps:
         for optimizer in self._optimizers.values():
             optimizer.restore()
         self._writes.restore()
-

@@ -24,8 +24,9 @@ def truth_of(name: str, args: Sequence[Any]) -> Truth | None:
     if name in _COMPARED and len(args) > 1:
         return _compared(name, args[0], args[1])
     combine = _COMBINED.get(name)
-    known = [getattr(arg, "truth", None) for arg in args if isinstance(arg, FakeTensor)]
-    if combine is None or not known or None in known:
+    tensors = [arg for arg in args if isinstance(arg, torch.Tensor)]
+    known = [truth for arg in tensors if (truth := getattr(arg, "truth", None)) is not None]
+    if combine is None or not known or len(known) < len(tensors):
         return None
     holds = combine([truth.holds for truth in known])
     return None if holds is None else Truth(holds, all(truth.sure for truth in known))
