@@ -1,5 +1,5 @@
 # ruff: noqa: E402 - without torch nothing here can be imported
-"""What programs meet whose networks are imagined: the course of a real run, a note or a sentence."""
+"""Programs with imagined networks take the course of a real run, or hear that they may not."""
 
 import io
 import os
@@ -138,10 +138,10 @@ def test_a_refusal_comes_from_a_mask_that_became_fake():
 
 
 def test_lbfgs_is_refused():
-    with pytest.raises(InputError, match=r"which way torch\.optim\.lbfgs goes depends"):
-        run = setup("lbfgs")
-        with capture(run.model, run.optimizers[0], fake=True):
-            run.train(1)
+    run = setup("lbfgs")
+    refused = pytest.raises(InputError, match=r"which way torch\.optim\.lbfgs goes depends")
+    with refused, capture(run.model, run.optimizers[0], fake=True):
+        run.train(1)
 
 
 def test_an_op_of_which_no_shape_is_known():
@@ -233,11 +233,22 @@ def test_the_command_line_says_what_is_not_as_in_a_real_run(script):
     assert out.exists()
 
 
+SMALL = """
+import torch
+model, best = torch.nn.Linear(3, 2), float("inf")
+optimizer = torch.optim.SGD(model.parameters(), 0.1)
+for epoch in range(2):
+    x = torch.randn(4, 3)
+    loss = model(x).pow(2).mean()
+    loss.backward()
+    optimizer.step()
+"""
+
+
 def run_with(script, line):
-    """Capture the script with a line after its update; return the line's number and the trace."""
-    script.write_text(SCRIPT.replace("optimizer.step()\n", f"optimizer.step()\n        {line}\n"))
-    number = script.read_text().split(line)[0].count("\n") + 1
-    return number, lambda: capture_script(script, fake=True)
+    """Return the number of a line that is added to a small script's loop, and its capture."""
+    script.write_text(f"{SMALL}    {line}\n")
+    return SMALL.count("\n") + 1, lambda: capture_script(script, fake=True)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +256,7 @@ def run_with(script, line):
     [
         "if loss < best: best = loss",
         "if loss.item() < best: best = loss.item()",
-        "best = loss.item() if float(loss) < 2 else 3; seen = best\n        if seen: pass",
+        "value = float(loss); seen = [value]\n    if seen[0] > 1: pass",
         "if float(loss) > 100: break",
     ],
 )
@@ -262,10 +273,10 @@ def test_a_branch_is_noted(script, line):
         "model(x)[model(x) > 0]",
         "while loss.item() > 1e-3: loss = model(x).sum()",
         "while float(loss) > 1e-3: loss = model(x).sum()",
-        "losses = [1]\n        while losses[-1] > 0: losses.append(model(x).sum().item())",
-        "while True:\n            if model(x).sum() < 1: break",
-        "value = 2\n        while value > 1: value = float(model(x).sum()) / 3",
-        "read = lambda: model(x).sum().item()\n        while read() > 0: pass",
+        "losses = [1]\n    while losses[-1] > 0: losses.append(model(x).sum().item())",
+        "while True:\n        if model(x).sum() < 1: break",
+        "value = 2\n    while value > 1: value = float(model(x).sum()) / 3",
+        "read = lambda: model(x).sum().item()\n    while read() > 0: pass",
     ],
 )
 def test_a_loop_that_a_number_ends_is_refused(script, line):
@@ -281,8 +292,8 @@ def test_a_loop_that_a_number_ends_is_refused(script, line):
 @pytest.mark.parametrize(
     "line",
     [
-        "count = 0\n        while count < 2: count += 1; value = loss.item()",
-        "seen = []\n        while len(seen) < 2: seen.append(loss.item())",
+        "count = 0\n    while count < 2: count += 1; value = loss.item()",
+        "seen = []\n    while len(seen) < 2: seen.append(loss.item())",
     ],
 )
 def test_a_loop_that_counts_is_neither_refused_nor_noted(script, line):
@@ -375,7 +386,7 @@ def drawn(**how):
         nn.init.normal_(network[0].bias)
         hidden = network(torch.randn(5, 3, 300))[0]
         nn.functional.gumbel_softmax(hidden)
-        torch.bernoulli(hidden.sigmoid().detach() + torch.rand_like(hidden))
+        torch.bernoulli(hidden.sigmoid().detach() * torch.rand_like(hidden))
         return torch.randperm(1000)
 
 

@@ -129,8 +129,13 @@ def _followed(function: list[_Statement], around: list[ast.AST]) -> Use:
         if len(names) == before:
             break
     ends = any(s.node in loops or _leaves(s, loops) for s in reached)
-    branches = [s.node.lineno for s in reached if isinstance(s.node, ast.If | ast.While)]
+    branches = [s.node.lineno for s in reached if _branches(s.node)]
     return Use(ends, tuple(branches), any(_returns(s.node) for s in reached))
+
+
+def _branches(node: ast.stmt) -> bool:
+    inline = any(isinstance(part, ast.IfExp) for part in _expressions(node))
+    return inline or isinstance(node, ast.If | ast.While)
 
 
 def _returns(node: ast.stmt) -> bool:
