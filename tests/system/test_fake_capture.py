@@ -196,16 +196,12 @@ def objects(run):
     return [id(p) for p in run.model.parameters()], [id(p) for p in run.optimizers[0].state]
 
 
-@pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("name", [name for name in CATALOGUE if name not in ("lbfgs", "gan")])
-def test_nothing_is_changed(name, fails):
+def test_nothing_is_changed(name):
     run = build(name)
     before, same = contents(run), objects(run)
-    if fails:
-        with pytest.raises(ZeroDivisionError), capture(run.model, run.optimizers[0], fake=True):
-            break_off(run)
-    else:
-        captured(run, fake=True)
+    with pytest.raises(ZeroDivisionError), capture(run.model, run.optimizers[0], fake=True):
+        break_off(run)
     assert contents(run) == before
     assert objects(run) == same
     assert not hasattr(run.model, "extra")
