@@ -64,6 +64,8 @@ def _run(arguments: Sequence[str]) -> int:
 def _ending(error: BaseException) -> Ending:
     if isinstance(error, Stopped):
         return Ending(130, str(error))
+    if isinstance(error, SystemExit):  # of a copy of this process, in the middle of a script
+        return Ending(error.code if isinstance(error.code, int) else int(bool(error.code)), "")
     if any(isinstance(each, KeyboardInterrupt | typer.Abort) for each in _causes(error)):
         return Ending(130, "interrupted")
     for kind, ending in _ENDINGS.items():

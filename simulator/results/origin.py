@@ -12,6 +12,10 @@ _SENTENCES = {
     "faults": "Times that the recorder failed to follow the program; layers may be missing",
     "compiled": "torch.compile",
     "stand_ins": "Fake capture",
+    "ran_for_real": "Fake capture",
+    "branches": "Fake capture",
+    "workspaces": "Fake capture, without the workspaces of",
+    "random_numbers": "Fake capture",
     "not_saved": "Fake capture, not written",
 }
 

@@ -85,7 +85,7 @@ def _timed(run: Callable[[], None]) -> Iterator[float]:
 def operation(bench: Bench) -> Op:
     """Return what the trace of a bench would say: its one operation that is no view."""
     tape = Tape(lambda _: "")
-    recorder = Recorder(lambda *call: tape.append(*call[:-1], spot=0))
+    recorder = Recorder(lambda op, args, named, result, _: tape.append(op, args, named, result, 0))
     operands = bench.operands()
     recorder.start()
     try:

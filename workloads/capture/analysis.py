@@ -80,9 +80,7 @@ class Analysis:
 
     def _draft(self, record: Record, functional: bool) -> None:
         signature = record.signature
-        args = dict(signature.defaults)
-        args.update(zip((a[0] for a in signature.arguments), record.operands, strict=False))
-        args.update(record.keywords)
+        args = signature.named(record.operands, record.keywords)
         results = [t for result in record.results for t in self._tensors_in(result)]
         done = effect(signature.name, signature.kind, self._touches(record, args), results)
         place = self._place(record, done.touched, done.kind, functional)
@@ -178,9 +176,7 @@ class Analysis:
         forward = self._owners.get(node.sequence)
         return Place(Phase.DGRAD, forward.layer if forward else "", forward)
 
-    def _outside(
-        self, record: Record, touched: frozenset[int], kind: OpKind, spot: Spot
-    ) -> Phase:
+    def _outside(self, record: Record, touched: frozenset[int], kind: OpKind, spot: Spot) -> Phase:
         # An optimizer runs without grad mode, except the closure that computes the loss anew.
         closure = record.grad and not self._backward
         update = spot.closure if closure else spot.outside

@@ -15,7 +15,6 @@ from simulator.trace.drafts import (
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import Step, StepKind, StorageKind
 from workloads.capture.analysis import Analysis
-from workloads.capture.calls import tensors_in
 from workloads.capture.names import Names, state_tensors
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
@@ -65,9 +64,7 @@ def assemble(
     Storages are numbered by first use, so equal steps are equal.
     """
     weights = owned.storages(StorageKind.PARAMETER)
-    analysis = Analysis(
-        tape, spots, weights, owned.storages(StorageKind.BUFFER), owned.layer_of
-    )
+    analysis = Analysis(tape, spots, weights, owned.storages(StorageKind.BUFFER), owned.layer_of)
     analysis.run()
     drafts, gradients = analysis.drafts, analysis.gradients
     find_weight_gradients(drafts, gradients)
@@ -76,7 +73,7 @@ def assemble(
         _find_update(drafts, weights, gradients.keys())
     layers = {s: owned.layer_of.get(name, "") for s, name in gradients.items()} | owned.layers
     find_optimizer_layers(drafts, layers)
-    kinds = {s: (StorageKind.GRADIENT, "") for s in gradients} | owned.kinds
+    kinds = dict.fromkeys(gradients, (StorageKind.GRADIENT, "")) | owned.kinds
     return build_step(kind, drafts, tape.sizes, kinds), analysis.unmodelled
 
 

@@ -1,6 +1,6 @@
 """The signature of a dispatched op: its arguments by name, its kind, and whether it draws."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,13 @@ class Signature:
     mutates: bool
     arguments: tuple[tuple[str, bool, bool], ...] = field(default=())
     defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def named(self, args: Sequence[Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by name, defaults filled in."""
+        named = dict(self.defaults)
+        named.update(zip((a[0] for a in self.arguments), args, strict=False))
+        named.update(keywords)
+        return named
 
 
 _signatures: dict[int, Signature] = {}

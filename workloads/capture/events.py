@@ -137,7 +137,9 @@ def _loader(tell: Tell) -> Iterator[None]:
 def _backward(tell: Tell) -> Iterator[None]:
     # Seen from outside the engine, so that steps whose ops nobody looks at know it too.
     backward, grad = torch.autograd.backward, torch.autograd.grad
-    place = {f: list(inspect.signature(f).parameters).index("create_graph") for f in (backward, grad)}
+    place = {
+        f: list(inspect.signature(f).parameters).index("create_graph") for f in (backward, grad)
+    }
 
     def enter(original: Callable[..., Any], args: Any, kwargs: Any) -> None:
         position = place[original]
@@ -157,7 +159,7 @@ def _backward(tell: Tell) -> Iterator[None]:
         tell(lambda listener: listener.gradients(inputs, gradients))
         return gradients
 
-    torch.autograd.backward, torch.autograd.grad = watched_backward, watched_grad  # type: ignore[assignment]
+    torch.autograd.backward, torch.autograd.grad = watched_backward, watched_grad
     try:
         yield
     finally:

@@ -42,7 +42,7 @@ def modes(root: torch.nn.Module) -> Hashable:
     )
 
 
-def _leaves(value: Any) -> Iterator[Hashable]:
+def _leaves(value: Any) -> Iterator[Any]:
     """Yield what tells values apart; a container once, however it refers to itself."""
     pending, met = [value], set()
     for _ in range(_LIMIT):

@@ -33,9 +33,9 @@ class Ragged(NamedTuple):
 
 
 class Many(NamedTuple):
-    """Stands before the `count` items of a list argument."""
+    """Stands before the `items` items of a list argument."""
 
-    count: int
+    items: int
 
 
 class Node(NamedTuple):

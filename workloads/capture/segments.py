@@ -24,10 +24,10 @@ class Unit:
     """The step under way, or what might become one.
 
     `begun` is how it began (start, next, stop, after); `tape` is None once nothing is looked at;
-    a `partial` tape lacks what came before. `signature` covers all calls of modules, `path` those of
-    networks; `rows` is the first size of the input of the first one that learns, if any does,
-    `first_rows` of the first one; `functions` tells that it begins with a network of functions. `source` is the data set with how many
-    batches were left when it began, if that is known.
+    a `partial` tape lacks what came before. `signature` covers all calls of modules, `path` those
+    of networks; `functions` tells that it begins with a network of functions. `rows` is the first
+    size of the input of the first network that learns, if one does, `first_rows` of the first one.
+    `source` is the data set with how many batches were left when it began, if that is known.
     `end` is the call after the update that ends it, `left` the one after the last network, `cuts`
     are calls before which it may fall apart into several evaluations.
     """

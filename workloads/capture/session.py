@@ -53,10 +53,12 @@ def capture(
     tells how long each op took, as the median over the recorded steps: give it `steps` to spare,
     and more to run after them, whose whole duration is measured.
 
-    With `fake` networks compute shapes and no numbers, in next to no time and memory; their
-    parameters may be on the meta device. The number that a program reads of a result is 1 then,
-    and if its course depends on one, InputError says where. After the block the network and
-    the optimizer that were given are as before it, to the bit, as are random numbers.
+    With `fake` large networks carry shapes but no values, in next to no time and memory; their
+    parameters may be on the meta device. A number that a program reads of a result is 1 then:
+    branches that depend on one are noted, and loops that might not end raise InputError. Small
+    networks run for real, which is faster (see `budget`; its PARAMETERS = 0 imagines all). After
+    the block the network and the optimizer that were given are as before it, to the bit, as are
+    random numbers.
     """
     if fake and time:
         raise InputError("capture with fake computes nothing, so there is no time to measure")
@@ -182,7 +184,8 @@ class Recording:
         finished = self._threads.catalogue.finish()
         if not finished.steps:
             return None
-        mode = "shapes only" if self._fakes or active_fake_mode() else "real"
+        imagined = self._fakes.imagined if self._fakes else active_fake_mode()
+        mode = "shapes only" if imagined else "real"
         origin = {"tool": "trainsoc capture", "torch": str(torch.__version__), "mode": mode}
         origin |= self._doubts(finished)
         if self._threads.compiled:

@@ -1,13 +1,12 @@
 """What a program gets that reads a fake tensor: a number where that is harmless, else a sentence.
 
-Every number is 1, every truth True; a check for infinity or NaN finds none.
+Every number is 1, every truth True; a check for infinity or NaN finds none. A branch that depends
+on such a number is noted. It is refused where it decides when a `while` loop ends, which it might
+never do, or what a network computes.
 """
 
-import math
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from io import BytesIO
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -18,10 +17,14 @@ from torch.optim import optimizer
 from torch.utils import _foreach_utils
 
 from simulator.errors import InputError
+from workloads.capture.checkpoints import Checkpoints
+from workloads.capture.course import TORCH, caller, in_network, program, uses
+from workloads.capture.patches import replaced
 from workloads.capture.swaps import exchange
+from workloads.capture.truths import Truth
 
-_TORCH, _CAPTURE = str(Path(torch.__file__).parent), str(Path(__file__).parent)
 _REALLY = "capture for real, without --fake (fake=True)"
+_SHOWN = 4  # places that a note names
 
 
 class NeedsContents(InputError):
@@ -29,27 +32,30 @@ class NeedsContents(InputError):
 
 
 class StandIns:
-    """Answers for fake tensors while a block runs; `refused` is the first question left open."""
+    """Answers for fake tensors while a block runs; `refused` is the first question left open.
 
-    def __init__(self) -> None:
-        """Start with nothing asked."""
+    `guessed_draws` says that how often random numbers are drawn depended on them.
+    """
+
+    def __init__(self, is_fake: Callable[[torch.Tensor], bool]) -> None:
+        """Start with nothing asked; `is_fake` tells which tensors have no contents."""
         self.refused: NeedsContents | None = None
+        self.guessed_draws = False
         self._asked = 0
-        self._unsaved = 0
+        self._branches: dict[tuple[str, int], None] = {}
+        self._checkpoints = Checkpoints(is_fake)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         """Let fake tensors answer what only real ones could."""
         with ExitStack() as stack:
             for name, method in self._methods().items():
-                stack.enter_context(_replaced(FakeTensor, name, method))
-            stack.enter_context(_replaced(torch.utils, "swap_tensors", exchange))
+                stack.enter_context(replaced(FakeTensor, name, method))
+            stack.enter_context(replaced(torch.utils, "swap_tensors", exchange))
             for known in (_foreach_utils, optimizer):  # which kernels they choose
                 types = [*known._foreach_supported_types, FakeTensor]
-                stack.enter_context(_replaced(known, "_foreach_supported_types", types))
-            kept: dict[str, Any] = {}
-            stack.enter_context(_replaced(torch, "save", self._save(kept)))
-            stack.enter_context(_replaced(torch, "load", _load(kept)))
+                stack.enter_context(replaced(known, "_foreach_supported_types", types))
+            stack.enter_context(self._checkpoints.kept())
             self._stack = stack.pop_all()
         return self
 
@@ -68,47 +74,94 @@ class StandIns:
         notes = {}
         if self._asked:
             notes["stand_ins"] = f"{self._asked} values that the network computed were taken as 1"
-        if self._unsaved:
-            notes["not_saved"] = f"{self._unsaved} files with what the network computed"
+        if self._branches:
+            places = [f"{Path(name).name} line {line}" for name, line in self._branches]
+            more = [f"{len(places) - _SHOWN} more"] if len(places) > _SHOWN else []
+            notes["branches"] = (
+                f"{', '.join(places[:_SHOWN] + more)}: a branch depends on values taken as 1, and"
+                " may go another way in a real run"
+            )
+        if self._checkpoints.unsaved:
+            notes["not_saved"] = f"{self._checkpoints.unsaved} files with what the network computed"
         return notes
 
     def number(self, tensor: torch.Tensor) -> Any:
         """Return the one number of a fake tensor."""
+        truth = getattr(tensor, "truth", None)
+        if truth is not None and truth.sure:
+            return torch.full((), truth.holds, dtype=tensor.dtype).item()
+        self.read()
+        value = truth is None or truth.holds
+        return torch.full((), value, dtype=tensor.dtype).item()
+
+    def read(self) -> None:
+        """Note that the program reads a number, and where a branch depends on it."""
         self._asked += 1
-        return torch.ones((), dtype=tensor.dtype).item()
+        frame = program(caller())
+        for user, use in uses(frame):
+            if use.ends_loop:
+                raise self._refuse(frame, f"when the loop at line {use.branches[0]} ends")
+            if use.branches and in_network(user):
+                raise self._refuse(frame, "what the network computes")
+            for line in use.branches:
+                self._branches[user.f_code.co_filename, line] = None
 
     def refuse(self, what: str) -> NeedsContents:
         """Return the error that says what cannot be known, and where the program asks for it."""
-        return self._refuse(
-            f"{what} depends on numbers that the network computes, and a fake capture has none:"
-            f" {_REALLY}"
-        )
+        return self._refuse(program(caller()), what)
 
     def no_fake_form(self, func: Any) -> NeedsContents:
         """Return the error that says that an op cannot be run without contents, and where it is."""
-        return self._refuse(
+        return self._error(
+            program(caller()),
             f"nothing says which shape {func} gives: tell it with torch.library.register_fake, or"
-            f" {_REALLY}"
+            f" {_REALLY}",
         )
 
-    def _refuse(self, why: str) -> NeedsContents:
-        error = NeedsContents(f"{_place()}: {why}")
+    def no_exchange(self, func: Any) -> NeedsContents:
+        """Return the error that says that processes cannot exchange fakes, and where they would."""
+        return self._error(
+            program(caller()),
+            f"DistributedDataParallel or another collective ({func}) exchanges numbers that the"
+            f" network computes, and a fake capture has none: train without it, or {_REALLY}",
+        )
+
+    def _refuse(self, frame: FrameType | None, what: str) -> NeedsContents:
+        return self._error(
+            frame,
+            f"{what} depends on numbers that the network computes, and a fake capture has none:"
+            f" {_REALLY}",
+        )
+
+    def _error(self, frame: FrameType | None, why: str) -> NeedsContents:
+        place = f"{frame.f_code.co_filename} line {frame.f_lineno}" if frame else "the program"
+        error = NeedsContents(f"{place}: {why}")
         self.refused = self.refused or error
         return error
 
+    def _truth(self, tensor: Any) -> bool:
+        asker = _asker()
+        if asker == "torch.distributions.distribution":
+            # It checks arguments, and those of a program that runs are valid.
+            tensor.truth = Truth(holds=True, sure=True)
+        elif asker == "torch.nn.init":
+            # Whether to draw once more what lies outside of bounds: mostly nothing does.
+            tensor.truth = Truth(holds=False, sure=True)
+            self.guessed_draws = True
+        truth = getattr(tensor, "truth", None)
+        if truth is None or (asker != "this" and not truth.sure):
+            raise self.refuse(f"which way {asker} goes")
+        return bool(tensor.item())
+
     def _methods(self) -> dict[str, Callable[..., Any]]:
         def truth(tensor: Any) -> bool:
-            known = getattr(tensor, "truth", None)
-            if known is None:
-                raise self.refuse(f"which way {_asker()} goes")
-            tensor.item()
-            return bool(known)
+            return self._truth(tensor)
 
         def index(tensor: Any) -> int:  # noqa: ARG001
             raise self.refuse("the index or count")
 
         def numpy(tensor: torch.Tensor, *rest: Any, **options: Any) -> Any:  # noqa: ARG001
-            self._asked += 1
+            self.read()
             return torch.ones(tensor.shape, dtype=tensor.dtype).numpy()
 
         def tolist(tensor: torch.Tensor) -> Any:
@@ -125,44 +178,6 @@ class StandIns:
             "__reduce_ex__": pickle, "numpy": numpy, "tolist": tolist,
         }  # fmt: skip
 
-    def _save(self, kept: dict[str, Any]) -> Callable[..., None]:
-        """Keep fake tensors out of files, but remember them for a program that loads them."""
-        save = torch.save
-
-        def saving(obj: Any, f: Any, *rest: Any, **options: Any) -> None:
-            before = self.refused
-            try:
-                save(obj, BytesIO())
-            except NeedsContents:
-                self.refused = before
-                self._unsaved += 1
-                kept[str(f)] = obj
-            else:
-                save(obj, f, *rest, **options)
-
-        return saving
-
-
-def truth_of(func: Any, args: Any) -> bool | None:
-    """Return the truth of a check for NaN or infinity, or of what is made of such checks."""
-    name = getattr(func, "__name__", "").partition(".")[0]
-    if name in ("isnan", "isinf"):
-        return False
-    if name in ("eq", "ne"):
-        same = args[0] is args[1]
-        infinite = isinstance(args[1], float) and math.isinf(args[1])
-        return (name == "eq") is same if same or infinite else None
-    known = [getattr(arg, "truth", None) for arg in args if isinstance(arg, FakeTensor)]
-    combine = _COMBINED.get(name)
-    return combine(known) if combine and known and None not in known else None
-
-
-_COMBINED: dict[str, Callable[[list[Any]], bool]] = {
-    **dict.fromkeys(("any", "all", "detach", "mul", "logical_and", "bitwise_and"), all),
-    **dict.fromkeys(("logical_or", "bitwise_or"), any),
-    **dict.fromkeys(("logical_not", "bitwise_not"), lambda known: not known[0]),
-}
-
 
 def _copy(tensor: Any, memo: dict[int, Any]) -> Any:  # noqa: ARG001 - copy keeps it itself
     copy = tensor.detach().clone()
@@ -171,44 +186,8 @@ def _copy(tensor: Any, memo: dict[int, Any]) -> Any:  # noqa: ARG001 - copy keep
     return copy
 
 
-def _caller(*passed: str) -> FrameType | None:
-    """Return the innermost frame of code that is not in the folders `passed`."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_code.co_filename.startswith((*passed, "<")):
-        frame = frame.f_back
-    return frame
-
-
-def _place() -> str:
-    """Return file and line of the program that runs."""
-    frame = _caller(_TORCH, _CAPTURE)
-    return f"{frame.f_code.co_filename} line {frame.f_lineno}" if frame else "the program"
-
-
 def _asker() -> str:
     """Return the part of PyTorch that asks, or "this" for the program itself."""
-    frame = _caller(_CAPTURE)
-    inside = frame is not None and frame.f_code.co_filename.startswith(_TORCH)
+    frame = caller()
+    inside = frame is not None and frame.f_code.co_filename.startswith(TORCH)
     return str(frame.f_globals.get("__name__", "this")) if frame and inside else "this"
-
-
-def _load(kept: dict[str, Any]) -> Callable[..., Any]:
-    load = torch.load
-
-    def loading(f: Any, *rest: Any, **options: Any) -> Any:
-        return kept[str(f)] if str(f) in kept else load(f, *rest, **options)
-
-    return loading
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    own = vars(owner).get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, own)

@@ -17,7 +17,7 @@ _IN_BACKWARD = torch._C._current_graph_task_id
 _NODE = torch._C._current_autograd_node
 _SEQUENCE = torch.autograd._get_sequence_nr  # type: ignore[attr-defined]
 _GRAD = torch.is_grad_enabled
-_ACCUMULATE: type[Any] = torch._C._functions.AccumulateGrad
+_ACCUMULATE: type[Any] = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 _LISTS = frozenset({list, tuple})
 _HEAD = 6  # items before the arguments of a record
@@ -45,7 +45,7 @@ class Tape:
     """The calls of one step and its storages, numbered as they were first seen.
 
     Calls lie flat in one list, which costs least: signature, spot, grad mode, newest
-    autograd node, node in backward, number of positional arguments, then all arguments and results in order.
+    autograd node, node in backward, number of positional arguments, then arguments and results.
     A weak reference is held to every storage: while it lives, PyTorch cannot hand the same
     address to another one, so the address is an identity even after the memory was freed.
     """
@@ -66,12 +66,12 @@ class Tape:
         self._offset_starts: list[int] = []
         self._keywords: dict[int, tuple[str, ...]] = {}
         self._numbers: dict[int, int] = {}
-        self._weak: list[int] = []
+        self._weak: list[Any] = []
         self._first = _SEQUENCE()
 
     def __del__(self) -> None:
         """Let the storages go."""
-        free = torch.UntypedStorage._free_weak_ref
+        free: Any = torch.UntypedStorage._free_weak_ref
         for reference in filter(None, self._weak):
             free(reference)
 
@@ -176,7 +176,7 @@ class Tape:
             number, parameter = self.admit_leaf(node.variable), self.name_of(node.variable)
             is_parameter = isinstance(node.variable, torch.nn.Parameter)
             return Node(NOWHERE.sequence, number, parameter, is_parameter)
-        return node._sequence_nr() - self._first
+        return int(node._sequence_nr()) - self._first
 
     # Reading
 
@@ -321,7 +321,7 @@ def _values(items: Iterator[Any], offsets: Iterator[int]) -> Iterator[Any]:
             yield tuple.__new__(Seen, (*item, next(offsets)))
         elif item.__class__ is Many:
             values = _values(items, offsets)
-            yield [next(values) for _ in range(item.count)]
+            yield [next(values) for _ in range(item.items)]
         else:
             yield item
 

@@ -376,7 +376,7 @@ class Watch:
             self._looks.saw(expected and not by_hand, lambda: self._are_cheap(steps))
 
     def _steps(self, unit: Unit, tape: Tape) -> Iterator[int]:
-        """Yield the distinct steps of a unit: evaluations that nothing came of, and what is left."""
+        """Yield the distinct steps of a unit: evaluations that nothing uses, then the rest."""
         done = 0
         cuts = unit.cuts
         if not unit.networks and unit.updated:

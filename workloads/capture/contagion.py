@@ -1,0 +1,206 @@
+"""The dispatch mode of a fake capture: what touches something fake is fake, all else is real."""
+
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+    UnsupportedOperatorException,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from workloads.capture.budget import Budget, too_large
+from workloads.capture.calls import tensors_in
+from workloads.capture.draws import Draws
+from workloads.capture.kernels import Kernels
+from workloads.capture.ops import Op, op_of
+from workloads.capture.stand_ins import StandIns
+from workloads.capture.swaps import Swaps, hollow
+from workloads.capture.tape import address_of
+from workloads.capture.truths import truth_of
+
+_NUMBER = torch.ops.aten._local_scalar_dense.default
+
+
+@dataclass(slots=True)
+class Known:
+    """What all threads know: the fakes that stand for real tensors, and which were overwritten.
+
+    `lock` is held while an op runs on fakes, since their mode keeps notes of the op under way.
+    """
+
+    twins: dict[int, tuple[Callable[[], Any], FakeTensor]] = field(default_factory=dict)
+    overwritten: dict[int, torch.UntypedStorage] = field(default_factory=dict)
+    lock: RLock = field(default_factory=RLock)
+    began: bool = False
+
+    def begin(self, real: Iterable[torch.Tensor]) -> None:
+        """Let all be fake that comes of parameters which ran for real: graphs may hold them."""
+        self.began = True
+        for tensor in real:
+            self.overwrite(tensor)
+
+    def is_fake(self, tensor: torch.Tensor) -> bool:
+        """Tell whether the contents of a tensor do not exist, or are not those of a real run."""
+        return isinstance(tensor, FakeTensor) or address_of(tensor) in self.overwritten
+
+    def overwrite(self, tensor: torch.Tensor) -> None:
+        """Take the contents of a real tensor for fake from now on."""
+        if not isinstance(tensor, FakeTensor):
+            self.overwritten[address_of(tensor)] = tensor.untyped_storage()
+
+
+class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Runs ops for real until `budget` is exceeded, then those on fakes alone that touch one.
+
+    A real tensor that a fake one is written into keeps its contents, but counts as fake then.
+    """
+
+    supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled under a capture, and the wrapper costs more than the op
+
+    def __init__(
+        self,
+        mode: FakeTensorMode,
+        swaps: Swaps,
+        budget: Budget,
+        stand_ins: StandIns,
+        kernels: Kernels,
+        draws: Draws,
+        known: Known,
+    ) -> None:
+        """Prepare the mode of one thread; it shares the rest with those of the others."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._fake = mode
+        self._swaps = swaps
+        self._budget = budget
+        self._stand_ins = stand_ins
+        self._kernels = kernels
+        self._draws = draws
+        self._known = known
+        self._twins = known.twins
+        self._lock = known.lock
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run an op, or imagine it."""
+        kwargs = kwargs or {}
+        op, budget = op_of(func), self._budget
+        if op.silent:
+            return func(*args, **kwargs)
+        if not budget.exceeded and too_large(args):
+            budget.exceeded = True
+        if budget.exceeded:
+            return self._mixed(op, args, kwargs)
+        self._swaps.about_to_write(op, args, kwargs)
+        result = func(*args, **kwargs)
+        if budget.counts:
+            budget.spend(op, args, kwargs, result)
+        return result
+
+    def _mixed(self, op: Op, args: Any, kwargs: Any) -> Any:
+        if not self._known.began:
+            self._known.begin(self._budget.alive())
+        tensors = [*tensors_in(args), *tensors_in(kwargs)]
+        if any(isinstance(tensor, FakeTensor) for tensor in tensors):
+            return self._imagine(op, args, kwargs, tensors)
+        if self._known.overwritten and self._depends(op, tensors):
+            return self._imagine(op, args, kwargs, tensors)
+        if not tensors and too_large(args):
+            self._draws.repeat(op, args, kwargs)
+            with self._lock:
+                return self._fake.__torch_dispatch__(op.func, (), args, kwargs)
+        self._swaps.about_to_write(op, args, kwargs)
+        return op.func(*args, **kwargs)
+
+    def _depends(self, op: Op, tensors: list[torch.Tensor]) -> bool:
+        if op.view or not any(map(self._known.is_fake, tensors)):
+            return False
+        if op.func is _NUMBER:
+            self._stand_ins.read()  # an accumulator that a fake was added to: it says what it said
+        return op.func is not _NUMBER
+
+    def _imagine(self, op: Op, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
+        func, given = op.func, args
+        if func is _NUMBER:
+            return self._stand_ins.number(args[0])
+        if getattr(func, "namespace", "") in ("c10d", "_c10d_functional"):
+            raise self._stand_ins.no_exchange(func)
+        if op.seeded:
+            self._draws.repeat(op, args, kwargs)
+        if self._kernels.knows(op, args):
+            with self._lock:
+                return self._kernels.imagine(op, args, kwargs)
+        real = {id(t): self._twin(t) for t in tensors if not isinstance(t, FakeTensor)}
+        if real:
+            for tensor in op.writes(args, kwargs):
+                self._known.overwrite(tensor)
+            args, kwargs = _replace(args, real), _replace(kwargs, real)
+        try:
+            with self._lock:
+                result = self._fake.__torch_dispatch__(func, (FakeTensor,), args, kwargs)
+        except (DataDependentOutputException, DynamicOutputShapeException):
+            raise self._stand_ins.refuse(f"the shape that {func} gives") from None
+        except RuntimeError as error:
+            if isinstance(error, UnsupportedOperatorException) or "no fake impl" in str(error):
+                raise self._stand_ins.no_fake_form(func) from None
+            raise
+        truth = truth_of(op.name, given)
+        if truth is not None:
+            result.truth = truth  # type: ignore[attr-defined]
+        return _original(func, result, tensors, real) if real else result
+
+    def _twin(self, tensor: torch.Tensor) -> FakeTensor:
+        """Return the fake that stands for a real tensor, the same one each time."""
+        reference, twin = self._twins.get(id(tensor), (_nothing, None))
+        if twin is not None and reference() is tensor and _alike(twin, tensor):
+            return twin
+        twin = hollow(tensor, self._fake)
+        forget = _forgetting(self._twins, id(tensor))
+        self._twins[id(tensor)] = weakref.ref(tensor, forget), twin
+        return twin
+
+
+def _forgetting(twins: dict[int, Any], key: int) -> Callable[[Any], None]:
+    return lambda _: twins.pop(key, None)
+
+
+def _nothing() -> None:
+    return None
+
+
+def _alike(twin: torch.Tensor, tensor: torch.Tensor) -> bool:
+    return twin.shape == tensor.shape and twin.dtype == tensor.dtype
+
+
+def _replace(value: Any, by: dict[int, FakeTensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        return by.get(id(value), value)
+    if isinstance(value, list | tuple):
+        return type(value)(_replace(item, by) for item in value)
+    if isinstance(value, dict):
+        return {key: _replace(item, by) for key, item in value.items()}
+    return value
+
+
+def _original(
+    func: Any, result: Any, tensors: list[torch.Tensor], twins: dict[int, FakeTensor]
+) -> Any:
+    """Return the result of an op that works in place as the tensor that it was given."""
+    if not func._schema.returns:
+        return None
+    for tensor in tensors:
+        if twins.get(id(tensor)) is result:
+            return tensor
+    return result

@@ -1,0 +1,110 @@
+"""Keeps what a block changes of a program that goes on after it, and puts it back bit for bit."""
+
+import random
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from workloads.capture.tape import address_of
+
+
+class Writes:
+    """The contents that real tensors had before an op wrote to them."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._kept: dict[int, tuple[StorageWeakRef, torch.UntypedStorage]] = {}
+        self._room = 64
+
+    def keep(self, tensor: torch.Tensor) -> None:
+        """Keep the contents of a tensor that is about to be written to, once."""
+        address = address_of(tensor)
+        if not address or tensor.is_meta:
+            return
+        known = self._kept.get(address)
+        if known is None or known[0].expired():  # type: ignore[no-untyped-call]
+            if len(self._kept) >= self._room:
+                self._forget_the_dead()
+            storage = tensor.untyped_storage()
+            self._kept[address] = StorageWeakRef(storage), storage.clone()  # type: ignore[no-untyped-call]
+
+    def restore(self) -> None:
+        """Put the contents back into all storages that still exist."""
+        for reference, contents in self._kept.values():
+            storage = torch.UntypedStorage._new_with_weak_ptr(reference.cdata)
+            if storage is not None:
+                storage.copy_(contents)
+
+    def _forget_the_dead(self) -> None:
+        for address, (storage, _) in list(self._kept.items()):
+            if storage.expired():  # type: ignore[no-untyped-call]
+                del self._kept[address]
+        self._room = max(64, 2 * len(self._kept))
+
+
+class Attributes:
+    """The tensors that a module has as attributes."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        """Keep those of now."""
+        self._module = module
+        self._parameters = dict(module._parameters)
+        self._buffers = dict(module._buffers)
+        self._plain = dict(vars(module))
+
+    def restore(self) -> None:
+        """Put them back, and remove those that came since."""
+        _refill(self._module._parameters, self._parameters)
+        _refill(self._module._buffers, self._buffers)
+        plain = vars(self._module)
+        for name in [name for name, value in plain.items() if isinstance(value, torch.Tensor)]:
+            del plain[name]
+        tensors = {k: v for k, v in self._plain.items() if isinstance(v, torch.Tensor)}
+        plain.update(tensors)
+
+
+class OptimizerState:
+    """An optimizer's settings and state."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        """Keep those of now."""
+        self._optimizer = optimizer
+        self._state = {key: _copied(value) for key, value in optimizer.state.items()}
+        self._groups = [_copied(group) for group in optimizer.param_groups]
+
+    def restore(self) -> None:
+        """Put them back."""
+        _refill(self._optimizer.state, self._state)
+        groups = self._optimizer.param_groups
+        del groups[len(self._groups) :]
+        for group, saved in zip(groups, self._groups, strict=True):
+            _refill(group, saved)
+
+
+def random_numbers() -> Callable[[], None]:
+    """Return what puts the random number generators back to where they are now."""
+    drawn, plain = torch.get_rng_state(), random.getstate()
+    numpy = sys.modules.get("numpy")
+    arrays = numpy.random.get_state() if numpy else None
+
+    def restore() -> None:
+        torch.set_rng_state(drawn)
+        random.setstate(plain)
+        if numpy:
+            numpy.random.set_state(arrays)
+
+    return restore
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return list(value) if isinstance(value, list) else value
+
+
+def _refill(target: Any, saved: dict[Any, Any]) -> None:
+    target.clear()
+    target.update(saved)

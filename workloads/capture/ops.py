@@ -1,0 +1,66 @@
+"""What is known of an op by its schema, looked up once: the lookups cost more than an op."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.flop_counter import flop_registry
+
+from simulator.trace.kinds import writes
+from workloads.capture.calls import tensors_in
+from workloads.capture.kinds import base_name, is_seeded
+
+
+class Op(NamedTuple):
+    """An op: `written` are the positions and names of arguments that it writes to, `flops` is
+    PyTorch's formula of its work by shapes, `view` whether its results share their input's
+    storage, `silent` whether it is a question about a tensor, not work, and `seeded` whether it can
+    draw random numbers.
+    """
+
+    func: Any  # kept, so that its id stays its own
+    name: str
+    written: tuple[tuple[int, str], ...]
+    flops: Callable[..., int] | None
+    view: bool
+    silent: bool
+    seeded: bool
+
+    def writes(self, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
+        """Yield the tensors that a call writes to."""
+        for position, name in self.written:
+            given = args[position] if position < len(args) else kwargs.get(name)
+            yield from tensors_in(given)
+
+
+_known: dict[int, Op] = {}
+
+
+def op_of(func: Any) -> Op:
+    """Return what is known of an op."""
+    known = _known.get(id(func))
+    if known is None:
+        known = _known[id(func)] = _read(func)
+    return known
+
+
+def _read(func: Any) -> Op:
+    schema = getattr(func, "_schema", None)
+    formula = flop_registry.get(getattr(func, "_overloadpacket", None))
+    flops = getattr(formula, "__wrapped__", None)
+    name = base_name(func)
+    silent = getattr(func, "namespace", "") == "prim"
+    if schema is None:
+        return Op(func, name, (), flops, view=False, silent=silent, seeded=is_seeded(func))
+    written = tuple(
+        (position, argument.name)
+        for position, argument in enumerate(schema.arguments)
+        if writes(name, argument.name, _is_declared(argument), {"training": True})
+    )
+    aliases = any(result.alias_info is not None for result in schema.returns)
+    view = aliases and not schema.is_mutable
+    return Op(func, name, written, flops, view=view, silent=silent, seeded=is_seeded(func))
+
+
+def _is_declared(argument: Any) -> bool:
+    return argument.alias_info is not None and argument.alias_info.is_write
