@@ -105,10 +105,10 @@ class Recording:
         _running.append(self)
         with ExitStack() as stack:
             stack.callback(_running.clear)
-            if self._fakes:
-                stack.enter_context(self._fakes)
             stack.callback(self._allow_compiling)
             stack.enter_context(listening(self._threads))
+            if self._fakes:  # after the listener, which ends a step before anything is exchanged
+                stack.enter_context(self._fakes)
             stack.enter_context(self._threads.following())
             self._stack = stack.pop_all()
         return self
