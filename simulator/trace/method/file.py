@@ -1,12 +1,13 @@
 """Reading a training method from YAML, every mistake told in one sentence."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from simulator.errors import InputError
+from simulator.errors import InputError, shown
 from simulator.trace.method.treatment import Rule, Schedule, Treatment
 from simulator.units import Permille
 from simulator.yaml_file import read_yaml
@@ -81,21 +82,24 @@ def method_names() -> list[str]:
 
 
 def _find(path: Path) -> Path:
-    if path.is_file():
+    # os.path takes names that no file can have, which pathlib raises for.
+    if os.path.isfile(path):
         return path
     shipped = METHODS / f"{path}.yaml"
-    if not shipped.is_file():
+    if not os.path.isfile(shipped):
         known = ", ".join(method_names())
-        raise InputError(f"no method at {path}: give a YAML file or one of {known}")
+        raise InputError(
+            f"no method at {shown(str(path), 100)[1:-1]}: give a YAML file or one of {known}"
+        )
     return shipped
 
 
 def _sentence(source: Path, detail: Any) -> str:
-    where = ".".join(str(item) for item in detail["loc"])
-    message = str(detail["msg"]).removeprefix("Value error, ")
+    where = shown(".".join(str(item) for item in detail["loc"]), 80)[1:-1]
+    message = str(detail["msg"]).removeprefix("Value error, ").replace("valid list", "list")
     if detail["type"] == "extra_forbidden":
         known = ", ".join(_Entry.model_fields if len(detail["loc"]) > 1 else _File.model_fields)
         return f"{source}: {where}: unknown key; known: {known}"
     if detail["type"] == "missing":
         return f"{source}: {where}: missing; add it, such as {_EXAMPLE}"
-    return f"{source}: {where}: {detail['input']!r}: {message[:1].lower()}{message[1:]}"
+    return f"{source}: {where}: {shown(detail['input'])}: {message[:1].lower()}{message[1:]}"
