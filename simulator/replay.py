@@ -1,16 +1,16 @@
 """Replaying a training run on a machine: each distinct step once cold and once steady."""
 
-import gc
 import json
 import platform
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from simulator.activity import StepRun, Task
 from simulator.code import version_of
+from simulator.collector import paused_collector
 from simulator.energy.area import areas
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError, a_or_an
@@ -49,20 +49,6 @@ class Recording(Protocol):
         """The captured run."""
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Let the search for garbage in cycles wait: a run makes many objects that stay and few cycles,
-    and looking through them again and again takes a sixth of its time.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
 class Replay:
     """One trace on one machine. Lowered work is kept, so that a step costs its tasks alone."""
 
@@ -98,7 +84,7 @@ class Replay:
 
     def run(self, progress: Progress = _silently) -> Result:
         """Return what the whole run costs; `progress` wraps the loop over distinct steps."""
-        with kept_samples(self.hardware.dram.device), _no_collection():
+        with kept_samples(self.hardware.dram.device), paused_collector():
             if self._searches:
                 return self._best(progress)
             return self._run(progress)
@@ -316,12 +302,7 @@ def _in_order_of_use(trace: Trace) -> list[int]:
 
 def _first_and_rest(trace: Trace, step: int) -> tuple[dict[int, int], dict[int, int]]:
     """Return the runs of a step per epoch: the first one, and all others."""
-    runs: dict[int, int] = {}
-    for segment in trace.segments:
-        if segment.step == step and segment.count:
-            runs[segment.epoch] = runs.get(segment.epoch, 0) + segment.count
-    if not runs:
-        raise InputError(f"trace {trace.name}: step {step} never runs: capture it again")
+    runs = trace.runs_by_epoch[step]
     epoch = next(iter(runs))
     rest = {**runs, epoch: runs[epoch] - 1}
     return {epoch: 1}, {key: count for key, count in rest.items() if count}

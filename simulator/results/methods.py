@@ -1,17 +1,26 @@
 """What results of training methods say side by side: accuracy, energy until it, bits of layers."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
 from simulator.trace.trace import Trace
 
 Document = dict[str, Any]
+_AS_TRACED = 32  # bits of fp32
 
 
 def accuracies(result: Document) -> list[float]:
-    """Return the test accuracy after each epoch, from 0 to 1, as the training noted it."""
-    told = result["provenance"].get("trace_origin", {}).get("accuracy", "")
-    return [float(word) for word in told.split()]
+    """Return the test accuracy after each epoch, from 0 to 1, as the training noted it.
+
+    A note is free text: what is no list of such numbers tells no accuracy.
+    """
+    words = result["provenance"].get("trace_origin", {}).get("accuracy", "").split()
+    try:
+        shares = [float(word) for word in words]
+    except ValueError:
+        return []
+    return shares if all(0 <= share <= 1 for share in shares) else []
 
 
 def reached_j(result: Document, accuracy: float) -> float | None:
@@ -32,20 +41,22 @@ def bits_by_epoch(trace: Trace) -> list[Document]:
     A tensor that is as traced counts in fp32's 32 bits.
     """
     layers = dict.fromkeys(name for method in trace.methods for name, _ in method.layers)
-    rows = []
-    for layer in layers:
-        row: Document = {"layer": layer}
-        for kind in ("weights", "activations", "gradients"):
-            row[kind] = [_mean_bits(trace, layer, kind, epoch) for epoch in range(trace.epochs)]
-        rows.append(row)
-    return rows
+    return [_bits_of(trace, layer) for layer in layers]
 
 
-def _mean_bits(trace: Trace, layer: str, kind: str, epoch: int) -> float:
-    weighed = steps = 0
+def _bits_of(trace: Trace, layer: str) -> Document:
+    treatments = [method.of(layer) for method in trace.methods]
+    row: Document = {"layer": layer}
+    for kind in ("weights", "activations", "gradients"):
+        bits = [getattr(treatment, kind) for treatment in treatments]
+        row[kind] = _means(trace, [_AS_TRACED if each is None else each for each in bits])
+    return row
+
+
+def _means(trace: Trace, bits: Sequence[int]) -> list[float]:
+    """Return the mean over the steps of each epoch of the bits that their methods have."""
+    weighed, steps = [0] * trace.epochs, [0] * trace.epochs
     for segment in trace.segments:
-        if segment.epoch == epoch:
-            bits = getattr(trace.methods[segment.method].of(layer), kind)
-            weighed += segment.count * (32 if bits is None else bits)
-            steps += segment.count
-    return weighed / steps if steps else 0.0
+        weighed[segment.epoch] += segment.count * bits[segment.method]
+        steps[segment.epoch] += segment.count
+    return [total / count if count else 0.0 for total, count in zip(weighed, steps, strict=True)]

@@ -2,18 +2,23 @@
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator.activity import Work
+from simulator.activity import Stage, Unit, Work
 from simulator.energy.price_file import plain_prices, read_plain_prices
 from simulator.energy.prices import Prices
-from simulator.errors import InputError
+from simulator.errors import InputError, shown
 from simulator.files import write_bytes
+from simulator.json_file import parse_json
+from simulator.parquet_file import read_columns, read_metadata, read_types
+from simulator.results.documents import AGAIN, RecordEntry, RecordsHeader, RecordsVersion
 from simulator.results.op_rows import Record
 from simulator.results.result import Result
-from simulator.results.saved import AGAIN, OF_WORK, TOLD_OF_WORK, SavedTasks, telling
+from simulator.results.saved import OF_WORK, TOLD_OF_WORK, SavedTasks
 from simulator.timing.shares import WHOLE
+from simulator.trace.op import Phase
 
 if TYPE_CHECKING:
     import polars
@@ -30,13 +35,13 @@ class Records(NamedTuple):
     """What a saved run keeps of its steps, and the prices that it paid."""
 
     saved: SavedTasks
-    told: list[dict[str, Any]]
+    entries: Sequence[RecordEntry]
     macs_per_s: int
     paid: Prices
 
     def at(self, prices: Prices) -> tuple[Record, ...]:
-        """Return the steps, their peaks at `prices`. Raises InputError if they are damaged."""
-        return self.saved.records(self.told, prices)
+        """Return the steps, their peaks at `prices`."""
+        return self.saved.records(self.entries, prices)
 
 
 def write_records(directory: Path, result: Result) -> None:
@@ -65,19 +70,18 @@ def write_repriced(source: Path, directory: Path, prices: Prices) -> None:
     Raises InputError when they cannot be read or written.
     """
     header, frame = _read(source)
-    _write(directory / FILE, frame, header | {"prices": plain_prices(prices)})
+    told = header.model_dump(by_alias=True) | {"prices": plain_prices(prices)}
+    _write(directory / FILE, frame, told)
 
 
 def read_records(directory: Path) -> Records:
     """Return the steps that `write_records` left.
 
-    Raises InputError when there are none, or of another schema.
+    Raises InputError when there are none, of another schema, or with a value that no run has.
     """
     header, frame = _read(directory)
-    path = directory / FILE
-    with telling(path):
-        paid = read_plain_prices(header["prices"])
-        return Records(SavedTasks(path, frame), header["records"], header["macs_per_s"], paid)
+    paid = read_plain_prices(header.prices.model_dump())
+    return Records(SavedTasks(frame), header.records, header.macs_per_s, paid)
 
 
 def _told(record: Record) -> dict[str, Any]:
@@ -107,20 +111,53 @@ def _write(path: Path, frame: "polars.DataFrame", header: dict[str, Any]) -> Non
     write_bytes(path, data.getvalue())
 
 
-def _read(directory: Path) -> tuple[dict[str, Any], "polars.DataFrame"]:
-    import polars as pl  # noqa: PLC0415
-
+def _read(directory: Path) -> tuple[RecordsHeader, "polars.DataFrame"]:
     path = directory / FILE
     if not path.is_file():
         raise InputError(f"{directory}: no {FILE} here: {AGAIN}")
-    with telling(path):
-        header = json.loads(pl.read_parquet_metadata(path)[_KEY])
-        if header["schema"] != _SCHEMA:
-            raise InputError(f"{path}: schema {header['schema']} is not {_SCHEMA}: {AGAIN}")
-        frame = pl.read_parquet(path, columns=list(_COLUMNS))
-        if dict(frame.schema) != _schema() or frame.null_count().max_horizontal().item():
-            raise ValueError("cells are missing or of another type")
-        return header, frame
+    text = read_metadata(path, AGAIN).get(_KEY, "")
+    version = parse_json(RecordsVersion, text, str(path), AGAIN).version
+    if version != _SCHEMA:
+        raise InputError(f"{path}: schema {shown(version)} is not {_SCHEMA}: {AGAIN}")
+    header = parse_json(RecordsHeader, text, str(path), AGAIN)
+    types = read_types(path, AGAIN)
+    for name, wanted in _schema().items():
+        if types.get(name) != wanted:
+            raise InputError(f"{path}: {name}: no column of {wanted.__name__}: {AGAIN}")
+    frame = read_columns(path, _COLUMNS, AGAIN)
+    _check(frame, header, path)
+    return header, frame
+
+
+def _check(frame: "polars.DataFrame", header: RecordsHeader, path: Path) -> None:
+    """Raise InputError that names row, field and value where a row is no task of a run."""
+    import polars as pl  # noqa: PLC0415
+
+    from simulator.columns import ColumnRule, at_least, first_broken, one_of, present  # noqa: PLC0415
+
+    ops = {number: len(entry.ops) for number, entry in enumerate(header.records)}
+    record, last = pl.col("record"), len(header.records) - 1
+    words = {"phase": Phase, "unit": Unit, "stage": Stage}
+    shared = pl.struct(OF_WORK).n_unique().over("work") == 1
+    numbers = (at_least(name, 0) for name in _COLUMNS if name not in _TEXTS)
+    rules = [
+        [*map(present, _TEXTS), *numbers, *(one_of(name, each) for name, each in words.items())],
+        [
+            ColumnRule("record", record <= last, f"the file has {last + 1} records"),
+            ColumnRule("record", record.diff().fill_null(0) >= 0, "out of order"),
+            ColumnRule("end_ps", pl.col("end_ps") >= pl.col("start_ps"), "before start_ps"),
+            ColumnRule("work", shared, "rows of the same work differ"),
+        ],
+        [ColumnRule("op", pl.col("op") < pl.col("_ops"), "no op of its step")],
+    ]
+    numbered = frame.with_row_index("row").with_columns(
+        _ops=record.replace_strict(ops, default=0, return_dtype=pl.Int64)
+    )
+    broken = first_broken(numbered, rules)
+    if broken:
+        field = broken.rule.field
+        where = f"row {broken.row['row']}: {field}: {shown(broken.row[field])}"
+        raise InputError(f"{path}: {where}: {broken.rule.says}: {AGAIN}")
 
 
 def _schema() -> dict[str, "type[polars.DataType]"]:

@@ -1,6 +1,7 @@
 """A finished run at other prices: its counts and times as they were, its energies anew."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from simulator.energy.area import Area
 from simulator.energy.price_file import EnergyTable, free, read_table, table_text, with_table
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
-from simulator.files import write_text
+from simulator.files import write_bytes, write_text
 from simulator.results.records import read_records, write_records, write_repriced
 from simulator.results.result import Identity, Result, read_result, write_result
 from simulator.results.step import read_step, recost_step
@@ -31,7 +32,7 @@ def recost(directory: Path, table: EnergyTable) -> Result:
         prices,
         records.macs_per_s,
         document["memory"],
-        tuple(Area(**part) for part in document["area"]),
+        tuple(_area(part) for part in document.get("area", ())),
     )
     if result.total["latency_ps"] != document["total"]["latency_ps"]:
         raise InputError(
@@ -48,9 +49,9 @@ def save_costs(result: Result, directory: Path) -> None:
 
 def save_recosted(source: Path, result: Result, directory: Path, *, ops: bool = False) -> None:
     """Write `result`, of the run in `source`, as a folder of its own into `directory`."""
-    hardware = _kept(source, "hardware.json").read_text(encoding="utf-8")
+    hardware = _kept(source, "hardware.json").read_bytes()
     step = recost_step(read_step(source), result.prices)
-    write_text(directory / "hardware.json", hardware)
+    write_bytes(directory / "hardware.json", hardware)
     write_text(directory / "step.json", json.dumps(step) + "\n")
     write_repriced(source, directory, result.prices)
     write_text(directory / PRICES, table_text(result.prices))
@@ -76,6 +77,10 @@ def _paid(directory: Path, document: dict[str, Any], kept: Prices) -> Prices:
     if prices.digest != document["provenance"]["energy_digest"]:
         raise InputError(f"{path}: no longer the prices of this run: edit a copy for --energy")
     return prices
+
+
+def _area(part: dict[str, Any]) -> Area:
+    return Area(**{each.name: part[each.name] for each in fields(Area)})
 
 
 def _identity(document: dict[str, Any], prices: Prices) -> Identity:

@@ -11,6 +11,8 @@ from simulator.energy.area import Area
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files import write_text
+from simulator.json_file import parse_json, read_document
+from simulator.results.documents import AGAIN, ResultFile, Version
 from simulator.results.op_rows import Record, op_rows
 from simulator.results.tally import Ran, Tally, tallies
 from simulator.timing.shares import WHOLE
@@ -204,24 +206,21 @@ def write_result(path: Path, result: Result, *, ops: bool = False) -> None:
 def read_result(directory: Path) -> dict[str, Any]:
     """Return the document that `write_result` left in `directory`.
 
-    Raises InputError when there is none, or when it is of a newer major schema.
+    Raises InputError when there is none, when it is of a newer major schema, and where a value is
+    none that a result can have.
     """
     path = directory / "result.json"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        _check_schema(path, parse_json(Version, path.read_bytes(), str(path), AGAIN).version)
+        return read_document(ResultFile, path, AGAIN)
     except OSError:
         raise InputError(f"{directory}: no result.json here: run `trainsoc run -o` first") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}): run `trainsoc run -o` again") from None
-    if not isinstance(document, dict) or "schema" not in document:
-        raise InputError(f"{path}: not a result of trainsoc: run `trainsoc run -o` again")
-    if _major(document["schema"]) > _major(SCHEMA):
+
+
+def _check_schema(path: Path, version: str) -> None:
+    ours, theirs = (int(each.split(".", maxsplit=1)[0]) for each in (SCHEMA, version))
+    if theirs > ours:
         raise InputError(
-            f"{path}: result schema {document['schema']} is newer than this trainsoc reads "
+            f"{path}: result schema {version} is newer than this trainsoc reads "
             f"({SCHEMA}): upgrade trainsoc"
         )
-    return document
-
-
-def _major(schema: object) -> int:
-    return int(str(schema).split(".", maxsplit=1)[0])

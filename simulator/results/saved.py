@@ -1,17 +1,15 @@
 """The steps of a saved run as columns: sums and peaks need no more, tasks are built on demand."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.activity import Counts, Span, Stage, Task, Unit, Work
 from simulator.energy.prices import Prices
-from simulator.errors import InputError
+from simulator.results.documents import RecordEntry
 from simulator.results.power import peaks_uw
 from simulator.results.tally import Ran
 from simulator.timing.shares import WHOLE
@@ -27,7 +25,6 @@ TOLD_OF_WORK = (
 """The columns that are fields of Work."""
 OF_WORK = ("unit", "stage", "channel_ps", "alone_ps", *TOLD_OF_WORK, *Counts._fields)
 """All columns that are the same wherever a piece of work runs."""
-AGAIN = "run `trainsoc run -o` again"
 
 
 class Finished(NamedTuple):
@@ -52,39 +49,31 @@ class _Known(NamedTuple):
 class SavedTasks:
     """All tasks of a saved run, a row each; rows of the same `work` are of one object."""
 
-    def __init__(self, path: Path, frame: "polars.DataFrame") -> None:
-        """Take the rows of the file at `path`, which errors name."""
-        self._path = path
+    def __init__(self, frame: "polars.DataFrame") -> None:
+        """Take rows that were checked."""
         self._frame = frame
         self._distinct = frame.unique("work", keep="first", maintain_order=True)
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks as objects. Raises InputError when the file is damaged."""
-        with telling(self._path):
-            cells = self._distinct.select("work", *OF_WORK).iter_rows()
-            works = {number: _work(*of_work) for number, *of_work in cells}
-            places = self._frame.select("work", "op", "phase", "layer").iter_rows()
-            return tuple(
-                Task(works[work], op, Phase(phase), layer, ()) for work, op, phase, layer in places
-            )
+        """The tasks as objects."""
+        cells = self._distinct.select("work", *OF_WORK).iter_rows()
+        works = {number: _work(*of_work) for number, *of_work in cells}
+        places = self._frame.select("work", "op", "phase", "layer").iter_rows()
+        return tuple(
+            Task(works[work], op, Phase(phase), layer, ()) for work, op, phase, layer in places
+        )
 
-    def records(self, told: list[dict[str, Any]], prices: Prices) -> "tuple[SavedRecord, ...]":
-        """Return the steps that the file's header has `told` of, their peaks at `prices`.
-
-        Raises InputError when the file is damaged.
-        """
-        with telling(self._path):
-            sizes = Counter(self._column("record"))
-            ends = accumulate((sizes[number] for number in range(len(told))), initial=0)
-            cuts = [slice(first, end) for first, end in pairwise(ends)]
-            steps = self._ran(cuts, prices)
-            return tuple(
-                SavedRecord(
-                    each["step"], dict(map(tuple, each["runs"])), tuple(each["ops"]), ran, cut, self
-                )
-                for each, cut, ran in zip(told, cuts, steps, strict=True)
-            )
+    def records(self, entries: Sequence[RecordEntry], prices: Prices) -> "tuple[SavedRecord, ...]":
+        """Return the steps that the file's header lists, their peaks at `prices`."""
+        sizes = Counter(self._column("record"))
+        ends = accumulate((sizes[number] for number in range(len(entries))), initial=0)
+        cuts = [slice(first, end) for first, end in pairwise(ends)]
+        steps = self._ran(cuts, prices)
+        return tuple(
+            SavedRecord(each.step, dict(each.runs), tuple(each.ops), ran, cut, self)
+            for each, cut, ran in zip(entries, cuts, steps, strict=True)
+        )
 
     def _ran(self, cuts: list[slice], prices: Prices) -> Iterator[Ran]:
         known = self._known()
@@ -139,20 +128,8 @@ class SavedRecord:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """Its tasks, in the order of `ran`. Raises InputError when the file is damaged."""
+        """Its tasks, in the order of `ran`."""
         return self.saved.tasks[self.cut]
-
-
-@contextmanager
-def telling(path: Path) -> Iterator[None]:
-    """Tell in one sentence, as an InputError, whatever is wrong with the file at `path`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        told = " ".join(str(error).split())[:80]
-        raise InputError(f"{path} is damaged ({told}): {AGAIN}") from None
 
 
 def _work(unit: str, stage: str, channel_ps: int, alone_ps: int, *rest: Any) -> Work:

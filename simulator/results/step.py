@@ -1,6 +1,5 @@
 """One step over time, as a plain document: what ran when, what moved, what power it drew."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ from simulator.activity import Counts, Span, StepRun, Unit
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.hardware import Hardware
+from simulator.json_file import read_document
+from simulator.results.documents import AGAIN, StepFile
 from simulator.results.power import power_levels
 
 
@@ -46,15 +47,15 @@ def recost_step(document: dict[str, Any], prices: Prices) -> dict[str, Any]:
 
 
 def read_step(directory: Path) -> dict[str, Any]:
-    """Return the document that `run -o` left in `directory`. Raises InputError without one."""
+    """Return the document that `run -o` left in `directory`.
+
+    Raises InputError without one, and where a value is none that a step can have.
+    """
     path = directory / "step.json"
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return read_document(StepFile, path, AGAIN)
     except OSError:
         raise InputError(f"{directory}: no step.json here: run `trainsoc run -o` first") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}): run `trainsoc run -o` again") from None
-    return document
 
 
 def _machine(hardware: Hardware) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from simulator.code import version_of
 from simulator.errors import InputError
 from simulator.files import write_text
+from simulator.parquet_file import read_columns
+from simulator.sweeps.parts import misfit
 from simulator.sweeps.request import Request, read_request
 from simulator.sweeps.store import write_frame
 from simulator.sweeps.study import Study
@@ -63,21 +65,21 @@ def finish(
 
 
 def read_table(folder: Path) -> "polars.DataFrame":
-    """Return the table of the sweep in `folder`; raises InputError where none is finished."""
-    import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
+    """Return the table of the sweep in `folder`.
 
+    Raises InputError where none is finished, and where a value is none that a table can have.
+    """
     path = folder / TABLE
     if not path.is_file():
         raise InputError(
             f"{folder}: no {TABLE} here: `trainsoc sweep -o {folder}` finishes a sweep that stopped"
         )
-    try:
-        return pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        told = " ".join(str(error).split())[:80]
-        raise InputError(
-            f"{path} is damaged ({told}): `trainsoc sweep -o {folder}` writes it again"
-        ) from None
+    fix = f"`trainsoc sweep -o {folder}` writes it again"
+    table = read_columns(path, None, fix)
+    wrong = misfit(table, ("trace", "method", "baseline", "feasible"))
+    if wrong:
+        raise InputError(f"{path}: {wrong}: {fix}")
+    return table
 
 
 def write_csv(table: "polars.DataFrame", path: Path) -> None:

@@ -61,6 +61,8 @@ def session(
     if out is not None:
         begin(out, asked)
         store = Folder(out, full=full)
+    for sentence in store.set_aside:
+        watch.say(sentence)
     runner = Runner(crew, store, watch, note or forget)
     work = Session(asked, store, runner, watch, out, full=full)
     try:

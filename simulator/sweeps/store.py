@@ -1,21 +1,24 @@
 """The finished points of a sweep on disk: whatever stops the sweep, they stay.
 
 Every process appends to a part of its own, a line of JSON per point, and turns it into Parquet
-when it has grown. A line that was cut off is no point; parts are only ever added.
+when it has grown. A line that was cut off is no point; parts are only ever added. A damaged part is
+set aside, and its points are computed again.
 """
 
 import io
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from simulator.errors import InputError
 from simulator.files import write_bytes, write_text
+from simulator.json_file import parse_json
+from simulator.results.documents import Version
 from simulator.sweeps.job import Done, Row
+from simulator.sweeps.parts import framed, read_part
 
 if TYPE_CHECKING:
     import polars
@@ -25,7 +28,9 @@ _KEPT = "the points that are finished are kept, and the same command goes on fro
 
 
 class Store(Protocol):
-    """Where finished points are kept."""
+    """Where finished points are kept; `set_aside` says which parts of it were damaged."""
+
+    set_aside: list[str]
 
     def __contains__(self, address: str) -> bool:
         """Return whether the point with this address is finished."""
@@ -45,6 +50,7 @@ class Memory:
 
     def __init__(self) -> None:
         """Start without points."""
+        self.set_aside: list[str] = []
         self._rows: dict[str, Row] = {}
 
     def __contains__(self, address: str) -> bool:
@@ -57,7 +63,7 @@ class Memory:
 
     def frame(self) -> "polars.DataFrame":
         """Return the rows of all finished points, each once, in any order."""
-        return _framed(self._rows.values())
+        return framed(self._rows.values())
 
     def close(self) -> None:
         """Do nothing: there is no other form."""
@@ -73,14 +79,17 @@ class Folder:
         self._own: Path | None = None
         self._lines = 0
         self._make(self._parts)
-        self._known = dict(self._addresses())  # and whether the point runs
+        self.set_aside: list[str] = []
+        self._known: dict[str, bool] = {}  # and whether the point runs
+        for path in self._paths():
+            self._open(path)
 
     def __contains__(self, address: str) -> bool:
         """Return whether the point with this address is finished."""
         runs = self._known.get(address)
         if runs is None or not (self._full and runs):
             return runs is not None
-        return self._result(address).is_file()
+        return self._has_result(address)
 
     def add(self, done: Done) -> None:
         """Keep a finished point; raises InputError when it cannot be written."""
@@ -96,9 +105,8 @@ class Folder:
         """Return the rows of all finished points, each once, in any order."""
         import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
 
-        lines = list(self._all_lines())  # first: others turn theirs into Parquet meanwhile
-        frames = [pl.read_parquet(path) for path in self._files(".parquet")]
-        frames += [_framed(lines)] if lines or not frames else []
+        frames = [read_part(path).rows for path in self._paths()]
+        frames = [frame for frame in frames if frame.height] or [framed(())]
         whole = pl.concat(frames, how="diagonal_relaxed")
         return whole.unique("point", keep="any") if whole.height else whole
 
@@ -106,8 +114,7 @@ class Folder:
         """Turn this process's part into Parquet."""
         if self._own is None:
             return
-        frame = _framed(_lines_of(self._own))
-        write_frame(frame, self._own.with_suffix(".parquet"))
+        write_frame(read_part(self._own).rows, self._own.with_suffix(".parquet"))
         self._own.unlink()
         self._own, self._lines = None, 0
 
@@ -127,22 +134,43 @@ class Folder:
             raise _unwritable(part, error) from None
         self._lines += 1
 
-    def _addresses(self) -> Iterator[tuple[str, bool]]:
-        import polars as pl  # noqa: PLC0415
+    def _open(self, path: Path) -> None:
+        """Take the points of a part; set a damaged one aside, its good rows in a new part."""
+        rows, damaged = read_part(path)
+        if rows.height:
+            self._known.update(rows.select("point", "feasible").iter_rows())
+        if not damaged:
+            return
+        if rows.height:
+            write_frame(rows, self._parts / f"{uuid.uuid4().hex}.parquet")
+        aside = path.with_name(f"{path.name}.damaged")
+        try:
+            path.replace(aside)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        self.set_aside.append(
+            f"{path} was damaged: it is {aside.name} now; {rows.height} points in it are kept, "
+            "the others are computed again"
+        )
 
-        yield from ((row["point"], row["feasible"]) for row in self._all_lines())
-        for path in self._files(".parquet"):
-            yield from pl.read_parquet(path, columns=["point", "feasible"]).rows()
-
-    def _all_lines(self) -> Iterator[Row]:
-        for path in self._files(".jsonl"):
-            yield from _lines_of(path)
+    def _paths(self) -> Iterator[Path]:
+        """Yield all parts, lines first: others turn theirs into Parquet meanwhile."""
+        yield from self._files(".jsonl")
+        yield from self._files(".parquet")
 
     def _files(self, suffix: str) -> list[Path]:
         return sorted(self._parts.glob(f"*{suffix}"))
 
     def _result(self, address: str) -> Path:
         return self._results / f"{address}.json"
+
+    def _has_result(self, address: str) -> bool:
+        path = self._result(address)
+        try:
+            parse_json(Version, path.read_bytes(), str(path), "")
+        except (OSError, InputError):
+            return False
+        return True
 
     def _make(self, folder: Path) -> None:
         try:
@@ -159,28 +187,6 @@ def write_frame(frame: "polars.DataFrame", path: Path) -> None:
         write_bytes(path, data.getvalue())
     except InputError as error:
         raise InputError(f"{error}; {_KEPT}") from None
-
-
-def _lines_of(path: Path) -> Iterator[Row]:
-    """Yield the points of a part. Only its end may be cut off, where a process was killed."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:  # compacted by its process meanwhile
-        return
-    for line in text.splitlines():
-        with suppress(ValueError):
-            row = json.loads(line)
-            if isinstance(row, dict) and "point" in row:
-                yield row
-
-
-def _framed(rows: Iterable[Mapping[str, Any]]) -> "polars.DataFrame":
-    import polars as pl  # noqa: PLC0415
-
-    listed = list(rows)
-    if not listed:
-        return pl.DataFrame(schema={"point": pl.String})
-    return pl.DataFrame(listed, infer_schema_length=None, strict=False)
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:

@@ -20,6 +20,9 @@ class Watcher(Protocol):
     def found(self, row: Row | None = None) -> None:
         """One more point is there: from an earlier run, or with its row."""
 
+    def say(self, sentence: str) -> None:
+        """Something that the user should know happened."""
+
     def end(self) -> None:
         """No more come."""
 
@@ -31,6 +34,9 @@ class Silent:
         """Do nothing."""
 
     def found(self, row: Row | None = None) -> None:
+        """Do nothing."""
+
+    def say(self, sentence: str) -> None:
         """Do nothing."""
 
     def end(self) -> None:
@@ -65,6 +71,10 @@ class Display:
         if now - self._shown >= _SECONDS[self._place]:
             self._shown = now
             self._show(self.line(now - self._begun))
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence that stays."""
+        print(f"trainsoc: {sentence}", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Wipe the line."""

@@ -1,5 +1,6 @@
 """What one operation of a training run did: its tensors, its GEMMs, its place in the step."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -12,15 +13,25 @@ DTYPE_BITS = {
     "int64": 64, "int32": 32, "int16": 16, "int8": 8, "uint8": 8, "int4": 4, "int2": 2,
     "bool": 8, "complex64": 64, "complex128": 128,
 }  # fmt: skip
+_WIDEST = 128  # complex128
+_WIDTH = re.compile(r"(?:bfloat|float|complex|q?u?int|bits)([1-9]\d{0,2})(?:_\w{1,20}|x\d)?")
+
+
+def known_bits(dtype: str) -> int | None:
+    """Return the bits of an element of `dtype`, such as "int6" or "float8_e4m3fn"; None if unknown.
+
+    A type of torch that packs elements, such as "float4_e2m1fn_x2", has them in each of its own.
+    """
+    named = _WIDTH.fullmatch(dtype)
+    width = DTYPE_BITS.get(dtype) or (int(named[1]) if named else None)
+    if width is None or width > _WIDEST:
+        return None
+    return 2 * width if dtype.endswith("_x2") else width
 
 
 def bits_of(dtype: str) -> int:
     """Return the bits of an element of `dtype`, 32 if nobody knows it."""
-    known = DTYPE_BITS.get(dtype)
-    if known is None:
-        digits = dtype.removeprefix("int")
-        known = int(digits) if digits.isdigit() and dtype.startswith("int") else 32
-    return known
+    return known_bits(dtype) or 32
 
 
 class Phase(StrEnum):

@@ -114,9 +114,18 @@ class Trace:
         """Number of steps of `kind` that the run executed."""
         return sum(s.count for s in self.segments if self.steps[s.step].kind is kind)
 
+    @cached_property
+    def runs_by_epoch(self) -> tuple[dict[int, int], ...]:
+        """How often each distinct step ran, by epoch, in the order of the run."""
+        runs: tuple[dict[int, int], ...] = tuple({} for _ in self.steps)
+        for segment in self.segments:
+            of_step = runs[segment.step]
+            of_step[segment.epoch] = of_step.get(segment.epoch, 0) + segment.count
+        return runs
+
     def runs_of(self, step: int) -> int:
         """How often distinct step `step` ran."""
-        return sum(segment.count for segment in self.segments if segment.step == step)
+        return sum(self.runs_by_epoch[step].values())
 
     @property
     def typical_step(self) -> int:

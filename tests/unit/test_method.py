@@ -15,7 +15,7 @@ from simulator.trace.memory import footprint
 from simulator.trace.method.file import load_method, method_names
 from simulator.trace.method.overlay import laid_over, resolved, scheduled
 from simulator.trace.method.treatment import Method, Rule, Schedule, Treatment
-from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
+from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, convolution, valid_convolution
 from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import Segment, StorageKind, Trace
 from tests.builders import StepBuilder, machine, one_step_trace
@@ -334,3 +334,16 @@ def test_a_product_is_counted_in_its_own_precision_alone():
     counts = [task.work.counts for task in executed(SIX) if task.work.stage is Stage.GEMM]
     assert [each.array_macs_in_int6 for each in counts] == [64**3] * 3
     assert {each.array_macs_issued for each in counts} == {0}
+
+
+def test_a_convolution_of_no_role_is_thinned_as_a_forward_one():
+    builder = StepBuilder()
+    image, made = builder.tensor(1, 4, 6, 6), builder.tensor(1, 8, 4, 4)
+    weight = builder.tensor(8, 4, 3, 3, kind=StorageKind.PARAMETER, name="blur.weight")
+    conv = convolution(valid_convolution(4, 8, (6, 6), (3, 3), 1))
+    gemm = replace(conv, role=Role.OTHER)
+    builder.ops.append(
+        Op("aten.convolution", OpKind.GEMM, Phase.DATA, "blur", (image, weight), (made,), (gemm,))
+    )
+    thin = laid_over(builder.step(), Method("half", (("*", Treatment(density=500)),)))
+    assert thin.ops[0].gemms[0].k == 2 * 9

@@ -1,5 +1,7 @@
 """What results of training methods say side by side, and the figures of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from simulator.replay import Replay
@@ -8,7 +10,7 @@ from simulator.results.plots import draw_methods
 from simulator.trace.method.overlay import scheduled
 from simulator.trace.method.treatment import Method, Rule, Schedule, Treatment
 from simulator.trace.trace import Segment, StorageKind, Trace
-from tests.builders import StepBuilder, machine
+from tests.builders import StepBuilder, machine, one_step_trace
 
 SIX, TEN = (Treatment(bits, bits, bits) for bits in (6, 10))
 
@@ -58,3 +60,30 @@ def test_figures_of_methods_are_drawn(tmp_path):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
     alone = draw_methods({"fp32": result(trained({"tool": "t"}))}, tmp_path / "alone")
     assert all(path.is_file() for path in alone)  # nothing to tell of accuracy or bits
+
+
+def test_bits_of_an_epoch_are_means_over_its_steps_and_none_is_walked_twice():
+    """The accesses of many epochs are counted: each segment is read once for a row of bits."""
+    read = []
+
+    class Counted(tuple):
+        def __iter__(self):
+            read.append(len(self))
+            return super().__iter__()
+
+    methods = (Method("a", (("fc", Treatment(8, 8, 8)),)), Method("a", (("fc", Treatment(4, 8)),)))
+    builder = StepBuilder()
+    builder.gemm(2, 2, 2)
+    runs = Counted(Segment(epoch, 0, count, count % 2) for epoch in range(500) for count in (2, 1))
+    trace = replace(one_step_trace(builder), segments=runs, methods=methods)
+    (row,) = bits_by_epoch(trace)
+    assert row["weights"] == [(2 * 8 + 1 * 4) / 3] * 500
+    assert row["activations"] == [8.0] * 500
+    assert row["gradients"] == [(2 * 8 + 1 * 32) / 3] * 500
+    assert len(read) <= 6 + 6  # and the number of epochs with it
+
+
+def test_a_note_that_is_no_list_of_shares_tells_no_accuracy():
+    for text, shares in {"0.5 0.75 1": [0.5, 0.75, 1.0], "97 %": [], "1.5": [], "nan": []}.items():
+        document = {"provenance": {"trace_origin": {"accuracy": text}}}
+        assert accuracies(document) == shares

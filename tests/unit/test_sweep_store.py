@@ -22,7 +22,8 @@ def _row(number: int) -> dict:
         "feasible": True,
         "accelerator.rows": number,
         "latency_s": number / 7,
-        "ä": "µ",
+        "energy_j": number / 3,
+        "ä.ö": "µ",
     }
 
 
@@ -61,16 +62,17 @@ def test_a_line_that_was_cut_off_is_no_point(data, tmp_path_factory):
     assert _points(Folder(folder)) == sorted([*kept, "p9"])
 
 
-_floats = st.floats(allow_nan=False, allow_infinity=False)
+_floats = st.floats(0, 1e60)
 _rows = st.lists(
     st.fixed_dictionaries(
         {
             "latency_s": _floats,
+            "energy_j": _floats,
             "macs": st.integers(0, 2**63 - 1),
             "feasible": st.booleans(),
             "reason": st.text(max_size=5),
         },
-        optional={"energy_j": _floats, "cpu.clock": st.integers(0, 10**12)},
+        optional={"contention_s": _floats, "cpu.clock": st.integers(0, 10**12)},
     ),
     min_size=1,
     max_size=6,
@@ -170,9 +172,9 @@ def test_points_without_whole_results_are_not_there_when_those_are_asked(tmp_pat
     _filled(tmp_path, range(2)).close()
     full = Folder(tmp_path, full=True)
     assert "p0" not in full
-    full.add(Done(_row(0), '{"total": 1}'))
+    full.add(Done(_row(0), '{"schema": "1.0"}'))
     assert "p0" in full
-    assert (tmp_path / "results" / "p0.json").read_text() == '{"total": 1}'
+    assert (tmp_path / "results" / "p0.json").read_text() == '{"schema": "1.0"}'
     again = Folder(tmp_path, full=True)
     assert ("p0" in again, "p1" in again) == (True, False)
     assert "p1" in Folder(tmp_path)

@@ -66,7 +66,8 @@ def _thin_gemm(op: Op, gemm: Gemm, shares: dict[int, int]) -> Gemm:
         return gemm
     if gemm.conv is not None:
         conv = replace(gemm.conv, in_channels=_share(gemm.conv.in_channels, share))
-        m, n, k = conv.product(gemm.role)
+        # A convolution outside training, as of the data's preparation, has the forward one's sizes.
+        m, n, k = conv.product(Role.FORWARD if gemm.role is Role.OTHER else gemm.role)
         return replace(gemm, m=m, n=n, k=k, conv=conv)
     if gemm.role is Role.FORWARD:
         return replace(gemm, k=_share(gemm.k, share))

@@ -1,0 +1,75 @@
+"""Whether a convolution can be: its sizes, its product and its operands fit each other."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
+
+from simulator.trace.op import Conv, Gemm, Role
+from simulator.units import ceil_div
+
+
+class Misfit(NamedTuple):
+    """A field of a product that does not fit its convolution, and what to say."""
+
+    field: str
+    says: str
+
+
+def misfit(gemm: Gemm, conv: Conv) -> Misfit | None:
+    """Return the first thing that is wrong with the convolution of a product, None if nothing."""
+    sizes = (conv.input, conv.output, conv.kernel, conv.stride, conv.padding, conv.dilation)
+    if len({len(each) for each in sizes}) > 1 or not 1 <= len(conv.kernel) <= 3:
+        return Misfit("conv.kernel", "sizes are not of one, two or three dimensions each")
+    if conv.in_channels % conv.groups or conv.out_channels % conv.groups:
+        return Misfit("conv.groups", "does not divide the channels")
+    if not all(map(_reaches, *sizes, [conv.transposed] * len(conv.kernel))):
+        return Misfit("conv.output", "not the output of such a convolution")
+    if gemm.role is not Role.OTHER and _sizes(gemm) != (conv.groups, *conv.product(gemm.role)):
+        return Misfit("m", "batch, m, n and k are not those of the convolution")
+    return None
+
+
+def larger_than_operands(gemm: Gemm, elements: Sequence[float | None]) -> Misfit | None:
+    """Return what is wrong where two operands of a product are larger than the tensors they name.
+
+    `elements` are those of the tensors of A, B and C, None for a temporary. One may be smaller:
+    a sparse matrix holds few of its elements, grouped queries share keys.
+    """
+    pairs = zip(_operand_elements(gemm), elements, strict=True)
+    if sum(held is not None and held < needed for needed, held in pairs) < 2:
+        return None
+    return Misfit("m", "with n and k more than the tensors that it names hold")
+
+
+def _operand_elements(gemm: Gemm) -> tuple[int, int, int]:
+    """Return the elements that A, B and C of a product have as whole tensors."""
+    conv = gemm.conv
+    if conv is None or gemm.role is Role.OTHER:
+        each = (gemm.m * gemm.k, gemm.k * gemm.n, gemm.m * gemm.n)
+        return each if conv is None else (0, 0, 0)
+    images = conv.images * conv.in_channels * prod(conv.input)
+    weights = conv.out_channels * (conv.in_channels // conv.groups) * prod(conv.kernel)
+    results = conv.images * conv.out_channels * prod(conv.output)
+    if gemm.role is Role.WGRAD:
+        return (images, results, weights) if conv.transposed else (results, images, weights)
+    forward = gemm.role is Role.FORWARD
+    return (images, weights, results) if forward else (results, weights, images)
+
+
+def _sizes(gemm: Gemm) -> tuple[int, int, int, int]:
+    return gemm.batch, gemm.m, gemm.n, gemm.k
+
+
+def _reaches(
+    size: int, out: int, kernel: int, stride: int, padding: int, dilation: int, transposed: bool
+) -> bool:
+    """Tell whether one dimension's output is that of its input.
+
+    A stride that does not divide may drop what is left over or give an output more; a transposed
+    convolution may add up to a stride or dilation, less one.
+    """
+    span = dilation * (kernel - 1) + 1
+    if transposed:
+        return 0 <= out - ((size - 1) * stride - 2 * padding + span) < max(stride, dilation)
+    left = size + 2 * padding - span
+    return left >= 0 and out - 1 in (left // stride, ceil_div(left, stride))

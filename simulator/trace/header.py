@@ -1,0 +1,158 @@
+"""The JSON object beside the rows of a trace: its steps, when each ran, under which method."""
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
+
+from simulator.errors import InputError
+from simulator.json_file import Strict, parse_json
+from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
+from simulator.trace.op import Op
+from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
+
+SCHEMA = "1.2"
+AGAIN = "capture or copy the trace again"
+LARGEST = 2**63 - 1
+"""The format stores signed integers of 64 bits."""
+_SPARSE_EPOCHS = (
+    10_000  # below it epochs may have gaps; each costs memory, whether a step ran or not
+)
+LARGEST_STORAGE = 2**56  # bytes: more than any machine addresses, and no sum of reaches overflows
+
+Whole = Annotated[int, Field(ge=0, le=LARGEST)]
+Bits = Annotated[int | None, Field(ge=1, le=64)]
+_E = TypeVar("_E", bound=StrEnum)
+
+
+class _Treatment(Strict):
+    weights: Bits = None
+    activations: Bits = None
+    gradients: Bits = None
+    master: bool = False
+    density: int = Field(default=1000, ge=0, le=1000)
+    frozen: bool = False
+
+
+class _Method(Strict):
+    name: str
+    layers: list[tuple[str, _Treatment]]
+
+
+class _Step(Strict):
+    kind: str
+    storages: list[tuple[Annotated[int, Field(ge=0, le=LARGEST_STORAGE)], str, str]]
+
+
+class Header(Strict):
+    """What stands beside the rows; `segments` are epoch, step, count and, unless 0, method."""
+
+    version: str = Field(alias="schema", pattern=r"^\d{1,9}(\.\d{1,9})?$")
+    name: str
+    origin: dict[str, str]
+    steps: list[_Step]
+    segments: list[Annotated[list[Whole], Field(min_length=3, max_length=4)]] = Field(min_length=1)
+    methods: list[_Method] = Field(default=[_Method(name=AS_TRACED.name, layers=[])], min_length=1)
+    measured_ps: list[Whole] | None = None
+
+    def steps_of(self, ops: list[list[Op]]) -> tuple[Step, ...]:
+        """Return the distinct steps, made of the ops of each."""
+        return tuple(_step(entry, part) for entry, part in zip(self.steps, ops, strict=True))
+
+    def timings_of(self, ops_ps: list[list[int]]) -> tuple[Timing, ...]:
+        """Return the measured times, with those of the ops of each step; () if none were."""
+        pairs = zip(self.measured_ps or (), ops_ps, strict=False)
+        return tuple(Timing(step_ps, tuple(part)) for step_ps, part in pairs)
+
+    def trace_of(self, steps: tuple[Step, ...], timings: tuple[Timing, ...]) -> Trace:
+        """Return the trace of these distinct steps."""
+        segments = tuple(Segment(*entry) for entry in self.segments)
+        methods = tuple(_method(entry) for entry in self.methods)
+        return Trace(self.name, steps, segments, self.origin, timings, methods)
+
+
+def read_header(text: str, source: str) -> Header:
+    """Return the header in `text`, the metadata of the file `source`.
+
+    Raises InputError that names file, field and value where a value is not as FORMAT.md has it.
+    """
+    header = parse_json(Header, text, source, AGAIN)
+    _check_schema(source, header.version)
+    for index, segment in enumerate(header.segments):
+        _check_segment(header, segment, f"{source}: segments.{index}")
+    if header.measured_ps is not None and len(header.measured_ps) != len(header.steps):
+        raise InputError(
+            f"{source}: measured_ps: {len(header.measured_ps)} values for {len(header.steps)} "
+            f"steps: {AGAIN}"
+        )
+    return header
+
+
+def header_text(trace: Trace) -> str:
+    """Return the header of `trace` as JSON."""
+    content: dict[str, Any] = {
+        "schema": SCHEMA,
+        "name": trace.name,
+        "origin": trace.origin,
+        "segments": [_plain(segment) for segment in trace.segments],
+        "steps": [
+            {"kind": step.kind, "storages": [[s.bytes, s.kind, s.name] for s in step.storages]}
+            for step in trace.steps
+        ],
+    }
+    if trace.methods != (AS_TRACED,):
+        content["methods"] = [asdict(method) for method in trace.methods]
+    if trace.timings:
+        content["measured_ps"] = [timing.step_ps for timing in trace.timings]
+    return json.dumps(content, separators=(",", ":"))
+
+
+def member(enum: type[_E], value: str, fallback: _E) -> _E:
+    """Return the member of that value; what a newer minor schema added becomes the fallback."""
+    return enum(value) if value in enum.__members__.values() else fallback
+
+
+def _plain(segment: Segment) -> list[int]:
+    method = [segment.method] if segment.method else []
+    return [segment.epoch, segment.step, segment.count, *method]
+
+
+def _step(entry: _Step, ops: list[Op]) -> Step:
+    storages = (
+        Storage(size, member(StorageKind, kind, StorageKind.ACTIVATION), name)
+        for size, kind, name in entry.storages
+    )
+    return Step(member(StepKind, entry.kind, StepKind.OTHER), tuple(ops), tuple(storages))
+
+
+def _method(entry: _Method) -> Method:
+    layers = ((pattern, Treatment(**each.model_dump())) for pattern, each in entry.layers)
+    return Method(entry.name, tuple(layers))
+
+
+def _check_schema(source: str, version: str) -> None:
+    ours = SCHEMA.split(".", maxsplit=1)[0]
+    if int(version.split(".", maxsplit=1)[0]) > int(ours):
+        raise InputError(
+            f"{source}: trace schema {version} is newer than this trainsoc reads ({ours}.x): "
+            "upgrade trainsoc"
+        )
+
+
+def _check_segment(header: Header, segment: list[int], where: str) -> None:
+    epoch, step, count, method = (*segment, 0)[:4]
+    epochs = max(len(header.segments), _SPARSE_EPOCHS)
+    if step >= len(header.steps):
+        raise InputError(f"{where}: step {step}: the trace has {len(header.steps)} steps: {AGAIN}")
+    if method >= len(header.methods):
+        raise InputError(
+            f"{where}: method {method}: the trace has {len(header.methods)} methods: {AGAIN}"
+        )
+    if not count:
+        raise InputError(f"{where}: count 0: a segment runs at least once: {AGAIN}")
+    if epoch >= epochs:
+        raise InputError(
+            f"{where}: epoch {epoch}: number the epochs from 0 without gaps, here below {epochs}"
+        )
