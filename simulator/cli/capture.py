@@ -27,7 +27,7 @@ def capture(
         typer.Option(
             help="how many steps alike in a row to look at op by op before only some are, "
             "where looking takes long beside the work",
-            show_default="1-64, with --time 1-20, then none",
+            show_default="1-32, with --time 1-20, then none",
         ),
     ] = None,
     time: Annotated[
@@ -151,7 +151,7 @@ def capture_to(
         out.parent.mkdir(parents=True, exist_ok=True)
     check_writable(out)
     if script is not None:
-        depth = _last_step(steps or ("1-20" if time else "1-64"))
+        depth = _last_step(steps or ("1-20" if time else "1-32"))
         capture_program(script, out, depth, time=time, fake=fake, quiet=quiet)
         return
     trace = capture_model(target, batch)
@@ -173,5 +173,5 @@ def _script(target: str, models: list[str]) -> Path:
 def _last_step(steps: str) -> int:
     match = re.fullmatch(r"(?:1-)?([1-9][0-9]{0,5})", steps)
     if match is None:
-        raise InputError(f"--steps {steps}: write it as 1-2, from the first step of a kind on")
+        raise InputError(f"--steps {steps}: write it as 1-32, from the first step on")
     return int(match[1])

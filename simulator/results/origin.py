@@ -8,6 +8,8 @@ _SENTENCES = {
     "unknown_products": "Matrix products whose sizes are not in the file; their FLOP are missing",
     "unknown_ops": "Ops of unknown cost, counted by the bytes that are known",
     "approximated_steps": "Steps counted as the most similar one that was recorded in full",
+    "looked_at": "Watched op by op; the rest called the same modules on the same shapes",
+    "unmodelled": "Matrix products whose sizes no argument tells; their FLOP are missing",
     "lost_ops": "Ops that could not be recorded and are missing",
     "faults": "Times that the recorder failed to follow the program; layers may be missing",
     "compiled": "torch.compile",

@@ -134,7 +134,7 @@ class Analysis:
         if not is_product(name):
             return (), 0
         sizes = {argument: _operand(value) for argument, value in args.items()}
-        found = [_real(product, args) for product in products(name, sizes)]
+        found = [real for each in products(name, sizes) for real in _real(each, args)]
         if not found:
             self.unmodelled[name] += 1
             return (), 0
@@ -221,17 +221,17 @@ class Analysis:
 def _functional_forward(
     records: Sequence[Record], spots: Sequence[Spot], weights: Set[int]
 ) -> frozenset[int]:
-    """Return the calls that are the forward pass of a network without modules.
+    """Return the calls that are the forward pass of functions, before any module runs.
 
     They are differentiated, and a parameter goes into them or into a later one of them; what
     follows is the loss.
     """
-    if any(spots[record.spot].root == "network" for record in records):
-        return frozenset()
+    networks = (call for call, r in enumerate(records) if spots[r.spot].root == "network")
+    before = next(networks, len(records))
     differentiated = {record.node.sequence for record in records if record.node is not None}
     calls = [
         call
-        for call, record in enumerate(records)
+        for call, record in enumerate(records[:before])
         if record.node is None and record.grad and record.newest - 1 in differentiated
     ]
     with_weights = [
@@ -262,12 +262,12 @@ def _operand(value: Any) -> Any:
     return value
 
 
-def _real(product: Product, args: dict[str, Any]) -> Product:
-    """Return the product in real numbers: a complex one is four."""
+def _real(product: Product, args: dict[str, Any]) -> tuple[Product, ...]:
+    """Return the products in real numbers that a product is: of complex ones four."""
     operands = (args.get(product.a), args.get(product.b))
     if any(getattr(getattr(value, "dtype", None), "is_complex", False) for value in operands):
-        return replace(product, batch=4 * product.batch)
-    return product
+        return product, *3 * [replace(product, a="", b="", c=-1)]
+    return (product,)
 
 
 def _is_number(draft: Draft) -> bool:

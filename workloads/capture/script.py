@@ -30,7 +30,7 @@ def capture_script(
     path: str | os.PathLike[str],
     argv: Sequence[str] = (),
     *,
-    steps: int = 2,
+    steps: int | None = None,
     time: bool = False,
     fake: bool = False,
     module: bool = False,
