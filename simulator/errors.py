@@ -4,13 +4,16 @@ Messages are one line, of a length that a terminal shows at once, without contro
 """
 
 import errno
+import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-LONGEST = 300
-"""Characters of a message; longer ones are cut in the middle, as the fix stands at their end."""
+LONGEST = 290
+"""Characters of a message, 300 with the program's name before it; longer ones are cut in the
+middle, as the fix stands at their end."""
 
 _VALUE = 60  # characters of a value that is shown
 _DEEPEST = 3  # lists within lists that are shown
@@ -117,8 +120,8 @@ def reason(error: OSError | ValueError) -> str:
 
 def _brief(value: Any, longest: int, depth: int = 0) -> str:
     """Return the beginning of a value as YAML and Python write it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
+    if value is None or isinstance(value, bool) or _is_special(value):
+        return json.dumps(value)
     if isinstance(value, str | bytes):
         return repr(value[: longest + 1])
     if isinstance(value, int) and value.bit_length() > 128:
@@ -129,6 +132,10 @@ def _brief(value: Any, longest: int, depth: int = 0) -> str:
         items = value.items() if isinstance(value, dict) else value
         return _brief_items(items, longest, depth, mapping=isinstance(value, dict))
     return repr(value)
+
+
+def _is_special(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _brief_items(items: Iterable[Any], longest: int, depth: int, *, mapping: bool) -> str:

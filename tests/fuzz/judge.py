@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from simulator.cli import main
+from simulator.cli.exits import exit_code
 
 SECONDS = 20  # of computing, ten times as long of waiting; an input takes a tenth of a second
 LONGEST = 300  # characters of a refusal
@@ -55,7 +55,7 @@ def answer(argv: list[str]) -> Answer:
 
 def _run(argv: list[str]) -> None:
     with _arguments(argv), _watchdog():
-        main()
+        sys.exit(exit_code(argv))
 
 
 def fault(given: Answer, names: str, *, numbers: bool) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.cli import main  # noqa: F401 - its imports are no part of an input's time
+from simulator.cli import verbs  # noqa: F401 - its imports are no part of an input's time
 from simulator.hardware.load import CONFIGS
 from simulator.trace.method.file import METHODS
 from simulator.trace.storage import save_trace
@@ -20,7 +20,7 @@ from tests.system.import_samples import read
 from tests.unit.test_trace_check import trace
 
 SOME = 25
-OPEN = ("folder_texts", "hardware", "method", "sweep_file", "imported", "command_line")
+OPEN: tuple[str, ...] = ()
 """Families whose refusals still speak in the words of Python, or of a library, now and then."""
 MARK = {"ph": "X", "cat": "user_annotation", "name": "ProfilerStep#1", "ts": 0, "dur": 900}
 OPS = (("aten::mm", [[4, 8], [8, 2]]), ("aten::relu", [[4, 2]]), ("aten::add_", [[8, 2], [8, 2]]))

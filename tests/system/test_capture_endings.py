@@ -210,7 +210,7 @@ def test_a_recording_survives_a_full_disk(tmp_path, monkeypatch, room):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "spare"))
     with monkeypatch.context() as patched:
         _full(patched, full, room)
-        with pytest.raises(InputError, match="No space left on device; what was recorded is in"):
+        with pytest.raises(InputError, match="no space left on the disk; what was recorded is in"):
             rescue_trace(trace, full / "t.trace")
     (spare,) = (tmp_path / "spare").iterdir()
     assert load_trace(spare) == trace
@@ -224,6 +224,6 @@ def test_a_capture_onto_a_full_disk_says_where_the_recording_is(ends):
     status, err, trace = ends(text)
     assert (status, trace) == (2, None)
     assert err.startswith("trainsoc: cannot write ")
-    assert "File too large" in err
+    assert "beyond the limit for files" in err
     assert "what was recorded is lost" in err
     assert err.count("\n") == 1

@@ -238,5 +238,5 @@ def test_a_folder_without_a_sweep_or_a_table_is_told(tmp_path):
     with pytest.raises(InputError, match=r"no points\.parquet here"):
         read_table(tmp_path)
     Path(tmp_path / "points.parquet").write_bytes(b"PAR1 not quite")
-    with pytest.raises(InputError, match=r"is damaged .* writes it again"):
+    with pytest.raises(InputError, match=r"is damaged, .* writes it again"):
         read_table(tmp_path)

@@ -162,7 +162,7 @@ def test_a_wrong_value_in_a_row_is_named(path, where, value, says):
     [
         ("schema", "x", "schema: 'x': string should match pattern"),
         ("schema", 1.2, "schema: 1.2: should be a valid string"),
-        ("name", ["a"], "name: [\"a\"]: should be a valid string"),
+        ("name", ["a"], "name: ['a']: should be a valid string"),
         ("name", None, "name: null: should be a valid string"),
         ("origin", {"tool": 5}, "origin.tool: 5: should be a valid string"),
         ("origin", [], "origin: []: should be an object"),
@@ -274,7 +274,7 @@ def test_fields_that_a_newer_version_added_are_passed_over(path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda op: replace(op, gemms=(replace(op.gemms[0], m=BEYOND),)), f"1 x {BEYOND}"[:30]),
+        (lambda op: replace(op, gemms=(replace(op.gemms[0], m=BEYOND),)), f"1 x {BEYOND}"[:16]),
         (lambda op: replace(op, gemms=(replace(op.gemms[0], m=2**61),)), "more than 64 bits count"),
         (lambda op: replace(op, inputs=(replace(op.inputs[0], shape=(BEYOND,)),)), "more elements"),
     ],

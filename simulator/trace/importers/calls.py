@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Protocol
 
+from simulator.errors import shown
 from simulator.trace.effect import Effect, Touch, effect
 from simulator.trace.gemms import is_product, products
 from simulator.trace.gemms.product import Product
@@ -38,6 +39,27 @@ _PREFIX = "c10::"  # PyTorch's own types: those not above fill a byte
 def element_type(kind: str) -> str | None:
     """Return the element type of a tensor of the C++ type `kind`, None if it is no such type."""
     return DTYPES.get(kind) or ("uint8" if kind.startswith(_PREFIX) else None)
+
+
+class Misfit(ValueError):
+    """A field of a file is not as its format has it; the message names field and value."""
+
+
+def whole(name: str, value: Any) -> int:
+    """Return the integer in the field `name`; raises Misfit."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Misfit(f"{name} is {shown(value)}, no whole number") from None
+
+
+def amiss(error: Exception) -> str:
+    """Return what is not as the format has it, in plain words."""
+    if isinstance(error, Misfit):
+        return str(error)
+    if isinstance(error, KeyError) and error.args:
+        return f"it has no {shown(error.args[0])}"
+    return "one of its fields is of another kind than it should be"
 
 
 MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)

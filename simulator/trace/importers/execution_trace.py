@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
-from simulator.trace.importers.calls import MISFITS, described, tensors_in
+from simulator.trace.importers.calls import MISFITS, amiss, described, tensors_in, whole
 from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.identities import Identities, Owners
@@ -95,7 +95,7 @@ def _listed(path: Path) -> tuple[str, list[_Listed]]:
             except MISFITS as error:
                 raise InputError(
                     f"{path}: node {len(listed)} is not as schema {schema} has it "
-                    f"({type(error).__name__}: {error}): record the trace again"
+                    f"({amiss(error)}): record the trace again"
                 ) from None
     if not schema:
         raise InputError(f"{path} is no execution trace: it names no schema")
@@ -185,18 +185,18 @@ def _node(entry: dict[str, Any]) -> _Listed:
         )
     name = sys.intern(str(entry["name"]))
     node = Node(
-        int(entry["id"]),
+        whole("id", entry["id"]),
         name,
         _values(inputs),
         tuple(tensor for value in _values(outputs) for tensor in tensors_in(value)),
         sys.intern(str(facts.get("op_schema") or "")),
-        int(facts.get("seq_id", -1)),
-        int(facts.get("tid", 0)),
-        int(facts.get("fw_tid", 0)),
+        whole("seq_id", facts.get("seq_id", -1)),
+        whole("tid", facts.get("tid", 0)),
+        whole("fw_tid", facts.get("fw_tid", 0)),
         facts.get("scope") == _USER_SCOPE and not name.startswith(_THREADS),
     )
     node.label &= not module_name(name)
-    return int(entry["id"]), int(parent), node
+    return int(node.order), whole("parent", parent), node
 
 
 def _values(side: dict[str, Any]) -> tuple[Any, ...]:

@@ -7,14 +7,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from simulator.errors import InputError
+from simulator.errors import InputError, shown
 from simulator.trace.importers.calls import (
     MISFITS,
     UNLISTED,
     Call,
+    Misfit,
+    amiss,
     described,
     element_type,
     tensors_in,
+    whole,
 )
 from simulator.trace.importers.chain import Chain
 from simulator.trace.importers.doubts import doubts
@@ -160,7 +163,8 @@ class _Profile:
     def _add(self, event: dict[str, Any], name: str, category: str) -> bool:
         """Add an event and tell whether it says the shapes of its arguments."""
         try:
-            start, took = _time(event["ts"]), _duration(event.get("dur", 0))
+            start = _time(_measure("ts", event["ts"]))
+            took = _duration(_measure("dur", event.get("dur", 0)))
             args = event.get("args") or {}
             node = Node(
                 start,
@@ -168,16 +172,16 @@ class _Profile:
                 _inputs(args) if base_name(name) else (),
                 None,
                 "",
-                int(args.get("Sequence number", -1)),
+                whole("Sequence number", args.get("Sequence number", -1)),
                 0,
-                int(args.get("Fwd thread id", 0)),
+                whole("Fwd thread id", args.get("Fwd thread id", 0)),
                 label=category == "user_annotation",
                 measured_ns=None if took is None else round(took * _NS_PER_US),
             )
         except MISFITS as error:
             raise InputError(
-                f"{self.path}: event {name!r} at {event.get('ts')} cannot be read "
-                f"({type(error).__name__}: {error}): profile again"
+                f"{self.path}: event {shown(name)} at {shown(event.get('ts'))} cannot be read "
+                f"({amiss(error)}): profile again"
             ) from None
         threads = self._processes.setdefault(str(event.get("pid")), {})
         threads.setdefault(str(event.get("tid")), []).append((start, start + (took or 0), node))
@@ -195,22 +199,29 @@ class _Profile:
             yield [root for events in threads.values() for root in nested(events)]
 
 
-def _time(value: Any) -> float:
-    """Return a time in us as a number."""
-    if not 0 <= (time := float(value)) < _LONGEST_US:
-        raise ValueError(f"a time of {value} us")
+def _measure(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Misfit(f"{name} is {shown(value)}, no number") from None
+
+
+def _time(time: float) -> float:
+    """Return a time in us; raises Misfit for one that no clock shows."""
+    if not 0 <= time < _LONGEST_US:
+        raise Misfit(f"a time, ts, of {time:g} us")
     return time
 
 
-def _duration(value: Any) -> float | None:
+def _duration(took: float) -> float | None:
     """Return a duration in us, None for a negative one: PyTorch wrote it where an end was lost.
 
-    Raises ValueError for one that no 64 bits of picoseconds hold.
+    Raises Misfit for one that no 64 bits of picoseconds hold.
     """
-    if (took := float(value)) < 0:
+    if took < 0:
         return None
     if not took < _LONGEST_DURATION_US:
-        raise ValueError(f"a duration, dur, of {value} us")
+        raise Misfit(f"a duration, dur, of {took:g} us")
     return took
 
 
