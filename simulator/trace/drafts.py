@@ -160,4 +160,5 @@ def _renumber(tensor: Tensor, numbers: dict[int, int], storages: tuple[Storage, 
     index = numbers[tensor.storage]
     # Which images a step happened to draw from the data set makes it no other step.
     drawn = storages[index].kind is StorageKind.INPUT
-    return replace(tensor, storage=index, offset=0 if drawn else tensor.offset)
+    offset = 0 if drawn else tensor.offset
+    return Tensor(index, tensor.dtype, tensor.shape, tensor.strides, offset)

@@ -2,6 +2,7 @@
 
 import random
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -46,24 +47,33 @@ class Writes:
 
 
 class Attributes:
-    """The tensors that a module has as attributes."""
+    """The tensors that a module has as attributes; it is not kept alive."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         """Keep those of now."""
-        self._module = module
+        self._module = weakref.ref(module)
         self._parameters = dict(module._parameters)
         self._buffers = dict(module._buffers)
-        self._plain = dict(vars(module))
+        self._plain = _tensors(module)
+
+    def are_of(self, module: torch.nn.Module) -> bool:
+        """Tell whether they are those of this module, and not of a dead one."""
+        return self._module() is module
 
     def restore(self) -> None:
         """Put them back, and remove those that came since."""
-        _refill(self._module._parameters, self._parameters)
-        _refill(self._module._buffers, self._buffers)
-        plain = vars(self._module)
-        for name in [name for name, value in plain.items() if isinstance(value, torch.Tensor)]:
-            del plain[name]
-        tensors = {k: v for k, v in self._plain.items() if isinstance(v, torch.Tensor)}
-        plain.update(tensors)
+        module = self._module()
+        if module is None:
+            return
+        _refill(module._parameters, self._parameters)
+        _refill(module._buffers, self._buffers)
+        for name in _tensors(module):
+            del vars(module)[name]
+        vars(module).update(self._plain)
+
+
+def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, torch.Tensor)}
 
 
 class OptimizerState:

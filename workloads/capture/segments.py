@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from statistics import median
 
+from simulator.collector import paused_collector
 from simulator.trace.method.treatment import AS_TRACED, Method
 from simulator.trace.trace import Segment, Step, StepKind, Timing
 from workloads.capture.assemble import Ownership, assemble
@@ -25,11 +26,12 @@ class Unit:
 
     `begun` is how it began (start, next, stop, after); `tape` is None once nothing is looked at;
     a `partial` tape lacks what came before. `signature` covers all calls of modules, `path` those
-    of networks; `functions` tells that it begins with a network of functions. `rows` is the first
-    size of the input of the first network that learns, if one does, `first_rows` of the first one.
-    `source` is the data set with how many batches were left when it began, if that is known.
-    `end` is the call after the update that ends it, `left` the one after the last network, `cuts`
-    are calls before which it may fall apart into several evaluations.
+    of networks, `prefixes` its paths after each of them; `functions` tells that it begins with a
+    network of functions. `rows` is the first size of the input of the first network that learns,
+    if one does, `first_rows` of the first one. `source` is the data set with how many batches were
+    left when it began, if that is known. `end` is the call after the update that ends it, `left`
+    the one after the last network, `cuts` are calls before which it may fall apart into several
+    evaluations.
     """
 
     begun: str
@@ -37,6 +39,7 @@ class Unit:
     partial: bool = False
     signature: int = 0
     path: int = 0
+    prefixes: list[int] = field(default_factory=list)
     rows: int | None = None
     first_rows: int | None = None
     networks: int = 0
@@ -138,9 +141,9 @@ class _Distinct:
 class Catalogue:
     """The distinct steps and the order in which they ran; times each up to `depth` times.
 
-    `paths` has the network calls of the units that were looked at, with how many optimizers
-    stepped in one; `unseen` counts the units that nobody looked at, `late` those looked at from
-    their middle on.
+    `paths` has the network calls of the units that were looked at, up to each of them, with how
+    many optimizers stepped in one; `unseen` counts the units that nobody looked at, `late` those
+    looked at from their middle on.
     """
 
     depth: int
@@ -153,7 +156,19 @@ class Catalogue:
     _index: dict[tuple[StepKind, int], int] = field(default_factory=dict)
     _keys: dict[Key, Key] = field(default_factory=dict)
     _latest: dict[Key, tuple[int, ...]] = field(default_factory=dict)
+    _built: int = 0
     _unbuilt: int = 0
+
+    def walk(self, unit: Unit) -> None:
+        """Note the network calls of a unit that was looked at."""
+        for prefix in unit.prefixes:
+            self.paths.setdefault(prefix, 0)
+        updates = self.paths.get(unit.path, 0)
+        self.paths[unit.path] = max(len(unit.optimizers), updates)
+
+    def updates(self, unit: Unit) -> int:
+        """Return how many optimizers step in a unit with these network calls."""
+        return max(1, self.paths.get(unit.path, 1))
 
     def knows(self, tape: Tape, kind: StepKind) -> int | None:
         """Return the distinct step that did the work on the tape before, if any."""
@@ -210,9 +225,10 @@ class Catalogue:
         return Finished(self, tuple(steps), numbers, resolved, approximated + self.late)
 
     def _build(self) -> None:
-        for distinct in self._distinct:
-            distinct.build()
-        self._unbuilt = 0
+        with paused_collector():  # nothing made here is garbage
+            for distinct in self._distinct[self._built :]:
+                distinct.build()
+        self._built, self._unbuilt = len(self._distinct), 0
 
 
 @dataclass(frozen=True, slots=True)

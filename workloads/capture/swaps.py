@@ -96,7 +96,8 @@ class Swaps:
         if not any(is_lazy(parameter) for parameter in parameters):
             self._met[id(root)] = root
         for module in root.modules():
-            if self._keep and id(module) not in self._modules:
+            kept = self._modules.get(id(module))
+            if self._keep and (kept is None or not kept.are_of(module)):
                 self._modules[id(module)] = Attributes(module)
             for parameter in module._parameters.values():
                 self._swap(parameter)

@@ -124,7 +124,8 @@ class Tape:
                     number = numbers.get(storage._cdata)
                     if number is None or not sizes[number]:
                         number = self._admit(storage, maker)
-                    window = number, value.dtype, value.shape, value.stride()
+                    # A plain tuple of plain tuples is nothing that the garbage collector walks.
+                    window = number, value.dtype, tuple(value.shape), value.stride()
                     place(value.storage_offset())
                 except (NotImplementedError, RuntimeError, TypeError):
                     window = self._special(value, maker)

@@ -219,7 +219,7 @@ class Watch:
         unit.ending = True
         if unit.tape is not None:
             unit.end = len(unit.tape)
-        elif len(unit.optimizers) >= self.catalogue.paths.get(unit.path, 1) and not in_backward():
+        elif len(unit.optimizers) >= self.catalogue.updates(unit) and not in_backward():
             self._begin("after")
 
     def batch_enter(self, iterator: Any) -> None:
@@ -305,6 +305,7 @@ class Watch:
     def _meet(self, unit: Unit, call: Any) -> None:
         """Take in a call of a network: one that nobody knows at this place is looked at."""
         unit.path = hash((unit.path, call))
+        unit.prefixes.append(unit.path)
         new = unit.path not in self.catalogue.paths
         if unit.tape is None and new:
             unit.tape = self._tape()
@@ -362,8 +363,7 @@ class Watch:
         steps = None
         if unit.tape is not None and not (unit.partial and unit.path in self.catalogue.paths):
             steps = tuple(self._steps(unit, unit.tape))
-            known = self.catalogue.paths.get(unit.path, 0)
-            self.catalogue.paths[unit.path] = max(len(unit.optimizers), known)
+            self.catalogue.walk(unit)
         expected = self.catalogue.add(unit, steps)
         self.catalogue.unseen += steps is None and unit.begun != "start"
         if expected and unit.batches:
