@@ -13,8 +13,8 @@ from simulator.trace.storage import save_trace
 from simulator.trace.trace import Trace
 from workloads.capture.events import listening
 from workloads.capture.fake import Fakes
+from workloads.capture.finished import Finished, finish
 from workloads.capture.names import Names, unwrap
-from workloads.capture.segments import Finished
 from workloads.capture.threads import Threads
 
 _running: "list[Recording]" = []
@@ -182,7 +182,7 @@ class Recording:
             torch.compiler.set_stance("default")
 
     def _build(self) -> Trace | None:
-        finished = self._threads.catalogue.finish()
+        finished = finish(self._threads.catalogue)
         if not finished.steps:
             return None
         imagined = self._fakes.imagined if self._fakes else active_fake_mode()

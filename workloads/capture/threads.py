@@ -13,8 +13,9 @@ import torch
 
 from workloads.capture.looks import Looks
 from workloads.capture.names import Names
+from workloads.capture.optimizers import Optimizers
 from workloads.capture.segments import Catalogue
-from workloads.capture.watch import Optimizers, Watch
+from workloads.capture.watch import Watch
 
 
 class Threads:

@@ -2,7 +2,7 @@
 
 import sys
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -10,41 +10,21 @@ import torch
 
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import StepKind
+from workloads.capture import by_hand
 from workloads.capture.assemble import survey
 from workloads.capture.calls import Signature, tensors_in
-from workloads.capture.fingerprint import fingerprint, modes, rows_of
+from workloads.capture.fingerprint import fingerprint, modes, rows_of, shapes_of
 from workloads.capture.looks import Look, Looks, is_cheap
 from workloads.capture.names import Names
+from workloads.capture.optimizers import Optimizers
 from workloads.capture.recorder import Recorder
-from workloads.capture.segments import Catalogue, Pass, Unit
+from workloads.capture.segments import Catalogue
 from workloads.capture.spots import Context, in_backward
 from workloads.capture.tails import evaluation_end, independent, tail_end
 from workloads.capture.tape import Tape
+from workloads.capture.unit import Pass, Unit
 
 _SETUP_OPS = 20_000
-
-
-class Optimizers:
-    """The optimizers that stepped so far; none is kept alive."""
-
-    def __init__(self, given: Iterable[torch.optim.Optimizer]) -> None:
-        """Begin with those that are given."""
-        self._known: list[weakref.ref[torch.optim.Optimizer]] = []
-        for optimizer in given:
-            self.add(optimizer)
-
-    def add(self, optimizer: torch.optim.Optimizer) -> None:
-        """Take an optimizer in, unless it is known."""
-        if all(known is not optimizer for known in self):
-            self._known = [known for known in self._known if known() is not None]
-            self._known.append(weakref.ref(optimizer))
-
-    def __iter__(self) -> Iterator[torch.optim.Optimizer]:
-        """Yield those that live."""
-        for known in self._known:
-            optimizer = known()
-            if optimizer is not None:
-                yield optimizer
 
 
 class Watch:
@@ -78,8 +58,8 @@ class Watch:
 
     def close(self, failed: bool) -> None:
         """End the last step; of a run that failed it counts only if its optimizer stepped."""
+        self._settle_update()
         unit = self._unit
-        self._watch_replacement(unit)
         # Parameters that got other data have died with the program: it did so before.
         unit.updated |= self._replaces and unit.backward and unit.pending
         if not failed or unit.updated:
@@ -111,42 +91,10 @@ class Watch:
         if self._timed:
             tape.measured_ns.append(measured_ns)
         if signature.mutates and unit.backward and not unit.optimizers:
-            self._watch_update(unit, tape)
+            if by_hand.writes(unit, self._context.spots[self._context.spot]):
+                self._updated(len(tape))
         elif len(tape) >= _SETUP_OPS and not unit.busy:
             unit.tape = self._tape()  # preparing data can take any number of ops
-
-    def _watch_update(self, unit: Unit, tape: Tape) -> None:
-        """A write to a parameter after backward, outside any optimizer, is an update by hand."""
-        spot = self._context.spots[self._context.spot]
-        if in_backward() or spot.outside is not None or spot.root:
-            return
-        number = tape.target()
-        if self._is_parameter(unit, tape, number):
-            self._update(unit, tape, number, len(tape))
-
-    def _watch_replacement(self, unit: Unit) -> None:
-        """A parameter that has got other data since backward was updated by hand, too."""
-        tape = unit.tape
-        if tape is None or not unit.backward or unit.updated or in_backward():
-            return
-        for before, now in tape.replaced():
-            if self._is_parameter(unit, tape, before):
-                self._replaces = True
-                self._update(unit, tape, now, tape.makers[now] + 1 if now >= 0 else len(tape))
-
-    @staticmethod
-    def _is_parameter(unit: Unit, tape: Tape, number: int) -> bool:
-        # What the step made itself is an input that learns, such as an adversarial image.
-        if number not in tape.leaves:
-            return False
-        return tape.leaves[number] or unit.begun == "start" or tape.makers[number] < 0
-
-    def _update(self, unit: Unit, tape: Tape, number: int, end: int) -> None:
-        tape.updated.add(number)
-        unit.updated = self.stepped = True
-        unit.pending = False
-        if not self._loader_driven:
-            unit.ending, unit.end = True, max(unit.end, end)
 
     # What happens in the run
 
@@ -156,7 +104,7 @@ class Watch:
             self._network(module, inputs)
         layer = self._context.modules[-1][1] if self._context.modules else ""
         unit = self._unit
-        unit.signature = hash((unit.signature, layer, _shapes(inputs)))
+        unit.signature = hash((unit.signature, layer, shapes_of(inputs)))
 
     def module_leave(self, module: torch.nn.Module) -> None:
         """A module ends."""
@@ -168,8 +116,8 @@ class Watch:
     def backward_enter(self, create_graph: bool) -> None:
         """Gradients are pending until an optimizer uses them."""
         self._context.differentiate(create_graph)
+        self._settle_update()
         unit = self._unit
-        self._watch_replacement(unit)
         if unit.ending and unit.tape is not None and not in_backward():
             spots = self._context.spots
             _, forward = tail_end(unit.tape, unit.end, 0, spots)
@@ -212,20 +160,31 @@ class Watch:
         """An optimizer has stepped, which ends a step unless a loader says when."""
         unit = self._unit
         unit.optimizers.append(id(optimizer))
+        self._updated(len(unit.tape) if unit.tape is not None else 0)
+        if unit.tape is not None or self._loader_driven:
+            return
+        if len(unit.optimizers) >= self.catalogue.updates(unit) and not in_backward():
+            self._begin("after")
+
+    def _updated(self, end: int) -> None:
+        """Parameters were updated, up to the call before `end`."""
+        unit = self._unit
         unit.updated = self.stepped = True
         unit.pending = False
-        if self._loader_driven:
-            return
-        unit.ending = True
-        if unit.tape is not None:
-            unit.end = len(unit.tape)
-        elif len(unit.optimizers) >= self.catalogue.updates(unit) and not in_backward():
-            self._begin("after")
+        if not self._loader_driven:
+            unit.ending, unit.end = True, max(unit.end, end)
+
+    def _settle_update(self) -> None:
+        """Find out now whether parameters were given other data since backward."""
+        end = by_hand.replaces(self._unit)
+        if end is not None:
+            self._replaces = True
+            self._updated(end)
 
     def batch_enter(self, iterator: Any) -> None:
         """A loader is asked for a batch: the step before is over."""
+        self._settle_update()
         unit = self._unit
-        self._watch_replacement(unit)
         known = self._passes.get(iterator)
         continues = unit.pending and known in unit.passes
         waits = unit.begun == "next" and not unit.busy  # a second loader, or a batch skipped
@@ -283,7 +242,7 @@ class Watch:
         self.compiled |= getattr(root, "_compiled_call_impl", None) is not None
         self._force_eager()
         trains = root.training and torch.is_grad_enabled()
-        self._watch_replacement(self._unit)
+        self._settle_update()
         if self._ends_before(root, trains):
             self._begin("after")
         unit = self._unit
@@ -399,16 +358,6 @@ class Watch:
 
     def _are_cheap(self, steps: tuple[int, ...]) -> bool:
         return all(is_cheap(self.catalogue.step(index)) for index in steps)
-
-
-def _shapes(inputs: Any) -> Any:
-    """Return the fingerprint of inputs, at once for the usual single tensor."""
-    if inputs.__class__ is tuple and len(inputs) == 1 and inputs[0].__class__ is torch.Tensor:
-        try:
-            return inputs[0].shape
-        except RuntimeError:  # a nested tensor has none
-            pass
-    return fingerprint(inputs)
 
 
 def _batches_left(iterator: Any) -> int | None:

@@ -1,0 +1,154 @@
+"""A run that is over: its steps and epochs in order, and how long they took."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import median
+
+from simulator.trace.method.treatment import Method
+from simulator.trace.trace import Segment, Step, StepKind, Timing
+from workloads.capture.segments import Catalogue, Run
+from workloads.capture.unit import Key, Pass
+
+
+def finish(catalogue: Catalogue) -> "Finished":
+    """Return the run of a catalogue; what is not yet analysed is analysed now."""
+    catalogue.build()
+    steps: dict[Step, int] = {}
+    numbers = [steps.setdefault(each.build(), len(steps)) for each in catalogue.distinct]
+    resolved, approximated = _resolve(catalogue.runs)
+    return Finished(catalogue, tuple(steps), numbers, resolved, approximated + catalogue.late)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is over: its distinct `steps`, the number in them of each that the catalogue
+    kept apart, the steps of every run, and how many of these had only a similar one recorded.
+    """
+
+    catalogue: Catalogue
+    steps: tuple[Step, ...]
+    numbers: Sequence[int]
+    resolved: Sequence[tuple[int, ...]]
+    approximated: int
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The distinct methods of the run, in order."""
+        return tuple(dict.fromkeys(run.method for run in self.catalogue.runs))
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the run-length coded run."""
+        return tuple(
+            Segment(epoch, step, sum(count for *_, count in same), method)
+            for (epoch, step, method), same in groupby(self._entries(), key=lambda e: e[:3])
+        )
+
+    def _entries(self) -> Iterator[tuple[int, int, int, int]]:
+        methods = self.methods
+        runs = self.catalogue.runs
+        epochs = _epochs(runs, self.catalogue.passes)
+        for epoch, steps, run in zip(epochs, self.resolved, runs, strict=True):
+            method, count = methods.index(run.method), len(run.walls_ns)
+            if len(steps) == 1:
+                yield epoch, self.numbers[steps[0]], method, count
+            else:
+                for step in steps * count:
+                    yield epoch, self.numbers[step], method, 1
+
+    def timings(self) -> tuple[Timing, ...]:
+        """Return how long each distinct step took: medians over its runs.
+
+        Whole steps are those that nobody looked at, since looking takes time of its own.
+        """
+        whole: dict[int, list[int]] = {}
+        for run, steps in zip(self.catalogue.runs, self.resolved, strict=True):
+            if not run.slowed and len(steps) == 1:
+                whole.setdefault(self.numbers[steps[0]], []).extend(run.walls_ns)
+        measured: dict[int, list[Sequence[int]]] = {}
+        for number, distinct in zip(self.numbers, self.catalogue.distinct, strict=True):
+            measured.setdefault(number, []).extend(distinct.measured_ns)
+        return tuple(
+            Timing(
+                _median_ps(whole.get(number, [0])), tuple(map(_median_ps, zip(*runs, strict=True)))
+            )
+            for number, runs in sorted(measured.items())
+        )
+
+    def unmodelled(self) -> Counter[str]:
+        """Count the products of the run that no GEMM describes, by name."""
+        counts: Counter[str] = Counter()
+        for steps, run in zip(self.resolved, self.catalogue.runs, strict=True):
+            for index in steps:
+                for name, count in self.catalogue.distinct[index].unmodelled.items():
+                    counts[name] += count * len(run.walls_ns)
+        return counts
+
+
+def _median_ps(times_ns: Iterable[int]) -> int:
+    return round(1000 * median(times_ns))
+
+
+def _resolve(runs: list[Run]) -> tuple[list[tuple[int, ...]], int]:
+    """Map every run to distinct steps: its own, else the latest alike, else the most similar.
+
+    A run of a kind that nobody ever looked at is left out.
+    """
+    latest: dict[Key, tuple[int, ...]] = {}
+    for run in reversed(runs):
+        if run.steps is not None:
+            latest[run.key] = run.steps  # the earliest one, for runs before any was looked at
+    resolved: list[tuple[int, ...]] = []
+    approximated = 0
+    for run in runs:
+        steps = run.steps
+        if steps is not None:
+            latest[run.key] = steps
+        else:
+            steps = latest.get(run.key)
+        if steps is None:
+            approximated += len(run.walls_ns)
+            steps = _similar(run, runs)
+        resolved.append(steps)
+    return resolved, approximated
+
+
+def _similar(run: Run, runs: list[Run]) -> tuple[int, ...]:
+    alike = [r for r in runs if r.steps is not None and r.kind is run.kind]
+    best = max(reversed(alike), key=lambda r: _common(r.key, run.key), default=None)
+    return best.steps if best is not None and best.steps is not None else ()
+
+
+def _common(first: Key, second: Key) -> int:
+    return sum(a == b for a, b in zip(first, second, strict=False))
+
+
+def _epochs(runs: list[Run], passes: Sequence[Pass]) -> Iterator[int]:
+    """Yield the epoch of each run.
+
+    An epoch is a pass over a loader in which an optimizer stepped; without a loader, training
+    after an evaluation begins one, unless that has smaller batches: an agent acts between two
+    steps. Evaluation belongs to the epoch before it.
+    """
+    epoch = 0
+    last: frozenset[int] | None = None
+    rows: int | None = None
+    evaluated = False
+    for run in runs:
+        if run.kind is StepKind.TRAIN:
+            # A unit of several steps begins with evaluations.
+            evaluated |= len(run.steps or ()) > 1 and not _acts(run.first_rows, run.rows)
+            used = last is not None and (not last or any(passes[n].counts for n in last))
+            new_pass = bool(run.passes) and not run.passes & (last or frozenset())
+            if last is not None and ((new_pass and used) or (evaluated and not run.passes)):
+                epoch += 1
+            last, rows, evaluated = run.passes, run.rows, False
+        elif run.kind is StepKind.EVAL:
+            evaluated |= not _acts(run.rows, rows)
+        yield epoch
+
+
+def _acts(rows: int | None, learned: int | None) -> bool:
+    """Tell whether an evaluation is an agent's action: fewer rows than are learned from."""
+    return rows is not None and learned is not None and rows < learned

@@ -1,0 +1,90 @@
+"""The step under way and what is known of it, and the passes over loaders."""
+
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from simulator.trace.method.treatment import AS_TRACED, Method
+from simulator.trace.trace import StepKind
+from workloads.capture.tape import Tape
+
+Key = tuple[Hashable, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """The step under way, or what might become one.
+
+    `begun` is how it began (start, next, stop, after); `tape` is None once nothing is looked at;
+    a `partial` tape lacks what came before. `signature` covers all calls of modules, `path` those
+    of networks, `prefixes` its paths after each of them; `functions` tells that it begins with a
+    network of functions. `rows` is the first size of the input of the first network that learns,
+    if one does, `first_rows` of the first one. `source` is the data set with how many batches were
+    left when it began, if that is known. `end` is the call after the update that ends it, `left`
+    the one after the last network, `cuts` are calls before which it may fall apart into several
+    evaluations.
+    """
+
+    begun: str
+    tape: Tape | None
+    partial: bool = False
+    signature: int = 0
+    path: int = 0
+    prefixes: list[int] = field(default_factory=list)
+    rows: int | None = None
+    first_rows: int | None = None
+    networks: int = 0
+    functions: bool = False
+    optimizers: list[int] = field(default_factory=list)
+    passes: set[int] = field(default_factory=set)
+    roots: set[int] = field(default_factory=set)
+    batches: int = 0
+    source: tuple[int, int | None] = (0, None)
+    updated: bool = False
+    backward: bool = False
+    trains: bool = False
+    pending: bool = False
+    ending: bool = False
+    end: int = 0
+    left: int = 0
+    cuts: list[int] = field(default_factory=list)
+    method: Method = AS_TRACED
+    started_ns: int = field(default_factory=time.perf_counter_ns)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a network ran in it, forward or backward, or an optimizer."""
+        return bool(self.networks or self.optimizers) or self.backward or self.functions
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether networks ran in it, but none so that it could learn."""
+        learns = self.trains or self.backward or self.optimizers
+        return bool(self.networks or self.functions) and not learns
+
+    @property
+    def kind(self) -> StepKind:
+        """What kind of step it is, as far as it has come."""
+        if self.updated:
+            return StepKind.TRAIN
+        return StepKind.EVAL if self.evaluates else StepKind.OTHER
+
+    @property
+    def key(self) -> Key:
+        """What steps that are taken as alike without a look at their ops have in common."""
+        calls = self.networks, len(self.optimizers), self.path, self.signature
+        return (self.kind, self.batches, self.backward, *calls)
+
+
+@dataclass(slots=True, eq=False)
+class Pass:
+    """A pass over a loader: batches given, and left at its first one if that is known."""
+
+    given: int = 0
+    length: int | None = None
+    exhausted: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a pass of an epoch: one abandoned after its first batch is none."""
+        return self.exhausted or self.given > 1 or self.length == 1
