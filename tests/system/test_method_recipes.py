@@ -72,7 +72,10 @@ def macs(step, layer):
 # They train
 
 
-@EACH_NETWORK
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(n, marks=pytest.mark.slow if n == "resnet20" else ()) for n in NETWORKS],
+)
 @pytest.mark.parametrize("method", METHODS)
 def test_the_loss_falls(method, network, capsys):
     first, *_, last = train(method, network=network, epochs=3, limit=160, pretrain=4, batch_size=8)

@@ -98,11 +98,12 @@ def workers_of(pid):
     return [child for child, line in lines.items() if b"spawn_main" in line]
 
 
-def test_killed_at_ten_random_moments_nothing_is_lost_and_nothing_repeated(
-    trace_file, undisturbed, tmp_path
+@pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_nothing_is_lost_and_nothing_repeated(
+    trace_file, undisturbed, tmp_path, kills
 ):
-    out, chance = tmp_path / "sweep", random.Random(1)
-    for moment in sorted(chance.sample(range(1, POINTS - 8), 10)):
+    out, chance = tmp_path / "sweep", random.Random(kills)
+    for moment in sorted(chance.sample(range(1, POINTS - 8), kills)):
         before = set(kept(out))
         process = started(trace_file, out)
         wait_for(out, moment, process)
