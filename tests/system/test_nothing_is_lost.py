@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import pytest
 
-from simulator.hardware import load_hardware
 from simulator.results.records import read_records
 from simulator.results.result import read_result
 from simulator.results.step import read_step
@@ -25,6 +24,7 @@ from tests.builders import small_trace
 from tests.system.import_samples import sample
 
 pytestmark = pytest.mark.slow
+KILLS = 8
 SWEEP = ("--set", "accelerator.rows=8,16,32", "--workers", "1")
 
 
@@ -33,7 +33,6 @@ class Writer(NamedTuple):
 
     argv: tuple[str, ...]
     read: object
-    kills: int = 8
 
 
 def read_run(folder):
@@ -42,16 +41,13 @@ def read_run(folder):
     read_records(folder)
 
 
-@pytest.fixture(params=["import", "run", "sweep", "calibrate"])
+@pytest.fixture(params=["import", "run", "sweep"])
 def writer(request, tmp_path):
     trace, out = str(small_trace(tmp_path)), tmp_path / "out"
     writers = {
         "import": Writer(("import", "auto", str(sample("lenet.et")), "-o", str(out)), load_trace),
         "run": Writer(("run", "edge-16x16", trace, "-o", str(out)), read_run),
         "sweep": Writer(("sweep", "edge-16x16", trace, *SWEEP, "-o", str(out)), read_table),
-        "calibrate": Writer(
-            ("calibrate", "--threads", "1", "-o", str(out)), lambda p: load_hardware(str(p)), 2
-        ),
     }
     chosen = writers[request.param]
     began = time.monotonic()
@@ -67,7 +63,7 @@ def run(writer, **how):
 def test_kill_9_at_random_moments(writer):
     written, out, whole = writer
     chance = random.Random(7)
-    for _ in range(written.kills):
+    for _ in range(KILLS):
         command = [sys.executable, "-m", "simulator.cli", *written.argv]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(whole * chance.uniform(0.4, 1.05))
@@ -80,7 +76,7 @@ def test_a_disk_that_is_full_at_a_random_byte(writer):
     written, out, _ = writer
     chance = random.Random(11)
     size = max(file.stat().st_size for file in ([out] if out.is_file() else out.rglob("*.*")))
-    for _ in range(written.kills):
+    for _ in range(KILLS):
         limit = chance.randrange(size)
 
         def full(limit=limit):
