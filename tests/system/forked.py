@@ -74,7 +74,8 @@ def _run(folder, *arguments):
     from simulator.cli import main
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # nohup ignores the latter
+        signal.signal(number, signal.SIG_DFL)
     os.chdir(folder)
     for name, number in (("out", 1), ("err", 2)):
         os.dup2(os.open(name, os.O_WRONLY), number)
