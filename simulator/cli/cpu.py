@@ -24,12 +24,11 @@ def calibrate(
     Example: trainsoc calibrate -o host.yaml --threads 1
     """
     _need_torch()
-    from simulator.files import write_text
-    from simulator.trace.storage import check_writable
+    from simulator.trace.storage import check_writable, rescue
     from workloads.calibrate import calibrate as measured
 
     check_writable(out)
-    write_text(out, measured(threads, progress))
+    rescue(measured(threads, progress).encode(), out, "measured")
     print(out)
 
 

@@ -15,7 +15,15 @@ from simulator.trace.bounds import check_bounds
 from simulator.trace.header import AGAIN, SCHEMA, header_text, read_header
 from simulator.trace.trace import Trace
 
-__all__ = ["SCHEMA", "check_writable", "load_trace", "rescue_trace", "save_trace", "unwritable"]
+__all__ = [
+    "SCHEMA",
+    "check_writable",
+    "load_trace",
+    "rescue",
+    "rescue_trace",
+    "save_trace",
+    "unwritable",
+]
 
 BUNDLED = Path(__file__).resolve().parents[2] / "workloads" / "traces"
 _KEY = "trainsoc.trace"
@@ -39,17 +47,25 @@ def rescue_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
 
     Raises InputError if `path` cannot be written, and says where the trace is then.
     """
-    data = _parquet(trace, path)
-    spare = Path(tempfile.gettempdir()) / f"{Path(path).stem}-{uuid.uuid4().hex[:8]}.trace"
+    rescue(_parquet(trace, path), path, "recorded")
+
+
+def rescue(data: bytes, path: str | os.PathLike[str], how: str) -> None:
+    """Write `data`, which took long to get, to `path` or else to the folder for temporary files.
+
+    Raises InputError if `path` cannot be written, and says where that is which was `how` made.
+    """
+    target = Path(path)
+    spare = Path(tempfile.gettempdir()) / f"{target.stem}-{uuid.uuid4().hex[:8]}{target.suffix}"
     try:
         put(Path(path), data, durable=True)
     except OSError as error:
         try:
             put(spare, data, durable=True)
         except OSError as second:
-            lost = f"nor {spare}: {reason(second)}; what was recorded is lost"
+            lost = f"nor {spare}: {reason(second)}; what was {how} is lost"
             raise unwritable(path, error, lost) from None
-        raise unwritable(path, error, f"what was recorded is in {spare}") from None
+        raise unwritable(path, error, f"what was {how} is in {spare}") from None
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

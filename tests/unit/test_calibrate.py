@@ -1,6 +1,7 @@
 # ruff: noqa: E402 - without torch nothing here can be imported
 """From fake measurements to a description that loads: fits recover what made them."""
 
+import errno
 import importlib
 
 import pytest
@@ -181,3 +182,26 @@ def quick():
     gemm = Gemm(Role.FORWARD, 1, 8, 8, 8, 0, 1, 0)
     op = Op("aten.mm.default", OpKind.GEMM, Phase.OTHER, "", (tensor(64),), (tensor(64),), (gemm,))
     return [Sample(op, 10**6)]
+
+
+def test_a_full_disk_loses_nothing_that_was_measured(tmp_path, monkeypatch, capsys):
+    from simulator.cli.exits import exit_code
+    from simulator.trace import storage
+
+    out, spare = tmp_path / "host.yaml", tmp_path / "spare"
+    out.write_text("as it was")
+    spare.mkdir()
+    put = storage.put
+
+    def full(path, data, **how):
+        if path == out:
+            raise OSError(errno.ENOSPC, "full")
+        put(path, data, **how)
+
+    monkeypatch.setattr("workloads.calibrate.calibrate", lambda *_: "cpu: measured")
+    monkeypatch.setattr("tempfile.tempdir", str(spare))
+    monkeypatch.setattr(storage, "put", full)
+    assert exit_code(["calibrate", "-o", str(out)]) == 2
+    (kept,) = spare.iterdir()
+    assert f"what was measured is in {kept}" in capsys.readouterr().err
+    assert (kept.read_text(), out.read_text()) == ("cpu: measured", "as it was")

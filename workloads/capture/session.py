@@ -149,11 +149,6 @@ class Recording:
         return getattr(self.trace, name)
 
     @property
-    def stepped(self) -> bool:
-        """Whether an optimizer stepped."""
-        return self._threads.stepped
-
-    @property
     def at_work(self) -> bool:
         """Whether the calling thread is noting something right now, and should not be disturbed."""
         return self._threads.at_work

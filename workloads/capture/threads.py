@@ -57,11 +57,6 @@ class Threads:
         return self._current.get(threading.get_ident())
 
     @property
-    def stepped(self) -> bool:
-        """Whether an optimizer stepped."""
-        return any(watch.stepped for watch in self._watches)
-
-    @property
     def forced_eager(self) -> bool:
         """Whether what torch.compile wrapped was run as it is written."""
         return any(watch.forced_eager for watch in self._watches)

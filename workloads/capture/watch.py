@@ -39,7 +39,6 @@ class Watch:
     ) -> None:
         """Follow the calling thread."""
         self.catalogue = catalogue
-        self.stepped = False
         self.forced_eager = False
         self.compiled = False
         self._names = names
@@ -169,7 +168,7 @@ class Watch:
     def _updated(self, end: int) -> None:
         """Parameters were updated, up to the call before `end`."""
         unit = self._unit
-        unit.updated = self.stepped = True
+        unit.updated = True
         unit.pending = False
         if not self._loader_driven:
             unit.ending, unit.end = True, max(unit.end, end)
