@@ -38,7 +38,7 @@ class Constant:
         `value` is the median; half of the probability is spread evenly over the logarithm on
         either side of it (over the number itself where that side reaches zero or below).
         """
-        if quantile <= 0.5:  # noqa: PLR2004 - the median
+        if quantile <= 0.5:
             return _between(self.low, self.value, 2 * quantile)
         return _between(self.value, self.high, 2 * quantile - 1)
 
