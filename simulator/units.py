@@ -125,6 +125,7 @@ POWER = Quantity("power", "_uw", _units(uW=1, mW=10**3, W=10**6), "20 mW")
 
 LENGTH = Quantity("length", "_nm", _units(nm=1, um=10**3), "22 nm")
 CYCLES = Quantity("cycle count", "_cycles", _units(cycles=1, kcycles=10**3), "28 kcycles")
+FRACTION = Quantity("fraction of cycles", "_mcycles", _units(cycles=10**3), "2.5 cycles")
 RATIO = Quantity("ratio", "_permille", {"%": Decimal(10)}, "60 %")
 
 
@@ -146,6 +147,7 @@ Microwatts = Annotated[int, BeforeValidator(POWER.parse), _STORED, POWER]
 Millivolts = Annotated[int, BeforeValidator(VOLTAGE.parse), _STORED, VOLTAGE]
 Nanometres = Annotated[int, BeforeValidator(LENGTH.parse), _STORED, LENGTH]
 Cycles = Annotated[int, BeforeValidator(CYCLES.parse), _STORED, CYCLES]
+Millicycles = Annotated[int, BeforeValidator(FRACTION.parse), _STORED, FRACTION]
 Permille = Annotated[int, BeforeValidator(RATIO.parse), _STORED, RATIO]
 
 

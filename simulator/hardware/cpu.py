@@ -1,9 +1,11 @@
 """What a CPU is: cores, caches, and what its kernels were measured to take."""
 
 from fractions import Fraction
+from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from simulator.hardware.core import Core
 from simulator.hardware.operating import OperatingPoint, check_points, supply_ratio
 from simulator.hardware.part import FASTEST_HZ, Part
 from simulator.units import (
@@ -17,6 +19,10 @@ from simulator.units import (
     Permille,
     Picoseconds,
 )
+
+
+ORDINARY = "out-of-order"
+"""The class of cores where a description names none."""
 
 
 class LastLevelCache(Part):
@@ -128,12 +134,30 @@ class Dispatch(Part):
 class Cpu(Part):
     """A cluster of equal cores running eager PyTorch, one operation at a time on all cores."""
 
+    core: str = Field(default=ORDINARY, description="class of its cores, of hwconfigs/cores")
+    costs: Core = Field(description="of kernels that were not measured: those of the class")
     cores: PositiveInt
     clock: Hertz = Field(gt=0, le=FASTEST_HZ)
     simd: Bytes = Field(gt=0, description="width of one vector register")
     simd_pipes: PositiveInt = Field(description="vector operations issued per cycle and core")
     gemm_efficiency: Permille = Field(gt=0, le=1000, description="of peak FMA rate in a GEMM")
-    bandwidth_per_core: BytesPerSecond = Field(gt=0, description="measured, of one core")
+    convolutions: Literal["direct", "im2col", "nnpack"] = Field(
+        default="direct",
+        description="who computes them: at the speed of products, by im2col and BLAS, or forward "
+        "by NNPACK from 16 images on, as PyTorch without oneDNN does",
+    )
+    bandwidth_per_core: BytesPerSecond = Field(
+        gt=0, description="of one core in a loop that computes, reads and writes together"
+    )
+    bandwidth: BytesPerSecond | None = Field(
+        gt=0, default=None, description="likewise of all cores together, where less than the sum"
+    )
+    copy_bandwidth_per_core: BytesPerSecond | None = Field(
+        gt=0, default=None, description="of one core in memcpy, else as in other loops"
+    )
+    copy_bandwidth: BytesPerSecond | None = Field(
+        gt=0, default=None, description="likewise of all cores together"
+    )
     misses: PositiveInt | None = Field(
         default=None, description="line fills in flight per core, where they limit its bandwidth"
     )

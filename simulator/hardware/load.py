@@ -13,6 +13,8 @@ from pydantic_core import ErrorDetails
 
 from simulator.errors import InputError, listed, several, shown
 from simulator.hardware.constant import Constant
+from simulator.hardware.core import Core
+from simulator.hardware.cpu import ORDINARY
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part, part_of
 from simulator.hardware.soc import Hardware
@@ -69,11 +71,43 @@ def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
 
 def _resolved(label: str, known: Stated, changes: Mapping[str, Any]) -> Hardware:
     """Return the SoC of a description with `changes`, whose values it changes in place."""
+    _add_costs(label, known, changes.get("cpu.core"))
     said = [_override(known.values, path, value) for path, value in changes.items()]
     mistakes = [*known.mistakes, *(mistake for each in said for mistake in each.mistakes)]
     soc = _validate(Hardware, _with_device(known.values, label), label, mistakes)
     kept = (constant for constant in known.constants if not _is_within(constant.path, changes))
     return soc.with_constants([*kept, *(constant for each in said for constant in each.constants)])
+
+
+def _add_costs(label: str, known: Stated, other: Any) -> None:
+    """Add the costs of kernels of the CPU's class of cores, or of the one that it changes to.
+
+    What a description says of a cost itself goes before its class.
+    """
+    cpu = known.values.get("cpu")
+    if not isinstance(cpu, dict) or not isinstance(cpu.get("costs", {}), dict):
+        return  # a mistake that the model tells
+    name = str(other or cpu.get("core", ORDINARY))
+    if name not in core_classes():
+        hint = likely(name, core_classes())
+        raise InputError(f"{label}: cpu.core: no class of cores {shown(name)}; {hint}")
+    costs = _costs(CONFIGS / "cores" / f"{name}.yaml")
+    own = {} if other else cpu.get("costs", {})
+    cpu["costs"] = costs.values | own
+    rest = [constant for constant in costs.constants if constant.path not in own]
+    known.constants += [replace(each, path=f"cpu.costs.{each.path}") for each in rest]
+
+
+@cache
+def _costs(path: Path) -> Stated:
+    """Return what the file of a class of cores says, which is not to be changed."""
+    document = read_document(path, EXAMPLE)
+    return stated(Core, document.content, document.comments)
+
+
+def core_classes() -> list[str]:
+    """Return the names that `cpu.core` takes."""
+    return sorted(path.stem for path in (CONFIGS / "cores").glob("*.yaml"))
 
 
 def _is_within(path: str, changes: Container[str]) -> bool:

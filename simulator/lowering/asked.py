@@ -16,6 +16,7 @@ from simulator.lowering.cache import Moved
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.timing.cores import dispatch_ps
+from simulator.timing.kernels import Kernel, kernel_of
 from simulator.trace.op import Gemm, Op
 from simulator.units import transfer_ps
 
@@ -82,8 +83,8 @@ class Asking:
         So many bytes of its results are in `new` memory.
         """
         issue_ps = self.dispatch_ps(op) if dispatched else 0
-        measured = op.base_name if self.outline.cpu.kernels else None
-        key = ("operation", op.kind, op.sizes, moved, issue_ps, new, measured)
+        name = op.base_name if self.outline.cpu.kernels else kernel_of(op.base_name, op.kind)
+        key = ("operation", op.kind, op.sizes, moved, issue_ps, new, name)
         return self._cpu(key, lambda on: on.operation(op, moved, issue_ps, new))
 
     def cpu_gemm(
@@ -97,7 +98,7 @@ class Asking:
     ) -> Asked:
         """Ask for GEMMs of one op that stay on the CPU, computed as one kernel."""
         issue_ps = self.dispatch_ps(op) if dispatched else 0
-        key = ("cpu gemm", gemms, op.sizes, moved, issue_ps, new)
+        key = ("cpu gemm", op.base_name, gemms, op.sizes, moved, issue_ps, new)
         return self._cpu(key, lambda on: on.cpu_gemm(op, gemms, moved, issue_ps, new))
 
     def array_gemm(
@@ -126,6 +127,11 @@ class Asking:
         return self._cpu(
             key, lambda on: on.pass_over(stage, elements, bits, moved, ops_per_element)
         )
+
+    def kernel(self, stage: Stage, kernel: Kernel, elements: int, moved: Moved) -> Asked:
+        """Ask for what a kernel of PyTorch does to `elements` in fp32, without a dispatch."""
+        key = ("kernel", stage, kernel, elements, moved)
+        return self._cpu(key, lambda on: on.kernel(stage, kernel, elements, moved))
 
     def rearrange(self, elements: int, moved: Moved, each_ps: int) -> Asked:
         """Ask for a loop of one core that takes `each_ps` to put an element in another place."""

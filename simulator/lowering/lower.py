@@ -15,7 +15,8 @@ from simulator.lowering.offload import Offload
 from simulator.lowering.placement import place
 from simulator.lowering.remembered import Remembered
 from simulator.lowering.works import Templates
-from simulator.timing.cores import begin_ps, between_ops, part_of_step
+from simulator.timing.cores import begin_ps, part_of_step
+from simulator.timing.kernels import between_products
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.trace import PERSISTENT, Step, phase_of
 
@@ -98,7 +99,7 @@ class Programs:
     def _lowered(self, step: Step, carry: Carry, placed: Sequence[Unit] | None) -> Program:
         binding = Binding(self._asking, len(step.storages))
         binding.cache.hold(_as_tokens(carry.cached, _recalled(carry, step, binding)))
-        new = self._new_bytes(step)
+        new = new_bytes(step)
         offload = Offload(binding, carry.engines)
         part = ""
         for index, op in enumerate(step.ops):
@@ -127,13 +128,6 @@ class Programs:
             duration_ps = begin_ps(self._outline.cpu, own)
             binding.driver(Stage.BEGIN, duration_ps, Site(index, op.phase, op.layer))
         return own
-
-    def _new_bytes(self, step: Step) -> tuple[int, ...]:
-        """Return the new memory of each op, where the machine was measured to take time for it."""
-        kernels = self._outline.cpu.kernels
-        if kernels is None or kernels.first_touch is None:
-            return (0,) * len(step.ops)
-        return new_bytes(step)
 
     def _plain(
         self, binding: Binding, index: int, op: Op, new: int = 0, *, dispatched: bool = True
@@ -190,8 +184,8 @@ class Programs:
         done = binding.append(work, site, reads, writes, random=op.random)
         hidden = sum(gemm.batch * gemm.m * gemm.n for gemm in gemms if gemm.c < 0)
         if hidden:  # a softmax or gates between the GEMMs of a fused kernel, in its caches
-            cost = between_ops(op.name)
-            inner = self._asking.pass_over(Stage.OP, hidden, 32, NOTHING, cost)
+            kernel = between_products(op.name)
+            inner = self._asking.kernel(Stage.OP, kernel, hidden, NOTHING)
             binding.append(inner, site, (), writes, after=(done,))
 
     def _left_over(self, binding: Binding, index: int, op: Op) -> None:

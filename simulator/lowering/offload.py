@@ -11,7 +11,7 @@ from simulator.lowering.cache import Access, Moved
 from simulator.lowering.handover import Handover, Move
 from simulator.lowering.placement import Placement, is_readable
 from simulator.lowering.request import Request, bytes_of, request_of
-from simulator.timing.cores import OPS_PER_ELEMENT, between_ops
+from simulator.timing.kernels import between_products
 from simulator.trace.op import Gemm, Op, OpKind, Role, Tensor
 from simulator.trace.trace import phase_of
 
@@ -19,6 +19,7 @@ from simulator.trace.trace import phase_of
 _RANGE_OPS = 1  # maximum of absolute values
 _ROUND_OPS = 3  # scale, round, clamp
 _SCALE_OPS = 1
+_COPY_OPS = 1
 
 
 class Offload:
@@ -202,7 +203,7 @@ class Offload:
         """
         rounds = precision.startswith("int")
         reads = [source, source] if rounds else [source]
-        cost = _RANGE_OPS + _ROUND_OPS if rounds else OPS_PER_ELEMENT[OpKind.COPY]
+        cost = _RANGE_OPS + _ROUND_OPS if rounds else _COPY_OPS
         return self._pass(Stage.QUANTISE, tensor.elements, tensor.bits, reads, [target], cost)
 
     def _pass(
@@ -260,8 +261,9 @@ class Offload:
         raw = Access(token, bytes_of(elements, PRECISION_BITS[self._summed_in(request)]))
         size = bytes_of(elements, PRECISION_BITS[placement.precision])
         ready = Access(self._binding.token(), size)
-        cost = between_ops(request.op.name)
-        work = self._pass(Stage.OP, elements, 32, [raw] * placement.passes, [ready], cost)
+        moved = self._binding.cache.touch([raw] * placement.passes, [ready])
+        kernel = between_products(request.op.name)
+        work = self._binding.asking.kernel(Stage.OP, kernel, elements, moved)
         reads = (token, *(temporary.token for temporary in self._temporaries))
         self._binding.append(work, request.site, reads, (ready.token,))
         self._temporaries.append(ready)

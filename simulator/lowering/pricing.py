@@ -57,16 +57,22 @@ class Pricing:
             self._costs[key] = cost
         return cost
 
-    def cores_ps(self, size: int, cpu: Cpu, cores: int) -> int:
+    def cores_ps(self, size: int, cpu: Cpu, cores: int, *, copying: bool = False) -> int:
         """Return the least time in which so many cores and their port pass `size` bytes.
+
+        `copying` is memcpy, whose loads and stores are wider than those of a loop that computes.
 
         A core whose line fills in flight are limited has that many per round trip (Little's law).
         """
-        core = cpu.bandwidth_per_core
+        core, cluster = cpu.bandwidth_per_core, cpu.bandwidth
+        if copying:
+            core = cpu.copy_bandwidth_per_core or core
+            cluster = cpu.copy_bandwidth or cluster
         if cpu.misses:
             round_trip_ps = self._interconnect.latency + idle_ps(self._dram)
             core = min(core, cpu.misses * LINE * PS_PER_S // max(1, round_trip_ps))
-        return transfer_ps(size, min(cores * core, self._interconnect.cpu_bytes_per_s))
+        together = min(cores * core, cluster or cores * core)
+        return transfer_ps(size, min(together, self._interconnect.cpu_bytes_per_s))
 
     def tile(self, run: TileRun, array: Accelerator, write_permille: int) -> Tile:
         """Return a tile with its transfers priced; operands with streams of their own move side

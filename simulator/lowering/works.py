@@ -1,7 +1,9 @@
 """Work templates: what an operation costs on its unit of one SoC, bound to nothing."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import reduce
+from typing import NamedTuple
 
 from simulator.activity import MACS_IN, Counts, Stage, Unit, Work, sequential
 from simulator.hardware.accelerator import Accelerator
@@ -18,21 +20,28 @@ from simulator.lowering.placement import Placement
 from simulator.lowering.pricing import Traffic, permille_written, pricing_of
 from simulator.lowering.remembered import Remembered
 from simulator.lowering.shape import GemmShape, Widths
+from simulator.timing.convolutions import convolution
 from simulator.timing.cores import (
-    OPS_PER_ELEMENT,
-    Compute,
-    Continuous,
-    elementwise_compute,
-    gemm_compute,
-    kernel_of,
+    loop_ps,
     measured_compute,
+    measured_kernel,
+    new_ps,
     product_compute,
     product_of,
     threads_of,
 )
-from simulator.timing.shares import WHOLE
+from simulator.timing.kernels import Kernel, kernel_ps, millicycles
+from simulator.timing.products import products_ps
+from simulator.timing.stretches import Bound, Stretch, Stretched, cycles_ps
 from simulator.trace.op import Gemm, Op, OpKind, Role
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
+
+
+class _Priced(NamedTuple):
+    """Traffic of a stretch, and the least time in which cores, port and cache pass it, in ps."""
+
+    traffic: Traffic
+    port_ps: int
 
 
 class Templates:
@@ -78,83 +87,126 @@ class Templates:
     def pass_over(
         self, stage: Stage, elements: int, bits: int, moved: Moved, ops_per_element: int
     ) -> Work:
-        """Return a CPU loop over `elements` of `bits` each."""
+        """Return a CPU loop of its own over `elements` of `bits` each, in vector operations."""
         cpu = self.hardware.cpu
         threads = threads_of(cpu, elements)
-        compute = elementwise_compute(cpu, elements, bits, ops_per_element, threads)
-        return self._cpu(stage, 0, compute, moved)
+        ps = loop_ps(cpu, elements, bits, ops_per_element, threads)
+        return self._cpu(stage, 0, (Stretch(ps, threads),), moved)
+
+    def kernel(self, stage: Stage, kernel: Kernel, elements: int, moved: Moved) -> Work:
+        """Return what a kernel of PyTorch does to `elements` in fp32, without a dispatch."""
+        cpu = self.hardware.cpu
+        threads = threads_of(cpu, elements)
+        ps = cycles_ps(cpu, elements * millicycles(cpu, kernel), threads)
+        return self._cpu(stage, 0, (Stretch(ps, threads),), moved)
 
     def one_core(self, stage: Stage, fixed_ps: int, each_ps: int, moved: Moved) -> Work:
         """Return what one core does in a fixed time and then for so long, beside its transfers."""
-        return self._cpu(stage, fixed_ps, Compute(each_ps, 1), moved)
+        return self._cpu(stage, fixed_ps, (Stretch(each_ps),), moved)
 
     def operation(self, op: Op, moved: Moved, issue_ps: int, new: int) -> Work:
         """Return a non-GEMM operation on the CPU; so many bytes of its results are `new`."""
         cpu = self.hardware.cpu
         if op.kind is OpKind.VIEW:
             overhead_ps = Clock(cpu.clock).cycles_to_ps(cpu.view_overhead)
-            return self._cpu(Stage.VIEW, overhead_ps, Compute(0, 1), Moved((), ()))
-        return self._cpu(Stage.OP, issue_ps, self._compute(op, new), moved)
+            return self._cpu(Stage.VIEW, overhead_ps, (), Moved((), ()))
+        copying = op.kind is OpKind.COPY
+        return self._cpu(Stage.OP, issue_ps, (self._stretch(op, new),), moved, copying=copying)
 
-    def _compute(self, op: Op, new: int) -> Compute:
+    def _stretch(self, op: Op, new: int) -> Stretch:
         cpu = self.hardware.cpu
         written = sum(tensor.elements for tensor in op.outputs)
         elements = max([written, *(tensor.elements for tensor in op.inputs)])
         threads = threads_of(cpu, elements, op.kind)
-        kernel = kernel_of(cpu, op)
+        kernel = measured_kernel(cpu, op)
         if kernel is None:
-            each = OPS_PER_ELEMENT[op.kind]
-            return elementwise_compute(cpu, elements, _lane_bits(op), each, threads)
+            return Stretch(kernel_ps(cpu, op, elements, threads) + new_ps(cpu, new), threads)
         moved_bytes = op.read_bytes + op.write_bytes
-        return measured_compute(cpu, kernel, elements, moved_bytes, new, threads)
+        compute = measured_compute(cpu, kernel, elements, moved_bytes, new, threads)
+        return Stretch(compute.ps, compute.threads)
 
     def cpu_gemm(
         self, op: Op, gemms: tuple[Gemm, ...], moved: Moved, issue_ps: int, new: int
     ) -> Work:
         """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
-        cpu, first = self.hardware.cpu, gemms[0]
+        first = gemms[0]
         macs = sum(gemm.macs for gemm in gemms)
-        product = product_of(cpu, first, op.inputs[max(0, first.a)].dtype)
-        if product is None:
-            compute = gemm_compute(cpu, macs, _lane_bits(op))
-        else:
+        mnk = (first.batch, first.m, first.n, first.k)
+        return self._cpu(Stage.GEMM, issue_ps, self._products(op, gemms, new), moved, macs, mnk)
+
+    def _products(self, op: Op, gemms: tuple[Gemm, ...], new: int) -> tuple[Stretch, ...]:
+        cpu, first = self.hardware.cpu, gemms[0]
+        dtype = op.inputs[max(0, first.a)].dtype
+        product = product_of(cpu, first, dtype)
+        if product is not None:
             moved_bytes = op.read_bytes + op.write_bytes
             compute = product_compute(cpu, product, gemms, _lane_bits(op), moved_bytes, new)
-        mnk = (first.batch, first.m, first.n, first.k)
-        return self._cpu(Stage.GEMM, issue_ps, compute, moved, macs, mnk)
+            return (Stretch(compute.ps, compute.threads),)
+        fetched = Stretch(new_ps(cpu, new), cpu.cores)
+        if first.conv is not None and cpu.convolutions != "direct":
+            stretches = [stretch for gemm in gemms for stretch in convolution(cpu, gemm)]
+            return (fetched, *stretches)
+        macs = sum(gemm.macs for gemm in gemms)
+        ps = products_ps(cpu, op.base_name, gemms, dtype)
+        return (Stretch(fetched.ps + ps, threads_of(cpu, macs)),)
 
     def _cpu(
         self,
         stage: Stage,
         overhead_ps: int,
-        compute: Compute,
+        stretches: Sequence[Stretch],
         moved: Moved,
         macs: int = 0,
         mnk: tuple[int, int, int, int] = (0, 0, 0, 0),
+        *,
+        copying: bool = False,
     ) -> Work:
+        """Return work whose operands move beside its first stretch."""
         cpu = self.hardware.cpu
-        traffic = self._traffic(moved)
-        size = traffic.read_bytes + traffic.write_bytes
-        port_ps = self._pricing.cores_ps(size, cpu, compute.threads)
-        if cpu.llc is not None:
-            port_ps = max(port_ps, transfer_ps(moved.cached, cpu.llc.bandwidth))
-        progress = Continuous(overhead_ps, compute.ps, traffic.channel_ps, port_ps)
+        first, *others = stretches or [Stretch(0)]
+        priced = [self._priced(first.threads, self._traffic(moved), moved.cached, copying=copying)]
+        priced += [self._priced(each.threads, self._own_traffic(each)) for each in others]
+        bounds = [
+            Bound(max(stretch.ps, each.port_ps), each.traffic.channel_ps)
+            for stretch, each in zip((first, *others), priced, strict=True)
+        ]
         # A core that waits for memory is as active as one that computes; the time lost to
         # other masters is not charged to the work, so that counts do not depend on timing.
-        active_ps = overhead_ps + compute.threads * (progress.duration_ps(WHOLE) - overhead_ps)
+        active_ps = overhead_ps + sum(
+            stretch.threads * bound.alone_ps
+            for stretch, bound in zip((first, *others), bounds, strict=True)
+        )
+        traffic = reduce(Traffic.plus, (each.traffic for each in priced))
         counts = Counts(
             macs=macs,
             macs_issued=macs,
             cpu_cycles=ceil_div(active_ps * cpu.clock, PS_PER_S),
-            interconnect_bytes=size,
+            interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
             dram_read_bytes=traffic.read_bytes,
             dram_write_bytes=traffic.write_bytes,
             dram_activates=traffic.activates,
             dram_read_bursts=traffic.read_bursts,
             dram_write_bursts=traffic.write_bursts,
         )
-        memory_ps = max(traffic.channel_ps, port_ps)
-        return Work(Unit.CPU, stage, progress, counts, overhead_ps, compute.ps, memory_ps, *mnk)
+        compute_ps = sum(stretch.ps for stretch in (first, *others))
+        memory_ps = sum(max(each.traffic.channel_ps, each.port_ps) for each in priced)
+        progress = Stretched(overhead_ps, bounds)
+        return Work(Unit.CPU, stage, progress, counts, overhead_ps, compute_ps, memory_ps, *mnk)
+
+    def _priced(
+        self, threads: int, traffic: Traffic, cached: int = 0, *, copying: bool = False
+    ) -> "_Priced":
+        cpu = self.hardware.cpu
+        size = traffic.read_bytes + traffic.write_bytes
+        port_ps = self._pricing.cores_ps(size, cpu, threads, copying=copying)
+        if cpu.llc is not None:
+            port_ps = max(port_ps, transfer_ps(cached, cpu.llc.bandwidth))
+        return _Priced(traffic, port_ps)
+
+    def _own_traffic(self, stretch: Stretch) -> Traffic:
+        reads = (stretch.read_bytes,) if stretch.read_bytes else ()
+        writes = (stretch.write_bytes,) if stretch.write_bytes else ()
+        return self._traffic(Moved(reads, writes))
 
     def _traffic(self, moved: Moved) -> Traffic:
         patterns = [sequential(size, write=False) for size in moved.reads]

@@ -4,41 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulator.hardware.cpu import Cpu, Kernel, Product
-from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
 # Elements that PyTorch gives to one thread at least (at::internal::GRAIN_SIZE).
 GRAIN = 32768
-
-# Vector operations per element. Counted from the arithmetic where it is plain; transcendentals,
-# random numbers and sorting are guesses of the length of their usual SIMD kernels.
-OPS_PER_ELEMENT: dict[OpKind, int] = {
-    OpKind.GEMM: 1,
-    OpKind.VIEW: 0,
-    OpKind.ELEMENTWISE: 1,
-    OpKind.TRANSCENDENTAL: 20,
-    OpKind.REDUCTION: 1,
-    OpKind.NORM: 8,
-    OpKind.SOFTMAX: 24,
-    OpKind.POOL: 4,
-    OpKind.COPY: 1,
-    OpKind.EMBEDDING: 1,
-    OpKind.RANDOM: 20,
-    OpKind.SORT: 40,
-    OpKind.SYNC: 0,
-    OpKind.OTHER: 1,
-}
-
-
-def between_ops(op_name: str) -> int:
-    """Return the vector operations per element that a fused op does between two of its GEMMs.
-
-    A softmax (or its gradient) in an attention, transcendental gates in a recurrent layer.
-    """
-    kind = OpKind.SOFTMAX if "attention" in op_name else OpKind.TRANSCENDENTAL
-    return OPS_PER_ELEMENT[kind]
-
 
 _NETWORK = {
     Phase.FORWARD: "forward", Phase.LOSS: "forward", Phase.EVAL: "forward",
@@ -73,7 +43,7 @@ def begin_ps(cpu: Cpu, part: str) -> int:
     return Clock(cpu.clock).cycles_to_ps(cycles)
 
 
-def kernel_of(cpu: Cpu, op: Op) -> Kernel | None:
+def measured_kernel(cpu: Cpu, op: Op) -> Kernel | None:
     """Return the measured speed of this operation, or of its kind, if they were measured."""
     if cpu.kernels is None:
         return None
@@ -107,26 +77,16 @@ def threads_of(cpu: Cpu, elements: int, kind: OpKind = OpKind.ELEMENTWISE) -> in
     return 1 if kind is OpKind.RANDOM else max(1, min(cpu.cores, ceil_div(elements, GRAIN)))
 
 
-def elementwise_compute(
-    cpu: Cpu, elements: int, bits: int, ops_per_element: int, threads: int
-) -> Compute:
-    """Return the arithmetic of `elements` of `bits` each, in so many threads."""
+def loop_ps(cpu: Cpu, elements: int, bits: int, ops_per_element: int, threads: int) -> int:
+    """Return the arithmetic of a loop in vector operations on `elements` of `bits` each, in ps."""
     lanes = max(1, cpu.simd * 8 // bits)
     vector_ops = ceil_div(ceil_div(elements, threads) * ops_per_element, lanes)
-    cycles = ceil_div(vector_ops, cpu.simd_pipes)
-    return Compute(Clock(cpu.clock).cycles_to_ps(cycles), threads)
+    return Clock(cpu.clock).cycles_to_ps(ceil_div(vector_ops, cpu.simd_pipes))
 
 
-def gemm_compute(cpu: Cpu, macs: int, bits: int) -> Compute:
-    """Return the arithmetic of `macs` fused multiply-adds at the CPU's GEMM efficiency.
-
-    Split over cores like elementwise work, which is a guess: BLAS libraries choose by shape.
-    """
-    threads = threads_of(cpu, macs)
-    lanes = max(1, cpu.simd * 8 // bits)
-    per_kilocycle = lanes * cpu.simd_pipes * cpu.gemm_efficiency  # efficiency is in permille
-    cycles = ceil_div(ceil_div(macs, threads) * 1000, per_kilocycle)
-    return Compute(Clock(cpu.clock).cycles_to_ps(cycles), threads)
+def new_ps(cpu: Cpu, size: int) -> int:
+    """Return how long the system takes to hand out so many bytes of results, in ps."""
+    return transfer_ps(size, cpu.costs.first_touch)
 
 
 def measured_compute(
@@ -194,19 +154,3 @@ def _divided(cpu: Cpu, ps: int, threads: int) -> int:
     speed = 1000 + (threads - 1) * cpu.kernels.parallel_efficiency
     started_ps = Clock(cpu.clock).cycles_to_ps(cpu.kernels.parallel_overhead)
     return started_ps + ceil_div(ps * 1000, speed)
-
-
-class Continuous:
-    """Progress of CPU work: dispatch first, then arithmetic and memory traffic side by side."""
-
-    def __init__(self, overhead_ps: int, compute_ps: int, channel_ps: int, port_ps: int) -> None:
-        """Take dispatch, arithmetic, memory time at full share, and least time of the ports."""
-        self._overhead_ps = overhead_ps
-        self._least_ps = max(compute_ps, port_ps)
-        self.channel_ps = channel_ps
-
-    def duration_ps(self, share: int) -> int:
-        """Return the time from start to end at a constant `share` of the memory."""
-        if not self.channel_ps:
-            return self._overhead_ps + self._least_ps
-        return self._overhead_ps + max(self._least_ps, ceil_div(self.channel_ps * WHOLE, share))

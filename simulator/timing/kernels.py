@@ -1,0 +1,99 @@
+"""What kernels other than products take on a class of cores, by the names of their ops."""
+
+from typing import NamedTuple
+
+from simulator.hardware.cpu import Cpu
+from simulator.timing.products import is_narrow
+from simulator.timing.stretches import cycles_ps
+from simulator.trace.op import Op, OpKind
+
+
+class Kernel(NamedTuple):
+    """A cost of `hardware.core.Core` per element, so many permille of it."""
+
+    cost: str
+    permille: int = 1000
+
+
+_FREE = Kernel("elementwise", 0)
+_OF_KIND = {
+    OpKind.VIEW: _FREE,
+    OpKind.SYNC: _FREE,
+    OpKind.ELEMENTWISE: Kernel("elementwise"),
+    OpKind.TRANSCENDENTAL: Kernel("exponential"),
+    OpKind.REDUCTION: Kernel("reduction"),
+    OpKind.NORM: Kernel("norm"),
+    OpKind.SOFTMAX: Kernel("softmax"),
+    OpKind.POOL: Kernel("pool"),
+    OpKind.COPY: Kernel("copies"),
+    OpKind.EMBEDDING: Kernel("embedding"),
+    OpKind.RANDOM: Kernel("random"),
+    OpKind.SORT: Kernel("sort"),
+    OpKind.OTHER: Kernel("elementwise"),
+    OpKind.GEMM: Kernel("elementwise"),
+}
+
+# Where an op differs from its kind. Statistics of a norm are passes of their own: mean and variance
+# forward, two sums and the gradient backward (ATen, batch_norm_kernel.cpp, layer_norm_kernel.cpp).
+_OF_OP = {
+    "div": Kernel("division"),
+    "reciprocal": Kernel("division"),
+    "sqrt": Kernel("division"),
+    "rsqrt": Kernel("division", 2000),
+    "addcdiv": Kernel("division"),
+    "_fused_adam": Kernel("division", 2000),
+    "_fused_adamw": Kernel("division", 2000),
+    "erf": Kernel("erf"),
+    "tanh": Kernel("erf"),
+    "gelu": Kernel("erf"),
+    "gelu_backward": Kernel("erf", 1400),
+    "_thnn_fused_lstm_cell": Kernel("erf", 2500),
+    "_thnn_fused_gru_cell": Kernel("erf", 2500),
+    "native_batch_norm": Kernel("norm", 2000),
+    "native_batch_norm_backward": Kernel("norm", 1500),
+    "native_layer_norm": Kernel("norm", 1000),
+    "native_layer_norm_backward": Kernel("norm", 1500),
+    "native_group_norm": Kernel("norm", 1000),
+    "native_group_norm_backward": Kernel("norm", 1500),
+    "_softmax_backward_data": Kernel("reduction", 2000),
+    "_log_softmax_backward_data": Kernel("exponential"),
+    "max_pool2d_with_indices_backward": Kernel("embedding"),
+    "pow": Kernel("elementwise"),
+    "fill": Kernel("elementwise"),
+    "zero": Kernel("elementwise"),
+    "zeros_like": Kernel("elementwise"),
+    "ones_like": Kernel("elementwise"),
+}
+_BATCH_NORMS = frozenset({"_native_batch_norm_legit", "_batch_norm_with_update", "batch_norm"})
+
+
+def kernel_of(name: str, kind: OpKind) -> Kernel:
+    """Return the kernel of an op by its base name, in place and over lists as alone."""
+    plain = name.removeprefix("_foreach_").rstrip("_")
+    if plain in _BATCH_NORMS:
+        plain = "native_batch_norm"
+    return _OF_OP.get(name) or _OF_OP.get(plain) or _OF_KIND[kind]
+
+
+def millicycles(cpu: Cpu, kernel: Kernel, dtype: str = "float32") -> int:
+    """Return the millicycles of one core per element; of a float that it lacks, converted."""
+    each = getattr(cpu.costs, kernel.cost) * kernel.permille // 1000
+    return int(each) + (cpu.costs.narrow_conversion if is_narrow(cpu, dtype) else 0)
+
+
+def kernel_ps(cpu: Cpu, op: Op, elements: int, threads: int) -> int:
+    """Return the arithmetic of an op on so many elements, in ps."""
+    each = millicycles(cpu, kernel_of(op.base_name, op.kind), dtype_of(op))
+    return cycles_ps(cpu, elements * each, threads)
+
+
+def dtype_of(op: Op) -> str:
+    """Return the type that arithmetic is done in: the widest float, else the widest type."""
+    tensors = (*op.outputs, *op.inputs)
+    floats = [tensor for tensor in tensors if tensor.is_float] or tensors
+    return max(floats, key=lambda tensor: tensor.bits).dtype if floats else "float32"
+
+
+def between_products(op_name: str) -> Kernel:
+    """Return what a fused op does between two of its products: a softmax, or recurrent gates."""
+    return Kernel("softmax") if "attention" in op_name else Kernel("erf")

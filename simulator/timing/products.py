@@ -1,0 +1,64 @@
+"""How long a CPU's BLAS takes for products whose kernels nobody has measured."""
+
+from collections.abc import Sequence
+
+from simulator.hardware.cpu import Cpu
+from simulator.timing.stretches import cycles_ps, overhead_ps
+from simulator.trace.op import Gemm, bits_of
+from simulator.units import PS_PER_S, ceil_div
+
+# Multiply-adds from which BLAS splits a product over the cores: OpenBLAS, interface/gemm.c, which
+# compares m x n x k with GEMM_MULTITHREAD_THRESHOLD (4) x 65536.
+_SPLIT = 4 * 65536
+_VECTOR_PRODUCTS = frozenset({"mv", "addmv", "addmv_", "dot", "vdot"})  # by GEMV: no packing
+_NARROW = frozenset({"float16", "bfloat16"})
+
+
+def is_narrow(cpu: Cpu, dtype: str) -> bool:
+    """Tell whether the cores have to convert floats of this type to compute with them."""
+    return dtype in _NARROW and not cpu.costs.narrow_floats
+
+
+def lanes_of(cpu: Cpu, dtype: str) -> int:
+    """Return the elements that one core's vector units take in a cycle.
+
+    Floats that the cores lack are computed as fp32.
+    """
+    bits = 32 if is_narrow(cpu, dtype) else bits_of(dtype)
+    return max(1, cpu.simd * 8 // bits) * cpu.simd_pipes
+
+
+def product_ps(
+    cpu: Cpu, m: int, n: int, k: int, dtype: str = "float32", threads: int | None = None
+) -> int:
+    """Return the arithmetic of one product in ps; BLAS chooses the threads unless they are given.
+
+    t = macs (1 + half / smallest of m, n, k) / (efficiency x peak): packing an operand is not
+    worth its time where little is made of it.
+    """
+    macs = m * n * k
+    if threads is None:
+        threads = cpu.cores if macs >= _SPLIT else 1
+    slowed = macs + ceil_div(macs * cpu.costs.half, max(1, min(m, n, k)))
+    efficiency = cpu.gemm_efficiency
+    if is_narrow(cpu, dtype):
+        efficiency = max(1, efficiency * cpu.costs.narrow_product // 1000)
+    per_second = cpu.clock * lanes_of(cpu, dtype) * threads * efficiency
+    return ceil_div(slowed * 1000 * PS_PER_S, per_second)
+
+
+def products_ps(cpu: Cpu, op: str, gemms: Sequence[Gemm], dtype: str) -> int:
+    """Return the time of the products of an op of this name beyond its dispatch.
+
+    The products of a batch are calls of BLAS in turn (at::native::bmm without MKL selects each of
+    its matrices), so a small one pays for the call.
+    """
+    return sum(gemm.batch * _call_ps(cpu, op, gemm, dtype) for gemm in gemms)
+
+
+def _call_ps(cpu: Cpu, op: str, gemm: Gemm, dtype: str) -> int:
+    if op in _VECTOR_PRODUCTS:
+        threads = cpu.cores if gemm.macs >= _SPLIT else 1
+        return cycles_ps(cpu, gemm.macs * cpu.costs.elementwise, threads)
+    calls = cpu.costs.product_call + (2 * cpu.costs.inner_dispatch if gemm.batch > 1 else 0)
+    return product_ps(cpu, gemm.m, gemm.n, gemm.k, dtype) + overhead_ps(cpu, calls)

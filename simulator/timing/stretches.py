@@ -1,0 +1,65 @@
+"""Kernels as stretches in which arithmetic and memory traffic overlap, one after the other."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from simulator.hardware.cpu import Cpu
+from simulator.timing.shares import WHOLE
+from simulator.units import PS_PER_S, Clock, ceil_div
+
+
+class Stretch(NamedTuple):
+    """Arithmetic of `ps` on `threads` cores beside bytes that its own buffers move in memory."""
+
+    ps: int
+    threads: int = 1
+    read_bytes: int = 0
+    write_bytes: int = 0
+
+
+class Bound(NamedTuple):
+    """What limits a stretch: its arithmetic or port, and the memory's time at full share, in ps."""
+
+    least_ps: int
+    channel_ps: int
+
+    @property
+    def alone_ps(self) -> int:
+        """Its duration at full share."""
+        return max(self.least_ps, self.channel_ps)
+
+
+class Stretched:
+    """Progress of CPU work: dispatch first, then one stretch after the other."""
+
+    def __init__(self, overhead_ps: int, bounds: Sequence[Bound]) -> None:
+        """Take the dispatch and what limits each stretch."""
+        self._fixed_ps = overhead_ps + sum(b.least_ps for b in bounds if not b.channel_ps)
+        self._bounds = tuple(bound for bound in bounds if bound.channel_ps)
+        self.channel_ps = sum(bound.channel_ps for bound in bounds)
+
+    def duration_ps(self, share: int) -> int:
+        """Return the time from start to end at a constant `share` of the memory."""
+        duration_ps = self._fixed_ps
+        for least_ps, channel_ps in self._bounds:
+            duration_ps += max(least_ps, ceil_div(channel_ps * WHOLE, share))
+        return duration_ps
+
+
+def cycles_ps(cpu: Cpu, millicycles: int, threads: int = 1) -> int:
+    """Return how long so many cores take for `millicycles` of one of them, in ps."""
+    return ceil_div(millicycles * PS_PER_S, 1000 * cpu.clock * threads)
+
+
+def overhead_ps(cpu: Cpu, cycles: int) -> int:
+    """Return the time of `cycles` of one core, in ps."""
+    return Clock(cpu.clock).cycles_to_ps(cycles)
+
+
+_KEPT = (3, 4)  # of the cache, a guess: the rest holds what else the kernel touches
+
+
+def beyond_cache(cpu: Cpu, size: int) -> int:
+    """Return the bytes of a buffer that go to memory between two passes: all of it or none."""
+    cache = cpu.llc.size if cpu.llc else 0
+    return size if size * _KEPT[1] > cache * _KEPT[0] else 0
