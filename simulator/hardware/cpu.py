@@ -140,7 +140,12 @@ class Cpu(Part):
     clock: Hertz = Field(gt=0, le=FASTEST_HZ)
     simd: Bytes = Field(gt=0, description="width of one vector register")
     simd_pipes: PositiveInt = Field(description="vector operations issued per cycle and core")
-    gemm_efficiency: Permille = Field(gt=0, le=1000, description="of peak FMA rate in a GEMM")
+    gemm_efficiency: Permille = Field(
+        gt=0, le=1000, description="of peak FMA rate in a large GEMM, all cores at work"
+    )
+    gemm_efficiency_alone: Permille | None = Field(
+        gt=0, le=1000, default=None, description="likewise, one core at work and the others idle"
+    )
     convolutions: Literal["direct", "im2col", "nnpack"] = Field(
         default="direct",
         description="who computes them: at the speed of products, by im2col and BLAS, or forward "

@@ -106,9 +106,16 @@ def _columns(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
     elements = conv.images * _depth(conv) * prod(conv.output)
     threads = min(cpu.cores, conv.images)
     size = _WORD * elements
-    ps = cycles_ps(cpu, elements * cpu.costs.unfold, threads)
+    ps = _moving_ps(cpu, conv, cpu.costs.unfold)
     moved = beyond_cache(cpu, size)
     return (Stretch(ps + _new_ps(cpu, size), threads, moved, moved),)
+
+
+def _moving_ps(cpu: Cpu, conv: Conv, each: int) -> int:
+    """Return how long im2col or col2im takes, which go row by row of the output, tap by tap."""
+    rows = conv.images * _depth(conv) * prod(conv.output[:-1])
+    millicycles = rows * (cpu.costs.row + conv.output[-1] * each)
+    return cycles_ps(cpu, millicycles, min(cpu.cores, conv.images))
 
 
 def _dgrad(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
@@ -117,7 +124,7 @@ def _dgrad(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
     threads = min(cpu.cores, conv.images)
     each = product_ps(cpu, pixels, depth, conv.out_channels, threads=1)
     elements = conv.images * depth * pixels
-    fold_ps = cycles_ps(cpu, elements * cpu.costs.fold, threads)
+    fold_ps = _moving_ps(cpu, conv, cpu.costs.fold)
     column = _WORD * depth * pixels
     moved = _WORD * elements if beyond_cache(cpu, threads * column) else 0
     new_ps = threads * _new_ps(cpu, column)

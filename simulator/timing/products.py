@@ -33,18 +33,21 @@ def product_ps(
 ) -> int:
     """Return the arithmetic of one product in ps; BLAS chooses the threads unless they are given.
 
-    t = macs (1 + half / smallest of m, n, k) / (efficiency x peak): packing an operand is not
-    worth its time where little is made of it.
+    t = m n k / (efficiency x peak) + pack (m k + k n + m n): every element of both operands is
+    packed and every result updated once, which is not worth its time where a dimension is small
+    (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, TOMS 34, 2008).
     """
     macs = m * n * k
+    efficiency = cpu.gemm_efficiency
     if threads is None:
         threads = cpu.cores if macs >= _SPLIT else 1
-    slowed = macs + ceil_div(macs * cpu.costs.half, max(1, min(m, n, k)))
-    efficiency = cpu.gemm_efficiency
+        if threads == 1:
+            efficiency = cpu.gemm_efficiency_alone or efficiency
     if is_narrow(cpu, dtype):
         efficiency = max(1, efficiency * cpu.costs.narrow_product // 1000)
     per_second = cpu.clock * lanes_of(cpu, dtype) * threads * efficiency
-    return ceil_div(slowed * 1000 * PS_PER_S, per_second)
+    packed_ps = cycles_ps(cpu, (m * k + k * n + m * n) * cpu.costs.product_pack, threads)
+    return ceil_div(macs * 1000 * PS_PER_S, per_second) + packed_ps
 
 
 def products_ps(cpu: Cpu, op: str, gemms: Sequence[Gemm], dtype: str) -> int:

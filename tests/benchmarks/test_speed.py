@@ -22,7 +22,7 @@ from simulator.machine.soc import run_step
 from simulator.probes import probe_array
 from simulator.replay import Replay, as_trace, save_run
 from simulator.results.recost import recost
-from simulator.timing.cores import Continuous
+from simulator.timing.stretches import Bound, Stretched
 from simulator.timing.dram.cost import samples_of
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Phase, Role
@@ -303,7 +303,7 @@ def test_tiles_per_second_of_cpu_time(benchmark, schedule, contended):
     work = Templates(machine(**small, **SCHEDULES[schedule])).array_gemm(gemm, native, 8)
     count = sum(1 for _ in unrolled(work.progress.body))
     least_ps = 4 * work.progress.duration_ps(WHOLE)
-    stream = Continuous(0, least_ps, least_ps * 3 // 10, 0)
+    stream = Stretched(0, [Bound(least_ps, least_ps * 3 // 10)])
     beside = Work(Unit.CPU, Stage.OP, stream, Counts(), 0, least_ps, stream.channel_ps)
     works = (work, beside) if contended else (work,)
     tasks = [Task(work, 0, Phase.FORWARD, "", ()) for work in works]

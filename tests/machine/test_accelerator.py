@@ -16,7 +16,7 @@ from simulator.hardware.precision import PRECISION_BITS
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.machine.soc import run_step
-from simulator.timing.cores import Continuous
+from simulator.timing.stretches import Bound, Stretched
 from simulator.timing.pipeline import Loop, Pipelined, Tile, Transfer
 from simulator.timing.schedules import InTurn, Lockstep, SideBySide, TwoSlots
 from simulator.timing.shares import WHOLE
@@ -94,7 +94,7 @@ def task(work: Work) -> Task:
 def cpu_stream(percent: int, least_ps: int) -> Work:
     """CPU work that wants so much of the memory's time, and lasts `least_ps` when alone."""
     channel_ps = least_ps * percent // 100
-    progress = Continuous(0, least_ps, channel_ps, 0)
+    progress = Stretched(0, [Bound(least_ps, channel_ps)])
     return Work(Unit.CPU, Stage.OP, progress, Counts(), 0, least_ps, channel_ps)
 
 

@@ -9,7 +9,11 @@ from simpy import Environment
 from simulator.activity import Unit
 from simulator.machine.dram import SharedDram
 from simulator.machine.probe import Recorder
-from simulator.timing.cores import Continuous
+from simulator.timing.stretches import Bound, Stretched
+
+
+def _progress(overhead_ps, compute_ps, channel_ps, port_ps):
+    return Stretched(overhead_ps, [Bound(max(compute_ps, port_ps), channel_ps)])
 
 
 def run(works, starts=None, units=()):
@@ -20,7 +24,7 @@ def run(works, starts=None, units=()):
     def performer(index):
         yield env.timeout(starts[index] if starts else 0)
         unit = units[index] if units else Unit.CPU
-        yield memory.perform(unit, index, None, Continuous(*works[index]))
+        yield memory.perform(unit, index, None, _progress(*works[index]))
         ends[index] = int(env.now)
 
     for index in range(len(works)):

@@ -9,7 +9,7 @@ from simulator.lowering.heap import new_bytes
 from simulator.lowering.lower import Carry, Lowering
 from simulator.timing.cores import (
     dispatch_ps,
-    kernel_of,
+    measured_kernel,
     measured_compute,
     product_compute,
     product_of,
@@ -36,7 +36,7 @@ def ps(value):
 
 def test_a_cpu_without_measurements_has_none():
     assert BARE.kernels is None
-    assert kernel_of(BARE, op()) is None
+    assert measured_kernel(BARE, op()) is None
     assert product_of(BARE, Gemm(Role.FORWARD, 1, 8, 8, 8, 0, 1, 0), "float32") is None
     assert {dispatch_ps(BARE, phase) for phase in Phase} == {20_000_000}
 
@@ -44,9 +44,9 @@ def test_a_cpu_without_measurements_has_none():
 def test_an_operation_goes_before_its_kind():
     own, kind = Kernel(call="1 us"), Kernel(call="2 us")
     host = cpu(transcendental=kind, operations={"exp": own})
-    assert kernel_of(host, op()) == own
-    assert kernel_of(host, op("aten.tanh.default")) == kind
-    assert kernel_of(host, op("aten.sum.default", OpKind.REDUCTION)) is None
+    assert measured_kernel(host, op()) == own
+    assert measured_kernel(host, op("aten.tanh.default")) == kind
+    assert measured_kernel(host, op("aten.sum.default", OpKind.REDUCTION)) is None
 
 
 def test_a_kernel_takes_call_elements_traffic_and_new_memory():
