@@ -16,6 +16,7 @@ from simulator.lowering.cache import Moved
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.timing.cores import dispatch_ps
+from simulator.trace.accesses import elements_of, moved_bytes
 from simulator.trace.op import Gemm, Op
 from simulator.units import transfer_ps
 
@@ -83,7 +84,8 @@ class Asking:
         """
         issue_ps = self.dispatch_ps(op) if dispatched else 0
         measured = op.base_name if self.outline.cpu.kernels else None
-        key = ("operation", op.kind, op.sizes, moved, issue_ps, new, measured)
+        walked = elements_of(op), moved_bytes(op)
+        key = ("operation", op.kind, op.sizes, walked, moved, issue_ps, new, measured)
         return self._cpu(key, lambda on: on.operation(op, moved, issue_ps, new))
 
     def cpu_gemm(
@@ -97,7 +99,7 @@ class Asking:
     ) -> Asked:
         """Ask for GEMMs of one op that stay on the CPU, computed as one kernel."""
         issue_ps = self.dispatch_ps(op) if dispatched else 0
-        key = ("cpu gemm", gemms, op.sizes, moved, issue_ps, new)
+        key = ("cpu gemm", gemms, op.sizes, moved_bytes(op), moved, issue_ps, new)
         return self._cpu(key, lambda on: on.cpu_gemm(op, gemms, moved, issue_ps, new))
 
     def array_gemm(

@@ -8,7 +8,7 @@ from typing import Any
 from simulator.activity import Stage, Task, Unit
 from simulator.hardware.soc import Hardware
 from simulator.lowering.asked import NOTHING, Asked, Asking, Outline, outline_of
-from simulator.lowering.binding import Binding, Bound, CopyKey, Site, accesses, storages
+from simulator.lowering.binding import Binding, Bound, CopyKey, Site, storages
 from simulator.lowering.cache import Line, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.offload import Offload
@@ -16,6 +16,7 @@ from simulator.lowering.placement import place
 from simulator.lowering.remembered import Remembered
 from simulator.lowering.works import Templates
 from simulator.timing.cores import begin_ps, between_ops, part_of_step
+from simulator.trace.accesses import loops_of
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.trace import PERSISTENT, Step, phase_of
 
@@ -144,7 +145,7 @@ class Programs:
             work = self._asking.operation(op, NOTHING, dispatched=dispatched)
             binding.append(work, site, (), ())
             return
-        moved = binding.cache.touch(accesses(op.inputs), accesses(op.outputs))
+        moved = binding.cache.walk(loops_of(op))
         work = self._asking.operation(op, moved, new, dispatched=dispatched)
         barrier = op.kind is OpKind.SYNC
         reads, writes = storages(op.inputs), storages(op.outputs)
@@ -184,7 +185,7 @@ class Programs:
     ) -> None:
         part = _part(op, gemms)
         site = Site(index, phase_of(op, gemms[0].role), op.layer)
-        moved = binding.cache.touch(accesses(part.inputs), accesses(part.outputs))
+        moved = binding.cache.walk(loops_of(part))
         work = self._asking.cpu_gemm(part, gemms, moved, new, dispatched=dispatched)
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)

@@ -6,12 +6,13 @@ from simulator.activity import Stage
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.precision import PRECISION_BITS, accumulator_of
 from simulator.lowering.asked import Asked
-from simulator.lowering.binding import Binding, Site, accesses
-from simulator.lowering.cache import Access, Moved
+from simulator.lowering.binding import Binding, Site
+from simulator.lowering.cache import Moved
 from simulator.lowering.handover import Handover, Move
 from simulator.lowering.placement import Placement, is_readable
 from simulator.lowering.request import Request, bytes_of, request_of
 from simulator.timing.cores import OPS_PER_ELEMENT, between_ops
+from simulator.trace.accesses import Access, whole
 from simulator.trace.op import Gemm, Op, OpKind, Role, Tensor
 from simulator.trace.trace import phase_of
 
@@ -246,7 +247,7 @@ class Offload:
             reads = [Access(token, bytes_of(request.made, raw_bits))] * passes
             work = self._pass(stage, request.made, raw_bits, reads, written, 1 + passes)
         else:
-            added = accesses(_other_tensors(request.op))
+            added = whole(_other_tensors(request.op))
             reads = [Access(token, bytes_of(target.elements, raw_bits))] * passes + [*added]
             cost = _SCALE_OPS * passes + len(added)
             work = self._pass(Stage.DEQUANTISE, target.elements, target.bits, reads, written, cost)

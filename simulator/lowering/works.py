@@ -31,6 +31,7 @@ from simulator.timing.cores import (
     threads_of,
 )
 from simulator.timing.shares import WHOLE
+from simulator.trace.accesses import elements_of, moved_bytes
 from simulator.trace.op import Gemm, Op, OpKind, Role
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
@@ -98,15 +99,13 @@ class Templates:
 
     def _compute(self, op: Op, new: int) -> Compute:
         cpu = self.hardware.cpu
-        written = sum(tensor.elements for tensor in op.outputs)
-        elements = max([written, *(tensor.elements for tensor in op.inputs)])
+        elements = elements_of(op)
         threads = threads_of(cpu, elements, op.kind)
         kernel = kernel_of(cpu, op)
         if kernel is None:
             each = OPS_PER_ELEMENT[op.kind]
             return elementwise_compute(cpu, elements, _lane_bits(op), each, threads)
-        moved_bytes = op.read_bytes + op.write_bytes
-        return measured_compute(cpu, kernel, elements, moved_bytes, new, threads)
+        return measured_compute(cpu, kernel, elements, moved_bytes(op), new, threads)
 
     def cpu_gemm(
         self, op: Op, gemms: tuple[Gemm, ...], moved: Moved, issue_ps: int, new: int
@@ -118,8 +117,7 @@ class Templates:
         if product is None:
             compute = gemm_compute(cpu, macs, _lane_bits(op))
         else:
-            moved_bytes = op.read_bytes + op.write_bytes
-            compute = product_compute(cpu, product, gemms, _lane_bits(op), moved_bytes, new)
+            compute = product_compute(cpu, product, gemms, _lane_bits(op), moved_bytes(op), new)
         mnk = (first.batch, first.m, first.n, first.k)
         return self._cpu(Stage.GEMM, issue_ps, compute, moved, macs, mnk)
 
