@@ -112,7 +112,7 @@ class Asking:
         array = self.outline.accelerator
         told_apart = gemm.conv or (array and array.wgrad_dataflow)  # else a product is a product
         role = gemm.role if told_apart else None
-        sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv)
+        sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, gemm.causal)
         key = ("array", sizes, placement, out_bits, cached)
         return self._once(
             Unit.ACCELERATOR,

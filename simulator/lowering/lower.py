@@ -16,6 +16,7 @@ from simulator.lowering.placement import place
 from simulator.lowering.remembered import Remembered
 from simulator.lowering.works import Templates
 from simulator.timing.cores import begin_ps, between_ops, part_of_step
+from simulator.timing.flash import executed_results
 from simulator.trace.accesses import loops_of
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.trace import PERSISTENT, Step, phase_of
@@ -189,7 +190,7 @@ class Programs:
         work = self._asking.cpu_gemm(part, gemms, moved, new, dispatched=dispatched)
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)
-        hidden = sum(gemm.batch * gemm.m * gemm.n for gemm in gemms if gemm.c < 0)
+        hidden = sum(executed_results(gemm) for gemm in gemms if gemm.c < 0)
         if hidden:  # a softmax or gates between the GEMMs of a fused kernel, in its caches
             cost = between_ops(op.name)
             inner = self._asking.pass_over(Stage.OP, hidden, 32, NOTHING, cost)

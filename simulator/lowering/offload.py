@@ -109,7 +109,7 @@ class Offload:
         named = {name: each for name, each in zip("ab", operands, strict=False) if each}
         if llc is not None and llc.shared:
             gemm = request.gemm
-            size = bytes_of(gemm.batch * gemm.m * gemm.n, self._out_bits(request))
+            size = bytes_of(gemm.made, self._out_bits(request))
             there = cache.pass_through([*named.values()], [Access(token, size)])
             return frozenset(n for n, hit in zip((*named, "c"), there, strict=True) if hit), None
         cache.drop((token,))
@@ -257,7 +257,7 @@ class Offload:
     def _between(self, request: Request, token: int) -> None:
         """What a fused op does to a temporary between two GEMMs, on the CPU: a softmax, gates."""
         gemm, placement = request.gemm, request.placement
-        elements = gemm.batch * gemm.m * gemm.n
+        elements = gemm.made
         raw = Access(token, bytes_of(elements, PRECISION_BITS[self._summed_in(request)]))
         size = bytes_of(elements, PRECISION_BITS[placement.precision])
         ready = Access(self._binding.token(), size)

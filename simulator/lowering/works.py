@@ -12,7 +12,7 @@ from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.soc import Hardware
 from simulator.lowering.cache import Moved
 from simulator.lowering.convolution import ConvShape
-from simulator.lowering.layout import layout
+from simulator.lowering.layout import below_diagonal, layout
 from simulator.lowering.mapper import mapped
 from simulator.lowering.placement import Placement
 from simulator.lowering.pricing import Traffic, permille_written, pricing_of
@@ -30,6 +30,7 @@ from simulator.timing.cores import (
     product_of,
     threads_of,
 )
+from simulator.timing.flash import executed_macs
 from simulator.timing.shares import WHOLE
 from simulator.trace.accesses import elements_of, moved_bytes
 from simulator.trace.op import Gemm, Op, OpKind, Role
@@ -112,14 +113,14 @@ class Templates:
     ) -> Work:
         """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
         cpu, first = self.hardware.cpu, gemms[0]
-        macs = sum(gemm.macs for gemm in gemms)
+        macs, issued = sum(gemm.macs for gemm in gemms), sum(executed_macs(gemm) for gemm in gemms)
         product = product_of(cpu, first, op.inputs[max(0, first.a)].dtype)
         if product is None:
-            compute = gemm_compute(cpu, macs, _lane_bits(op))
+            compute = gemm_compute(cpu, issued, _lane_bits(op))
         else:
             compute = product_compute(cpu, product, gemms, _lane_bits(op), moved_bytes(op), new)
         mnk = (first.batch, first.m, first.n, first.k)
-        return self._cpu(Stage.GEMM, issue_ps, compute, moved, macs, mnk)
+        return self._cpu(Stage.GEMM, issue_ps, compute, moved, macs, issued, mnk)
 
     def _cpu(
         self,
@@ -128,6 +129,7 @@ class Templates:
         compute: Compute,
         moved: Moved,
         macs: int = 0,
+        issued: int = 0,
         mnk: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> Work:
         cpu = self.hardware.cpu
@@ -142,7 +144,7 @@ class Templates:
         active_ps = overhead_ps + compute.threads * (progress.duration_ps(WHOLE) - overhead_ps)
         counts = Counts(
             macs=macs,
-            macs_issued=macs,
+            macs_issued=issued,
             cpu_cycles=ceil_div(active_ps * cpu.clock, PS_PER_S),
             interconnect_bytes=size,
             dram_read_bytes=traffic.read_bytes,
@@ -188,7 +190,11 @@ def _counted_in(counts: Counts, precision: str, array: Accelerator | None) -> Co
 def shape_of(
     gemm: Gemm, array: Accelerator, placement: Placement, out_bits: int
 ) -> GemmShape | ConvShape:
-    """Return what the array is asked to compute for `gemm`."""
+    """Return what the array is asked to compute for `gemm`.
+
+    Of a causal one it leaves out the blocks of its own size that are above the diagonal.
+    """
+    gemm = below_diagonal(gemm, max(array.rows, array.cols))
     laid = layout(gemm, array)
     sum_bits = PRECISION_BITS[array.accumulator_precision]
     widths = Widths(PRECISION_BITS[placement.precision], out_bits, sum_bits)

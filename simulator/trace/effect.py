@@ -82,6 +82,7 @@ def bound(product: Product, role: Role, done: Effect) -> Gemm:
         _position(done.reads, done.named.get(product.b)),
         _position(done.writes, result),
         product.conv,
+        causal=product.causal,
     )
 
 
