@@ -37,7 +37,7 @@ class Core(Part):
     packed_efficiency: Permille = Field(gt=0, le=1000, description="of peak, after packing")
     transform: Millicycles = Field(ge=0, description="Fourier or Winograd, each element of a tile")
     tuple_efficiency: Permille = Field(gt=0, le=1000, description="of peak, between transforms")
-    page_walk: Cycles = Field(ge=0, description="a store to a page beyond the reach of the TLB")
+    page_walk: Cycles = Field(ge=0, description="a store of a tuple to a page of its own")
     first_touch: BytesPerSecond = Field(gt=0, description="pages that the system zeroes first")
     narrow_floats: bool = Field(description="computes in fp16 and bf16; else it converts")
     narrow_conversion: Millicycles = Field(ge=0, description="to fp32 and back, where it must")

@@ -20,7 +20,6 @@ from simulator.units import (
     Picoseconds,
 )
 
-
 ORDINARY = "out-of-order"
 """The class of cores where a description names none."""
 

@@ -17,6 +17,7 @@ from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.timing.cores import dispatch_ps
 from simulator.timing.kernels import Kernel, kernel_of
+from simulator.trace.accesses import elements_of, moved_bytes
 from simulator.trace.op import Gemm, Op
 from simulator.units import transfer_ps
 
@@ -84,7 +85,8 @@ class Asking:
         """
         issue_ps = self.dispatch_ps(op) if dispatched else 0
         name = op.base_name if self.outline.cpu.kernels else kernel_of(op.base_name, op.kind)
-        key = ("operation", op.kind, op.sizes, moved, issue_ps, new, name)
+        walked = elements_of(op), moved_bytes(op)
+        key = ("operation", op.kind, op.sizes, walked, moved, issue_ps, new, name)
         return self._cpu(key, lambda on: on.operation(op, moved, issue_ps, new))
 
     def cpu_gemm(
@@ -98,7 +100,7 @@ class Asking:
     ) -> Asked:
         """Ask for GEMMs of one op that stay on the CPU, computed as one kernel."""
         issue_ps = self.dispatch_ps(op) if dispatched else 0
-        key = ("cpu gemm", op.base_name, gemms, op.sizes, moved, issue_ps, new)
+        key = ("cpu gemm", op.base_name, gemms, op.sizes, moved_bytes(op), moved, issue_ps, new)
         return self._cpu(key, lambda on: on.cpu_gemm(op, gemms, moved, issue_ps, new))
 
     def array_gemm(
@@ -111,7 +113,7 @@ class Asking:
         array = self.outline.accelerator
         told_apart = gemm.conv or (array and array.wgrad_dataflow)  # else a product is a product
         role = gemm.role if told_apart else None
-        sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv)
+        sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, gemm.causal)
         key = ("array", sizes, placement, out_bits, cached)
         return self._once(
             Unit.ACCELERATOR,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from simulator.activity import Stage, Unit
 from simulator.lowering.asked import Asked, Asking
-from simulator.lowering.cache import Access, LastLevelCache
+from simulator.lowering.cache import LastLevelCache
 from simulator.trace.op import Phase, Tensor
 from simulator.trace.trace import Hazards
 
@@ -133,11 +133,6 @@ class Binding:
             return None
         work = self.asking.driver(Stage.SYNCHRONISE, self._runtime.synchronise)
         return self.append(work, site, (), (), after=(done,))
-
-
-def accesses(tensors: Iterable[Tensor]) -> tuple[Access, ...]:
-    """Return what reading or writing `tensors` touches."""
-    return tuple(Access(tensor.storage, tensor.bytes) for tensor in tensors)
 
 
 def storages(tensors: Iterable[Tensor]) -> tuple[int, ...]:

@@ -7,12 +7,7 @@ so that what does not fit together evicts itself before it is used again.
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-
-class Access(NamedTuple):
-    """`size` bytes of the storage, or of the buffer of lowering's own, that is called `token`."""
-
-    token: int
-    size: int
+from simulator.trace.accesses import NEAR, Access, Loops, bytes_behind
 
 
 class Moved(NamedTuple):
@@ -55,6 +50,17 @@ class LastLevelCache:
     def lines(self) -> Lines:
         """What is held, least recently used first."""
         return tuple(self._lines.items())
+
+    def walk(self, loops: Loops) -> Moved:
+        """Return what an operation moves whose kernel walks over its tensors in these loops.
+
+        Passes over a part that fits find it in the cache; those over all are accesses in turn.
+        """
+        passes = [each for loop in loops for each in loop.behind(max(NEAR, self._size))]
+        found = [self.touch(each.reads, each.writes) for each in passes]
+        reads = tuple(size for moved in found for size in moved.reads)
+        writes = tuple(size for moved in found for size in moved.writes)
+        return Moved(reads, writes, bytes_behind(NEAR, loops) if self._size else 0)
 
     def touch(self, reads: Sequence[Access], writes: Sequence[Access]) -> Moved:
         """Return what an operation moves that reads and writes these tensors side by side."""

@@ -7,8 +7,8 @@ from simulator.activity import Stage
 from simulator.hardware.runtime import Handling
 from simulator.lowering.asked import Asked
 from simulator.lowering.binding import Binding
-from simulator.lowering.cache import Access
 from simulator.lowering.request import Request
+from simulator.trace.accesses import Access
 
 Move = Callable[[int, int], Asked]
 """Makes the work that moves a tensor from one token to another."""

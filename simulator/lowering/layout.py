@@ -8,7 +8,9 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.lowering.convolution import Taps, backward_taps, forward_taps
 from simulator.lowering.shape import Window, backward_window, forward_window
 from simulator.timing.systolic import Dims
-from simulator.trace.op import Conv, Gemm, Role
+from simulator.trace.causal import pairs_in_blocks
+from simulator.trace.op import Causal, Conv, Gemm, Role
+from simulator.units import ceil_div
 
 
 class Layout(NamedTuple):
@@ -62,6 +64,22 @@ def _scattered(gemm: Gemm, conv: Conv, array: Accelerator) -> Layout:
 def _with_padding(array: Accelerator) -> bool:
     """Return whether maps lie in memory with their padding."""
     return array.padded or array.layout == "blocked"
+
+
+def below_diagonal(gemm: Gemm, block: int) -> Gemm:
+    """Return a product of as many MACs as the square blocks of a causal one that the diagonal
+    meets: an array leaves out those above it.
+
+    A row of its triangle is as long as all are on average. So long is what the tiles of a row load
+    of the other operand, too; but where that stays in the scratchpad, half of it is missed.
+    """
+    if not gemm.causal:
+        return gemm
+    seen = pairs_in_blocks(gemm.queries, gemm.keys, block, block)
+    mean = ceil_div(seen, max(1, gemm.m))
+    if gemm.causal is Causal.RESULT:
+        return replace(gemm, n=mean, causal=Causal.NONE)
+    return replace(gemm, k=mean, causal=Causal.NONE)
 
 
 def direct_dims(gemm: Gemm, conv: Conv) -> Dims:

@@ -8,7 +8,7 @@ from typing import Any
 from simulator.activity import Stage, Task, Unit
 from simulator.hardware.soc import Hardware
 from simulator.lowering.asked import NOTHING, Asked, Asking, Outline, outline_of
-from simulator.lowering.binding import Binding, Bound, CopyKey, Site, accesses, storages
+from simulator.lowering.binding import Binding, Bound, CopyKey, Site, storages
 from simulator.lowering.cache import Line, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.offload import Offload
@@ -16,7 +16,9 @@ from simulator.lowering.placement import place
 from simulator.lowering.remembered import Remembered
 from simulator.lowering.works import Templates
 from simulator.timing.cores import begin_ps, part_of_step
+from simulator.timing.flash import executed_results
 from simulator.timing.kernels import between_products
+from simulator.trace.accesses import loops_of
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.trace import PERSISTENT, Step, phase_of
 
@@ -138,7 +140,7 @@ class Programs:
             work = self._asking.operation(op, NOTHING, dispatched=dispatched)
             binding.append(work, site, (), ())
             return
-        moved = binding.cache.touch(accesses(op.inputs), accesses(op.outputs))
+        moved = binding.cache.walk(loops_of(op))
         work = self._asking.operation(op, moved, new, dispatched=dispatched)
         barrier = op.kind is OpKind.SYNC
         reads, writes = storages(op.inputs), storages(op.outputs)
@@ -178,11 +180,11 @@ class Programs:
     ) -> None:
         part = _part(op, gemms)
         site = Site(index, phase_of(op, gemms[0].role), op.layer)
-        moved = binding.cache.touch(accesses(part.inputs), accesses(part.outputs))
+        moved = binding.cache.walk(loops_of(part))
         work = self._asking.cpu_gemm(part, gemms, moved, new, dispatched=dispatched)
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)
-        hidden = sum(gemm.batch * gemm.m * gemm.n for gemm in gemms if gemm.c < 0)
+        hidden = sum(executed_results(gemm) for gemm in gemms if gemm.c < 0)
         if hidden:  # a softmax or gates between the GEMMs of a fused kernel, in its caches
             kernel = between_products(op.name)
             inner = self._asking.kernel(Stage.OP, kernel, hidden, NOTHING)

@@ -6,13 +6,14 @@ from simulator.activity import Stage
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.precision import PRECISION_BITS, accumulator_of
 from simulator.lowering.asked import Asked
-from simulator.lowering.binding import Binding, Site, accesses
-from simulator.lowering.cache import Access, Moved
+from simulator.lowering.binding import Binding, Site
+from simulator.lowering.cache import Moved
 from simulator.lowering.handover import Handover, Move
 from simulator.lowering.placement import Placement, is_readable
 from simulator.lowering.request import Request, bytes_of, request_of
 from simulator.timing.kernels import between_products
-from simulator.trace.op import Gemm, Op, OpKind, Role, Tensor
+from simulator.trace.accesses import Access, whole
+from simulator.trace.op import Gemm, Op, Role, Tensor
 from simulator.trace.trace import phase_of
 
 # Vector operations per element of the conversions, counted from the arithmetic they do.
@@ -109,7 +110,7 @@ class Offload:
         named = {name: each for name, each in zip("ab", operands, strict=False) if each}
         if llc is not None and llc.shared:
             gemm = request.gemm
-            size = bytes_of(gemm.batch * gemm.m * gemm.n, self._out_bits(request))
+            size = bytes_of(gemm.made, self._out_bits(request))
             there = cache.pass_through([*named.values()], [Access(token, size)])
             return frozenset(n for n, hit in zip((*named, "c"), there, strict=True) if hit), None
         cache.drop((token,))
@@ -247,7 +248,7 @@ class Offload:
             reads = [Access(token, bytes_of(request.made, raw_bits))] * passes
             work = self._pass(stage, request.made, raw_bits, reads, written, 1 + passes)
         else:
-            added = accesses(_other_tensors(request.op))
+            added = whole(_other_tensors(request.op))
             reads = [Access(token, bytes_of(target.elements, raw_bits))] * passes + [*added]
             cost = _SCALE_OPS * passes + len(added)
             work = self._pass(Stage.DEQUANTISE, target.elements, target.bits, reads, written, cost)
@@ -257,7 +258,7 @@ class Offload:
     def _between(self, request: Request, token: int) -> None:
         """What a fused op does to a temporary between two GEMMs, on the CPU: a softmax, gates."""
         gemm, placement = request.gemm, request.placement
-        elements = gemm.batch * gemm.m * gemm.n
+        elements = gemm.made
         raw = Access(token, bytes_of(elements, PRECISION_BITS[self._summed_in(request)]))
         size = bytes_of(elements, PRECISION_BITS[placement.precision])
         ready = Access(self._binding.token(), size)

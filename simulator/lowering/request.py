@@ -41,7 +41,7 @@ class Request:
         """Elements that the array writes."""
         summed = self.layout.fold_back or self.parts > 1
         if summed or self.target is None:
-            return self.gemm.batch * self.gemm.m * self.gemm.n
+            return self.gemm.made
         return self.target.elements
 
 

@@ -14,7 +14,7 @@ from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.soc import Hardware
 from simulator.lowering.cache import Moved
 from simulator.lowering.convolution import ConvShape
-from simulator.lowering.layout import layout
+from simulator.lowering.layout import below_diagonal, layout
 from simulator.lowering.mapper import mapped
 from simulator.lowering.placement import Placement
 from simulator.lowering.pricing import Traffic, permille_written, pricing_of
@@ -30,9 +30,11 @@ from simulator.timing.cores import (
     product_of,
     threads_of,
 )
+from simulator.timing.flash import executed_macs
 from simulator.timing.kernels import Kernel, kernel_ps, millicycles
 from simulator.timing.products import products_ps
 from simulator.timing.stretches import Bound, Stretch, Stretched, cycles_ps
+from simulator.trace.accesses import elements_of, moved_bytes
 from simulator.trace.op import Gemm, Op, OpKind, Role
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
@@ -115,14 +117,12 @@ class Templates:
 
     def _stretch(self, op: Op, new: int) -> Stretch:
         cpu = self.hardware.cpu
-        written = sum(tensor.elements for tensor in op.outputs)
-        elements = max([written, *(tensor.elements for tensor in op.inputs)])
+        elements = elements_of(op)
         threads = threads_of(cpu, elements, op.kind)
         kernel = measured_kernel(cpu, op)
         if kernel is None:
             return Stretch(kernel_ps(cpu, op, elements, threads) + new_ps(cpu, new), threads)
-        moved_bytes = op.read_bytes + op.write_bytes
-        compute = measured_compute(cpu, kernel, elements, moved_bytes, new, threads)
+        compute = measured_compute(cpu, kernel, elements, moved_bytes(op), new, threads)
         return Stretch(compute.ps, compute.threads)
 
     def cpu_gemm(
@@ -130,17 +130,17 @@ class Templates:
     ) -> Work:
         """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
         first = gemms[0]
-        macs = sum(gemm.macs for gemm in gemms)
+        macs, issued = sum(gemm.macs for gemm in gemms), sum(executed_macs(gemm) for gemm in gemms)
         mnk = (first.batch, first.m, first.n, first.k)
-        return self._cpu(Stage.GEMM, issue_ps, self._products(op, gemms, new), moved, macs, mnk)
+        products = self._products(op, gemms, new)
+        return self._cpu(Stage.GEMM, issue_ps, products, moved, macs, issued, mnk)
 
     def _products(self, op: Op, gemms: tuple[Gemm, ...], new: int) -> tuple[Stretch, ...]:
         cpu, first = self.hardware.cpu, gemms[0]
         dtype = op.inputs[max(0, first.a)].dtype
         product = product_of(cpu, first, dtype)
         if product is not None:
-            moved_bytes = op.read_bytes + op.write_bytes
-            compute = product_compute(cpu, product, gemms, _lane_bits(op), moved_bytes, new)
+            compute = product_compute(cpu, product, gemms, _lane_bits(op), moved_bytes(op), new)
             return (Stretch(compute.ps, compute.threads),)
         fetched = Stretch(new_ps(cpu, new), cpu.cores)
         if first.conv is not None and cpu.convolutions != "direct":
@@ -157,6 +157,7 @@ class Templates:
         stretches: Sequence[Stretch],
         moved: Moved,
         macs: int = 0,
+        issued: int = 0,
         mnk: tuple[int, int, int, int] = (0, 0, 0, 0),
         *,
         copying: bool = False,
@@ -179,7 +180,7 @@ class Templates:
         traffic = reduce(Traffic.plus, (each.traffic for each in priced))
         counts = Counts(
             macs=macs,
-            macs_issued=macs,
+            macs_issued=issued,
             cpu_cycles=ceil_div(active_ps * cpu.clock, PS_PER_S),
             interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
             dram_read_bytes=traffic.read_bytes,
@@ -242,7 +243,11 @@ def _counted_in(counts: Counts, precision: str, array: Accelerator | None) -> Co
 def shape_of(
     gemm: Gemm, array: Accelerator, placement: Placement, out_bits: int
 ) -> GemmShape | ConvShape:
-    """Return what the array is asked to compute for `gemm`."""
+    """Return what the array is asked to compute for `gemm`.
+
+    Of a causal one it leaves out the blocks of its own size that are above the diagonal.
+    """
+    gemm = below_diagonal(gemm, max(array.rows, array.cols))
     laid = layout(gemm, array)
     sum_bits = PRECISION_BITS[array.accumulator_precision]
     widths = Widths(PRECISION_BITS[placement.precision], out_bits, sum_bits)

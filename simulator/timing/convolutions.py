@@ -27,7 +27,7 @@ _BACKWARD_DISPATCHES = 12
 _LEAST_IMAGES = 16  # ConvParams::use_nnpack
 _LARGEST_KERNEL = 16  # likewise
 _L1 = 32 * 1024
-_TLB_REACH = 4 * 2**20  # 1024 pages of 4 KiB, the second level of a Cortex-A72's or A53's TLB
+_PAGE = 4096
 _PACKED_ROWS = 6  # of the micro-kernel of its sgemm
 _PACKED_DEPTH = _L1 // _WORD // (_PACKED_ROWS + 8) // 2 * 2  # reduction_block_max
 _STEPS = 3  # parallel loops per block of an implicit GEMM: pack kernel, pack image, multiply
@@ -154,8 +154,8 @@ _KERNELS: dict[Role, Callable[[Cpu, Conv], tuple[Stretch, ...]]] = {
 def _transformed(cpu: Cpu, conv: Conv, tiling: Tiling) -> tuple[Stretch, ...]:
     """Transform the kernels, then tile by tile all images: transform, multiply, transform back.
 
-    src/convolution-output.c, compute_fast_convolution_output. Transforms store a tuple into a page
-    of its own where their buffer is large. Every tile reads all transformed kernels again.
+    src/convolution-output.c, compute_fast_convolution_output. Every tile reads all transformed
+    kernels again.
     """
     images, tiles = conv.images, _tiles(conv, tiling.side)
     elements = tiling.side**2
@@ -183,8 +183,12 @@ def _products(conv: Conv, tiling: Tiling) -> int:
 
 
 def _transform_ps(cpu: Cpu, tiling: Tiling, elements: int) -> int:
+    """Return the transforms of so many elements. Tuples of one tile lie as far apart as there are
+    tiles in the buffer; where that is a page, every store is one to a page of its own.
+    """
     each = cpu.costs.transform * tiling.permille // 1000
-    if _WORD * elements > _TLB_REACH:
+    apart = elements // tiling.side**2 * tiling.lanes * _WORD
+    if apart >= _PAGE:
         each += cpu.costs.page_walk * 1000 // tiling.lanes
     return cycles_ps(cpu, elements * each, cpu.cores)
 
@@ -214,9 +218,7 @@ def _implicit(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
     )
 
 
-def _all_groups(
-    cpu: Cpu, conv: Conv, role: Role, one: tuple[Stretch, ...]
-) -> tuple[Stretch, ...]:
+def _all_groups(cpu: Cpu, conv: Conv, role: Role, one: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
     """Return the groups in turn, each cut out of its tensors and joined with the others again."""
     if conv.groups == 1:
         return one
@@ -256,9 +258,7 @@ def _mirrored(role: Role) -> Role:
 
 
 def _tiles(conv: Conv, side: int) -> int:
-    return prod(
-        ceil_div(n, side - k + 1) for n, k in zip(conv.output, conv.kernel, strict=True)
-    )
+    return prod(ceil_div(n, side - k + 1) for n, k in zip(conv.output, conv.kernel, strict=True))
 
 
 def _depth(conv: Conv) -> int:

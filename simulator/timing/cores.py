@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulator.hardware.cpu import Cpu, Kernel, Product
+from simulator.timing.flash import executed_macs
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
@@ -131,7 +132,7 @@ def slowed_macs(gemm: Gemm, lanes: int, half: int) -> int:
 def filled_macs(gemm: Gemm, lanes: int) -> int:
     """Return the MACs of whole vectors: of a convolution, those along the channels it makes."""
     if gemm.conv is None:
-        return gemm.macs
+        return executed_macs(gemm)
     made = gemm.conv.in_channels if gemm.role is Role.DGRAD else gemm.conv.out_channels
     channels = max(1, made // gemm.conv.groups)
     return gemm.macs * (ceil_div(channels, lanes) * lanes) // channels

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from simulator.hardware.cpu import Cpu
+from simulator.timing.flash import executed_macs
 from simulator.timing.stretches import cycles_ps, overhead_ps
 from simulator.trace.op import Gemm, bits_of
 from simulator.units import PS_PER_S, ceil_div
@@ -51,17 +52,32 @@ def product_ps(
 
 
 def products_ps(cpu: Cpu, op: str, gemms: Sequence[Gemm], dtype: str) -> int:
-    """Return the time of the products of an op of this name beyond its dispatch.
+    """Return the time of the products of an op of this name beyond its dispatch, in ps.
 
     The products of a batch are calls of BLAS in turn (at::native::bmm without MKL selects each of
-    its matrices), so a small one pays for the call.
+    its matrices), so a small one pays for the call; those of an attention go over the cores.
     """
-    return sum(gemm.batch * _call_ps(cpu, op, gemm, dtype) for gemm in gemms)
-
-
-def _call_ps(cpu: Cpu, op: str, gemm: Gemm, dtype: str) -> int:
     if op in _VECTOR_PRODUCTS:
-        threads = cpu.cores if gemm.macs >= _SPLIT else 1
-        return cycles_ps(cpu, gemm.macs * cpu.costs.elementwise, threads)
+        return sum(_vector_ps(cpu, gemm) for gemm in gemms)
+    each = _attention_ps if "attention" in op else _batch_ps
+    return sum(each(cpu, gemm, dtype) for gemm in gemms)
+
+
+def _vector_ps(cpu: Cpu, gemm: Gemm) -> int:
+    threads = cpu.cores if gemm.macs >= _SPLIT else 1
+    return cycles_ps(cpu, gemm.macs * cpu.costs.elementwise, threads)
+
+
+def _batch_ps(cpu: Cpu, gemm: Gemm, dtype: str) -> int:
     calls = cpu.costs.product_call + (2 * cpu.costs.inner_dispatch if gemm.batch > 1 else 0)
-    return product_ps(cpu, gemm.m, gemm.n, gemm.k, dtype) + overhead_ps(cpu, calls)
+    each = product_ps(cpu, gemm.m, gemm.n, gemm.k, dtype) + overhead_ps(cpu, calls)
+    return gemm.batch * each
+
+
+def _attention_ps(cpu: Cpu, gemm: Gemm, dtype: str) -> int:
+    """Return the products of a fused attention: heads side by side, blocks above a diagonal left
+    out.
+    """
+    each = product_ps(cpu, gemm.m, gemm.n, gemm.k, dtype, threads=1)
+    all_ps = ceil_div(gemm.batch, cpu.cores) * (each + overhead_ps(cpu, cpu.costs.product_call))
+    return ceil_div(all_ps * executed_macs(gemm), max(1, gemm.batch * gemm.m * gemm.n * gemm.k))

@@ -2,7 +2,10 @@
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from math import prod
 
+from simulator.trace.accesses.loop import spread
+from simulator.trace.accesses.scattered import gathered
 from simulator.trace.gemms import Product
 from simulator.trace.kinds import GATHERS
 from simulator.trace.op import Gemm, OpKind, Phase, Role, Tensor
@@ -49,22 +52,17 @@ def effect(name: str, kind: OpKind, touches: Sequence[Touch], results: Sequence[
     if kind is OpKind.VIEW:
         reads, writes = [touch.tensor for touch in touches], list(results)
     else:
-        reads = [_window(name, touch, results) for touch in touches if touch.read]
+        reads = [_window(name, touch, touches, results) for touch in touches if touch.read]
         writes = mutated + fresh
     return Effect(kind, named, _distinct(reads), _distinct(writes), tuple(results), touched)
 
 
-def _window(name: str, touch: Touch, results: Sequence[Tensor]) -> Tensor:
+def _window(name: str, touch: Touch, touches: Sequence[Touch], results: Sequence[Tensor]) -> Tensor:
     """Return what a gather reads of a table: as many elements as it returns, not all of it."""
-    tensor = touch.tensor
     if GATHERS.get(name) != touch.argument or not results:
-        return tensor
-    count = 1
-    for size in results[0].shape:
-        count *= size
-    if count >= tensor.elements:
-        return tensor
-    return Tensor(tensor.storage, tensor.dtype, (count,), (1,), tensor.offset)
+        return touch.tensor
+    others = [other.tensor for other in touches if other is not touch]
+    return spread(touch.tensor, *gathered(others, prod(results[0].shape)))
 
 
 def _distinct(tensors: list[Tensor]) -> tuple[Tensor, ...]:
@@ -84,6 +82,7 @@ def bound(product: Product, role: Role, done: Effect) -> Gemm:
         _position(done.reads, done.named.get(product.b)),
         _position(done.writes, result),
         product.conv,
+        causal=product.causal,
     )
 
 

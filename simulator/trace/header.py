@@ -13,7 +13,7 @@ from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
 from simulator.trace.op import Op
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
 
-SCHEMA = "1.2"
+SCHEMA = "1.3"
 AGAIN = "capture or copy the trace again"
 LARGEST = 2**63 - 1
 """The format stores signed integers of 64 bits."""

@@ -1,11 +1,12 @@
 """What one operation of a training run did: its tensors, its GEMMs, its place in the step."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from math import prod
 
+from simulator.trace.causal import pairs
 from simulator.units import ceil_div
 
 DTYPE_BITS = {
@@ -163,13 +164,26 @@ class Conv:
         return {Role.FORWARD: forward, Role.DGRAD: dgrad, Role.WGRAD: wgrad}[role]
 
 
+class Causal(StrEnum):
+    """Which matrix of a product has a row for each query and only the keys up to it, if any.
+
+    The scores that it computes (C), the weights that it multiplies by (A), or those transposed.
+    """
+
+    NONE = ""
+    RESULT = "c"
+    LEFT = "a"
+    LEFT_TRANSPOSED = "at"
+
+
 @dataclass(frozen=True, slots=True)
 class Gemm:
     """`batch` products C[m,n] += A[m,k] B[k,n].
 
     `a` and `b` index the op's inputs and `c` its outputs; -1 is a temporary that no tensor holds.
     A convolution keeps its geometry; its operands are then the tensors before im2col. A
-    `precision` other than that of its operands ("int6") is what a training method asks for.
+    `precision` other than that of its operands ("int6") is what a training method asks for. A
+    `causal` one computes nothing above the diagonal.
     """
 
     role: Role
@@ -182,11 +196,37 @@ class Gemm:
     c: int
     conv: Conv | None = None
     precision: str = ""
+    # Not in the text form, and so in the digest only where it is set: others keep theirs.
+    causal: Causal = field(default=Causal.NONE, repr=False)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates, batch x M x N x K."""
-        return self.batch * self.m * self.n * self.k
+        """Multiply-accumulates, batch x M x N x K; of a causal one, those of its pairs."""
+        if not self.causal:
+            return self.batch * self.m * self.n * self.k
+        return self.batch * self.width * pairs(self.queries, self.keys)
+
+    @property
+    def made(self) -> int:
+        """Elements of all results; of causal scores, those of its pairs."""
+        if self.causal is not Causal.RESULT:
+            return self.batch * self.m * self.n
+        return self.batch * pairs(self.queries, self.keys)
+
+    @property
+    def queries(self) -> int:
+        """Rows of a causal product's triangle."""
+        return self.k if self.causal is Causal.LEFT_TRANSPOSED else self.m
+
+    @property
+    def keys(self) -> int:
+        """Columns of a causal product's triangle."""
+        return {Causal.LEFT: self.k, Causal.LEFT_TRANSPOSED: self.m}.get(self.causal, self.n)
+
+    @property
+    def width(self) -> int:
+        """Multiply-accumulates of each pair of a query and a key."""
+        return self.k if self.causal is Causal.RESULT else self.n
 
 
 def convolution(conv: Conv, role: Role = Role.FORWARD) -> Gemm:

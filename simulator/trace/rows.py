@@ -7,25 +7,29 @@ from typing import Any
 import polars as pl
 
 from simulator.trace.header import member
-from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
+from simulator.trace.op import Causal, Conv, Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.trace import Trace
 
 MEASURED = "measured_ps"
+_APART = ("conv", "precision", "causal")
 TENSOR = tuple(field.name for field in fields(Tensor))
-GEMM = tuple(field.name for field in fields(Gemm) if field.name not in ("conv", "precision"))
+GEMM = tuple(field.name for field in fields(Gemm) if field.name not in _APART)
 CONV = tuple(field.name for field in fields(Conv))
 CONV_SIZES = ("input", "output", "kernel", "stride", "padding", "dilation")
 
 
-def schema(*, measured: bool = False) -> dict[str, pl.DataType]:
-    """Return the types of the columns."""
+def schema(*, measured: bool = False, causal: bool = False) -> dict[str, pl.DataType]:
+    """Return the types of the columns; those added later are there only where they are used."""
     whole, text, sizes = pl.Int64(), pl.String(), pl.List(pl.Int64)
     tensor = pl.Struct(
         {"storage": whole, "dtype": text, "shape": sizes, "strides": sizes, "offset": whole}
     )
     conv: dict[str, Any] = {name: sizes if name in CONV_SIZES else whole for name in CONV}
     conv["transposed"] = pl.Boolean()
-    gemm = {"role": text} | dict.fromkeys(("batch", "m", "n", "k", "a", "b", "c"), whole)
+    gemm: dict[str, Any] = {"role": text} | dict.fromkeys(
+        ("batch", "m", "n", "k", "a", "b", "c"), whole
+    )
+    gemm |= {"conv": pl.Struct(conv)} | ({"causal": text} if causal else {})
     columns: dict[str, pl.DataType] = {
         "step": whole,
         "name": text,
@@ -34,7 +38,7 @@ def schema(*, measured: bool = False) -> dict[str, pl.DataType]:
         "layer": text,
         "inputs": pl.List(tensor),
         "outputs": pl.List(tensor),
-        "gemms": pl.List(pl.Struct(gemm | {"conv": pl.Struct(conv)})),
+        "gemms": pl.List(pl.Struct(gemm)),
         "forward": whole,
         "random": pl.Boolean(),
     }
@@ -44,7 +48,8 @@ def schema(*, measured: bool = False) -> dict[str, pl.DataType]:
 def frame_of(trace: Trace) -> pl.DataFrame:
     """Return the rows of `trace`, whose numbers fit 64 bits."""
     rows = [_row(index, op) for index, step in enumerate(trace.steps) for op in step.ops]
-    frame = pl.DataFrame(rows, schema=schema(), orient="row")
+    causal = any(gemm.causal for step in trace.steps for op in step.ops for gemm in op.gemms)
+    frame = pl.DataFrame(rows, schema=schema(causal=causal), orient="row")
     if not trace.timings:
         return frame
     measured = [ps for timing in trace.timings for ps in timing.ops_ps]
@@ -89,7 +94,8 @@ def _plain_tensors(tensors: Iterable[Tensor]) -> list[dict[str, Any]]:
 def _plain(gemm: Gemm) -> dict[str, Any]:
     """Return a product as it was executed; what a method makes of it is not stored."""
     values = asdict(gemm)
-    return {name: values[name] for name in (*GEMM, "conv")} | {"role": gemm.role.value}
+    words = {"role": gemm.role.value, "causal": gemm.causal.value}
+    return {name: values[name] for name in (*GEMM, "conv")} | words
 
 
 def _op(row: list[Any]) -> Op:
@@ -117,6 +123,7 @@ def gemm_of(entry: Mapping[str, Any]) -> Gemm:
     values = {name: entry[name] for name in GEMM}
     values["role"] = member(Role, entry["role"], Role.OTHER)
     values["conv"] = _conv(entry["conv"])
+    values["causal"] = member(Causal, entry.get("causal") or "", Causal.NONE)
     return Gemm(**values)
 
 

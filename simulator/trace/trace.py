@@ -54,7 +54,19 @@ class Step:
     def digest(self) -> str:
         """SHA-256 of the step's content; equal steps have equal digests."""
         # The text form of frozen dataclasses is complete and ten times as fast as JSON.
-        return hashlib.sha256(repr((self.kind, self.ops, self.storages)).encode()).hexdigest()
+        text = repr((self.kind, self.ops, self.storages)) + self._causal
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def _causal(self) -> str:
+        """Which products stop at the diagonal, "" if none does."""
+        found = [
+            (index, number, gemm.causal.value)
+            for index, op in enumerate(self.ops)
+            for number, gemm in enumerate(op.gemms)
+            if gemm.causal
+        ]
+        return repr(found) if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +159,7 @@ class Trace:
         raise InputError(f"step {index}: trace {self.name} has steps 0-{len(self.steps) - 1}")
 
     def flops_by_phase(self) -> dict[str, int]:
-        """2 x batch x M x N x K of all GEMM work, by phase, summed over the run."""
+        """2 x MACs of all GEMM work, by phase, summed over the run."""
         flops: dict[str, int] = {}
         for index, step in enumerate(self.steps):
             runs = self.runs_of(index)

@@ -22,9 +22,9 @@ from simulator.machine.soc import run_step
 from simulator.probes import probe_array
 from simulator.replay import Replay, as_trace, save_run
 from simulator.results.recost import recost
-from simulator.timing.stretches import Bound, Stretched
 from simulator.timing.dram.cost import samples_of
 from simulator.timing.shares import WHOLE
+from simulator.timing.stretches import Bound, Stretched
 from simulator.trace.op import Gemm, Phase, Role
 from simulator.trace.trace import Segment, Trace
 from tests.builders import machine, unrolled

@@ -16,10 +16,10 @@ from simulator.hardware.precision import PRECISION_BITS
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.machine.soc import run_step
-from simulator.timing.stretches import Bound, Stretched
 from simulator.timing.pipeline import Loop, Pipelined, Tile, Transfer
 from simulator.timing.schedules import InTurn, Lockstep, SideBySide, TwoSlots
 from simulator.timing.shares import WHOLE
+from simulator.timing.stretches import Bound, Stretched
 from simulator.trace.op import Gemm, Phase
 from simulator.units import Clock
 from tests.builders import machine

@@ -135,7 +135,8 @@ def _seq2seq(seen):
 
 def _attention(layers, sequences, tokens, width, heads):
     """Return fused causal attention of a decoder: two products, five backward."""
-    product = 2 * layers * sequences * heads * tokens * tokens * (width // heads)
+    seen = tokens * (tokens + 1) // 2  # up to the diagonal
+    product = 2 * layers * sequences * heads * seen * (width // heads)
     return Counter(forward=2 * product, dgrad=5 * product)
 
 

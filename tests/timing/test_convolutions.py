@@ -113,7 +113,9 @@ def test_pointwise_convolutions_need_no_columns():
 
 
 def test_dgrad_folds_every_column():
-    found = convolution(cpu(fold="1 cycles", row="1 cycles"), product(conv(16, 16, 28, 3), Role.DGRAD))
+    found = convolution(
+        cpu(fold="1 cycles", row="1 cycles"), product(conv(16, 16, 28, 3), Role.DGRAD)
+    )
     rows = 16 * 16 * 9 * 28
     assert found[1].ps == rows * (1 + 28) * 1000 // 4
 

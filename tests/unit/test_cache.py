@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.lowering.cache import Access, LastLevelCache
+from simulator.lowering.cache import LastLevelCache
+from simulator.trace.accesses import Access
 
 LINE = 64
 

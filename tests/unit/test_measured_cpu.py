@@ -9,8 +9,8 @@ from simulator.lowering.heap import new_bytes
 from simulator.lowering.lower import Carry, Lowering
 from simulator.timing.cores import (
     dispatch_ps,
-    measured_kernel,
     measured_compute,
+    measured_kernel,
     product_compute,
     product_of,
     threads_of,

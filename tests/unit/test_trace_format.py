@@ -10,7 +10,7 @@ import pytest
 
 from simulator.trace import storage
 from simulator.trace.method.treatment import Method, Treatment
-from simulator.trace.op import Conv, OpKind, Phase, Role, convolution
+from simulator.trace.op import Causal, Conv, OpKind, Phase, Role, convolution
 from simulator.trace.storage import SCHEMA, load_trace, save_trace
 from simulator.trace.trace import StepKind, StorageKind, Timing
 from tests.builders import StepBuilder, one_step_trace
@@ -26,7 +26,11 @@ def file(tmp_path_factory):
     builder.gemm(2, 3, 4)
     conv = Conv(1, 1, 1, (4, 4), (2, 2), (3, 3), (1, 1), (0, 0), (1, 1))
     builder.ops.append(replace(builder.ops[0], gemms=(convolution(conv),)))
-    trace = replace(one_step_trace(builder), origin={"tool": "test"}, timings=(Timing(3, (1, 2)),))
+    causal = replace(builder.ops[0].gemms[0], causal=Causal.RESULT)
+    builder.ops.append(replace(builder.ops[0], gemms=(causal,)))
+    trace = replace(
+        one_step_trace(builder), origin={"tool": "test"}, timings=(Timing(3, (1, 2, 3)),)
+    )
     trace = replace(trace, methods=(Method("int8", (("fc", Treatment(8, 8, 8)),)),))
     path = tmp_path_factory.mktemp("format") / "a.trace"
     save_trace(trace, path)
@@ -87,13 +91,13 @@ def test_the_page_is_of_the_version_that_is_written(file):
 
 @pytest.mark.parametrize(
     ("row", "words"),
-    [("kind", OpKind), ("phase", Phase), ("gemms.role", Role), ("steps.kind", StepKind),
-     ("steps.storages", StorageKind)],
+    [("kind", OpKind), ("phase", Phase), ("gemms.role", Role), ("gemms.causal", Causal),
+     ("steps.kind", StepKind), ("steps.storages", StorageKind)],
 )  # fmt: skip
 def test_the_page_lists_the_words_of_a_column(row, words):
     (meaning,) = re.findall(rf"^\| `{re.escape(row)}` \| .*? \| (.*) \|$", PAGE, flags=re.MULTILINE)
     told = set(re.findall(r"\w+", meaning))
-    assert {word.value for word in words} <= told
+    assert {word.value for word in words} - {""} <= told
 
 
 def test_files_of_the_first_schema_are_read():

@@ -7,6 +7,7 @@ from statistics import median
 import numpy as np
 
 from simulator.timing.cores import filled_macs, smallest
+from simulator.trace.accesses import elements_of, moved_bytes
 from simulator.trace.op import Op, Role
 from simulator.units import PS_PER_S
 from workloads.calibrate.measure import Sample
@@ -71,8 +72,8 @@ def positive_least_squares(terms: Sequence[Sequence[float]], times: Sequence[flo
 
 def fit_stream(samples: Iterable[Sample], called_ps: int) -> float:
     """Return the ps per byte of operations that do little but move; a call takes so long."""
-    large = [sample for sample in samples if moved(sample.op) > 2**17]
-    terms = [(moved(sample.op),) for sample in large]
+    large = [sample for sample in samples if moved_bytes(sample.op) > 2**17]
+    terms = [(moved_bytes(sample.op),) for sample in large]
     (per_byte,) = positive_least_squares(terms, [max(1, s.ps - called_ps) for s in large])
     return max(per_byte, PS_PER_S / _MOST_BYTES_PER_S)
 
@@ -83,20 +84,20 @@ def fit_kernel(samples: Iterable[Sample], per_byte: float, called_ps: int) -> Ke
     Small operations tell the call, large ones the elements: the median of each.
     """
     chosen = list(samples)
-    rest = [(elements(sample.op), _beyond(sample, per_byte, called_ps)) for sample in chosen]
+    rest = [(elements_of(sample.op), _beyond(sample, per_byte, called_ps)) for sample in chosen]
     small = min(count for count, _ in rest) * 2
     call = max(0.0, median(ps for count, ps in rest if count <= small))
     large = [(ps - call) / count for count, ps in rest if count > small]
     element = median(large) if large else 0.0
     if element >= 0:
         return KernelFit(call, element)
-    streams = [s for s in chosen if elements(s.op) > small]
-    own = median((s.ps - called_ps - call) / moved(s.op) for s in streams)
+    streams = [s for s in chosen if elements_of(s.op) > small]
+    own = median((s.ps - called_ps - call) / moved_bytes(s.op) for s in streams)
     return KernelFit(call, 0.0, max(own, PS_PER_S / _MOST_BYTES_PER_S))
 
 
 def _beyond(sample: Sample, per_byte: float, called_ps: int) -> float:
-    return sample.ps - called_ps - moved(sample.op) * per_byte
+    return sample.ps - called_ps - moved_bytes(sample.op) * per_byte
 
 
 def fit_product(samples: Iterable[Sample], called_ps: int, lanes: int) -> ProductFit:
@@ -111,15 +112,4 @@ def fit_product(samples: Iterable[Sample], called_ps: int, lanes: int) -> Produc
 def _product_terms(op: Op, lanes: int) -> tuple[float, float, float, float]:
     (gemm,) = op.gemms
     macs = filled_macs(gemm, lanes)
-    return 1.0, macs, macs / smallest(gemm), moved(op)
-
-
-def moved(op: Op) -> int:
-    """Return the bytes that an operation reads and writes."""
-    return op.read_bytes + op.write_bytes
-
-
-def elements(op: Op) -> int:
-    """Return the elements of its largest tensor, or of all results together."""
-    written = sum(tensor.elements for tensor in op.outputs)
-    return max([written, *(tensor.elements for tensor in op.inputs)])
+    return 1.0, macs, macs / smallest(gemm), moved_bytes(op)

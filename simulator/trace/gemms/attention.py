@@ -1,11 +1,11 @@
 """Attention: fused kernels read Q, K and V and keep the scores to themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 from simulator.trace.gemms.product import Args, Formula, Product, Products, lengths
-from simulator.trace.op import Role
+from simulator.trace.op import Causal, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +19,21 @@ class _Names:
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """`batch` heads in all of `s` queries and `t` keys, `d` wide; values are `dv` wide."""
+    """`batch` heads in all of `s` queries and `t` keys, `d` wide; values are `dv` wide.
+
+    `causal` ones leave out the pairs above the diagonal.
+    """
 
     batch: int
     s: int
     t: int
     d: int
     dv: int
+    causal: bool = False
 
     def forward(self, names: _Names) -> Products:
         """Return scores and weighted values."""
-        return (
+        return self._cut(
             Product(None, self.batch, self.s, self.t, self.d, names.query, names.key),
             Product(None, self.batch, self.s, self.dv, self.t, "", names.value, 0),
         )
@@ -37,13 +41,29 @@ class _Sizes:
     def backward(self, names: _Names, grad: str) -> Products:
         """Return the five products of the gradients, the scores computed again among them."""
         role, batch = Role.DGRAD, self.batch
-        return (
+        return self._cut(
             Product(role, batch, self.s, self.t, self.d, names.query, names.key),
             Product(role, batch, self.s, self.t, self.dv, grad, names.value),
             Product(role, batch, self.t, self.dv, self.s, "", grad, 2),
             Product(role, batch, self.s, self.d, self.t, "", names.key, 0),
             Product(role, batch, self.t, self.d, self.s, "", names.query, 1),
         )
+
+    def _cut(self, *products: Product) -> Products:
+        """Return the products, of causal attention without what is above the diagonal."""
+        if not self.causal:
+            return products
+        return tuple(replace(each, causal=_triangle(each)) for each in products)
+
+
+def _triangle(product: Product) -> Causal:
+    """Return where the scores or their gradients are: products of two tensors make them, others
+    take them for A, as they are where queries come of it, transposed where keys do.
+    """
+    if product.a:
+        return Causal.RESULT
+    of_keys = product.role is Role.DGRAD and product.c > 0
+    return Causal.LEFT_TRANSPOSED if of_keys else Causal.LEFT
 
 
 _QKV = _Names()
@@ -52,25 +72,53 @@ _GRADS = ("grad_out", "grad_out_", "dout")
 
 
 def _heads_first(args: Args, names: _Names) -> tuple[_Sizes, ...]:
-    """Operands [..., heads, tokens, width], or nested: sequences of several lengths."""
+    """Operands [..., heads, tokens, width], or nested: sequences of several lengths.
+
+    The diagonal begins with the first query and the first key (torch.nn.functional.
+    scaled_dot_product_attention).
+    """
     query, key = args[names.query], args[names.key]
     *lead, s, d = query.shape
     t, dv = key.shape[-2], args[names.value].shape[-1]
+    causal = args.get("is_causal") is True
     if lengths(query) is None:
-        return (_Sizes(prod(lead), s, t, d, dv),)
+        return (_Sizes(prod(lead), s, t, d, dv, causal),)
     pairs = zip(lengths(query) or (), lengths(key) or (), strict=True)
-    return tuple(_Sizes(prod(lead[1:]), each, other, d, dv) for each, other in pairs)
+    return tuple(_Sizes(prod(lead[1:]), each, other, d, dv, causal) for each, other in pairs)
 
 
 def _tokens_first(args: Args, names: _Names) -> tuple[_Sizes, ...]:
-    """Operands [images, tokens, heads, width], or [tokens, heads, width] of several sequences."""
+    """Operands [images, tokens, heads, width], or [tokens, heads, width] of several sequences.
+
+    The diagonal of these kernels ends with the last query and the last key (flash-attention 2.1),
+    or begins with the first ones, as they are told: where there are not as many keys as queries,
+    all pairs are counted.
+    """
     query, key = args[names.query].shape, args[names.key].shape
     *images, s, heads, d = query
     t, dv = key[-3], args[names.value].shape[-1]
+    causal = _is_cut(args)
     if _limits(args, "q") is None:
-        return (_Sizes(prod(images) * heads, s, t, d, dv),)
+        return (_Sizes(prod(images) * heads, s, t, d, dv, causal and s == t),)
     pairs = zip(_lengths(args, "q", s), _lengths(args, "k", t), strict=True)
-    return tuple(_Sizes(heads, each, other, d, dv) for each, other in pairs)
+    return tuple(
+        _Sizes(heads, each, other, d, dv, causal and each == other) for each, other in pairs
+    )
+
+
+def _is_cut(args: Args) -> bool:
+    """Tell whether a kernel is causal, by the name that its library has for it.
+
+    Masks of ATen's efficient attention are 1 or 2: causal from the first or from the last pair.
+    """
+    if args.get("is_causal") is True or args.get("causal") is True:
+        return True
+    return args.get("custom_mask_type") in (1, 2)
+
+
+def _all_pairs(args: Args, names: _Names) -> tuple[_Sizes, ...]:
+    """Return the sizes of a kernel that computes all scores, and hides some of them then."""
+    return tuple(replace(each, causal=False) for each in _heads_first(args, names))
 
 
 def _limits(args: Args, side: str) -> Any:
@@ -173,8 +221,8 @@ FORMULAS: dict[str, Formula] = {
     **dict.fromkeys(_HEADS_FIRST, _attention(_heads_first)),
     **{f"{name}_backward": _attention_backward(_heads_first) for name in _HEADS_FIRST},
     "scaled_dot_product_attention": _attention(_heads_first),
-    "_scaled_dot_product_attention_math": _attention(_heads_first),
-    "_scaled_dot_product_attention_math_for_mps": _attention(_heads_first),
+    "_scaled_dot_product_attention_math": _attention(_all_pairs),
+    "_scaled_dot_product_attention_math_for_mps": _attention(_all_pairs),
     "_cudnn_attention_forward": _attention(_heads_first),
     "_cudnn_attention_backward": _attention_backward(_heads_first),
     "_flash_attention_forward": _attention(_tokens_first),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from simulator.trace.op import Conv, Role
+from simulator.trace.op import Causal, Conv, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Product:
     b: str = ""
     c: int = -1
     conv: Conv | None = None
+    causal: Causal = Causal.NONE
 
 
 def words(text: str) -> frozenset[str]:

@@ -1,0 +1,173 @@
+"""Kernels that pick places of a tensor by index: gathers read them, scatters read and write them.
+
+Each place costs the cache lines that it lies on (`loop.spread`), all together no more than the
+tensor.
+"""
+
+from collections.abc import Sequence
+
+from simulator.trace.accesses.loop import Access, Loop, Loops, Pass, places, whole
+from simulator.trace.kinds import GATHERS
+from simulator.trace.op import Op, Tensor
+
+
+def gather(op: Op) -> Loops:
+    """Read as many places as there are indices, and write each in its turn."""
+    table, *others = op.inputs
+    picked = places(table, *gathered(others, op.outputs[0].elements))
+    return _one_pass((picked, *whole(others)), whole(op.outputs))
+
+
+def gathered(others: Sequence[Tensor], found: int) -> tuple[int, int]:
+    """Return from how many places a gather of `found` elements reads, and how many in a row.
+
+    A place for each index among its other arguments, if that divides what it returns: a mask has
+    more elements than are found.
+    """
+    count = max(1, min(_indices(others), found))
+    return (count, found // count) if found % count == 0 else (found, 1)
+
+
+def bag(op: Op) -> Loops:
+    """Read a row for each index; their sums are fewer.
+
+    aten/src/ATen/native/EmbeddingBag.cpp: index_select_add.
+    """
+    table, indices, *rest = op.inputs
+    picked = places(table, indices.elements, table.shape[-1])
+    return _one_pass((picked, *whole((indices, *rest))), whole(op.outputs))
+
+
+def pick(op: Op) -> Loops:
+    """Read one element for each target.
+
+    aten/src/ATen/native/LossNLL.cpp: nll_loss_out_frame.
+    """
+    table, targets, *rest = op.inputs
+    picked = places(table, targets.elements, 1)
+    return _one_pass((picked, *whole((targets, *rest))), whole(op.outputs))
+
+
+def scatter(op: Op) -> Loops:
+    """Write places of a tensor, or add to them: the lines come to the core either way.
+
+    In place, or into a copy that is made first.
+    """
+    target = op.outputs[0]
+    in_place = any(tensor.storage == target.storage for tensor in op.inputs)
+    others = tuple(tensor for tensor in op.inputs[1:] if tensor.storage != target.storage)
+    count, run = _sources(target, others)
+    copy = () if in_place else _one_pass(whole(op.inputs[:1]), whole((target,)))
+    return (*copy, *_added(others, places(target, count, run)))
+
+
+def _sources(target: Tensor, others: tuple[Tensor, ...]) -> tuple[int, int]:
+    """Return how many places are written, and how many elements each has: those of the values for
+    one index, or of a row where one value goes everywhere.
+    """
+    count = _indices(others)
+    values = [tensor.elements for tensor in others if not _is_index(tensor)]
+    if not values or max(values) < 2:
+        return count, max(1, target.elements // max(1, target.shape[0])) if target.shape else 1
+    return min(count, max(values)), max(values) // max(1, min(count, max(values)))
+
+
+def zeroed_rows(op: Op) -> Loops:
+    """Write zeros over the gradient of a table, then add a row to it for each index.
+
+    aten/src/ATen/native/Embedding.cpp: embedding_dense_backward_cpu.
+    """
+    gradient, indices = op.inputs[:2]
+    count = indices.elements
+    return _zeroed(op, places(op.outputs[0], count, gradient.elements // max(1, count)))
+
+
+def zeroed_targets(op: Op) -> Loops:
+    """Write zeros over the gradient, then one element for each target.
+
+    aten/src/ATen/native/LossNLL.cpp: nll_loss_backward_out_cpu_template.
+    """
+    targets = max((t.elements for t in op.inputs if _is_index(t)), default=1)
+    return _zeroed(op, places(op.outputs[0], targets, 1))
+
+
+def zeroed_places(op: Op) -> Loops:
+    """Write zeros over the result, then add to a place for each element of the gradient.
+
+    aten/src/ATen/native/cpu/MaxPoolKernel.cpp, AvgPoolKernel.cpp, UpSampleMoreKernel.cpp,
+    im2col.h (col2im).
+    """
+    return _zeroed(op, places(op.outputs[0], op.inputs[0].elements, 1))
+
+
+def zeroed_slice(op: Op) -> Loops:
+    """Write zeros (or padding) over the result, then copy the input into a part of it.
+
+    aten/src/ATen/native/TensorShape.cpp: slice_backward, select_backward, diagonal_backward;
+    PadNd.cpp: constant_pad_nd.
+    """
+    result, size = op.outputs[0], sum(access.size for access in whole(op.inputs))
+    part = Access(result.storage, size)
+    return (Loop((Pass((), whole(op.outputs)), Pass(whole(op.inputs), (part,)))),)
+
+
+def _zeroed(op: Op, part: Access) -> Loops:
+    zeros = Pass((), whole(op.outputs))
+    return (Loop((zeros, Pass((*whole(op.inputs), part), (part,)))),)
+
+
+def _added(sources: tuple[Tensor, ...], part: Access) -> Loops:
+    return _one_pass((*whole(sources), part), (part,))
+
+
+def _one_pass(reads: tuple[Access, ...], writes: tuple[Access, ...]) -> Loops:
+    return (Loop((Pass(reads, writes),)),)
+
+
+def _indices(tensors: Sequence[Tensor]) -> int:
+    return max((tensor.elements for tensor in tensors if _is_index(tensor)), default=1)
+
+
+def _is_index(tensor: Tensor) -> bool:
+    return tensor.dtype in ("int64", "int32", "bool", "uint8")
+
+
+def _named(text: str) -> list[str]:
+    return text.split()
+
+
+OF_TABLES = {
+    **dict.fromkeys(GATHERS, gather),
+    **dict.fromkeys(_named("_embedding_bag _embedding_bag_forward_only"), bag),
+    **dict.fromkeys(_named("nll_loss_forward nll_loss2d_forward"), pick),
+    **dict.fromkeys(
+        _named(
+            """index_put _index_put_impl _unsafe_index_put index_add index_copy index_fill
+            index_reduce scatter scatter_add scatter_reduce put masked_scatter
+            _unsafe_masked_index_put_accumulate"""
+        ),
+        scatter,
+    ),
+}
+"""Kernels that touch some places of their first input, and all of the others."""
+
+OF_ZEROS = {
+    **dict.fromkeys(_named("embedding_dense_backward _embedding_bag_dense_backward"), zeroed_rows),
+    **dict.fromkeys(_named("nll_loss_backward nll_loss2d_backward"), zeroed_targets),
+    **dict.fromkeys(
+        _named(
+            """max_pool2d_with_indices_backward max_pool3d_with_indices_backward
+            avg_pool2d_backward avg_pool3d_backward adaptive_max_pool2d_backward
+            adaptive_max_pool3d_backward _adaptive_avg_pool2d_backward
+            _adaptive_avg_pool3d_backward adaptive_avg_pool3d_backward
+            upsample_nearest1d_backward upsample_nearest2d_backward upsample_nearest3d_backward
+            upsample_linear1d_backward upsample_bilinear2d_backward upsample_trilinear3d_backward
+            upsample_bicubic2d_backward max_unpool2d max_unpool3d col2im unfold_backward"""
+        ),
+        zeroed_places,
+    ),
+    **dict.fromkeys(
+        _named("select_backward slice_backward diagonal_backward constant_pad_nd"), zeroed_slice
+    ),
+}
+"""Kernels that write zeros over their result first."""
