@@ -83,3 +83,21 @@ def offload(
         print(json.dumps({"hardware": soc.name, "break_even": break_even_rows(soc)}, indent=1))
         return
     print(break_even_table(soc), end="")
+
+
+def cpu(hardware: HardwareArg, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Print what microbenchmarks would measure on the CPU, on one core and on all.
+
+    Large products as in HPL, loops over memory as in LMBench and STREAM: to compare a description
+    with a board before trusting it. Bytes are those read and written together.
+
+    Example: trainsoc probe cpu raspberry-pi-4
+    """
+    from simulator.hardware.load import load_hardware
+    from simulator.probes import cpu_rows, cpu_table
+
+    soc = load_hardware(hardware, overrides or [])
+    if as_json:
+        print(json.dumps({"hardware": soc.name, "cpu": cpu_rows(soc)}, indent=1))
+        return
+    print(cpu_table(soc), end="")

@@ -6,7 +6,7 @@ from simulator.cli.capture import capture, import_
 from simulator.cli.cpu import calibrate, compare
 from simulator.cli.demo import demo
 from simulator.cli.export import export
-from simulator.cli.probe import array, memory, offload
+from simulator.cli.probe import array, cpu, memory, offload
 from simulator.cli.recost import recost
 from simulator.cli.results import diff, plot, timeline
 from simulator.cli.run import run
@@ -47,3 +47,4 @@ app.command()(compare)
 probe_app.command()(array)
 probe_app.command()(memory)
 probe_app.command()(offload)
+probe_app.command()(cpu)

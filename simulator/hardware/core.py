@@ -27,6 +27,9 @@ class Core(Part):
     random: Millicycles = Field(ge=0, description="a draw, on one core")
     sort: Millicycles = Field(ge=0)
     product_pack: Millicycles = Field(ge=0, description="of BLAS, each element of its matrices")
+    aside: Permille = Field(
+        gt=0, le=1000, description="of `gemm_efficiency`, where each core multiplies matrices alone"
+    )
     product_call: Cycles = Field(ge=0, description="of BLAS, whatever the size")
     inner_dispatch: Cycles = Field(ge=0, description="an operation that a kernel calls itself")
     fork: Cycles = Field(ge=0, description="threads of a parallel loop start and join")

@@ -95,7 +95,7 @@ def _unfolded(cpu: Cpu, conv: Conv, made: int) -> tuple[Stretch, ...]:
     """Columns of all images, then a product of each image by one core (slow_conv2d_forward)."""
     pixels, depth = prod(conv.output), _depth(conv)
     threads = min(cpu.cores, conv.images)
-    each = product_ps(cpu, pixels, made, depth, threads=1)
+    each = product_ps(cpu, pixels, made, depth, aside=True)
     product = Stretch(ceil_div(conv.images, threads) * each, threads)
     return (*_columns(cpu, conv), product)
 
@@ -122,7 +122,7 @@ def _dgrad(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
     """A product and a col2im of each image by one core (slow_conv2d_backward_update_grad_input)."""
     pixels, depth = prod(conv.output), _depth(conv)
     threads = min(cpu.cores, conv.images)
-    each = product_ps(cpu, pixels, depth, conv.out_channels, threads=1)
+    each = product_ps(cpu, pixels, depth, conv.out_channels, aside=True)
     elements = conv.images * depth * pixels
     fold_ps = _moving_ps(cpu, conv, cpu.costs.fold)
     column = _WORD * depth * pixels

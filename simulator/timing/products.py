@@ -30,9 +30,11 @@ def lanes_of(cpu: Cpu, dtype: str) -> int:
 
 
 def product_ps(
-    cpu: Cpu, m: int, n: int, k: int, dtype: str = "float32", threads: int | None = None
+    cpu: Cpu, m: int, n: int, k: int, dtype: str = "float32", *, aside: bool = False
 ) -> int:
-    """Return the arithmetic of one product in ps; BLAS chooses the threads unless they are given.
+    """Return the arithmetic of one product in ps, on as many cores as BLAS chooses.
+
+    On one core where all of them have products of their own `aside`, and share caches.
 
     t = m n k / (efficiency x peak) + pack (m k + k n + m n): every element of both operands is
     packed and every result updated once, which is not worth its time where a dimension is small
@@ -40,13 +42,14 @@ def product_ps(
     """
     macs = m * n * k
     efficiency = cpu.gemm_efficiency
-    if threads is None:
-        threads = cpu.cores if macs >= _SPLIT else 1
-        if threads == 1:
-            efficiency = cpu.gemm_efficiency_alone or efficiency
+    threads = cpu.cores if macs >= _SPLIT and not aside else 1
+    if aside:
+        efficiency = efficiency * cpu.costs.aside // 1000
+    elif threads == 1:
+        efficiency = cpu.gemm_efficiency_alone or efficiency
     if is_narrow(cpu, dtype):
-        efficiency = max(1, efficiency * cpu.costs.narrow_product // 1000)
-    per_second = cpu.clock * lanes_of(cpu, dtype) * threads * efficiency
+        efficiency = efficiency * cpu.costs.narrow_product // 1000
+    per_second = cpu.clock * lanes_of(cpu, dtype) * threads * max(1, efficiency)
     packed_ps = cycles_ps(cpu, (m * k + k * n + m * n) * cpu.costs.product_pack, threads)
     return ceil_div(macs * 1000 * PS_PER_S, per_second) + packed_ps
 
@@ -78,6 +81,6 @@ def _attention_ps(cpu: Cpu, gemm: Gemm, dtype: str) -> int:
     """Return the products of a fused attention: heads side by side, blocks above a diagonal left
     out.
     """
-    each = product_ps(cpu, gemm.m, gemm.n, gemm.k, dtype, threads=1)
+    each = product_ps(cpu, gemm.m, gemm.n, gemm.k, dtype, aside=True)
     all_ps = ceil_div(gemm.batch, cpu.cores) * (each + overhead_ps(cpu, cpu.costs.product_call))
     return ceil_div(all_ps * executed_macs(gemm), max(1, gemm.batch * gemm.m * gemm.n * gemm.k))
