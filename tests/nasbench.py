@@ -27,7 +27,8 @@ class Convolution(nn.Sequential):
 class Cell(nn.Module):
     """Four nodes; each sums what the operations on its edges make of the nodes before it.
 
-    What does not reach the last node is left out, and so is `none`, as a compiler leaves it out.
+    A node that the last one does not read is left out, as a compiler leaves it out; one that only
+    `none` reaches is zeros, with which the nodes behind it compute all the same.
     """
 
     def __init__(self, text: str, channels: int) -> None:
@@ -41,22 +42,14 @@ class Cell(nn.Module):
                     self.edges[f"{source}{target}"] = _operation(name, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        made = self._node(3, {0: x})
-        return torch.zeros_like(x) if made is None else made
+        return self._node(3, {0: x})
 
-    def _node(self, target: int, made: dict[int, Tensor | None]) -> Tensor | None:
+    def _node(self, target: int, made: dict[int, Tensor]) -> Tensor:
         if target not in made:
-            made[target] = None
-            for source in range(target):
-                if f"{source}{target}" in self.edges:
-                    self._add(target, source, made)
+            sources = [i for i in range(target) if f"{i}{target}" in self.edges]
+            terms = [self.edges[f"{i}{target}"](self._node(i, made)) for i in sources]
+            made[target] = sum(terms[1:], terms[0]) if terms else torch.zeros_like(made[0])
         return made[target]
-
-    def _add(self, target: int, source: int, made: dict[int, Tensor | None]) -> None:
-        x = self._node(source, made)
-        if x is not None:
-            y, total = self.edges[f"{source}{target}"](x), made[target]
-            made[target] = y if total is None else total + y
 
 
 class Reduction(nn.Module):
@@ -65,12 +58,8 @@ class Reduction(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         made = 2 * channels
-        self.main = nn.Sequential(
-            Convolution(channels, made, 3, 2), Convolution(made, made, 3)
-        )
-        self.side = nn.Sequential(
-            nn.AvgPool2d(2, 2), nn.Conv2d(channels, made, 1, bias=False)
-        )
+        self.main = nn.Sequential(Convolution(channels, made, 3, 2), Convolution(made, made, 3))
+        self.side = nn.Sequential(nn.AvgPool2d(2, 2), nn.Conv2d(channels, made, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.main(x) + self.side(x)

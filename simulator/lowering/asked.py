@@ -84,7 +84,7 @@ class Asking:
         So many bytes of its results are in `new` memory.
         """
         issue_ps = self.dispatch_ps(op) if dispatched else 0
-        name = op.base_name if self.outline.cpu.kernels else kernel_of(op.base_name, op.kind)
+        name = op.base_name if self.outline.cpu.kernels else kernel_of(op)
         walked = elements_of(op), moved_bytes(op)
         key = ("operation", op.kind, op.sizes, walked, moved, issue_ps, new, name)
         return self._cpu(key, lambda on: on.operation(op, moved, issue_ps, new))

@@ -80,9 +80,7 @@ def _loop(templates: Templates, loop: Loop) -> dict[str, Any]:
     return _row(loop.name, templates.hardware.cpu.cores, size, work, "B/s", 0)
 
 
-def _row(
-    name: str, cores: int, amount: int, work: Work, unit: str, peak: int
-) -> dict[str, Any]:
+def _row(name: str, cores: int, amount: int, work: Work, unit: str, peak: int) -> dict[str, Any]:
     rate = amount * PS_PER_S / work.progress.duration_ps(WHOLE)
     return {"benchmark": name, "cores": cores, "rate": rate, "unit": unit, "peak": peak}
 

@@ -49,7 +49,6 @@ _OF_OP = {
     "gelu_backward": Kernel("erf", 1400),
     "_thnn_fused_lstm_cell": Kernel("erf", 2500),
     "_thnn_fused_gru_cell": Kernel("erf", 2500),
-    "native_batch_norm": Kernel("norm", 2000),
     "native_batch_norm_backward": Kernel("norm", 1500),
     "native_layer_norm": Kernel("norm", 1000),
     "native_layer_norm_backward": Kernel("norm", 1500),
@@ -64,15 +63,26 @@ _OF_OP = {
     "zeros_like": Kernel("elementwise"),
     "ones_like": Kernel("elementwise"),
 }
-_BATCH_NORMS = frozenset({"_native_batch_norm_legit", "_batch_norm_with_update", "batch_norm"})
+_BATCH_NORMS = frozenset(
+    {
+        "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
+        "_native_batch_norm_legit_functional", "_batch_norm_with_update", "cudnn_batch_norm",
+    }
+)  # fmt: skip
 
 
-def kernel_of(name: str, kind: OpKind) -> Kernel:
-    """Return the kernel of an op by its base name, in place and over lists as alone."""
+def kernel_of(op: Op) -> Kernel:
+    """Return the kernel of an op, in place and over lists as alone."""
+    name = op.base_name
     plain = name.removeprefix("_foreach_").rstrip("_")
     if plain in _BATCH_NORMS:
-        plain = "native_batch_norm"
-    return _OF_OP.get(name) or _OF_OP.get(plain) or _OF_KIND[kind]
+        return Kernel("norm", 2000) if _takes_statistics(op) else Kernel("elementwise")
+    return _OF_OP.get(name) or _OF_OP.get(plain) or _OF_KIND[op.kind]
+
+
+def _takes_statistics(op: Op) -> bool:
+    """Tell whether a batch norm is one of training: in evaluation it saves no statistics."""
+    return sum(1 for tensor in op.outputs if tensor.elements) > 1
 
 
 def millicycles(cpu: Cpu, kernel: Kernel, dtype: str = "float32") -> int:
@@ -83,7 +93,7 @@ def millicycles(cpu: Cpu, kernel: Kernel, dtype: str = "float32") -> int:
 
 def kernel_ps(cpu: Cpu, op: Op, elements: int, threads: int) -> int:
     """Return the arithmetic of an op on so many elements, in ps."""
-    each = millicycles(cpu, kernel_of(op.base_name, op.kind), dtype_of(op))
+    each = millicycles(cpu, kernel_of(op), dtype_of(op))
     return cycles_ps(cpu, elements * each, threads)
 
 
