@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["measured", "published", "fitted", "guess"]
+Kind = Literal["measured", "published", "chosen", "fitted", "guess"]
+"""`chosen` is what a design is free to take, or what was taken so as not to matter."""
 
 
 @dataclass(frozen=True, slots=True)

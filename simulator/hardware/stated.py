@@ -2,8 +2,9 @@
 
 A number is written plainly with its source as a comment, `launch: 10 us  # guess: ioctl`, or as
 `launch: {value: 10 us, range: 3 us .. 40 us, source: ..., kind: guess}`, where the source may stay
-a comment. Without `kind` words of the source tell it: "guess" makes a guess, "calibrated" or
-"fitted" a fitted number, "measured" a measured one, anything else a published one. Of a number
+a comment. Without `kind` words of the source tell it: "guess" makes a guess, "chosen" a decision of
+the design, "calibrated" or "fitted" a fitted number, "measured" a measured one, the first of these
+that is there; anything else is published, and what has no source a guess. Of a number
 with neither source nor range nothing is known. Ranges are for settings alone: entries of lists
 and of mappings by name, which no `--set` reaches, have sources only.
 """
@@ -26,6 +27,7 @@ _KEYS = ("value", "range", "source", "kind")
 _KINDS = get_args(Kind)
 _WORDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("guess", re.compile(r"\bguess(es|ed)?\b", re.IGNORECASE)),
+    ("chosen", re.compile(r"\bchosen\b", re.IGNORECASE)),
     ("fitted", re.compile(r"\b(calibrated|fitted)\b", re.IGNORECASE)),
     ("measured", re.compile(r"(?<!not )\bmeasured\b", re.IGNORECASE)),
 )
