@@ -13,10 +13,10 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_origin
 
 from simulator.errors import listed, shown
-from simulator.hardware.constant import Constant, Kind
+from simulator.hardware.constant import KINDS, Constant, Kind
 from simulator.hardware.part import Part, part_of
 from simulator.hardware.ranges import NumberField, number_field, range_of
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from simulator.yaml_comments import Comments
 
 _KEYS = ("value", "range", "source", "kind")
-_KINDS = get_args(Kind)
 _WORDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("guess", re.compile(r"\bguess(es|ed)?\b", re.IGNORECASE)),
     ("chosen", re.compile(r"\bchosen\b", re.IGNORECASE)),
@@ -86,8 +85,8 @@ def _constant(
     source, kind = given.get("source", comment), given.get("kind")
     if not isinstance(source, str):
         raise ValueError(f"source {shown(source)}: write a text")
-    if "kind" in given and kind not in _KINDS:
-        raise ValueError(f"kind {shown(kind)}: write one of {listed(_KINDS)}")
+    if "kind" in given and kind not in KINDS:
+        raise ValueError(f"kind {shown(kind)}: write one of {listed(KINDS)}")
     low, high = range_of(number, given["range"], value) if "range" in given else (value, value)
     return Constant(path, value, low, high, source, kind or kind_of(source))
 
