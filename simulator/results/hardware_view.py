@@ -1,5 +1,6 @@
 """A SoC as a person wants to see it: what is unsure of it, its other numbers, all the rest."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
@@ -14,7 +15,7 @@ from simulator.energy import price_constants
 from simulator.energy.area import areas
 from simulator.energy.factors import PREFIX
 from simulator.hardware import Hardware
-from simulator.hardware.constant import KINDS, Constant
+from simulator.hardware.constant import Constant
 from simulator.hardware.part import Part
 from simulator.hardware.settings import known_paths, quantity_of
 from simulator.results.text import digits
@@ -109,10 +110,7 @@ def _shown_path(path: str) -> str:
 
 def _reason(constant: Constant) -> str:
     """Return the source without the word that its kind repeats."""
-    for kind in KINDS:
-        if constant.source.startswith(f"{kind}: "):
-            return constant.source.removeprefix(f"{kind}: ")
-    return constant.source
+    return re.sub(rf"^{constant.kind}\b[:,]? *", "", constant.source)
 
 
 def _rest(hardware: Hardware, known: set[str]) -> Iterable[Padding]:
