@@ -13,8 +13,7 @@ from simulator.hardware.part import Part, units_of
 from simulator.mistakes import problem
 from simulator.units import Quantity
 
-_ENDS = re.compile(r"\s*(\S.*?)\s*\.\.\s*(\S.*?)\s*")
-_FACTOR = re.compile(r"x([0-9]+\.?[0-9]*|\.[0-9]+)")
+_FACTOR = re.compile(r"x([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 
 
@@ -45,10 +44,10 @@ def range_of(field: NumberField, text: Any, value: int) -> tuple[int, int]:
 
     Raises ValueError with the fix unless they are numbers of the field with `value` between them.
     """
-    ends = _ENDS.fullmatch(text) if isinstance(text, str) else None
-    if ends is None:
+    ends = [end.strip() for end in text.split("..", 1)] if isinstance(text, str) else []
+    if len(ends) != 2 or not all(ends):
         raise ValueError(f"range {shown(text)}: write it as low .. high, or x0.5 .. x2")
-    low, high = (_end(field, end, value) for end in ends.groups())
+    low, high = (_end(field, end, value) for end in ends)
     if low > high:
         raise ValueError(f"range {shown(text)}: begins above its end: swap the two")
     if not low <= value <= high:

@@ -29,7 +29,6 @@ def test_order_of_some_networks():
 @pytest.mark.slow
 def test_order_of_all_networks():
     found = correlations(ROWS)
-    print(found)
     assert found["raspberry-pi-4"] > 0.95
     assert found["pixel-3"] > 0.93
 
