@@ -21,7 +21,7 @@ PRIORS = {
     "cpu.bandwidth": (5_200_000_000, 0.12),  # STREAM: 5.6 GB/s, a long vector of doubles
     "cpu.costs.product_pack": (3_000, 0.5),  # load and store of a word, in panels
     "cpu.costs.aside": (800, 0.2),  # packed panels of four cores in one L2 of 1 MiB
-    "cpu.costs.product_call": (15_000, 0.5),  # 10 us
+    "cpu.costs.product_fork": (15_000, 0.5),  # 10 us
     "cpu.costs.inner_dispatch": (6_000, 0.5),  # 4 us
     "cpu.costs.fork": (9_000, 0.4),  # 6 us: futex wake-up of three threads
     "cpu.costs.unfold": (1_000, 0.5),  # memcpy or load and store of a word

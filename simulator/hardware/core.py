@@ -30,7 +30,7 @@ class Core(Part):
     aside: Permille = Field(
         gt=0, le=1000, description="of `gemm_efficiency`, where each core multiplies matrices alone"
     )
-    product_call: Cycles = Field(ge=0, description="of BLAS, whatever the size")
+    product_fork: Cycles = Field(ge=0, description="BLAS splits a product over the cores")
     inner_dispatch: Cycles = Field(ge=0, description="an operation that a kernel calls itself")
     fork: Cycles = Field(ge=0, description="threads of a parallel loop start and join")
     unfold: Millicycles = Field(ge=0, description="im2col, each element of the columns")

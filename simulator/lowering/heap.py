@@ -1,6 +1,7 @@
 """Which results of a step lie in memory that the process has to fetch from the system first."""
 
 from simulator.lowering.allocator import Heap
+from simulator.lowering.remembered import Remembered
 from simulator.trace.op import Op, OpKind
 from simulator.trace.trace import PERSISTENT, Step, StorageKind
 
@@ -11,10 +12,22 @@ _WRAPPING = 600  # a tensor, its storage and its node of the autograd graph, bes
 _KEPT = 1024  # what the libraries keep of the first calls: primitives, buffers, generated code
 _FIRST_STEPS = 2
 _STEPS = 6
+_REMEMBERED = 64  # a guess: more steps than the traces of a sweep have
 
 
 def new_bytes(step: Step) -> tuple[int, ...]:
-    """Return, per op, the bytes of its results in new memory, where the step follows itself."""
+    """Return, per op, the bytes of its results in new memory, where the step follows itself.
+
+    It follows from the step alone: machines that run the same one share it.
+    """
+    # What is remembered keeps its step, and so no other one has its id.
+    return _KNOWN.get(id(step), lambda: (step, _new_bytes(step)))[1]
+
+
+_KNOWN: Remembered[tuple[Step, tuple[int, ...]]] = Remembered(_REMEMBERED)
+
+
+def _new_bytes(step: Step) -> tuple[int, ...]:
     run = _Run(step)
     for count in range(_STEPS):
         found = run.once(first=count < _FIRST_STEPS)

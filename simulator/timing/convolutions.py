@@ -139,8 +139,7 @@ def _dgrad(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
 def _wgrad(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
     """Columns, then a product per image in turn, on all cores (slow_conv2d_backward_weight)."""
     each = product_ps(cpu, _depth(conv), conv.out_channels, prod(conv.output))
-    call_ps = overhead_ps(cpu, cpu.costs.product_call)
-    product = Stretch(conv.images * (each + call_ps), cpu.cores)
+    product = Stretch(conv.images * each, cpu.cores)
     return (*_columns(cpu, conv), product)
 
 

@@ -32,7 +32,7 @@ def lanes_of(cpu: Cpu, dtype: str) -> int:
 def product_ps(
     cpu: Cpu, m: int, n: int, k: int, dtype: str = "float32", *, aside: bool = False
 ) -> int:
-    """Return the arithmetic of one product in ps, on as many cores as BLAS chooses.
+    """Return the time of one product in ps, on as many cores as BLAS chooses.
 
     On one core where all of them have products of their own `aside`, and share caches.
 
@@ -51,14 +51,15 @@ def product_ps(
         efficiency = efficiency * cpu.costs.narrow_product // 1000
     per_second = cpu.clock * lanes_of(cpu, dtype) * threads * max(1, efficiency)
     packed_ps = cycles_ps(cpu, (m * k + k * n + m * n) * cpu.costs.product_pack, threads)
-    return ceil_div(macs * 1000 * PS_PER_S, per_second) + packed_ps
+    joined_ps = overhead_ps(cpu, cpu.costs.product_fork) if threads > 1 else 0
+    return ceil_div(macs * 1000 * PS_PER_S, per_second) + packed_ps + joined_ps
 
 
 def products_ps(cpu: Cpu, op: str, gemms: Sequence[Gemm], dtype: str) -> int:
     """Return the time of the products of an op of this name beyond its dispatch, in ps.
 
     The products of a batch are calls of BLAS in turn (at::native::bmm without MKL selects each of
-    its matrices), so a small one pays for the call; those of an attention go over the cores.
+    its matrices); those of an attention go over the cores.
     """
     if op in _VECTOR_PRODUCTS:
         return sum(_vector_ps(cpu, gemm) for gemm in gemms)
@@ -72,9 +73,9 @@ def _vector_ps(cpu: Cpu, gemm: Gemm) -> int:
 
 
 def _batch_ps(cpu: Cpu, gemm: Gemm, dtype: str) -> int:
-    calls = cpu.costs.product_call + (2 * cpu.costs.inner_dispatch if gemm.batch > 1 else 0)
-    each = product_ps(cpu, gemm.m, gemm.n, gemm.k, dtype) + overhead_ps(cpu, calls)
-    return gemm.batch * each
+    each = product_ps(cpu, gemm.m, gemm.n, gemm.k, dtype)
+    selected = 2 * cpu.costs.inner_dispatch if gemm.batch > 1 else 0
+    return gemm.batch * (each + overhead_ps(cpu, selected))
 
 
 def _attention_ps(cpu: Cpu, gemm: Gemm, dtype: str) -> int:
@@ -82,5 +83,5 @@ def _attention_ps(cpu: Cpu, gemm: Gemm, dtype: str) -> int:
     out.
     """
     each = product_ps(cpu, gemm.m, gemm.n, gemm.k, dtype, aside=True)
-    all_ps = ceil_div(gemm.batch, cpu.cores) * (each + overhead_ps(cpu, cpu.costs.product_call))
+    all_ps = ceil_div(gemm.batch, cpu.cores) * each
     return ceil_div(all_ps * executed_macs(gemm), max(1, gemm.batch * gemm.m * gemm.n * gemm.k))

@@ -23,7 +23,7 @@ _FREE = dict.fromkeys(
         "product_pack", "unfold", "fold", "row", "pack", "transform",
     ),
     "0 cycles",
-) | dict.fromkeys(("product_call", "inner_dispatch", "fork", "page_walk"), "0 cycles")  # fmt: skip
+) | dict.fromkeys(("product_fork", "inner_dispatch", "fork", "page_walk"), "0 cycles")  # fmt: skip
 
 
 def cpu(**settings):

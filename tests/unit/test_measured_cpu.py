@@ -19,7 +19,7 @@ from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, convolution, valid
 from simulator.trace.trace import StorageKind
 from tests.builders import StepBuilder, machine
 
-BARE = machine("cpu-only").cpu
+BARE = machine("cpu-only", cpu__op_overhead="28 kcycles").cpu.model_copy(update={"dispatch": None})
 
 
 def cpu(cores=1, **kernels):
