@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.lowering.cache import LastLevelCache
-from simulator.trace.accesses import LINE, NEAR, elements_of, lines_of, loops_of, moved_bytes
+from simulator.trace.accesses import (
+    KERNELS,
+    LINE,
+    NEAR,
+    elements_of,
+    lines_of,
+    loops_of,
+    moved_bytes,
+)
 from simulator.trace.op import Op, OpKind, Phase, Tensor, contiguous
 from tests.unit.test_cache import LineCache
 
@@ -257,6 +265,26 @@ def test_other_ops_read_and_write_each_tensor_once(sizes):
     found = op("add", tensors, [tensor(9, max(sizes))], OpKind.ELEMENTWISE)
     assert moved_bytes(found) == found.read_bytes + found.write_bytes
     assert elements_of(found) == max(sizes)
+
+
+tensors = st.builds(
+    lambda storage, dtype, shape: tensor(storage, *shape, dtype=dtype),
+    st.integers(0, 4),
+    st.sampled_from(("float32", "int64", "bool")),
+    st.lists(st.integers(0, 5), max_size=4),
+)
+
+
+@given(
+    st.sampled_from(sorted(KERNELS)),
+    st.lists(tensors, max_size=5),
+    st.lists(tensors, max_size=3),
+    st.sampled_from((0, 100, 10**6)),
+)
+def test_an_op_of_any_tensors_moves_something_or_nothing(name, inputs, outputs, cache):
+    found = op(name, inputs, outputs)
+    assert elements_of(found) >= 0
+    assert sum(memory(found, cache)) <= 8 * (found.read_bytes + found.write_bytes) + 64 * LINE
 
 
 def test_a_view_moves_nothing():
