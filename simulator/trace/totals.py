@@ -4,13 +4,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from simulator.trace.accesses import moved_bytes
 from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.trace import Step, phase_of
 
 
 @dataclass(slots=True)
 class Total:
-    """Ops, their GEMMs, the FLOPs of those (2 x MACs) and all bytes read and written."""
+    """Ops, their GEMMs, the FLOPs of those (2 x MACs) and all bytes read and written, as often as
+    they come from behind a core's first cache.
+    """
 
     ops: int = 0
     gemms: int = 0
@@ -52,7 +55,7 @@ def shares(op: Op) -> Iterator[Share]:
         gemms = [gemm for gemm in op.gemms if phase_of(op, gemm.role) is phase]
         flops = 2 * sum(gemm.macs for gemm in gemms)
         if len(phases) == 1:
-            yield Share(phase, 1, len(gemms), flops, op.read_bytes + op.write_bytes)
+            yield Share(phase, 1, len(gemms), flops, moved_bytes(op))
         else:
             yield Share(phase, int(phase is op.phase), len(gemms), flops, _moved(op, phase))
 

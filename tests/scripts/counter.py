@@ -28,11 +28,18 @@ def _linear(x, weight, *_, **__):
     return 2 * x.numel() * weight.shape[0]
 
 
-def _attention(query, key, value, *_, **__):
-    return sdpa_flop_count(query.shape, key.shape, value.shape)
+def _attention(query, key, value, _=0.0, is_causal=False, **__):
+    whole = sdpa_flop_count(query.shape, key.shape, value.shape)
+    return _seen(whole, query, is_causal)
 
 
-def _attention_backward(_, query, key, value, *__, **___):
+def _seen(flops, query, is_causal):
+    """Return the FLOPs of as many tokens on both sides, if it is causal those of the triangle."""
+    tokens = query.shape[-2]
+    return flops * (tokens + 1) // (2 * tokens) if is_causal else flops
+
+
+def _attention_backward(_, query, key, value, *others, **__):
     """Five products: the scores again, and the gradients of both products."""
     b, h, s, d = query.shape
     t, dv = key.shape[-2], value.shape[-1]
@@ -43,7 +50,8 @@ def _attention_backward(_, query, key, value, *__, **___):
         ((b * h, s, t), (b * h, t, d)),
         ((b * h, t, s), (b * h, s, d)),
     ]
-    return sum(bmm_flop(*shape) for shape in shapes)
+    *_, is_causal = others  # out, logsumexp, dropout before it
+    return _seen(sum(bmm_flop(*shape) for shape in shapes), query, is_causal)
 
 
 _FORMULAS = {

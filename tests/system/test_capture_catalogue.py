@@ -77,8 +77,8 @@ def remember(run):
 # What the counter leaves out or counts too often, per step, from the sizes of the networks.
 
 
-def _fused_attention(again=0):
-    product = 2 * (IMAGES * 4) * TOKENS * TOKENS * 4  # images x heads, queries, keys, width
+def _fused_attention(again=0, pairs=TOKENS * TOKENS):
+    product = 2 * (IMAGES * 4) * pairs * 4  # images x heads, queries and keys, width
     # QK' and PV; backward QK' again, dO V', P' dO, dS K and dS' Q.
     return {"forward": 2 * product, "recompute": again * 2 * product, "dgrad": 5 * product}
 
@@ -102,9 +102,11 @@ def _evaluated(width=16, hidden=32):
 
 MISSED = {
     **dict.fromkeys(
-        ["attention", "causal attention", "masked attention", "grouped-query attention",
-         "multihead attention", "gpt"],
+        ["attention", "masked attention", "grouped-query attention", "multihead attention"],
         _fused_attention(),
+    ),
+    **dict.fromkeys(
+        ["causal attention", "gpt"], _fused_attention(pairs=TOKENS * (TOKENS + 1) // 2)
     ),
     "checkpoint": _fused_attention(again=1),
     "lstm": _lstm(),

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.lowering.cache import LastLevelCache
-from simulator.trace.accesses import LINE, NEAR, elements_of, lines_of, loops_of, moved_bytes
+from simulator.trace.accesses import (
+    KERNELS,
+    LINE,
+    NEAR,
+    elements_of,
+    lines_of,
+    loops_of,
+    moved_bytes,
+)
 from simulator.trace.op import Op, OpKind, Phase, Tensor, contiguous
 from tests.unit.test_cache import LineCache
 
@@ -259,6 +267,26 @@ def test_other_ops_read_and_write_each_tensor_once(sizes):
     assert elements_of(found) == max(sizes)
 
 
+tensors = st.builds(
+    lambda storage, dtype, shape: tensor(storage, *shape, dtype=dtype),
+    st.integers(0, 4),
+    st.sampled_from(("float32", "int64", "bool")),
+    st.lists(st.integers(0, 5), max_size=4),
+)
+
+
+@given(
+    st.sampled_from(sorted(KERNELS)),
+    st.lists(tensors, max_size=5),
+    st.lists(tensors, max_size=3),
+    st.sampled_from((0, 100, 10**6)),
+)
+def test_an_op_of_any_tensors_moves_something_or_nothing(name, inputs, outputs, cache):
+    found = op(name, inputs, outputs)
+    assert elements_of(found) >= 0
+    assert sum(memory(found, cache)) <= 8 * (found.read_bytes + found.write_bytes) + 64 * LINE
+
+
 def test_a_view_moves_nothing():
     found = op("view", [tensor(0, 100)], [tensor(0, 100)], OpKind.VIEW)
     assert loops_of(found) == ()
@@ -279,3 +307,53 @@ def test_the_first_cache_hides_what_fits_it():
     shape = (1, 4, NEAR // 32)
     size = 4 * 4 * NEAR // 32
     assert memory(batch_norm_backward(shape)) == (2 * size + 5 * 16, size + 2 * 16)
+
+
+# Ops as they are captured
+
+
+@pytest.fixture(scope="module")
+def captured():
+    """Steps of a network with a batch norm, in training, then frozen."""
+    torch = pytest.importorskip("torch")
+    from workloads.capture import capture
+
+    torch.manual_seed(0)
+    norm = torch.nn.BatchNorm2d(8)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), norm, torch.nn.Flatten())
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    with capture(network, optimizer) as recording:
+        for training in (True, True, False, False):
+            norm.train(training)
+            optimizer.zero_grad()
+            network(torch.rand(4, 3, 34, 34)).square().mean().backward()
+            optimizer.step()
+    return recording.trace
+
+
+@pytest.mark.torch
+def test_a_captured_batch_norm_tells_training_from_evaluation(captured):
+    """4 x 8 x 32 x 32 x 4 B = 128 KiB; 8 channels of 16 KiB, of 48 KiB backward."""
+    reads = {}
+    for step in (captured.steps[0], captured.steps[-1]):
+        for found in step.ops:
+            if "batch_norm" in found.name:
+                read, _ = memory(found)
+                reads.setdefault(found.base_name, []).append(read // (128 * KIB))
+    assert reads == {"native_batch_norm": [2, 1], "native_batch_norm_backward": [4, 3]}
+
+
+@pytest.mark.torch
+def test_what_capture_keeps_of_a_gather_takes_the_lines_of_its_places():
+    """5 tokens of a table of 1000 rows of 4 floats: a line each, where 80 B are read."""
+    torch = pytest.importorskip("torch")
+    from workloads.capture import capture
+
+    network = torch.nn.Embedding(1000, 4)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    with capture(network, optimizer) as recording:
+        network(torch.tensor([3, 1, 4, 1, 5])).sum().backward()
+        optimizer.step()
+    (found,) = (op for op in recording.trace.steps[0].ops if op.base_name == "embedding")
+    assert found.inputs[0].bytes == 80
+    assert memory(found)[0] == 5 * LINE + 5 * 8

@@ -23,16 +23,17 @@ from simulator.trace.accesses.scattered import OF_TABLES, OF_ZEROS
 from simulator.trace.op import Op
 
 __all__ = [
-    "LINE", "NEAR", "SCRATCH", "Access", "Loop", "Loops", "Pass", "bytes_behind", "elements_of",
-    "lines_of", "loops_of", "moved_bytes", "whole",
+    "KERNELS", "LINE", "NEAR", "SCRATCH", "Access", "Loop", "Loops", "Pass", "bytes_behind",
+    "elements_of", "lines_of", "loops_of", "moved_bytes", "whole",
 ]  # fmt: skip
 
-_KERNELS: dict[str, Callable[[Op], Loops]] = {**NORMS, **OF_TABLES, **OF_ZEROS, **BUFFERED}
+KERNELS: dict[str, Callable[[Op], Loops]] = {**NORMS, **OF_TABLES, **OF_ZEROS, **BUFFERED}
+"""The loops of a kernel, by the name of its op."""
 
 
 def loops_of(op: Op) -> Loops:
     """Return the loops of an op in turn, none of a view."""
-    kernel = _KERNELS.get(_plain(op))
+    kernel = KERNELS.get(_plain(op))
     return kernel(op) if kernel and op.inputs and op.outputs else side_by_side(op)
 
 

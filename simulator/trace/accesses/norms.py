@@ -39,8 +39,8 @@ def batch_norm_backward(op: Op) -> Loops:
 
     batch_norm_kernel.cpp: batch_norm_cpu_backward_contiguous_impl (4 reads, 1 write).
     """
-    gradient, given = op.inputs[:2]
-    if not any(tensor.elements == given.elements for tensor in op.outputs):
+    gradient, given = (op.inputs * 2)[:2]
+    if len(op.inputs) < 2 or not any(tensor.elements == given.elements for tensor in op.outputs):
         return side_by_side(op)
     scaled = op.inputs if _is_trained(op.inputs) else (gradient, *op.inputs[2:])
     sums = Pass(whole((gradient, given)))

@@ -33,9 +33,9 @@ def bag(op: Op) -> Loops:
 
     aten/src/ATen/native/EmbeddingBag.cpp: index_select_add.
     """
-    table, indices, *rest = op.inputs
-    picked = places(table, indices.elements, table.shape[-1])
-    return _one_pass((picked, *whole((indices, *rest))), whole(op.outputs))
+    table, *others = op.inputs
+    picked = places(table, _indices(others), (1, *table.shape)[-1])
+    return _one_pass((picked, *whole(others)), whole(op.outputs))
 
 
 def pick(op: Op) -> Loops:
@@ -43,9 +43,9 @@ def pick(op: Op) -> Loops:
 
     aten/src/ATen/native/LossNLL.cpp: nll_loss_out_frame.
     """
-    table, targets, *rest = op.inputs
-    picked = places(table, targets.elements, 1)
-    return _one_pass((picked, *whole((targets, *rest))), whole(op.outputs))
+    table, *others = op.inputs
+    picked = places(table, _indices(others), 1)
+    return _one_pass((picked, *whole(others)), whole(op.outputs))
 
 
 def scatter(op: Op) -> Loops:
@@ -66,10 +66,11 @@ def _sources(target: Tensor, others: tuple[Tensor, ...]) -> tuple[int, int]:
     one index, or of a row where one value goes everywhere.
     """
     count = _indices(others)
-    values = [tensor.elements for tensor in others if not _is_index(tensor)]
-    if not values or max(values) < 2:
-        return count, max(1, target.elements // max(1, target.shape[0])) if target.shape else 1
-    return min(count, max(values)), max(values) // max(1, min(count, max(values)))
+    values = max((tensor.elements for tensor in others if not _is_index(tensor)), default=0)
+    if values < 2:
+        return count, target.elements // max((1, *target.shape[:1]))
+    count = max(1, min(count, values))
+    return count, values // count
 
 
 def zeroed_rows(op: Op) -> Loops:
@@ -77,9 +78,9 @@ def zeroed_rows(op: Op) -> Loops:
 
     aten/src/ATen/native/Embedding.cpp: embedding_dense_backward_cpu.
     """
-    gradient, indices = op.inputs[:2]
-    count = indices.elements
-    return _zeroed(op, places(op.outputs[0], count, gradient.elements // max(1, count)))
+    gradient, *others = op.inputs
+    count = max(1, _indices(others))
+    return _zeroed(op, places(op.outputs[0], count, gradient.elements // count))
 
 
 def zeroed_targets(op: Op) -> Loops:
@@ -87,8 +88,7 @@ def zeroed_targets(op: Op) -> Loops:
 
     aten/src/ATen/native/LossNLL.cpp: nll_loss_backward_out_cpu_template.
     """
-    targets = max((t.elements for t in op.inputs if _is_index(t)), default=1)
-    return _zeroed(op, places(op.outputs[0], targets, 1))
+    return _zeroed(op, places(op.outputs[0], _indices(op.inputs), 1))
 
 
 def zeroed_places(op: Op) -> Loops:
