@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import pairwise
 from statistics import median
 
@@ -19,6 +20,8 @@ def networks():
     import torch
     from torch import nn
 
+    from workloads.models.mobilenet import MobileNetV2
+    from workloads.models.vit import VitTiny
     from workloads.recipes.lenet_digits import LeNet5
     from workloads.recipes.resnet20_digits import ResNet20
 
@@ -54,11 +57,13 @@ def networks():
         "mlp_1024_adam": (perceptron, torch.optim.Adam, images(64, 64)),
         "mlp_1024_bf16": (HalfPrecision, momentum, images(64, 64)),
         "encoder": (encoder, torch.optim.AdamW, tokens),
+        "mobilenet_v2": (partial(MobileNetV2, 10), momentum, images(16, 3, 64, 64)),
+        "vit_tiny": (partial(VitTiny, 64, 8, 10), torch.optim.AdamW, images(8, 3, 64, 64)),
     }
 
 
 # What is held to bounds; mlp_1024_bf16 is 35 % too fast: between its ops passes time not modelled.
-NAMES = ("lenet_digits", "resnet20_digits", "mlp_1024", "mlp_1024_adam", "encoder")
+NAMES = ("lenet_digits", "resnet20_digits", "mlp_1024", "mlp_1024_adam", "encoder", "mobilenet_v2", "vit_tiny")
 
 
 def measure(hardware, name):
