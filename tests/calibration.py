@@ -63,7 +63,15 @@ def networks():
 
 
 # What is held to bounds; mlp_1024_bf16 is 35 % too fast: between its ops passes time not modelled.
-NAMES = ("lenet_digits", "resnet20_digits", "mlp_1024", "mlp_1024_adam", "encoder", "mobilenet_v2", "vit_tiny")
+NAMES = (
+    "lenet_digits",
+    "resnet20_digits",
+    "mlp_1024",
+    "mlp_1024_adam",
+    "encoder",
+    "mobilenet_v2",
+    "vit_tiny",
+)
 
 
 def measure(hardware, name):

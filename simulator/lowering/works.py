@@ -114,7 +114,7 @@ class Templates:
         """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
         cpu, first = self.hardware.cpu, gemms[0]
         macs = sum(gemm.macs for gemm in gemms)
-        product = product_of(cpu, first, op.inputs[max(0, first.a)].dtype)
+        product = product_of(cpu, op, first)
         if product is None:
             compute = gemm_compute(cpu, macs, _lane_bits(op))
         else:

@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018).
+"""MobileNetV2 (Sandler et al., "Inverted Residuals and Linear Bottlenecks", CVPR 2018).
 
 As torchvision trains it: the classifier's dropout of 0.2, ReLU6 in place.
 """
