@@ -81,10 +81,12 @@ def measure(hardware, name):
     from simulator.comparison import compare
     from simulator.hardware import load_hardware
     from workloads.capture import capture
+    from workloads.capture.memory import settle_heap
 
     host = load_hardware(hardware)
     torch.set_num_threads(host.cpu.cores)
     torch.manual_seed(0)
+    settle_heap()
     make, optimizer_of, (inputs, labels) = networks()[name]
     model = make()
     optimizer, loss_of = optimizer_of(model.parameters()), torch.nn.CrossEntropyLoss()

@@ -32,6 +32,7 @@ from workloads.calibrate.machine import Machine, this_machine
 from workloads.calibrate.measure import CLOCK, Bench, Clock, Sample, seconds
 from workloads.calibrate.scaling import Pair, pairs, parallel_efficiency, start_ps
 from workloads.calibrate.watch import Load, Report, Watch, load_now, refuse_if_busy
+from workloads.capture.memory import settle_heap
 
 LIMIT_S = 120
 _COPIED = 2**28  # bytes of each of two arrays, which few caches hold
@@ -63,7 +64,7 @@ def calibrate(
         refuse_if_busy(load_now(clock))
     plan = groups(counts)
     watch = Watch(limit_s - _RESERVED_S, turns(plan), report or _silently, clock)
-    _settle_allocator()
+    settle_heap()
     found = measured(plan, watch)
     load = replace(load_now(clock), share=watch.share, spread=found.spread)
     if not force:
@@ -198,11 +199,6 @@ def _call_of(operations: dict[str, KernelFit], gemm: ProductFit, name: str) -> f
     if name in ("mm", "addmm"):
         return gemm.call
     return operations[name].call if name in operations else 0.0
-
-
-def _settle_allocator() -> None:
-    """Free a block of the largest size that glibc keeps: what is freed later is used again."""
-    torch.ones(31 * 2**20, dtype=torch.uint8)
 
 
 def _first_touch() -> float:
