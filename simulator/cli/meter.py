@@ -4,16 +4,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-Report = Callable[[int, int, str, float], None]
-"""Takes turns done, turns in all, what is done now, and the seconds that are left."""
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from workloads.calibrate.watch import Report
 
 _BETWEEN_LINES_S = 10.0
 
 
 @contextmanager
-def meter(verb: str) -> Iterator[Report]:
+def meter(verb: str) -> "Iterator[Report]":
     """Give what shows the progress of `verb`, a bar on a terminal and plain lines elsewhere."""
     from rich.console import Console
 
@@ -25,7 +27,7 @@ def meter(verb: str) -> Iterator[Report]:
         yield report
 
 
-def plain_lines(verb: str, to: TextIO, now: Callable[[], float]) -> Report:
+def plain_lines(verb: str, to: TextIO, now: Callable[[], float]) -> "Report":
     """Return what writes a line at the start and then every ten seconds, by the clock `now`."""
     next_s = now()
 
@@ -42,11 +44,9 @@ def plain_lines(verb: str, to: TextIO, now: Callable[[], float]) -> Report:
 
 
 @contextmanager
-def _bar(console: object, verb: str) -> Iterator[Report]:
-    from rich.console import Console
+def _bar(console: "Console", verb: str) -> "Iterator[Report]":
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    assert isinstance(console, Console)
     columns = (
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
         TextColumn("about {task.fields[left]} s left"),

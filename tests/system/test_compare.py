@@ -118,22 +118,21 @@ def test_timing_changes_no_loss_and_not_what_was_captured():
 @pytest.mark.torch
 @pytest.mark.skipif(sys.platform != "linux", reason="its heap is that of glibc")
 def test_a_timed_capture_fetches_no_page_twice():
-    """In a process of its own, which has freed nothing large: 2 MiB a step come and go."""
+    """In a process of its own: else 16 MiB a step may go back to the system, and often do."""
     pytest.importorskip("torch")
     program = (
         "import resource, torch\n"
         "from workloads.capture import capture\n"
         "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "def step(): torch.ones(2**19).sum().item()\n"
+        "def step(): [torch.ones(2**19) for _ in range(8)]\n"
         "def new(): step(); before = faults(); step(); return faults() - before\n"
-        "fresh = [new() for _ in range(3)]\n"
         "with capture(time=True): pass\n"
-        "print(fresh[-1], new(), min(new() for _ in range(3)))\n"
+        "print(min(new() for _ in range(3)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert int(done.stdout.split()[-1]) < 20
+    assert int(done.stdout) < 20
 
 
 @pytest.fixture(scope="module")
