@@ -8,28 +8,61 @@ from typing import Annotated, Any
 import typer
 
 from simulator.cli.arguments import HardwareArg, JsonOption, SetOption
-from simulator.cli.terminal import print_table, progress
-from simulator.errors import InputError
+from simulator.cli.meter import meter
+from simulator.cli.terminal import print_table
+from simulator.errors import InputError, shown
+from simulator.units import DURATION, PS_PER_S
+
+_MOST_THREADS = 1024
+_LEAST_LIMIT_S = 20
 
 
 def calibrate(
     out: Annotated[Path, typer.Option("-o", "--out", help="the YAML to write")],
     threads: Annotated[
-        int | None,
-        typer.Option(min=1, max=1024, help="that PyTorch uses; default as many as it would"),
-    ] = None,
+        str,
+        typer.Option(help="of PyTorch, such as 2 or 1,2,4; one is measured too; default all"),
+    ] = "",
+    limit: Annotated[str, typer.Option(help="time that it may take")] = "120 s",
+    force: Annotated[
+        bool, typer.Option("--force", help="measure although other programs disturb")
+    ] = False,
 ) -> None:
-    """Describe this machine's CPU from microbenchmarks; about a minute, let nothing else run.
+    """Describe this machine's CPU from microbenchmarks, in two minutes; let nothing else run.
 
-    Example: trainsoc calibrate -o host.yaml --threads 1
+    Example: trainsoc calibrate -o host.yaml --threads 1,2
     """
     _need_torch()
     from simulator.trace.storage import check_writable, rescue
     from workloads.calibrate import calibrate as measured
 
+    counts, limit_s = _counts(threads), _limit_s(limit)
     check_writable(out)
-    rescue(measured(threads, progress).encode(), out, "measured")
+    with meter("calibrate") as report:
+        text = measured(counts, report, limit_s=limit_s, force=force)
+    rescue(text.encode(), out, "measured")
     print(out)
+
+
+def _counts(text: str) -> list[int]:
+    """Return numbers of threads, from text such as "1,2"; none of them is 0 or more than 1024."""
+    words = [word.strip() for word in text.split(",") if text]
+    if not all(word.isdecimal() and 1 <= int(word) <= _MOST_THREADS for word in words):
+        raise InputError(
+            f"--threads {shown(text)}: write numbers from 1 to {_MOST_THREADS} such as 2 or 1,2,4"
+        )
+    return [int(word) for word in words]
+
+
+def _limit_s(text: str) -> float:
+    """Return the seconds that a duration such as "120 s" stands for, some more than are needed."""
+    try:
+        limit_s = DURATION.parse(text) / PS_PER_S
+    except ValueError as error:
+        raise InputError(f"--limit {error}") from None
+    if limit_s < _LEAST_LIMIT_S:
+        raise InputError(f"--limit {text} is too short: allow {_LEAST_LIMIT_S} s or more")
+    return limit_s
 
 
 def compare(

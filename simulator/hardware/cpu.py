@@ -36,6 +36,9 @@ class LastLevelCache(Part):
     shared: bool = Field(default=False, description="with the accelerator")
 
 
+_OWN = "of its own, 0 on one core only; else that of all kernels"
+
+
 class Kernel(Part):
     """Measured speed of one kind of operation, on one core and beyond its dispatch and traffic.
 
@@ -47,6 +50,7 @@ class Kernel(Part):
     stream: BytesPerSecond | None = Field(
         gt=0, default=None, description="of its own through the caches, else that of all kernels"
     )
+    parallel_efficiency: Permille | None = Field(ge=0, le=1000, default=None, description=_OWN)
 
 
 class Product(Part):
@@ -66,15 +70,32 @@ class Product(Part):
     bandwidth: BytesPerSecond | None = Field(
         gt=0, default=None, description="of packing and reordering operands and results"
     )
+    parallel_efficiency: Permille | None = Field(ge=0, le=1000, default=None, description=_OWN)
 
 
 class Products(Part):
-    """Measured speeds of products by what they compute."""
+    """Measured speeds of products by what they compute.
+
+    What is absent goes by `gemm`, or by `convolution` of its role. `pointwise` convolutions have
+    kernels of 1 x 1, `depthwise` ones a group for every channel.
+    """
 
     gemm: Product | None = None
+    batched: Product | None = None
+    attention: Product | None = None
+    attention_backward: Product | None = None
     convolution: Product | None = None
     convolution_dgrad: Product | None = None
     convolution_wgrad: Product | None = None
+    pointwise: Product | None = None
+    pointwise_dgrad: Product | None = None
+    pointwise_wgrad: Product | None = None
+    grouped: Product | None = None
+    grouped_dgrad: Product | None = None
+    grouped_wgrad: Product | None = None
+    depthwise: Product | None = None
+    depthwise_dgrad: Product | None = None
+    depthwise_wgrad: Product | None = None
 
 
 class Kernels(Products):

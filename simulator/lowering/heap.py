@@ -5,13 +5,16 @@ from simulator.lowering.remembered import Remembered
 from simulator.trace.op import Op, OpKind
 from simulator.trace.trace import PERSISTENT, Step, StorageKind
 
-_THRESHOLD = 2**20  # 0.9 MiB were seen after importing torch: it frees blocks of that size
+SETTLED_BYTES = 31 * 2**20
+"""The largest block that the process has freed: just under DEFAULT_MMAP_THRESHOLD_MAX of glibc,
+for then it no longer matters what was freed before. Calibration and timed capture see to it."""
+
 # Blocks that a trace does not know decide what the heap can give back. Both sizes are guesses, and
 # so is that two steps see the last of the first calls.
 _WRAPPING = 600  # a tensor, its storage and its node of the autograd graph, beside each result
 _KEPT = 1024  # what the libraries keep of the first calls: primitives, buffers, generated code
 _FIRST_STEPS = 2
-_STEPS = 6
+_STEPS = 9  # until the C library's caches of small blocks are full, with seven of each size
 _REMEMBERED = 64  # a guess: more steps than the traces of a sweep have
 
 
@@ -42,7 +45,7 @@ class _Run:
 
     def __init__(self, step: Step) -> None:
         self._step = step
-        self._heap = Heap(_THRESHOLD)
+        self._heap = Heap(SETTLED_BYTES)
         self._last = {token: index for index, op in enumerate(step.ops) for token in _storages(op)}
         self._transient = set()
         for token, storage in enumerate(step.storages):

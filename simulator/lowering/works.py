@@ -138,7 +138,7 @@ class Templates:
     def _products(self, op: Op, gemms: tuple[Gemm, ...], new: int) -> tuple[Stretch, ...]:
         cpu, first = self.hardware.cpu, gemms[0]
         dtype = op.inputs[max(0, first.a)].dtype
-        product = product_of(cpu, first, dtype)
+        product = product_of(cpu, op, first)
         if product is not None:
             compute = product_compute(cpu, product, gemms, _lane_bits(op), moved_bytes(op), new)
             return (Stretch(compute.ps, compute.threads),)

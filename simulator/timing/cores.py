@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from simulator.hardware.cpu import Cpu, Kernel, Product
 from simulator.timing.flash import executed_macs
-from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
+from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
 # Elements that PyTorch gives to one thread at least (at::internal::GRAIN_SIZE).
@@ -24,7 +25,7 @@ _KERNELS = {OpKind.COPY: "copies"} | {
         OpKind.POOL, OpKind.EMBEDDING, OpKind.RANDOM, OpKind.SORT,
     )
 }  # fmt: skip
-_CONVOLUTIONS = {Role.DGRAD: "convolution_dgrad", Role.WGRAD: "convolution_wgrad"}
+_GRADIENTS = {Role.DGRAD: "_dgrad", Role.WGRAD: "_wgrad"}
 
 
 def dispatch_ps(cpu: Cpu, phase: Phase) -> int:
@@ -52,14 +53,40 @@ def measured_kernel(cpu: Cpu, op: Op) -> Kernel | None:
     return own or getattr(cpu.kernels, _KERNELS.get(op.kind, ""), None)
 
 
-def product_of(cpu: Cpu, gemm: Gemm, dtype: str) -> Product | None:
-    """Return the measured speed of products of this kind, if they were measured."""
+def product_of(cpu: Cpu, op: Op, gemm: Gemm) -> Product | None:
+    """Return the measured speed of products like this one of `op`, if they were measured.
+
+    One of its own kind in any dtype goes behind one of a more general kind in the same dtype.
+    """
     if cpu.kernels is None:
         return None
-    name = "gemm" if gemm.conv is None else _CONVOLUTIONS.get(gemm.role, "convolution")
-    own: Product | None = getattr(cpu.kernels.dtypes.get(dtype), name, None)
-    common: Product | None = getattr(cpu.kernels, name)
-    return own or common
+    in_dtype = cpu.kernels.dtypes.get(op.inputs[max(0, gemm.a)].dtype)
+    names = product_names(op, gemm)
+    own = (getattr(part, name, None) for part in (in_dtype, cpu.kernels) for name in names)
+    return next((product for product in own if product), None)
+
+
+def product_names(op: Op, gemm: Gemm) -> tuple[str, str]:
+    """Return what products like this one are called in a description, and what in general."""
+    if gemm.conv is not None:
+        role = _GRADIENTS.get(gemm.role, "")
+        return f"{_convolution_name(gemm.conv)}{role}", f"convolution{role}"
+    if "attention" in op.name:
+        return "attention_backward" if "backward" in op.name else "attention", "gemm"
+    return "gemm" if gemm.batch == 1 else "batched", "gemm"
+
+
+def _convolution_name(conv: Conv) -> str:
+    if is_depthwise(conv):
+        return "depthwise"
+    if conv.groups > 1:
+        return "grouped"
+    return "pointwise" if prod(conv.kernel) == 1 else "convolution"
+
+
+def is_depthwise(conv: Conv) -> bool:
+    """Return whether every channel is a group of its own."""
+    return conv.groups > 1 and conv.groups == conv.in_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +130,7 @@ def measured_compute(
     stream = kernel.stream or cpu.kernels.stream
     ps += transfer_ps(moved_bytes, stream) if stream else 0
     ps += _touched_ps(cpu, new_bytes)
-    return Compute(kernel.call + _divided(cpu, ps, threads), threads)
+    return Compute(kernel.call + _divided(cpu, kernel, ps, threads), threads)
 
 
 def product_compute(
@@ -120,7 +147,7 @@ def product_compute(
     ps = ceil_div(macs * 1000 * PS_PER_S, per_second)  # efficiency is in permille
     ps += transfer_ps(moved_bytes, product.bandwidth) if product.bandwidth else 0
     ps += _touched_ps(cpu, new_bytes)
-    return Compute(product.call + _divided(cpu, ps, threads), threads)
+    return Compute(product.call + _divided(cpu, product, ps, threads), threads)
 
 
 def slowed_macs(gemm: Gemm, lanes: int, half: int) -> int:
@@ -134,7 +161,8 @@ def filled_macs(gemm: Gemm, lanes: int) -> int:
     if gemm.conv is None:
         return executed_macs(gemm)
     made = gemm.conv.in_channels if gemm.role is Role.DGRAD else gemm.conv.out_channels
-    channels = max(1, made // gemm.conv.groups)
+    # Depthwise kernels have vectors across the groups.
+    channels = made if is_depthwise(gemm.conv) else max(1, made // gemm.conv.groups)
     return gemm.macs * (ceil_div(channels, lanes) * lanes) // channels
 
 
@@ -148,10 +176,11 @@ def _touched_ps(cpu: Cpu, new_bytes: int) -> int:
     return transfer_ps(new_bytes, rate) if rate else 0
 
 
-def _divided(cpu: Cpu, ps: int, threads: int) -> int:
+def _divided(cpu: Cpu, measured: Kernel | Product, ps: int, threads: int) -> int:
     """Return how long `threads` take for `ps` of one of them, with their start and end."""
     if threads == 1 or cpu.kernels is None:
         return ps
-    speed = 1000 + (threads - 1) * cpu.kernels.parallel_efficiency
+    own = measured.parallel_efficiency
+    speed = 1000 + (threads - 1) * (cpu.kernels.parallel_efficiency if own is None else own)
     started_ps = Clock(cpu.clock).cycles_to_ps(cpu.kernels.parallel_overhead)
     return started_ps + ceil_div(ps * 1000, speed)

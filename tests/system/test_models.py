@@ -32,6 +32,7 @@ STATUS = Path("/proc/self/status")
 
 # Parameters and GMAC, rounded as there: "num_params" and "_ops" of the weights in torchvision.
 TORCHVISION = {
+    "mobilenet_v2": (3_504_872, 0.301),
     "resnet18": (11_689_512, 1.814),
     "resnet50": (25_557_032, 4.089),
     "vgg16": (138_357_544, 15.47),
@@ -64,6 +65,15 @@ def test_gpt2_is_the_published_one():
     dense = context * (12 * 12 * width**2 + vocabulary * width)
     seen = context * (context + 1) // 2  # attention stops at the diagonal
     assert forward == 2 * (dense + 12 * 2 * seen * width)
+
+
+def test_vit_tiny_is_the_published_one():
+    width, tokens = 192, 14 * 14 + 1
+    trace = capture_model("vit_tiny", 2)
+    assert trace.parameters == 5_717_416  # "vit_tiny_patch16_224" and "deit_tiny" of timm
+    per_token = 12 * (12 * width**2 + 2 * tokens * width)
+    forward = 196 * 768 * width + tokens * per_token + width * 1000
+    assert trace.flops_by_phase()["forward"] == 2 * 2 * forward
 
 
 @pytest.mark.parametrize("name", TORCHVISION)

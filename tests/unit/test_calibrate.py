@@ -2,34 +2,46 @@
 """From fake measurements to a description that loads: fits recover what made them."""
 
 import errno
-import importlib
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from simulator.hardware import load_hardware
+from simulator.hardware.cpu import Products
+from simulator.timing.cores import product_names
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
-from workloads.calibrate.benches import convolutions, kernels, products, streams, tiny
+from workloads.calibrate.benches import tiny
 from workloads.calibrate.description import Findings, described
 from workloads.calibrate.dispatch import Overheads, overheads
 from workloads.calibrate.fit import (
     KernelFit,
     ProductFit,
-    ProductFits,
     fit_kernel,
     fit_product,
     fit_stream,
     positive_least_squares,
 )
+from workloads.calibrate.groups import groups
 from workloads.calibrate.machine import Machine, this_machine
 from workloads.calibrate.measure import Sample, operation, seconds
+from workloads.calibrate.watch import Load
 
 pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
 
 MACHINE = Machine("Fake CPU", 2, 2 * 10**9, 32, 4 * 2**20, 2**33, "2.13", "2026-01-01")
 BEGIN = {"forward": 50_000_000, "backward": 0, "optimizer": 0}
 PRODUCT = ProductFit(1e6, 50.0, 500.0, 100.0)
+IDLE = Load(0.99, 1.02, 0.5, 4)
 
 
 def tensor(elements):
@@ -94,18 +106,52 @@ def test_a_product_is_found_by_macs_and_smallest_dimension():
     assert found.per_byte == pytest.approx(100, rel=0.01)
 
 
-def findings(product=PRODUCT):
-    fits = ProductFits(product, {Role.FORWARD: PRODUCT, Role.WGRAD: PRODUCT})
-    return Findings(
-        2_000_000,
-        Overheads(5_000_000, 3_000_000, 2_000_000, 700_000, BEGIN),
-        25.0,
-        4e9,
-        {OpKind.ELEMENTWISE: KernelFit(0, 20.4), OpKind.COPY: KernelFit(1e6, 0)},
-        {"exp": KernelFit(0, 80)},
-        {"float32": fits, "bfloat16": ProductFits(ProductFit(1e6, 5.0, 0, 0), {})},
-        12e9,
+def test_a_product_that_only_its_smallest_dimension_explains_goes_by_its_macs():
+    samples = [product_sample(n, lambda macs, n=n: macs * 640 / n) for n in (32, 64, 128, 256)]
+    found = fit_product(samples, 0, 8)
+    assert found.half == 0
+    assert found.per_byte > 0  # n**2 elements, in place of n**3 / n MACs
+
+
+def product_sample(n, ps_of):
+    gemm = Gemm(Role.FORWARD, 1, n, n, n, 0, 1, 0)
+    x = tensor(n * n)
+    made = Op("aten.mm.default", OpKind.GEMM, Phase.OTHER, "", (x, x), (x,), (gemm,))
+    return Sample(made, round(ps_of(gemm.macs)))
+
+
+def test_what_a_fused_operation_does_in_two_roles_is_two_calls():
+    roles = (Role.FORWARD, Role.DGRAD)
+    samples = []
+    for n in (16, 32, 48, 64):
+        x = tensor(n * n)
+        gemms = tuple(Gemm(role, 1, n, n, n, 0, 1, 0) for role in roles)
+        made = Op("aten.fused", OpKind.GEMM, Phase.OTHER, "", (x,), (x,), gemms)
+        samples.append(Sample(made, round(2 * 10**6 + 2 * n**3 * 50)))
+    found = fit_product(samples, 0, 8)
+    assert (found.call, found.per_mac) == (
+        pytest.approx(1e6, rel=0.02),
+        pytest.approx(50, rel=0.02),
     )
+
+
+def findings(product=PRODUCT, **others):
+    products = {"gemm": product, "convolution": PRODUCT, "convolution_wgrad": PRODUCT}
+    given = {
+        "called_ps": 2_000_000,
+        "overheads": Overheads(5_000_000, 3_000_000, 2_000_000, 700_000, BEGIN),
+        "per_byte": 25.0,
+        "first_touch_per_s": 4e9,
+        "kinds": {OpKind.ELEMENTWISE: KernelFit(0, 20.4), OpKind.COPY: KernelFit(1e6, 0)},
+        "operations": {"exp": KernelFit(0, 80)},
+        "products": {"float32": products, "bfloat16": {"gemm": ProductFit(1e6, 5.0, 0, 0)}},
+        "copied_per_s": 12e9,
+        "copied_together_per_s": 18e9,
+        "parallel_ps": 3_000_000,
+        "parallel_efficiency": 0.5,
+        "load": IDLE,
+    }
+    return Findings(**(given | others))
 
 
 def test_a_description_loads_and_says_what_was_measured(tmp_path):
@@ -122,7 +168,11 @@ def test_a_description_loads_and_says_what_was_measured(tmp_path):
     assert host.cpu.kernels.dtypes["bfloat16"].gemm.efficiency == 3125  # 200 of 32 x 2 GMAC/s
     assert host.cpu.kernels.dtypes["bfloat16"].convolution is None
     assert host.cpu.kernels.convolution_dgrad is None
-    assert host.dram.bandwidth == 24 * 10**9
+    assert host.dram.bandwidth == 18 * 10**9  # of both threads
+    assert host.cpu.bandwidth_per_core == 12 * 10**9
+    assert host.cpu.llc.bandwidth == 60 * 10**9  # 40 of one thread, and half of it more
+    assert host.cpu.kernels.parallel_overhead == 6000
+    assert host.cpu.kernels.parallel_efficiency == 500
     assert "2026-01-01" in path.read_text()
     assert "Fake CPU" in path.read_text()
 
@@ -135,10 +185,44 @@ def test_a_clock_that_is_too_slow_for_its_products_is_corrected(tmp_path):
     assert host.cpu.gemm_efficiency == 1000
 
 
+def test_a_description_says_how_each_kernel_scales_and_what_was_left_out(tmp_path):
+    path = tmp_path / "host.yaml"
+    told = findings(
+        ProductFit(1e6, 50.0, 500.0, 100.0, 0.75),
+        operations={"exp": KernelFit(0, 80, 0.0, 0.25), "sort": KernelFit(0, 80, 0.0, 0.0)},
+        load=Load(0.7, 1.02, 0.5, 4),
+        left_out=("attention", "float16 products"),
+    )
+    path.write_text(described(MACHINE, told, 60))
+    kernels = load_hardware(path).cpu.kernels
+    assert kernels.gemm.parallel_efficiency == 750
+    assert kernels.convolution.parallel_efficiency is None
+    shares = {name: k.parallel_efficiency for name, k in kernels.operations.items()}
+    assert shares == {"exp": 250, "sort": 0}
+    text = path.read_text()
+    assert "Left out, for which there was no time: attention, float16 products." in text
+    assert "this one got 70 % of a core" in text
+    assert "DISTURBED" in text
+
+
+def test_without_other_dtypes_a_description_loads(tmp_path):
+    path = tmp_path / "host.yaml"
+    path.write_text(described(MACHINE, findings(products={"float32": {"gemm": PRODUCT}}), 60))
+    assert load_hardware(path).cpu.kernels.dtypes == {}
+    assert "DISTURBED" not in path.read_text()
+    assert "Left out" not in path.read_text()
+
+
 def test_every_bench_is_one_operation_that_is_no_view():
-    benches = [tiny(), *streams(), *kernels(), *products(), *convolutions()]
-    kinds = {operation(bench).kind for bench in benches}
+    alone = [group for group in groups([1]) if group.dtype == "float32"]
+    ops = [operation(bench) for group in alone for bench in group.benches]
+    kinds = {op.kind for op in ops}
     assert {OpKind.GEMM, OpKind.NORM, OpKind.POOL, OpKind.SOFTMAX, OpKind.RANDOM} <= kinds
+    products = {product_names(op, op.gemms[0])[0] for op in ops if op.gemms}
+    assert products == set(Products.model_fields)
+    assert all(bench.macs == sum(g.macs for g in op.gemms) for bench, op in zip(
+        (bench for group in alone for bench in group.benches), ops, strict=True
+    ))  # fmt: skip
 
 
 def test_what_is_measured_here_is_plausible():
@@ -157,33 +241,6 @@ def test_this_machine_is_described():
     assert here.model
 
 
-def test_calibrating_runs_the_loops_it_is_given(monkeypatch):
-    module = importlib.import_module("workloads.calibrate.calibrate")
-    fake, seen = findings(), []
-    fits = {"fit_stream": 25.0, "fit_kernel": KernelFit(0, 1), "fit_product": PRODUCT}
-    for name, value in fits.items():
-        monkeypatch.setattr(module, name, lambda *_, found=value, **__: found)
-    monkeypatch.setattr(module, "samples", lambda _, what, **__: seen.append(what) or quick())
-    monkeypatch.setattr(module, "overheads", lambda _: fake.overheads)
-    monkeypatch.setattr(module, "seconds", lambda _: 1e-3)
-    before = torch.get_num_threads()
-    text = module.calibrate(2)
-    each = [
-        f"{t} {what}"
-        for t in ("float32", "bfloat16", "float16")
-        for what in ("products", "convolutions")
-    ]
-    assert seen == ["calls", "bandwidths", "elementwise, norms, pools", *each]
-    assert "cores: 2" in text
-    assert torch.get_num_threads() == before
-
-
-def quick():
-    gemm = Gemm(Role.FORWARD, 1, 8, 8, 8, 0, 1, 0)
-    op = Op("aten.mm.default", OpKind.GEMM, Phase.OTHER, "", (tensor(64),), (tensor(64),), (gemm,))
-    return [Sample(op, 10**6)]
-
-
 def test_a_full_disk_loses_nothing_that_was_measured(tmp_path, monkeypatch, capsys):
     from simulator.cli.exits import exit_code
     from simulator.trace import storage
@@ -198,7 +255,7 @@ def test_a_full_disk_loses_nothing_that_was_measured(tmp_path, monkeypatch, caps
             raise OSError(errno.ENOSPC, "full")
         put(path, data, **how)
 
-    monkeypatch.setattr("workloads.calibrate.calibrate", lambda *_: "cpu: measured")
+    monkeypatch.setattr("workloads.calibrate.calibrate", lambda *_, **__: "cpu: measured")
     monkeypatch.setattr("tempfile.tempdir", str(spare))
     monkeypatch.setattr(storage, "put", full)
     assert exit_code(["calibrate", "-o", str(out)]) == 2

@@ -12,29 +12,17 @@ aten: Any = torch.ops.aten
 _ELEMENTS = (3_000, 40_000, 200_000, 900_000)
 _IMAGES = ((12, 10, 12), (20, 24, 18), (24, 40, 28))  # images, channels, height and width
 _ROWS = ((40, 60), (500, 150), (900, 700))
-_PRODUCTS = (
-    (24, 24, 24), (90, 90, 90), (180, 180, 180), (400, 400, 400), (800, 800, 800),
-    (40, 12, 300), (48, 500, 90), (100, 300, 700), (500, 100, 180), (900, 160, 60),
-    (700, 900, 48), (160, 700, 600), (12, 90, 40),
-)  # fmt: skip
-_BATCHED = ((96, 40, 40, 24), (48, 60, 24, 60), (24, 100, 100, 50))
-# images, channels in and out, height and width, kernel, stride
-_CONVOLUTIONS = (
-    (24, 1, 8, 26, 5, 1), (20, 3, 24, 36, 3, 1), (24, 8, 20, 26, 3, 1), (20, 16, 16, 26, 3, 1),
-    (24, 12, 24, 14, 5, 1), (16, 24, 48, 20, 3, 2), (16, 48, 48, 20, 3, 1), (20, 32, 32, 18, 3, 1),
-    (16, 40, 80, 14, 1, 2), (8, 96, 96, 12, 3, 1), (12, 64, 64, 12, 3, 1), (4, 128, 128, 14, 3, 1),
-)  # fmt: skip
-
 Make = Callable[[], tuple[Any, ...]]
 
 
-def _random(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Make:
+def random_operands(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Make:
+    """Return what makes tensors of these shapes: of no zeros, for which some kernels are slow."""
     return lambda: tuple((torch.rand(shape) + 0.1).to(dtype) for shape in shapes)
 
 
 def tiny() -> Bench:
     """Return the least that an operation can be: its time is that of a call from Python."""
-    return Bench(_random((4,), (4,)), aten.add.Tensor)
+    return Bench(random_operands((4,), (4,)), aten.add.Tensor)
 
 
 def streams() -> list[Bench]:
@@ -43,33 +31,56 @@ def streams() -> list[Bench]:
 
 
 def _streams(n: int) -> Iterator[Bench]:
-    two, three = _random((n,), (n,)), _random((n,), (n,), (n,))
+    two, three = random_operands((n,), (n,)), random_operands((n,), (n,), (n,))
     yield Bench(two, aten.add.Tensor)
     yield Bench(two, aten.div.Tensor)
-    yield Bench(_random((n,)), aten.relu)
+    yield Bench(random_operands((n,)), aten.relu)
     yield Bench(two, lambda a, b: aten.threshold_backward(a, b, 0.2))
-    yield Bench(_random((n,)), lambda a: aten.mul_.Scalar(a, 1.0001))
+    yield Bench(random_operands((n,)), lambda a: aten.mul_.Scalar(a, 1.0001))
     yield Bench(two, lambda a, b: aten.add_.Tensor(a, b, alpha=0.001))
     yield Bench(two, lambda a, b: aten.lerp_.Scalar(a, b, 0.1))
     yield Bench(three, lambda a, b, c: aten.addcmul_(a, b, c, value=0.001))
+    yield Bench(three, lambda a, b, c: aten.addcdiv_(a, b, c, value=0.001))
     yield Bench(two, aten.copy_)
-    yield Bench(_random((n,)), aten.clone)
-    yield Bench(_random((n,)), aten.zeros_like)
+    yield Bench(random_operands((n,)), aten.clone)
+    yield Bench(random_operands((n,)), aten.zeros_like)
 
 
-def kernels() -> list[Bench]:
+def by_element() -> list[Bench]:
     """Return operations whose time goes by their elements."""
-    found = [bench for n in _ELEMENTS for bench in _by_element(n)]
-    found += [bench for shape in _ROWS for bench in _by_row(*shape)]
-    return found + [bench for shape in _IMAGES for bench in _by_image(*shape)]
+    return [bench for n in _ELEMENTS for bench in _by_element(n)]
+
+
+def by_row() -> list[Bench]:
+    """Return operations along the rows of a matrix."""
+    return [bench for shape in _ROWS for bench in _by_row(*shape)]
+
+
+def by_image() -> list[Bench]:
+    """Return operations on maps of images."""
+    return [bench for shape in _IMAGES for bench in _by_image(*shape)]
+
+
+def conversions() -> list[Bench]:
+    """Return conversions to halved precision and back, as autocast makes them."""
+    half, full = torch.bfloat16, torch.float32
+    found = []
+    for n in _ELEMENTS:
+        found.append(Bench(random_operands((n,)), lambda a: aten._to_copy(a, dtype=half)))
+        back = random_operands((n,), dtype=half)
+        found.append(Bench(back, lambda a: aten._to_copy(a, dtype=full)))
+    return found
 
 
 def _by_element(n: int) -> Iterator[Bench]:
-    one, two = _random((n,)), _random((n,), (n,))
+    one, two = random_operands((n,)), random_operands((n,), (n,))
     # Without zeros, of which MKL takes the root twenty times as slowly: how many is up to the data.
-    for function in (aten.sqrt, aten.exp, aten.tanh, aten.gelu):
+    for function in (aten.sqrt, aten.exp, aten.tanh, aten.gelu, aten.silu, aten.hardswish):
         yield Bench(one, function)
-    yield Bench(two, aten.gelu_backward)
+    for backward in (aten.gelu_backward, aten.silu_backward, aten.hardswish_backward):
+        yield Bench(two, backward)
+    yield Bench(two, lambda g, a: aten.hardtanh_backward(g, a, 0.0, 6.0))
+    yield Bench(one, lambda a: aten.hardtanh_(a, 0.0, 6.0))
     yield Bench(one, aten.sum)
     yield Bench(one, lambda a: aten.bernoulli_.float(a, 0.9))
     if n < 100_000:
@@ -78,17 +89,21 @@ def _by_element(n: int) -> Iterator[Bench]:
 
 def _by_row(rows: int, width: int) -> Iterator[Bench]:
     shape = (rows, width)
-    yield Bench(_random(shape), lambda a: aten.sum.dim_IntList(a, [0]))
-    yield Bench(_random(shape), lambda a: aten.mean.dim(a, [1]))
-    yield Bench(_random(shape), lambda a: aten._safe_softmax(a, 1))
-    yield Bench(_random((1, *shape)), lambda a: aten.select_backward(a[0], (3, *shape), 0, 1))
+    yield Bench(random_operands(shape), lambda a: aten.sum.dim_IntList(a, [0]))
+    yield Bench(random_operands(shape), lambda a: aten.mean.dim(a, [1]))
+    yield Bench(random_operands(shape), lambda a: aten._safe_softmax(a, 1))
+    yield Bench(
+        random_operands((1, *shape)), lambda a: aten.select_backward(a[0], (3, *shape), 0, 1)
+    )
     for log in ("_softmax", "_log_softmax"):
-        yield Bench(_random(shape), lambda a, f=log: getattr(aten, f)(a, 1, False))
+        yield Bench(random_operands(shape), lambda a, f=log: getattr(aten, f)(a, 1, False))
         backward = getattr(aten, f"{log}_backward_data")
-        yield Bench(_random(shape, shape), lambda g, y, f=backward: f(g, y, 1, torch.float32))
-    weights = _random(shape, (width,), (width,))
+        yield Bench(
+            random_operands(shape, shape), lambda g, y, f=backward: f(g, y, 1, torch.float32)
+        )
+    weights = random_operands(shape, (width,), (width,))
     yield Bench(weights, lambda x, w, b: aten.native_layer_norm(x, [width], w, b, 1e-5))
-    operands = _random(shape, shape, (rows, 1), (rows, 1), (width,), (width,))
+    operands = random_operands(shape, shape, (rows, 1), (rows, 1), (width,), (width,))
     yield Bench(operands, partial(_layer_norm_backward, width))
     yield Bench(partial(_lookup, rows, width), aten.embedding)
     yield Bench(
@@ -108,17 +123,18 @@ def _lookup(rows: int, width: int, *, gradient: bool = False) -> tuple[Any, ...]
 
 def _by_image(images: int, channels: int, size: int) -> Iterator[Bench]:
     maps, each = (images, channels, size, size), (channels,)
-    operands = _random(maps, each, each, each, each)
+    operands = random_operands(maps, each, each, each, each)
     yield Bench(operands, lambda x, *p: aten.native_batch_norm(x, *p, True, 0.1, 1e-5))
-    operands = _random(maps, maps, *[each] * 5)
+    operands = random_operands(maps, maps, *[each] * 5)
     yield Bench(operands, _batch_norm_backward)
     order = torch.contiguous_format
-    yield Bench(_random(maps), lambda x: aten.clone(x.transpose(0, 1), memory_format=order))
+    yield Bench(random_operands(maps), lambda x: aten.clone(x.transpose(0, 1), memory_format=order))
     half = (images, channels, size // 2, size // 2)
-    yield Bench(_random(maps), lambda x: aten.max_pool2d_with_indices(x, [2, 2], [2, 2]))
+    yield Bench(random_operands(maps), lambda x: aten.max_pool2d_with_indices(x, [2, 2], [2, 2]))
     yield Bench(lambda: _pooled(maps), _max_pool_backward)
-    yield Bench(_random(maps), lambda x: aten.avg_pool2d(x, [2, 2], [2, 2]))
-    yield Bench(_random(half, maps), _avg_pool_backward)
+    yield Bench(random_operands(maps), lambda x: aten.avg_pool2d(x, [2, 2], [2, 2]))
+    yield Bench(random_operands(half, maps), _avg_pool_backward)
+    yield Bench(random_operands(maps), lambda x: aten.mean.dim(x, [2, 3]))
 
 
 def _batch_norm_backward(g: Any, x: Any, w: Any, *statistics: Any) -> Any:
@@ -140,43 +156,3 @@ def _max_pool_backward(g: Any, x: Any, indices: Any) -> Any:
 
 def _avg_pool_backward(g: Any, x: Any) -> Any:
     return aten.avg_pool2d_backward(g, x, [2, 2], [2, 2], [0, 0], False, True, None)
-
-
-def products(dtype: torch.dtype = torch.float32) -> list[Bench]:
-    """Return matrix products small and large, also of operands that lie transposed."""
-    found = []
-    random = partial(_random, dtype=dtype)
-    for m, n, k in _PRODUCTS:
-        found.append(Bench(random((m, k), (k, n)), aten.mm))
-        found.append(Bench(random((k, m), (k, n)), lambda a, b: aten.mm(a.t(), b)))
-        found.append(Bench(random((n,), (m, k), (n, k)), lambda c, a, b: aten.addmm(c, a, b.t())))
-    for batch, m, n, k in _BATCHED:
-        found.append(Bench(random((batch, m, k), (batch, k, n)), aten.bmm))
-    return found
-
-
-def convolutions(dtype: torch.dtype = torch.float32) -> list[Bench]:
-    """Return convolutions forward, and each of their gradients alone."""
-    random = partial(_random, dtype=dtype)
-    return [bench for shape in _CONVOLUTIONS for bench in _convolutions(random, *shape)]
-
-
-def _convolutions(
-    random: Callable[..., Make],
-    images: int,
-    inputs: int,
-    outputs: int,
-    size: int,
-    kernel: int,
-    stride: int,
-) -> Iterator[Bench]:
-    x, w = (images, inputs, size, size), (outputs, inputs, kernel, kernel)
-    pad, out = kernel // 2, (size + 2 * (kernel // 2) - kernel) // stride + 1
-    y = (images, outputs, out, out)
-    shape = ([stride] * 2, [pad] * 2, [1, 1], False, [0, 0], 1)
-    yield Bench(random(x, w), lambda a, b: aten.convolution(a, b, None, *shape))
-    for mask in ([True, False, False], [False, True, False]):
-        yield Bench(
-            random(y, x, w),
-            lambda g, a, b, m=mask: aten.convolution_backward(g, a, b, None, *shape, m),
-        )

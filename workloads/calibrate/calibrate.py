@@ -1,120 +1,204 @@
 """Runs the microbenchmarks and gathers what they say of the CPU."""
 
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import torch
 
-from simulator.trace.op import OpKind, Role
-from workloads.calibrate import benches
+from simulator.errors import InputError
+from simulator.timing.cores import product_names
+from simulator.trace.op import OpKind
 from workloads.calibrate.description import Findings, described
 from workloads.calibrate.dispatch import overheads
 from workloads.calibrate.fit import (
     KernelFit,
     ProductFit,
-    ProductFits,
     fit_kernel,
     fit_product,
     fit_stream,
 )
+from workloads.calibrate.groups import (
+    Group,
+    Measured,
+    groups,
+    measured,
+    threads_of_torch,
+    turns,
+)
 from workloads.calibrate.machine import Machine, this_machine
-from workloads.calibrate.measure import Bench, Progress, Sample, samples, seconds
+from workloads.calibrate.measure import CLOCK, Bench, Clock, Sample, seconds
+from workloads.calibrate.scaling import Pair, pairs, parallel_efficiency, start_ps
+from workloads.calibrate.watch import Load, Report, Watch, load_now, refuse_if_busy
+from workloads.capture.memory import settle_heap
 
-DTYPES = ("float32", "bfloat16", "float16")
+LIMIT_S = 120
 _COPIED = 2**28  # bytes of each of two arrays, which few caches hold
+_RESERVED_S = 12  # for what is measured once: dispatch, memory
+_NEEDED = ("calls", "bandwidths", "products")
+_OPERATIONS = ("bandwidths", "elementwise operations", "norms, pools, softmax", "conversions")
+
+Key = TypeVar("Key")
+Fit = TypeVar("Fit", KernelFit, ProductFit)
 
 
-def calibrate(threads: int | None = None, progress: Progress | None = None) -> str:
-    """Return the YAML description of this machine's CPU with so many threads (default PyTorch's).
+def calibrate(
+    threads: Sequence[int] = (),
+    report: Report | None = None,
+    *,
+    limit_s: float = LIMIT_S,
+    force: bool = False,
+    clock: Clock = CLOCK,
+) -> str:
+    """Return the YAML description of this machine's CPU with up to so many threads.
 
-    Takes about a minute, in which the machine should do nothing else. `progress` wraps the loops.
+    All of `threads` are measured, and one; by default as many as PyTorch would use. Takes about
+    `limit_s` seconds at most; what there is no time for is left out, and the description says so.
+    `report` is told after each turn. Raises InputError if other programs keep the machine busy,
+    unless `force` says to go on, and if the limit is too short for anything.
     """
-    count = threads or torch.get_num_threads()
-    machine = this_machine(count)
-    start = time.monotonic()
-    with _threads(1):
-        findings = _findings(machine, progress or _silently)
-    if count > 1:
-        findings.parallel_ps, findings.parallel_efficiency = _parallel(count)
-    return described(machine, findings, time.monotonic() - start)
+    counts = sorted({1, *(threads or [torch.get_num_threads()])})
+    if not force:
+        refuse_if_busy(load_now(clock))
+    plan = groups(counts)
+    watch = Watch(limit_s - _RESERVED_S, turns(plan), report or _silently, clock)
+    settle_heap()
+    found = measured(plan, watch)
+    load = replace(load_now(clock), share=watch.share, spread=found.spread)
+    if not force:
+        refuse_if_busy(load)
+    _check_complete(found, limit_s)
+    machine = this_machine(counts[-1])
+    findings = _findings(machine, plan, found, load)
+    return described(machine, findings, watch.elapsed_s)
 
 
-def _silently(items: Iterable[Bench], _total: int, _what: str) -> Iterable[Bench]:
-    return items
+def _silently(_done: int, _total: int, _what: str, _left_s: float) -> None:
+    return
 
 
-def _findings(machine: Machine, progress: Progress) -> Findings:
-    _settle_allocator()
-    measured = partial(samples, progress=progress)
-    called_ps = measured([benches.tiny()], "calls")[0].ps
-    flows = measured(benches.streams(), "bandwidths")
+def _check_complete(found: Measured, limit_s: float) -> None:
+    missing = [name for name in _NEEDED if name not in found.samples]
+    if missing:
+        raise InputError(
+            f"--limit {limit_s:g} s is too short to measure {missing[0]}: allow more time"
+        )
+
+
+def _findings(machine: Machine, plan: list[Group], found: Measured, load: Load) -> Findings:
+    called_ps = found.samples["calls"][0].ps
+    flows = found.samples["bandwidths"]
     per_byte = fit_stream(flows, called_ps)
-    rest = measured(benches.kernels(), "elementwise, norms, pools")
-    kinds, operations = _kernels([*flows, *rest], per_byte, called_ps)
-    by_dtype = partial(_products, measured=measured, called_ps=called_ps, machine=machine)
-    products = {dtype: by_dtype(dtype) for dtype in DTYPES}
-    overhead = overheads(partial(_call_of, operations, products["float32"].gemm))
+    scaling = _Scaling(plan, found, called_ps)
+    samples = [s for name in _OPERATIONS for s in found.samples.get(name, ())]
+    fit = partial(fit_kernel, per_byte=per_byte, called_ps=called_ps)
+    operations = _fitted(samples, _name_of, fit, scaling)
+    products = _products(plan, found, called_ps, machine, scaling)
+    with threads_of_torch(1):
+        overhead = overheads(partial(_call_of, operations, products["float32"]["gemm"]))
+        first_touch, copied = _first_touch(), _copy_rate()
+    with threads_of_torch(machine.threads):
+        copied_together = _copy_rate() if machine.threads > 1 else copied
     return Findings(
         called_ps=called_ps,
         overheads=overhead,
         per_byte=per_byte,
-        first_touch_per_s=_first_touch(),
-        kinds=kinds,
+        first_touch_per_s=first_touch,
+        kinds=_fitted(samples, _kind_of, fit, scaling),
         operations=operations,
         products=products,
-        copied_per_s=_copy_rate(),
+        copied_per_s=copied,
+        copied_together_per_s=copied_together,
+        parallel_ps=scaling.start_ps,
+        parallel_efficiency=scaling.efficiency if machine.threads > 1 else 1.0,
+        load=load,
+        left_out=tuple(found.left_out),
     )
+
+
+class _Scaling:
+    """What several threads do for the operations that were measured on one and on several."""
+
+    def __init__(self, plan: list[Group], found: Measured, called_ps: int) -> None:
+        self._called_ps = called_ps
+        self._pairs: list[Pair] = []
+        for name in dict.fromkeys(group.name for group in plan):
+            own = [group for group in plan if group.name == name and group.title in found.samples]
+            spread = {g.threads: found.samples[g.title] for g in own if g.threads > 1}
+            self._pairs += pairs(found.samples.get(name, ()), spread)
+        flows = [pair for pair in self._pairs if not pair.op.gemms and _streams(pair)]
+        self.start_ps = 0.0
+        self.efficiency = parallel_efficiency(flows, called_ps, 0.0)
+        self.start_ps = start_ps(flows, called_ps, self.efficiency)
+
+    def of(self, fit: Fit, samples: Iterable[Sample]) -> Fit:
+        """Return `fit` with what each further thread adds, if that was measured."""
+        ids = {id(sample) for sample in samples}
+        own = [pair for pair in self._pairs if id(pair.alone) in ids]
+        if not own:
+            return fit
+        share = parallel_efficiency(own, self._called_ps + fit.call, self.start_ps)
+        return replace(fit, parallel=share)
+
+
+def _streams(pair: Pair) -> bool:
+    return pair.op.kind in (OpKind.ELEMENTWISE, OpKind.COPY)
 
 
 def _products(
-    name: str, measured: Callable[..., list[Sample]], called_ps: int, machine: Machine
-) -> ProductFits:
-    """Return the speeds of products of a dtype; its vectors have lanes by its size."""
-    dtype = getattr(torch, name)
-    fit = partial(fit_product, called_ps=called_ps, lanes=machine.lanes * 4 // dtype.itemsize)
-    gemm = fit(measured(benches.products(dtype), f"{name} products"))
-    return ProductFits(
-        gemm, _by_role(measured(benches.convolutions(dtype), f"{name} convolutions"), fit)
-    )
+    plan: list[Group], found: Measured, called_ps: int, machine: Machine, scaling: _Scaling
+) -> dict[str, dict[str, ProductFit]]:
+    """Return, by dtype, the speeds of products by name; vectors have lanes by the dtype's size."""
+    by_dtype: dict[str, list[Sample]] = defaultdict(list)
+    for group in plan:
+        if group.threads == 1:
+            products = [s for s in found.samples.get(group.title, ()) if s.op.gemms]
+            by_dtype[group.dtype] += products
+    return {
+        dtype: _fitted(samples, _product_of, _fit_of(dtype, called_ps, machine), scaling)
+        for dtype, samples in by_dtype.items()
+        if samples
+    }
 
 
-def _kernels(
-    found: list[Sample], per_byte: float, called_ps: int
-) -> tuple[dict[OpKind, KernelFit], dict[str, KernelFit]]:
-    """Return fits for kinds of operations, and for each operation of its own."""
-    by_kind: dict[OpKind, list[Sample]] = defaultdict(list)
-    by_name: dict[str, list[Sample]] = defaultdict(list)
-    for sample in found:
-        by_kind[sample.op.kind].append(sample)
-        by_name[sample.op.base_name].append(sample)
-    return (
-        {kind: fit_kernel(part, per_byte, called_ps) for kind, part in by_kind.items()},
-        {name: fit_kernel(part, per_byte, called_ps) for name, part in by_name.items()},
-    )
+def _fit_of(
+    dtype: str, called_ps: int, machine: Machine
+) -> Callable[[Iterable[Sample]], ProductFit]:
+    lanes = machine.lanes * 4 // getattr(torch, dtype).itemsize
+    return partial(fit_product, called_ps=called_ps, lanes=lanes)
 
 
-def _by_role(
-    found: list[Sample], fit: Callable[[list[Sample]], ProductFit]
-) -> dict[Role, ProductFit]:
-    roles: dict[Role, list[Sample]] = defaultdict(list)
-    for sample in found:
-        role = sample.op.gemms[0].role
-        roles[role if role in (Role.DGRAD, Role.WGRAD) else Role.FORWARD].append(sample)
-    return {role: fit(part) for role, part in roles.items()}
+def _fitted(
+    samples: Iterable[Sample],
+    key_of: Callable[[Sample], Key],
+    fit: Callable[[list[Sample]], Fit],
+    scaling: _Scaling,
+) -> dict[Key, Fit]:
+    """Return a fit for each group of samples that have a key in common."""
+    grouped: dict[Key, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        grouped[key_of(sample)].append(sample)
+    return {key: scaling.of(fit(part), part) for key, part in grouped.items()}
+
+
+def _name_of(sample: Sample) -> str:
+    return sample.op.base_name
+
+
+def _kind_of(sample: Sample) -> OpKind:
+    return sample.op.kind
+
+
+def _product_of(sample: Sample) -> str:
+    return product_names(sample.op, sample.op.gemms[0])[0]
 
 
 def _call_of(operations: dict[str, KernelFit], gemm: ProductFit, name: str) -> float:
     if name in ("mm", "addmm"):
         return gemm.call
     return operations[name].call if name in operations else 0.0
-
-
-def _settle_allocator() -> None:
-    """Free a block of the largest size that glibc keeps: what is freed later is used again."""
-    torch.ones(31 * 2**20, dtype=torch.uint8)
 
 
 def _first_touch() -> float:
@@ -126,40 +210,7 @@ def _first_touch() -> float:
 
 
 def _copy_rate() -> float:
-    """Return the bytes per second, read and written, of one core copying large arrays."""
+    """Return the bytes per second, read and written, of PyTorch's threads copying large arrays."""
     a, b = torch.zeros(_COPIED, dtype=torch.uint8), torch.ones(_COPIED, dtype=torch.uint8)
     bench = Bench(lambda: (a, b), lambda x, y: x.copy_(y))
     return 2 * _COPIED / seconds(bench)
-
-
-def _parallel(threads: int) -> tuple[float, float]:
-    """Return what starting threads takes, in ps, and what each further one adds, up to 1.
-
-    From one operation in place of few and of many elements, with one thread and with all.
-    """
-    sizes = (40_000, 2_000_000)
-    alone, together = [], []
-    for size in sizes:
-        bench = Bench(partial(_vectors, size), lambda a, b: a.add_(b, alpha=0.001))
-        with _threads(1):
-            alone.append(min(seconds(bench) for _ in range(3)))
-        with _threads(threads):
-            together.append(min(seconds(bench) for _ in range(3)))
-    speed = (alone[1] - alone[0]) / max(1e-12, together[1] - together[0])
-    speed = min(float(threads), max(1.0, speed))
-    start_ps = max(0.0, together[0] - alone[0] / speed) * 1e12
-    return start_ps, (speed - 1) / (threads - 1)
-
-
-def _vectors(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.rand(size), torch.rand(size)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,19 +2,18 @@
 
 from dataclasses import dataclass
 
-from simulator.trace.op import DTYPE_BITS, OpKind, Role
+from simulator.trace.op import DTYPE_BITS, OpKind
 from simulator.units import PS_PER_S
 from workloads.calibrate.dispatch import Overheads
-from workloads.calibrate.fit import KernelFit, ProductFit, ProductFits
+from workloads.calibrate.fit import KernelFit, ProductFit
 from workloads.calibrate.machine import Machine
+from workloads.calibrate.watch import Load
 
 _PIPES = 2
+# Products whose time is that of arithmetic; that of others goes by bytes or calls.
+_ARITHMETIC = ("gemm", "convolution", "convolution_dgrad", "convolution_wgrad")
+_MOST_EFFICIENT = 64.0  # of the vector units, as a description may say
 _NAMES = {OpKind.COPY: "copies"}
-_ROLES = {
-    Role.FORWARD: "convolution",
-    Role.DGRAD: "convolution_dgrad",
-    Role.WGRAD: "convolution_wgrad",
-}
 
 
 @dataclass
@@ -27,17 +26,20 @@ class Findings:
     first_touch_per_s: float
     kinds: dict[OpKind, KernelFit]
     operations: dict[str, KernelFit]
-    products: dict[str, ProductFits]
-    copied_per_s: float
-    parallel_ps: float = 0.0
-    parallel_efficiency: float = 1.0
+    products: dict[str, dict[str, ProductFit]]
+    copied_per_s: float  # by one core
+    copied_together_per_s: float  # by all threads
+    parallel_ps: float
+    parallel_efficiency: float
+    load: Load
+    left_out: tuple[str, ...] = ()
 
 
 def described(machine: Machine, findings: Findings, took_s: float) -> str:
     """Return the description in the form of `hwconfigs`."""
     clock = effective_clock(machine, findings)
     parts = [
-        _head(machine, took_s),
+        _head(machine, findings, took_s),
         _cpu(machine, findings, clock),
         _kernels(machine, findings, clock),
         _rest(machine, findings),
@@ -48,26 +50,35 @@ def described(machine: Machine, findings: Findings, took_s: float) -> str:
 def effective_clock(machine: Machine, findings: Findings) -> int:
     """Return the clock in Hz: that of the system, or faster if products prove it too slow."""
     own = findings.products["float32"]
-    fits = [own.gemm, *own.convolutions.values()]
+    fits = [fit for name, fit in own.items() if name in _ARITHMETIC]
     fastest = max(PS_PER_S / fit.per_mac for fit in fits) / (machine.lanes * _PIPES)
     return max(machine.clock, -(-round(fastest) // 10**6) * 10**6)
 
 
-def _head(machine: Machine, took_s: float) -> str:
-    return f"""\
-# Measured by trainsoc calibrate on {machine.date}, in {took_s:.0f} s, on {machine.model},
-# {machine.threads} thread(s), eager PyTorch {machine.torch}, fp32 but for `dtypes`. Medians of
-# repeated calls, the least of two rounds, on operands outside the first caches; results are kept
-# for a while, as a training step keeps them. Terms by least squares of relative errors, positive.
-name: host
-description: {machine.model}, {machine.threads} thread(s), as calibrated on {machine.date}
-"""
+def _head(machine: Machine, findings: Findings, took_s: float) -> str:
+    load = findings.load
+    lines = [
+        f"Measured by trainsoc calibrate on {machine.date}, in {took_s:.0f} s, on {machine.model},",
+        f"{machine.threads} thread(s), eager PyTorch {machine.torch}, fp32 but for `dtypes`.",
+        "Medians of repeated calls, the least of several rounds, on operands outside the first",
+        "caches; results are kept for a while, as a training step keeps them. Terms by least",
+        "squares of relative errors, positive.",
+        f"Other programs: this one got {100 * load.share:.0f} % of a core; the second round took",
+        f"{load.spread:.2f} times as long as the better one, in the median.",
+    ]
+    if load.busy:
+        lines.append("DISTURBED: the machine was busy. Measure again while it is idle.")
+    if findings.left_out:
+        lines.append(f"Left out, for which there was no time: {', '.join(findings.left_out)}.")
+    head = "".join(f"# {line}\n" for line in lines)
+    about = f"{machine.model}, {machine.threads} thread(s), as calibrated on {machine.date}"
+    return f"{head}name: host\ndescription: {about}\n"
 
 
 def _cpu(machine: Machine, findings: Findings, clock: int) -> str:
     told = "as the system tells" if clock == machine.clock else "the least that explains products"
     rate, over = 1e12 / findings.per_byte, findings.overheads
-    gemm = findings.products["float32"].gemm
+    gemm = findings.products["float32"]["gemm"]
     lines = [
         "cpu:",
         f"  cores: {machine.threads}  # threads of PyTorch",
@@ -85,7 +96,7 @@ def _cpu(machine: Machine, findings: Findings, clock: int) -> str:
         lines += [
             "  llc:",
             f"    size: {machine.cache // 1024} KiB  # as the system tells",
-            f"    bandwidth: {_rate(rate * machine.threads)}  # measured, one core x threads",
+            f"    bandwidth: {_rate(rate * _speed(machine, findings))}  # measured, of all cores",
         ]
     lines += ["  dispatch:  # measured, networks of tiny tensors"]
     for phase in ("forward", "backward", "optimizer"):
@@ -107,18 +118,18 @@ def _kernels(machine: Machine, findings: Findings, clock: int) -> str:
     for kind, fit in sorted(findings.kinds.items()):
         lines.append(f"    {_NAMES.get(kind, kind.value)}: {_kernel(fit)}")
     lines += _products(findings.products["float32"], machine.lanes, clock, "    ")
-    lines.append("    dtypes:  # measured")
-    for dtype, fits in findings.products.items():
-        if dtype != "float32":
-            lanes = machine.lanes * DTYPE_BITS["float32"] // DTYPE_BITS[dtype]
-            lines += [f"      {dtype}:", *_products(fits, lanes, clock, "        ")]
+    others = {name: fits for name, fits in findings.products.items() if name != "float32"}
+    lines += ["    dtypes:  # measured"] if others else []
+    for dtype, fits in others.items():
+        lanes = machine.lanes * DTYPE_BITS["float32"] // DTYPE_BITS[dtype]
+        lines += [f"      {dtype}:", *_products(fits, lanes, clock, "        ")]
     lines.append("    operations:  # measured")
     lines += [f"      {name}: {_kernel(fit)}" for name, fit in sorted(findings.operations.items())]
     return "\n".join(lines) + "\n"
 
 
 def _rest(machine: Machine, findings: Findings) -> str:
-    rate = _rate(findings.copied_per_s * machine.threads)
+    rate = _rate(findings.copied_together_per_s)
     return f"""\
 interconnect:
   width: 64 B  # wide: memory alone limits
@@ -127,7 +138,7 @@ interconnect:
 dram:
   preset: ideal
   capacity: {machine.memory // 2**20} MiB  # as the system tells
-  bandwidth: {rate}  # measured, one core copying x threads: a guess beyond one thread
+  bandwidth: {rate}  # measured, large copy by all threads
 
 runtime:
   issue: synchronous  # one operation at a time, as eager PyTorch does
@@ -139,14 +150,25 @@ technology:
 """
 
 
+def _speed(machine: Machine, findings: Findings) -> float:
+    """Return how many times as fast as one all threads together move data."""
+    return 1 + (machine.threads - 1) * findings.parallel_efficiency
+
+
 def _kernel(fit: KernelFit) -> str:
-    own = f", stream: {_rate(1e12 / fit.per_byte)}" if fit.per_byte else ""
-    return f"{{call: {round(fit.call)} ps, element: {round(fit.element)} ps{own}}}"
+    own = [f"stream: {_rate(1e12 / fit.per_byte)}"] if fit.per_byte else []
+    words = [f"call: {round(fit.call)} ps", f"element: {round(fit.element)} ps", *own]
+    return f"{{{', '.join([*words, *_parallel(fit)])}}}"
 
 
-def _products(fits: ProductFits, lanes: int, clock: int, indent: str) -> list[str]:
-    named = {"gemm": fits.gemm} | {_ROLES[role]: fit for role, fit in fits.convolutions.items()}
-    return [f"{indent}{name}: {_product(fit, lanes, clock)}" for name, fit in named.items()]
+def _parallel(fit: KernelFit | ProductFit) -> list[str]:
+    if fit.parallel is None:
+        return []
+    return [f"parallel_efficiency: {round(1000 * fit.parallel) / 10:.1f} %"]
+
+
+def _products(fits: dict[str, ProductFit], lanes: int, clock: int, indent: str) -> list[str]:
+    return [f"{indent}{name}: {_product(fit, lanes, clock)}" for name, fit in fits.items()]
 
 
 def _product(fit: ProductFit, lanes: int, clock: int) -> str:
@@ -156,11 +178,11 @@ def _product(fit: ProductFit, lanes: int, clock: int) -> str:
         f"half: {fit.half}",
     ]
     words += [f"bandwidth: {_rate(1e12 / fit.per_byte)}"] if fit.per_byte > 0 else []
-    return f"{{{', '.join(words)}}}"
+    return f"{{{', '.join([*words, *_parallel(fit)])}}}"
 
 
 def _efficiency(fit: ProductFit, lanes: int, clock: int) -> str:
-    return _percent(PS_PER_S / fit.per_mac / (lanes * _PIPES * clock))
+    return _percent(min(_MOST_EFFICIENT, PS_PER_S / fit.per_mac / (lanes * _PIPES * clock)))
 
 
 def _percent(share: float) -> str:

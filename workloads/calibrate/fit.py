@@ -8,23 +8,25 @@ import numpy as np
 
 from simulator.timing.cores import filled_macs, smallest
 from simulator.trace.accesses import elements_of, moved_bytes
-from simulator.trace.op import Op, Role
+from simulator.trace.op import Op
 from simulator.units import PS_PER_S
 from workloads.calibrate.measure import Sample
 
 _MOST_BYTES_PER_S = 10**13
+_LEAST_SHARE = 0.01  # of the time of some product, that of its MACs
 
 
 @dataclass(frozen=True)
 class ProductFit:
     """Terms of a product's time in ps: each call, each MAC, each MAC over the smallest dimension,
-    each byte.
+    each byte; and what each further thread adds to the first, if that was measured.
     """
 
     call: float
     per_mac: float
     per_thin_mac: float
     per_byte: float
+    parallel: float | None = None
 
     @property
     def half(self) -> int:
@@ -33,22 +35,15 @@ class ProductFit:
 
 
 @dataclass(frozen=True)
-class ProductFits:
-    """Fits of plain products, and of convolutions by role."""
-
-    gemm: ProductFit
-    convolutions: dict[Role, ProductFit]
-
-
-@dataclass(frozen=True)
 class KernelFit:
     """Terms of a kernel's time in ps: each call, each element, each byte where it moves them
-    faster than others do.
+    faster than others do; and what each further thread adds to the first, if that was measured.
     """
 
     call: float
     element: float
     per_byte: float = 0.0
+    parallel: float | None = None
 
 
 def positive_least_squares(terms: Sequence[Sequence[float]], times: Sequence[float]) -> list[float]:
@@ -101,15 +96,23 @@ def _beyond(sample: Sample, per_byte: float, called_ps: int) -> float:
 
 
 def fit_product(samples: Iterable[Sample], called_ps: int, lanes: int) -> ProductFit:
-    """Return what products cost; vectors have so many lanes."""
+    """Return what products cost; vectors have so many lanes.
+
+    Every MAC takes time: where the smallest dimension would explain it all, it explains nothing.
+    """
     chosen = list(samples)
     rows = [_product_terms(sample.op, lanes) for sample in chosen]
     times = [max(1, sample.ps - called_ps) for sample in chosen]
-    call, per_mac, per_thin, per_byte = positive_least_squares(rows, times)
+    found = positive_least_squares(rows, times)
+    if max(found[1] * row[1] / ps for row, ps in zip(rows, times, strict=True)) < _LEAST_SHARE:
+        found = positive_least_squares([(*row[:2], 0.0, row[3]) for row in rows], times)
+    call, per_mac, per_thin, per_byte = found
     return ProductFit(call, max(per_mac, 1e-3), per_thin, per_byte)
 
 
 def _product_terms(op: Op, lanes: int) -> tuple[float, float, float, float]:
-    (gemm,) = op.gemms
-    macs = filled_macs(gemm, lanes)
-    return 1.0, macs, macs / smallest(gemm), moved_bytes(op)
+    """Return what multiplies the terms; a fused operation is as many calls as it has roles."""
+    macs = [filled_macs(gemm, lanes) for gemm in op.gemms]
+    thin = [each / smallest(gemm) for each, gemm in zip(macs, op.gemms, strict=True)]
+    calls = len({gemm.role for gemm in op.gemms})
+    return float(calls), sum(macs), sum(thin), calls * moved_bytes(op)

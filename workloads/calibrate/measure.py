@@ -3,7 +3,7 @@ with results that are kept for a while.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -16,18 +16,20 @@ from workloads.capture.recorder import Recorder
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
 
-_HELD = 48 * 2**20  # bytes of operands and results that are used in turn
+_IN_TURN = 48 * 2**20  # bytes of operands and results that are used in turn
 _COPIES = range(2, 65)
 _BUDGET_S = 0.03
-_RUNS = range(5, 60)
+_RUNS = range(3, 60)
+_SLOW_S = 0.1  # a call that takes longer is timed once, and larger ones of its group are not
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One operation: `run` on what `operands` makes, anew for each copy."""
+    """One operation: `run` on what `operands` makes; `macs` says how large a product is."""
 
     operands: Callable[[], tuple[Any, ...]]
     run: Callable[..., Any]
+    macs: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,29 +40,50 @@ class Sample:
     ps: int
 
 
-Progress = Callable[[Iterable[Bench], int, str], Iterable[Bench]]
+@dataclass(frozen=True)
+class Clock:
+    """What tells the time, in seconds: on the wall, and of this process on the cores."""
+
+    wall: Callable[[], float] = time.perf_counter
+    process: Callable[[], float] = time.process_time
 
 
-def samples(benches: list[Bench], what: str, progress: Progress, rounds: int = 2) -> list[Sample]:
-    """Return a sample of each bench; of several rounds, minutes apart, the least disturbed."""
-    times: list[list[float]] = [[] for _ in benches]
-    turns = [bench for _ in range(rounds) for bench in benches]
-    for index, bench in enumerate(progress(turns, len(turns), what)):
-        times[index % len(benches)].append(seconds(bench))
-    pairs = zip(benches, times, strict=True)
-    return [Sample(operation(bench), round(min(found) * 1e12)) for bench, found in pairs]
+CLOCK = Clock()
+"""The clocks of this machine."""
 
 
 @torch.no_grad()
-def seconds(bench: Bench) -> float:
-    """Return the median time of one call."""
+def seconds(bench: Bench, clock: Clock = CLOCK) -> float:
+    """Return the median time of one call; of a slow one, that of its first."""
     first = bench.operands()
-    held = sum(tensor.nbytes for tensor in first if isinstance(tensor, torch.Tensor))
-    copies = min(max(_HELD // max(1, 2 * held), _COPIES[0]), _COPIES[-1])
-    operands = [first, *(bench.operands() for _ in range(copies - 1))]
+    start = clock.wall()
+    bench.run(*first)
+    once_s = clock.wall() - start
+    if once_s > _SLOW_S:
+        return once_s
+    operands = [first, *(_another(first) for _ in range(_copies(first, once_s) - 1))]
     _pass(bench, operands)
-    found = list(_timed(lambda: _pass(bench, operands)))
-    return median(found) / copies
+    return median(_timed(lambda: _pass(bench, operands), clock)) / len(operands)
+
+
+def too_slow(bench: Bench, others: list[tuple[Bench, float]]) -> bool:
+    """Return whether the speed of smaller `others`, each with its seconds, foretells a slow call.
+
+    What is no product is never too slow.
+    """
+    rates = [other.macs / max(s, 1e-9) for other, s in others if 0 < other.macs <= bench.macs]
+    return bool(rates) and bench.macs / rates[-1] > _SLOW_S
+
+
+def _copies(operands: tuple[Any, ...], once_s: float) -> int:
+    """Return how many operands are used in turn: more than caches hold, as far as time allows."""
+    size = sum(tensor.nbytes for tensor in operands if isinstance(tensor, torch.Tensor))
+    wanted = min(_IN_TURN // max(1, 2 * size), round(_BUDGET_S / max(once_s, 1e-9)))
+    return min(max(wanted, _COPIES[0]), _COPIES[-1])
+
+
+def _another(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(x.clone() if isinstance(x, torch.Tensor) else x for x in operands)
 
 
 def _pass(bench: Bench, operands: list[tuple[Any, ...]]) -> None:
@@ -68,15 +91,15 @@ def _pass(bench: Bench, operands: list[tuple[Any, ...]]) -> None:
     del kept
 
 
-def _timed(run: Callable[[], None]) -> Iterator[float]:
+def _timed(run: Callable[[], None], clock: Clock) -> Iterator[float]:
     """Yield times of `run` until they are enough."""
     total = 0.0
     for count in range(_RUNS[-1]):
         if total > _BUDGET_S and count >= _RUNS[0]:
             return
-        start = time.perf_counter()
+        start = clock.wall()
         run()
-        took = time.perf_counter() - start
+        took = clock.wall() - start
         total += took
         yield took
 

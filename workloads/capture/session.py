@@ -14,6 +14,7 @@ from simulator.trace.trace import Trace
 from workloads.capture.events import listening
 from workloads.capture.fake import Fakes
 from workloads.capture.finished import Finished, finish
+from workloads.capture.memory import settle_heap
 from workloads.capture.names import Names, unwrap
 from workloads.capture.threads import Threads
 
@@ -99,6 +100,8 @@ class Recording:
 
     def __enter__(self) -> Self:
         """Start to record; only one recording can run at a time."""
+        if self._time:
+            settle_heap()
         for other in list(_running):
             if not other.gives_way:
                 raise InputError("a capture is running already: end it before starting another")

@@ -5,14 +5,17 @@ from simulator.trace.trace import Trace
 from workloads.models.alexnet import ALEXNETS
 from workloads.models.cnn1x import CNN1X
 from workloads.models.gpt2 import GPT2S
+from workloads.models.mobilenet import MOBILENETS
 from workloads.models.model import Model
 from workloads.models.resnet import RESNETS
 from workloads.models.step import capture_step
 from workloads.models.vgg import VGGS
+from workloads.models.vit import VITS
 
 __all__ = ["MODELS", "Model", "capture_model", "capture_step"]
 
-MODELS = {model.name: model for model in (*ALEXNETS, *CNN1X, *GPT2S, *RESNETS, *VGGS)}
+_ALL = (*ALEXNETS, *CNN1X, *GPT2S, *MOBILENETS, *RESNETS, *VGGS, *VITS)
+MODELS = {model.name: model for model in _ALL}
 """The models by name."""
 
 

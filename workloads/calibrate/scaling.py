@@ -1,0 +1,76 @@
+"""How operations scale over cores: what starting threads takes, what each further one adds."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from simulator.timing.cores import GRAIN
+from simulator.trace.accesses import elements_of
+from simulator.trace.op import Op
+from simulator.units import ceil_div
+from workloads.calibrate.measure import Sample
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An operation on one thread, and how long it takes on several, in ps."""
+
+    alone: Sample
+    together_ps: int
+    threads: int
+
+    @property
+    def op(self) -> Op:
+        """What was measured."""
+        return self.alone.op
+
+
+def pairs(alone: Iterable[Sample], spread: Mapping[int, Iterable[Sample]]) -> list[Pair]:
+    """Return operations that were measured on one thread and, by their number, on several.
+
+    Left out are those too small to be spread over threads.
+    """
+    known = {_key(sample.op): sample for sample in alone}
+    return [
+        Pair(known[_key(sample.op)], sample.ps, used)
+        for threads, samples in spread.items()
+        for sample in samples
+        if _key(sample.op) in known and (used := spread_over(sample.op, threads)) > 1
+    ]
+
+
+def spread_over(op: Op, threads: int) -> int:
+    """Return over how many of these threads PyTorch spreads an operation."""
+    macs = sum(gemm.macs for gemm in op.gemms)
+    return max(1, min(threads, ceil_div(macs or elements_of(op), GRAIN)))
+
+
+def parallel_efficiency(found: Iterable[Pair], fixed_ps: float, start_ps: float) -> float:
+    """Return what each further thread adds to the first, from 0 to 1, the median of `found`.
+
+    `fixed_ps` is what one thread does whatever the size, `start_ps` what starting others takes.
+    """
+    shares = [_share(pair, fixed_ps, start_ps) for pair in found]
+    return median(shares) if shares else 0.0
+
+
+def start_ps(found: Iterable[Pair], fixed_ps: float, efficiency: float) -> float:
+    """Return what starting and joining threads takes, from operations of little work."""
+    least = [pair for pair in found if elements_of(pair.op) < 2 * GRAIN]
+    return max(0.0, median(_beyond(pair, fixed_ps, efficiency) for pair in least)) if least else 0.0
+
+
+def _share(pair: Pair, fixed_ps: float, start_ps: float) -> float:
+    work = max(1.0, pair.alone.ps - fixed_ps)
+    left = max(1.0, pair.together_ps - fixed_ps - start_ps)
+    return min(1.0, max(0.0, (work / left - 1) / (pair.threads - 1)))
+
+
+def _beyond(pair: Pair, fixed_ps: float, efficiency: float) -> float:
+    speed = 1 + (pair.threads - 1) * efficiency
+    return pair.together_ps - fixed_ps - max(0.0, pair.alone.ps - fixed_ps) / speed
+
+
+def _key(op: Op) -> tuple[object, ...]:
+    tensors = (*op.inputs, *op.outputs)
+    return op.name, op.gemms, tuple((t.dtype, t.shape, t.strides) for t in tensors)

@@ -1,0 +1,118 @@
+"""How far a calibration is, how long it may take, and whether other programs disturb it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+import torch
+
+from simulator.errors import InputError
+from workloads.calibrate.measure import CLOCK, Clock
+
+# Guesses, between what an idle machine shows (99 % of a core, repeats within 1.05 of the fastest)
+# and one with another program on every core (50 to 70 %, 1.3 and more).
+_LEAST_SHARE = 0.93
+_MOST_SPREAD = 1.25
+_PROBES = 60
+_PROBE_SIDE = 320  # rows of a product that takes some milliseconds
+
+Report = Callable[[int, int, str, float], None]
+"""Takes turns done, turns in all, what is measured now, and the seconds that are left."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What other programs leave: the share of a core that this one got, how much slower a usual
+    repeat was than the fastest, and how many programs wanted to run on how many cores.
+    """
+
+    share: float
+    spread: float
+    waiting: float
+    cores: int
+
+    @property
+    def busy(self) -> str:
+        """Why nothing can be measured, as half a sentence; "" if the machine is idle enough."""
+        if self.share < _LEAST_SHARE:
+            return f"this program got {100 * self.share:.0f} % of a core"
+        if self.spread > _MOST_SPREAD:
+            return f"repeats took {self.spread:.2f} times as long as the fastest"
+        if self.waiting > self.cores:
+            return f"{self.waiting:.1f} programs want to run on {self.cores} cores"
+        return ""
+
+
+def load_now(clock: Clock = CLOCK) -> Load:
+    """Return what other programs leave at the moment, from some tenths of a second of products."""
+    a = torch.ones(_PROBE_SIDE, _PROBE_SIDE)
+    start, process = clock.wall(), clock.process()
+    marks = [start]
+    for _ in range(_PROBES):
+        torch.mm(a, a)
+        marks.append(clock.wall())
+    times = [after - before for before, after in pairwise(marks)]
+    share = (clock.process() - process) / max(1e-9, marks[-1] - start)
+    spread = median(times) / max(1e-9, min(times))
+    return Load(share, spread, os.getloadavg()[0], os.cpu_count() or 1)
+
+
+def refuse_if_busy(load: Load) -> None:
+    """Raise InputError if other programs would be measured, too."""
+    if load.busy:
+        raise InputError(
+            f"the machine is too busy to measure, {load.busy}: end other programs, or take what "
+            "comes with --force"
+        )
+
+
+class Watch:
+    """Counts the turns of a calibration, and the seconds left of its limit."""
+
+    def __init__(self, limit_s: float, total: int, report: Report, clock: Clock = CLOCK) -> None:
+        """Start now, with `total` turns to do in `limit_s` seconds."""
+        self.clock = clock
+        self._limit_s = limit_s
+        self._total = total
+        self._report = report
+        self._done = 0
+        self._process_s = self._wall_s = 0.0
+        self._start = clock.wall()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return self.clock.wall() - self._start
+
+    @property
+    def over(self) -> bool:
+        """Whether no time is left."""
+        return self.elapsed_s >= self._limit_s
+
+    @property
+    def share(self) -> float:
+        """Share of a core that turns of one thread got; 1 before the first."""
+        return self._process_s / self._wall_s if self._wall_s else 1.0
+
+    def timed(self, turn: Callable[[], float], what: str, threads: int) -> float:
+        """Return what `turn` returns, and report it as done."""
+        wall, process = self.clock.wall(), self.clock.process()
+        found = turn()
+        if threads == 1:
+            self._wall_s += self.clock.wall() - wall
+            self._process_s += self.clock.process() - process
+        self.passed(what)
+        return found
+
+    def passed(self, what: str) -> None:
+        """Report one more turn as done."""
+        self._done += 1
+        self._report(self._done, self._total, what, self.left_s)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that the remaining turns will take at the pace so far, at most to the limit."""
+        pace = self.elapsed_s / max(1, self._done)
+        return max(0.0, min(pace * (self._total - self._done), self._limit_s - self.elapsed_s))
