@@ -60,6 +60,14 @@ class Runtime(Part):
     synchronise: Picoseconds = Field(ge=0, description="CPU time to notice a completion it awaits")
     first_call: Picoseconds = Field(ge=0, default=0, description="engine build, once per kernel")
     offload_min_macs: NonNegativeInt = Field(default=0, description="smaller GEMMs stay on the CPU")
+    conversions: Literal["fused", "eager", "unit"] = Field(
+        default="fused",
+        description="who brings operands into the array's precision and results back, where they "
+        "differ. fused: a compiled driver, in one loop of the CPU each, as the runtimes of such "
+        "accelerators do; the default, since an array that converts must say so. eager: a driver "
+        "of PyTorch's ops, each dispatched and through memory. unit: the array's DMA engine on "
+        "the way in and out, by scales that are known before; memory holds the traced formats",
+    )
     rearrange: Rearrange = Rearrange()
     copies: Literal["none", "in_out"] = Field(default="none", description="none: zero-copy")
     load: Handling = Field(default=Handling(), description="of an operand, with copies")

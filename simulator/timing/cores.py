@@ -31,13 +31,17 @@ OPS_PER_ELEMENT: dict[OpKind, int] = {
 }
 
 
-def between_ops(op_name: str) -> int:
-    """Return the vector operations per element that a fused op does between two of its GEMMs.
+def between_kind(op_name: str) -> OpKind:
+    """Return what a fused op does between two of its GEMMs.
 
     A softmax (or its gradient) in an attention, transcendental gates in a recurrent layer.
     """
-    kind = OpKind.SOFTMAX if "attention" in op_name else OpKind.TRANSCENDENTAL
-    return OPS_PER_ELEMENT[kind]
+    return OpKind.SOFTMAX if "attention" in op_name else OpKind.TRANSCENDENTAL
+
+
+def between_ops(op_name: str) -> int:
+    """Return the vector operations per element that a fused op does between two of its GEMMs."""
+    return OPS_PER_ELEMENT[between_kind(op_name)]
 
 
 _NETWORK = {
