@@ -53,6 +53,13 @@ class Runtime(Part):
     With `copies: in_out` the accelerator has buffers of its own in memory: every call loads its
     operands into them and stores its result from them. Weights are `resident` there until they
     change, or an engine takes them anew on every call (`refit`), wherever its operands lie.
+
+    `conversions: unit` counts the traced formats in memory, interconnect and port, and the array's
+    in the scratchpad. It has no price for the converter's arithmetic: a multiplication of fp32
+    takes 3.7 pJ at 45 nm (Horowitz, ISSCC 2014), the four bytes of LPDDR4 beside it some 130 pJ.
+    Converters of this kind: NVDLA's in its convolution DMA and output stage, the scale of
+    Gemmini's `config_mvin`, DaCapo's [from memory]. They find no range, so that scales come from
+    the step before (delayed scaling); sums of overlaps and of several passes stay with the CPU.
     """
 
     issue: Literal["synchronous", "in_order", "dataflow"] = "in_order"
@@ -60,6 +67,14 @@ class Runtime(Part):
     synchronise: Picoseconds = Field(ge=0, description="CPU time to notice a completion it awaits")
     first_call: Picoseconds = Field(ge=0, default=0, description="engine build, once per kernel")
     offload_min_macs: NonNegativeInt = Field(default=0, description="smaller GEMMs stay on the CPU")
+    conversions: Literal["fused", "eager", "unit"] = Field(
+        default="fused",
+        description="who brings operands into the array's precision and results back. fused: a "
+        "compiled driver, in a loop of the CPU each; the default, since runtimes of accelerators "
+        "are compiled and few arrays read fp32. eager: a driver of PyTorch's ops, each dispatched "
+        "and through memory. unit: the array's DMA engine, by scales that are known before, on "
+        "the way in and out; memory holds the traced formats alone",
+    )
     rearrange: Rearrange = Rearrange()
     copies: Literal["none", "in_out"] = Field(default="none", description="none: zero-copy")
     load: Handling = Field(default=Handling(), description="of an operand, with copies")

@@ -78,16 +78,24 @@ class Asking:
         """Return what the framework takes to issue `op`, in ps."""
         return dispatch_ps(self.outline.cpu, op.phase)
 
-    def operation(self, op: Op, moved: Moved, new: int = 0, *, dispatched: bool = True) -> Asked:
+    def operation(
+        self,
+        op: Op,
+        moved: Moved,
+        new: int = 0,
+        *,
+        dispatched: bool = True,
+        stage: Stage = Stage.OP,
+    ) -> Asked:
         """Ask for a non-GEMM operation on the CPU; its dispatch may be paid elsewhere.
 
-        So many bytes of its results are in `new` memory.
+        So many bytes of its results are in `new` memory. It may be a `stage` of an offload.
         """
         issue_ps = self.dispatch_ps(op) if dispatched else 0
         name = op.base_name if self.outline.cpu.kernels else kernel_of(op)
         walked = elements_of(op), moved_bytes(op)
-        key = ("operation", op.kind, op.sizes, walked, moved, issue_ps, new, name)
-        return self._cpu(key, lambda on: on.operation(op, moved, issue_ps, new))
+        key = ("operation", stage, op.kind, op.sizes, walked, moved, issue_ps, new, name)
+        return self._cpu(key, lambda on: on.operation(op, moved, issue_ps, new, stage))
 
     def cpu_gemm(
         self,
@@ -104,21 +112,27 @@ class Asking:
         return self._cpu(key, lambda on: on.cpu_gemm(op, gemms, moved, issue_ps, new))
 
     def array_gemm(
-        self, gemm: Gemm, placement: Placement, out_bits: int, cached: frozenset[str]
+        self,
+        gemm: Gemm,
+        placement: Placement,
+        out_bits: int,
+        cached: frozenset[str],
+        in_memory: tuple[int, int] = (0, 0),
     ) -> Asked:
         """Ask for a GEMM on the accelerator with outputs of `out_bits`.
 
-        What is `cached`, of "a", "b" and "c", lies in a shared cache.
+        What is `cached`, of "a", "b" and "c", lies in a shared cache. Operands a and b have
+        `in_memory` bits there, where the DMA engine converts them.
         """
         array = self.outline.accelerator
         told_apart = gemm.conv or (array and array.wgrad_dataflow)  # else a product is a product
         role = gemm.role if told_apart else None
         sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, gemm.causal)
-        key = ("array", sizes, placement, out_bits, cached)
+        key = ("array", sizes, placement, out_bits, cached, in_memory)
         return self._once(
             Unit.ACCELERATOR,
             key,
-            lambda on: on.array_gemm(gemm, placement, out_bits, cached=cached),
+            lambda on: on.array_gemm(gemm, placement, out_bits, cached=cached, in_memory=in_memory),
         )
 
     def pass_over(

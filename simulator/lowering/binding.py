@@ -89,17 +89,17 @@ class Binding:
         return index
 
     def copy(
-        self, kind: Hashable, tensor: Tensor, source: int, site: Site, make: Callable[[int], Asked]
+        self, kind: Hashable, tensor: Tensor, source: int, make: Callable[[int], object]
     ) -> int:
         """Return the token of a copy of `tensor`, made from token `source` unless it still exists.
 
-        `make` returns the work that writes the copy into the token that it is given.
+        `make` appends the work that writes the copy into the token that it is given.
         """
         key = (kind, self._made_as.get(source)), tensor.region
         token = self._copies.get(tensor.storage, {}).get(key)
         if token is None:
             token = self.token()
-            self.append(make(token), site, (source,), (token,))
+            make(token)
             self._keep(tensor.storage, key, token)
         return token
 

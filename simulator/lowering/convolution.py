@@ -138,14 +138,12 @@ class ConvShape:
 
     def a(self, sizes: tuple[int, ...]) -> AccessPattern:
         """Return how a tile's part of A lies in memory."""
-        tile, bits = ConvTile(*sizes), self.widths.operand
-        read = self._produced(tile, bits) if self.taps.weight_gradient else self._seen(tile, bits)
+        read = self._a(ConvTile(*sizes), self.widths.in_memory("a"))
         return read._replace(cached="a" in self.cached)
 
     def b(self, sizes: tuple[int, ...]) -> AccessPattern:
         """Return how a tile's part of B lies in memory."""
-        tile, bits = ConvTile(*sizes), self.widths.operand
-        read = self._seen(tile, bits) if self.taps.weight_gradient else self._weights(tile, bits)
+        read = self._b(ConvTile(*sizes), self.widths.in_memory("b"))
         return read._replace(cached="b" in self.cached)
 
     def c(self, sizes: tuple[int, ...], bits: int) -> AccessPattern:
@@ -157,16 +155,12 @@ class ConvShape:
         return read._replace(write=True, cached="c" in self.cached)
 
     def a_size(self, sizes: tuple[int, ...]) -> int:
-        """Return the bytes of a tile's part of A."""
-        return self.a(sizes).bytes
+        """Return the bytes of a tile's part of A in the scratchpad."""
+        return self._a(ConvTile(*sizes), self.widths.operand).bytes
 
     def b_size(self, sizes: tuple[int, ...]) -> int:
-        """Return the bytes of a tile's part of B."""
-        return self.b(sizes).bytes
-
-    def c_size(self, sizes: tuple[int, ...], bits: int) -> int:
-        """Return the bytes of a tile's outputs of `bits` each."""
-        return self.c(sizes, bits).bytes
+        """Return the bytes of a tile's part of B in the scratchpad."""
+        return self._b(ConvTile(*sizes), self.widths.operand).bytes
 
     def grid_cycles(self, array: Accelerator, cuts: dict[str, list[tuple[int, int]]]) -> int:
         """Return the cycles of all tiles, cut into (size, count) along every axis."""
@@ -212,6 +206,12 @@ class ConvShape:
         full, rest = divmod(tile.col, most)  # a command streams pixels of one row
         cycles = full * max(most, least) + (max(rest, least) if rest else 0)
         return Dims(tile.image * tile.row * cycles, tile.filter, tile.channel)
+
+    def _a(self, tile: ConvTile, bits: int) -> AccessPattern:
+        return self._produced(tile, bits) if self.taps.weight_gradient else self._seen(tile, bits)
+
+    def _b(self, tile: ConvTile, bits: int) -> AccessPattern:
+        return self._seen(tile, bits) if self.taps.weight_gradient else self._weights(tile, bits)
 
     def _seen(self, tile: ConvTile, bits: int) -> AccessPattern:
         rows = self.taps.rows.needed(tile.row, tile.tap_row)

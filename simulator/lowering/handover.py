@@ -56,12 +56,16 @@ class Handover:
             move = partial(self._handle, Stage.LOAD, runtime.load, size, held.token)
         else:
             return held
+
+        def load(token: int) -> None:
+            binding.append(move(token), request.site, (held.token,), (token,))
+
         if weights and runtime.weights == "resident":
             stays = request.op.inputs[request.gemm.a if which == 0 else request.gemm.b]
-            token = binding.copy(Stage.LOAD, stays, held.token, request.site, move)
+            token = binding.copy(Stage.LOAD, stays, held.token, load)
         else:
             token = binding.token()
-            binding.append(move(token), request.site, (held.token,), (token,))
+            load(token)
         return Access(token, size)
 
     def _handle(

@@ -166,7 +166,8 @@ class Programs:
         offloaded = [item for item in placed if item[1].unit is Unit.ACCELERATOR]
         offload.add(index, op, offloaded)
         if offloaded or len(roles) > 1:
-            self._left_over(binding, index, op)
+            eager = bool(offloaded) and self._outline.runtime.conversions == "eager"
+            self._left_over(binding, index, op, dispatched=eager)
 
     def _cpu_gemms(
         self,
@@ -190,15 +191,17 @@ class Programs:
             inner = self._asking.kernel(Stage.OP, kernel, hidden, NOTHING)
             binding.append(inner, site, (), writes, after=(done,))
 
-    def _left_over(self, binding: Binding, index: int, op: Op) -> None:
-        """What the op computes besides its GEMMs: the bias gradient, on the CPU."""
+    def _left_over(self, binding: Binding, index: int, op: Op, *, dispatched: bool) -> None:
+        """What the op computes besides its GEMMs: the bias gradient, on the CPU. A driver of eager
+        ops has it `dispatched`; else it is part of the op.
+        """
         made = {gemm.c for gemm in op.gemms}
         rest = tuple(tensor for i, tensor in enumerate(op.outputs) if i not in made)
         if not rest or op.phase not in (Phase.DGRAD, Phase.WGRAD) or -1 in made:
             return
         sources = tuple(op.inputs[which] for which in [_gradient(op)] if which >= 0)
         reduction = Op(op.name, OpKind.REDUCTION, Phase.WGRAD, op.layer, sources, rest)
-        self._plain(binding, index, reduction, dispatched=False)
+        self._plain(binding, index, reduction, dispatched=dispatched)
 
 
 _OUTLINES = 4  # a guess: a sweep over arrays and memories has one

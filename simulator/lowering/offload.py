@@ -4,23 +4,18 @@ from collections.abc import Sequence
 
 from simulator.activity import Stage
 from simulator.hardware.accelerator import Accelerator
-from simulator.hardware.precision import PRECISION_BITS, accumulator_of
+from simulator.hardware.precision import PRECISION_BITS
 from simulator.lowering.asked import Asked
-from simulator.lowering.binding import Binding, Site
+from simulator.lowering.binding import Binding, Site, storages
 from simulator.lowering.cache import Moved
+from simulator.lowering.driver import CompiledLoops, Driver
+from simulator.lowering.eager import EagerOps
 from simulator.lowering.handover import Handover, Move
-from simulator.lowering.placement import Placement, is_readable
-from simulator.lowering.request import Request, bytes_of, request_of
-from simulator.timing.kernels import between_products
-from simulator.trace.accesses import Access, whole
+from simulator.lowering.placement import Placement
+from simulator.lowering.request import Request, bytes_of, others_of, request_of
+from simulator.trace.accesses import Access
 from simulator.trace.op import Gemm, Op, Role, Tensor
 from simulator.trace.trace import phase_of
-
-# Vector operations per element of the conversions, counted from the arithmetic they do.
-_RANGE_OPS = 1  # maximum of absolute values
-_ROUND_OPS = 3  # scale, round, clamp
-_SCALE_OPS = 1
-_COPY_OPS = 1
 
 
 class Offload:
@@ -33,6 +28,11 @@ class Offload:
         self._handover = Handover(binding)
         self._asking = binding.asking
         self._outline = binding.asking.outline
+        conversions = self._outline.runtime.conversions
+        self._by_unit = conversions == "unit"
+        self._driver: Driver = (
+            EagerOps(binding) if conversions == "eager" else CompiledLoops(binding)
+        )
         self._temporaries: list[Access] = []  # of the op under way, from GEMM to GEMM
 
     def add(self, index: int, op: Op, placed: Sequence[tuple[Gemm, Placement]]) -> None:
@@ -46,15 +46,15 @@ class Offload:
         raw: list[tuple[Request, int]] = []
         for gemm, placement in placed:
             site = Site(index, phase_of(op, gemm.role), op.layer)
-            request = request_of(site, op, gemm, placement, self._array)
+            request = request_of(site, op, gemm, placement, self._array, by_unit=self._by_unit)
             token = self._compute(request, dispatch_ps)
             dispatch_ps = 0
             if request.target is None:
                 self._between(request, token)
-            elif self._is_raw(request):
+            elif request.is_raw:
                 raw.append((request, token))
         for request, token in raw:
-            self._restore(request, token)
+            self._driver.restore(request, token)
 
     def _compute(self, request: Request, dispatch_ps: int) -> int:
         """Append the stages up to the GEMM itself and return the token that it writes."""
@@ -66,16 +66,16 @@ class Offload:
             operands += self._temporaries
         operands = self._handover.load(request, operands)
         reads = [operand.token for operand in operands if operand]
-        target, raw = request.target, self._is_raw(request)
+        target, raw = request.target, request.is_raw
         if not raw:
-            reads += _others(request.op)  # a bias is loaded into the accumulator
+            reads += storages(others_of(request.op))  # a bias is loaded into the accumulator
         result = target.storage if target and not raw else binding.token()
         back = self._way_back(request)
         tokens = [*(binding.token() for _ in back), result]
         token = tokens[0]
         cached, flush = self._through_cache(request, operands, token)
         work = self._asking.array_gemm(
-            request.gemm, request.placement, self._out_bits(request), cached
+            request.gemm, request.placement, request.out_bits, cached, request.in_memory
         )
         self._build(work, site)
         launch = binding.driver(Stage.LAUNCH, dispatch_ps + runtime.launch, site)
@@ -89,7 +89,7 @@ class Offload:
 
     def _way_back(self, request: Request) -> list[Move]:
         """Return what makes the work, from token to token, between the array and its result."""
-        target, size = request.target, bytes_of(request.made, self._out_bits(request))
+        target, size = request.target, bytes_of(request.made, request.out_bits)
         moves = self._handover.back(size)
         if target is None or not self._puts_back(request):
             return moves
@@ -110,7 +110,7 @@ class Offload:
         named = {name: each for name, each in zip("ab", operands, strict=False) if each}
         if llc is not None and llc.shared:
             gemm = request.gemm
-            size = bytes_of(gemm.made, self._out_bits(request))
+            size = bytes_of(gemm.made, request.out_bits)
             there = cache.pass_through([*named.values()], [Access(token, size)])
             return frozenset(n for n, hit in zip((*named, "c"), there, strict=True) if hit), None
         cache.drop((token,))
@@ -125,22 +125,6 @@ class Offload:
         work = self._asking.pass_over(Stage.FLUSH, 0, 8, Moved((), (dirty,), dirty), 0)
         return self._binding.append(work, site, tokens, ())
 
-    def _is_raw(self, request: Request) -> bool:
-        """Return whether the array's output is not yet the result."""
-        summed = request.layout.fold_back or request.parts > 1
-        if request.target is None or summed or request.placement.passes > 1:
-            return True
-        same = self._summed_in(request) == "fp32" and request.target.bits == 32
-        return request.placement.convert and not same
-
-    def _out_bits(self, request: Request) -> int:
-        if self._is_raw(request) or request.target is None:
-            return PRECISION_BITS[self._summed_in(request)]
-        return request.target.bits
-
-    def _summed_in(self, request: Request) -> str:
-        return accumulator_of(request.placement.precision)
-
     def _build(self, work: Asked, site: Site) -> None:
         first_call = self._outline.runtime.first_call
         if first_call and work not in self.engines:
@@ -151,35 +135,47 @@ class Offload:
         """Return an operand in the array's precision and layout, made only once."""
         if which < 0:
             return None
-        tensor, site = request.op.inputs[which], request.site
-        precision, binding = request.placement.precision, self._binding
+        tensor = request.op.inputs[which]
         ready = Access(tensor.storage, tensor.bytes)
-        if request.placement.convert and not is_readable(tensor.dtype, precision):
-            source, size = ready, bytes_of(tensor.elements, PRECISION_BITS[precision])
-            token = binding.copy(
-                (Stage.QUANTISE, precision), tensor, source.token, site,
-                lambda token: self._convert(tensor, precision, source, Access(token, size)),
-            )  # fmt: skip
-            ready = Access(token, size)
+        if request.converts(which) and not request.by_unit:
+            ready = self._quantised(request, tensor)
         if not self._array.transposer and _is_transposed(tensor):
-            before, bits = ready, PRECISION_BITS[precision]
-            size = bytes_of(tensor.elements, bits)
-            token = binding.copy(
-                (Stage.TRANSPOSE, tensor.shape, tensor.strides), tensor, before.token, site,
-                lambda token: self._pass(
-                    Stage.TRANSPOSE, tensor.elements, bits, [before], [Access(token, size)], 1
-                ),
-            )  # fmt: skip
-            ready = Access(token, size)
-        each_ps = self._per_weight(request)
-        if each_ps and which == request.gemm.b and request.gemm.role is not Role.WGRAD:
-            found = ready
-            token = binding.copy(
-                (Stage.REARRANGE, request.gemm.role), tensor, found.token, site,
-                lambda token: self._rearrange(found, Access(token, found.size), tensor, each_ps),
-            )  # fmt: skip
-            ready = Access(token, found.size)
+            ready = self._transposed(request, which, ready)
+        if which == request.gemm.b and request.gemm.role is not Role.WGRAD:
+            ready = self._in_order(request, tensor, ready)
         return ready
+
+    def _quantised(self, request: Request, tensor: Tensor) -> Access:
+        precision, site = request.placement.precision, request.site
+        token = self._binding.copy(
+            (Stage.QUANTISE, precision), tensor, tensor.storage,
+            lambda token: self._driver.quantise(site, tensor, precision, token),
+        )  # fmt: skip
+        return Access(token, bytes_of(tensor.elements, PRECISION_BITS[precision]))
+
+    def _transposed(self, request: Request, which: int, source: Access) -> Access:
+        tensor, bits = request.op.inputs[which], request.operand_bits(which)
+        size, site = bytes_of(tensor.elements, bits), request.site
+
+        def transpose(token: int) -> None:
+            moved = source, Access(token, size)
+            self._driver.lay_out(site, Stage.TRANSPOSE, tensor.elements, bits, moved)
+
+        kind = Stage.TRANSPOSE, tensor.shape, tensor.strides
+        return Access(self._binding.copy(kind, tensor, source.token, transpose), size)
+
+    def _in_order(self, request: Request, tensor: Tensor, source: Access) -> Access:
+        """Return weights in the array's order, where the CPU must bring them into it."""
+        each_ps = self._per_weight(request)
+        if not each_ps:
+            return source
+
+        def rearrange(token: int) -> None:
+            work = self._rearrange(source, Access(token, source.size), tensor, each_ps)
+            self._binding.append(work, request.site, (source.token,), (token,))
+
+        kind = Stage.REARRANGE, request.gemm.role
+        return Access(self._binding.copy(kind, tensor, source.token, rearrange), source.size)
 
     def _per_weight(self, request: Request) -> int:
         """Return the CPU's time per weight between its order and the array's."""
@@ -196,94 +192,28 @@ class Offload:
         moved = self._binding.cache.touch([source], [target])
         return self._asking.rearrange(tensor.elements, moved, each_ps)
 
-    def _convert(self, tensor: Tensor, precision: str, source: Access, target: Access) -> Asked:
-        """Return the CPU's conversion of a tensor to `precision`.
-
-        To integers: find the range, then scale and round, so that the source is read twice. To
-        floats: a cast.
-        """
-        rounds = precision.startswith("int")
-        reads = [source, source] if rounds else [source]
-        cost = _RANGE_OPS + _ROUND_OPS if rounds else _COPY_OPS
-        return self._pass(Stage.QUANTISE, tensor.elements, tensor.bits, reads, [target], cost)
-
-    def _pass(
-        self,
-        stage: Stage,
-        elements: int,
-        bits: int,
-        reads: Sequence[Access],
-        writes: Sequence[Access],
-        ops_per_element: int,
-    ) -> Asked:
-        moved = self._binding.cache.touch(reads, writes)
-        return self._asking.pass_over(stage, elements, bits, moved, ops_per_element)
-
     def _unfold(self, request: Request, reads: list[Access | None]) -> list[Access | None]:
         """Write out the im2col matrix on the CPU where the hardware does not do it."""
         which, gemm = request.layout.unfold, request.gemm
         if which is None:
             return reads
-        bits = PRECISION_BITS[request.placement.precision]
+        bits = request.operand_bits(gemm.b if which else gemm.a)
         elements = gemm.batch * gemm.k * (gemm.n if which else gemm.m)
-        source, matrix = reads[which], Access(self._binding.token(), bytes_of(elements, bits))
+        matrix = Access(self._binding.token(), bytes_of(elements, bits))
         # A temporary that no tensor holds is read where it was written, at the size it has there.
-        read = [source] if source else [Access(self._binding.token(), matrix.size)]
-        work = self._pass(Stage.IM2COL, elements, bits, read, [matrix], 1)
-        waits = [source.token] if source else []
-        self._binding.append(work, request.site, waits, (matrix.token,))
+        source = reads[which] or Access(self._binding.token(), matrix.size)
+        self._driver.lay_out(request.site, Stage.IM2COL, elements, bits, (source, matrix))
         return [matrix if position == which else read for position, read in enumerate(reads)]
 
-    def _restore(self, request: Request, token: int) -> None:
-        """Bring raw outputs back: sum overlapping ones, scale, add a bias, write the tensor.
-
-        The slices of several passes are summed on the way.
-        """
-        target, passes = request.target, request.placement.passes
-        assert target is not None, "temporaries are not restored"
-        raw_bits = PRECISION_BITS[self._summed_in(request)]
-        written = [Access(target.storage, target.bytes)]
-        if request.layout.fold_back or request.parts > 1:
-            stage = Stage.COL2IM if request.layout.fold_back else Stage.REDUCE
-            reads = [Access(token, bytes_of(request.made, raw_bits))] * passes
-            work = self._pass(stage, request.made, raw_bits, reads, written, 1 + passes)
-        else:
-            added = whole(_other_tensors(request.op))
-            reads = [Access(token, bytes_of(target.elements, raw_bits))] * passes + [*added]
-            cost = _SCALE_OPS * passes + len(added)
-            work = self._pass(Stage.DEQUANTISE, target.elements, target.bits, reads, written, cost)
-        reads_tokens = (token, *_others(request.op))
-        self._binding.append(work, request.site, reads_tokens, (target.storage,))
-
     def _between(self, request: Request, token: int) -> None:
-        """What a fused op does to a temporary between two GEMMs, on the CPU: a softmax, gates."""
-        gemm, placement = request.gemm, request.placement
-        elements = gemm.made
-        raw = Access(token, bytes_of(elements, PRECISION_BITS[self._summed_in(request)]))
-        size = bytes_of(elements, PRECISION_BITS[placement.precision])
-        ready = Access(self._binding.token(), size)
-        moved = self._binding.cache.touch([raw] * placement.passes, [ready])
-        kernel = between_products(request.op.name)
-        work = self._binding.asking.kernel(Stage.OP, kernel, elements, moved)
-        reads = (token, *(temporary.token for temporary in self._temporaries))
-        self._binding.append(work, request.site, reads, (ready.token,))
-        self._temporaries.append(ready)
+        waits = [temporary.token for temporary in self._temporaries]
+        self._temporaries.append(self._driver.between(request, token, waits))
 
     @property
     def _array(self) -> Accelerator:
         array = self._outline.accelerator
         assert array is not None, "placement chose an accelerator"
         return array
-
-
-def _other_tensors(op: Op) -> list[Tensor]:
-    """Return what the op reads besides its GEMMs' operands, such as a bias."""
-    operands = {which for gemm in op.gemms for which in (gemm.a, gemm.b)}
-    return [tensor for i, tensor in enumerate(op.inputs) if i not in operands]
-
-
-def _others(op: Op) -> list[int]:
-    return [tensor.storage for tensor in _other_tensors(op)]
 
 
 def _is_transposed(tensor: Tensor) -> bool:

@@ -129,11 +129,12 @@ class Plan:
 
     def _counts(self, useful_macs: int) -> Counts:
         shape, cut, traffic = self._shape, self._cut, Traffic()
-        operand_words = sums = 0
+        operand_words = filled = sums = 0
         for part, count in cut.census.items():
             run = cut.runs[part]
             moved = self._pricing.traffic((*run.loads, *run.stores), cut.written[part])
             traffic = traffic.plus(moved, count * shape.repeats)
+            filled += count * shape.repeats * self._filled_bytes(part)
             if not part.computes:
                 continue
             words = shape.accesses(self._array, part.sizes)
@@ -145,7 +146,7 @@ class Plan:
             array_macs=useful_macs,
             array_macs_issued=shape.macs,
             scratchpad_read_bytes=ceil_div(operand_words * shape.widths.operand, 8),
-            scratchpad_write_bytes=traffic.read_bytes,
+            scratchpad_write_bytes=filled,
             accumulator_read_bytes=sums * shape.widths.sum // 8,
             accumulator_write_bytes=sums * shape.widths.sum // 8,
             interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
@@ -155,6 +156,15 @@ class Plan:
             dram_read_bursts=traffic.read_bursts,
             dram_write_bursts=traffic.write_bursts,
         )
+
+    def _filled_bytes(self, part: Part) -> int:
+        """Return the bytes that the loads of a part leave in the scratchpads, in the width that
+        they have there.
+        """
+        shape, sizes = self._shape, part.sizes
+        a = shape.a_size(sizes) if part.load_a else 0
+        b = shape.b_size(part.b_sizes or sizes) if part.load_b else 0
+        return a + b + (shape.c(sizes, shape.widths.sum).bytes if part.load_c else 0)
 
 
 def _moved(run: TileRun) -> tuple[int, int]:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.precision import PRECISION_BITS, accumulator_of
 from simulator.lowering.binding import Site
 from simulator.lowering.layout import Layout, layout, replicated
-from simulator.lowering.placement import Placement
+from simulator.lowering.placement import Placement, is_readable
 from simulator.trace.op import Gemm, Op, Role, Tensor
 from simulator.units import ceil_div
 
@@ -21,6 +22,7 @@ class Request:
     layout: Layout
     copies: int = 0  # of operand a, a gradient, that a replicated wgrad takes
     parts: int = 1  # that the CPU sums to the result: one per image, of a replicated wgrad
+    by_unit: bool = False  # the DMA engine converts: memory holds the traced formats alone
 
     @property
     def target(self) -> Tensor | None:
@@ -39,20 +41,86 @@ class Request:
     @property
     def made(self) -> int:
         """Elements that the array writes."""
-        summed = self.layout.fold_back or self.parts > 1
-        if summed or self.target is None:
+        if self.is_summed or self.target is None:
             return self.gemm.made
         return self.target.elements
 
+    @property
+    def is_summed(self) -> bool:
+        """Whether the CPU sums the array's outputs where they overlap or come in parts."""
+        return self.layout.fold_back or self.parts > 1
 
-def request_of(site: Site, op: Op, gemm: Gemm, placement: Placement, array: Accelerator) -> Request:
-    """Return a request as this array computes it: it may lack the convolution of a wgrad."""
-    conv = gemm.conv
+    @property
+    def is_raw(self) -> bool:
+        """Whether the array's output is not yet the result."""
+        if self.target is None or self.is_summed or self.placement.passes > 1:
+            return True
+        same = self.summed_in == "fp32" and self.target.bits == 32
+        return self.placement.convert and not self.by_unit and not same
+
+    @property
+    def summed_in(self) -> str:
+        """The precision of the array's sums."""
+        return accumulator_of(self.placement.precision)
+
+    @property
+    def out_bits(self) -> int:
+        """Bits of an output of the array in memory."""
+        if self.is_raw and not self.by_unit:
+            return PRECISION_BITS[self.summed_in]
+        return self._traced.bits
+
+    @property
+    def _traced(self) -> Tensor:
+        """A tensor in the format that the result has in the trace, a temporary that of its op."""
+        op = self.op
+        return self.target or (*op.outputs, *op.inputs)[0]
+
+    @property
+    def in_memory(self) -> tuple[int, int]:
+        """Bits of operands a and b in memory where the array's DMA engine converts them; else 0."""
+        if not self.by_unit:
+            return 0, 0
+        return self.operand_bits(self.gemm.a), self.operand_bits(self.gemm.b)
+
+    def converts(self, which: int) -> bool:
+        """Return whether input `which` of the op must be converted before the array computes."""
+        precision = self.placement.precision
+        return self.placement.convert and not is_readable(self.op.inputs[which].dtype, precision)
+
+    def operand_bits(self, which: int) -> int:
+        """Return the bits in memory of input `which` as the array reads it; of a temporary, -1."""
+        if not self.by_unit or (which >= 0 and not self.converts(which)):
+            return PRECISION_BITS[self.placement.precision]
+        return self.op.inputs[which].bits if which >= 0 else self._traced.bits
+
+
+def request_of(
+    site: Site,
+    op: Op,
+    gemm: Gemm,
+    placement: Placement,
+    array: Accelerator,
+    *,
+    by_unit: bool = False,
+) -> Request:
+    """Return a request as this array computes it: it may lack the convolution of a wgrad.
+
+    Its DMA engine converts `by_unit` what there is to convert.
+    """
+    conv, by_unit = gemm.conv, by_unit and placement.convert
     if array.wgrad == "im2col" or gemm.role is not Role.WGRAD or conv is None or conv.transposed:
-        return Request(site, op, gemm, placement, layout(gemm, array))
+        return Request(site, op, gemm, placement, layout(gemm, array), by_unit=by_unit)
     alone = replicated(gemm)
     copies = conv.in_channels // conv.groups
-    return Request(site, op, alone, placement, layout(alone, array), copies, conv.images)
+    laid = layout(alone, array)
+    return Request(site, op, alone, placement, laid, copies, conv.images, by_unit)
+
+
+def others_of(op: Op) -> tuple[Tensor, ...]:
+    """Return what the op reads besides its GEMMs' operands, such as a bias."""
+    operands = {which for gemm in op.gemms for which in (gemm.a, gemm.b)}
+    return tuple(tensor for i, tensor in enumerate(op.inputs) if i not in operands)
 
 
 def bytes_of(elements: int, bits: int) -> int:

@@ -91,11 +91,21 @@ def _reach(conv: Conv) -> tuple[int, ...]:
 
 
 class Widths(NamedTuple):
-    """Bits of an operand, of an output on its way to memory, and of a partial sum."""
+    """Bits of an operand in the scratchpad, of an output in memory, and of a partial sum.
+
+    `a` and `b` are those of the operands in memory, where the DMA engine converts them on their
+    way; 0: they lie there as in the scratchpad.
+    """
 
     operand: int
     output: int
     sum: int = 32
+    a: int = 0
+    b: int = 0
+
+    def in_memory(self, name: str) -> int:
+        """Return the bits of operand "a" or "b" in memory."""
+        return (self.a if name == "a" else self.b) or self.operand
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,15 +160,13 @@ class GemmShape:
         """Return how a tile's part of A lies in memory."""
         m, _, k = tile
         whole = self.blocked or self.window_a is not None or k >= self.dims.k or m == 1
-        matrix = Matrix(self.dims.k, self.widths.operand, write=False, cached="a" in self.cached)
-        return rows_of(matrix, self.a_bytes(m, k), k, whole=whole)
+        return rows_of(self._matrix("a"), self._moved("a", m, k), k, whole=whole)
 
     def b(self, tile: tuple[int, ...]) -> AccessPattern:
         """Return how a tile's part of B lies in memory."""
         _, n, k = tile
         whole = self.blocked or self.window_b is not None or n >= self.dims.n or k == 1
-        matrix = Matrix(self.dims.n, self.widths.operand, write=False, cached="b" in self.cached)
-        return rows_of(matrix, self.b_bytes(k, n), n, whole=whole)
+        return rows_of(self._matrix("b"), self._moved("b", k, n), n, whole=whole)
 
     def c(self, tile: tuple[int, ...], bits: int) -> AccessPattern:
         """Return how a tile's outputs, or its partial sums, of `bits` each lie in memory."""
@@ -169,16 +177,12 @@ class GemmShape:
         return rows_of(matrix, size, n, whole=whole)
 
     def a_size(self, tile: tuple[int, ...]) -> int:
-        """Return the bytes of a tile's part of A."""
+        """Return the bytes of a tile's part of A in the scratchpad."""
         return self.a_bytes(tile[0], tile[2])
 
     def b_size(self, tile: tuple[int, ...]) -> int:
-        """Return the bytes of a tile's part of B."""
+        """Return the bytes of a tile's part of B in the scratchpad."""
         return self.b_bytes(tile[2], tile[1])
-
-    def c_size(self, tile: tuple[int, ...], bits: int) -> int:
-        """Return the bytes of a tile's outputs of `bits` each."""
-        return ceil_div(tile[0] * tile[1] * bits, 8)
 
     def grid_cycles(self, array: Accelerator, cuts: dict[str, list[tuple[int, int]]]) -> int:
         """Return the cycles of all tiles, cut into (size, count) along every axis."""
@@ -203,19 +207,34 @@ class GemmShape:
         return accesses(array, Dims(*tile), self.dataflow)
 
     def a_bytes(self, m: int, k: int) -> int:
-        """Return the bytes to load for an m x k tile of A."""
+        """Return the bytes of an m x k tile of A in the scratchpad."""
         size = self._bytes.get(("a", m, k))
-        return self._remember("a", m, k, self.window_a) if size is None else size
+        return self._remember("a", m, k) if size is None else size
 
     def b_bytes(self, k: int, n: int) -> int:
-        """Return the bytes to load for a k x n tile of B."""
+        """Return the bytes of a k x n tile of B in the scratchpad."""
         size = self._bytes.get(("b", k, n))
-        return self._remember("b", k, n, self.window_b) if size is None else size
+        return self._remember("b", k, n) if size is None else size
 
-    def _remember(self, operand: str, rows: int, cols: int, window: Window | None) -> int:
-        elements = rows * cols if window is None else window.elements(rows, cols)
-        size = self._bytes[operand, rows, cols] = ceil_div(elements * self.widths.operand, 8)
+    def _remember(self, name: str, rows: int, cols: int) -> int:
+        size = ceil_div(self._elements(name, rows, cols) * self.widths.operand, 8)
+        self._bytes[name, rows, cols] = size
         return size
+
+    def _moved(self, name: str, rows: int, cols: int) -> int:
+        """Return the bytes in memory of a tile of an operand."""
+        bits = self.widths.in_memory(name)
+        if bits != self.widths.operand:
+            return ceil_div(self._elements(name, rows, cols) * bits, 8)
+        return self.a_bytes(rows, cols) if name == "a" else self.b_bytes(rows, cols)
+
+    def _elements(self, name: str, rows: int, cols: int) -> int:
+        window = self.window_a if name == "a" else self.window_b
+        return rows * cols if window is None else window.elements(rows, cols)
+
+    def _matrix(self, name: str) -> "Matrix":
+        width = self.dims.k if name == "a" else self.dims.n
+        return Matrix(width, self.widths.in_memory(name), write=False, cached=name in self.cached)
 
 
 class Matrix(NamedTuple):

@@ -41,12 +41,15 @@ class Order(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A tile's part of an operand: which axes it has, its size, and how it lies in memory."""
+    """A tile's part of an operand: which axes it has, and how it lies in memory."""
 
     name: str
     indices: tuple[int, ...]
-    size: Callable[[Sizes], int]
     pattern: Callable[[Sizes], AccessPattern]
+
+    def size(self, tile: Sizes) -> int:
+        """Return the bytes that a tile moves."""
+        return self.pattern(tile).bytes
 
 
 class Moves:
@@ -62,11 +65,9 @@ class Moves:
         self.axes = tuple(shape.extents)
         self.whole = tuple(shape.extents.values())
         output = shape.widths.output
-        self._a = self._part("a", shape.a_axes, shape.a_size, shape.a)
-        self._b = self._part("b", shape.b_axes, shape.b_size, shape.b)
-        self._c = self._part(
-            "c", shape.c_axes, lambda t: shape.c_size(t, output), lambda t: shape.c(t, output)
-        )
+        self._a = self._part("a", shape.a_axes, shape.a)
+        self._b = self._part("b", shape.b_axes, shape.b)
+        self._c = self._part("c", shape.c_axes, lambda tile: shape.c(tile, output))
         self._streamed = [part for part in (self._a, self._b) if part.name not in held]
         self.least_bytes = sum(part.size(self.whole) for part in (self._a, self._b, self._c))
         self.held_loads = [
@@ -78,14 +79,10 @@ class Moves:
         self._pieces: Remembered[list[Moved]] = Remembered(_TILES)
 
     def _part(
-        self,
-        name: str,
-        axes: frozenset[str],
-        size: Callable[[Sizes], int],
-        pattern: Callable[[Sizes], AccessPattern],
+        self, name: str, axes: frozenset[str], pattern: Callable[[Sizes], AccessPattern]
     ) -> _Part:
         indices = tuple(i for i, axis in enumerate(self.axes) if axis in axes)
-        return _Part(name, indices, size, pattern)
+        return _Part(name, indices, pattern)
 
     def _end_bytes(self, tile: Sizes) -> int:
         """Return the bytes loaded before the first computation or stored after the last."""

@@ -74,14 +74,18 @@ class Templates:
         out_bits: int,
         mapping: str = "",
         cached: frozenset[str] = frozenset(),
+        in_memory: tuple[int, int] = (0, 0),
     ) -> Work:
         """Return a GEMM on the accelerator with outputs of `out_bits`, mapped as `mapping` says,
         or else as the machine does. What is `cached`, of "a", "b" and "c", lies in a shared cache.
+        Operands a and b have `in_memory` bits there, where the DMA engine converts them.
         """
         array = self.hardware.accelerator
         assert array is not None, "placement chose an accelerator"
         array = array.at(placement.precision).for_groups(gemm.conv.groups if gemm.conv else 1)
-        shape = replace(shape_of(gemm, array, placement, out_bits), cached=cached)
+        shape = shape_of(gemm, array, placement, out_bits)
+        widths = shape.widths._replace(a=in_memory[0], b=in_memory[1])
+        shape = replace(shape, widths=widths, cached=cached)
         work = mapped(array, self._pricing, shape, gemm.macs, mapping)
         counts = _counted_in(work.counts, placement.precision, self.hardware.accelerator)
         return replace(work, counts=counts, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
@@ -106,14 +110,16 @@ class Templates:
         """Return what one core does in a fixed time and then for so long, beside its transfers."""
         return self._cpu(stage, fixed_ps, (Stretch(each_ps),), moved)
 
-    def operation(self, op: Op, moved: Moved, issue_ps: int, new: int) -> Work:
+    def operation(
+        self, op: Op, moved: Moved, issue_ps: int, new: int, stage: Stage = Stage.OP
+    ) -> Work:
         """Return a non-GEMM operation on the CPU; so many bytes of its results are `new`."""
         cpu = self.hardware.cpu
         if op.kind is OpKind.VIEW:
             overhead_ps = Clock(cpu.clock).cycles_to_ps(cpu.view_overhead)
             return self._cpu(Stage.VIEW, overhead_ps, (), Moved((), ()))
         copying = op.kind is OpKind.COPY
-        return self._cpu(Stage.OP, issue_ps, (self._stretch(op, new),), moved, copying=copying)
+        return self._cpu(stage, issue_ps, (self._stretch(op, new),), moved, copying=copying)
 
     def _stretch(self, op: Op, new: int) -> Stretch:
         cpu = self.hardware.cpu

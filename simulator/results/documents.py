@@ -36,6 +36,7 @@ class Sums(Strict):
     average_power_w: Amount
     peak_power_w: Amount
     contention_s: Amount = 0.0
+    array_use: Amount = 0.0
     array_utilization: Amount = 0.0
     cpu_busy_s: Amount = 0.0
     accelerator_busy_s: Amount = 0.0

@@ -12,6 +12,7 @@ from simulator.energy.prices import COMPONENTS
 from simulator.results.text import percent, si, si_range, times
 
 Row = dict[str, Any]
+_USED = ("array_use", "array_utilization")  # of the time in which a row ran, of busy time
 _SAME = 0.005  # ratios closer to 1 are no difference
 
 
@@ -24,7 +25,7 @@ def run_report(document: Row, by: str = "phase") -> Group:
     table = _cost_table(rows, document["total"])
     note = Text(
         "Latency is what is charged to a row: where rows overlap, the critical path's share. "
-        "Bandwidth and power are over the time in which a row ran.",
+        "Bandwidth, power and array use are over the time in which a row ran.",
         style="dim",
     )
     return Group(Text(_headline(document)), table, note, _memory(document))
@@ -130,7 +131,16 @@ def _contention(total: Row) -> str:
 
 def _cost_table(rows: Sequence[tuple[str, Row]], total: Row) -> Table:
     table = _table(
-        "", "latency", "share", "DRAM", "bandwidth", "energy", *COMPONENTS, "power", "array use"
+        "",
+        "latency",
+        "share",
+        "DRAM",
+        "bandwidth",
+        "energy",
+        *COMPONENTS,
+        "power",
+        "array use",
+        "of busy time",
     )
     for name, row in [*rows, ("total", total)]:
         bold = "bold" if name == "total" else ""
@@ -140,7 +150,6 @@ def _cost_table(rows: Sequence[tuple[str, Row]], total: Row) -> Table:
 
 def _cost_cells(row: Row, total: Row) -> list[str]:
     parts = row.get("energy_by_component_j")
-    used = row.get("array_utilization", 0.0)
     return [
         si(row["latency_s"], "s"),
         percent(row["latency_s"], total["latency_s"]),
@@ -149,7 +158,7 @@ def _cost_cells(row: Row, total: Row) -> list[str]:
         si(row["energy_j"], "J"),
         *(si(parts[name], "J") if parts else "" for name in COMPONENTS),
         si(row["average_power_w"], "W"),
-        percent(used, 1) if used else "-",
+        *(percent(row[key], 1) if row.get(key) else "-" for key in _USED),
     ]
 
 

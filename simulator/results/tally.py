@@ -63,6 +63,8 @@ class Tally:
         Dynamic energy follows the counts, static energy the attributed time; rates are over the
         time in which the tasks were active, so that they never exceed the machine's. The lowest
         and highest energy are at the ends of all prices at once, as if all erred together.
+        `array_use` is the share of the array's MACs that were done in that time,
+        `array_utilization` in the accelerator's busy time alone.
         """
         counts = Counts(*self.counts)
         dynamic = prices.dynamic_by_component_aj(counts)
@@ -72,7 +74,6 @@ class Tally:
         moved = counts.dram_read_bytes + counts.dram_write_bytes
         by_cpu, by_accelerator = self.cpu_dram_bytes, moved - self.cpu_dram_bytes
         bursts = counts.dram_read_bursts + counts.dram_write_bursts
-        slots = macs_per_s * self.accelerator_busy_ps
         powered = sum(dynamic) + sum(prices.static_by_component_aj(self.active_ps))
         low, high = (end.energy_aj(counts, self.latency_ps) for end in (prices.low, prices.high))
         board_aj = (prices.board_uw or 0) * self.latency_ps
@@ -98,7 +99,8 @@ class Tally:
             },
             "row_hit_rate": max(0.0, _ratio(bursts - counts.dram_activates, bursts)),
             "contention_s": self.contention_ps / PS_PER_S,
-            "array_utilization": _ratio(counts.array_macs * PS_PER_S, slots),
+            "array_use": _used(counts.array_macs, macs_per_s, self.active_ps),
+            "array_utilization": _used(counts.array_macs, macs_per_s, self.accelerator_busy_ps),
             "cpu_busy_s": self.cpu_busy_ps / PS_PER_S,
             "accelerator_busy_s": self.accelerator_busy_ps / PS_PER_S,
             "average_power_w": _ratio(powered, self.active_ps) / 10**6,
@@ -143,6 +145,11 @@ def union_ps(spans: Iterable[Span]) -> int:
             covered += end - max(start, reached)
             reached = end
     return covered
+
+
+def _used(macs: int, macs_per_s: int, time_ps: int) -> float:
+    """Return the share of an array's MACs in `time_ps` that were done."""
+    return _ratio(macs * PS_PER_S, macs_per_s * time_ps)
 
 
 def _ratio(numerator: int, denominator: int) -> float:

@@ -18,8 +18,8 @@ from simulator.trace.trace import Trace
 AS_TRACED = "as-traced"
 Row = dict[str, Any]
 _OF_PHASES = (
-    "latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s", "array_utilization",
-    "dram_read_bytes", "dram_write_bytes",
+    "latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s", "array_use",
+    "array_utilization", "dram_read_bytes", "dram_write_bytes",
 )  # fmt: skip
 _OF_TRAINING = ("latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s")  # all but eval
 _LARGEST = 2**63 - 1

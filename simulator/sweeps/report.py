@@ -29,7 +29,7 @@ def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIV
     names = " and ".join(Measure(name).name for name in objectives)
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Best in {names}{_length(space)}")
     labels = [axis.label for axis in space.axes] or [""]  # of baselines, where nothing varies
-    for heading in (*labels, "latency", "energy", "area", "array use"):
+    for heading in (*labels, "latency", "energy", "area", "array use", "of busy time"):
         view.add_column(heading, justify="right")
     front = [row for row in space.feasible if row["pareto"]]
     front.sort(key=lambda row: (str(row["trace"]), row[objectives[0]]))
@@ -74,8 +74,9 @@ def best_sentence(table: "polars.DataFrame", row: Mapping[str, Any], column: str
 
 def _measures(row: Mapping[str, Any]) -> list[str]:
     area = Measure("area_total_mm2").text(row)
-    used = percent(row["array_utilization"], 1)
-    return [si(row["latency_s"], "s"), si(row["energy_j"], "J"), area, used]
+    used = (row.get(key) for key in ("array_use", "array_utilization"))
+    shares = ["-" if each is None else percent(each, 1) for each in used]
+    return [si(row["latency_s"], "s"), si(row["energy_j"], "J"), area, *shares]
 
 
 def _whole(column: str, row: Mapping[str, Any]) -> str:

@@ -104,6 +104,11 @@ def dtype_of(op: Op) -> str:
     return max(floats, key=lambda tensor: tensor.bits).dtype if floats else "float32"
 
 
-def between_products(op_name: str) -> Kernel:
+def between_kind(op_name: str) -> OpKind:
     """Return what a fused op does between two of its products: a softmax, or recurrent gates."""
-    return Kernel("softmax") if "attention" in op_name else Kernel("erf")
+    return OpKind.SOFTMAX if "attention" in op_name else OpKind.TRANSCENDENTAL
+
+
+def between_products(op_name: str) -> Kernel:
+    """Return the kernel of what a fused op does between two of its products."""
+    return Kernel("softmax" if between_kind(op_name) is OpKind.SOFTMAX else "erf")

@@ -117,6 +117,7 @@ def machines(draw):
         accelerator__transposer=draw(st.sampled_from(["true", "false"])),
         accelerator__clock=draw(st.sampled_from(["1 GHz", "1.2 GHz", "333 MHz"])),
         runtime__issue=draw(st.sampled_from(["synchronous", "in_order", "dataflow"])),
+        runtime__conversions=draw(st.sampled_from(["fused", "eager", "unit"])),
         runtime__first_call=draw(st.sampled_from(["0 s", "1 ms"])),
         dram__preset=draw(
             st.sampled_from(["LPDDR4-3200_x32_1ch", "DDR4-3200_x64_2ch", "HBM2_8ch", "ideal"])

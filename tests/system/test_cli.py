@@ -63,7 +63,7 @@ def test_result_has_the_published_keys(finished):
         "latency_s", "latency_ps", "energy_j", "energy_aj", "energy_low_j", "energy_high_j",
         "energy_by_component_j", "macs", "macs_issued", "dram_read_bytes", "dram_write_bytes",
         "bandwidth_bytes_per_s",
-        "bandwidth_by_master_bytes_per_s", "row_hit_rate", "contention_s",
+        "bandwidth_by_master_bytes_per_s", "row_hit_rate", "contention_s", "array_use",
         "array_utilization", "cpu_busy_s", "accelerator_busy_s", "average_power_w", "peak_power_w",
     }  # fmt: skip
     assert keys == set(result["total"])

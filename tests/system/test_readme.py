@@ -108,6 +108,18 @@ def test_the_table_of_what_is_worth_offloading_is_current():
     assert break_even_table(load_hardware("edge-16x16")) in README
 
 
+@pytest.mark.parametrize("network", ["lenet_digits", "resnet20_digits"])
+def test_the_table_of_who_converts_is_current(network):
+    from simulator import simulate
+
+    alone = simulate("cpu-only", network).total["latency_s"]
+    cells = [network]
+    for way in ("fused", "eager", "unit"):
+        found = simulate("edge-16x16", network, {"runtime.conversions": way})
+        cells.append(f"{alone / found.total['latency_s']:.2f} x")
+    assert f"| {' | '.join(cells)} |" in README
+
+
 def test_every_link_leads_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (Path(ROOT) / target).exists(), target

@@ -182,3 +182,13 @@ def test_rates_of_phases_and_layers_stay_within_the_machine(issue, precision):
     for row in (*result.phases, *result.layers):
         assert row["bandwidth_bytes_per_s"] <= 12.8e9
         assert row["average_power_w"] <= row["peak_power_w"] * (1 + 1e-9)
+
+
+def test_array_use_is_of_the_whole_run_and_utilization_of_busy_time():
+    """A product on 16 x 16 elements at 1 GHz beside a step of work for the CPU."""
+    builder = StepBuilder()
+    builder.elementwise(builder.gemm(64, 64, 64))
+    total = Replay(machine(), one_step_trace(builder)).run().total
+    peak = 256 * 10**9
+    assert total["array_use"] == pytest.approx(64**3 / (peak * total["latency_s"]))
+    assert total["array_utilization"] == pytest.approx(64**3 / (peak * total["accelerator_busy_s"]))

@@ -101,7 +101,7 @@ def test_the_report_has_the_front_and_says_what_cannot_run():
     text = _shown(_table(_LATENCIES))
     lines = [line.split() for line in text.splitlines()]
     assert "Best in latency and energy" in text
-    assert ["rows", "latency", "energy", "area", "array", "use"] in lines
+    assert ["rows", "latency", "energy", "area", "array", "use", "of", "busy", "time"] in lines
     rows = [line[0] for line in lines if line and line[0].isdigit()]
     assert rows == ["16", "1"]  # the front by latency, then the caption
     assert "1 of 5 points cannot run; see their reason" in " ".join(text.split())

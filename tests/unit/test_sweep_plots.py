@@ -32,7 +32,7 @@ def point(knobs, latency, energy, **more):
     return {
         **knobs, "trace": "lenet", "method": "as traced", "baseline": "", "feasible": True,
         "reason": "", "epochs": EPOCHS, "latency_s": latency, "energy_j": energy,
-        "array_utilization": 0.25, "forward_array_utilization": 0.5,
+        "array_use": 0.125, "array_utilization": 0.25, "forward_array_utilization": 0.5,
         "optimizer_array_utilization": 0.0, **parts, "area_total_mm2": 1.0, "pareto": False, **more,
     }  # fmt: skip
 

@@ -66,7 +66,8 @@ def energy_by_array(table: SweepTable) -> Figure | None:
 
 
 def utilization(table: SweepTable) -> Figure | None:
-    """Draw the share of each array that is in use, per phase, at its point of least energy.
+    """Draw the share of each array that is in use while the accelerator is busy, per phase, at its
+    point of least energy.
 
     None unless the number of elements varies among points that run, or no phase uses the array.
     """
@@ -91,11 +92,11 @@ def utilization(table: SweepTable) -> Figure | None:
         axes.plot(sizes, y, **look)
         handles.append(Line2D([], [], label=spoken(phase), **look))
     axes.plot(sizes, overall, color=BLACK, linewidth=1.3, linestyle="--")
-    handles.append(Line2D([], [], color=BLACK, linestyle="--", label="whole run"))
+    handles.append(Line2D([], [], color=BLACK, linestyle="--", label="all phases"))
     number_axis(axes, sizes, list(map(str, sizes)), "array, number of elements")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_ylabel("array utilization")
+    axes.set_ylabel("array in use, of busy time")
     axes.grid(visible=True)
     legend(figure, handles, "phase")
     return figure
@@ -197,13 +198,15 @@ def _phases(best: Mapping[int, Row]) -> list[str]:
 def _use_title(sizes: Sequence[int], overall: Sequence[float]) -> str:
     first, last = (share(value, 1) for value in (overall[0], overall[-1]))
     if first == last:
-        return f"{first} of the array is in use, with {sizes[0]} elements as with {sizes[-1]}"
+        return (
+            f"While busy, {first} of the array is in use, of {sizes[0]} elements as of {sizes[-1]}"
+        )
     verb = "falls" if overall[-1] < overall[0] else "rises"
-    return f"Array utilization {verb} from {first} of {sizes[0]} elements to {last} of {sizes[-1]}"
+    return f"While busy, use {verb} from {first} of {sizes[0]} elements to {last} of {sizes[-1]}"
 
 
 def _use_note(table: SweepTable) -> str:
     return (
         f"{scene(table)} Each mark is the point of least energy with that many elements. "
-        "Utilization: MACs done over what the array could do in the time of the phase."
+        "In use, of busy time: MACs done over what the array could do while it is busy."
     )

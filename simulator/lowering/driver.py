@@ -1,0 +1,127 @@
+"""What the driver of an accelerator does on the CPU to bring operands there and results back.
+
+A driver of compiled code has a loop for each thing to do; one that is written in the framework's
+own ops (`eager`) has each of them dispatched.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from simulator.activity import Stage
+from simulator.hardware.precision import PRECISION_BITS
+from simulator.lowering.binding import Binding, Site, storages
+from simulator.lowering.request import Request, bytes_of, others_of
+from simulator.timing.kernels import between_products
+from simulator.trace.accesses import Access, whole
+from simulator.trace.op import Tensor
+
+# Vector operations per element of the conversions, counted from the arithmetic they do.
+_RANGE_OPS = 1  # maximum of absolute values
+_ROUND_OPS = 3  # scale, round, clamp
+_COPY_OPS = 1
+
+
+class Driver(Protocol):
+    """Appends to a step what the CPU does around the GEMMs that are offloaded."""
+
+    def quantise(self, site: Site, tensor: Tensor, precision: str, token: int) -> None:
+        """Append the conversion of `tensor` to `precision`, into `token`."""
+
+    def lay_out(
+        self, site: Site, stage: Stage, elements: int, bits: int, moved: tuple[Access, Access]
+    ) -> None:
+        """Append what writes so many elements of `bits` each in the array's order, from one buffer
+        into another.
+        """
+
+    def restore(self, request: Request, token: int) -> None:
+        """Append what brings the array's outputs in `token` back: scale them, sum the slices of
+        several passes and what overlaps, add a bias, write the tensor.
+        """
+
+    def between(self, request: Request, token: int, waits: Sequence[int]) -> Access:
+        """Append what a fused op does to a temporary between two GEMMs (a softmax, gates), and
+        return where the array reads it. It follows what writes `waits`.
+        """
+
+
+class CompiledLoops:
+    """A loop for each thing to do, within the op that the framework has dispatched."""
+
+    def __init__(self, binding: Binding) -> None:
+        """Append to `binding`."""
+        self._binding = binding
+
+    def quantise(self, site: Site, tensor: Tensor, precision: str, token: int) -> None:
+        """To integers: find the range, then scale and round, so that the source is read twice. To
+        floats: a cast.
+        """
+        source = Access(tensor.storage, tensor.bytes)
+        target = Access(token, bytes_of(tensor.elements, PRECISION_BITS[precision]))
+        rounds = precision.startswith("int")
+        reads = [source, source] if rounds else [source]
+        cost = _RANGE_OPS + _ROUND_OPS if rounds else _COPY_OPS
+        loop = _Loop(Stage.QUANTISE, tensor.elements, tensor.bits, cost)
+        self._append(site, loop, reads, target)
+
+    def lay_out(
+        self, site: Site, stage: Stage, elements: int, bits: int, moved: tuple[Access, Access]
+    ) -> None:
+        """Read an element, write an element."""
+        source, target = moved
+        self._append(site, _Loop(stage, elements, bits, 1), [source], target)
+
+    def restore(self, request: Request, token: int) -> None:
+        """Scale and sum in one loop; what the array scaled on its way out is summed alone."""
+        target, passes, site = request.target, request.placement.passes, request.site
+        assert target is not None, "temporaries are not restored"
+        raw = [Access(token, bytes_of(request.made, request.out_bits))] * passes
+        written, others = Access(target.storage, target.bytes), others_of(request.op)
+        scales = not request.by_unit
+        if request.is_summed:
+            stage = Stage.COL2IM if request.layout.fold_back else Stage.REDUCE
+            loop = _Loop(stage, request.made, request.out_bits, passes + scales)
+            self._append(site, loop, raw, written, storages(others))
+            return
+        # Every further pass is a multiply-add, or without scales an addition.
+        cost = passes - (not scales) + len(others)
+        stage = Stage.DEQUANTISE if scales else Stage.REDUCE
+        loop = _Loop(stage, target.elements, target.bits, cost)
+        self._append(site, loop, [*raw, *whole(others)], written)
+
+    def between(self, request: Request, token: int, waits: Sequence[int]) -> Access:
+        """Convert on the way, in the same loop."""
+        elements = request.made
+        raw = Access(token, bytes_of(elements, request.out_bits))
+        ready = Access(self._binding.token(), bytes_of(elements, request.operand_bits(-1)))
+        reads, binding = [raw] * request.placement.passes, self._binding
+        moved = binding.cache.touch(reads, [ready])
+        kernel = between_products(request.op.name)
+        work = binding.asking.kernel(Stage.OP, kernel, elements, moved)
+        binding.append(work, request.site, (raw.token, *waits), (ready.token,))
+        return ready
+
+    def _append(
+        self,
+        site: Site,
+        loop: "_Loop",
+        reads: Sequence[Access],
+        target: Access,
+        waits: Sequence[int] = (),
+    ) -> None:
+        binding = self._binding
+        moved = binding.cache.touch(reads, [target])
+        work = binding.asking.pass_over(
+            loop.stage, loop.elements, loop.bits, moved, loop.ops_per_element
+        )
+        tokens = dict.fromkeys([*(access.token for access in reads), *waits])
+        binding.append(work, site, tokens, (target.token,))
+
+
+class _Loop(NamedTuple):
+    """A loop over so many elements of `bits` each."""
+
+    stage: Stage
+    elements: int
+    bits: int
+    ops_per_element: int

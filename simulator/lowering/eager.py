@@ -1,0 +1,162 @@
+"""A driver written in the framework's own ops: each is dispatched, reads memory and writes it.
+
+What such a driver does is a trace of its own: every op of it costs what it would in any trace.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from simulator.activity import Stage
+from simulator.hardware.precision import PRECISION_BITS
+from simulator.lowering.binding import Binding, Site, storages
+from simulator.lowering.request import Request, bytes_of, others_of
+from simulator.timing.kernels import between_kind
+from simulator.trace.accesses import Access, whole
+from simulator.trace.kinds import listed_kind
+from simulator.trace.op import Op, OpKind, Tensor
+
+_DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+_LAYS_OUT = {Stage.TRANSPOSE: "clone", Stage.IM2COL: "im2col"}
+
+
+class EagerOps:
+    """An op of PyTorch for each thing to do; quantisation is symmetric, of whole tensors."""
+
+    def __init__(self, binding: Binding) -> None:
+        """Append to `binding`."""
+        self._binding = binding
+
+    def quantise(self, site: Site, tensor: Tensor, precision: str, token: int) -> None:
+        """To integers `scale = x.abs().amax() / 127`, then `(x / scale).round().clamp_(-127, 127)
+        .to(torch.int8)`: seven ops. To floats a cast.
+        """
+        made = _flat(token, tensor.elements, _dtype_of(precision))
+        if not precision.startswith("int"):
+            self._chain(site, Stage.QUANTISE, tensor, [_Call("_to_copy", made.dtype)], made)
+            return
+        scale = self._chain(
+            site, Stage.QUANTISE, tensor, [_Call("abs"), _Call("amax", whole=True), _Call("div")]
+        )
+        steps = [_Call("div", others=(scale,)), _Call("round"), _Call("clamp")]
+        self._chain(site, Stage.QUANTISE, tensor, [*steps, _Call("_to_copy", made.dtype)], made)
+
+    def lay_out(
+        self, site: Site, stage: Stage, elements: int, bits: int, moved: tuple[Access, Access]
+    ) -> None:
+        """`contiguous()` of a transposed tensor, `unfold()` of a convolution's input."""
+        source, target = moved
+        dtype = f"bits{bits}"
+        read = _flat(source.token, source.size * 8 // bits, dtype)
+        written = _flat(target.token, elements, dtype)
+        self._op(site, stage, _LAYS_OUT[stage], (read,), written)
+
+    def restore(self, request: Request, token: int) -> None:
+        """`raw.to(torch.float32) * scale`, slice by slice, then what overlaps is summed, or a bias
+        is added.
+        """
+        target, site, others = request.target, request.site, others_of(request.op)
+        assert target is not None, "temporaries are not restored"
+        raw = _flat(token, request.made, _dtype_of(request.summed_in))
+        if not request.is_summed:
+            self._scale(request, raw, target.dtype, others, target)
+            return
+        value = self._scale(request, raw, target.dtype)
+        folds = request.layout.fold_back
+        stage, name = (Stage.COL2IM, "col2im") if folds else (Stage.REDUCE, "sum")
+        self._op(site, stage, name, (value,), target, storages(others))
+
+    def between(self, request: Request, token: int, waits: Sequence[int]) -> Access:
+        """Scale, compute, convert again."""
+        site, precision = request.site, request.placement.precision
+        dtype = request.op.outputs[0].dtype if request.op.outputs else "float32"
+        raw = _flat(token, request.made, _dtype_of(request.summed_in))
+        value = self._scale(request, raw, dtype)
+        made = self._new(request.made, dtype)
+        kind = between_kind(request.op.name)
+        self._op(site, Stage.OP, request.op.base_name, (value,), made, waits, kind)
+        if not request.placement.convert:
+            return Access(made.storage, made.bytes)
+        ready = self._binding.token()
+        self.quantise(site, made, precision, ready)
+        return Access(ready, bytes_of(request.made, PRECISION_BITS[precision]))
+
+    def _scale(
+        self,
+        request: Request,
+        raw: Tensor,
+        dtype: str,
+        added: Sequence[Tensor] = (),
+        into: Tensor | None = None,
+    ) -> Tensor:
+        """Append what makes numbers of `dtype` of the array's sums, and adds the slices of several
+        passes and the tensors `added`; return the result.
+        """
+        passes, total = request.placement.passes, raw
+        scaling = [] if raw.is_float else [_Call("mul")]
+        casting = [_Call("_to_copy", dtype)] if raw.dtype != dtype else []
+        for index in range(passes):
+            calls = [*casting, *scaling, *([_Call("add", others=(total,))] if index else [])]
+            last = index == passes - 1
+            calls += [_Call("add", others=(each,)) for each in added] if last else []
+            total = self._chain(request.site, Stage.DEQUANTISE, raw, calls, into if last else None)
+        return total
+
+    def _chain(
+        self,
+        site: Site,
+        stage: Stage,
+        source: Tensor,
+        calls: Sequence["_Call"],
+        into: Tensor | None = None,
+    ) -> Tensor:
+        """Append `calls`, each on what the one before made; the last writes `into` that tensor."""
+        value = source
+        for call in calls:
+            elements = 1 if call.whole else value.elements
+            made = self._new(elements, call.dtype or value.dtype)
+            if into is not None and call is calls[-1]:
+                made = into
+            value = self._op(site, stage, call.name, (value, *call.others), made)
+        return value
+
+    def _op(
+        self,
+        site: Site,
+        stage: Stage,
+        name: str,
+        inputs: tuple[Tensor, ...],
+        made: Tensor,
+        waits: Sequence[int] = (),
+        kind: OpKind | None = None,
+    ) -> Tensor:
+        binding = self._binding
+        kind = kind or listed_kind(name) or OpKind.ELEMENTWISE
+        op = Op(f"aten.{name}", kind, site.phase, site.layer, inputs, (made,))
+        moved = binding.cache.touch(whole(inputs), whole((made,)))
+        work = binding.asking.operation(op, moved, stage=stage)
+        binding.append(work, site, (*storages(inputs), *waits), (made.storage,))
+        return made
+
+    def _new(self, elements: int, dtype: str) -> Tensor:
+        return _flat(self._binding.token(), elements, dtype)
+
+
+class _Call(NamedTuple):
+    """A call of a chain: it reads what the one before made, and `others`; an amax makes one number
+    of the `whole`.
+    """
+
+    name: str
+    dtype: str = ""
+    others: tuple[Tensor, ...] = ()
+    whole: bool = False
+
+
+def _flat(token: int, elements: int, dtype: str) -> Tensor:
+    return Tensor(token, dtype, (elements,), (1,))
+
+
+def _dtype_of(precision: str) -> str:
+    """Return torch's name of an array's number format, or one that tells its bits."""
+    integer = precision if precision.startswith("int") else f"bits{PRECISION_BITS[precision]}"
+    return _DTYPES.get(precision, integer)
