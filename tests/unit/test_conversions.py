@@ -14,7 +14,8 @@ M, N, K = 32, 16, 24
 A, B, C = M * K, K * N, M * N  # elements
 DISPATCH_PS = 20 * 10**6  # 28,000 cycles at 1.4 GHz
 WAYS = ["fused", "eager", "unit"]
-BARE = {"cpu__llc__size": "0 B"}
+DISPATCH = ("op_overhead", "dispatch__forward", "dispatch__backward", "dispatch__optimizer")
+BARE = {"cpu__llc__size": "0 B"} | {f"cpu__{name}": "28 kcycles" for name in DISPATCH}
 
 
 def seven_ops(n):
