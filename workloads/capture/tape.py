@@ -5,7 +5,10 @@ the moment of the call can tell, and of all steps with one digest a single one i
 """
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import compress, count
+from operator import ne
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +24,9 @@ _ACCUMULATE: type[Any] = torch._C._functions.AccumulateGrad  # type: ignore[attr
 _PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 _LISTS = frozenset({list, tuple})
 _HEAD = 6  # items before the arguments of a record
+_SPECIAL = frozenset({Seen, Sparse, Ragged})
+_STRUCTURE = ("_starts", "_offset_starts", "_keywords", "gradients", "updated")
+_Places = dict[int, tuple[int, int]]
 _IGNORED = ...  # a number that changes no work
 
 
@@ -71,9 +77,7 @@ class Tape:
 
     def __del__(self) -> None:
         """Let the storages go."""
-        free: Any = torch.UntypedStorage._free_weak_ref
-        for reference in filter(None, self._weak):
-            free(reference)
+        self.release()
 
     def __len__(self) -> int:
         """Return the number of calls."""
@@ -213,10 +217,11 @@ class Tape:
 
     def records(self, start: int = 0) -> Iterator[Record]:
         """Yield the calls from number `start` on."""
-        return (self._record(call) for call in range(start, len(self)))
+        return (self.record(call) for call in range(start, len(self)))
 
-    def _record(self, call: int) -> Record:
-        items, offsets = self._items(call)
+    def record(self, call: int) -> Record:
+        """Return call number `call`."""
+        items, offsets = self.items(call)
         signature, spot, grad, newest, node, count = items[:_HEAD]
         node = Node(node) if node.__class__ is int else node
         values = _values(iter(items[_HEAD:]), iter(offsets))
@@ -224,12 +229,55 @@ class Tape:
         keywords = {name: next(values) for name in self._keywords.get(call, ())}
         return Record(signature, operands, keywords, list(values), spot, grad, newest, node)
 
-    def _items(self, call: int) -> tuple[list[Any], list[int]]:
+    def items(self, call: int) -> tuple[list[Any], list[int]]:
+        """Return what was written down of a call, and the offsets of its plain tensors in order."""
         last = call + 1 == len(self._starts)
         end = None if last else self._starts[call + 1]
         offset_end = None if last else self._offset_starts[call + 1]
         offsets = self._offsets[self._offset_starts[call] : offset_end]
         return self._flat[self._starts[call] : end], offsets
+
+    # Comparing
+
+    @property
+    def outline(self) -> Hashable:
+        """What tapes of the same calls have in common, at least."""
+        return len(self._flat), *map(self._flat.__getitem__, self._starts)
+
+    def resized(self, other: "Tape") -> Sequence[int] | None:
+        """Return the calls that have tensors of other shapes, strides or offsets than in `other`.
+
+        None if the tapes differ in anything else: in calls, places, numbers, storages, names.
+        """
+        if any(getattr(self, name) != getattr(other, name) for name in _STRUCTURE):
+            return None
+        calls: dict[int, None] = {}
+        for place in _differing(self._flat, other._flat):
+            own, its = self._flat[place], other._flat[place]
+            if own.__class__ is not tuple or its.__class__ is not tuple or own[:2] != its[:2]:
+                return None
+            calls[bisect_right(self._starts, place) - 1] = None
+        for place in _differing(self._offsets, other._offsets):
+            calls[bisect_right(self._offset_starts, place) - 1] = None
+        return tuple(calls)
+
+    def windows(self, call: int) -> tuple[_Places | None, _Places | None]:
+        """Return where the plain tensors that a call was given lie, and those that it returned.
+
+        None instead if there are others, or several on one storage.
+        """
+        items, _ = self.items(call)
+        end = _end(items, items[_HEAD - 1] + len(self._keywords.get(call, ())))
+        given = sum(item.__class__ is tuple for item in items[:end])
+        return _places(items[:end], 0, 0), _places(items[end:], end, given)
+
+    def release(self) -> None:
+        """Keep the calls, but let the storages go: none is found any more."""
+        free: Any = torch.UntypedStorage._free_weak_ref
+        for reference in filter(None, self._weak):
+            free(reference)
+        self._weak.clear()
+        self._numbers.clear()
 
     # Dividing
 
@@ -263,7 +311,7 @@ class _Copy:
 
     def take(self, call: int) -> None:
         source, target = self._source, self._target
-        items, offsets = source._items(call)
+        items, offsets = source.items(call)
         if not len(target):
             self._shift = items[3]  # 0 where grad mode is off
             target._first = source._first + self._shift
@@ -313,6 +361,32 @@ class _Copy:
         target._weak.append(storage._weak_ref() if storage is not None else 0)
         if storage is not None:  # nobody asks for the address of a dead one
             target._numbers[storage._cdata] = len(target.sizes) - 1
+
+
+def _differing(own: Sequence[Any], other: Sequence[Any]) -> Iterator[int]:
+    return compress(count(), map(ne, own, other))
+
+
+def _end(items: Sequence[Any], values: int) -> int:
+    """Return where the first `values` arguments or results of a call end among its items."""
+    place = _HEAD
+    while values:
+        item = items[place]
+        place, values = place + 1, values - 1
+        if item.__class__ is Many:
+            values += item.items
+    return place
+
+
+def _places(items: Sequence[Any], first: int, offset: int) -> _Places | None:
+    """Map storages to the item and the offset of their plain tensor, numbered from these on."""
+    if any(item.__class__ in _SPECIAL for item in items):
+        return None
+    windows = [
+        (item[0], place) for place, item in enumerate(items, first) if item.__class__ is tuple
+    ]
+    places = {number: (place, at) for at, (number, place) in enumerate(windows, offset)}
+    return places if len(places) == len(windows) else None
 
 
 def _values(items: Iterator[Any], offsets: Iterator[int]) -> Iterator[Any]:
