@@ -8,7 +8,7 @@ import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import compress, count
-from operator import ne
+from operator import eq, itemgetter, ne
 from typing import Any, NamedTuple
 
 import torch
@@ -26,6 +26,7 @@ _LISTS = frozenset({list, tuple})
 _HEAD = 6  # items before the arguments of a record
 _SPECIAL = frozenset({Seen, Sparse, Ragged})
 _STRUCTURE = ("_starts", "_offset_starts", "_keywords", "gradients", "updated")
+_IDENTITY = itemgetter(0, 1)  # of a window: its storage and element type
 _Places = dict[int, tuple[int, int]]
 _IGNORED = ...  # a number that changes no work
 
@@ -66,9 +67,9 @@ class Tape:
         self.leaves: dict[int, bool] = {}
         self._leaf_tensors: list[tuple[weakref.ref[torch.Tensor], int]] = []
         self.updated: set[int] = set()
-        self._flat: list[Any] = []
+        self.flat: list[Any] = []
         self._starts: list[int] = []
-        self._offsets: list[int] = []
+        self.offsets: list[int] = []
         self._offset_starts: list[int] = []
         self._keywords: dict[int, tuple[str, ...]] = {}
         self._numbers: dict[int, int] = {}
@@ -87,9 +88,9 @@ class Tape:
     def digest(self) -> int:
         """What steps that do the same work have in common, within this process."""
         try:
-            return hash(tuple(self._flat))
+            return hash(tuple(self.flat))
         except TypeError:  # an argument that has no hash
-            return hash(repr(self._flat))
+            return hash(repr(self.flat))
 
     def append(
         self,
@@ -100,10 +101,10 @@ class Tape:
         spot: int,
     ) -> None:
         """Write down a call that returned `result`, made at `spot`."""
-        flat, starts = self._flat, self._starts
+        flat, starts = self.flat, self._starts
         call = len(starts)
         starts.append(len(flat))
-        self._offset_starts.append(len(self._offsets))
+        self._offset_starts.append(len(self.offsets))
         node = self._node() if _IN_BACKWARD() != -1 else None
         grad = _GRAD()
         newest = _SEQUENCE() - self._first if grad else 0
@@ -118,7 +119,7 @@ class Tape:
 
     def _describe(self, values: Iterable[Any], exact: bool | None, maker: int) -> None:
         """Append values: tensors, and numbers where `exact`; of results (None) only tensors."""
-        add, place = self._flat.append, self._offsets.append
+        add, place = self.flat.append, self.offsets.append
         numbers, sizes = self._numbers, self.sizes
         for value in values:
             kind = value.__class__
@@ -206,7 +207,7 @@ class Tape:
 
     def target(self) -> int:
         """Return the storage of the last call's first tensor, -1 if it has none."""
-        for item in self._flat[self._starts[-1] + _HEAD :]:
+        for item in self.flat[self._starts[-1] + _HEAD :]:
             if item.__class__ is tuple:
                 return int(item[0])
         return -1
@@ -234,15 +235,15 @@ class Tape:
         last = call + 1 == len(self._starts)
         end = None if last else self._starts[call + 1]
         offset_end = None if last else self._offset_starts[call + 1]
-        offsets = self._offsets[self._offset_starts[call] : offset_end]
-        return self._flat[self._starts[call] : end], offsets
+        offsets = self.offsets[self._offset_starts[call] : offset_end]
+        return self.flat[self._starts[call] : end], offsets
 
     # Comparing
 
     @property
     def outline(self) -> Hashable:
         """What tapes of the same calls have in common, at least."""
-        return len(self._flat), *map(self._flat.__getitem__, self._starts)
+        return len(self.flat), *map(self.flat.__getitem__, self._starts)
 
     def resized(self, other: "Tape") -> Sequence[int] | None:
         """Return the calls that have tensors of other shapes, strides or offsets than in `other`.
@@ -251,25 +252,35 @@ class Tape:
         """
         if any(getattr(self, name) != getattr(other, name) for name in _STRUCTURE):
             return None
-        calls: dict[int, None] = {}
-        for place in _differing(self._flat, other._flat):
-            own, its = self._flat[place], other._flat[place]
-            if own.__class__ is not tuple or its.__class__ is not tuple or own[:2] != its[:2]:
-                return None
-            calls[bisect_right(self._starts, place) - 1] = None
-        for place in _differing(self._offsets, other._offsets):
-            calls[bisect_right(self._offset_starts, place) - 1] = None
-        return tuple(calls)
+        places = list(_differing(self.flat, other.flat))
+        own, its = (list(map(tape.flat.__getitem__, places)) for tape in (self, other))
+        if not {*map(type, own), *map(type, its)} <= {tuple}:
+            return None
+        if not all(map(eq, map(_IDENTITY, own), map(_IDENTITY, its))):
+            return None
+        calls = {bisect_right(self._starts, place) for place in places}
+        calls.update(
+            bisect_right(self._offset_starts, place)
+            for place in _differing(self.offsets, other.offsets)
+        )
+        return [call - 1 for call in calls]
 
     def windows(self, call: int) -> tuple[_Places | None, _Places | None]:
         """Return where the plain tensors that a call was given lie, and those that it returned.
 
         None instead if there are others, or several on one storage.
         """
-        items, _ = self.items(call)
-        end = _end(items, items[_HEAD - 1] + len(self._keywords.get(call, ())))
-        given = sum(item.__class__ is tuple for item in items[:end])
-        return _places(items[:end], 0, 0), _places(items[end:], end, given)
+        first, place = self._starts[call], self._offset_starts[call]
+        end = _end(self.flat, first + _HEAD, self.flat[first + _HEAD - 1] + self._named(call))
+        last = self._starts[call + 1] if call + 1 < len(self) else len(self.flat)
+        given = sum(item.__class__ is tuple for item in self.flat[first:end])
+        return (
+            _places(self.flat[first:end], first, place),
+            _places(self.flat[end:last], end, place + given),
+        )
+
+    def _named(self, call: int) -> int:
+        return len(self._keywords.get(call, ()))
 
     def release(self) -> None:
         """Keep the calls, but let the storages go: none is found any more."""
@@ -285,8 +296,8 @@ class Tape:
         """Take the calls from number `call` on away, and return them as a tape of their own."""
         rest = self.select(range(call, len(self)))
         if call < len(self):
-            del self._flat[self._starts[call] :]
-            del self._offsets[self._offset_starts[call] :]
+            del self.flat[self._starts[call] :]
+            del self.offsets[self._offset_starts[call] :]
             del self._starts[call:], self._offset_starts[call:], self.measured_ns[call:]
         return rest
 
@@ -317,12 +328,12 @@ class _Copy:
             target._first = source._first + self._shift
         if call in source._keywords:
             target._keywords[len(target)] = source._keywords[call]
-        target._starts.append(len(target._flat))
-        target._offset_starts.append(len(target._offsets))
+        target._starts.append(len(target.flat))
+        target._offset_starts.append(len(target.offsets))
         newest = items[3] - self._shift if items[2] else 0
-        target._flat += [*items[:3], newest, self._node(items[4]), items[5]]
-        target._flat += [self._item(item) for item in items[_HEAD:]]
-        target._offsets += offsets
+        target.flat += [*items[:3], newest, self._node(items[4]), items[5]]
+        target.flat += [self._item(item) for item in items[_HEAD:]]
+        target.offsets += offsets
         target.measured_ns += source.measured_ns[call : call + 1]
 
     def _node(self, node: Node | int | None) -> Node | int | None:
@@ -367,11 +378,10 @@ def _differing(own: Sequence[Any], other: Sequence[Any]) -> Iterator[int]:
     return compress(count(), map(ne, own, other))
 
 
-def _end(items: Sequence[Any], values: int) -> int:
-    """Return where the first `values` arguments or results of a call end among its items."""
-    place = _HEAD
+def _end(flat: Sequence[Any], place: int, values: int) -> int:
+    """Return where so many arguments or results end that begin at a place."""
     while values:
-        item = items[place]
+        item = flat[place]
         place, values = place + 1, values - 1
         if item.__class__ is Many:
             values += item.items

@@ -18,7 +18,9 @@ from simulator.trace.op import Gemm, Op, OpKind, Tensor
 from simulator.trace.trace import Step, StepKind, Storage, StorageKind
 from workloads.capture.analysis import is_number
 from workloads.capture.assemble import Assembled, Ownership, assemble
+from workloads.capture.calls import Signature
 from workloads.capture.effects import Effects, real_products
+from workloads.capture.operands import Seen
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
 
@@ -50,7 +52,7 @@ class Templates:
 
 
 class _Window(NamedTuple):
-    """Where a tensor of an op lies: among the items of its call, and among their offsets.
+    """Where a tensor of an op lies on the tape: its place among all items, and all offsets.
 
     `storage` is its number in the step; the offset of an input that was `drawn` does not count.
     """
@@ -63,12 +65,19 @@ class _Window(NamedTuple):
 
 
 class _Call(NamedTuple):
-    """A call of the template: where the tensors of its op lie, None if that depends on shapes;
-    what tells its products apart, None if it is none.
+    """A call of the template and where the tensors of its op lie, its `inputs` first; None if
+    shapes decide which these are.
+
+    `products` tells its products apart, None if it is none. Calls with one `twin` differ in
+    storages and shapes alone; `places` has where all their tensors lie.
     """
 
-    windows: tuple[tuple[_Window, ...], tuple[_Window, ...]] | None
+    op: Op
+    windows: Sequence[_Window] | None
+    inputs: int
     products: list[Hashable] | None
+    twin: str
+    places: Sequence[int]
 
 
 class _Template:
@@ -84,9 +93,11 @@ class _Template:
         self._spots = spots  # kept, so that their id stays their own
         self._owned = owned
         self._step = found.step
-        self._storages = found.storages
+        self._order = found.storages
         self._calls: dict[int, _Call] = {}
         self._tensors: dict[Any, Tensor] = {}
+        self._storages: dict[tuple[int, int], Storage] = {}
+        self._products: dict[Hashable, list[Product]] = {}
 
     def fill(self, tape: Tape, owned: Ownership) -> Step | None:
         """Return the step with the shapes of this tape, None if it differs in more than shapes."""
@@ -96,46 +107,59 @@ class _Template:
         ops = list(self._step.ops)
         for number in changed:
             op = self._op(number, tape)
-            if op is None or is_number(op) != is_number(ops[number]):
+            if op is None:
                 return None
             ops[number] = op
-        sizes = [tape.sizes[storage] for storage in self._storages]
-        storages = map(_resized, self._step.storages, sizes)
-        return Step(self._step.kind, tuple(ops), tuple(storages))
+        return Step(self._step.kind, tuple(ops), self._sized(tape.sizes))
+
+    def _sized(self, sizes: Sequence[int]) -> tuple[Storage, ...]:
+        known, storages = self._storages, list(self._step.storages)
+        for number, index in enumerate(self._order):
+            old, size = storages[number], sizes[index]
+            if old.bytes != size:
+                key = number, size
+                storages[number] = known.get(key) or known.setdefault(key, replace(old, bytes=size))
+        return tuple(storages)
 
     def _op(self, number: int, tape: Tape) -> Op | None:
         """Return the op of a call on other shapes, None if it differs in more than these."""
-        old = self._step.ops[number]
-        call = self._calls.get(number)
-        if call is None:
-            call = self._calls[number] = self._call(number, old)
+        call = self._calls.get(number) or self._calls.setdefault(number, self._call(number))
+        old, gemms = call.op, call.op.gemms
         if call.windows is None:
-            return self._again(number, tape, old, call)
-        gemms = old.gemms
+            return self._again(number, tape, call)
         if call.products is not None:
-            found = _products(tape, number)
+            found = self._sized_products(number, call, tape)
             if list(map(_form, found)) != call.products:
                 return None
-            gemms = tuple(map(_regrown, old.gemms, found))
-        inputs, outputs = (self._filled(windows, *tape.items(number)) for windows in call.windows)
-        return _with(old, inputs, outputs, gemms)
+            gemms = tuple(map(_regrown, gemms, found))
+        tensors = self._filled(call.windows, tape.flat, tape.offsets)
+        op = _with(old, tuple(tensors[: call.inputs]), tuple(tensors[call.inputs :]), gemms)
+        return op if call.inputs or is_number(op) is is_number(old) else None
+
+    def _sized_products(self, number: int, call: _Call, tape: Tape) -> list[Product]:
+        """Return the products of a call, worked out once for layers that are alike."""
+        key = call.twin, *[tape.flat[place][2] for place in call.places]
+        found = self._products.get(key)
+        if found is None:
+            found = self._products[key] = _products(tape, number)
+        return found
 
     def _filled(
-        self, windows: Sequence[_Window], items: Sequence[Any], offsets: Sequence[int]
-    ) -> tuple[Tensor, ...]:
-        tensors, made = self._tensors, []
+        self, windows: Sequence[_Window], flat: Sequence[Any], offsets: Sequence[int]
+    ) -> list[Tensor]:
+        known, made = self._tensors, []
         for item, place, storage, dtype, drawn in windows:
-            window, offset = items[item], 0 if drawn else offsets[place]
+            window, offset = flat[item], 0 if drawn else offsets[place]
             key = window, offset
-            tensor = tensors.get(key)
+            tensor = known.get(key)
             if tensor is None:
-                tensor = tensors[key] = Tensor(storage, dtype, window[2], window[3], offset)
+                tensor = known[key] = Tensor(storage, dtype, window[2], window[3], offset)
             made.append(tensor)
-        return tuple(made)
+        return made
 
-    def _again(self, number: int, tape: Tape, old: Op, call: _Call) -> Op | None:
+    def _again(self, number: int, tape: Tape, call: _Call) -> Op | None:
         """Work out a call in full, where shapes decide which of its tensors are the same."""
-        record = tape.record(number)
+        old, record = call.op, tape.record(number)
         args, done = Effects().of(record)
         found = real_products(record.signature.name, args) if call.products is not None else []
         inputs = self._renumbered(done.reads, old.inputs)
@@ -145,13 +169,14 @@ class _Template:
             return None
         pairs = zip(found, old.gemms, strict=True)
         gemms = (replace(bound(each, gemm.role, done), role=gemm.role) for each, gemm in pairs)
-        return _with(old, inputs, outputs, tuple(gemms))
+        op = _with(old, inputs, outputs, tuple(gemms))
+        return op if is_number(op) is is_number(old) else None
 
     def _renumbered(
         self, tensors: Sequence[Tensor], old: Sequence[Tensor]
     ) -> tuple[Tensor, ...] | None:
         """Return tensors by the step's numbers of storages, None if these are other storages."""
-        if [tensor.storage for tensor in tensors] != [self._storages[t.storage] for t in old]:
+        if [tensor.storage for tensor in tensors] != [self._order[t.storage] for t in old]:
             return None
         pairs = zip(tensors, old, strict=True)
         return tuple(self._renumber(tensor, known) for tensor, known in pairs)
@@ -163,20 +188,24 @@ class _Template:
     def _drawn(self, tensor: Tensor) -> bool:
         return self._step.storages[tensor.storage].kind is StorageKind.INPUT
 
-    def _call(self, number: int, op: Op) -> _Call:
-        """Find the tensors of the template's own op among the items of its call."""
-        name = self._tape.record(number).signature.name
+    def _call(self, number: int) -> _Call:
+        """Find the tensors of the template's own op on its tape."""
+        op, record = self._step.ops[number], self._tape.record(number)
+        name = record.signature.name
         forms = list(map(_form, _products(self._tape, number))) if is_product(name) else None
         given, returned = self._tape.windows(number)
         if given is None or returned is None or name in GATHERS:
-            return _Call(None, forms)
+            return _Call(op, None, 0, forms, "", ())
         # A view is what it returns; any other op writes to what it was given, or to something new.
         written = returned if op.kind is OpKind.VIEW else returned | given
-        inputs = tuple(self._window(tensor, given) for tensor in op.inputs)
-        return _Call((inputs, tuple(self._window(tensor, written) for tensor in op.outputs)), forms)
+        windows = [self._window(tensor, given) for tensor in op.inputs]
+        windows += [self._window(tensor, written) for tensor in op.outputs]
+        values = record.signature, record.operands, record.keywords, record.results
+        places = [place for place, _ in (*given.values(), *returned.values())]
+        return _Call(op, windows, len(op.inputs), forms, _without_sizes(values), places)
 
     def _window(self, tensor: Tensor, places: Mapping[int, tuple[int, int]]) -> _Window:
-        place = places[self._storages[tensor.storage]]
+        place = places[self._order[tensor.storage]]
         return _Window(*place, tensor.storage, tensor.dtype, self._drawn(tensor))
 
 
@@ -184,6 +213,17 @@ def _products(tape: Tape, number: int) -> list[Product]:
     record = tape.record(number)
     args = record.signature.named(record.operands, record.keywords)
     return real_products(record.signature.name, args)
+
+
+def _without_sizes(value: Any) -> str:
+    """Return the arguments of a call as text, of tensors only the element type."""
+    if value.__class__ is Seen:
+        return str(value.dtype)
+    if isinstance(value, list | tuple):
+        return f"({','.join(map(_without_sizes, value))})"
+    if isinstance(value, dict):
+        return _without_sizes(list(value.items()))
+    return value.full_name if isinstance(value, Signature) else repr(value)
 
 
 def _form(product: Product) -> Hashable:
@@ -199,9 +239,10 @@ def _regrown(old: Gemm, found: Product) -> Gemm:
 def _with(
     old: Op, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], gemms: tuple[Gemm, ...]
 ) -> Op:
-    place = old.name, old.kind, old.phase, old.layer
-    return Op(*place, inputs, outputs, gemms, old.forward, old.random)
-
-
-def _resized(storage: Storage, size: int) -> Storage:
-    return storage if storage.bytes == size else Storage(size, storage.kind, storage.name)
+    # Past the constructor, whose guarded assignments take longer than all else here.
+    op = object.__new__(Op)
+    vars(op).update(
+        name=old.name, kind=old.kind, phase=old.phase, layer=old.layer, inputs=inputs,
+        outputs=outputs, gemms=gemms, forward=old.forward, random=old.random,
+    )  # fmt: skip
+    return op
