@@ -21,7 +21,7 @@ _NODE = torch._C._current_autograd_node
 _SEQUENCE = torch.autograd._get_sequence_nr  # type: ignore[attr-defined]
 _GRAD = torch.is_grad_enabled
 _ACCUMULATE: type[Any] = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
-_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
+_TENSOR, _PARAMETER = torch.Tensor, torch.nn.Parameter
 _LISTS = frozenset({list, tuple})
 _HEAD = 6  # items before the arguments of a record
 _SPECIAL = frozenset({Seen, Sparse, Ragged})
@@ -120,13 +120,13 @@ class Tape:
     def _describe(self, values: Iterable[Any], exact: bool | None, maker: int) -> None:
         """Append values: tensors, and numbers where `exact`; of results (None) only tensors."""
         add, place = self.flat.append, self.offsets.append
-        numbers, sizes = self._numbers, self.sizes
+        known, sizes = self._numbers.get, self.sizes
         for value in values:
             kind = value.__class__
-            if kind in _PLAIN or isinstance(value, torch.Tensor):
+            if kind is _TENSOR or kind is _PARAMETER or isinstance(value, _TENSOR):
                 try:
                     storage = value.untyped_storage()
-                    number = numbers.get(storage._cdata)
+                    number = known(storage._cdata)
                     if number is None or not sizes[number]:
                         number = self._admit(storage, maker)
                     # A plain tuple of plain tuples is nothing that the garbage collector walks.
