@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 from workloads.capture.calls import Signature
+from workloads.capture.layout import HEAD, Places, end_of, places_of, values_of
 from workloads.capture.operands import NOWHERE, Many, Node, Ragged, Seen, Sparse, parts_of
 
 _IN_BACKWARD = torch._C._current_graph_task_id
@@ -23,11 +24,8 @@ _GRAD = torch.is_grad_enabled
 _ACCUMULATE: type[Any] = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _TENSOR, _PARAMETER = torch.Tensor, torch.nn.Parameter
 _LISTS = frozenset({list, tuple})
-_HEAD = 6  # items before the arguments of a record
-_SPECIAL = frozenset({Seen, Sparse, Ragged})
 _STRUCTURE = ("_starts", "_offset_starts", "_keywords", "gradients", "updated")
 _IDENTITY = itemgetter(0, 1)  # of a window: its storage and element type
-_Places = dict[int, tuple[int, int]]
 _IGNORED = ...  # a number that changes no work
 
 
@@ -207,7 +205,7 @@ class Tape:
 
     def target(self) -> int:
         """Return the storage of the last call's first tensor, -1 if it has none."""
-        for item in self.flat[self._starts[-1] + _HEAD :]:
+        for item in self.flat[self._starts[-1] + HEAD :]:
             if item.__class__ is tuple:
                 return int(item[0])
         return -1
@@ -223,9 +221,9 @@ class Tape:
     def record(self, call: int) -> Record:
         """Return call number `call`."""
         items, offsets = self.items(call)
-        signature, spot, grad, newest, node, count = items[:_HEAD]
+        signature, spot, grad, newest, node, count = items[:HEAD]
         node = Node(node) if node.__class__ is int else node
-        values = _values(iter(items[_HEAD:]), iter(offsets))
+        values = values_of(iter(items[HEAD:]), iter(offsets))
         operands = [next(values) for _ in range(count)]
         keywords = {name: next(values) for name in self._keywords.get(call, ())}
         return Record(signature, operands, keywords, list(values), spot, grad, newest, node)
@@ -265,18 +263,18 @@ class Tape:
         )
         return [call - 1 for call in calls]
 
-    def windows(self, call: int) -> tuple[_Places | None, _Places | None]:
+    def windows(self, call: int) -> tuple[Places | None, Places | None]:
         """Return where the plain tensors that a call was given lie, and those that it returned.
 
         None instead if there are others, or several on one storage.
         """
         first, place = self._starts[call], self._offset_starts[call]
-        end = _end(self.flat, first + _HEAD, self.flat[first + _HEAD - 1] + self._named(call))
+        end = end_of(self.flat, first + HEAD, self.flat[first + HEAD - 1] + self._named(call))
         last = self._starts[call + 1] if call + 1 < len(self) else len(self.flat)
         given = sum(item.__class__ is tuple for item in self.flat[first:end])
         return (
-            _places(self.flat[first:end], first, place),
-            _places(self.flat[end:last], end, place + given),
+            places_of(self.flat[first:end], first, place),
+            places_of(self.flat[end:last], end, place + given),
         )
 
     def _named(self, call: int) -> int:
@@ -332,7 +330,7 @@ class _Copy:
         target._offset_starts.append(len(target.offsets))
         newest = items[3] - self._shift if items[2] else 0
         target.flat += [*items[:3], newest, self._node(items[4]), items[5]]
-        target.flat += [self._item(item) for item in items[_HEAD:]]
+        target.flat += [self._item(item) for item in items[HEAD:]]
         target.offsets += offsets
         target.measured_ns += source.measured_ns[call : call + 1]
 
@@ -376,39 +374,6 @@ class _Copy:
 
 def _differing(own: Sequence[Any], other: Sequence[Any]) -> Iterator[int]:
     return compress(count(), map(ne, own, other))
-
-
-def _end(flat: Sequence[Any], place: int, values: int) -> int:
-    """Return where so many arguments or results end that begin at a place."""
-    while values:
-        item = flat[place]
-        place, values = place + 1, values - 1
-        if item.__class__ is Many:
-            values += item.items
-    return place
-
-
-def _places(items: Sequence[Any], first: int, offset: int) -> _Places | None:
-    """Map storages to the item and the offset of their plain tensor, numbered from these on."""
-    if any(item.__class__ in _SPECIAL for item in items):
-        return None
-    windows = [
-        (item[0], place) for place, item in enumerate(items, first) if item.__class__ is tuple
-    ]
-    places = {number: (place, at) for at, (number, place) in enumerate(windows, offset)}
-    return places if len(places) == len(windows) else None
-
-
-def _values(items: Iterator[Any], offsets: Iterator[int]) -> Iterator[Any]:
-    """Yield arguments as they were given: windows with their offset, lists as lists."""
-    for item in items:
-        if item.__class__ is tuple:
-            yield tuple.__new__(Seen, (*item, next(offsets)))
-        elif item.__class__ is Many:
-            values = _values(items, offsets)
-            yield [next(values) for _ in range(item.items)]
-        else:
-            yield item
 
 
 def address_of(tensor: torch.Tensor) -> int:
