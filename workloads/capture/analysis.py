@@ -6,28 +6,23 @@ A forward op is known by its autograd sequence number, which its backward node c
 
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, field
 from typing import Any
-
-import torch
 
 from simulator.trace.drafts import Draft, derives
 from simulator.trace.effect import (
     FORWARDS,
     Effect,
-    Touch,
     bound,
-    effect,
     phase_by_gemms,
     role_of,
     weights_among,
 )
-from simulator.trace.gemms import Operand, Product, is_product, products
-from simulator.trace.kinds import reads, writes
-from simulator.trace.op import Gemm, OpKind, Phase, Tensor
+from simulator.trace.gemms import is_product
+from simulator.trace.op import Gemm, Op, OpKind, Phase
+from workloads.capture.effects import Effects, real_products
 from workloads.capture.kinds import draws
-from workloads.capture.operands import NOWHERE, Node, Ragged, Seen, Sparse
+from workloads.capture.operands import NOWHERE, Node, Seen
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Record, Tape
 
@@ -65,7 +60,7 @@ class Analysis:
     _constants: set[int] = field(default_factory=set)
     _producer: dict[int, Phase] = field(default_factory=dict)
     _owners: dict[int, Draft] = field(default_factory=dict)
-    _tensors: dict[Seen, Tensor] = field(default_factory=dict)
+    _effects: Effects = field(default_factory=Effects)
     _backward: bool = False
 
     def run(self) -> None:
@@ -80,9 +75,7 @@ class Analysis:
 
     def _draft(self, record: Record, functional: bool) -> None:
         signature = record.signature
-        args = signature.named(record.operands, record.keywords)
-        results = [t for result in record.results for t in self._tensors_in(result)]
-        done = effect(signature.name, signature.kind, self._touches(record, args), results)
+        args, done = self._effects.of(record)
         place = self._place(record, done.touched, done.kind, functional)
         gemms, weights = self._gemms(record, args, done, place)
         draft = Draft(
@@ -93,38 +86,6 @@ class Analysis:
         self.drafts.append(draft)
         self._follow(draft, place, record)
 
-    # Tensors
-
-    def _touches(self, record: Record, args: dict[str, Any]) -> list[Touch]:
-        signature = record.signature
-        if not signature.arguments:
-            values = [*record.operands, *record.keywords.values()]
-            return [Touch("", t, True, False) for v in values for t in self._tensors_in(v)]
-        return [
-            Touch(
-                argument,
-                tensor,
-                reads(signature.name, argument, out, args),
-                writes(signature.name, argument, written, args),
-            )
-            for argument, written, out in signature.arguments
-            for tensor in self._tensors_in(args.get(argument))
-        ]
-
-    def _tensors_in(self, value: Any) -> Iterator[Tensor]:
-        kind = value.__class__
-        if kind is Seen:
-            tensor = self._tensors.get(value)
-            if tensor is None:
-                tensor = self._tensors[value] = _tensor(value)
-            yield tensor
-        elif kind is list:
-            for item in value:
-                yield from self._tensors_in(item)
-        elif kind is Sparse or kind is Ragged:
-            for part in value.parts:
-                yield from self._tensors_in(part)
-
     # Products
 
     def _gemms(
@@ -133,8 +94,7 @@ class Analysis:
         name = record.signature.name
         if not is_product(name):
             return (), 0
-        sizes = {argument: _operand(value) for argument, value in args.items()}
-        found = [real for each in products(name, sizes) for real in _real(each, args)]
+        found = real_products(name, args)
         if not found:
             self.unmodelled[name] += 1
             return (), 0
@@ -201,7 +161,7 @@ class Analysis:
                 self.gradients.setdefault(storage, place.parameter)
             return
         if draft.phase in FORWARDS:
-            if _is_number(draft):  # such as the flag that a fake quantisation makes for itself
+            if is_number(draft):  # such as the flag that a fake quantisation makes for itself
                 self._constants |= written
             if derives(draft, self._derived, self._constants):
                 self._derived |= written
@@ -251,36 +211,7 @@ def _seen_in(values: Sequence[Any]) -> Iterator[Seen]:
             yield from _seen_in(value)
 
 
-def _operand(value: Any) -> Any:
-    """Return a sparse or nested tensor as formulas of products take it."""
-    if value.__class__ is Sparse:
-        return Operand(value.shape, _name_of(value.dtype), nnz=value.nnz)
-    if value.__class__ is Ragged:
-        lengths = tuple(size[0] for size in value.sizes)
-        largest = tuple(max(extents) for extents in zip(*value.sizes, strict=True))
-        return Operand((len(lengths), *largest), _name_of(value.dtype), lengths=lengths)
-    return value
-
-
-def _real(product: Product, args: dict[str, Any]) -> tuple[Product, ...]:
-    """Return the products in real numbers that a product is: of complex ones four."""
-    operands = (args.get(product.a), args.get(product.b))
-    if any(getattr(getattr(value, "dtype", None), "is_complex", False) for value in operands):
-        return product, *3 * [replace(product, a="", b="", c=-1)]
-    return (product,)
-
-
-def _is_number(draft: Draft) -> bool:
+def is_number(draft: Draft | Op) -> bool:
     """Tell whether an op makes single numbers of nothing: they may go into what weights become."""
     made = not draft.inputs and bool(draft.outputs) and draft.kind is OpKind.COPY
     return made and all(tensor.elements == 1 for tensor in draft.outputs)
-
-
-def _tensor(seen: Seen) -> Tensor:
-    storage, dtype, shape, strides, offset = seen
-    return Tensor(storage, _name_of(dtype), tuple(shape), tuple(strides), int(offset))
-
-
-@cache
-def _name_of(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

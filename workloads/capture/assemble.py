@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -39,6 +40,16 @@ class Ownership:
         return {index for index, (owned, _) in self.kinds.items() if owned is kind}
 
 
+class Assembled(NamedTuple):
+    """A step with the tape's numbers of its storages in order, and how many products of which
+    name no GEMM describes.
+    """
+
+    step: Step
+    unmodelled: Counter[str]
+    storages: tuple[int, ...]
+
+
 def survey(tape: Tape, names: Names, optimizers: Optimizers) -> Ownership:
     """Return who owns the storages on the tape now."""
     kinds: dict[int, tuple[StorageKind, str]] = {}
@@ -56,10 +67,8 @@ def survey(tape: Tape, names: Names, optimizers: Optimizers) -> Ownership:
     return Ownership(kinds, layers, layer_of)
 
 
-def assemble(
-    tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership
-) -> tuple[Step, Counter[str]]:
-    """Return the step on the tape, and how many products of which name no GEMM describes.
+def assemble(tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership) -> Assembled:
+    """Return the step on the tape and what belongs to it.
 
     Storages are numbered by first use, so equal steps are equal.
     """
@@ -74,7 +83,16 @@ def assemble(
     layers = {s: owned.layer_of.get(name, "") for s, name in gradients.items()} | owned.layers
     find_optimizer_layers(drafts, layers)
     kinds = dict.fromkeys(gradients, (StorageKind.GRADIENT, "")) | owned.kinds
-    return build_step(kind, drafts, tape.sizes, kinds), analysis.unmodelled
+    step = build_step(kind, drafts, tape.sizes, kinds)
+    return Assembled(step, analysis.unmodelled, _in_order(drafts, step))
+
+
+def _in_order(drafts: Sequence[Draft], step: Step) -> tuple[int, ...]:
+    numbers: dict[int, int] = {}
+    for draft, op in zip(drafts, step.ops, strict=True):
+        for before, after in zip(draft.inputs + draft.outputs, op.inputs + op.outputs, strict=True):
+            numbers[after.storage] = before.storage
+    return tuple(numbers[number] for number in range(len(step.storages)))
 
 
 def _find_forward(drafts: Sequence[Draft]) -> None:

@@ -1,7 +1,7 @@
 """A run that is over: its steps and epochs in order, and how long they took."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
@@ -15,10 +15,24 @@ from workloads.capture.unit import Key, Pass
 def finish(catalogue: Catalogue) -> "Finished":
     """Return the run of a catalogue; what is not yet analysed is analysed now."""
     catalogue.build()
-    steps: dict[Step, int] = {}
-    numbers = [steps.setdefault(each.build(), len(steps)) for each in catalogue.distinct]
+    steps, numbers = _distinct([catalogue.step(i) for i in range(len(catalogue.distinct))])
     resolved, approximated = _resolve(catalogue.runs)
-    return Finished(catalogue, tuple(steps), numbers, resolved, approximated + catalogue.late)
+    return Finished(catalogue, steps, numbers, resolved, approximated + catalogue.late)
+
+
+def _distinct(steps: Sequence[Step]) -> tuple[tuple[Step, ...], list[int]]:
+    """Return the steps that differ, in order, and the number among them of each step.
+
+    To hash a step takes as long as to make it, so where the sizes of storages tell, they do.
+    """
+    sizes = [tuple([storage.bytes for storage in step.storages]) for step in steps]
+    often = Counter(sizes)
+    first: dict[Hashable, Step] = {}
+    keys = [key if often[key] == 1 else step for key, step in zip(sizes, steps, strict=True)]
+    for key, step in zip(keys, steps, strict=True):
+        first.setdefault(key, step)
+    order = {key: number for number, key in enumerate(first)}
+    return tuple(first.values()), [order[key] for key in keys]
 
 
 @dataclass(frozen=True, slots=True)

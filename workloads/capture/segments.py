@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from simulator.collector import paused_collector
 from simulator.trace.method.treatment import Method
 from simulator.trace.trace import Step, StepKind
-from workloads.capture.assemble import Ownership, assemble
+from workloads.capture.assemble import Ownership
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
+from workloads.capture.templates import Templates
 from workloads.capture.unit import Key, Pass, Unit
 
 _UNBUILT_CALLS = 50_000
@@ -48,10 +49,11 @@ class Distinct:
     unmodelled: Counter[str] = field(default_factory=Counter)
     measured_ns: list[Sequence[int]] = field(default_factory=list)
 
-    def build(self) -> Step:
+    def build(self, templates: Templates) -> Step:
         """Return the step, analysed once."""
         if self.step is None and self.tape is not None:
-            self.step, self.unmodelled = assemble(self.tape, self.kind, self.spots, self.owned)
+            made = templates.assemble(self.tape, self.kind, self.spots, self.owned)
+            self.step, self.unmodelled = made
             self.tape = None
         assert self.step is not None
         return self.step
@@ -76,6 +78,7 @@ class Catalogue:
     _index: dict[tuple[StepKind, int], int] = field(default_factory=dict)
     _keys: dict[Key, Key] = field(default_factory=dict)
     _latest: dict[Key, tuple[int, ...]] = field(default_factory=dict)
+    _templates: Templates = field(default_factory=Templates)
     _built: int = 0
     _unbuilt: int = 0
 
@@ -111,7 +114,7 @@ class Catalogue:
 
     def step(self, index: int) -> Step:
         """Return a distinct step."""
-        return self.distinct[index].build()
+        return self.distinct[index].build(self._templates)
 
     def add(self, unit: Unit, steps: tuple[int, ...] | None) -> bool:
         """Count a finished unit of these distinct steps, None if nobody looked.
@@ -140,5 +143,5 @@ class Catalogue:
         """Analyse the steps that wait for it."""
         with paused_collector():  # nothing made here is garbage
             for distinct in self.distinct[self._built :]:
-                distinct.build()
+                distinct.build(self._templates)
         self._built, self._unbuilt = len(self.distinct), 0

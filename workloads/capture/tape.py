@@ -5,12 +5,16 @@ the moment of the call can tell, and of all steps with one digest a single one i
 """
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import compress, count
+from operator import eq, itemgetter, ne
 from typing import Any, NamedTuple
 
 import torch
 
 from workloads.capture.calls import Signature
+from workloads.capture.layout import HEAD, Places, end_of, places_of, values_of
 from workloads.capture.operands import NOWHERE, Many, Node, Ragged, Seen, Sparse, parts_of
 
 _IN_BACKWARD = torch._C._current_graph_task_id
@@ -18,9 +22,10 @@ _NODE = torch._C._current_autograd_node
 _SEQUENCE = torch.autograd._get_sequence_nr  # type: ignore[attr-defined]
 _GRAD = torch.is_grad_enabled
 _ACCUMULATE: type[Any] = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
-_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
+_TENSOR, _PARAMETER = torch.Tensor, torch.nn.Parameter
 _LISTS = frozenset({list, tuple})
-_HEAD = 6  # items before the arguments of a record
+_STRUCTURE = ("_starts", "_offset_starts", "_keywords", "gradients", "updated")
+_IDENTITY = itemgetter(0, 1)  # of a window: its storage and element type
 _IGNORED = ...  # a number that changes no work
 
 
@@ -60,9 +65,9 @@ class Tape:
         self.leaves: dict[int, bool] = {}
         self._leaf_tensors: list[tuple[weakref.ref[torch.Tensor], int]] = []
         self.updated: set[int] = set()
-        self._flat: list[Any] = []
+        self.flat: list[Any] = []
         self._starts: list[int] = []
-        self._offsets: list[int] = []
+        self.offsets: list[int] = []
         self._offset_starts: list[int] = []
         self._keywords: dict[int, tuple[str, ...]] = {}
         self._numbers: dict[int, int] = {}
@@ -71,9 +76,7 @@ class Tape:
 
     def __del__(self) -> None:
         """Let the storages go."""
-        free: Any = torch.UntypedStorage._free_weak_ref
-        for reference in filter(None, self._weak):
-            free(reference)
+        self.release()
 
     def __len__(self) -> int:
         """Return the number of calls."""
@@ -83,9 +86,9 @@ class Tape:
     def digest(self) -> int:
         """What steps that do the same work have in common, within this process."""
         try:
-            return hash(tuple(self._flat))
+            return hash(tuple(self.flat))
         except TypeError:  # an argument that has no hash
-            return hash(repr(self._flat))
+            return hash(repr(self.flat))
 
     def append(
         self,
@@ -96,10 +99,10 @@ class Tape:
         spot: int,
     ) -> None:
         """Write down a call that returned `result`, made at `spot`."""
-        flat, starts = self._flat, self._starts
+        flat, starts = self.flat, self._starts
         call = len(starts)
         starts.append(len(flat))
-        self._offset_starts.append(len(self._offsets))
+        self._offset_starts.append(len(self.offsets))
         node = self._node() if _IN_BACKWARD() != -1 else None
         grad = _GRAD()
         newest = _SEQUENCE() - self._first if grad else 0
@@ -114,14 +117,14 @@ class Tape:
 
     def _describe(self, values: Iterable[Any], exact: bool | None, maker: int) -> None:
         """Append values: tensors, and numbers where `exact`; of results (None) only tensors."""
-        add, place = self._flat.append, self._offsets.append
-        numbers, sizes = self._numbers, self.sizes
+        add, place = self.flat.append, self.offsets.append
+        known, sizes = self._numbers.get, self.sizes
         for value in values:
             kind = value.__class__
-            if kind in _PLAIN or isinstance(value, torch.Tensor):
+            if kind is _TENSOR or kind is _PARAMETER or isinstance(value, _TENSOR):
                 try:
                     storage = value.untyped_storage()
-                    number = numbers.get(storage._cdata)
+                    number = known(storage._cdata)
                     if number is None or not sizes[number]:
                         number = self._admit(storage, maker)
                     # A plain tuple of plain tuples is nothing that the garbage collector walks.
@@ -202,7 +205,7 @@ class Tape:
 
     def target(self) -> int:
         """Return the storage of the last call's first tensor, -1 if it has none."""
-        for item in self._flat[self._starts[-1] + _HEAD :]:
+        for item in self.flat[self._starts[-1] + HEAD :]:
             if item.__class__ is tuple:
                 return int(item[0])
         return -1
@@ -213,23 +216,77 @@ class Tape:
 
     def records(self, start: int = 0) -> Iterator[Record]:
         """Yield the calls from number `start` on."""
-        return (self._record(call) for call in range(start, len(self)))
+        return (self.record(call) for call in range(start, len(self)))
 
-    def _record(self, call: int) -> Record:
-        items, offsets = self._items(call)
-        signature, spot, grad, newest, node, count = items[:_HEAD]
+    def record(self, call: int) -> Record:
+        """Return call number `call`."""
+        items, offsets = self.items(call)
+        signature, spot, grad, newest, node, count = items[:HEAD]
         node = Node(node) if node.__class__ is int else node
-        values = _values(iter(items[_HEAD:]), iter(offsets))
+        values = values_of(iter(items[HEAD:]), iter(offsets))
         operands = [next(values) for _ in range(count)]
         keywords = {name: next(values) for name in self._keywords.get(call, ())}
         return Record(signature, operands, keywords, list(values), spot, grad, newest, node)
 
-    def _items(self, call: int) -> tuple[list[Any], list[int]]:
+    def items(self, call: int) -> tuple[list[Any], list[int]]:
+        """Return what was written down of a call, and the offsets of its plain tensors in order."""
         last = call + 1 == len(self._starts)
         end = None if last else self._starts[call + 1]
         offset_end = None if last else self._offset_starts[call + 1]
-        offsets = self._offsets[self._offset_starts[call] : offset_end]
-        return self._flat[self._starts[call] : end], offsets
+        offsets = self.offsets[self._offset_starts[call] : offset_end]
+        return self.flat[self._starts[call] : end], offsets
+
+    # Comparing
+
+    @property
+    def outline(self) -> Hashable:
+        """What tapes of the same calls have in common, at least."""
+        return len(self.flat), *map(self.flat.__getitem__, self._starts)
+
+    def resized(self, other: "Tape") -> Sequence[int] | None:
+        """Return the calls that have tensors of other shapes, strides or offsets than in `other`.
+
+        None if the tapes differ in anything else: in calls, places, numbers, storages, names.
+        """
+        if any(getattr(self, name) != getattr(other, name) for name in _STRUCTURE):
+            return None
+        places = list(_differing(self.flat, other.flat))
+        own, its = (list(map(tape.flat.__getitem__, places)) for tape in (self, other))
+        if not {*map(type, own), *map(type, its)} <= {tuple}:
+            return None
+        if not all(map(eq, map(_IDENTITY, own), map(_IDENTITY, its))):
+            return None
+        calls = {bisect_right(self._starts, place) for place in places}
+        calls.update(
+            bisect_right(self._offset_starts, place)
+            for place in _differing(self.offsets, other.offsets)
+        )
+        return [call - 1 for call in calls]
+
+    def windows(self, call: int) -> tuple[Places | None, Places | None]:
+        """Return where the plain tensors that a call was given lie, and those that it returned.
+
+        None instead if there are others, or several on one storage.
+        """
+        first, place = self._starts[call], self._offset_starts[call]
+        end = end_of(self.flat, first + HEAD, self.flat[first + HEAD - 1] + self._named(call))
+        last = self._starts[call + 1] if call + 1 < len(self) else len(self.flat)
+        given = sum(item.__class__ is tuple for item in self.flat[first:end])
+        return (
+            places_of(self.flat[first:end], first, place),
+            places_of(self.flat[end:last], end, place + given),
+        )
+
+    def _named(self, call: int) -> int:
+        return len(self._keywords.get(call, ()))
+
+    def release(self) -> None:
+        """Keep the calls, but let the storages go: none is found any more."""
+        free: Any = torch.UntypedStorage._free_weak_ref
+        for reference in filter(None, self._weak):
+            free(reference)
+        self._weak.clear()
+        self._numbers.clear()
 
     # Dividing
 
@@ -237,8 +294,8 @@ class Tape:
         """Take the calls from number `call` on away, and return them as a tape of their own."""
         rest = self.select(range(call, len(self)))
         if call < len(self):
-            del self._flat[self._starts[call] :]
-            del self._offsets[self._offset_starts[call] :]
+            del self.flat[self._starts[call] :]
+            del self.offsets[self._offset_starts[call] :]
             del self._starts[call:], self._offset_starts[call:], self.measured_ns[call:]
         return rest
 
@@ -263,18 +320,18 @@ class _Copy:
 
     def take(self, call: int) -> None:
         source, target = self._source, self._target
-        items, offsets = source._items(call)
+        items, offsets = source.items(call)
         if not len(target):
             self._shift = items[3]  # 0 where grad mode is off
             target._first = source._first + self._shift
         if call in source._keywords:
             target._keywords[len(target)] = source._keywords[call]
-        target._starts.append(len(target._flat))
-        target._offset_starts.append(len(target._offsets))
+        target._starts.append(len(target.flat))
+        target._offset_starts.append(len(target.offsets))
         newest = items[3] - self._shift if items[2] else 0
-        target._flat += [*items[:3], newest, self._node(items[4]), items[5]]
-        target._flat += [self._item(item) for item in items[_HEAD:]]
-        target._offsets += offsets
+        target.flat += [*items[:3], newest, self._node(items[4]), items[5]]
+        target.flat += [self._item(item) for item in items[HEAD:]]
+        target.offsets += offsets
         target.measured_ns += source.measured_ns[call : call + 1]
 
     def _node(self, node: Node | int | None) -> Node | int | None:
@@ -315,16 +372,8 @@ class _Copy:
             target._numbers[storage._cdata] = len(target.sizes) - 1
 
 
-def _values(items: Iterator[Any], offsets: Iterator[int]) -> Iterator[Any]:
-    """Yield arguments as they were given: windows with their offset, lists as lists."""
-    for item in items:
-        if item.__class__ is tuple:
-            yield tuple.__new__(Seen, (*item, next(offsets)))
-        elif item.__class__ is Many:
-            values = _values(items, offsets)
-            yield [next(values) for _ in range(item.items)]
-        else:
-            yield item
+def _differing(own: Sequence[Any], other: Sequence[Any]) -> Iterator[int]:
+    return compress(count(), map(ne, own, other))
 
 
 def address_of(tensor: torch.Tensor) -> int:

@@ -1,0 +1,248 @@
+"""Steps that do the same on other shapes: one is analysed, the others take over what it found.
+
+Phases, layers, roles, dependences and what a storage is for follow from which calls there were, on
+which storages, with which numbers, at which places. Only sizes follow from shapes, and the few
+facts that might (which products a call is, whether it makes single numbers) are compared. Where
+anything else differs, a step is analysed on its own.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from simulator.trace.effect import bound
+from simulator.trace.gemms import Product, is_product
+from simulator.trace.kinds import GATHERS
+from simulator.trace.op import Gemm, Op, OpKind, Tensor
+from simulator.trace.trace import Step, StepKind, Storage, StorageKind
+from workloads.capture.analysis import is_number
+from workloads.capture.assemble import Assembled, Ownership, assemble
+from workloads.capture.calls import Signature
+from workloads.capture.effects import Effects, real_products
+from workloads.capture.operands import Seen
+from workloads.capture.spots import Spot
+from workloads.capture.tape import Tape
+
+_STRUCTURES = 64
+"""Structures that are kept: beyond them the oldest is analysed anew. A guess."""
+
+
+@dataclass(slots=True)
+class Templates:
+    """Turns tapes into steps: the first of a structure by analysis, others by its template."""
+
+    _known: dict[Hashable, "_Template"] = field(default_factory=dict)
+
+    def assemble(
+        self, tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership
+    ) -> tuple[Step, Counter[str]]:
+        """Return the step on the tape, and how many products of which name no GEMM describes."""
+        key = kind, id(spots), tape.outline
+        template = self._known.get(key)
+        step = template.fill(tape, owned) if template is not None else None
+        if template is not None and step is not None:
+            return step, template.unmodelled
+        found = assemble(tape, kind, spots, owned)
+        self._known.pop(key, None)
+        if len(self._known) == _STRUCTURES:
+            del self._known[next(iter(self._known))]
+        self._known[key] = _Template(tape, spots, owned, found)
+        return found.step, found.unmodelled
+
+
+class _Window(NamedTuple):
+    """Where a tensor of an op lies on the tape: its place among all items, and all offsets.
+
+    `storage` is its number in the step; the offset of an input that was `drawn` does not count.
+    """
+
+    item: int
+    offset: int
+    storage: int
+    dtype: str
+    drawn: bool
+
+
+class _Call(NamedTuple):
+    """A call of the template and where the tensors of its op lie, its `inputs` first; None if
+    shapes decide which these are.
+
+    `products` tells its products apart, None if it is none. Calls with one `twin` differ in
+    storages and shapes alone; `places` has where all their tensors lie.
+    """
+
+    op: Op
+    windows: Sequence[_Window] | None
+    inputs: int
+    products: list[Hashable] | None
+    twin: str
+    places: Sequence[int]
+
+
+class _Template:
+    """An analysed step with its tape, to be filled with the shapes of another."""
+
+    def __init__(
+        self, tape: Tape, spots: Sequence[Spot], owned: Ownership, found: Assembled
+    ) -> None:
+        """Keep the description of a step, but none of its storages."""
+        tape.release()
+        self.unmodelled = found.unmodelled
+        self._tape = tape
+        self._spots = spots  # kept, so that their id stays their own
+        self._owned = owned
+        self._step = found.step
+        self._order = found.storages
+        self._calls: dict[int, _Call] = {}
+        self._tensors: dict[Any, Tensor] = {}
+        self._storages: dict[tuple[int, int], Storage] = {}
+        self._products: dict[Hashable, list[Product]] = {}
+
+    def fill(self, tape: Tape, owned: Ownership) -> Step | None:
+        """Return the step with the shapes of this tape, None if it differs in more than shapes."""
+        changed = tape.resized(self._tape)
+        if changed is None or owned != self._owned:
+            return None
+        ops = list(self._step.ops)
+        for number in changed:
+            op = self._op(number, tape)
+            if op is None:
+                return None
+            ops[number] = op
+        return Step(self._step.kind, tuple(ops), self._sized(tape.sizes))
+
+    def _sized(self, sizes: Sequence[int]) -> tuple[Storage, ...]:
+        known, storages = self._storages, list(self._step.storages)
+        for number, index in enumerate(self._order):
+            old, size = storages[number], sizes[index]
+            if old.bytes != size:
+                key = number, size
+                storages[number] = known.get(key) or known.setdefault(key, replace(old, bytes=size))
+        return tuple(storages)
+
+    def _op(self, number: int, tape: Tape) -> Op | None:
+        """Return the op of a call on other shapes, None if it differs in more than these."""
+        call = self._calls.get(number) or self._calls.setdefault(number, self._call(number))
+        old, gemms = call.op, call.op.gemms
+        if call.windows is None:
+            return self._again(number, tape, call)
+        if call.products is not None:
+            found = self._sized_products(number, call, tape)
+            if list(map(_form, found)) != call.products:
+                return None
+            gemms = tuple(map(_regrown, gemms, found))
+        tensors = self._filled(call.windows, tape.flat, tape.offsets)
+        op = _with(old, tuple(tensors[: call.inputs]), tuple(tensors[call.inputs :]), gemms)
+        return op if call.inputs or is_number(op) is is_number(old) else None
+
+    def _sized_products(self, number: int, call: _Call, tape: Tape) -> list[Product]:
+        """Return the products of a call, worked out once for layers that are alike."""
+        key = call.twin, *[tape.flat[place][2] for place in call.places]
+        found = self._products.get(key)
+        if found is None:
+            found = self._products[key] = _products(tape, number)
+        return found
+
+    def _filled(
+        self, windows: Sequence[_Window], flat: Sequence[Any], offsets: Sequence[int]
+    ) -> list[Tensor]:
+        known, made = self._tensors, []
+        for item, place, storage, dtype, drawn in windows:
+            window, offset = flat[item], 0 if drawn else offsets[place]
+            key = window, offset
+            tensor = known.get(key)
+            if tensor is None:
+                tensor = known[key] = Tensor(storage, dtype, window[2], window[3], offset)
+            made.append(tensor)
+        return made
+
+    def _again(self, number: int, tape: Tape, call: _Call) -> Op | None:
+        """Work out a call in full, where shapes decide which of its tensors are the same."""
+        old, record = call.op, tape.record(number)
+        args, done = Effects().of(record)
+        found = real_products(record.signature.name, args) if call.products is not None else []
+        inputs = self._renumbered(done.reads, old.inputs)
+        outputs = self._renumbered(done.writes, old.outputs)
+        same = done.kind is old.kind and list(map(_form, found)) == (call.products or [])
+        if inputs is None or outputs is None or not same:
+            return None
+        pairs = zip(found, old.gemms, strict=True)
+        gemms = (replace(bound(each, gemm.role, done), role=gemm.role) for each, gemm in pairs)
+        op = _with(old, inputs, outputs, tuple(gemms))
+        return op if is_number(op) is is_number(old) else None
+
+    def _renumbered(
+        self, tensors: Sequence[Tensor], old: Sequence[Tensor]
+    ) -> tuple[Tensor, ...] | None:
+        """Return tensors by the step's numbers of storages, None if these are other storages."""
+        if [tensor.storage for tensor in tensors] != [self._order[t.storage] for t in old]:
+            return None
+        pairs = zip(tensors, old, strict=True)
+        return tuple(self._renumber(tensor, known) for tensor, known in pairs)
+
+    def _renumber(self, tensor: Tensor, known: Tensor) -> Tensor:
+        offset = 0 if self._drawn(known) else tensor.offset
+        return replace(tensor, storage=known.storage, offset=offset)
+
+    def _drawn(self, tensor: Tensor) -> bool:
+        return self._step.storages[tensor.storage].kind is StorageKind.INPUT
+
+    def _call(self, number: int) -> _Call:
+        """Find the tensors of the template's own op on its tape."""
+        op, record = self._step.ops[number], self._tape.record(number)
+        name = record.signature.name
+        forms = list(map(_form, _products(self._tape, number))) if is_product(name) else None
+        given, returned = self._tape.windows(number)
+        if given is None or returned is None or name in GATHERS:
+            return _Call(op, None, 0, forms, "", ())
+        # A view is what it returns; any other op writes to what it was given, or to something new.
+        written = returned if op.kind is OpKind.VIEW else returned | given
+        windows = [self._window(tensor, given) for tensor in op.inputs]
+        windows += [self._window(tensor, written) for tensor in op.outputs]
+        values = record.signature, record.operands, record.keywords, record.results
+        places = [place for place, _ in (*given.values(), *returned.values())]
+        return _Call(op, windows, len(op.inputs), forms, _without_sizes(values), places)
+
+    def _window(self, tensor: Tensor, places: Mapping[int, tuple[int, int]]) -> _Window:
+        place = places[self._order[tensor.storage]]
+        return _Window(*place, tensor.storage, tensor.dtype, self._drawn(tensor))
+
+
+def _products(tape: Tape, number: int) -> list[Product]:
+    record = tape.record(number)
+    args = record.signature.named(record.operands, record.keywords)
+    return real_products(record.signature.name, args)
+
+
+def _without_sizes(value: Any) -> str:
+    """Return the arguments of a call as text, of tensors only the element type."""
+    if value.__class__ is Seen:
+        return str(value.dtype)
+    if isinstance(value, list | tuple):
+        return f"({','.join(map(_without_sizes, value))})"
+    if isinstance(value, dict):
+        return _without_sizes(list(value.items()))
+    return value.full_name if isinstance(value, Signature) else repr(value)
+
+
+def _form(product: Product) -> Hashable:
+    """Return all of a product but its sizes."""
+    return product.role, product.a, product.b, product.c, product.conv is None
+
+
+def _regrown(old: Gemm, found: Product) -> Gemm:
+    sizes = found.batch, found.m, found.n, found.k
+    return Gemm(old.role, *sizes, old.a, old.b, old.c, found.conv)
+
+
+def _with(
+    old: Op, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], gemms: tuple[Gemm, ...]
+) -> Op:
+    # Past the constructor, whose guarded assignments take longer than all else here.
+    op = object.__new__(Op)
+    vars(op).update(
+        name=old.name, kind=old.kind, phase=old.phase, layer=old.layer, inputs=inputs,
+        outputs=outputs, gemms=gemms, forward=old.forward, random=old.random,
+    )  # fmt: skip
+    return op
