@@ -113,11 +113,11 @@ class _Reader:
         return {
             name: self._value(part, name, value, (*path, str(name)), ranges)
             for name, value in content.items()
-            if not self._is_unset(value, (*path, str(name)))
+            if not self._is_unset(number_field(part, name), value, (*path, str(name)))
         }
 
-    def _is_unset(self, value: Any, path: tuple[str, ...]) -> bool:
-        unset = is_long_form(value) and "value" not in value
+    def _is_unset(self, number: NumberField | None, value: Any, path: tuple[str, ...]) -> bool:
+        unset = number is not None and is_long_form(value) and "value" not in value
         if unset:
             self._wrong(path, "has no value: add value", is_unset=True)
         return unset
@@ -132,7 +132,7 @@ class _Reader:
         nested = part_of(info.annotation) if info else None
         if info and nested:
             return self._nested(nested, get_origin(info.annotation), value, path, ranges)
-        if info and is_long_form(value):
+        if info and is_long_form(value) and "value" in value:
             self._wrong(path, f"is no number and has no range: write {name}: value")
             return value["value"]
         return value

@@ -197,6 +197,12 @@ def test_an_entry_of_a_list_takes_no_range(tmp_path):
         load_hardware(path)
 
 
+def test_a_part_by_name_may_be_called_as_a_key_of_the_long_form(tmp_path):
+    entry = "kernels: {operations: {range: {call: 3 us}}}  # measured on it"
+    soc = load_hardware(written(tmp_path, "cores", f"cores: 4\n  {entry}"))
+    assert constant(soc, "cpu.kernels.operations.range.call").value == 3 * 10**6
+
+
 def test_what_is_set_is_sure_and_the_rest_as_it_was():
     edge = load_hardware("edge-16x16")
     for changed in (
