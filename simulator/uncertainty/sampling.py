@@ -1,0 +1,91 @@
+"""Drawing samples of a run: what it costs when every uncertain constant lies in its range."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from simulator.energy.prices import Costs, Prices, prices
+from simulator.hardware.constant import Constant
+from simulator.results.samples import ENERGY, LATENCY, Samples
+from simulator.uncertainty.draws import drawn
+from simulator.uncertainty.replays import Amounts, Answer, Subject, Task, Values, answers
+from simulator.units import AJ_PER_J, PS_PER_S
+
+Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
+
+# Settings that price what is counted and change neither how long it takes nor where it runs,
+# unless placement is searched for (`runtime.placement`).
+_PRICES = ("cpu.energy_per_cycle", "cpu.static_power", "cpu.voltage", "technology.")
+
+
+def draw(
+    subjects: Sequence[Subject], count: int, seed: int = 0, progress: Progress | None = None
+) -> list[Samples]:
+    """Return `count` samples of the runs of `subjects`; constants that these share move together.
+
+    Equal arguments give equal samples, whatever the processes. Samples that differ in prices
+    alone share one replay. `progress` wraps the loop over replays.
+    """
+    draws = [drawn(uncertain(each), count, seed) for each in subjects]
+    needed = [
+        [(which, _timing(subject, values)) for values in draws[which]]
+        for which, subject in enumerate(subjects)
+    ]
+    tasks = {_key(task): task for row in needed for task in row}
+    found: Iterable[Answer] = answers(subjects, list(tasks.values()))
+    if progress is not None:
+        found = progress(found, len(tasks), f"drawing {count} samples")
+    known = dict(zip(tasks, found, strict=True))
+    return [
+        _collected(subject, seed, draws[which], [known[_key(task)] for task in needed[which]])
+        for which, subject in enumerate(subjects)
+    ]
+
+
+def uncertain(subject: Subject) -> tuple[Constant, ...]:
+    """Return the constants of a machine that are not known exactly."""
+    return tuple(each for each in subject.hardware.constants if each.is_uncertain)
+
+
+def _timing(subject: Subject, values: Values) -> dict[str, int]:
+    """Return those of `values` that a replay can depend on."""
+    if subject.hardware.runtime.placement != "rules":
+        return dict(values)
+    return {path: value for path, value in values.items() if not path.startswith(_PRICES)}
+
+
+def _key(task: Task) -> tuple[int, tuple[tuple[str, int], ...]]:
+    which, values = task
+    return which, tuple(values.items())
+
+
+def _collected(
+    subject: Subject, seed: int, draws: Sequence[Values], found: Sequence[Answer]
+) -> Samples:
+    rows = [
+        {} if isinstance(answer, str) else _measures(answer, prices(subject.at(values)))
+        for values, answer in zip(draws, found, strict=True)
+    ]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    constants = uncertain(subject)
+    return Samples(
+        subject.hardware.name,
+        seed,
+        constants,
+        {each.path: tuple(values[each.path] for values in draws) for each in constants},
+        {key: tuple(row.get(key, math.nan) for row in rows) for key in keys},
+        len(draws),
+        dict(Counter(answer for answer in found if isinstance(answer, str))),
+    )
+
+
+def _measures(amounts: Amounts, paid: Prices) -> dict[str, float]:
+    return dict(_each_measure(amounts, Costs(paid.dynamic_aj, paid.static_uw)))
+
+
+def _each_measure(amounts: Amounts, costs: Costs) -> Iterator[tuple[str, float]]:
+    for name, (latency_ps, counts) in amounts.items():
+        start = f"{name}_" if name else ""
+        yield f"{start}{LATENCY}", latency_ps / PS_PER_S
+        yield f"{start}{ENERGY}", costs.energy_aj(counts, latency_ps) / AJ_PER_J
