@@ -10,6 +10,7 @@ from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scanner import Scanner, ScannerError
 
 from simulator.errors import shown
+from simulator.yaml_comments import Comments, comments_of
 
 _DEEPEST = 50  # lists and mappings within each other
 _MOST = 200_000  # entries, those of an anchor wherever it is used
@@ -30,12 +31,16 @@ class Unreadable(Exception):
         self.why = why
 
 
-def load(text: str) -> Any:
-    """Return what `text` holds, in plain values; dates stay text. Raises Unreadable."""
+def load(text: str) -> tuple[Any, Comments]:
+    """Return what `text` holds, in plain values, and the comments beside them; dates stay text.
+
+    Raises Unreadable.
+    """
     yaml: Any = YAML(typ="safe", pure=True)
     yaml.Constructor, yaml.Scanner = _Constructor, _Scanner
     try:
-        return yaml.load(text)
+        content = yaml.load(text)
+        return content, comments_of(yaml.constructor.root, text)
     except DuplicateKeyError as error:
         key = str(error.problem).removeprefix("found ").split(" with value")[0]
         raise Unreadable(_line(error), f"found {key}: keep one of the two") from None
@@ -85,11 +90,14 @@ class _Scanner(Scanner):
 
 
 class _Constructor(SafeConstructor):
-    """Makes plain values only, and not more than the bounds allow."""
+    """Makes plain values only, within the bounds, and keeps the `root` that they come from."""
+
+    root: Node | None = None
 
     def construct_document(self, node: Node) -> Any:
         """Return the content of a file."""
         _check_size(node)
+        self.root = node
         return super().construct_document(node)
 
     def construct_object(self, node: Node, deep: bool = False) -> Any:

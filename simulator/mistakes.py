@@ -28,16 +28,18 @@ def refusal(
     error: ValidationError,
     told: Callable[[ErrorDetails], str],
     implied: Callable[[Sequence[ErrorDetails]], set[str]] = lambda _: set(),
+    others: Sequence[str] = (),
 ) -> InputError:
     """Return the first mistakes and how many more there are, each as `told` says it.
 
-    `implied` are paths whose absence follows from another mistake.
+    `implied` are paths whose absence follows from another mistake; `others` are sentences on
+    mistakes that pydantic does not look for, and come last.
     """
     details = error.errors(include_url=False, include_context=False)
     first = details[:_FIRST]
     silent = implied(first)
     kept = [one for one in first if one["type"] != "missing" or path_of(one) not in silent]
-    texts = list(dict.fromkeys(sentence(told(one)) for one in kept))
+    texts = list(dict.fromkeys([*(sentence(told(one)) for one in kept), *others]))
     return InputError(several(texts, len(texts) + len(details) - len(first)))
 
 

@@ -3,15 +3,28 @@
 import io
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.errors import InputError, shown
 from simulator.text_file import read_text
 
+if TYPE_CHECKING:
+    from simulator.yaml_comments import Comments
+
+
 _FILES = 32  # a guess: descriptions and presets that the points of a sweep read again and again
 _LARGEST = 1 << 20  # bytes; a sweep of 10,000 designs is half of that
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """The mapping in a YAML file, and the comments beside its values."""
+
+    content: dict[str, Any]
+    comments: "Comments"
 
 
 def read_yaml(path: Path, example: str) -> dict[str, Any]:
@@ -19,23 +32,41 @@ def read_yaml(path: Path, example: str) -> dict[str, Any]:
 
     Raises InputError naming file, line and fix.
     """
-    return deepcopy(_mapping(str(path), read_text(path, _LARGEST), example))
+    content: dict[str, Any] = deepcopy(read_document(path, example).content)
+    return content
 
 
-@lru_cache(maxsize=_FILES)
-def _mapping(path: str, text: str, example: str) -> dict[str, Any]:
-    """Return the mapping in `text`, which stands in the file at `path`; equal text is read once."""
+def read_value(label: str, text: str) -> Any:
+    """Return the value that a piece of YAML holds. Raises InputError that begins with `label`."""
     from simulator.bounded_yaml import Unreadable, load  # noqa: PLC0415 - 0.05 s, rarely needed
 
     try:
-        content = load(text)
+        return load(text)[0]
+    except Unreadable as error:
+        raise InputError(f"{label}={shown(text)}: {error.why}") from None
+
+
+def read_document(path: Path, example: str) -> Document:
+    """Return the mapping in a YAML file, which is not to be changed, with its comments.
+
+    Equal text is read once and is then the same object. Raises InputError as `read_yaml` does.
+    """
+    return _document(str(path), read_text(path, _LARGEST), example)
+
+
+@lru_cache(maxsize=_FILES)
+def _document(path: str, text: str, example: str) -> Document:
+    from simulator.bounded_yaml import Unreadable, load  # noqa: PLC0415 - 0.05 s, rarely needed
+
+    try:
+        content, comments = load(text)
     except Unreadable as error:
         raise InputError(f"{path}: line {error.line}: {error.why}") from None
     if content is None:
         raise InputError(f"{path}: the file is empty: start from a copy of {example}")
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected keys as {example} has them, found {shown(content, 40)}")
-    return content
+    return Document(content, comments)
 
 
 def yaml_text(content: Mapping[str, Any]) -> str:

@@ -1,21 +1,25 @@
 """Reading a SoC from YAML: names and paths, overrides, and every mistake told in one sentence."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Container, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError, listed, shown
+from simulator.errors import InputError, listed, several, shown
+from simulator.hardware.constant import Constant
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part, part_of
 from simulator.hardware.soc import Hardware
+from simulator.hardware.stated import Mistake, Stated, is_long_form, stated
 from simulator.mistakes import path_of, problem, refusal
 from simulator.text_file import is_file
-from simulator.yaml_file import read_yaml
+from simulator.yaml_file import Document, read_document, read_value, read_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
 IDEAL = "ideal"
@@ -35,10 +39,8 @@ def load_hardware(
     changes = overrides if isinstance(overrides, Mapping) else _collected(overrides)
     if isinstance(source, Hardware):
         return _changed(source, changes) if changes else source
-    label, raw = _read_soc(source)
-    for path, value in changes.items():
-        _override(raw, path, value)
-    return _validate(Hardware, _with_device(raw, label), label)
+    label, known = _read_soc(source)
+    return _resolved(label, known, changes)
 
 
 def load_part(part: type[_Part], path: Path, example: str) -> _Part:
@@ -49,6 +51,12 @@ def load_part(part: type[_Part], path: Path, example: str) -> _Part:
     return _validate(part, read_yaml(path, example), path.name)
 
 
+def preset_constants(preset: str) -> tuple[Constant, ...]:
+    """Return what the file of a DRAM preset says of its numbers, by their paths in it."""
+    document = read_document(_preset_path(preset), EXAMPLE)
+    return tuple(stated(DramDevice, document.content, document.comments, ranges=False).constants)
+
+
 def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
     """Return `hardware` with changes. Parts that they do not touch are not read again."""
     touched = {path.partition(".")[0] for path in changes}
@@ -56,9 +64,22 @@ def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
         name: value.as_text() if name in touched and isinstance(value, Part) else value
         for name, value in ((name, getattr(hardware, name)) for name in Hardware.model_fields)
     }
-    for path, value in changes.items():
-        _override(raw, path, value)
-    return _validate(Hardware, _with_device(raw, hardware.name), hardware.name)
+    return _resolved(hardware.name, Stated(raw, list(hardware.constants)), changes)
+
+
+def _resolved(label: str, known: Stated, changes: Mapping[str, Any]) -> Hardware:
+    """Return the SoC of a description with `changes`, whose values it changes in place."""
+    said = [_override(known.values, path, value) for path, value in changes.items()]
+    mistakes = [*known.mistakes, *(mistake for each in said for mistake in each.mistakes)]
+    soc = _validate(Hardware, _with_device(known.values, label), label, mistakes)
+    kept = (constant for constant in known.constants if not _is_within(constant.path, changes))
+    return soc.with_constants([*kept, *(constant for each in said for constant in each.constants)])
+
+
+def _is_within(path: str, changes: Container[str]) -> bool:
+    """Whether a setting or a part that it belongs to is among `changes`."""
+    names = path.split(".")
+    return any(".".join(names[:length]) in changes for length in range(1, len(names) + 1))
 
 
 def hardware_names() -> list[str]:
@@ -71,11 +92,18 @@ def dram_presets() -> list[str]:
     return [IDEAL, *sorted(path.stem for path in (CONFIGS / "dram").glob("*.yaml"))]
 
 
-def _read_soc(source: str | Path) -> tuple[str, dict[str, Any]]:
+def _read_soc(source: str | Path) -> tuple[str, Stated]:
+    """Return the name of a file and what it describes, in values of its own."""
     path = _find(source)
-    raw = read_yaml(path, EXAMPLE)
-    raw.setdefault("name", path.stem)
-    return str(path.name), raw
+    known = _stated(read_document(path, EXAMPLE))
+    values = {"name": path.stem} | deepcopy(known.values)
+    return str(path.name), replace(known, values=values)
+
+
+@lru_cache(maxsize=32)
+def _stated(document: Document) -> Stated:
+    """Return what a file says, which is not to be changed; of the same file once for all."""
+    return stated(Hardware, document.content, document.comments)
 
 
 def _find(source: str | Path) -> Path:
@@ -107,7 +135,8 @@ def _split(text: str) -> tuple[str, str]:
     return path.strip(), value.strip()
 
 
-def _override(raw: dict[str, Any], path: str, value: Any) -> None:
+def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
+    """Set the value at `path`, and return what is said of it beside."""
     *parents, leaf = path.split(".")
     _check_path(path)
     node: dict[str, Any] = raw
@@ -124,7 +153,20 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> None:
             raise InputError(
                 f"--set {path}: {name} is {shown(node)}: leave out --set {name}={node}"
             )
-    node[leaf] = None if path == "accelerator" and value in ("none", None) else _scalar(path, value)
+    given = _scalar(path, value)
+    if not is_long_form(given):
+        node[leaf] = given
+        return Stated()
+    node[leaf] = given.get("value", node.get(leaf))
+    return _stated_alone(path, given)
+
+
+def _stated_alone(path: str, given: Any) -> Stated:
+    """Return what a long form says of the setting at `path`."""
+    content = given
+    for name in reversed(path.split(".")):
+        content = {name: content}
+    return stated(Hardware, content, {})
 
 
 def _check_path(path: str) -> None:
@@ -166,8 +208,12 @@ def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
 
 
 def _scalar(path: str, value: Any) -> Any:
+    if path == "accelerator" and value == "none":
+        return None
     if not isinstance(value, str):
         return value
+    if value.startswith("{"):
+        return read_value(f"--set {path}", value)
     if value in ("true", "false"):
         return value == "true"
     try:
@@ -186,11 +232,14 @@ def _with_device(raw: dict[str, Any], label: str) -> dict[str, Any]:
     if "device" in dram:
         raise InputError(f"{label}: dram.device is read from the preset: remove it")
     preset = str(dram["preset"])
-    path = CONFIGS / "dram" / f"{preset}.yaml"
     if preset not in dram_presets():
         hint = likely(preset, dram_presets())
         raise InputError(f"{label}: dram.preset: no DRAM {shown(preset)}; {hint}")
-    return raw | {"dram": dram | {"device": _device(path)}}
+    return raw | {"dram": dram | {"device": _device(_preset_path(preset))}}
+
+
+def _preset_path(preset: str) -> Path:
+    return CONFIGS / "dram" / f"{preset}.yaml"
 
 
 @cache
@@ -199,11 +248,24 @@ def _device(path: Path) -> DramDevice:
     return _validate(DramDevice, read_yaml(path, EXAMPLE), path.name)
 
 
-def _validate(part: type[_Part], raw: dict[str, Any], label: str) -> _Part:
+def _validate(
+    part: type[_Part], raw: dict[str, Any], label: str, mistakes: Sequence[Mistake] = ()
+) -> _Part:
+    """Return the part with these values. Raises InputError for what is wrong and `mistakes`."""
+    others = [f"{label}: {mistake}" for mistake in mistakes]
+    unset = {mistake.path for mistake in mistakes if mistake.is_unset}
     try:
-        return part.model_validate(raw)
+        valid = part.model_validate(raw)
     except ValidationError as error:
-        raise refusal(error, partial(_sentence, part, label), partial(_misspelt, part)) from None
+        implied = partial(_implied, part, unset)
+        raise refusal(error, partial(_sentence, part, label), implied, others) from None
+    if others:
+        raise InputError(several(others, len(others)))
+    return valid
+
+
+def _implied(part: type[Part], unset: set[str], details: Iterable[ErrorDetails]) -> set[str]:
+    return unset | _misspelt(part, details)
 
 
 def _misspelt(part: type[Part], details: Iterable[ErrorDetails]) -> set[str]:

@@ -69,6 +69,20 @@ class Part(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def value_at(part: Part, path: str) -> Any:
+    """Return the value at a dotted path, in inner units; None where `part` has no such thing.
+
+    Entries of lists have their number from 0 for a name, those of a mapping their key.
+    """
+    value: Any = part
+    for name in path.split("."):
+        if isinstance(value, tuple):
+            value = value[int(name)] if name.isdigit() and int(name) < len(value) else None
+        else:
+            value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    return value
+
+
 def part_of(annotation: Any) -> type[Part] | None:
     """Return the part that a field holds, if it holds one, always or at times."""
     kinds = (annotation, *get_args(annotation))

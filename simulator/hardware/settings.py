@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simulator.hardware.part import Part, part_of, units_of
+from simulator.hardware.part import Part, part_of, units_of, value_at
 from simulator.hardware.soc import Hardware
 from simulator.units import Quantity
 
@@ -23,7 +23,5 @@ def value_of(hardware: Hardware, path: str) -> Any:
 
     A part that is there but is no single value, as at path "accelerator", is told as "described".
     """
-    value: Any = hardware
-    for name in path.split("."):
-        value = getattr(value, name, None)
+    value = value_at(hardware, path)
     return "described" if isinstance(value, Part) else value
