@@ -10,6 +10,7 @@ from rich.text import Text
 
 from simulator.energy.prices import COMPONENTS
 from simulator.results.text import percent, si, si_range, times
+from simulator.results.uncertainty import bracket, si_with
 
 Row = dict[str, Any]
 _SAME = 0.005  # ratios closer to 1 are no difference
@@ -40,6 +41,7 @@ def verdict(document: Row, baseline: Row) -> Group:
 
 def verdict_sentence(document: Row, baseline: Row) -> str:
     """Return the answer in one sentence, naming both precisions."""
+    known = document.get("uncertainty", {})
     ours, theirs = document["total"], baseline["total"]
     speed = theirs["latency_s"] / ours["latency_s"] if ours["latency_s"] else 0.0
     energy = theirs["energy_j"] / ours["energy_j"] if ours["energy_j"] else 0.0
@@ -53,7 +55,8 @@ def verdict_sentence(document: Row, baseline: Row) -> str:
     )
     return (
         f"Training {document['trace']} on {document['hardware']} {worth}: "
-        f"{_faster(speed)} and {_frugal(energy)} than {baseline['hardware']} "
+        f"{_faster(speed, known.get('speedup'))} and "
+        f"{_frugal(energy, known.get('energy_ratio'))} than {baseline['hardware']} "
         f"({_precisions(document)})."
     )
 
@@ -87,16 +90,19 @@ def summary(document: Row, baseline: Row | None) -> Row:
     }
 
 
-def _faster(ratio: float) -> str:
-    return f"{times(ratio)} faster" if ratio >= 1 else f"{times(_ratio(1, ratio) or 0)} slower"
+def _faster(ratio: float, known: Row | None) -> str:
+    return _more_or_less(ratio, known, "faster", "slower")
 
 
-def _frugal(ratio: float) -> str:
-    return (
-        f"{times(ratio)} less energy"
-        if ratio >= 1
-        else f"{times(_ratio(1, ratio) or 0)} more energy"
-    )
+def _frugal(ratio: float, known: Row | None) -> str:
+    return _more_or_less(ratio, known, "less energy", "more energy")
+
+
+def _more_or_less(ratio: float, known: Row | None, more: str, less: str) -> str:
+    """Return a ratio in words, and its interval where it is known."""
+    if ratio >= 1:
+        return f"{times(ratio)} {more}{bracket(known)}"
+    return f"{times(_ratio(1, ratio) or 0)} {less}{bracket(known, inverted=True)}"
 
 
 def _precisions(document: Row) -> str:
@@ -111,13 +117,18 @@ def _headline(document: Row) -> str:
     total, epochs = document["total"], document["epochs_simulated"]
     return (
         f"{document['trace']} on {document['hardware']}: {epochs} epoch{'s' * (epochs != 1)}, "
-        f"{document['steps_simulated']} steps in {si(total['latency_s'], 's')}, "
-        f"{_energy(total)} ({_precisions(document)})"
+        f"{document['steps_simulated']} steps in "
+        f"{si_with(document, 'latency_s', total['latency_s'], 's')}, "
+        f"{_energy(document)} ({_precisions(document)})"
         f"{_contention(total)}"
     )
 
 
-def _energy(total: Row) -> str:
+def _energy(document: Row) -> str:
+    """Return the energy with its interval, or without samples with the ends of all prices."""
+    total = document["total"]
+    if "uncertainty" in document:
+        return si_with(document, "energy_j", total["energy_j"], "J")
     if "energy_low_j" not in total:  # a result of an earlier version
         return si(total["energy_j"], "J")
     return si_range(total["energy_j"], total["energy_low_j"], total["energy_high_j"], "J")

@@ -17,7 +17,7 @@ def si_with(document: Row, key: str, value: float, unit: str) -> str:
 
 
 def bracket(known: Row | None, *, inverted: bool = False) -> str:
-    """Return " (2.3 .. 6.1)", of the inverse ratio if it is `inverted`; "" where nothing is known."""
+    """Return " (2.3 .. 6.1)", if `inverted` of the inverse ratio; "" where nothing is known."""
     if known is None:
         return ""
     ends = (1 / known["high"], 1 / known["low"]) if inverted else (known["low"], known["high"])

@@ -1,7 +1,5 @@
 """Where points are replayed: in this process, in others on this machine, or on a dask cluster."""
 
-import gc
-import itertools
 import multiprocessing
 import re
 import threading
@@ -12,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from simulator.collector import RareCollector
 from simulator.errors import InputError
 from simulator.processes import cores, no_main_module, spawned, stop
 from simulator.sweeps.job import Done, Job, Training, replay
@@ -235,26 +234,17 @@ def _told_apart(
     return ours
 
 
-_HERE: list[Training] = []  # of a worker process: sent once, not with every point
-_FINISHED = itertools.count(1)
-_BETWEEN_COLLECTIONS = 20  # points, each of which leaves some 3 MB of cycles
+_HERE: list[tuple[Training, RareCollector]] = []  # of a worker process: sent once, not each time
 
 
 def _begin(training: Training) -> None:
-    """Prepare a worker.
-
-    What workers remember from point to point is large and lives on: a collector that walks it
-    again and again takes a sixth of the time.
-    """
-    gc.disable()
-    _HERE[:] = [training]
+    _HERE[:] = [(training, RareCollector())]
 
 
 def _replay(job: Job) -> Done:
-    done = replay(job, _HERE[0])
-    if next(_FINISHED) % _BETWEEN_COLLECTIONS == 0:
-        gc.collect()
-        gc.freeze()  # what is remembered need not be walked through the next time
+    training, collector = _HERE[0]
+    done = replay(job, training)
+    collector.finished_one()
     return done
 
 

@@ -58,6 +58,12 @@ def account(ours: Samples, theirs: Samples | None = None) -> Row:
     return told
 
 
+def accounts(drawn: Sequence[Samples]) -> list[Row]:
+    """Return how sure each run is; the first one with the second, if there is one, as baseline."""
+    ours, *others = drawn
+    return [account(ours, *others), *map(account, others)]
+
+
 def _probabilities(compared: Columns) -> Row:
     """Return how often offloading pays: faster, with less energy, both; of samples that run."""
     if not compared:

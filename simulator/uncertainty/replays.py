@@ -1,10 +1,11 @@
 """Replaying a run at other values of a machine's constants: what it takes, before any price."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from simulator.collector import RareCollector
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.settings import quantity_of
@@ -57,13 +58,12 @@ def answers(subjects: Sequence[Subject], tasks: Sequence[Task]) -> Iterator[Answ
     operations = sum(subjects[which].operations for which, _ in tasks)
     count = min(cores(), max(1, 2 * operations // _PARALLEL_FROM))
     if count == 1:
-        _begin(subjects)
-        yield from map(_answer, tasks)
+        yield from (_answered(subjects[which], values) for which, values in tasks)
         return
     with crew(count, _begin, subjects) as pool:
         try:
             with no_main_module():
-                found = pool.map(_answer, tasks)
+                found = pool.map(_answered_here, tasks)
             yield from found
         except BrokenProcessPool:
             raise InputError(
@@ -72,16 +72,22 @@ def answers(subjects: Sequence[Subject], tasks: Sequence[Task]) -> Iterator[Answ
             ) from None
 
 
-_HERE: list[Subject] = []  # of this process: sent once, not with every task
+_HERE: list[tuple[Sequence[Subject], RareCollector]] = []  # of a process: sent once
 
 
-def _begin(subjects: Iterable[Subject]) -> None:
-    _HERE[:] = subjects
+def _begin(subjects: Sequence[Subject]) -> None:
+    _HERE[:] = [(subjects, RareCollector())]
 
 
-def _answer(task: Task) -> Answer:
+def _answered_here(task: Task) -> Answer:
+    subjects, collector = _HERE[0]
     which, values = task
-    subject = _HERE[which]
+    found = _answered(subjects[which], values)
+    collector.finished_one()
+    return found
+
+
+def _answered(subject: Subject, values: Values) -> Answer:
     try:
         hardware = subject.at(values)
         replay = Replay(hardware, subject.trace, (), subject.fidelity, subject.most_tiles)

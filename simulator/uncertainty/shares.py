@@ -116,14 +116,13 @@ def _fitted(terms: Sequence[_Term], logs: "Floats") -> "tuple[list[_Term], Float
     lengths = np.linalg.norm(matrix - matrix.mean(axis=0), axis=0)
     lengths[lengths == 0] = np.inf
     taken: list[int] = []
-    design: Floats = np.ones((len(logs), 1), dtype=np.float64)
+    residual: Floats = np.asarray(logs - logs.mean(), dtype=np.float64)
     best: tuple[list[int], Floats, float] = ([], np.zeros(0), float(logs.var()))
     for _ in range(min(len(terms), len(logs) // _SAMPLES_PER_TERM)):
-        residual = _solved(design, logs)[1]
         fit = np.abs(residual @ matrix) / lengths
         fit[taken] = -1
         taken.append(int(fit.argmax()))
-        design = np.column_stack([design, matrix[:, taken[-1]]])
+        design = np.column_stack([np.ones(len(logs)), matrix[:, taken]])
         weights, residual = _solved(design, logs)
         error = _left_out_error(design, residual)
         if error < best[2]:
@@ -134,8 +133,9 @@ def _fitted(terms: Sequence[_Term], logs: "Floats") -> "tuple[list[_Term], Float
 def _solved(design: "Floats", logs: "Floats") -> "tuple[Floats, Floats]":
     import numpy as np  # noqa: PLC0415
 
-    weights: Floats = np.linalg.lstsq(design, logs, rcond=None)[0]
-    return weights, logs - design @ weights
+    weights = np.linalg.lstsq(design, logs, rcond=None)[0].astype(np.float64)
+    residual: Floats = logs - design @ weights
+    return weights, residual
 
 
 def _left_out_error(design: "Floats", residual: "Floats") -> float:
@@ -145,8 +145,8 @@ def _left_out_error(design: "Floats", residual: "Floats") -> float:
     samples, terms = design.shape
     inverse = np.linalg.pinv(design.T @ design)
     leverage = np.minimum(np.einsum("ij,jk,ik->i", design, inverse, design), 1 - 1e-9)
-    plain: float = ((residual / (1 - leverage)) ** 2).mean().item()
-    return plain * samples / (samples - terms) * (1 + float(np.trace(inverse)))
+    plain = ((residual / (1 - leverage)) ** 2).mean()
+    return float(plain * samples / (samples - terms) * (1 + np.trace(inverse)))
 
 
 def _shared(
