@@ -8,21 +8,19 @@ voltage too is left out: slow points leak less than this.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 from simulator.activity import MACS_IN, Counts
 from simulator.energy import tables
 from simulator.energy.banks import Bank, operand_bank, sums_bank
+from simulator.energy.factors import PREFIX, Drawn, at_end, factors, mac_factor
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.precision import accumulator_of
 from simulator.hardware.soc import Hardware, Technology
 
 COMPONENTS = ("array", "scratchpad", "cpu", "interconnect", "dram")
-
-End = Literal["value", "low", "high"]
 
 _AJ_PER_PJ = 10**6
 _UW_PER_MW = 10**3
@@ -107,28 +105,43 @@ def prices(hardware: Hardware) -> Prices:
 
     Without an accelerator array and scratchpad cost nothing; the DRAM `ideal` is free.
     """
-    value, low, high = (_costs(hardware, end) for end in ("value", "low", "high"))
+    known = factors(hardware)
+    value = _costs(hardware, {})
+    low, high = (_costs(hardware, at_end(known, end)) for end in ("low", "high"))
     board_uw = hardware.technology.board_power
     return Prices(value.dynamic_aj, COMPONENT, value.static_uw, low, high, board_uw)
 
 
-def _costs(hardware: Hardware, end: End) -> Costs:
-    """Return the prices at one end of their ranges, or as they are."""
+def prices_at(hardware: Hardware, drawn: Mapping[str, int]) -> Prices:
+    """Return the prices of `hardware` with factors in permille, by paths of `price_constants`.
+
+    What is absent is as the tables say; of what `hardware` does not have, a factor changes nothing.
+    The ends of the ranges are the prices themselves.
+    """
+    costs = _costs(hardware, {path.removeprefix(PREFIX): value for path, value in drawn.items()})
+    board_uw = hardware.technology.board_power
+    return Prices(costs.dynamic_aj, COMPONENT, costs.static_uw, costs, costs, board_uw)
+
+
+def _costs(hardware: Hardware, drawn: Drawn) -> Costs:
+    """Return the prices where factors are as `drawn`."""
     cpu = hardware.cpu
     dynamic = Counts(
-        cpu_cycles=round(cpu.energy_per_cycle * cpu.supply_ratio**2 * _factor("cpu_cycle", end)),
-        interconnect_bytes=_interconnect_aj(hardware.technology, end),
-        **_accelerator_aj(hardware.accelerator, hardware.technology, end),
-        **_dram_aj(hardware.dram.device, hardware.technology.dram_typical, end),
+        cpu_cycles=round(cpu.energy_per_cycle * cpu.supply_ratio**2 * _times("cpu_cycle", drawn)),
+        interconnect_bytes=_interconnect_aj(hardware.technology, drawn),
+        **_accelerator_aj(hardware.accelerator, hardware.technology, drawn),
+        **_dram_aj(hardware.dram.device, hardware.technology.dram_typical, drawn),
     )
-    return Costs(dynamic, _static_uw(hardware, end))
+    return Costs(dynamic, _static_uw(hardware, drawn))
 
 
-def _factor(action: str, end: End, precision: str = "") -> float:
-    return 1 if end == "value" else getattr(tables.spread(action, precision), end)
+def _times(factor: str, drawn: Drawn) -> float:
+    return drawn[factor] / 1000 if factor in drawn else 1
 
 
-def _accelerator_aj(part: Accelerator | None, technology: Technology, end: End) -> dict[str, int]:
+def _accelerator_aj(
+    part: Accelerator | None, technology: Technology, drawn: Drawn
+) -> dict[str, int]:
     if part is None:
         return {}
     node, scaling, supply = technology.node, technology.scaling, part.supply_ratio**2
@@ -136,7 +149,7 @@ def _accelerator_aj(part: Accelerator | None, technology: Technology, end: End) 
         "array_macs_issued" if each == part.precision else f"{MACS_IN}{each}": tables.mac_pj(
             each, node, accumulator_of(each), scaling
         )
-        * _factor("mac", end, each)
+        * _times(mac_factor(each), drawn)
         * supply
         for each in (*part.precisions, part.precision)
     }
@@ -147,7 +160,7 @@ def _accelerator_aj(part: Accelerator | None, technology: Technology, end: End) 
         "accumulator_read_bytes": _per_byte_pj(sums.read_pj, sums.width_bits),
         "accumulator_write_bytes": _per_byte_pj(sums.write_pj, sums.width_bits),
     }
-    spread = _factor("sram_access", end) * supply
+    spread = _times("sram_access", drawn) * supply
     by_byte = {name: round(value * spread * _AJ_PER_PJ) for name, value in access.items()}
     return {name: round(mac * _AJ_PER_PJ) for name, mac in macs.items()} | by_byte
 
@@ -160,14 +173,14 @@ def _per_byte_pj(access_pj: float, width_bits: int) -> float:
     return access_pj * 8 / width_bits
 
 
-def _interconnect_aj(technology: Technology, end: End) -> int:
+def _interconnect_aj(technology: Technology, drawn: Drawn) -> int:
     """Return the price of a byte that crosses the die between a master and the DRAM controller."""
     wire = tables.wire_pj_per_bit_mm(technology.node, technology.scaling)
     bit_pj = wire * tables.interconnect_mm()
-    return round(8 * bit_pj * _factor("wire", end) * _AJ_PER_PJ)
+    return round(8 * bit_pj * _times("wire", drawn) * _AJ_PER_PJ)
 
 
-def _dram_aj(device: DramDevice | None, typical: int, end: End) -> dict[str, int]:
+def _dram_aj(device: DramDevice | None, typical: int, drawn: Drawn) -> dict[str, int]:
     """Return the prices of commands; a burst pays its granule in the core and on the bus."""
     if device is None:
         return {}
@@ -178,50 +191,41 @@ def _dram_aj(device: DramDevice | None, typical: int, end: End) -> dict[str, int
         "dram_write_bursts": energy.write + energy.io_write * bits,
     }
     return {
-        name: round(value * _silicon(name, typical, end) / 1000)
-        for name, value in command_aj.items()
+        name: round(value * drawn.get(name, typical) / 1000) for name, value in command_aj.items()
     }
 
 
-def _silicon(action: str, typical: int, end: End) -> float:
-    """Return the permille of the datasheet, whose figures the range is of, and not the price's."""
-    if end == "value":
-        return typical
-    bound = 1000 * _factor(action, end)
-    return min(typical, bound) if end == "low" else max(typical, bound)
-
-
-def _static_uw(hardware: Hardware, end: End) -> tuple[int, ...]:
+def _static_uw(hardware: Hardware, drawn: Drawn) -> tuple[int, ...]:
     cpu = hardware.cpu
     power = {
-        "array": _array_static_uw(hardware.accelerator, hardware.technology, end),
-        "scratchpad": _scratchpad_static_uw(hardware.accelerator, hardware.technology, end),
-        "cpu": round(cpu.static_power * cpu.supply_ratio * _factor("cpu_static", end)),
-        "dram": _dram_static_uw(hardware.dram.device, hardware.technology.dram_typical, end),
+        "array": _array_static_uw(hardware.accelerator, hardware.technology, drawn),
+        "scratchpad": _scratchpad_static_uw(hardware.accelerator, hardware.technology, drawn),
+        "cpu": round(cpu.static_power * cpu.supply_ratio * _times("cpu_static", drawn)),
+        "dram": _dram_static_uw(hardware.dram.device, hardware.technology.dram_typical, drawn),
     }
     return tuple(power.get(name, 0) for name in COMPONENTS)
 
 
-def _array_static_uw(part: Accelerator | None, technology: Technology, end: End) -> int:
+def _array_static_uw(part: Accelerator | None, technology: Technology, drawn: Drawn) -> int:
     if part is None:
         return 0
     element = tables.pe_leakage_uw(part.precision, technology.node, technology.scaling)
-    return round(part.elements * element * part.supply_ratio * _factor("array_leakage", end))
+    return round(part.elements * element * part.supply_ratio * _times("array_leakage", drawn))
 
 
-def _scratchpad_static_uw(part: Accelerator | None, technology: Technology, end: End) -> int:
+def _scratchpad_static_uw(part: Accelerator | None, technology: Technology, drawn: Drawn) -> int:
     if part is None:
         return 0
     banks: Sequence[Bank] = (operand_bank(part), sums_bank(part))
     leakage_mw = sum(_sram(bank, technology).leakage_mw for bank in banks)
-    return round(leakage_mw * part.supply_ratio * _factor("sram_leakage", end) * _UW_PER_MW)
+    return round(leakage_mw * part.supply_ratio * _times("sram_leakage", drawn) * _UW_PER_MW)
 
 
-def _dram_static_uw(device: DramDevice | None, typical: int, end: End) -> int:
+def _dram_static_uw(device: DramDevice | None, typical: int, drawn: Drawn) -> int:
     """Return standby plus refresh of all channels; one aJ per ps is one uW."""
     if device is None:
         return 0
     interval_ps = device.timing.tREFI * device.period / 1000
-    standby = device.energy.standby * _silicon("dram_standby", typical, end)
-    refresh = device.energy.refresh / interval_ps * _silicon("dram_refresh", typical, end)
+    standby = device.energy.standby * drawn.get("dram_standby", typical)
+    refresh = device.energy.refresh / interval_ps * drawn.get("dram_refresh", typical)
     return round(device.channels * (standby + refresh) / 1000)

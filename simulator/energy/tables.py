@@ -52,6 +52,9 @@ class Spread(NamedTuple):
 
     low: float
     high: float
+    how: str
+    source: str
+    confidence: str
 
 
 def interpolate(grid: Grid, *point: int) -> float:
@@ -159,11 +162,16 @@ def sram(
 
 def spread(action: str, precision: str = "") -> Spread:
     """Return the range of one kind of price; that of a MAC depends on its precision."""
-    if precision:
-        precision = "float" if precision in FLOATS else multiplies_like(precision)
+    known = spread_precision(precision)
     rows = [row for row in read_rows("spread") if row["action"] == action]
-    row = next(row for row in rows if row["precision"] == precision)
-    return Spread(float(row["low"]), float(row["high"]))
+    row = next(row for row in rows if row["precision"] == known)
+    ends = float(row["low"]), float(row["high"])
+    return Spread(*ends, row["how"], row["source"], row["confidence"])
+
+
+def spread_precision(precision: str) -> str:
+    """Return the precision whose range that of `precision` is; all floats share one."""
+    return "float" if precision in FLOATS else multiplies_like(precision)
 
 
 def sram_mm2(cell: str, node_nm: int, size_bytes: int, width_bits: int) -> float:

@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -15,6 +15,7 @@ from simulator.errors import InputError, listed, several, shown
 from simulator.hardware.constant import Constant
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part, part_of
+from simulator.hardware.settings import collected, known_paths, likely, setting_paths
 from simulator.hardware.soc import Hardware
 from simulator.hardware.stated import Mistake, Stated, is_long_form, stated
 from simulator.mistakes import path_of, problem, refusal
@@ -36,7 +37,7 @@ def load_hardware(
     `overrides` are dotted paths with values: a mapping, or texts "accelerator.rows=32".
     Raises InputError naming file, path, value and fix; all mistakes at once.
     """
-    changes = overrides if isinstance(overrides, Mapping) else _collected(overrides)
+    changes = overrides if isinstance(overrides, Mapping) else collected(overrides)
     if isinstance(source, Hardware):
         return _changed(source, changes) if changes else source
     label, known = _read_soc(source)
@@ -119,22 +120,6 @@ def _find(source: str | Path) -> Path:
     raise InputError(f"no hardware {shown(str(source))}: {hint}")
 
 
-def _collected(texts: Iterable[str]) -> dict[str, str]:
-    changes: dict[str, str] = {}
-    for path, value in map(_split, texts):
-        if path in changes:
-            raise InputError(f"--set {path}: given twice; give it once")
-        changes[path] = value
-    return changes
-
-
-def _split(text: str) -> tuple[str, str]:
-    path, equals, value = text.partition("=")
-    if not equals or not path.strip() or not value.strip():
-        raise InputError(f"--set {text}: write it as key=value, such as accelerator.rows=32")
-    return path.strip(), value.strip()
-
-
 def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
     """Set the value at `path`, and return what is said of it beside."""
     *parents, leaf = path.split(".")
@@ -170,41 +155,8 @@ def _stated_alone(path: str, given: Any) -> Stated:
 
 
 def _check_path(path: str) -> None:
-    if path not in _known_paths():
+    if path not in known_paths():
         raise InputError(f"--set {path}: unknown setting; {likely(path, setting_paths())}")
-
-
-def likely(key: str, known: Sequence[str]) -> str:
-    """Return a hint for an unknown setting: the one that is probably meant, or which there are.
-
-    Those are the settings of the part that it begins with, or else the parts.
-    """
-    close = difflib.get_close_matches(key, known, 1, 0.5)
-    if close:
-        return f"did you mean {close[0]}?"
-    part = key.partition(".")[0]
-    within = [name for name in known if name.startswith(f"{part}.")]
-    parts = dict.fromkeys(f"{n.partition('.')[0]}.*" if "." in n else n for n in known)
-    return f"known: {listed(within or parts)}"
-
-
-@cache
-def _known_paths() -> frozenset[str]:
-    return frozenset(setting_paths())
-
-
-def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
-    """Return every dotted path that an override may set."""
-    paths: list[str] = []
-    for name, info in part.model_fields.items():
-        nested = part_of(info.annotation)
-        if nested is DramDevice or get_origin(info.annotation) is tuple:
-            continue  # a preset, or a list: not one setting
-        if nested:
-            paths += setting_paths(nested, f"{prefix}{name}.")
-        if not nested or name == "accelerator":
-            paths.append(prefix + name)
-    return paths
 
 
 def _scalar(path: str, value: Any) -> Any:

@@ -1,7 +1,12 @@
-"""What the dotted paths of settings lead to: their dimension, and their value in a SoC."""
+"""Which settings there are, and what their dotted paths lead to: dimension, value in a SoC."""
 
-from typing import Any
+import difflib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, get_origin
 
+from simulator.errors import InputError, listed
+from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part, part_of, units_of, value_at
 from simulator.hardware.soc import Hardware
 from simulator.units import Quantity
@@ -25,3 +30,54 @@ def value_of(hardware: Hardware, path: str) -> Any:
     """
     value = value_at(hardware, path)
     return "described" if isinstance(value, Part) else value
+
+
+def likely(key: str, known: Sequence[str]) -> str:
+    """Return a hint for an unknown setting: the one that is probably meant, or which there are.
+
+    Those are the settings of the part that it begins with, or else the parts.
+    """
+    close = difflib.get_close_matches(key, known, 1, 0.5)
+    if close:
+        return f"did you mean {close[0]}?"
+    part = key.partition(".")[0]
+    within = [name for name in known if name.startswith(f"{part}.")]
+    parts = dict.fromkeys(f"{n.partition('.')[0]}.*" if "." in n else n for n in known)
+    return f"known: {listed(within or parts)}"
+
+
+@cache
+def known_paths() -> frozenset[str]:
+    """Return all paths that a setting may have."""
+    return frozenset(setting_paths())
+
+
+def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
+    """Return every dotted path that an override may set."""
+    paths: list[str] = []
+    for name, info in part.model_fields.items():
+        nested = part_of(info.annotation)
+        if nested is DramDevice or get_origin(info.annotation) is tuple:
+            continue  # a preset, or a list: not one setting
+        if nested:
+            paths += setting_paths(nested, f"{prefix}{name}.")
+        if not nested or name == "accelerator":
+            paths.append(prefix + name)
+    return paths
+
+
+def collected(texts: Iterable[str]) -> dict[str, str]:
+    """Return settings written as "path=value", by path. Raises InputError with the fix."""
+    changes: dict[str, str] = {}
+    for path, value in map(_split, texts):
+        if path in changes:
+            raise InputError(f"--set {path}: given twice; give it once")
+        changes[path] = value
+    return changes
+
+
+def _split(text: str) -> tuple[str, str]:
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip() or not value.strip():
+        raise InputError(f"--set {text}: write it as key=value, such as accelerator.rows=32")
+    return path.strip(), value.strip()

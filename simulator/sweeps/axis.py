@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from simulator.errors import InputError, shown
-from simulator.hardware.load import likely, setting_paths
-from simulator.hardware.settings import quantity_of
+from simulator.hardware.settings import likely, quantity_of, setting_paths
 
 LABELS = ("trace", "method", "batch")
 """Axes that are no settings of the hardware: which training, treated how, with which batch."""

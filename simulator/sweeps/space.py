@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.energy.area import areas
 from simulator.errors import InputError, shown
 from simulator.hardware import Hardware, load_hardware
-from simulator.hardware.load import setting_paths
-from simulator.hardware.settings import value_of
+from simulator.hardware.settings import setting_paths, value_of
 from simulator.sweeps.axis import LABELS, Axis
 from simulator.sweeps.condition import condition, holding
 from simulator.sweeps.table import MEASURES

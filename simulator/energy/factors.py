@@ -1,0 +1,93 @@
+"""How far prices may lie from those of the tables: one factor for each kind of price.
+
+A factor is in permille of what the tables say, that of a DRAM command in permille of its datasheet,
+so that it stands for `technology.dram_typical` where it is drawn. What all prices of a kind have in
+common is uncertain, not each price alone: a MAC at one width, every access to SRAM, every command.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
+
+from simulator.energy import tables
+from simulator.hardware.constant import Constant, Kind
+from simulator.hardware.soc import Hardware
+
+Drawn: TypeAlias = Mapping[str, float]
+"""Factors in permille by their names; what is absent is as the tables say."""
+
+PREFIX = "energy."
+"""What paths of factors begin with; no setting does."""
+
+_ARRAY = ("array_leakage", "sram_access", "sram_leakage")
+_ALWAYS = ("wire", "cpu_cycle", "cpu_static")
+_DRAM = ("dram_activates", "dram_read_bursts", "dram_write_bursts", "dram_standby", "dram_refresh")
+_OF_SETTING = {
+    "cpu_cycle": "cpu.energy_per_cycle",
+    "cpu_static": "cpu.static_power",
+    **dict.fromkeys(_DRAM, "technology.dram_typical"),
+}
+"""Settings whose own range, where a description gives one, takes the place of a factor."""
+
+
+class Factor(NamedTuple):
+    """One kind of price: what it is worth, at least and at most, in permille."""
+
+    name: str
+    value: int
+    low: float
+    high: float
+    source: str
+    kind: Kind
+
+
+def factors(hardware: Hardware) -> list[Factor]:
+    """Return the kinds of price that `hardware` pays."""
+    array, typical = hardware.accelerator, hardware.technology.dram_typical
+    precisions = dict.fromkeys((array.precision, *array.precisions)) if array else ()
+    macs = {mac_factor(each): each for each in precisions}
+    found = [_factor(name, "mac", precision) for name, precision in macs.items()]
+    found += [_factor(name, name) for name in (*(_ARRAY if array else ()), *_ALWAYS)]
+    if hardware.dram.device:
+        found += [_of_datasheet(_factor(name, name), typical) for name in _DRAM]
+    return found
+
+
+def price_constants(hardware: Hardware) -> tuple[Constant, ...]:
+    """Return the factors of `hardware` as numbers to draw, such as "energy.dram_activates".
+
+    Where the description itself gives a range to the setting that a factor multiplies, the factor
+    is left out: the same doubt does not count twice.
+    """
+    ranged = {constant.path for constant in hardware.constants if constant.is_uncertain}
+    return tuple(
+        _constant(factor)
+        for factor in factors(hardware)
+        if _OF_SETTING.get(factor.name) not in ranged
+    )
+
+
+def at_end(known: Iterable[Factor], end: str) -> Drawn:
+    """Return factors at one end of their ranges, "low" or "high"."""
+    return {factor.name: getattr(factor, end) for factor in known}
+
+
+def mac_factor(precision: str) -> str:
+    """Return the name of the factor of a MAC at `precision`, which some precisions share."""
+    return f"mac_{tables.spread_precision(precision)}"
+
+
+def _factor(name: str, action: str, precision: str = "") -> Factor:
+    row = tables.spread(action, precision)
+    kind: Kind = "guess" if row.confidence == "guess" else "published"
+    return Factor(name, 1000, 1000 * row.low, 1000 * row.high, f"{row.how}; {row.source}", kind)
+
+
+def _of_datasheet(factor: Factor, typical: int) -> Factor:
+    """Return a factor around the silicon that a description takes for typical."""
+    low, high = min(typical, factor.low), max(typical, factor.high)
+    return factor._replace(value=typical, low=low, high=high)
+
+
+def _constant(factor: Factor) -> Constant:
+    low, high = round(factor.low), round(factor.high)
+    return Constant(PREFIX + factor.name, factor.value, low, high, factor.source, factor.kind)
