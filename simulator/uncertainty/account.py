@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from simulator.hardware.constant import Constant
-from simulator.hardware.settings import quantity_of
 from simulator.results.intervals import level, share
 from simulator.results.samples import (
     ENERGY,
@@ -17,7 +16,7 @@ from simulator.results.samples import (
     ratios,
 )
 from simulator.uncertainty.draws import quantiles
-from simulator.uncertainty.names import name_of
+from simulator.uncertainty.names import name_of, text_of
 from simulator.uncertainty.shares import Shares, shares
 
 Row = dict[str, Any]
@@ -111,20 +110,15 @@ def _decided(
 def _share_row(uncertain: Uncertain, known: Sequence[Uncertain], first: float, total: float) -> Row:
     constant, machines = uncertain
     alike = sum(each.constant.path == constant.path for each in known)
-    quantity = quantity_of(constant.path)
-    low, value, high = (
-        quantity.text(number) if quantity else str(number)
-        for number in (constant.low, constant.value, constant.high)
-    )
     return {
         "setting": constant.path,
         "name": name_of(constant.path) + (f" ({', '.join(machines)})" if alike > 1 else ""),
         "machines": list(machines),
         "share": round(first, 4),
         "share_with_others": round(total, 4),
-        "value": value,
-        "low": low,
-        "high": high,
+        "value": text_of(constant.path, constant.value),
+        "low": text_of(constant.path, constant.low),
+        "high": text_of(constant.path, constant.high),
         "kind": constant.kind,
         "source": constant.source,
     }

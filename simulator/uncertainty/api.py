@@ -11,7 +11,7 @@ from simulator.replay import Recording, as_trace
 from simulator.trace.trace import Trace
 from simulator.uncertainty.account import account
 from simulator.uncertainty.replays import Subject
-from simulator.uncertainty.sampling import draw, uncertain
+from simulator.uncertainty.sampling import draw
 
 USUAL = 64
 """Samples where nothing else is said: three of them lie beyond either end of an interval."""
@@ -44,9 +44,7 @@ def usual_count(subjects: Sequence[Subject]) -> int:
 
     A verdict is of two machines; a search for placements, and every tile, cost more.
     """
-    if len(subjects) < 2 or not any(map(uncertain, subjects)):
-        return 0
-    if any(each.fidelity != FIDELITIES[0] for each in subjects):
+    if len(subjects) < 2 or any(each.fidelity != FIDELITIES[0] for each in subjects):
         return 0
     if any(each.hardware.runtime.placement != "rules" for each in subjects):
         return 0

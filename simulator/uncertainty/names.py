@@ -1,16 +1,41 @@
-"""Settings as a sentence names them: "GEMM efficiency of the CPU"."""
+"""Constants as a sentence names them: "GEMM efficiency of the CPU", "energy per int8 MAC"."""
+
+from simulator.energy.factors import PREFIX
+from simulator.hardware.settings import quantity_of
+from simulator.units import RATIO
 
 _WORDS = {
     "gemm": "GEMM", "cpu": "CPU", "dma": "DMA", "dram": "DRAM", "llc": "last-level cache",
-    "simd": "SIMD", "sram": "SRAM", "im2col": "im2col", "mac": "MAC", "op": "op",
+    "simd": "SIMD", "sram": "SRAM",
 }  # fmt: skip
+_PRICES = {
+    "array_leakage": "leakage of the array",
+    "sram_access": "energy per SRAM access",
+    "sram_leakage": "leakage of the SRAM",
+    "wire": "energy of the interconnect",
+    "cpu_cycle": "energy per CPU cycle",
+    "cpu_static": "static power of the CPU",
+    "dram_activates": "energy per DRAM activation",
+    "dram_read_bursts": "energy per DRAM read",
+    "dram_write_bursts": "energy per DRAM write",
+    "dram_standby": "standby power of the DRAM",
+    "dram_refresh": "energy per DRAM refresh",
+}
 
 
 def name_of(path: str) -> str:
-    """Return a dotted path as people say it, the part that it belongs to last."""
+    """Return a setting by its part, or a factor of prices, as people say it."""
+    if path.startswith(PREFIX):
+        kind = path.removeprefix(PREFIX)
+        return _PRICES.get(kind, f"energy per {kind.removeprefix('mac_')} MAC")
     *parents, leaf = path.split(".")
-    names = [_spoken(part) for part in (leaf, *reversed(parents))]
-    return " of the ".join(names)
+    return " of the ".join(_spoken(part) for part in (leaf, *reversed(parents)))
+
+
+def text_of(path: str, value: int) -> str:
+    """Return a value with its unit; that of a factor in percent of the tables' price."""
+    quantity = RATIO if path.startswith(PREFIX) else quantity_of(path)
+    return quantity.text(value) if quantity else str(value)
 
 
 def _spoken(part: str) -> str:

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from simulator.energy.prices import Costs, Prices, prices
+from simulator.energy.factors import PREFIX, price_constants
+from simulator.energy.prices import Costs, Prices, prices_at
 from simulator.hardware.constant import Constant
 from simulator.results.samples import ENERGY, LATENCY, Samples
 from simulator.uncertainty.draws import drawn
@@ -44,15 +45,27 @@ def draw(
 
 
 def uncertain(subject: Subject) -> tuple[Constant, ...]:
-    """Return the constants of a machine that are not known exactly."""
-    return tuple(each for each in subject.hardware.constants if each.is_uncertain)
+    """Return the constants of a machine that are not known exactly, factors of prices last."""
+    known = (*subject.hardware.constants, *price_constants(subject.hardware))
+    return tuple(each for each in known if each.is_uncertain)
+
+
+def _settings(values: Values) -> dict[str, int]:
+    """Return those of `values` that are settings of the machine, and no factors of prices."""
+    return {path: value for path, value in values.items() if not path.startswith(PREFIX)}
 
 
 def _timing(subject: Subject, values: Values) -> dict[str, int]:
     """Return those of `values` that a replay can depend on."""
+    settings = _settings(values)
     if subject.hardware.runtime.placement != "rules":
-        return dict(values)
-    return {path: value for path, value in values.items() if not path.startswith(_PRICES)}
+        return settings
+    return {path: value for path, value in settings.items() if not path.startswith(_PRICES)}
+
+
+def _prices(subject: Subject, values: Values) -> Prices:
+    factors = {path: value for path, value in values.items() if path.startswith(PREFIX)}
+    return prices_at(subject.at(_settings(values)), factors)
 
 
 def _key(task: Task) -> tuple[int, tuple[tuple[str, int], ...]]:
@@ -64,7 +77,7 @@ def _collected(
     subject: Subject, seed: int, draws: Sequence[Values], found: Sequence[Answer]
 ) -> Samples:
     rows = [
-        {} if isinstance(answer, str) else _measures(answer, prices(subject.at(values)))
+        {} if isinstance(answer, str) else _measures(answer, _prices(subject, values))
         for values, answer in zip(draws, found, strict=True)
     ]
     keys = dict.fromkeys(key for row in rows for key in row)
