@@ -34,8 +34,11 @@ def run_report(document: Row, by: str = "phase") -> Group:
 def verdict(document: Row, baseline: Row) -> Group:
     """Return speed-up and energy ratio against `baseline`, for each phase and the whole."""
     table = _table("phase", "speed-up", "energy ratio", *_pair_names(document, baseline))
+    known = document.get("uncertainty", {})
     for name, ours, theirs in _paired(document, baseline):
-        table.add_row(name, *_compared(ours, theirs), style="bold" if name == "total" else "")
+        ratios = _ratio_cells(name, ours, theirs, known)
+        cells = *ratios, *_amounts(ours, theirs)
+        table.add_row(name, *cells, style="bold" if name == "total" else "")
     return Group(Text(verdict_sentence(document, baseline), style="bold"), table)
 
 
@@ -61,14 +64,21 @@ def verdict_sentence(document: Row, baseline: Row) -> str:
     )
 
 
-def side_by_side(left: Row, right: Row) -> Table:
-    """Return two runs side by side: latency and energy per phase; ratios right over left."""
+def side_by_side(left: Row, right: Row, known: Row) -> Table:
+    """Return two runs side by side: latency and energy per phase; ratios right over left.
+
+    `known` has the intervals of ratios, where samples of the two runs can be compared.
+    """
     table = _table("", *_pair_names(left, right), "latency ratio", "energy ratio")
     for name, ours, theirs in _paired(left, right):
-        ratios = [_ratio(theirs[key], ours[key]) for key in ("latency_s", "energy_j")]
-        cells = [times(ratio) if ratio is not None else "-" for ratio in ratios]
-        _, _, *values = _compared(ours, theirs)
-        table.add_row(name, *values, *cells, style="bold" if name == "total" else "")
+        start = _start(name)
+        values = [
+            si_with(document, f"{start}{key}", row[key], unit)
+            for key, unit in (("latency_s", "s"), ("energy_j", "J"))
+            for document, row in ((left, ours), (right, theirs))
+        ]
+        ratios = _ratio_cells(name, ours, theirs, known)
+        table.add_row(name, *values, *ratios, style="bold" if name == "total" else "")
     return table
 
 
@@ -228,11 +238,24 @@ def _pair_names(left: Row, right: Row) -> list[str]:
     return [f"{name} {what}" for what in ("latency", "energy") for name in names]
 
 
-def _compared(ours: Row, theirs: Row) -> list[str]:
-    cells = [_ratio(theirs[key], ours[key]) for key in ("latency_s", "energy_j")]
+def _ratio_cells(name: str, ours: Row, theirs: Row, known: Row) -> list[str]:
+    """Return the ratios of a phase, or of the total, with their intervals where they are known."""
+    cells = []
+    for key, ratio_name in (("latency_s", "speedup"), ("energy_j", "energy_ratio")):
+        ratio = _ratio(theirs[key], ours[key])
+        interval = known.get(f"{_start(name)}{ratio_name}")
+        cells.append("-" if ratio is None else f"{times(ratio)}{bracket(interval)}")
+    return cells
+
+
+def _amounts(ours: Row, theirs: Row) -> list[str]:
     values = [si(row["latency_s"], "s") for row in (ours, theirs)]
-    values += [si(row["energy_j"], "J") for row in (ours, theirs)]
-    return [times(cell) if cell is not None else "-" for cell in cells] + values
+    return values + [si(row["energy_j"], "J") for row in (ours, theirs)]
+
+
+def _start(name: str) -> str:
+    """Return what the keys of intervals of this phase, or of the total, begin with."""
+    return "" if name == "total" else f"{name}_"
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:

@@ -77,6 +77,17 @@ def intervals_of(columns: Columns) -> dict[str, dict[str, float]]:
     }
 
 
+def compared(left: Path, right: Path) -> dict[str, dict[str, float]]:
+    """Return the intervals of the right run's ratios over the left one's, by their keys.
+
+    Empty where a folder has no samples, or where the two did not draw alike.
+    """
+    ours, theirs = read_samples(left), read_samples(right)
+    if ours is None or theirs is None or not ours.pairs_with(theirs):
+        return {}
+    return intervals_of(ratios(ours, theirs))
+
+
 def write_samples(directory: Path, samples: Samples) -> None:
     """Write `samples` into `directory`. Raises InputError if it cannot."""
     import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s

@@ -5,7 +5,9 @@ constants' logarithms, each orthonormal under the constant's own distribution, s
 of their coefficients are parts of the variance and sum up to Sobol's indices without further
 sampling (Sudret, Reliability Engineering and System Safety 93, 2008). Terms are taken one by one,
 the one that explains most of what is left first, as long as the corrected leave-one-out error
-falls (Blatman and Sudret, Journal of Computational Physics 230, 2011).
+falls (Blatman and Sudret, Journal of Computational Physics 230, 2011). Among hundreds of terms some
+fit by chance, so that this error flatters; how good a fit is tell samples that had no part in it,
+the choice of its terms included.
 """
 
 import math
@@ -26,6 +28,7 @@ TRUSTED_R2 = 0.9
 """Shares of a worse fit are not told: a guess at what leaves the largest of them in their order."""
 _GRID = 512  # midpoints of quantiles, over which a distribution is integrated
 _SAMPLES_PER_TERM = 3  # at least: with fewer the leave-one-out error itself is not to be trusted
+_FOLDS = 8  # parts of the samples, each left out once
 _NOTHING = 1e-12  # relative spread below which an answer does not vary
 
 
@@ -58,6 +61,18 @@ class _Term(NamedTuple):
     column: "Floats"
 
 
+class _Fit(NamedTuple):
+    """The columns taken, and their weights behind that of the constant term."""
+
+    taken: tuple[int, ...]
+    weights: "Floats"
+
+    def at(self, matrix: "Floats") -> "Floats":
+        """Return what is predicted for the rows of a matrix of all columns."""
+        found: Floats = self.weights[0] + matrix[:, list(self.taken)] @ self.weights[1:]
+        return found
+
+
 def shares(
     constants: Sequence[Constant], quantiles: Sequence["Floats"], values: Sequence[float]
 ) -> Shares:
@@ -73,8 +88,12 @@ def shares(
     if not constants or math.sqrt(variance) < _NOTHING:
         return Shares((), 1.0)
     bases = [_basis(each, column) for each, column in zip(constants, quantiles, strict=True)]
-    chosen, weights, error = _fitted(_terms(bases), logs)
-    return Shares(_shared(constants, chosen, weights), max(0.0, 1 - error / variance))
+    terms = _terms(bases)
+    matrix = np.column_stack([term.column for term in terms])
+    fit = _fitted(matrix, logs)
+    chosen = [terms[index] for index in fit.taken]
+    r2 = max(0.0, 1 - _left_out_error(matrix, logs) / variance)
+    return Shares(_shared(constants, chosen, fit.weights[1:]), r2)
 
 
 def _basis(constant: Constant, column: "Floats") -> "tuple[Floats, Floats]":
@@ -108,38 +127,29 @@ def _terms(bases: "Sequence[tuple[Floats, Floats]]") -> list[_Term]:
     return alone + both
 
 
-def _fitted(terms: Sequence[_Term], logs: "Floats") -> "tuple[list[_Term], Floats, float]":
-    """Return the terms that predict left-out samples best, their weights, and the error then."""
+def _fitted(matrix: "Floats", logs: "Floats") -> _Fit:
+    """Return the columns that are worth taking, each after those that explain more."""
     import numpy as np  # noqa: PLC0415
 
-    matrix = np.column_stack([term.column for term in terms])
     lengths = np.linalg.norm(matrix - matrix.mean(axis=0), axis=0)
     lengths[lengths == 0] = np.inf
-    taken: list[int] = []
-    residual: Floats = np.asarray(logs - logs.mean(), dtype=np.float64)
-    best: tuple[list[int], Floats, float] = ([], np.zeros(0), float(logs.var()))
-    for _ in range(min(len(terms), len(logs) // _SAMPLES_PER_TERM)):
-        fit = np.abs(residual @ matrix) / lengths
-        fit[taken] = -1
-        taken.append(int(fit.argmax()))
+    fit = best = _Fit((), np.full(1, logs.mean()))
+    least = float(logs.var())
+    for _ in range(min(matrix.shape[1], len(logs) // _SAMPLES_PER_TERM)):
+        explains = np.abs((logs - fit.at(matrix)) @ matrix) / lengths
+        explains[list(fit.taken)] = -1
+        taken = (*fit.taken, int(explains.argmax()))
         design = np.column_stack([np.ones(len(logs)), matrix[:, taken]])
-        weights, residual = _solved(design, logs)
-        error = _left_out_error(design, residual)
-        if error < best[2]:
-            best = list(taken), weights[1:], error
-    return [terms[i] for i in best[0]], best[1], best[2]
+        weights = np.linalg.lstsq(design, logs, rcond=None)[0].astype(np.float64)
+        fit = _Fit(taken, weights)
+        error = _corrected_error(design, logs - fit.at(matrix))
+        if error < least:
+            best, least = fit, error
+    return best
 
 
-def _solved(design: "Floats", logs: "Floats") -> "tuple[Floats, Floats]":
-    import numpy as np  # noqa: PLC0415
-
-    weights = np.linalg.lstsq(design, logs, rcond=None)[0].astype(np.float64)
-    residual: Floats = logs - design @ weights
-    return weights, residual
-
-
-def _left_out_error(design: "Floats", residual: "Floats") -> float:
-    """Return the mean square error at samples left out of the fit, corrected for their number."""
+def _corrected_error(design: "Floats", residual: "Floats") -> float:
+    """Return the leave-one-out error of a linear fit, corrected for its number of terms."""
     import numpy as np  # noqa: PLC0415
 
     samples, terms = design.shape
@@ -147,6 +157,18 @@ def _left_out_error(design: "Floats", residual: "Floats") -> float:
     leverage = np.minimum(np.einsum("ij,jk,ik->i", design, inverse, design), 1 - 1e-9)
     plain = ((residual / (1 - leverage)) ** 2).mean()
     return float(plain * samples / (samples - terms) * (1 + np.trace(inverse)))
+
+
+def _left_out_error(matrix: "Floats", logs: "Floats") -> float:
+    """Return the mean square error at samples that had no part in a fit."""
+    import numpy as np  # noqa: PLC0415
+
+    squares = 0.0
+    for fold in range(min(_FOLDS, len(logs))):
+        out = np.arange(len(logs)) % _FOLDS == fold
+        fit = _fitted(matrix[~out], logs[~out])
+        squares += float(((logs[out] - fit.at(matrix[out])) ** 2).sum())
+    return squares / len(logs)
 
 
 def _shared(
@@ -159,4 +181,4 @@ def _shared(
         alone = sum(p for term, p in zip(chosen, parts, strict=True) if term.constants == (index,))
         total = sum(p for term, p in zip(chosen, parts, strict=True) if index in term.constants)
         found.append(Share(constant, alone / whole, total / whole))
-    return tuple(sorted(found, key=lambda share: -share.total))
+    return tuple(sorted(found, key=lambda share: -share.first))
