@@ -17,6 +17,7 @@ from simulator.results.samples import (
 )
 from simulator.uncertainty.draws import quantiles
 from simulator.uncertainty.names import name_of, text_of
+from simulator.uncertainty.sampling import is_price
 from simulator.uncertainty.shares import Shares, shares
 
 Row = dict[str, Any]
@@ -53,7 +54,8 @@ def account(ours: Samples, theirs: Samples | None = None) -> Row:
     for measure, start in ((LATENCY, ""), (ENERGY, "energy_")):
         key = RATIOS[measure] if theirs else measure
         column = compared.get(key) or ours.columns.get(key, ())
-        told |= _decided(start, key, known, ours, column)
+        able = [each for each in known if measure == ENERGY or not is_price(each.constant.path)]
+        told |= _decided(start, key, able, ours, column)
     return told
 
 
@@ -93,23 +95,23 @@ def _decided(
 ) -> Row:
     """Return which constants decide one column, largest share first."""
     runs = [index for index, value in enumerate(column) if value > 0]
-    constants = [each.constant for each in known]
-    drawings = [quantiles(each, drawn.count, drawn.seed)[runs] for each in constants]
-    found = (
-        shares(constants, drawings, [column[index] for index in runs]) if runs else Shares((), 0.0)
-    )
     machines = {each.constant: each for each in known}
-    told = [
-        _share_row(machines[each.constant], known, each.first, each.total)
-        for each in found.shares
-        if each.total >= _LEAST_SHARE and found.is_trusted
-    ]
+    drawings = [quantiles(each, drawn.count, drawn.seed)[runs] for each in machines]
+    found = (
+        shares(list(machines), drawings, [column[index] for index in runs])
+        if runs
+        else Shares((), 0.0)
+    )
+    large = [each for each in found.shares if each.total >= _LEAST_SHARE and found.is_trusted]
+    shown = [machines[each.constant] for each in large]
+    told = [_share_row(machines[each.constant], shown, each.first, each.total) for each in large]
     return {f"{start}decided": key, f"{start}r2": round(found.r2, 4), f"{start}decided_by": told}
 
 
-def _share_row(uncertain: Uncertain, known: Sequence[Uncertain], first: float, total: float) -> Row:
+def _share_row(uncertain: Uncertain, shown: Sequence[Uncertain], first: float, total: float) -> Row:
+    """Return a share; machines stand in its name where another one shown has the same setting."""
     constant, machines = uncertain
-    alike = sum(each.constant.path == constant.path for each in known)
+    alike = sum(each.constant.path == constant.path for each in shown)
     return {
         "setting": constant.path,
         "name": name_of(constant.path) + (f" ({', '.join(machines)})" if alike > 1 else ""),

@@ -50,13 +50,16 @@ Task = tuple[int, Values]
 """Which of some subjects, and its values."""
 
 
-def answers(subjects: Sequence[Subject], tasks: Sequence[Task]) -> Iterator[Answer]:
+def answers(
+    subjects: Sequence[Subject], tasks: Sequence[Task], most_processes: int | None = None
+) -> Iterator[Answer]:
     """Yield the answer of each task, in their order; in several processes where that pays.
 
-    Raises InputError when one of those is lost.
+    There are `most_processes` at most, or as many as there are cores. Raises InputError when one
+    of them is lost.
     """
     operations = sum(subjects[which].operations for which, _ in tasks)
-    count = min(cores(), max(1, 2 * operations // _PARALLEL_FROM))
+    count = min(most_processes or cores(), max(1, 2 * operations // _PARALLEL_FROM))
     if count == 1:
         yield from (_answered(subjects[which], values) for which, values in tasks)
         return

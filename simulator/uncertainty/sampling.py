@@ -15,18 +15,23 @@ from simulator.units import AJ_PER_J, PS_PER_S
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 
-# Settings that price what is counted and change neither how long it takes nor where it runs,
+# What prices what is counted and changes neither how long it takes nor where it runs,
 # unless placement is searched for (`runtime.placement`).
-_PRICES = ("cpu.energy_per_cycle", "cpu.static_power", "cpu.voltage", "technology.")
+_PRICES = (PREFIX, "cpu.energy_per_cycle", "cpu.static_power", "cpu.voltage", "technology.")
 
 
 def draw(
-    subjects: Sequence[Subject], count: int, seed: int = 0, progress: Progress | None = None
+    subjects: Sequence[Subject],
+    count: int,
+    seed: int = 0,
+    progress: Progress | None = None,
+    most_processes: int | None = None,
 ) -> list[Samples]:
     """Return `count` samples of the runs of `subjects`; constants that these share move together.
 
     Equal arguments give equal samples, whatever the processes. Samples that differ in prices
-    alone share one replay. `progress` wraps the loop over replays.
+    alone share one replay. `progress` wraps the loop over replays, for which there are
+    `most_processes`, or all cores.
     """
     draws = [drawn(uncertain(each), count, seed) for each in subjects]
     needed = [
@@ -34,7 +39,7 @@ def draw(
         for which, subject in enumerate(subjects)
     ]
     tasks = {_key(task): task for row in needed for task in row}
-    found: Iterable[Answer] = answers(subjects, list(tasks.values()))
+    found: Iterable[Answer] = answers(subjects, list(tasks.values()), most_processes)
     if progress is not None:
         found = progress(found, len(tasks), f"drawing {count} samples")
     known = dict(zip(tasks, found, strict=True))
@@ -42,6 +47,11 @@ def draw(
         _collected(subject, seed, draws[which], [known[_key(task)] for task in needed[which]])
         for which, subject in enumerate(subjects)
     ]
+
+
+def is_price(path: str) -> bool:
+    """Return whether a constant says what things cost, and not what there is of them."""
+    return path.startswith(_PRICES)
 
 
 def uncertain(subject: Subject) -> tuple[Constant, ...]:
@@ -60,7 +70,7 @@ def _timing(subject: Subject, values: Values) -> dict[str, int]:
     settings = _settings(values)
     if subject.hardware.runtime.placement != "rules":
         return settings
-    return {path: value for path, value in settings.items() if not path.startswith(_PRICES)}
+    return {path: value for path, value in settings.items() if not is_price(path)}
 
 
 def _prices(subject: Subject, values: Values) -> Prices:

@@ -21,6 +21,7 @@ from simulator.results.uncertainty import NAMES
 _COLOURS = {"": BLUE, "energy_": VERMILLION}  # by the start of the keys
 _MOST = 10  # constants; of the others no share would be seen
 _ROW_INCHES = 0.42
+_LEAST = 0.01  # share that is seen
 _LABEL = 44  # characters
 
 
@@ -44,7 +45,7 @@ def decides(results: Mapping[str, Document]) -> Figure | None:
             if share >= 0.5:
                 axes.annotate(f"{share:.0f} %", (share, at), (3, 0), textcoords="offset points",
                               va="center", fontsize=7)  # fmt: skip
-    axes.set_yticks(range(len(rows)), [short(name, _LABEL) for name in rows])
+    axes.set_yticks(range(len(rows)), list(rows))
     axes.tick_params("y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     largest = max(share for shares in rows.values() for share in shares.values())
@@ -66,8 +67,9 @@ def _rows(known: Document) -> dict[str, dict[str, float]]:
     shares: dict[str, dict[str, float]] = {}
     for start in _COLOURS:
         for row in known[f"{start}decided_by"]:
-            name = f"{row['name']}\n{row['low']} .. {row['high']}"
-            shares.setdefault(name, {})[start] = row["share"]
+            name = f"{short(row['name'], _LABEL)}\n{row['low']} .. {row['high']}"
+            if row["share"] >= _LEAST:
+                shares.setdefault(name, {})[start] = row["share"]
     order = sorted(shares, key=lambda name: -max(shares[name].values()))
     return {name: shares[name] for name in order[:_MOST]}
 
