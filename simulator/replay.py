@@ -23,6 +23,7 @@ from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import FIDELITIES, MOST_TILES, run_step
 from simulator.pattern_store import kept_samples
 from simulator.placing import Placed, candidates
+from simulator.results.hardware_view import constants_document
 from simulator.results.methods import bits_by_epoch
 from simulator.results.power import peaks_of
 from simulator.results.recost import save_costs
@@ -239,7 +240,9 @@ def simulate(
 def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:
     """Write result, prices, steps, resolved hardware and one step over time into `directory`."""
     discard_samples(directory)
-    write_text(directory / "hardware.json", json.dumps(replay.hardware.plain(), indent=1) + "\n")
+    known = {"constants": constants_document(replay.hardware)}
+    resolved = json.dumps(replay.hardware.plain() | known, indent=1)
+    write_text(directory / "hardware.json", resolved + "\n")
     write_text(directory / "step.json", json.dumps(replay.typical_step()) + "\n")
     save_costs(result, directory)
     write_result(directory / "result.json", result, ops=ops)

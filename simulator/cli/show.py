@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from simulator.cli.arguments import JsonOption, SetOption, StepOption
 from simulator.cli.terminal import print_table
 from simulator.errors import InputError
 from simulator.trace.trace import Trace
+
+if TYPE_CHECKING:
+    from simulator.hardware import Hardware
 
 
 def show(
@@ -22,6 +25,9 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Describe a trace or a SoC.
+
+    Of a SoC: which of its numbers are unsure and how far they may lie from their values, with the
+    reasons, then all other settings and the area.
 
     Of a trace: its distinct steps and when they ran, and of one of them what each phase and layer
     computes and moves, and the memory it holds. With -o also as figures, trace.png and memory.png.
@@ -42,11 +48,20 @@ def show(
     for option, value in (("--step", step), ("-o", out)):
         if value is not None:
             raise InputError(f"{option} {value}: {what} is hardware; {option} is for a trace")
-    from simulator.energy.area import areas
+    show_hardware(load_hardware(what, overrides or []), as_json=as_json)
 
-    soc = load_hardware(what, overrides or [])
-    view = soc.plain() | {"area_mm2": {part.component: part.mm2 for part in areas(soc)}}
-    print(json.dumps(view, indent=1) if as_json else _as_lines(view))
+
+def show_hardware(hardware: "Hardware", *, as_json: bool = False) -> None:
+    """Print a SoC: how sure its numbers are, all settings, its area; or one JSON object."""
+    from simulator.energy.area import areas
+    from simulator.results.hardware_view import constants_document, hardware_table
+
+    if not as_json:
+        print_table(hardware_table(hardware))
+        return
+    area = {part.component: part.mm2 for part in areas(hardware)}
+    more = {"area_mm2": area, "constants": constants_document(hardware)}
+    print(json.dumps(hardware.plain() | more, indent=1))
 
 
 def show_trace(
@@ -80,13 +95,3 @@ def show_trace(
     print_table(trace_table(document | ({"notes": []} if noted else {})))
     for path in figures:
         print(path)
-
-
-def _as_lines(view: dict[str, Any], prefix: str = "") -> str:
-    lines = []
-    for key, value in view.items():
-        if isinstance(value, dict):
-            lines.append(_as_lines(value, f"{prefix}{key}."))
-        else:
-            lines.append(f"{prefix}{key} = {value}")
-    return "\n".join(lines)

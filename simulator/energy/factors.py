@@ -79,7 +79,7 @@ def mac_factor(precision: str) -> str:
 def _factor(name: str, action: str, precision: str = "") -> Factor:
     row = tables.spread(action, precision)
     kind: Kind = "guess" if row.confidence == "guess" else "published"
-    return Factor(name, 1000, 1000 * row.low, 1000 * row.high, f"{row.how}; {row.source}", kind)
+    return Factor(name, 1000, 1000 * row.low, 1000 * row.high, f"{row.source}: {row.how}", kind)
 
 
 def _of_datasheet(factor: Factor, typical: int) -> Factor:

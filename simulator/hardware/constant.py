@@ -2,9 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Kind = Literal["measured", "published", "fitted", "guess"]
+Kind = Literal["measured", "published", "chosen", "fitted", "guess"]
+"""`chosen` is what a design is free to take, or what was taken so as not to matter."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""All of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Reading a SoC from YAML: names and paths, overrides, and every mistake told in one sentence."""
 
 import difflib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache, lru_cache, partial
@@ -77,10 +77,9 @@ def _resolved(label: str, known: Stated, changes: Mapping[str, Any]) -> Hardware
     return soc.with_constants([*kept, *(constant for each in said for constant in each.constants)])
 
 
-def _is_within(path: str, changes: Container[str]) -> bool:
+def _is_within(path: str, changes: Iterable[str]) -> bool:
     """Whether a setting or a part that it belongs to is among `changes`."""
-    names = path.split(".")
-    return any(".".join(names[:length]) in changes for length in range(1, len(names) + 1))
+    return any(path == change or path.startswith(f"{change}.") for change in changes)
 
 
 def hardware_names() -> list[str]:

@@ -2,8 +2,9 @@
 
 A number is written plainly with its source as a comment, `launch: 10 us  # guess: ioctl`, or as
 `launch: {value: 10 us, range: 3 us .. 40 us, source: ..., kind: guess}`, where the source may stay
-a comment. Without `kind` words of the source tell it: "guess" makes a guess, "calibrated" or
-"fitted" a fitted number, "measured" a measured one, anything else a published one. Of a number
+a comment. Without `kind` words of the source tell it: "guess" makes a guess, "chosen" a decision of
+the design, "calibrated" or "fitted" a fitted number, "measured" a measured one, the first of these
+that is there; anything else is published, and what has no source a guess. Of a number
 with neither source nor range nothing is known. Ranges are for settings alone: entries of lists
 and of mappings by name, which no `--set` reaches, have sources only.
 """
@@ -12,10 +13,10 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_origin
 
 from simulator.errors import listed, shown
-from simulator.hardware.constant import Constant, Kind
+from simulator.hardware.constant import KINDS, Constant, Kind
 from simulator.hardware.part import Part, part_of
 from simulator.hardware.ranges import NumberField, number_field, range_of
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from simulator.yaml_comments import Comments
 
 _KEYS = ("value", "range", "source", "kind")
-_KINDS = get_args(Kind)
 _WORDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("guess", re.compile(r"\bguess(es|ed)?\b", re.IGNORECASE)),
+    ("chosen", re.compile(r"\bchosen\b", re.IGNORECASE)),
     ("fitted", re.compile(r"\b(calibrated|fitted)\b", re.IGNORECASE)),
     ("measured", re.compile(r"(?<!not )\bmeasured\b", re.IGNORECASE)),
 )
@@ -84,8 +85,8 @@ def _constant(
     source, kind = given.get("source", comment), given.get("kind")
     if not isinstance(source, str):
         raise ValueError(f"source {shown(source)}: write a text")
-    if "kind" in given and kind not in _KINDS:
-        raise ValueError(f"kind {shown(kind)}: write one of {listed(_KINDS)}")
+    if "kind" in given and kind not in KINDS:
+        raise ValueError(f"kind {shown(kind)}: write one of {listed(KINDS)}")
     low, high = range_of(number, given["range"], value) if "range" in given else (value, value)
     return Constant(path, value, low, high, source, kind or kind_of(source))
 

@@ -85,6 +85,22 @@ def test_yaml_is_a_part_of_the_default_machine():
             )
 
 
+def test_yaml_says_how_sure_its_numbers_are(tmp_path):
+    from simulator.hardware import load_hardware
+    from simulator.hardware.load import CONFIGS
+
+    (text,) = [block for block in blocks("yaml") if block.startswith("runtime:")]
+    path = tmp_path / "soc.yaml"
+    edge = (CONFIGS / "edge-16x16.yaml").read_text()
+    path.write_text(re.sub(r"(?m)^runtime:\n(  .*\n)*", lambda _: text, edge))
+    soc = load_hardware(path)
+    known = {each.path: each for each in soc.constants}
+    launch, synchronise = known["runtime.launch"], known["runtime.synchronise"]
+    assert soc == load_hardware("edge-16x16")
+    assert (launch.low, launch.high, launch.kind) == (3 * 10**6, 4 * 10**7, "guess")
+    assert (synchronise.low, synchronise.high, synchronise.kind) == (10**6, 3 * 10**7, "guess")
+
+
 def test_the_table_of_what_is_worth_offloading_is_current():
     from simulator.hardware import load_hardware
     from simulator.probes import break_even_table

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.activity import Counts
-from simulator.energy import COMPONENTS, prices, tables
+from simulator.energy import COMPONENTS, price_constants, prices, prices_at, tables
 from simulator.hardware import load_hardware
 from simulator.hardware.load import hardware_names
 from simulator.results.tally import Tally
@@ -91,6 +91,55 @@ def test_standby_and_refresh_have_ranges_of_their_own():
     found = prices(load_hardware(EDGE, {"dram.preset": "DDR4-2400_x64_1ch"})).low.static_uw
     expected = 0.35 * 412_800 + 0.83 * 695.242e-9 / (9360 * 833e-12) * 1e6
     assert found[COMPONENTS.index("dram")] == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize("name", hardware_names())
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_prices_drawn_at_one_end_are_that_end(name, end):
+    """Constants are whole permille: half of one is the most that an end is away."""
+    soc = load_hardware(name)
+    known = price_constants(soc)
+    drawn = prices_at(soc, {each.path: getattr(each, end) for each in known})
+    wanted = getattr(prices(soc), end)
+    ranged = {"cpu_cycles": "energy.cpu_cycle"}
+    for count, found, price in zip(
+        Counts._fields, drawn.dynamic_aj, wanted.dynamic_aj, strict=True
+    ):
+        if ranged.get(count) in (None, *(each.path for each in known)):
+            assert found == pytest.approx(price, rel=1.5e-3, abs=1)
+    assert drawn.low == drawn.high
+
+
+def test_a_factor_moves_its_own_price_alone():
+    half = prices_at(EDGE, {"energy.sram_access": 500})
+    for name, price, plain in zip(Counts._fields, half.dynamic_aj, PRICES.dynamic_aj, strict=True):
+        of_sram = name.startswith(("scratchpad", "accumulator"))
+        assert price == (pytest.approx(plain / 2, abs=1) if of_sram else plain)
+    assert half.static_uw == PRICES.static_uw
+    assert prices_at(EDGE, {}).dynamic_aj == PRICES.dynamic_aj
+
+
+def test_a_dram_factor_stands_for_the_typical_silicon():
+    half = load_hardware(EDGE, {"technology.dram_typical": "50 %"})
+    known = {each.path: each for each in price_constants(half)}
+    assert known["energy.dram_read_bursts"].value == 500
+    drawn = prices_at(half, {"energy.dram_read_bursts": 1000}).dynamic_aj
+    assert drawn.dram_read_bursts == PRICES.dynamic_aj.dram_read_bursts
+    assert drawn.dram_activates == prices(half).dynamic_aj.dram_activates
+
+
+def test_machines_with_the_same_memory_share_its_factors():
+    edge = set(price_constants(EDGE))
+    alone = set(price_constants(load_hardware("cpu-only")))
+    assert {each.path for each in alone - edge} <= {"energy.cpu_cycle", "energy.cpu_static"}
+    assert any(each.path.startswith("energy.mac") for each in edge - alone)
+
+
+def test_a_range_of_the_description_takes_the_place_of_a_factor():
+    form = {"value": "89 pJ", "range": "x0.8 .. x1.2"}
+    soc = load_hardware(EDGE, {"cpu.energy_per_cycle": form})
+    before, after = ({each.path for each in price_constants(one)} for one in (EDGE, soc))
+    assert before - {"energy.cpu_cycle"} == after
 
 
 @pytest.mark.parametrize(

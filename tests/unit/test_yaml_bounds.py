@@ -2,6 +2,7 @@
 
 import pytest
 
+from simulator.bounded_yaml import load
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.yaml_file import read_yaml
@@ -98,3 +99,28 @@ def test_settings_beyond_64_bits_are_refused(digits):
 def test_names_that_no_file_can_have_are_no_hardware(name):
     with pytest.raises(InputError, match="no hardware"):
         load_hardware(name)
+
+
+def test_a_comment_belongs_to_its_anchor_wherever_that_is_used():
+    lists = "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in ("ab", "bc", "cd"))
+    content, comments = load(f"a: &a [x, y]  # ten\n{lists}")
+    assert content["d"][1][0][1] == ["x", "y"]
+    assert comments["d", "1", "0", "1", "0"] == "ten"
+    assert ("d",) not in comments
+
+
+@pytest.mark.parametrize(
+    ("text", "comment"),
+    [
+        ("a: 1 # one", "one"),
+        ("a: '1 # 2'  #  one ", "one"),
+        ("a: [1, 2]  # one", "one"),
+        ("a:  # one\n  b: 1", "one"),
+        ("a: |\n  text # no comment\n", None),
+        ("a: 1#2", None),
+        ("# no\na: 1", None),
+        ("a: 1 # one\r\nb: 2", "one"),
+    ],
+)
+def test_the_comment_at_the_end_of_a_line(text, comment):
+    assert load(text)[1].get(("a",)) == comment
