@@ -29,7 +29,7 @@ def interval_in(document: Row, key: str) -> dict[str, float] | None:
 
 def bracket(known: Row | None, *, inverted: bool = False) -> str:
     """Return " (2.3 .. 6.1)", if `inverted` of the inverse ratio; "" where nothing is known."""
-    if known is None or known["low"] == known["high"]:
+    if known is None or not 0 < known["low"] < known["high"]:
         return ""
     ends = (1 / known["high"], 1 / known["low"]) if inverted else (known["low"], known["high"])
     return f" ({digits(ends[0])} .. {digits(ends[1])})"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from simulator.hardware.constant import Constant
+from simulator.results.hardware_view import text_of
 from simulator.results.intervals import level, share
 from simulator.results.samples import (
     ENERGY,
@@ -16,7 +17,7 @@ from simulator.results.samples import (
     ratios,
 )
 from simulator.uncertainty.draws import quantiles
-from simulator.uncertainty.names import name_of, text_of
+from simulator.uncertainty.names import name_of
 from simulator.uncertainty.sampling import is_price
 from simulator.uncertainty.shares import Shares, shares
 

@@ -1,8 +1,6 @@
 """Constants as a sentence names them: "GEMM efficiency of the CPU", "energy per int8 MAC"."""
 
 from simulator.energy.factors import PREFIX
-from simulator.hardware.settings import quantity_of
-from simulator.units import RATIO
 
 _WORDS = {
     "gemm": "GEMM", "cpu": "CPU", "dma": "DMA", "dram": "DRAM", "llc": "last-level cache",
@@ -30,12 +28,6 @@ def name_of(path: str) -> str:
         return _PRICES.get(kind, f"energy per {kind.removeprefix('mac_')} MAC")
     *parents, leaf = path.split(".")
     return " of the ".join(_spoken(part) for part in (leaf, *reversed(parents)))
-
-
-def text_of(path: str, value: int) -> str:
-    """Return a value with its unit; that of a factor in percent of the tables' price."""
-    quantity = RATIO if path.startswith(PREFIX) else quantity_of(path)
-    return quantity.text(value) if quantity else str(value)
 
 
 def _spoken(part: str) -> str:
