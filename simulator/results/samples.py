@@ -124,7 +124,10 @@ def read_samples(directory: Path) -> Samples | None:
     text = read_metadata(path, AGAIN).get(_KEY, "")
     header = parse_json(_Header, text, str(path), AGAIN)
     frame = read_columns(path, None, AGAIN)
-    constants = tuple(Constant(**each.model_dump()) for each in header.constants)
+    try:
+        constants = tuple(Constant(**each.model_dump()) for each in header.constants)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}: {AGAIN}") from None
     drawn, measured = _told_apart(frame, path)
     return Samples(
         header.hardware, header.seed, constants, drawn, measured, frame.height, header.reasons
