@@ -78,12 +78,12 @@ def test_files_are_parsed_once_until_they_change(tmp_path):
     source = tmp_path / "soc.yaml"
     text = machine_text()
     source.write_text(text, encoding="utf-8")
-    before = yaml_file._mapping.cache_info().misses
+    before = yaml_file._document.cache_info().misses
     one = load_hardware(source, {"cpu.clock": "1.1 GHz", "accelerator.rows": 8})
-    parsed = yaml_file._mapping.cache_info().misses
+    parsed = yaml_file._document.cache_info().misses
     two = load_hardware(source, {"accelerator.rows": 32})
     assert parsed > before
-    assert yaml_file._mapping.cache_info().misses == parsed
+    assert yaml_file._document.cache_info().misses == parsed
     assert (one.accelerator.rows, two.accelerator.rows) == (8, 32)
     assert two.cpu.clock != one.cpu.clock  # an override is for its own design alone
     source.write_text(text.replace("  rows: 16", "  rows: 48"), encoding="utf-8")
