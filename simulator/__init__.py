@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from simulator.sweeps.api import sweep
     from simulator.trace.storage import load_trace
     from simulator.trace.trace import Trace
+    from simulator.uncertainty.api import intervals
 
 __all__ = [
     "Hardware",
@@ -22,6 +23,7 @@ __all__ = [
     "InputError",
     "Result",
     "Trace",
+    "intervals",
     "load_hardware",
     "load_trace",
     "simulate",
@@ -35,6 +37,7 @@ _HOMES = {
     "InputError": "simulator.errors",
     "Result": "simulator.results.result",
     "Trace": "simulator.trace.trace",
+    "intervals": "simulator.uncertainty.api",
     "load_hardware": "simulator.hardware",
     "load_trace": "simulator.trace.storage",
     "simulate": "simulator.replay",

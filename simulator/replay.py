@@ -28,6 +28,7 @@ from simulator.results.methods import bits_by_epoch
 from simulator.results.power import peaks_of
 from simulator.results.recost import save_costs
 from simulator.results.result import Identity, Result, StepRecord, write_result
+from simulator.results.samples import discard_samples
 from simulator.results.step import step_document
 from simulator.results.text import si
 from simulator.trace.memory import Footprint, footprint
@@ -238,6 +239,7 @@ def simulate(
 
 def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:
     """Write result, prices, steps, resolved hardware and one step over time into `directory`."""
+    discard_samples(directory)
     known = {"constants": constants_document(replay.hardware)}
     resolved = json.dumps(replay.hardware.plain() | known, indent=1)
     write_text(directory / "hardware.json", resolved + "\n")
@@ -248,6 +250,7 @@ def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = Fal
 
 def discard_run(directory: Path) -> None:
     """Remove what an earlier run left in `directory`, so that nothing is compared with it."""
+    discard_samples(directory)
     for name in ("hardware.json", "step.json", "records.parquet", "energy.yaml", "result.json"):
         with suppress(OSError):
             (directory / name).unlink()

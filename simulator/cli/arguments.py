@@ -21,6 +21,16 @@ MaxTilesOption = Annotated[
         min=1, max=2**63 - 1, help="with --fidelity tile, tiles in one step", show_default="1000000"
     ),
 ]
+SamplesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=100_000,
+        metavar="N",
+        help="runs over the ranges of all constants, for intervals; 0 for none",
+        show_default="64 with a baseline, if they take seconds",
+    ),
+]
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, max=1024, help="processes; default all cores")
 ]

@@ -17,16 +17,24 @@ def diff(
 ) -> None:
     """Set two runs side by side; ratios are the right one over the left one.
 
+    Runs that were sampled with the same seed as often have intervals: constants that both share
+    were the same in each sample.
+
     Example: trainsoc diff out-16 out-32
     """
     from simulator.results.report import side_by_side, summary
     from simulator.results.result import read_result
+    from simulator.results.samples import compared
 
     ours, theirs = read_result(left), read_result(right)
+    known = compared(left, right)
     if as_json:
-        print(json.dumps(summary(ours, theirs), indent=1))
+        told = {"uncertainty": known} if known else {}
+        print(json.dumps(summary(ours, theirs) | told, indent=1))
         return
-    print_table(side_by_side(ours, theirs))
+    print_table(side_by_side(ours, theirs, known))
+    if not known and "uncertainty" in ours and "uncertainty" in theirs:
+        print("Ratios have no interval: the runs were not sampled as often, or with another seed.")
 
 
 def plot(

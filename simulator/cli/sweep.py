@@ -66,7 +66,17 @@ def sweep(
     seed: Annotated[
         int | None,
         typer.Option(
-            min=0, max=2**32 - 1, help="of the search: equal seeds, equal points", show_default="0"
+            min=0, max=2**32 - 1, help="of search and samples: the same, the same", show_default="0"
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=100_000,
+            metavar="N",
+            help="runs of each point over the ranges of all constants, for intervals",
+            show_default="0",
         ),
     ] = None,
     best: Annotated[
@@ -96,10 +106,13 @@ def sweep(
 
     Example: trainsoc sweep huge.yaml -o found --search 200 --minimize latency,energy,area
 
+    Example: trainsoc sweep edge-16x16 mlp_digits --set accelerator.rows=8,16 --samples 32 -o sure
+    --best energy
+
     Example: trainsoc plot sweep
     """
     from simulator.sweeps.answers import best as best_of
-    from simulator.sweeps.answers import measure, objectives_of
+    from simulator.sweeps.answers import best_in_samples, measure, objectives_of
     from simulator.sweeps.executors import workers_for
     from simulator.sweeps.folder import TABLE, write_csv
     from simulator.sweeps.report import best_sentence, effects_sentence, sweep_report
@@ -107,6 +120,7 @@ def sweep(
     from simulator.sweeps.search import answered
     from simulator.sweeps.study import study_of
     from simulator.sweeps.watch import Display
+    from simulator.uncertainty.api import check_count
 
     if out is None:
         raise InputError("sweep needs -o DIR: the folder that keeps every finished point")
@@ -118,8 +132,10 @@ def sweep(
         "search": search or asked.search,
         "minimize": minimize or asked.minimize,
         "seed": asked.seed if seed is None else seed,
+        "samples": asked.samples if samples is None else samples,
     }
     asked = asked.model_copy(update=more)
+    check_count(asked.samples)
     goals = objectives_of(asked.minimize)
     found = study_of(asked, _models())
     with workers_for(found.training, workers, cluster) as crew:
@@ -127,12 +143,13 @@ def sweep(
     if csv:
         write_csv(table, csv)
     row = best_of(table, best, where or []) if best else None
+    stays = best_in_samples(table, best, where or []) if best else None
     if as_json:
-        print(json.dumps(_document(table, row, out / TABLE), indent=1))
+        print(json.dumps(_document(table, row, stays, out / TABLE), indent=1))
         return
     print_table(sweep_report(table, goals))
     if best and row:
-        print(best_sentence(table, row, measure(table, best)))
+        print(best_sentence(table, row, measure(table, best), stays))
     if effects := effects_sentence(table):
         print(effects)
     print(f"{table.height} points in {out / TABLE}; `trainsoc plot {out}` draws them")
@@ -167,12 +184,15 @@ def _models() -> "Models":
     return capture
 
 
-def _document(table: Any, row: Any, path: Path) -> dict[str, Any]:
+def _document(table: Any, row: Any, stays: float | None, path: Path) -> dict[str, Any]:
+    from simulator.sweeps.sampled import SAMPLES
+
     feasible = int(table["feasible"].sum())
     return {
         "table": str(path),
         "points": table.height,
         "feasible": feasible,
-        "front": table.filter(table["pareto"]).to_dicts(),
+        "front": table.filter(table["pareto"]).drop(SAMPLES, strict=False).to_dicts(),
         "best": row,
+        **({} if stays is None else {"best_in_samples": stays}),
     }

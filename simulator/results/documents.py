@@ -5,7 +5,7 @@ Numbers are finite and not negative. Keys that a later version added are left as
 
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from simulator.activity import Counts
 from simulator.energy.prices import COMPONENTS
@@ -126,6 +126,51 @@ class AreaRow(Strict):
     confidence: str
 
 
+class IntervalRow(Strict):
+    """Where a number lies, that is not sure."""
+
+    low: Amount
+    median: Amount
+    high: Amount
+
+
+class ShareRow(Strict):
+    """A constant, and its share in the variance of an answer."""
+
+    setting: str
+    name: str
+    machines: list[str]
+    share: Amount
+    share_with_others: Amount
+    value: str
+    low: str
+    high: str
+    kind: str
+    source: str
+
+
+class Uncertainty(Strict):
+    """How sure a result is; all other keys are intervals of measures and ratios."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, IntervalRow] = Field(init=False)
+
+    samples: Count
+    seed: Count
+    level: Amount
+    infeasible: Count
+    reasons: dict[str, Count]
+    probability_faster: Amount = 0.0
+    probability_less_energy: Amount = 0.0
+    probability_both: Amount = 0.0
+    decided: str
+    r2: Amount
+    decided_by: list[ShareRow]
+    energy_decided: str
+    energy_r2: Amount
+    energy_decided_by: list[ShareRow]
+
+
 class Version(Strict):
     """Which schema a result has: read before all else, which may differ."""
 
@@ -152,6 +197,7 @@ class ResultFile(Version):
     memory: Memory
     area: tuple[AreaRow, ...] = ()
     ops: tuple[OpRow, ...] = ()
+    uncertainty: Uncertainty | None = None
 
 
 class Timed(Strict):

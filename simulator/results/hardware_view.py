@@ -52,7 +52,7 @@ def hardware_table(hardware: Hardware) -> Group:
 
 def _row(constant: Constant) -> dict[str, Any]:
     ends = {name: getattr(constant, name) for name in ("value", "low", "high")}
-    texts = {f"{name}_text": _text(constant.path, number) for name, number in ends.items()}
+    texts = {f"{name}_text": text_of(constant.path, number) for name, number in ends.items()}
     about = {"source": constant.source, "kind": constant.kind}
     return {"path": constant.path} | ends | {"unit": _unit(constant.path)} | texts | about
 
@@ -62,7 +62,7 @@ def _unit(path: str) -> str:
     return _FACTOR if path.startswith(PREFIX) else quantity.suffix[1:] if quantity else ""
 
 
-def _text(path: str, value: int) -> str:
+def text_of(path: str, value: int) -> str:
     """Return a number as a description would have it, a factor as "x0.5"."""
     if path.startswith(PREFIX):
         return f"x{digits(value / 1000)}"
@@ -82,8 +82,8 @@ def _unsure(constants: Sequence[Constant]) -> Table:
     table = _table("setting", "value", "range", "kind", "source")
     for _, group in groupby(constants, lambda each: each.path.partition(".")[0]):
         for each in group:
-            low, high = (_text(each.path, end) for end in (each.low, each.high))
-            value = _text(each.path, each.value)
+            low, high = (text_of(each.path, end) for end in (each.low, each.high))
+            value = text_of(each.path, each.value)
             table.add_row(each.path, value, f"{low} .. {high}", each.kind, _reason(each))
         table.add_section()
     return table
@@ -95,7 +95,7 @@ def _sure(constants: Sequence[Constant]) -> Table:
     for path, group in groupby(constants, lambda each: _shown_path(each.path)):
         found = list(group)
         first = found[0]
-        value = _text(path, first.value) if first.path == path else f"{len(found)} numbers"
+        value = text_of(path, first.value) if first.path == path else f"{len(found)} numbers"
         table.add_row(path, value, first.kind, _reason(first))
     return table
 

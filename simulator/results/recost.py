@@ -12,6 +12,7 @@ from simulator.errors import InputError
 from simulator.files import write_bytes, write_text
 from simulator.results.records import read_records, write_records, write_repriced
 from simulator.results.result import Identity, Result, read_result, write_result
+from simulator.results.samples import discard_samples
 from simulator.results.step import read_step, recost_step
 
 PRICES = "energy.yaml"
@@ -50,6 +51,7 @@ def save_costs(result: Result, directory: Path) -> None:
 def save_recosted(source: Path, result: Result, directory: Path, *, ops: bool = False) -> None:
     """Write `result`, of the run in `source`, as a folder of its own into `directory`."""
     hardware = _kept(source, "hardware.json").read_bytes()
+    discard_samples(directory)  # of a run at other prices
     step = recost_step(read_step(source), result.prices)
     write_bytes(directory / "hardware.json", hardware)
     write_text(directory / "step.json", json.dumps(step) + "\n")

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from simulator.energy.prices import COMPONENTS
 from simulator.results.text import percent, si, si_range, times
+from simulator.results.uncertainty import bracket, si_with
 
 Row = dict[str, Any]
 _USED = ("array_use", "array_utilization")  # of the time in which a row ran, of busy time
@@ -34,13 +35,17 @@ def run_report(document: Row, by: str = "phase") -> Group:
 def verdict(document: Row, baseline: Row) -> Group:
     """Return speed-up and energy ratio against `baseline`, for each phase and the whole."""
     table = _table("phase", "speed-up", "energy ratio", *_pair_names(document, baseline))
+    known = document.get("uncertainty", {})
     for name, ours, theirs in _paired(document, baseline):
-        table.add_row(name, *_compared(ours, theirs), style="bold" if name == "total" else "")
+        ratios = _ratio_cells(name, ours, theirs, known)
+        cells = *ratios, *_amounts(ours, theirs)
+        table.add_row(name, *cells, style="bold" if name == "total" else "")
     return Group(Text(verdict_sentence(document, baseline), style="bold"), table)
 
 
 def verdict_sentence(document: Row, baseline: Row) -> str:
     """Return the answer in one sentence, naming both precisions."""
+    known = document.get("uncertainty", {})
     ours, theirs = document["total"], baseline["total"]
     speed = theirs["latency_s"] / ours["latency_s"] if ours["latency_s"] else 0.0
     energy = theirs["energy_j"] / ours["energy_j"] if ours["energy_j"] else 0.0
@@ -54,19 +59,27 @@ def verdict_sentence(document: Row, baseline: Row) -> str:
     )
     return (
         f"Training {document['trace']} on {document['hardware']} {worth}: "
-        f"{_faster(speed)} and {_frugal(energy)} than {baseline['hardware']} "
+        f"{_faster(speed, known.get('speedup'))} and "
+        f"{_frugal(energy, known.get('energy_ratio'))} than {baseline['hardware']} "
         f"({_precisions(document)})."
     )
 
 
-def side_by_side(left: Row, right: Row) -> Table:
-    """Return two runs side by side: latency and energy per phase; ratios right over left."""
+def side_by_side(left: Row, right: Row, known: Row) -> Table:
+    """Return two runs side by side: latency and energy per phase; ratios right over left.
+
+    `known` has the intervals of ratios, where samples of the two runs can be compared.
+    """
     table = _table("", *_pair_names(left, right), "latency ratio", "energy ratio")
     for name, ours, theirs in _paired(left, right):
-        ratios = [_ratio(theirs[key], ours[key]) for key in ("latency_s", "energy_j")]
-        cells = [times(ratio) if ratio is not None else "-" for ratio in ratios]
-        _, _, *values = _compared(ours, theirs)
-        table.add_row(name, *values, *cells, style="bold" if name == "total" else "")
+        start = _start(name)
+        values = [
+            si_with(document, f"{start}{key}", row[key], unit)
+            for key, unit in (("latency_s", "s"), ("energy_j", "J"))
+            for document, row in ((left, ours), (right, theirs))
+        ]
+        ratios = _ratio_cells(name, ours, theirs, known)
+        table.add_row(name, *values, *ratios, style="bold" if name == "total" else "")
     return table
 
 
@@ -88,16 +101,19 @@ def summary(document: Row, baseline: Row | None) -> Row:
     }
 
 
-def _faster(ratio: float) -> str:
-    return f"{times(ratio)} faster" if ratio >= 1 else f"{times(_ratio(1, ratio) or 0)} slower"
+def _faster(ratio: float, known: Row | None) -> str:
+    return _more_or_less(ratio, known, "faster", "slower")
 
 
-def _frugal(ratio: float) -> str:
-    return (
-        f"{times(ratio)} less energy"
-        if ratio >= 1
-        else f"{times(_ratio(1, ratio) or 0)} more energy"
-    )
+def _frugal(ratio: float, known: Row | None) -> str:
+    return _more_or_less(ratio, known, "less energy", "more energy")
+
+
+def _more_or_less(ratio: float, known: Row | None, more: str, less: str) -> str:
+    """Return a ratio in words, and its interval where it is known."""
+    if ratio >= 1:
+        return f"{times(ratio)} {more}{bracket(known)}"
+    return f"{times(_ratio(1, ratio) or 0)} {less}{bracket(known, inverted=True)}"
 
 
 def _precisions(document: Row) -> str:
@@ -112,13 +128,18 @@ def _headline(document: Row) -> str:
     total, epochs = document["total"], document["epochs_simulated"]
     return (
         f"{document['trace']} on {document['hardware']}: {epochs} epoch{'s' * (epochs != 1)}, "
-        f"{document['steps_simulated']} steps in {si(total['latency_s'], 's')}, "
-        f"{_energy(total)} ({_precisions(document)})"
+        f"{document['steps_simulated']} steps in "
+        f"{si_with(document, 'latency_s', total['latency_s'], 's')}, "
+        f"{_energy(document)} ({_precisions(document)})"
         f"{_contention(total)}"
     )
 
 
-def _energy(total: Row) -> str:
+def _energy(document: Row) -> str:
+    """Return the energy with its interval, or without samples with the ends of all prices."""
+    total = document["total"]
+    if "uncertainty" in document:
+        return si_with(document, "energy_j", total["energy_j"], "J")
     if "energy_low_j" not in total:  # a result of an earlier version
         return si(total["energy_j"], "J")
     return si_range(total["energy_j"], total["energy_low_j"], total["energy_high_j"], "J")
@@ -226,11 +247,24 @@ def _pair_names(left: Row, right: Row) -> list[str]:
     return [f"{name} {what}" for what in ("latency", "energy") for name in names]
 
 
-def _compared(ours: Row, theirs: Row) -> list[str]:
-    cells = [_ratio(theirs[key], ours[key]) for key in ("latency_s", "energy_j")]
+def _ratio_cells(name: str, ours: Row, theirs: Row, known: Row) -> list[str]:
+    """Return the ratios of a phase, or of the total, with their intervals where they are known."""
+    cells = []
+    for key, ratio_name in (("latency_s", "speedup"), ("energy_j", "energy_ratio")):
+        ratio = _ratio(theirs[key], ours[key])
+        interval = known.get(f"{_start(name)}{ratio_name}")
+        cells.append("-" if ratio is None else f"{times(ratio)}{bracket(interval)}")
+    return cells
+
+
+def _amounts(ours: Row, theirs: Row) -> list[str]:
     values = [si(row["latency_s"], "s") for row in (ours, theirs)]
-    values += [si(row["energy_j"], "J") for row in (ours, theirs)]
-    return [times(cell) if cell is not None else "-" for cell in cells] + values
+    return values + [si(row["energy_j"], "J") for row in (ours, theirs)]
+
+
+def _start(name: str) -> str:
+    """Return what the keys of intervals of this phase, or of the total, begin with."""
+    return "" if name == "total" else f"{name}_"
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:

@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from simulator.activity import Span, Task, Unit
+from simulator.activity import Counts, Span, Task, Unit
 from simulator.energy.area import Area
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
@@ -70,6 +70,13 @@ class Identity:
     provenance: dict[str, Any]
 
 
+class Amount(NamedTuple):
+    """What the energy of a part of a run follows from: the time charged to it, and its counts."""
+
+    latency_ps: int
+    counts: Counts
+
+
 class Result:
     """What a training run costs. Every sum is exact; shares and rates are derived from it."""
 
@@ -89,6 +96,7 @@ class Result:
         self.memory = memory
         self.area = area
         self.macs_per_s = macs_per_s
+        self.uncertainty: dict[str, Any] = {}  # until samples say how sure it is
 
     @property
     def total(self) -> dict[str, Any]:
@@ -97,6 +105,15 @@ class Result:
         for tally in self._by_epoch.values():
             whole.add(tally)
         return self._view(whole)
+
+    @property
+    def amounts(self) -> dict[str, Amount]:
+        """Return what the run and each phase cost before any price; the whole run's name is ""."""
+        whole = Tally()
+        for tally in self._by_phase.values():
+            whole.add(tally)
+        parts = {"": whole} | {phase.value: tally for phase, tally in self._by_phase.items()}
+        return {name: Amount(t.latency_ps, Counts(*t.counts)) for name, t in parts.items()}
 
     @property
     def area_mm2(self) -> dict[str, float]:
@@ -152,6 +169,8 @@ class Result:
             "area_mm2": self.area_mm2,
             "area": [part.as_dict() for part in self.area],
         }
+        if self.uncertainty:
+            document["uncertainty"] = self.uncertainty
         return document | ({"ops": self.ops} if ops else {})
 
     def to_json(self, *, ops: bool = False) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from simulator.errors import InputError
 from simulator.sweeps.condition import column_for, where
 from simulator.sweeps.job import Row
+from simulator.sweeps.sampled import SAMPLES, stays_best
 from simulator.sweeps.table import MEASURES
 
 if TYPE_CHECKING:
@@ -39,6 +40,25 @@ def best(table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()) -
 
     Of equals the first. Raises InputError when no point does, or a name is unknown.
     """
+    column, found = _candidates(table, name, conditions)
+    row = found.sort(column, maintain_order=True).row(0, named=True)
+    return {key: value for key, value in row.items() if key != SAMPLES}
+
+
+def best_in_samples(
+    table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()
+) -> float | None:
+    """Return in which share of the samples the `best` point stays so among those it was chosen of.
+
+    None where not all of them were sampled, or by a measure that samples have not.
+    """
+    column, found = _candidates(table, name, conditions)
+    return stays_best(found.sort(column, maintain_order=True), column)
+
+
+def _candidates(
+    table: "polars.DataFrame", name: str, conditions: Sequence[str]
+) -> "tuple[str, polars.DataFrame]":
     points = table.filter(table["feasible"] & (table["baseline"] == ""))
     if not points.height:
         raise InputError(f"no point of {table.height} can run: see their reasons in the table")
@@ -48,4 +68,4 @@ def best(table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()) -
         asked = " and ".join(map(repr, conditions)) or f"has {column}"
         verb = "meets " if conditions else ""
         raise InputError(f"no point of {points.height} {verb}{asked}: ask for less, or add points")
-    return found.sort(column, maintain_order=True).row(0, named=True)
+    return column, found

@@ -14,6 +14,7 @@ from simulator.sweeps.request import DEFAULT_HARDWARE, read_request
 from simulator.sweeps.search import answered
 from simulator.sweeps.study import Source, study, study_of
 from simulator.sweeps.watch import Display, Silent
+from simulator.uncertainty.api import check_count
 
 if TYPE_CHECKING:
     import polars
@@ -36,6 +37,7 @@ def sweep(
     search: int | None = None,
     minimize: str | None = None,
     seed: int | None = None,
+    samples: int | None = None,
     full: bool = False,
     quiet: bool = False,
 ) -> "polars.DataFrame":
@@ -46,9 +48,10 @@ def sweep(
     in for those of a file. `out` is a folder in which
     every finished point is kept: the same call goes on from them. `workers` are processes, all
     cores by default, or those of a dask scheduler at `cluster`. With `search` so many points are
-    replayed, those likely to have the least of `minimize` ("latency,energy"), instead of all. An
-    infeasible point is a row with its reason. Raises InputError before anything runs for what is
-    wrong in the space.
+    replayed, those likely to have the least of `minimize` ("latency,energy"), instead of all. So
+    many `samples` over the ranges of all constants give points the columns `latency_p05_s` to
+    `energy_p95_j`. An infeasible point is a row with its reason. Raises InputError before anything
+    runs for what is wrong in the space.
     """
     if isinstance(space, str | Path):
         asked = study_of(read_request(Path(space)), hardware=hardware, traces=trace)
@@ -63,7 +66,8 @@ def sweep(
             conditions=constraints,
             baselines=baselines,
         )
-    told = {"search": search, "minimize": minimize, "seed": seed}
+    check_count(samples)
+    told = {"search": search, "minimize": minimize, "seed": seed, "samples": samples}
     given = {name: value for name, value in told.items() if value is not None}
     asked = replace(asked, asked=asked.asked.model_copy(update=given))
     goals = objectives_of(asked.asked.minimize)

@@ -1,23 +1,18 @@
 """Where points are replayed: in this process, in others on this machine, or on a dask cluster."""
 
-import gc
-import itertools
 import multiprocessing
-import os
 import re
-import signal
-import sys
 import threading
 import time
-import types
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from simulator.collector import RareCollector
 from simulator.errors import InputError
+from simulator.processes import cores, no_main_module, spawned, stop
 from simulator.sweeps.job import Done, Job, Training, replay
 
 SECONDS_TO_CONNECT = 6
@@ -97,7 +92,7 @@ class Processes(Workers):
         """Start so many `workers` at the first point."""
         self._training, self._workers = training, workers
         self._others = set(multiprocessing.active_children())
-        self._pool = self._start()
+        self._pool = spawned(workers, _begin, training)
 
     @property
     def room(self) -> int:
@@ -107,23 +102,16 @@ class Processes(Workers):
     def submit(self, job: Job) -> "Future[Done]":
         """Return the future of a point."""
         try:
-            with _no_main_module():
+            with no_main_module():
                 future = self._pool.submit(_replay, job)
         except BrokenExecutor:
-            self._pool = self._start()
+            self._pool = spawned(self._workers, _begin, self._training)
             return self.submit(job)
         return _told_apart(future, (BrokenExecutor,))
 
     def close(self) -> None:
         """Stop at once."""
-        for process in set(multiprocessing.active_children()) - self._others:
-            process.kill()
-        self._pool.shutdown(cancel_futures=True)
-
-    def _start(self) -> Executor:
-        return ProcessPoolExecutor(
-            self._workers, multiprocessing.get_context("spawn"), _begin, (self._training,)
-        )
+        stop(self._pool, self._others)
 
 
 class Cluster(Workers):
@@ -196,20 +184,13 @@ def _no_scheduler(address: str, why: str) -> InputError:
     )
 
 
-def _cores() -> int:
-    """Return the cores that this process may use, which a queue or a container may have limited."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def workers_for(
     training: Training, count: int | None = None, cluster: str | None = None
 ) -> Workers:
     """Return who replays points: a dask scheduler's workers, or processes."""
     if cluster is not None:
         return Cluster(training, cluster)
-    count = count or _cores()
+    count = count or cores()
     return Here(training) if count == 1 else Processes(training, count)
 
 
@@ -253,47 +234,18 @@ def _told_apart(
     return ours
 
 
-_HERE: list[Training] = []  # of a worker process: sent once, not with every point
-_FINISHED = itertools.count(1)
-_BETWEEN_COLLECTIONS = 20  # points, each of which leaves some 3 MB of cycles
+_HERE: list[tuple[Training, RareCollector]] = []  # of a worker process: sent once, not each time
 
 
 def _begin(training: Training) -> None:
-    """Prepare a worker: Ctrl-C is for the process that asked, and without that one, stop.
-
-    What workers remember from point to point is large and lives on: a collector that walks it
-    again and again takes a sixth of the time.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.disable()
-    _HERE[:] = [training]
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent.join,), daemon=True).start()
-
-
-def _follow(gone: Callable[[], Any]) -> None:
-    gone()
-    os._exit(1)
+    _HERE[:] = [(training, RareCollector())]
 
 
 def _replay(job: Job) -> Done:
-    done = replay(job, _HERE[0])
-    if next(_FINISHED) % _BETWEEN_COLLECTIONS == 0:
-        gc.collect()
-        gc.freeze()  # what is remembered need not be walked through the next time
+    training, collector = _HERE[0]
+    done = replay(job, training)
+    collector.finished_one()
     return done
-
-
-@contextmanager
-def _no_main_module() -> Iterator[None]:
-    """Keep new processes from running the caller's script again, which they do not need."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
 
 
 def _hush() -> None:

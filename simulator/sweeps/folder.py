@@ -12,6 +12,7 @@ from simulator.files import write_text
 from simulator.parquet_file import read_columns
 from simulator.sweeps.parts import misfit
 from simulator.sweeps.request import Request, read_request
+from simulator.sweeps.sampled import SAMPLES
 from simulator.sweeps.store import write_frame
 from simulator.sweeps.study import Study
 from simulator.sweeps.table import with_others
@@ -83,9 +84,12 @@ def read_table(folder: Path) -> "polars.DataFrame":
 
 
 def write_csv(table: "polars.DataFrame", path: Path) -> None:
-    """Write `table` as CSV in one piece; raises InputError when it cannot be written."""
+    """Write `table` as CSV in one piece, without the samples of points.
+
+    Raises InputError when it cannot be written.
+    """
     text = io.StringIO()
-    table.write_csv(text)
+    table.drop(SAMPLES, strict=False).write_csv(text)
     write_text(path, text.getvalue())
 
 

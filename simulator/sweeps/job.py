@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, NamedTuple
 
 from simulator.code import fingerprint
@@ -11,9 +11,13 @@ from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware
 from simulator.replay import Replay
 from simulator.results.result import Result
+from simulator.sweeps.sampled import sampled_columns
 from simulator.trace.method.overlay import scheduled
 from simulator.trace.method.treatment import Schedule
 from simulator.trace.trace import Trace
+from simulator.uncertainty.account import account
+from simulator.uncertainty.replays import Subject
+from simulator.uncertainty.sampling import draw
 
 AS_TRACED = "as-traced"
 Row = dict[str, Any]
@@ -59,7 +63,8 @@ class Training:
 class Job:
     """A point with its hardware. Equal addresses mean equal results.
 
-    `columns` tell it apart in the table; `settings` are those that made the hardware.
+    `columns` tell it apart in the table; `settings` are those that made the hardware. With
+    `samples` it has intervals.
     """
 
     address: str
@@ -69,6 +74,8 @@ class Job:
     settings: tuple[str, ...]
     columns: Mapping[str, Any]
     full: bool = False
+    samples: int = 0
+    seed: int = 0
 
 
 class Done(NamedTuple):
@@ -78,9 +85,15 @@ class Done(NamedTuple):
     document: str = ""
 
 
-def address_of(hardware: Hardware, trace: Trace, code: str) -> str:
-    """Return the name of a point by its content: its hardware, trace and method, and trainsoc."""
-    parts = (hardware.digest, trace.digest, code)
+def address_of(hardware: Hardware, trace: Trace, code: str, samples: int = 0, seed: int = 0) -> str:
+    """Return the name of a point by its content: its hardware, trace and method, and trainsoc.
+
+    One that is sampled has another name, to which the ranges of its constants belong.
+    """
+    parts: tuple[Any, ...] = (hardware.digest, trace.digest, code)
+    if samples:
+        known = [astuple(each) for each in hardware.constants if each.is_uncertain]
+        parts = (*parts, samples, seed, known)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
@@ -91,10 +104,19 @@ def replay(job: Job, training: Training) -> Done:
     try:
         trace = training.trace(job.trace, job.method)
         result = Replay(job.hardware, trace, job.settings).run()
+        sampled = _sampled(job, trace, result) if job.samples else {}
     except Infeasible as error:
         return Done(told | {"feasible": False, "reason": error.reason})
     document = result.to_json() if job.full else ""
-    return Done(told | {"feasible": True, "reason": ""} | _measures(result), document)
+    return Done(told | {"feasible": True, "reason": ""} | _measures(result) | sampled, document)
+
+
+def _sampled(job: Job, trace: Trace, result: Result) -> Row:
+    """Return the columns of the samples of a point, and let its result say how sure it is."""
+    (drawn,) = draw([Subject(job.hardware, trace)], job.samples, job.seed, most_processes=1)
+    if job.full:
+        result.uncertainty = account(drawn)
+    return sampled_columns(drawn)
 
 
 def _measures(result: Result) -> Row:

@@ -12,9 +12,10 @@ from simulator.columns import ColumnRule, first_broken, present
 from simulator.errors import InputError, shown
 from simulator.json_file import Strict, parse_json
 from simulator.parquet_file import read_columns
+from simulator.sweeps.sampled import SAMPLES
 from simulator.sweeps.table import OBJECTIVES
 
-_TEXTS = ("point", "reason", "trace", "method", "baseline", "energy_aj")
+_TEXTS = ("point", "reason", "trace", "method", "baseline", "energy_aj", SAMPLES)
 _FLAGS = ("feasible", "pareto")
 _LABELS = (*_FLAGS, "batch")
 _POINT = ("point", "feasible")

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from simulator.results.design_space import Axis, Measure, SweepTable, named
 from simulator.results.sensitivity import main_effects
-from simulator.results.text import digits, percent, si, times
+from simulator.results.text import digits, percent, si, si_range, times
 from simulator.sweeps.table import OBJECTIVES, knobs_of, with_front
 
 if TYPE_CHECKING:
@@ -63,13 +63,16 @@ def effects_sentence(table: "polars.DataFrame", name: str = "energy_j") -> str:
     return f"alone, each knob changes {measure.name} by up to: {', '.join(told)}"
 
 
-def best_sentence(table: "polars.DataFrame", row: Mapping[str, Any], column: str) -> str:
-    """Return the best point of a table in words."""
+def best_sentence(
+    table: "polars.DataFrame", row: Mapping[str, Any], column: str, stays: float | None = None
+) -> str:
+    """Return the best point of a table in words, and in which share of samples it stays so."""
     others = [name for name in (*OBJECTIVES, "area_total_mm2") if name != column]
     beside = [f"{Measure(each).name} {_whole(each, row)}" for each in others if row.get(each)]
     where = named(row, drawable(table).axes)
     least = f"least {Measure(column).name}: {_whole(column, row)}"
-    return f"{least} at {where} ({', '.join(beside)})"
+    sure = "" if stays is None else f"; the best in {100 * stays:.0f} % of the samples"
+    return f"{least} at {where} ({', '.join(beside)}){sure}"
 
 
 def _measures(row: Mapping[str, Any]) -> list[str]:
@@ -80,8 +83,12 @@ def _measures(row: Mapping[str, Any]) -> list[str]:
 
 
 def _whole(column: str, row: Mapping[str, Any]) -> str:
-    """Return a measure of the whole run with its unit."""
+    """Return a measure of the whole run with its unit, and its interval if it was sampled."""
     unit, value = Measure(column).unit, row[column]
+    stem = column.removesuffix(f"_{unit}")
+    low, high = (row.get(f"{stem}_{end}_{unit}") for end in ("p05", "p95"))
+    if low is not None and high is not None:
+        return si_range(value, low, high, unit)
     return f"{digits(value)} {unit}".strip() if unit in ("mm2", "") else si(value, unit)
 
 

@@ -36,7 +36,8 @@ class Request(BaseModel):
 
     `trace` and `method` take one name or file, or several; `batch` sizes make `trace` the name of
     a model; `baselines` are SoCs by name, each a name or file, or one with settings. With `search`
-    so many points are replayed instead of all: those that `minimize` what it names.
+    so many points are replayed instead of all: those that `minimize` what it names. So many
+    `samples` over the ranges of all constants give each point intervals.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -51,6 +52,7 @@ class Request(BaseModel):
     search: int | None = Field(default=None, ge=1)
     minimize: str = "latency,energy"
     seed: int = Field(default=0, ge=0, lt=2**32)
+    samples: int = Field(default=0, ge=0, le=100_000)
     trainsoc: str | None = None
     store: int | None = None
 

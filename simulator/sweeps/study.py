@@ -61,10 +61,13 @@ class Study:
         trace = point.labels.get("trace", self.trace)
         method = point.labels.get("method", self.method)
         training = self.training
-        address = address_of(hardware, training.trace(trace, method), training.code)
+        count, seed = self.asked.samples, self.asked.seed
+        address = address_of(
+            hardware, training.trace(trace, method), training.code, count, seed if count else 0
+        )
         settings = tuple(f"{key}={value}" for key, value in point.settings.items())
         told = {**columns, "trace": trace, "method": method, "baseline": point.baseline}
-        return Job(address, hardware, trace, method, settings, told, full)
+        return Job(address, hardware, trace, method, settings, told, full, count, seed)
 
     @property
     def _methods(self) -> list[str]:

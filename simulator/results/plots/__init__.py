@@ -14,6 +14,7 @@ from simulator.results.design_space import SweepTable
 from simulator.results.plots.against import against
 from simulator.results.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.results.plots.canvas import Document, save, styled
+from simulator.results.plots.decides import decides
 from simulator.results.plots.methods import (
     bits_over_epochs,
     energy_to_accuracy,
@@ -38,10 +39,11 @@ __all__ = [
     "draw_trace",
 ]
 
-_OF_RESULTS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
+_OF_RESULTS: dict[str, Callable[[Mapping[str, Document]], Figure | None]] = {
     "energy_per_epoch": energy_per_epoch,
     "energy_per_phase": energy_per_phase,
     "latency_per_phase": latency_per_phase,
+    "decides": decides,
 }
 _OF_STEPS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
     "dram_bandwidth": dram_bandwidth,
@@ -73,8 +75,8 @@ def draw_run(
     """Draw every figure of a run into `directory` and return the files.
 
     `results` and `steps` hold the documents of result.json and step.json by the machine's label;
-    the first is the machine in question, the others are what it is compared with. Raises
-    InputError when `directory` cannot be written.
+    the first is the machine in question, the others are what it is compared with. What decides
+    the answer is drawn where samples tell it. Raises InputError when `directory` cannot be written.
     """
     return _draw(_OF_RESULTS, results, directory) + draw_step(steps, directory)
 
@@ -137,14 +139,15 @@ def draw_trace(summary: Document, held: Document, directory: Path) -> list[Path]
 
 
 def _draw(
-    figures: Mapping[str, Callable[[Mapping[str, Document]], Figure]],
+    figures: Mapping[str, Callable[[Mapping[str, Document]], Figure | None]],
     documents: Mapping[str, Document],
     directory: Path,
 ) -> list[Path]:
     paths: list[Path] = []
     for name, figure in figures.items() if documents else ():
-        path = directory / f"{name}.png"
         with styled():
-            save(figure(documents), path)
-        paths.append(path)
+            drawn = figure(documents)
+            if drawn is not None:
+                paths.append(directory / f"{name}.png")
+                save(drawn, paths[-1])
     return paths

@@ -26,7 +26,8 @@ from simulator.results.plots.canvas import (
     spoken,
     swatches,
 )
-from simulator.results.text import digits, si
+from simulator.results.text import digits, si, si_range
+from simulator.results.uncertainty import bracket, held_by, interval_in
 
 Documents = Mapping[str, Document]
 
@@ -49,7 +50,7 @@ def energy_per_epoch(results: Documents) -> Figure:
     for axes, (label, result) in zip(panels, results.items(), strict=True):
         _epoch_panel(axes, result["epochs"], components, factor)
         name, end = short(label, 52 // len(results)), ": " if len(results) < 3 else "\n"
-        axes.set_title(f"{name}{end}{si(_mean_j(result), 'J')} per epoch", color=INK)
+        axes.set_title(f"{name}{end}{_mean_text(result)} per epoch", color=INK)
     panels[0].set_ylabel(f"energy per epoch ({prefix}J)")
     panels[0].set_ylim(0, 1.1 * largest / factor or 1)
     # The last component drawn is on top of the stack, so it is first in the legend.
@@ -69,7 +70,8 @@ def energy_per_phase(results: Documents) -> Figure:
     for y, phase, label in _rows(results, phases):
         row = table[label].get(phase, {"energy_j": 0.0, "energy_by_component_j": {}})
         _stack(axes, y, row["energy_by_component_j"], components, factor)
-        _value(axes, row["energy_j"] / factor, y, si(row["energy_j"], "J"))
+        end = _whisker(axes, results[label], f"{phase}_energy_j", y, factor)
+        _value(axes, max(end, row["energy_j"] / factor), y, si(row["energy_j"], "J"))
     _finish_rows(axes, results, phases, named=len(results) > 1)
     axes.set_xlabel(f"energy of the whole run ({prefix}J)")
     legend(figure, swatches(COMPONENTS, components), "energy of")
@@ -92,7 +94,8 @@ def latency_per_phase(results: Documents) -> Figure:
         if label == main and others:
             text += _pace(seconds, _latency(table[others[0]], phase))
         axes.barh(y, seconds / factor, 0.85, color=colours[label])
-        _value(axes, seconds / factor, y, text)
+        end = _whisker(axes, results[label], f"{phase}_latency_s", y, factor)
+        _value(axes, max(end, seconds / factor), y, text)
     _finish_rows(axes, results, phases, named=False)
     axes.set_xlabel(f"latency of the whole run ({prefix}s)")
     if others:
@@ -137,6 +140,16 @@ def _stack(
         width = energy.get(name, 0.0) / factor
         axes.barh(y, width, 0.85, left=left, color=colour(COMPONENTS, name))
         left += width
+
+
+def _whisker(axes: Axes, result: Document, key: str, y: float, factor: float) -> float:
+    """Draw the interval of a bar where the result has one, and return how far right it goes."""
+    known = interval_in(result, key)
+    if known is None:
+        return 0.0
+    ends = known["low"] / factor, known["high"] / factor
+    axes.plot(ends, (y, y), color=INK, linewidth=1, marker="|", markersize=5)
+    return float(ends[1])
 
 
 def _value(axes: Axes, x: float, y: float, text: str) -> None:
@@ -206,6 +219,14 @@ def _mean_j(result: Document) -> float:
     return float(result["total"]["energy_j"]) / max(1, len(result["epochs"]))
 
 
+def _mean_text(result: Document) -> str:
+    """Return the energy of an epoch, and its interval: that of the run, which no epoch changes."""
+    known, epochs = interval_in(result, "energy_j"), max(1, len(result["epochs"]))
+    if known is None:
+        return si(_mean_j(result), "J")
+    return si_range(_mean_j(result), known["low"] / epochs, known["high"] / epochs, "J")
+
+
 def _note(results: Documents) -> str:
     main = next(iter(results.values()))
     epochs, steps = main["epochs_simulated"], main["steps_simulated"]
@@ -215,7 +236,13 @@ def _note(results: Documents) -> str:
         for label, result in results.items()
         if result.get("precision", {}).get("executed")
     )
-    return "; ".join((what, *executed)) + "."
+    return "; ".join((what, *executed)) + "." + _held(main)
+
+
+def _held(result: Document) -> str:
+    """Return what whiskers and brackets hold, of a run that was sampled."""
+    known = result.get("uncertainty")
+    return f" Whiskers and brackets hold {held_by(known)}." if known else ""
 
 
 def _count(number: int, what: str) -> str:
@@ -225,7 +252,7 @@ def _count(number: int, what: str) -> str:
 def _epoch_title(results: Documents) -> str:
     main, *others = results
     mean = _mean_j(results[main])
-    title = f"Training costs {si(mean, 'J')} per epoch on {main}"
+    title = f"Training costs {_mean_text(results[main])} per epoch on {main}"
     if others:
         return f"{title}, {share(mean, _mean_j(results[others[0]]))} of {others[0]}"
     energy = results[main]["total"]["energy_by_component_j"]
@@ -260,7 +287,7 @@ def _latency_title(results: Documents) -> str:
     if others:
         other = results[others[0]]["total"]["latency_s"]
         return (
-            f"{main} trains {_speed(seconds, other)} {others[0]}: "
+            f"{main} trains {_speed(seconds, other, _ratio_in(results[main]))} {others[0]}: "
             f"{si(seconds, 's')} against {si(other, 's')}"
         )
     row = max(results[main]["phases"], key=lambda row: row["latency_s"], default=None)
@@ -270,10 +297,15 @@ def _latency_title(results: Documents) -> str:
     return f"{title}, {share(row['latency_s'], seconds)} of it in {spoken(row['phase'])}"
 
 
-def _speed(ours: float, theirs: float) -> str:
+def _ratio_in(result: Document) -> Document | None:
+    known: Document | None = result.get("uncertainty", {}).get("speedup")
+    return known
+
+
+def _speed(ours: float, theirs: float, known: Document | None) -> str:
     if _alike(ours, theirs):
         return "about as fast as"
-    return f"{digits(theirs / ours)} × as fast as"
+    return f"{digits(theirs / ours)} ×{bracket(known)} as fast as"
 
 
 def _pace(ours: float, theirs: float) -> str:

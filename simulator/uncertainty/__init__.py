@@ -1,0 +1,1 @@
+"""How sure an answer is: the same run at many values of its uncertain constants."""
