@@ -34,7 +34,8 @@ def test_the_cost_of_an_operation_is_what_is_left_of_a_layer_at_batch_32():
 
 def test_every_calibrated_constant_is_marked():
     known = load_hardware("jetson-xavier-offload").constants
-    fitted = {each.path.split(".")[1] for each in known if each.kind == "fitted"}
+    own = (each.path for each in known if each.kind == "fitted")
+    fitted = {path.split(".")[1] for path in own if not path.startswith("cpu.costs.")}
     assert fitted == {*study.COLUMNS, "op_overhead", "cycles_per_mac", "grouped_steps"}
 
 
