@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from tests import validation
+from tests import raspberry_pi, validation
 from tests.validation import Pair, Settings, bias, mape
 
 Part = Callable[[int, Pair], bool]
@@ -22,7 +22,8 @@ class Row:
     """A row of a table: what was compared, what was fitted on it, what that predicts elsewhere.
 
     `refitted` returns the same rows as every candidate for what was fitted predicts them; `parts`
-    are the ways to part the rows, by name. A `slow` row takes many seconds, a `torch` one needs it.
+    are the ways to part the rows, by name; `apart` returns those that had no part in the only fit
+    that there is. A `slow` row takes many seconds, a `torch` one needs it.
     """
 
     machine: str
@@ -34,6 +35,7 @@ class Row:
     others: str = "-"
     slow: bool = False
     torch: bool = False
+    apart: Callable[[Pairs], Pairs] | None = None
 
     def cells(self) -> list[str]:
         """Return the cells that cost no refit."""
@@ -45,8 +47,16 @@ class Row:
             errors = ["0"] * 3
         return [self.machine, self.what, str(len(pairs)), *errors, self.fitted]
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there is an error on rows held out."""
+        return self.refitted is not None or self.apart is not None
+
     def held_out(self) -> str:
         """Return the mean errors of each part when the other was fitted, by each way to part."""
+        if self.apart is not None:
+            rest = self.apart(self.pairs())
+            return f"the {len(rest)} others {100 * mape(rest):.1f} %"
         if self.refitted is None:
             return "all" if self.fitted != "nothing" else "-"
         candidates = list(self.refitted())
@@ -142,7 +152,12 @@ def _is_forward(_index: int, pair: Pair) -> bool:
 
 HALVES = ("halves", _halves)
 ROUND_TRIP = "round trip, least command, host's time per tile"
+FOUR = "20 constants, on four networks"
 HARDWARE = (
+    Row("Raspberry Pi 4", "training steps, batch 16", raspberry_pi.steps, FOUR,
+        apart=raspberry_pi.held_out, slow=True),
+    Row("Raspberry Pi 4", "fine-tuning the last layer", raspberry_pi.forward_passes, FOUR,
+        apart=raspberry_pi.held_out, slow=True),
     Row("Gemmini RTL", "layers under its own tiling", validation.gemmini_default, ROUND_TRIP,
         lambda: _gemmini(validation.gemmini_default), (HALVES, ("1x1 / other", _is_plain)),
         "ONNXim 47-52 %, roofline 42 %", slow=True),

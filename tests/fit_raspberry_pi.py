@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import least_squares
 
-from tests.raspberry_pi import FITTED, HARDWARE, measured, predicted
+from tests.raspberry_pi import FITTED, measured, predicted, text_of
 
 # Median and standard deviation of the logarithm, in inner units.
 PRIORS = {
@@ -42,10 +42,10 @@ _SPREAD = 0.07  # of what a model of these parts misses, as a standard deviation
 _NINE_IN_TEN = 1.645
 
 
-def settings(x: Sequence[float]) -> dict[str, str]:
+def settings(x: Sequence[float]) -> dict[str, str | int]:
     """Return the constants so many standard deviations from their medians, as overrides."""
     return {
-        path: str(HARDWARE.text(path, round(median * np.exp(deviation * share))))
+        path: text_of(path, round(median * np.exp(deviation * share)))
         for (path, (median, deviation)), share in zip(PRIORS.items(), x, strict=True)
     }
 
@@ -73,7 +73,7 @@ def main() -> None:
         PRIORS.items(), found.x - 1, deviations, strict=True
     ):
         ends = (median * np.exp(width * (x + s * left)) for s in (-_NINE_IN_TEN, 0, _NINE_IN_TEN))
-        low, value, high = (HARDWARE.text(path, round(end)) for end in ends)
+        low, value, high = (text_of(path, round(end)) for end in ends)
         sys.stdout.write(f"{path}: {{value: {value}, range: {low} .. {high}}}\n")
 
 

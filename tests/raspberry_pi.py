@@ -1,8 +1,9 @@
 """Training steps of public networks as a Raspberry Pi 4 was measured to take, and as predicted."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from simulator.hardware import load_hardware
 from simulator.hardware.settings import quantity_of
@@ -10,8 +11,10 @@ from simulator.replay import Replay, as_trace
 from simulator.trace.op import Phase
 from simulator.trace.trace import Trace
 from tests.reference import rows
+from tests.validation import Pair
 
 TRACES = Path(__file__).parent / "reference" / "cpu" / "traces"
+NOTHING: Mapping[str, str | int] = {}
 FITTED = ("resnet50", "mobilenetv2_100", "vit_small", "convnext_tiny")
 """One network of each kind, on which the constants of the class of cores were fitted."""
 
@@ -35,6 +38,9 @@ KINDS = {
 }  # fmt: skip
 
 
+EVERY = tuple(name for names in KINDS.values() for name in names)
+
+
 class Seconds(NamedTuple):
     """Of a step: forward pass and loss, and all else."""
 
@@ -47,16 +53,10 @@ class Seconds(NamedTuple):
         return self.forward + self.rest
 
 
-class Text:
-    """Writes numbers of settings with their units."""
-
-    def text(self, path: str, value: int) -> Any:
-        """Return the value of a setting, in its inner unit, as an override takes it."""
-        quantity = quantity_of(path)
-        return quantity.text(value) if quantity else value
-
-
-HARDWARE = Text()
+def text_of(path: str, value: int) -> str | int:
+    """Return the value of a setting, in its inner unit, as an override takes it."""
+    quantity = quantity_of(path)
+    return quantity.text(value) if quantity else value
 
 
 @cache
@@ -73,13 +73,35 @@ def trace_of(network: str) -> Trace:
     return as_trace(TRACES / f"{network}.trace")
 
 
-def predicted(network: str, overrides: dict[str, str] | None = None) -> Seconds:
+def predicted(network: str, overrides: Mapping[str, str | int] = NOTHING) -> Seconds:
     """Return what `raspberry-pi-4` takes for a step in the steady state."""
     trace = trace_of(network)
-    result = Replay(load_hardware("raspberry-pi-4", overrides or {}), trace).run()
+    result = Replay(load_hardware("raspberry-pi-4", overrides), trace).run()
     steps = sum(segment.count for segment in trace.segments)
     forward = sum(
         row["latency_s"] for row in result.phases if row["phase"] in (Phase.FORWARD, Phase.LOSS)
     )
     whole = float(result.total["latency_s"])
     return Seconds(forward / steps + READING_S, (whole - forward) / steps)
+
+
+@cache
+def steps() -> tuple[Pair, ...]:
+    """Return seconds of a training step of every network."""
+    return tuple(Pair(name, measured(name).step, _usual(name).step) for name in EVERY)
+
+
+@cache
+def forward_passes() -> tuple[Pair, ...]:
+    """Return seconds of fine-tuning the last layer, and of a forward pass, of every network."""
+    return tuple(Pair(name, measured(name).forward, _usual(name).forward) for name in EVERY)
+
+
+def held_out(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+    """Return those of networks that were not fitted."""
+    return tuple(pair for pair in pairs if pair.name not in FITTED)
+
+
+@cache
+def _usual(network: str) -> Seconds:
+    return predicted(network)
