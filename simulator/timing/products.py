@@ -8,7 +8,7 @@ from simulator.timing.stretches import cycles_ps, overhead_ps
 from simulator.trace.op import Gemm, bits_of
 from simulator.units import PS_PER_S, ceil_div
 
-# Multiply-adds from which BLAS splits a product over the cores: OpenBLAS, interface/gemm.c, which
+# Multiply-adds beyond which BLAS splits a product over the cores: OpenBLAS, interface/gemm.c, which
 # compares m x n x k with GEMM_MULTITHREAD_THRESHOLD (4) x 65536.
 _SPLIT = 4 * 65536
 _VECTOR_PRODUCTS = frozenset({"mv", "addmv", "addmv_", "dot", "vdot"})  # by GEMV: no packing
@@ -42,7 +42,7 @@ def product_ps(
     """
     macs = m * n * k
     efficiency = cpu.gemm_efficiency
-    threads = cpu.cores if macs >= _SPLIT and not aside else 1
+    threads = cpu.cores if macs > _SPLIT and not aside else 1
     if aside:
         efficiency = efficiency * cpu.costs.aside // 1000
     elif threads == 1:
@@ -68,7 +68,7 @@ def products_ps(cpu: Cpu, op: str, gemms: Sequence[Gemm], dtype: str) -> int:
 
 
 def _vector_ps(cpu: Cpu, gemm: Gemm) -> int:
-    threads = cpu.cores if gemm.macs >= _SPLIT else 1
+    threads = cpu.cores if gemm.macs > _SPLIT else 1
     return cycles_ps(cpu, gemm.macs * cpu.costs.elementwise, threads)
 
 
