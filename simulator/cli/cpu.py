@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from simulator.cli.arguments import HardwareArg, JsonOption, SetOption
+from simulator.cli.arguments import HardwareArg, JsonOption, SamplesOption, SetOption
 from simulator.cli.meter import meter
-from simulator.cli.terminal import print_table
+from simulator.cli.terminal import print_table, progress
 from simulator.errors import InputError, shown
 from simulator.units import DURATION, PS_PER_S
 
@@ -70,18 +70,25 @@ def compare(
     trace: Annotated[str, typer.Argument(help="a trace that was captured with --time")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for a figure")] = None,
     overrides: SetOption = None,
+    samples: SamplesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Set the predicted time of a training step beside the measured one, op kind by op kind.
 
+    Where the machine has ranges, predictions have intervals, of 64 samples unless told otherwise.
+
     Example: trainsoc compare host.yaml timed.trace -o compared
     """
-    from simulator.comparison import compare as compared
     from simulator.hardware.load import load_hardware
     from simulator.replay import as_trace
     from simulator.results.comparison import comparison_report
+    from simulator.uncertainty.api import USUAL, check_count
+    from simulator.uncertainty.compared import compare_surely
 
-    document = compared(load_hardware(hardware, overrides or []), as_trace(trace))
+    check_count(samples)
+    count = USUAL if samples is None else samples
+    soc = load_hardware(hardware, overrides or [])
+    document = compare_surely(soc, as_trace(trace), count, progress=progress)
     if out:
         _keep_comparison(document, out)
     if as_json:

@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from simulator.results.text import si
+from simulator.results.text import si, si_range
 
 Row = dict[str, Any]
 
@@ -22,11 +22,24 @@ def comparison_report(document: Row) -> Group:
             table.add_row(row[key], *_cells(row), end_section=row is rows[-1])
     table.add_row("whole step", *_cells(document["step"]), style="bold")
     head = Text(f"{document['trace']} on {document['hardware']}: predicted against measured")
-    return Group(head, table, Text(_note(document["step"]), style="dim"))
+    notes = [_note(document["step"]), *_sureness(document)]
+    return Group(head, table, Text(" ".join(notes), style="dim"))
+
+
+def _sureness(document: Row) -> list[str]:
+    if "samples" not in document:
+        return []
+    held = f"{100 * document['level']:.0f} %"
+    return [
+        f"Brackets hold {held} of {document['samples']} samples over the ranges of the machine."
+    ]
 
 
 def _cells(row: Row) -> tuple[str, str, str, str]:
     measured, predicted = si(row["measured_s"], "s"), si(row["predicted_s"], "s")
+    if "predicted_low_s" in row:
+        ends = row["predicted_low_s"], row["predicted_high_s"]
+        predicted = si_range(row["predicted_s"], *ends, "s")
     error = "-" if row["error"] is None else f"{100 * row['error']:+.1f} %"
     return str(row["count"]), measured, predicted, error
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 import pytest
 
 from simulator.comparison import compare
+from simulator.hardware.constant import Constant
 from simulator.trace.op import Phase
 from simulator.trace.storage import save_trace
 from simulator.trace.trace import Timing
+from simulator.uncertainty.compared import compare_surely
 from tests import calibration
 from tests.builders import StepBuilder, machine, one_step_trace
 from tests.system.test_cli import trainsoc
@@ -41,6 +43,26 @@ def test_rows_sum_up_to_the_step():
     assert {row["phase"] for row in document["phases"]} == {"forward", "backward"}
     row = document["kinds"][0]
     assert row["error"] == pytest.approx(row["predicted_s"] / row["measured_s"] - 1)
+
+
+def test_a_prediction_has_the_interval_of_what_is_unsure_of_the_machine():
+    """A dispatch of 1 to 100 us, 10 by median, decides a step of three tiny ops by itself."""
+    sure = {f"cpu__{name}": "0 cycles" for name in ("dispatch__backward", "view_overhead")}
+    hardware = machine("cpu-only", **sure, cpu__dispatch__forward="14 kcycles")
+    known = [each for each in hardware.constants if not each.is_uncertain]
+    dispatch = Constant("cpu.dispatch.forward", 14_000, 1_400, 140_000)
+    document = compare_surely(hardware.with_constants([*known, dispatch]), timed(), 99)
+    step = document["step"]
+    rest_s = step["predicted_s"] - 2 * 10e-6  # two ops forward, one of the gradient
+    # Quantiles 5 and 95 % lie 90 % of the way to either end of the logarithm.
+    assert step["predicted_low_s"] - rest_s == pytest.approx(2 * 10e-6 / 10**0.9, rel=0.1)
+    assert step["predicted_high_s"] - rest_s == pytest.approx(2 * 10e-6 * 10**0.9, rel=0.1)
+    assert (document["samples"], document["level"]) == (99, 0.9)
+
+
+def test_a_machine_of_which_all_is_known_has_no_intervals():
+    hardware = machine("cpu-only").with_constants([])
+    assert compare_surely(hardware, timed()) == compare(hardware, timed())
 
 
 def test_without_a_whole_step_the_ops_are_summed():
