@@ -26,7 +26,10 @@ PRIORS = {
     "cpu.costs.fork": (9_000, 0.4),  # 6 us: futex wake-up of three threads
     "cpu.costs.unfold": (1_000, 0.5),  # memcpy or load and store of a word
     "cpu.costs.fold": (2_000, 0.5),  # load, load, add, store of a word
-    "cpu.costs.row": (40_000, 0.5),  # a call of memcpy or of a vector addition, and its bounds
+    "cpu.costs.row_start": (
+        40_000,
+        0.5,
+    ),  # a call of memcpy or of an addition, and bounds
     "cpu.costs.pack": (6_000, 0.5),  # an indirect function call per eight elements
     "cpu.costs.packed_efficiency": (400, 0.3),  # 6 x 8 by intrinsics
     "cpu.costs.transform": (4_000, 0.4),  # a real FFT of 8 x 8: 5/2 N log N operations on 4 lanes

@@ -80,6 +80,9 @@ def _resolved(label: str, known: Stated, changes: Mapping[str, Any]) -> Hardware
     return soc.with_constants([*kept, *(constant for each in said for constant in each.constants)])
 
 
+_COSTS = "cpu.costs."
+
+
 def _add_costs(label: str, known: Stated, other: Any) -> None:
     """Add the costs of kernels of the CPU's class of cores, or of the one that it changes to.
 
@@ -96,7 +99,9 @@ def _add_costs(label: str, known: Stated, other: Any) -> None:
     own = {} if other else cpu.get("costs", {})
     cpu["costs"] = costs.values | own
     rest = [constant for constant in costs.constants if constant.path not in own]
-    known.constants += [replace(each, path=f"cpu.costs.{each.path}") for each in rest]
+    named = (replace(each, path=f"{_COSTS}{each.path}") for each in rest)
+    before = [each for each in known.constants if not (other and each.path.startswith(_COSTS))]
+    known.constants = [*before, *named]
 
 
 @cache

@@ -114,7 +114,7 @@ def _columns(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
 def _moving_ps(cpu: Cpu, conv: Conv, each: int) -> int:
     """Return how long im2col or col2im takes, which go row by row of the output, tap by tap."""
     rows = conv.images * _depth(conv) * prod(conv.output[:-1])
-    millicycles = rows * (cpu.costs.row + conv.output[-1] * each)
+    millicycles = rows * (cpu.costs.row_start + conv.output[-1] * each)
     return cycles_ps(cpu, millicycles, min(cpu.cores, conv.images))
 
 

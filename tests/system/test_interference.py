@@ -112,7 +112,8 @@ def test_arbitration_decides_who_waits(settings, winner):
 
 def test_few_line_fills_in_flight_cannot_saturate():
     def seconds(misses):
-        core = {"cpu__cores": "1", "cpu__bandwidth_per_core": "50 GB/s"}
+        wide = dict.fromkeys(("cpu__bandwidth_per_core", "cpu__bandwidth"), "50 GB/s")
+        core = {"cpu__cores": "1"} | wide
         return step(optimizer, cpu__misses=misses, **core).total
 
     one, two, many = (seconds(str(misses))["latency_ps"] for misses in (1, 2, 64))

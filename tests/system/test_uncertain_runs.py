@@ -129,13 +129,14 @@ def test_the_account_is_of_the_samples(drawn):
 
 
 def test_an_answer_that_one_constant_decides_says_so(trace):
-    only = {"cpu.op_overhead": (7_000, 28_000, 56_000)}
+    only = {"cpu.dispatch.forward": (16_000, 65_000, 130_000)}
     (samples,) = draw([Subject(unsure("cpu-only", only), trace)], 24)
     told = account(samples)
     (row,) = told["decided_by"]
-    assert (row["setting"], row["name"]) == ("cpu.op_overhead", "op overhead of the CPU")
+    assert row["setting"] == "cpu.dispatch.forward"
+    assert row["name"] == "forward of the dispatch of the CPU"
     assert row["share"] == 1
-    assert (row["low"], row["value"], row["high"]) == ("7 kcycles", "28 kcycles", "56 kcycles")
+    assert (row["low"], row["value"], row["high"]) == ("16 kcycles", "65 kcycles", "130 kcycles")
 
 
 def test_samples_that_cannot_run_are_counted_and_said(trace):

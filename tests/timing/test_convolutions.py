@@ -20,7 +20,7 @@ from simulator.trace.op import convolution as product
 # Costs that make results read as counts: a cycle is 1 ns, and what a test does not ask for is free.
 _FREE = dict.fromkeys(
     (
-        "product_pack", "unfold", "fold", "row", "pack", "transform",
+        "product_pack", "unfold", "fold", "row_start", "pack", "transform",
     ),
     "0 cycles",
 ) | dict.fromkeys(("product_fork", "inner_dispatch", "fork", "page_walk"), "0 cycles")  # fmt: skip
@@ -114,7 +114,7 @@ def test_pointwise_convolutions_need_no_columns():
 
 def test_dgrad_folds_every_column():
     found = convolution(
-        cpu(fold="1 cycles", row="1 cycles"), product(conv(16, 16, 28, 3), Role.DGRAD)
+        cpu(fold="1 cycles", row_start="1 cycles"), product(conv(16, 16, 28, 3), Role.DGRAD)
     )
     rows = 16 * 16 * 9 * 28
     assert found[1].ps == rows * (1 + 28) * 1000 // 4

@@ -14,7 +14,6 @@ from simulator.hardware.ranges import number_field, range_of
 from simulator.hardware.runtime import Runtime
 from simulator.units import DURATION
 
-UNRANGED_CPUS = {"raspberry-pi-4", "edge-16x16", "edge-16x16-mp", "cpu-only"}
 FORM = "launch: {value: 10 us, range: 3 us .. 40 us, source: a driver, kind: measured}"
 BLOCK = """launch:  # fitted on three drivers
     value: 10 us
@@ -74,8 +73,6 @@ def test_every_number_of_a_preset_has_a_source_and_none_a_range(preset):
 @pytest.mark.parametrize("name", hardware_names())
 def test_every_guess_and_every_fitted_number_has_a_range(name):
     unsure = [each for each in load_hardware(name).constants if each.kind in ("guess", "fitted")]
-    if name in UNRANGED_CPUS:
-        unsure = [each for each in unsure if not each.path.startswith("cpu.")]
     assert [each.path for each in unsure if not each.is_uncertain] == []
 
 
