@@ -35,9 +35,7 @@ class Core(Part):
     fork: Cycles = Field(ge=0, description="threads of a parallel loop start and join")
     unfold: Millicycles = Field(ge=0, description="im2col, each element of the columns")
     fold: Millicycles = Field(ge=0, description="col2im, each element of the columns")
-    row_start: Millicycles = Field(
-        ge=0, description="of either, each row of each tap"
-    )
+    row_start: Millicycles = Field(ge=0, description="of either, each row of each tap")
     pack: Millicycles = Field(ge=0, description="NNPACK's implicit GEMM, each packed element")
     packed_efficiency: Permille = Field(gt=0, le=1000, description="of peak, after packing")
     transform: Millicycles = Field(ge=0, description="Fourier or Winograd, each element of a tile")

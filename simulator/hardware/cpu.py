@@ -183,6 +183,11 @@ class Cpu(Part):
     copy_bandwidth: BytesPerSecond | None = Field(
         gt=0, default=None, description="likewise of all cores together"
     )
+    write_allocate: bool = Field(
+        default=False,
+        description="stores that miss read their line from memory first, as on x86; cores that "
+        "stream long runs of stores do not (Arm, Cortex-A53 and A72 manuals)",
+    )
     misses: PositiveInt | None = Field(
         default=None, description="line fills in flight per core, where they limit its bandwidth"
     )

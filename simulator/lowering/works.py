@@ -171,8 +171,8 @@ class Templates:
         """Return work whose operands move beside its first stretch."""
         cpu = self.hardware.cpu
         first, *others = stretches or [Stretch(0)]
-        priced = [self._priced(first.threads, self._traffic(moved), moved.cached, copying=copying)]
-        priced += [self._priced(each.threads, self._own_traffic(each)) for each in others]
+        priced = [self._priced(first.threads, moved, copying=copying)]
+        priced += [self._priced(each.threads, _own(each)) for each in others]
         bounds = [
             Bound(max(stretch.ps, each.port_ps), each.traffic.channel_ps)
             for stretch, each in zip((first, *others), priced, strict=True)
@@ -200,26 +200,31 @@ class Templates:
         progress = Stretched(overhead_ps, bounds)
         return Work(Unit.CPU, stage, progress, counts, overhead_ps, compute_ps, memory_ps, *mnk)
 
-    def _priced(
-        self, threads: int, traffic: Traffic, cached: int = 0, *, copying: bool = False
-    ) -> "_Priced":
+    def _priced(self, threads: int, moved: Moved, *, copying: bool = False) -> "_Priced":
+        """Return what a stretch moves. Rates of cores are of what they read and write; the memory
+        has the lines besides that a store fetches first.
+        """
         cpu = self.hardware.cpu
-        size = traffic.read_bytes + traffic.write_bytes
+        size = sum(moved.reads) + sum(moved.writes)
         port_ps = self._pricing.cores_ps(size, cpu, threads, copying=copying)
         if cpu.llc is not None:
-            port_ps = max(port_ps, transfer_ps(cached, cpu.llc.bandwidth))
-        return _Priced(traffic, port_ps)
-
-    def _own_traffic(self, stretch: Stretch) -> Traffic:
-        reads = (stretch.read_bytes,) if stretch.read_bytes else ()
-        writes = (stretch.write_bytes,) if stretch.write_bytes else ()
-        return self._traffic(Moved(reads, writes))
+            port_ps = max(port_ps, transfer_ps(moved.cached, cpu.llc.bandwidth))
+        return _Priced(self._traffic(moved), port_ps)
 
     def _traffic(self, moved: Moved) -> Traffic:
-        patterns = [sequential(size, write=False) for size in moved.reads]
+        fetched = moved.writes if self.hardware.cpu.write_allocate else ()
+        reads = (*moved.reads, *fetched)
+        patterns = [sequential(size, write=False) for size in reads]
         patterns += [sequential(size, write=True) for size in moved.writes]
-        written = permille_written(sum(moved.reads), sum(moved.writes))
+        written = permille_written(sum(reads), sum(moved.writes))
         return self._pricing.traffic(patterns, written)
+
+
+def _own(stretch: Stretch) -> Moved:
+    """Return what a stretch moves of buffers of its own."""
+    reads = (stretch.read_bytes,) if stretch.read_bytes else ()
+    writes = (stretch.write_bytes,) if stretch.write_bytes else ()
+    return Moved(reads, writes)
 
 
 # Guesses: works on CPUs, of about 1 kB, that a trace with many kinds of operation asks for, and

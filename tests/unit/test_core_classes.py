@@ -5,6 +5,8 @@ import pytest
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.load import core_classes
+from simulator.lowering.cache import Moved
+from simulator.lowering.works import Templates
 from simulator.timing.kernels import Kernel, kernel_of, kernel_ps
 from simulator.timing.products import product_ps, products_ps
 from simulator.timing.shares import WHOLE
@@ -158,3 +160,18 @@ def test_stretches_follow_each_other_and_each_is_bound_by_itself():
     assert progress.channel_ps == 100
     assert progress.duration_ps(WHOLE) == 10 + 100 + 60 + 5
     assert progress.duration_ps(WHOLE // 4) == 10 + 160 + 240 + 5
+
+
+def test_stores_that_miss_fetch_their_lines_where_the_cores_allocate_on_writes():
+    """1 MiB read and 1 MiB written are 2 MiB of reads, at the same rate of the core."""
+    size = 2**20
+    add = op("add", OpKind.ELEMENTWISE, (size // 4,), (size // 4,))
+    counts, ends = {}, {}
+    for allocates in (False, True):
+        settings = {"cpu.write_allocate": allocates, "cpu.cores": 1}
+        templates = Templates(load_hardware("raspberry-pi-4", settings))
+        work = templates.operation(add, Moved((size,), (size,)), 0, 0)
+        counts[allocates] = work.counts.dram_read_bytes, work.counts.dram_write_bytes
+        ends[allocates] = work.progress.duration_ps(WHOLE)
+    assert counts == {False: (size, size), True: (2 * size, size)}
+    assert ends[False] == ends[True]
