@@ -83,7 +83,9 @@ def test_the_loss_falls(method, network, capsys):
     assert capsys.readouterr().out.count("test accuracy") == 3
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=pytest.mark.slow if m == "frozen" else ()) for m in METHODS]
+)
 def test_a_seed_decides_everything(method):
     runs = [train(method, epochs=1, seed=seed, **SMALL) for seed in (1, 1, 2)]
     assert runs[0] == runs[1] != runs[2]
@@ -124,7 +126,8 @@ def test_rounding_is_to_the_nearest_of_a_symmetric_grid(bits, seed, size):
     x = torch.randn(50, generator=torch.Generator().manual_seed(seed)) * size
     step = x.abs().max() / (2 ** (bits - 1) - 1)
     y = rounded(x, bits)
-    assert ((y - x).abs() <= step * 0.5001).all()
+    ulp = x.abs() * torch.finfo(torch.float32).eps  # fine steps beside large numbers
+    assert ((y - x).abs() <= step * 0.5001 + ulp).all()
     counts = y / step
     assert torch.allclose(counts, counts.round(), atol=2e-2)
     assert len(torch.unique(counts.round())) <= 2**bits - 1
@@ -275,6 +278,7 @@ def test_a_sparse_trace_has_its_share_of_the_work_after_the_warm_up():
 # Frozen
 
 
+@pytest.mark.slow
 @EACH_NETWORK
 def test_what_is_frozen_does_not_move_a_bit(network):
     options = Options("frozen", network, **SMALL)

@@ -23,6 +23,7 @@ def torch():
     return module
 
 
+@pytest.mark.slow  # the notebook on methods trains LeNet, too, and checks its accuracy
 @pytest.mark.torch
 @pytest.mark.usefixtures("torch")
 def test_lenet_learns_the_digits():

@@ -98,7 +98,7 @@ def workers_of(pid):
     return [child for child, line in lines.items() if b"spawn_main" in line]
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_repeated(
     trace_file, undisturbed, tmp_path, kills
 ):
