@@ -5,9 +5,10 @@ constants' logarithms, each orthonormal under the constant's own distribution, s
 of their coefficients are parts of the variance and sum up to Sobol's indices without further
 sampling (Sudret, Reliability Engineering and System Safety 93, 2008). Terms are taken one by one,
 the one that explains most of what is left first, as long as the corrected leave-one-out error
-falls (Blatman and Sudret, Journal of Computational Physics 230, 2011). Among hundreds of terms some
-fit by chance, so that this error flatters; how good a fit is tell samples that had no part in it,
-the choice of its terms included.
+falls (Blatman and Sudret, Journal of Computational Physics 230, 2011). A square or a product is
+taken only after the constants themselves (effect heredity: Hamada and Wu, Journal of Quality
+Technology 24, 1992), for among a thousand of them many fit by chance. So that error still flatters;
+how good a fit is tell samples that had no part in it, the choice of its terms included.
 """
 
 import math
@@ -57,8 +58,11 @@ class Shares:
 
 
 class _Term(NamedTuple):
+    """A column of constants, and which terms are taken before it."""
+
     constants: tuple[int, ...]
     column: "Floats"
+    after: tuple[int, ...] = ()
 
 
 class _Fit(NamedTuple):
@@ -90,9 +94,10 @@ def shares(
     bases = [_basis(each, column) for each, column in zip(constants, quantiles, strict=True)]
     terms = _terms(bases)
     matrix = np.column_stack([term.column for term in terms])
-    fit = _fitted(matrix, logs)
+    after = [term.after for term in terms]
+    fit = _fitted(matrix, logs, after)
     chosen = [terms[index] for index in fit.taken]
-    r2 = max(0.0, 1 - _left_out_error(matrix, logs) / variance)
+    r2 = max(0.0, 1 - _left_out_error(matrix, logs, after) / variance)
     return Shares(_shared(constants, chosen, fit.weights[1:]), r2)
 
 
@@ -119,15 +124,17 @@ def _amounts(constant: Constant, quantiles: "Floats") -> "Floats":
 
 
 def _terms(bases: "Sequence[tuple[Floats, Floats]]") -> list[_Term]:
-    alone = [_Term((i,), column) for i, pair in enumerate(bases) for column in pair]
+    """Return the linear terms in the order of the constants, then squares and products."""
+    linear = [_Term((i,), line) for i, (line, _) in enumerate(bases)]
+    squares = [_Term((i,), square, (i,)) for i, (_, square) in enumerate(bases)]
     both = [
-        _Term((i, j), one[0] * other[0])
-        for (i, one), (j, other) in combinations(enumerate(bases), 2)
+        _Term((i, j), one * other, (i, j))
+        for (i, (one, _)), (j, (other, _)) in combinations(enumerate(bases), 2)
     ]
-    return alone + both
+    return linear + squares + both
 
 
-def _fitted(matrix: "Floats", logs: "Floats") -> _Fit:
+def _fitted(matrix: "Floats", logs: "Floats", after: Sequence[tuple[int, ...]]) -> _Fit:
     """Return the columns that are worth taking, each after those that explain more."""
     import numpy as np  # noqa: PLC0415
 
@@ -138,6 +145,7 @@ def _fitted(matrix: "Floats", logs: "Floats") -> _Fit:
     for _ in range(min(matrix.shape[1], len(logs) // _SAMPLES_PER_TERM)):
         explains = np.abs((logs - fit.at(matrix)) @ matrix) / lengths
         explains[list(fit.taken)] = -1
+        explains[[i for i, terms in enumerate(after) if not {*terms} <= {*fit.taken}]] = -1
         taken = (*fit.taken, int(explains.argmax()))
         design = np.column_stack([np.ones(len(logs)), matrix[:, taken]])
         weights = np.linalg.lstsq(design, logs, rcond=None)[0].astype(np.float64)
@@ -159,14 +167,14 @@ def _corrected_error(design: "Floats", residual: "Floats") -> float:
     return float(plain * samples / (samples - terms) * (1 + np.trace(inverse)))
 
 
-def _left_out_error(matrix: "Floats", logs: "Floats") -> float:
+def _left_out_error(matrix: "Floats", logs: "Floats", after: Sequence[tuple[int, ...]]) -> float:
     """Return the mean square error at samples that had no part in a fit."""
     import numpy as np  # noqa: PLC0415
 
     squares = 0.0
     for fold in range(min(_FOLDS, len(logs))):
         out = np.arange(len(logs)) % _FOLDS == fold
-        fit = _fitted(matrix[~out], logs[~out])
+        fit = _fitted(matrix[~out], logs[~out], after)
         squares += float(((logs[out] - fit.at(matrix[out])) ** 2).sum())
     return squares / len(logs)
 
