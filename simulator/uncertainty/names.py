@@ -19,6 +19,25 @@ _PRICES = {
     "dram_standby": "standby power of the DRAM",
     "dram_refresh": "energy per DRAM refresh",
 }
+_COSTS = {
+    "product_pack": "packing for BLAS",
+    "product_fork": "start of BLAS's threads",
+    "aside": "GEMM efficiency side by side",
+    "inner_dispatch": "dispatch within kernels",
+    "fork": "start of NNPACK's threads",
+    "unfold": "im2col",
+    "fold": "col2im",
+    "row_start": "start of a row of im2col",
+    "pack": "packing for NNPACK",
+    "packed_efficiency": "efficiency of NNPACK's GEMM",
+    "transform": "transforms of NNPACK",
+    "tuple_efficiency": "efficiency between NNPACK's transforms",
+    "page_walk": "page walk",
+    "first_touch": "first touch of memory",
+    "pool": "pooling",
+    "norm": "norms",
+}
+_OF_COSTS = "cpu.costs."
 
 
 def name_of(path: str) -> str:
@@ -26,6 +45,9 @@ def name_of(path: str) -> str:
     if path.startswith(PREFIX):
         kind = path.removeprefix(PREFIX)
         return _PRICES.get(kind, f"energy per {kind.removeprefix('mac_')} MAC")
+    if path.startswith(_OF_COSTS):
+        cost = path.removeprefix(_OF_COSTS)
+        return f"{_COSTS.get(cost, _spoken(cost))} on the CPU"
     *parents, leaf = path.split(".")
     return " of the ".join(_spoken(part) for part in (leaf, *reversed(parents)))
 

@@ -76,7 +76,9 @@ def macs(step, layer):
     "network",
     [pytest.param(n, marks=pytest.mark.slow if n == "resnet20" else ()) for n in NETWORKS],
 )
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=pytest.mark.slow if m == "frozen" else ()) for m in METHODS]
+)
 def test_the_loss_falls(method, network, capsys):
     first, *_, last = train(method, network=network, epochs=3, limit=160, pretrain=4, batch_size=8)
     assert last.loss < first.loss

@@ -16,6 +16,7 @@ from SALib.sample import sobol as salib_sample
 from simulator.hardware.constant import Constant
 from simulator.results.intervals import LEVEL, interval, level
 from simulator.uncertainty.draws import drawn, quantiles
+from simulator.uncertainty.names import name_of
 from simulator.uncertainty.shares import shares
 
 ROOT = Path(__file__).parents[2]
@@ -189,3 +190,16 @@ def test_noise_is_not_trusted_and_a_constant_answer_has_no_shares():
 def test_shares_come_largest_first():
     found, _ = shares_of(lambda a, b, c: a**0.1 * b**2 * c, [constant(name) for name in "abc"])
     assert all(one.first >= other.first for one, other in pairwise(found.shares))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("cpu.gemm_efficiency", "GEMM efficiency of the CPU"),
+        ("cpu.costs.product_pack", "packing for BLAS on the CPU"),
+        ("cpu.costs.erf", "erf on the CPU"),
+        ("cpu.dispatch.forward", "forward of the dispatch of the CPU"),
+    ],
+)
+def test_constants_have_names_that_people_use(path, name):
+    assert name_of(path) == name
