@@ -193,7 +193,7 @@ sequences = st.lists(
 def test_alone_any_tiles_take_the_same_time_at_both_fidelities(schedule, body, fill):
     progress = Pipelined(body, fill, 0, Clock(10**9), schedule)
     work = Work(Unit.ACCELERATOR, Stage.GEMM, progress, Counts(), 0, 0, 0)
-    # Which examples are drawn follows from all code that is loaded, so that a tie may be among them.
+    # What is drawn follows from all code that is loaded, so that a tie may be among it.
     assert abs(difference([task(work)])) <= (TIE if isinstance(schedule, SideBySide) else 0)
 
 
