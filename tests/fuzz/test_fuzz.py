@@ -19,7 +19,7 @@ from tests.fuzz.judge import answer, fault
 from tests.system.import_samples import read
 from tests.unit.test_trace_check import trace
 
-SOME = 25
+SOME = 15
 OPEN: tuple[str, ...] = ()
 """Families whose refusals still speak in the words of Python, or of a library, now and then."""
 MARK = {"ph": "X", "cat": "user_annotation", "name": "ProfilerStep#1", "ts": 0, "dur": 900}

@@ -102,6 +102,7 @@ def test_the_file_does_not_grow_with_the_run(long_run, tmp_path):
     assert sizes[0] - sizes[1] < 2 * more
 
 
+@pytest.mark.slow
 def test_memory_and_work_do_not_grow_with_the_run(monkeypatch):
     held, logged, ops = [], [], []
     original = Tape.append
