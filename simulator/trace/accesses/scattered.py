@@ -101,10 +101,9 @@ def zeroed_places(op: Op) -> Loops:
 
 
 def zeroed_slice(op: Op) -> Loops:
-    """Write zeros (or padding) over the result, then copy the input into a part of it.
+    """Write zeros over the result, then copy the input into a part of it.
 
-    aten/src/ATen/native/TensorShape.cpp: slice_backward, select_backward, diagonal_backward;
-    PadNd.cpp: constant_pad_nd.
+    aten/src/ATen/native/TensorShape.cpp: slice_backward, select_backward, diagonal_backward.
     """
     result, size = op.outputs[0], sum(access.size for access in whole(op.inputs))
     part = Access(result.storage, size)
@@ -167,7 +166,7 @@ OF_ZEROS = {
         zeroed_places,
     ),
     **dict.fromkeys(
-        _named("select_backward slice_backward diagonal_backward constant_pad_nd"), zeroed_slice
+        _named("select_backward slice_backward diagonal_backward"), zeroed_slice
     ),
 }
 """Kernels that write zeros over their result first."""
