@@ -165,8 +165,6 @@ OF_ZEROS = {
         ),
         zeroed_places,
     ),
-    **dict.fromkeys(
-        _named("select_backward slice_backward diagonal_backward"), zeroed_slice
-    ),
+    **dict.fromkeys(_named("select_backward slice_backward diagonal_backward"), zeroed_slice),
 }
 """Kernels that write zeros over their result first."""
