@@ -34,7 +34,7 @@ def layout(gemm: Gemm, array: Accelerator) -> Layout:
     """Return how `gemm` is laid out for `array`."""
     dims, conv = Dims(gemm.m, gemm.n, gemm.k), gemm.conv
     by_taps = array.im2col == "channelwise"
-    if conv is None or (_is_pointwise(conv) and not by_taps):
+    if conv is None or (conv.is_pointwise and not by_taps):
         return Layout(dims)
     gathered = {Role.WGRAD: 1, Role.DGRAD if conv.transposed else Role.FORWARD: 0}
     which = gathered.get(gemm.role)
@@ -42,7 +42,7 @@ def layout(gemm: Gemm, array: Accelerator) -> Layout:
         return _scattered(gemm, conv, array)
     if array.im2col == "software":
         return Layout(dims, unfold=which)
-    gathering = _swapped(conv) if conv.transposed else conv
+    gathering = conv.mirror if conv.transposed else conv
     if by_taps:
         role = Role.WGRAD if which else Role.FORWARD
         taps = forward_taps(gathering, role, padded=_with_padding(array))
@@ -106,20 +106,3 @@ def replicated(gemm: Gemm) -> Gemm:
     alone = replace(conv, images=1, in_channels=maps, out_channels=maps * filters, groups=maps)
     m, n, k = alone.product(Role.WGRAD)
     return replace(gemm, batch=maps, m=m, n=n, k=k, conv=alone)
-
-
-def _is_pointwise(conv: Conv) -> bool:
-    """Return whether the convolution is a matrix product already: its im2col is the identity."""
-    plain = set(conv.kernel) == set(conv.stride) == {1}
-    return plain and not any(conv.padding)
-
-
-def _swapped(conv: Conv) -> Conv:
-    """Return the convolution that a transposed one runs backwards: it gathers from the output."""
-    return replace(
-        conv,
-        in_channels=conv.out_channels,
-        out_channels=conv.in_channels,
-        input=conv.output,
-        output=conv.input,
-    )

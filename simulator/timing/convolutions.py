@@ -58,7 +58,7 @@ def convolution(cpu: Cpu, gemm: Gemm) -> tuple[Stretch, ...]:
     assert gemm.conv is not None, "the product of a convolution"
     conv = gemm.conv
     role = _mirrored(gemm.role) if conv.transposed else gemm.role
-    one = _one_group(_forward_of(conv))
+    one = _one_group(conv.mirror if conv.transposed else conv)
     kernel = _KERNELS.get(role, _forward)
     return _all_groups(cpu, conv, role, kernel(cpu, one))
 
@@ -101,7 +101,7 @@ def _unfolded(cpu: Cpu, conv: Conv, made: int) -> tuple[Stretch, ...]:
 
 
 def _columns(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
-    if _is_pointwise(conv):
+    if conv.is_pointwise:
         return ()
     elements = conv.images * _depth(conv) * prod(conv.output)
     threads = min(cpu.cores, conv.images)
@@ -239,19 +239,6 @@ def _one_group(conv: Conv) -> Conv:
     return replace(conv, in_channels=inputs, out_channels=outputs, groups=1)
 
 
-def _forward_of(conv: Conv) -> Conv:
-    """Return the convolution whose dgrad a transposed one is."""
-    if not conv.transposed:
-        return conv
-    return replace(
-        conv,
-        in_channels=conv.out_channels,
-        out_channels=conv.in_channels,
-        input=conv.output,
-        output=conv.input,
-    )
-
-
 def _mirrored(role: Role) -> Role:
     return {Role.FORWARD: Role.DGRAD, Role.DGRAD: Role.FORWARD}.get(role, role)
 
@@ -262,10 +249,6 @@ def _tiles(conv: Conv, side: int) -> int:
 
 def _depth(conv: Conv) -> int:
     return conv.in_channels * prod(conv.kernel)
-
-
-def _is_pointwise(conv: Conv) -> bool:
-    return max(conv.kernel) == max(conv.stride) == 1 and not max(conv.padding)
 
 
 def _whole(number: int, step: int) -> int:

@@ -1,7 +1,7 @@
 """What one operation of a training run did: its tensors, its GEMMs, its place in the step."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from math import prod
@@ -147,6 +147,22 @@ class Conv:
     dilation: tuple[int, ...]
     groups: int = 1
     transposed: bool = False
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether it is a matrix product already: its im2col is the identity."""
+        return set(self.kernel) == set(self.stride) == {1} and not any(self.padding)
+
+    @property
+    def mirror(self) -> "Conv":
+        """The convolution that a transposed one runs backwards: it gathers from the output."""
+        return replace(
+            self,
+            in_channels=self.out_channels,
+            out_channels=self.in_channels,
+            input=self.output,
+            output=self.input,
+        )
 
     def product(self, role: Role) -> tuple[int, int, int]:
         """Return m, n and k of the im2col product of one group in this role."""

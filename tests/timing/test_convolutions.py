@@ -120,6 +120,19 @@ def test_dgrad_folds_every_column():
     assert found[1].ps == rows * (1 + 28) * 1000 // 4
 
 
+def test_columns_that_do_not_fit_are_written_and_read_again():
+    # 4 cores with a column of 9 x 64 x 56 x 56 words each: 28.9 MB, far more than 1 MiB.
+    found = convolution(cpu(), product(conv(64, 64, 56, 3), Role.DGRAD))
+    assert found[1].read_bytes == found[1].write_bytes == 4 * 16 * 64 * 9 * 56 * 56
+
+
+@pytest.mark.parametrize(("role", "dispatches"), [(Role.FORWARD, 8), (Role.WGRAD, 12)])
+def test_every_group_dispatches_ops_of_its_own(role, dispatches):
+    groups = conv(24, 24, 14, 3, groups=24)
+    calls, *_ = convolution(cpu(inner_dispatch="1 kcycles"), product(groups, role))
+    assert calls.ps == 24 * dispatches * 10**6
+
+
 def test_bias_of_a_strided_convolution_is_added_by_one_core():
     found = convolution(cpu(), product(conv(16, 32, 28, 3, stride=2)))
     assert (found[-1].ps, found[-1].threads) == (16 * 32 * 14 * 14 * 1000, 1)
