@@ -15,7 +15,7 @@ from simulator.lowering.offload import Offload
 from simulator.lowering.placement import place
 from simulator.lowering.remembered import Remembered
 from simulator.lowering.works import Templates
-from simulator.timing.cores import begin_ps, part_of_step
+from simulator.timing.cores import begin_ps, is_timed_whole, part_of_step
 from simulator.timing.flash import executed_results
 from simulator.timing.kernels import between_products
 from simulator.trace.accesses import loops_of
@@ -186,7 +186,8 @@ class Programs:
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)
         hidden = sum(executed_results(gemm) for gemm in gemms if gemm.c < 0)
-        if hidden:  # a softmax or gates between the GEMMs of a fused kernel, in its caches
+        if hidden and not is_timed_whole(self._outline.cpu, part, gemms[0]):
+            # A softmax or gates between the GEMMs of a fused kernel, in its caches.
             kernel = between_products(op.name)
             inner = self._asking.kernel(Stage.OP, kernel, hidden, NOTHING)
             binding.append(inner, site, (), writes, after=(done,))

@@ -1,6 +1,6 @@
 """How long a CPU takes for an operation: dispatch, arithmetic on its cores, or memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -58,12 +58,26 @@ def product_of(cpu: Cpu, op: Op, gemm: Gemm) -> Product | None:
 
     One of its own kind in any dtype goes behind one of a more general kind in the same dtype.
     """
+    return next((product for _, product in _measured_products(cpu, op, gemm)), None)
+
+
+def is_timed_whole(cpu: Cpu, op: Op, gemm: Gemm) -> bool:
+    """Return whether the measured speed of `op` covers what it does between its products, too: a
+    calibration times attention as one kernel, its softmax included.
+    """
+    name = next((name for name, _ in _measured_products(cpu, op, gemm)), "")
+    return name.startswith("attention")
+
+
+def _measured_products(cpu: Cpu, op: Op, gemm: Gemm) -> Iterator[tuple[str, Product]]:
     if cpu.kernels is None:
-        return None
+        return
     in_dtype = cpu.kernels.dtypes.get(op.inputs[max(0, gemm.a)].dtype)
-    names = product_names(op, gemm)
-    own = (getattr(part, name, None) for part in (in_dtype, cpu.kernels) for name in names)
-    return next((product for product in own if product), None)
+    for part in (in_dtype, cpu.kernels):
+        for name in product_names(op, gemm):
+            product = getattr(part, name, None)
+            if product:
+                yield name, product
 
 
 def product_names(op: Op, gemm: Gemm) -> tuple[str, str]:

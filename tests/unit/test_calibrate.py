@@ -17,9 +17,11 @@ from workloads.calibrate.dispatch import Overheads, overheads
 from workloads.calibrate.fit import (
     KernelFit,
     ProductFit,
+    fastest_mac,
     fit_kernel,
     fit_product,
     fit_stream,
+    least_deviations,
     positive_least_squares,
 )
 from workloads.calibrate.groups import groups
@@ -99,18 +101,28 @@ def test_a_product_is_found_by_macs_and_smallest_dimension():
         name = "aten.mm.default"
         made = Op(name, OpKind.GEMM, Phase.OTHER, "", given, (tensor(m * n),), (gemm,))
         samples.append(Sample(made, round(ps) + 2_000_000))
-    found = fit_product(samples, 2_000_000, 8)
+    found = fit_product(samples, 2_000_000, 8, 1.0)
     assert found.call == pytest.approx(1e6, rel=0.01)
     assert found.per_mac == pytest.approx(50, rel=0.01)
     assert found.half == 10
     assert found.per_byte == pytest.approx(100, rel=0.01)
 
 
-def test_a_product_that_only_its_smallest_dimension_explains_goes_by_its_macs():
-    samples = [product_sample(n, lambda macs, n=n: macs * 640 / n) for n in (32, 64, 128, 256)]
-    found = fit_product(samples, 0, 8)
-    assert found.half == 0
-    assert found.per_byte > 0  # n**2 elements, in place of n**3 / n MACs
+def test_one_outlier_does_not_move_least_deviations():
+    terms = [(1.0, n) for n in (1, 2, 5, 9, 20, 40)]
+    times = [3 + 2 * n for _, n in terms]
+    times[2] /= 4
+    assert least_deviations(terms, times) == pytest.approx([3, 2], rel=0.05)
+    assert positive_least_squares(terms, times) != pytest.approx([3, 2], rel=0.1)
+
+
+def test_arithmetic_that_explains_nothing_is_as_fast_as_the_fastest_sample():
+    by_bytes = [product_sample(n, lambda macs, n=n: 12 * n * n * 10) for n in (32, 64, 128, 256)]
+    floor = fastest_mac(by_bytes, 0, 8)
+    assert floor == pytest.approx(12 * 10 / 256)
+    found = fit_product(by_bytes, 0, 8, floor)
+    assert found.per_mac == floor
+    assert 0 < found.per_byte < 10
 
 
 def product_sample(n, ps_of):
@@ -128,7 +140,7 @@ def test_what_a_fused_operation_does_in_two_roles_is_two_calls():
         gemms = tuple(Gemm(role, 1, n, n, n, 0, 1, 0) for role in roles)
         made = Op("aten.fused", OpKind.GEMM, Phase.OTHER, "", (x,), (x,), gemms)
         samples.append(Sample(made, round(2 * 10**6 + 2 * n**3 * 50)))
-    found = fit_product(samples, 0, 8)
+    found = fit_product(samples, 0, 8, 1.0)
     assert (found.call, found.per_mac) == (
         pytest.approx(1e6, rel=0.02),
         pytest.approx(50, rel=0.02),

@@ -1,5 +1,7 @@
 """A CPU whose kernels were measured: closed forms of its times; without measurements, the ideal."""
 
+from dataclasses import replace
+
 import pytest
 
 from simulator.activity import Stage
@@ -9,6 +11,7 @@ from simulator.lowering.heap import new_bytes
 from simulator.lowering.lower import Carry, Lowering
 from simulator.timing.cores import (
     dispatch_ps,
+    is_timed_whole,
     measured_compute,
     measured_kernel,
     product_compute,
@@ -240,3 +243,30 @@ def test_a_block_too_large_for_the_heap_is_always_new():
     builder = StepBuilder()
     builder.elementwise(builder.tensor(10_000_000, kind=StorageKind.INPUT))
     assert new_bytes(builder.step()) == (40_000_000,)
+
+
+def attention():
+    x = Tensor(0, "float32", (2, 3, 16, 8), (384, 128, 8, 1))
+    scores = Gemm(Role.FORWARD, 6, 16, 16, 8, 0, 1, -1)
+    values = Gemm(Role.FORWARD, 6, 16, 8, 16, -1, 2, 0)
+    name = "aten._scaled_dot_product_flash_attention_for_cpu.default"
+    return Op(name, OpKind.GEMM, Phase.FORWARD, "", (x, x, x), (x,), (scores, values))
+
+
+@pytest.mark.parametrize(
+    ("measured", "stages"),
+    [
+        ({"attention": Product(efficiency="50 %")}, [Stage.GEMM]),
+        ({"gemm": Product(efficiency="50 %")}, [Stage.GEMM, Stage.OP]),
+        ({}, [Stage.GEMM, Stage.OP]),
+    ],
+)
+def test_attention_that_was_timed_whole_pays_no_softmax_beside(measured, stages):
+    builder = StepBuilder()
+    builder.gemm(8, 8, 8)
+    step = builder.step()
+    soc = machine("cpu-only").model_copy(update={"cpu": cpu(**measured)})
+    step = replace(step, ops=(attention(),))
+    tasks, _ = Lowering(soc).lower(step, Carry())
+    assert [t.work.stage for t in tasks if t.work.stage is not Stage.BEGIN] == stages
+    assert is_timed_whole(soc.cpu, attention(), attention().gemms[0]) is (len(stages) == 1)

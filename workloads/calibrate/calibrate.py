@@ -16,6 +16,7 @@ from workloads.calibrate.dispatch import overheads
 from workloads.calibrate.fit import (
     KernelFit,
     ProductFit,
+    fastest_mac,
     fit_kernel,
     fit_product,
     fit_stream,
@@ -157,17 +158,19 @@ def _products(
             products = [s for s in found.samples.get(group.title, ()) if s.op.gemms]
             by_dtype[group.dtype] += products
     return {
-        dtype: _fitted(samples, _product_of, _fit_of(dtype, called_ps, machine), scaling)
+        dtype: _fitted(samples, _product_of, _fit_of(samples, dtype, called_ps, machine), scaling)
         for dtype, samples in by_dtype.items()
         if samples
     }
 
 
 def _fit_of(
-    dtype: str, called_ps: int, machine: Machine
+    samples: Sequence[Sample], dtype: str, called_ps: int, machine: Machine
 ) -> Callable[[Iterable[Sample]], ProductFit]:
+    """Return how products of a dtype are fitted: none is faster than the fastest of `samples`."""
     lanes = machine.lanes * 4 // getattr(torch, dtype).itemsize
-    return partial(fit_product, called_ps=called_ps, lanes=lanes)
+    floor = fastest_mac(samples, called_ps, lanes)
+    return partial(fit_product, called_ps=called_ps, lanes=lanes, floor=floor)
 
 
 def _fitted(

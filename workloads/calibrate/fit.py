@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.timing.cores import filled_macs, smallest
 from simulator.trace.accesses import elements_of, moved_bytes
@@ -13,7 +14,8 @@ from simulator.units import PS_PER_S
 from workloads.calibrate.measure import Sample
 
 _MOST_BYTES_PER_S = 10**13
-_LEAST_SHARE = 0.01  # of the time of some product, that of its MACs
+_REWEIGHTED = 30
+_LEAST_ERROR = 0.01  # below which a fit is as good as the measurement
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,30 @@ def positive_least_squares(terms: Sequence[Sequence[float]], times: Sequence[flo
 
     Terms whose coefficient would be negative are left out, the most negative first.
     """
-    target = np.ones(len(times))
     matrix = np.array(terms, dtype=float) / np.array(times, dtype=float)[:, None]
+    return [float(value) for value in _positive(matrix, np.ones(len(times)))]
+
+
+def least_deviations(
+    terms: Sequence[Sequence[float]], times: Sequence[float], known: Sequence[float] | None = None
+) -> list[float]:
+    """Return coefficients >= 0 of `terms` (one row per time) with the least absolute relative
+    errors, to which a shape that a library is fast or slow at matters no more than any other.
+
+    `known` is what else each time consists of. Iteratively reweighted least squares (Schlossmacher
+    1973, J. Am. Stat. Assoc. 68:857).
+    """
+    whole = np.array(times, dtype=float)
+    matrix = np.array(terms, dtype=float) / whole[:, None]
+    target = 1 - (np.zeros(len(whole)) if known is None else np.array(known)) / whole
+    weights = np.ones(len(whole))
+    for _ in range(_REWEIGHTED):
+        found = _positive(matrix * weights[:, None], target * weights)
+        weights = 1 / np.sqrt(np.maximum(np.abs(matrix @ found - target), _LEAST_ERROR))
+    return [float(value) for value in found]
+
+
+def _positive(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     scale = np.maximum(np.abs(matrix).max(axis=0), 1e-300)
     left = list(range(matrix.shape[1]))
     found = np.zeros(matrix.shape[1])
@@ -62,7 +86,7 @@ def positive_least_squares(terms: Sequence[Sequence[float]], times: Sequence[flo
             found[left] = part / scale[left]
             break
         left.pop(int(part.argmin()))
-    return [float(value) for value in found]
+    return found
 
 
 def fit_stream(samples: Iterable[Sample], called_ps: int) -> float:
@@ -95,19 +119,28 @@ def _beyond(sample: Sample, per_byte: float, called_ps: int) -> float:
     return sample.ps - called_ps - moved_bytes(sample.op) * per_byte
 
 
-def fit_product(samples: Iterable[Sample], called_ps: int, lanes: int) -> ProductFit:
-    """Return what products cost; vectors have so many lanes.
+def fit_product(samples: Iterable[Sample], called_ps: int, lanes: int, floor: float) -> ProductFit:
+    """Return what products cost; vectors have so many lanes, and no MAC takes less than `floor` ps.
 
-    Every MAC takes time: where the smallest dimension would explain it all, it explains nothing.
+    Where calls, bytes or the smallest dimension explain everything, arithmetic at its fastest
+    explains a part, and they the rest.
     """
     chosen = list(samples)
     rows = [_product_terms(sample.op, lanes) for sample in chosen]
-    times = [max(1, sample.ps - called_ps) for sample in chosen]
-    found = positive_least_squares(rows, times)
-    if max(found[1] * row[1] / ps for row, ps in zip(rows, times, strict=True)) < _LEAST_SHARE:
-        found = positive_least_squares([(*row[:2], 0.0, row[3]) for row in rows], times)
-    call, per_mac, per_thin, per_byte = found
-    return ProductFit(call, max(per_mac, 1e-3), per_thin, per_byte)
+    times = [float(max(1, sample.ps - called_ps)) for sample in chosen]
+    call, per_mac, per_thin, per_byte = least_deviations(rows, times)
+    if per_mac < floor:
+        others = [(row[0], row[2], row[3]) for row in rows]
+        known = [floor * row[1] for row in rows]
+        call, per_thin, per_byte = least_deviations(others, times, known)
+    return ProductFit(call, max(floor, per_mac), per_thin, per_byte)
+
+
+def fastest_mac(samples: Iterable[Sample], called_ps: int, lanes: int) -> float:
+    """Return the least ps per MAC of any of these products."""
+    return min(
+        max(1, sample.ps - called_ps) / _product_terms(sample.op, lanes)[1] for sample in samples
+    )
 
 
 def _product_terms(op: Op, lanes: int) -> tuple[float, float, float, float]:
