@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from simulator.errors import InputError
-from simulator.files import write_text
+from simulator.files.writing import write_text
 from simulator.hardware.dram import DramDevice
 from simulator.timing import dram
 from simulator.timing.dram.cost import Sample, Samples, Traffic, Walk, samples_of

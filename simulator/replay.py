@@ -14,25 +14,25 @@ from simulator.collector import paused_collector
 from simulator.energy.area import areas
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError, a_or_an
-from simulator.files import write_text
+from simulator.files.writing import write_text
 from simulator.hardware import Hardware, load_hardware
 from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import place, traced_precision
-from simulator.lowering.remembered import Remembered
 from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import FIDELITIES, MOST_TILES, run_step
+from simulator.memo import Memo
 from simulator.pattern_store import kept_samples
 from simulator.placing import Placed, candidates
-from simulator.results.hardware_view import constants_document
+from simulator.results.constants import constants_document
 from simulator.results.methods import bits_by_epoch
 from simulator.results.power import peaks_of
 from simulator.results.recost import save_costs
 from simulator.results.result import Identity, Result, StepRecord, write_result
 from simulator.results.samples import discard_samples
 from simulator.results.step import step_document
-from simulator.results.text import si
+from simulator.si import si
 from simulator.trace.memory import Footprint, footprint
-from simulator.trace.method.overlay import resolved
+from simulator.trace.passes.overlay import resolved
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import Step, StepKind, Trace
 
@@ -203,7 +203,7 @@ class Replay:
 
 
 _TRACES = 4  # a guess: a sweep has one, or one for each method that it compares
-_PREPARED: Remembered[tuple[Trace, Trace, tuple[Footprint, ...]]] = Remembered(_TRACES)
+_PREPARED: Memo[tuple[Trace, Trace, tuple[Footprint, ...]]] = Memo(_TRACES)
 
 
 def _prepared(trace: Trace) -> tuple[Trace, tuple[Footprint, ...]]:

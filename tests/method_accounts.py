@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from simulator.trace.memory import footprint
-from simulator.trace.method.overlay import resolved
 from simulator.trace.movement import moved_weight_bits
 from simulator.trace.op import bits_of
+from simulator.trace.passes.overlay import resolved
 from simulator.trace.trace import Trace
 
 

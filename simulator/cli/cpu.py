@@ -81,9 +81,9 @@ def compare(
     """
     from simulator.hardware.load import load_hardware
     from simulator.replay import as_trace
-    from simulator.results.comparison import comparison_report
     from simulator.uncertainty.api import USUAL, check_count
     from simulator.uncertainty.compared import compare_surely
+    from simulator.views.comparison import comparison_report
 
     check_count(samples)
     count = USUAL if samples is None else samples
@@ -98,8 +98,8 @@ def compare(
 
 
 def _keep_comparison(document: dict[str, Any], out: Path) -> None:
-    from simulator.files import write_text
-    from simulator.results.plots import draw_comparison
+    from simulator.files.writing import write_text
+    from simulator.views.plots import draw_comparison
 
     write_text(out / "compare.json", json.dumps(document, indent=1) + "\n")
     draw_comparison(document, out / "compare.png")

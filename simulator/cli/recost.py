@@ -28,8 +28,8 @@ def recost(
     from simulator.energy.price_file import read_table
     from simulator.results.recost import recost as at_other_prices
     from simulator.results.recost import save_recosted
-    from simulator.results.report import ROWS, run_report
     from simulator.results.result import read_result
+    from simulator.views.report import ROWS, run_report
 
     one_of("--by", by, tuple(ROWS))
     ops = "ops" in read_result(directory)

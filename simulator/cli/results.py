@@ -22,9 +22,9 @@ def diff(
 
     Example: trainsoc diff out-16 out-32
     """
-    from simulator.results.report import side_by_side, summary
     from simulator.results.result import read_result
     from simulator.results.samples import compared
+    from simulator.views.report import side_by_side, summary
 
     ours, theirs = read_result(left), read_result(right)
     known = compared(left, right)
@@ -71,13 +71,13 @@ def timeline(
 
 def draw(directories: list[Path]) -> list[Path]:
     """Draw the figures of the runs in these folders, their baselines too, and return the files."""
-    from simulator.results.plots import draw_run, draw_sweep
     from simulator.results.result import read_result
     from simulator.results.step import read_step
     from simulator.sweeps.answers import objectives_of
     from simulator.sweeps.folder import SWEEP, TABLE, read_table
     from simulator.sweeps.report import drawable
     from simulator.sweeps.request import read_request
+    from simulator.views.plots import draw_run, draw_sweep
 
     figures: list[Path] = []
     for directory in progress(directories, len(directories), "drawing"):
@@ -99,8 +99,8 @@ def draw(directories: list[Path]) -> list[Path]:
 
 def _draw_methods(directories: list[Path], out: Path) -> list[Path]:
     """Draw the runs in these folders side by side, by the names of their methods."""
-    from simulator.results.plots import draw_methods
     from simulator.results.result import read_result
+    from simulator.views.plots import draw_methods
 
     results = [read_result(directory) for directory in directories]
     names = [result["method"] for result in results]
@@ -112,6 +112,6 @@ def _draw_methods(directories: list[Path], out: Path) -> list[Path]:
 def save_timeline(directory: Path, path: Path) -> None:
     """Write the step of the run in `directory` to `path`, as a Chrome trace."""
     from simulator.results.step import read_step
-    from simulator.results.timeline import write_timeline
+    from simulator.views.timeline import write_timeline
 
     write_timeline(read_step(directory), path)

@@ -61,7 +61,7 @@ def run(
     Example: trainsoc run edge-16x16 mlp_digits --samples 32 --json
     """
     from simulator.machine.soc import FIDELITIES
-    from simulator.results.report import ROWS
+    from simulator.views.report import ROWS
 
     one_of("--by", by, tuple(ROWS))
     one_of("--fidelity", fidelity, FIDELITIES)
@@ -98,12 +98,12 @@ def run_and_report(
     from simulator.hardware.load import load_hardware
     from simulator.machine.soc import MOST_TILES
     from simulator.replay import Replay, as_trace
-    from simulator.results.report import run_report, summary, verdict
     from simulator.results.uncertainty import sureness
-    from simulator.trace.method.file import load_method
-    from simulator.trace.method.overlay import scheduled
+    from simulator.trace.passes.file import load_method
+    from simulator.trace.passes.overlay import scheduled
     from simulator.uncertainty.api import check_count
     from simulator.uncertainty.replays import Subject
+    from simulator.views.report import run_report, summary, verdict
 
     check_count(samples)
     soc = load_hardware(hardware, overrides)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def tell(origin: dict[str, str]) -> None:
     """Say on stderr what is not as the program was written."""
-    from simulator.results.origin import notes
+    from simulator.views.origin import notes
 
     for note in notes(origin):
         say(note)

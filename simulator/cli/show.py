@@ -54,7 +54,8 @@ def show(
 def show_hardware(hardware: "Hardware", *, as_json: bool = False) -> None:
     """Print a SoC: how sure its numbers are, all settings, its area; or one JSON object."""
     from simulator.energy.area import areas
-    from simulator.results.hardware_view import constants_document, hardware_table
+    from simulator.results.constants import constants_document
+    from simulator.views.hardware_view import hardware_table
 
     if not as_json:
         print_table(hardware_table(hardware))
@@ -78,15 +79,15 @@ def show_trace(
     on the origin, where they have been told. Raises InputError without a trace or such a step.
     """
     from simulator.replay import as_trace
-    from simulator.results.memory_view import memory_over_time
-    from simulator.results.trace_summary import trace_summary
-    from simulator.results.trace_view import trace_table
+    from simulator.views.memory_view import memory_over_time
+    from simulator.views.trace_summary import trace_summary
+    from simulator.views.trace_view import trace_table
 
     trace = as_trace(source)
     document = trace_summary(trace, step)
     figures: list[Path] = []
     if out:
-        from simulator.results.plots import draw_trace
+        from simulator.views.plots import draw_trace
 
         figures = draw_trace(document, memory_over_time(trace, document["step"]), out)
     if as_json:

@@ -9,9 +9,9 @@ from pydantic import Field
 from simulator.activity import MACS_IN, Counts
 from simulator.energy.prices import COMPONENT, COMPONENTS, Costs, Prices
 from simulator.errors import InputError
+from simulator.files.text import is_file
 from simulator.hardware.load import load_part
 from simulator.hardware.part import Part
-from simulator.text_file import is_file
 from simulator.units import ENERGY, POWER, Attojoules, Microwatts
 
 _HEAD = """# What an action costs, what a component draws, and the ends of their ranges.

@@ -12,6 +12,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from simulator.errors import InputError, listed, several, shown
+from simulator.files.refusals import path_of, problem, refusal
+from simulator.files.text import is_file
+from simulator.files.yaml import Document, read_document, read_value, read_yaml
 from simulator.hardware.constant import Constant
 from simulator.hardware.core import Core
 from simulator.hardware.cpu import ORDINARY
@@ -20,9 +23,6 @@ from simulator.hardware.part import Part, part_of
 from simulator.hardware.settings import collected, known_paths, likely, setting_paths
 from simulator.hardware.soc import Hardware
 from simulator.hardware.stated import Mistake, Stated, is_long_form, stated
-from simulator.mistakes import path_of, problem, refusal
-from simulator.text_file import is_file
-from simulator.yaml_file import Document, read_document, read_value, read_yaml
 
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
 IDEAL = "ideal"

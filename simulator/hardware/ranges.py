@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from simulator.errors import shown
+from simulator.files.refusals import problem
 from simulator.hardware.part import Part, units_of
-from simulator.mistakes import problem
 from simulator.units import Quantity
 
 _FACTOR = re.compile(r"x([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")

@@ -21,7 +21,7 @@ from simulator.hardware.part import Part, part_of
 from simulator.hardware.ranges import NumberField, number_field, range_of
 
 if TYPE_CHECKING:
-    from simulator.yaml_comments import Comments
+    from simulator.files.yaml_comments import Comments
 
 _KEYS = ("value", "range", "source", "kind")
 _WORDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (

@@ -1,7 +1,7 @@
 """Which results of a step lie in memory that the process has to fetch from the system first."""
 
 from simulator.lowering.allocator import Heap
-from simulator.lowering.remembered import Remembered
+from simulator.memo import Memo
 from simulator.trace.op import Op, OpKind
 from simulator.trace.trace import PERSISTENT, Step, StorageKind
 
@@ -27,7 +27,7 @@ def new_bytes(step: Step) -> tuple[int, ...]:
     return _KNOWN.get(id(step), lambda: (step, _new_bytes(step)))[1]
 
 
-_KNOWN: Remembered[tuple[Step, tuple[int, ...]]] = Remembered(_REMEMBERED)
+_KNOWN: Memo[tuple[Step, tuple[int, ...]]] = Memo(_REMEMBERED)
 
 
 def _new_bytes(step: Step) -> tuple[int, ...]:

@@ -13,8 +13,8 @@ from simulator.lowering.cache import Line, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.offload import Offload
 from simulator.lowering.placement import place
-from simulator.lowering.remembered import Remembered
 from simulator.lowering.works import Templates
+from simulator.memo import Memo
 from simulator.timing.cores import begin_ps, is_timed_whole, part_of_step
 from simulator.timing.flash import executed_results
 from simulator.timing.kernels import between_products
@@ -90,7 +90,7 @@ class Programs:
         """Lower for hardware of this outline."""
         self._outline = outline
         self._asking = Asking(outline)
-        self._known: Remembered[Program] = Remembered(_STEPS)
+        self._known: Memo[Program] = Memo(_STEPS)
 
     def of(self, step: Step, carry: Carry, placed: Sequence[Unit] | None) -> Program:
         """Return what `Lowering.lower` says, made once."""
@@ -206,7 +206,7 @@ class Programs:
 
 
 _OUTLINES = 4  # a guess: a sweep over arrays and memories has one
-_PROGRAMS: Remembered[Programs] = Remembered(_OUTLINES)
+_PROGRAMS: Memo[Programs] = Memo(_OUTLINES)
 
 
 def programs_on(outline: Outline) -> Programs:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.precision import PRECISION_BITS, accumulator_of
 from simulator.lowering.binding import Site
-from simulator.lowering.layout import Layout, layout, replicated
 from simulator.lowering.placement import Placement, is_readable
+from simulator.mapping.layout import Layout, layout, replicated
 from simulator.trace.op import Gemm, Op, Role, Tensor
 from simulator.units import ceil_div
 

@@ -13,13 +13,12 @@ from simulator.hardware.interconnect import Interconnect
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.soc import Hardware
 from simulator.lowering.cache import Moved
-from simulator.lowering.convolution import ConvShape
-from simulator.lowering.layout import below_diagonal, layout
-from simulator.lowering.mapper import mapped
 from simulator.lowering.placement import Placement
-from simulator.lowering.pricing import Traffic, permille_written, pricing_of
-from simulator.lowering.remembered import Remembered
-from simulator.lowering.shape import GemmShape, Widths
+from simulator.mapping.convolution import ConvShape
+from simulator.mapping.layout import below_diagonal, layout
+from simulator.mapping.mapper import mapped
+from simulator.mapping.shape import GemmShape, Widths
+from simulator.memo import Memo
 from simulator.timing.convolutions import convolution
 from simulator.timing.cores import (
     loop_ps,
@@ -32,6 +31,7 @@ from simulator.timing.cores import (
 )
 from simulator.timing.flash import executed_macs
 from simulator.timing.kernels import Kernel, kernel_ps, millicycles
+from simulator.timing.pricing import Traffic, permille_written, pricing_of
 from simulator.timing.products import products_ps
 from simulator.timing.stretches import Bound, Stretch, Stretched, cycles_ps
 from simulator.trace.accesses import elements_of, moved_bytes
@@ -233,14 +233,14 @@ _WORKS = 8192
 _PATHS = 8
 
 
-_ON_CPU: Remembered[Remembered[Work]] = Remembered(_PATHS)
+_ON_CPU: Memo[Memo[Work]] = Memo(_PATHS)
 
 
-def _works_on(cpu: Cpu, dram: Dram, interconnect: Interconnect) -> Remembered[Work]:
+def _works_on(cpu: Cpu, dram: Dram, interconnect: Interconnect) -> Memo[Work]:
     """Return the work remembered of a CPU on a memory path, which is all that it depends on."""
     # By its text, which is complete: a measured CPU holds dictionaries, and so has no hash.
     key = repr(cpu), dram, interconnect
-    return _ON_CPU.get(key, lambda: Remembered(_WORKS))
+    return _ON_CPU.get(key, lambda: Memo(_WORKS))
 
 
 def _counted_in(counts: Counts, precision: str, array: Accelerator | None) -> Counts:

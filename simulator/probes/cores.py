@@ -6,7 +6,7 @@ from simulator.activity import Work
 from simulator.hardware import Hardware, load_hardware
 from simulator.lowering.cache import Moved
 from simulator.lowering.works import Templates
-from simulator.results.text import percent, si
+from simulator.si import percent, si
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor, bits_of
 from simulator.units import PS_PER_S

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
-from simulator.files import write_text
-from simulator.text_file import read_text
+from simulator.files.text import read_text
+from simulator.files.writing import write_text
 
 
 def read_rows(path: Path, what: str) -> list[tuple[int, dict[str, str]]]:

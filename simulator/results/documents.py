@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from simulator.activity import Counts
 from simulator.energy.prices import COMPONENTS
-from simulator.json_file import Strict
+from simulator.files.json import Strict
 
 AGAIN = "run `trainsoc run -o` again"
 _ACTIONS = len(Counts._fields)

@@ -10,9 +10,9 @@ from simulator.activity import Stage, Unit, Work
 from simulator.energy.price_file import plain_prices, read_plain_prices
 from simulator.energy.prices import Prices
 from simulator.errors import InputError, shown
-from simulator.files import write_bytes
-from simulator.json_file import parse_json
-from simulator.parquet_file import read_columns, read_metadata, read_types
+from simulator.files.json import parse_json
+from simulator.files.parquet import read_columns, read_metadata, read_types
+from simulator.files.writing import write_bytes
 from simulator.results.documents import AGAIN, RecordEntry, RecordsHeader, RecordsVersion
 from simulator.results.op_rows import Record
 from simulator.results.result import Result
@@ -133,7 +133,7 @@ def _check(frame: "polars.DataFrame", header: RecordsHeader, path: Path) -> None
     """Raise InputError that names row, field and value where a row is no task of a run."""
     import polars as pl  # noqa: PLC0415
 
-    from simulator.columns import ColumnRule, at_least, first_broken, one_of, present  # noqa: PLC0415
+    from simulator.files.columns import ColumnRule, at_least, first_broken, one_of, present  # noqa: PLC0415
 
     ops = {number: len(entry.ops) for number, entry in enumerate(header.records)}
     record, last = pl.col("record"), len(header.records) - 1

@@ -9,7 +9,7 @@ from simulator.energy.area import Area
 from simulator.energy.price_file import EnergyTable, free, read_table, table_text, with_table
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
-from simulator.files import write_bytes, write_text
+from simulator.files.writing import write_bytes, write_text
 from simulator.results.records import read_records, write_records, write_repriced
 from simulator.results.result import Identity, Result, read_result, write_result
 from simulator.results.samples import discard_samples

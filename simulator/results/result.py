@@ -10,8 +10,8 @@ from simulator.activity import Counts, Span, Task, Unit
 from simulator.energy.area import Area
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
-from simulator.files import write_text
-from simulator.json_file import parse_json, read_document
+from simulator.files.json import parse_json, read_document
+from simulator.files.writing import write_text
 from simulator.results.documents import AGAIN, ResultFile, Version
 from simulator.results.op_rows import Record, op_rows
 from simulator.results.tally import Ran, Tally, tallies

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from simulator.errors import InputError, shown
-from simulator.files import write_bytes
+from simulator.files.json import Strict, parse_json
+from simulator.files.parquet import read_columns, read_metadata
+from simulator.files.writing import write_bytes
 from simulator.hardware.constant import Constant
-from simulator.json_file import Strict, parse_json
-from simulator.parquet_file import read_columns, read_metadata
 from simulator.results.documents import AGAIN, Count
 from simulator.results.intervals import interval
 

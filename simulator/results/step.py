@@ -6,8 +6,8 @@ from typing import Any
 from simulator.activity import Counts, Span, StepRun, Unit
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
+from simulator.files.json import read_document
 from simulator.hardware import Hardware
-from simulator.json_file import read_document
 from simulator.results.documents import AGAIN, StepFile
 from simulator.results.power import power_levels
 

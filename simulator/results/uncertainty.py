@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.results.text import digits, si, si_range
+from simulator.si import digits, si, si_range
 
 Row = Mapping[str, Any]
 NAMES = {

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from simulator.code import version_of
 from simulator.errors import InputError
-from simulator.files import write_text
-from simulator.parquet_file import read_columns
+from simulator.files.parquet import read_columns
+from simulator.files.writing import write_text
+from simulator.files.yaml import yaml_text
 from simulator.sweeps.parts import misfit
 from simulator.sweeps.request import Request, read_request
 from simulator.sweeps.sampled import SAMPLES
 from simulator.sweeps.store import write_frame
 from simulator.sweeps.study import Study
 from simulator.sweeps.table import with_others
-from simulator.yaml_file import yaml_text
 
 if TYPE_CHECKING:
     import polars

@@ -12,8 +12,8 @@ from simulator.hardware import Hardware
 from simulator.replay import Replay
 from simulator.results.result import Result
 from simulator.sweeps.sampled import sampled_columns
-from simulator.trace.method.overlay import scheduled
-from simulator.trace.method.treatment import Schedule
+from simulator.trace.passes.overlay import scheduled
+from simulator.trace.passes.treatment import Schedule
 from simulator.trace.trace import Trace
 from simulator.uncertainty.account import account
 from simulator.uncertainty.replays import Subject

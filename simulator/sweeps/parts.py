@@ -8,10 +8,10 @@ import polars as pl
 from pydantic import AfterValidator, ConfigDict, Field, create_model
 from pydantic_core import from_json
 
-from simulator.columns import ColumnRule, first_broken, present
 from simulator.errors import InputError, shown
-from simulator.json_file import Strict, parse_json
-from simulator.parquet_file import read_columns
+from simulator.files.columns import ColumnRule, first_broken, present
+from simulator.files.json import Strict, parse_json
+from simulator.files.parquet import read_columns
 from simulator.sweeps.sampled import SAMPLES
 from simulator.sweeps.table import OBJECTIVES
 

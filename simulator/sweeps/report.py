@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.table import Table
 
-from simulator.results.design_space import Axis, Measure, SweepTable, named
-from simulator.results.sensitivity import main_effects
-from simulator.results.text import digits, percent, si, si_range, times
+from simulator.si import digits, percent, si, si_range, times
 from simulator.sweeps.table import OBJECTIVES, knobs_of, with_front
+from simulator.views.design_space import Axis, Measure, SweepTable, named
+from simulator.views.sensitivity import main_effects
 
 if TYPE_CHECKING:
     import polars

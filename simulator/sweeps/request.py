@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from simulator.files.refusals import path_of, problem, refusal
+from simulator.files.yaml import read_yaml
 from simulator.hardware import Hardware, load_hardware
-from simulator.mistakes import path_of, problem, refusal
 from simulator.sweeps.axis import Axis, parse_axes
-from simulator.yaml_file import read_yaml
 
 DEFAULT_HARDWARE = "edge-16x16"
 _HOW = {

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from simulator.errors import InputError
-from simulator.files import write_bytes, write_text
-from simulator.json_file import parse_json
+from simulator.files.json import parse_json
+from simulator.files.writing import write_bytes, write_text
 from simulator.results.documents import Version
 from simulator.sweeps.job import Done, Row
 from simulator.sweeps.parts import framed, read_part

@@ -13,7 +13,7 @@ from simulator.sweeps.axis import Axis, read_axes
 from simulator.sweeps.job import AS_TRACED, Job, Training, address_of
 from simulator.sweeps.request import Request, baselines_of, listed, plain_axis
 from simulator.sweeps.space import Point, Space
-from simulator.trace.method.file import load_method
+from simulator.trace.passes.file import load_method
 from simulator.trace.trace import Trace
 
 Source = Trace | Recording | str | Path

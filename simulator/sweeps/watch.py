@@ -4,9 +4,9 @@ import sys
 import time
 from typing import Any, Protocol
 
-from simulator.results.design_space import Axis, label_of, named
-from simulator.results.text import digits, si
+from simulator.si import digits, si
 from simulator.sweeps.job import Row
+from simulator.views.design_space import Axis, label_of, named
 
 _SECONDS = {"terminal": 0.2, "notebook": 1.0, "lines": 30.0}
 

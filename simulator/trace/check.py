@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from simulator.columns import Broken, ColumnRule, at_least, first_broken, present
 from simulator.errors import InputError, shown
+from simulator.files.columns import Broken, ColumnRule, at_least, first_broken, present
 from simulator.trace.geometry import larger_than_operands, misfit
 from simulator.trace.header import AGAIN, LARGEST, Header
 from simulator.trace.op import known_bits

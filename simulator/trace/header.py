@@ -8,9 +8,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field
 
 from simulator.errors import InputError
-from simulator.json_file import Strict, parse_json
-from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
+from simulator.files.json import Strict, parse_json
 from simulator.trace.op import Op
+from simulator.trace.passes.treatment import AS_TRACED, Method, Treatment
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
 
 SCHEMA = "1.3"

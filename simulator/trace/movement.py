@@ -1,7 +1,7 @@
 """How many bits of weights move in a step: between memory and whoever computes with them."""
 
-from simulator.trace.method.families import copies, weights
 from simulator.trace.op import Gemm, Op, bits_of
+from simulator.trace.passes.families import copies, weights
 from simulator.trace.trace import Step
 
 

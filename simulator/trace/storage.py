@@ -8,9 +8,9 @@ from pathlib import Path
 
 from simulator.collector import paused_collector
 from simulator.errors import InputError, reason
-from simulator.files import put, try_place
-from simulator.parquet_file import read_columns, read_metadata, read_types
-from simulator.text_file import check_readable, is_file
+from simulator.files.parquet import read_columns, read_metadata, read_types
+from simulator.files.text import check_readable, is_file
+from simulator.files.writing import put, try_place
 from simulator.trace.bounds import check_bounds
 from simulator.trace.header import AGAIN, SCHEMA, header_text, read_header
 from simulator.trace.trace import Trace

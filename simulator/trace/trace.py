@@ -7,8 +7,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from simulator.errors import InputError
-from simulator.trace.method.treatment import AS_TRACED, Method
 from simulator.trace.op import Op, OpKind, Phase
+from simulator.trace.passes.treatment import AS_TRACED, Method
 
 
 class StorageKind(StrEnum):

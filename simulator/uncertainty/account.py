@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from simulator.hardware.constant import Constant
-from simulator.results.hardware_view import text_of
+from simulator.results.constants import text_of
 from simulator.results.intervals import level, share
 from simulator.results.samples import (
     ENERGY,

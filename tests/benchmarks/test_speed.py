@@ -15,7 +15,6 @@ from simulator.energy.price_file import EnergyTable
 from simulator.hardware import load_hardware
 from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import Placement
-from simulator.lowering.pricing import pricing_of
 from simulator.lowering.works import Templates
 from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import run_step
@@ -23,6 +22,7 @@ from simulator.probes import probe_array
 from simulator.replay import Replay, as_trace, save_run
 from simulator.results.recost import recost
 from simulator.timing.dram.cost import samples_of
+from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
 from simulator.timing.stretches import Bound, Stretched
 from simulator.trace.op import Gemm, Phase, Role

@@ -12,7 +12,7 @@ import pytest
 
 from simulator.cli import verbs  # noqa: F401 - its imports are no part of an input's time
 from simulator.hardware.load import CONFIGS
-from simulator.trace.method.file import METHODS
+from simulator.trace.passes.file import METHODS
 from simulator.trace.storage import save_trace
 from tests.fuzz.inputs import FAMILIES
 from tests.fuzz.judge import answer, fault

@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import simulator.files
+import simulator.files.writing
 from simulator.errors import InputError
 from simulator.trace.storage import load_trace, rescue_trace, save_trace
 from simulator.trace.trace import StepKind
@@ -196,7 +196,7 @@ class _FullDisk:
 
 def _full(monkeypatch, folder, room):
     disk = _FullDisk(folder, room)
-    monkeypatch.setattr(simulator.files.Path, "open", lambda *a, **k: disk(*a, **k))  # noqa: PLW0108 - a method
+    monkeypatch.setattr(simulator.files.writing.Path, "open", lambda *a, **k: disk(*a, **k))  # noqa: PLW0108 - a method
 
 
 @pytest.mark.parametrize("room", [random.Random(7).randrange(8000) for _ in range(20)])

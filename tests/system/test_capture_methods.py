@@ -7,9 +7,9 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from simulator.trace.method.overlay import resolved
-from simulator.trace.method.treatment import AS_TRACED, Treatment
 from simulator.trace.op import Role
+from simulator.trace.passes.overlay import resolved
+from simulator.trace.passes.treatment import AS_TRACED, Treatment
 from workloads.capture import capture, note, treat
 
 pytestmark = pytest.mark.torch

@@ -132,7 +132,7 @@ def test_tables(trace_file, by):
 
 
 def test_stages_share_the_whole_run(trace_file):
-    from simulator.results.report import ROWS
+    from simulator.views.report import ROWS
 
     document = json.loads(trainsoc("run", "edge-16x16", trace_file, "--ops", "--json").stdout)
     stages = dict(ROWS["stage"](document))

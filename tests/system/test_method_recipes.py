@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from simulator.trace.method.overlay import resolved
-from simulator.trace.method.treatment import Treatment
 from simulator.trace.op import OpKind, Phase, Role
+from simulator.trace.passes.overlay import resolved
+from simulator.trace.passes.treatment import Treatment
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import StorageKind
 from workloads.capture import capture, capture_script

@@ -6,8 +6,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from simulator.trace.method.overlay import resolved
 from simulator.trace.movement import moved_weight_bits
+from simulator.trace.passes.overlay import resolved
 from tests.method_accounts import accounted
 from workloads.capture import capture
 from workloads.recipes.methods.setup import NETWORKS

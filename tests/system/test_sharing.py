@@ -6,13 +6,13 @@ from collections import Counter
 
 import pytest
 
-from simulator import yaml_file
+from simulator.files import yaml as yaml_file
 from simulator.hardware import load_hardware
 from simulator.lowering.asked import outline_of
 from simulator.lowering.lower import Carry, Lowering, Programs
-from simulator.lowering.remembered import Remembered
-from simulator.lowering.search import Search
 from simulator.lowering.works import Templates
+from simulator.mapping.search import Search
+from simulator.memo import Memo
 from simulator.replay import Replay
 from simulator.trace.op import Phase, Role
 from tests.builders import StepBuilder, machine, one_step_trace
@@ -139,7 +139,7 @@ def test_a_design_after_others_costs_what_it_costs_alone():
 
 
 def test_what_is_remembered_is_bounded():
-    kept = Remembered(2)
+    kept = Memo(2)
     assert [kept.get(key, lambda key=key: -key) for key in (1, 2, 1, 3)] == [-1, -2, -1, -3]
     assert len(kept) == 2
     assert kept.get(2, lambda: 0) == -2  # the newest two are kept

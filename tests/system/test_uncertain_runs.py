@@ -11,10 +11,6 @@ from simulator import intervals, load_hardware, simulate, sweep
 from simulator.hardware.constant import Constant
 from simulator.hardware.settings import quantity_of
 from simulator.results.intervals import interval
-from simulator.results.plots import draw_run
-from simulator.results.plots.bars import latency_per_phase
-from simulator.results.plots.canvas import styled
-from simulator.results.plots.decides import decides
 from simulator.results.samples import read_samples
 from simulator.sweeps.answers import best, best_in_samples
 from simulator.trace.storage import load_trace
@@ -22,6 +18,10 @@ from simulator.uncertainty import replays
 from simulator.uncertainty.account import account, accounts
 from simulator.uncertainty.replays import Subject
 from simulator.uncertainty.sampling import draw, is_price, uncertain
+from simulator.views.plots import draw_run
+from simulator.views.plots.bars import latency_per_phase
+from simulator.views.plots.canvas import styled
+from simulator.views.plots.decides import decides
 from tests.builders import small_trace
 from tests.system.test_cli import trainsoc
 

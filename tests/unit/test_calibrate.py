@@ -117,7 +117,7 @@ def test_one_outlier_does_not_move_least_deviations():
 
 
 def test_arithmetic_that_explains_nothing_is_as_fast_as_the_fastest_sample():
-    by_bytes = [product_sample(n, lambda macs, n=n: 12 * n * n * 10) for n in (32, 64, 128, 256)]
+    by_bytes = [product_sample(n, lambda _, n=n: 12 * n * n * 10) for n in (32, 64, 128, 256)]
     floor = fastest_mac(by_bytes, 0, 8)
     assert floor == pytest.approx(12 * 10 / 256)
     found = fit_product(by_bytes, 0, 8, floor)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.activity import Stage, Unit
-from simulator.lowering.layout import below_diagonal
 from simulator.lowering.lower import Carry, Lowering
+from simulator.mapping.layout import below_diagonal
 from simulator.timing.flash import executed_macs, executed_results
 from simulator.trace.causal import pairs, pairs_in_blocks
 from simulator.trace.gemms import products

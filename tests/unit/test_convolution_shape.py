@@ -7,14 +7,14 @@ import pytest
 
 from simulator.activity import Unit
 from simulator.hardware.precision import PRECISION_BITS
-from simulator.lowering import mapper
-from simulator.lowering.convolution import ConvShape, ConvTile, backward_taps, forward_taps
 from simulator.lowering.placement import Placement
-from simulator.lowering.plan import Plan
-from simulator.lowering.pricing import pricing_of
-from simulator.lowering.shape import Widths
-from simulator.lowering.tiling import candidates
 from simulator.lowering.works import Templates
+from simulator.mapping import mapper
+from simulator.mapping.convolution import ConvShape, ConvTile, backward_taps, forward_taps
+from simulator.mapping.plan import Plan
+from simulator.mapping.shape import Widths
+from simulator.mapping.tiling import candidates
+from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
 from simulator.timing.systolic import Dims, tile_cycles
 from simulator.trace.op import Conv, Role, convolution

@@ -12,7 +12,7 @@ from simulator.energy import COMPONENTS, price_constants, prices, prices_at, tab
 from simulator.hardware import load_hardware
 from simulator.hardware.load import hardware_names
 from simulator.results.tally import Tally
-from simulator.results.text import si_range
+from simulator.si import si_range
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "energy"
 EDGE = load_hardware("edge-16x16")

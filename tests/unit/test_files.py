@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulator.errors import InputError
-from simulator.files import put, try_place, write_bytes
+from simulator.files.writing import put, try_place, write_bytes
 
 
 def names(folder):

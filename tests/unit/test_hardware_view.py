@@ -8,7 +8,8 @@ from rich.console import Console
 from simulator.energy import price_constants
 from simulator.hardware import load_hardware
 from simulator.replay import Replay, save_run
-from simulator.results.hardware_view import constants_document, hardware_table
+from simulator.results.constants import constants_document
+from simulator.views.hardware_view import hardware_table
 from tests.builders import StepBuilder, one_step_trace
 
 LAUNCH = "{value: 10 us, range: 3 us .. 40 us, source: 'guess: a driver'}"

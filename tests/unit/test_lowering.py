@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from simulator.activity import Unit
 from simulator.hardware.accelerator import Accelerator
-from simulator.lowering import mapper
-from simulator.lowering.layout import layout
-from simulator.lowering.nest import Mapping, block
 from simulator.lowering.placement import Placement
-from simulator.lowering.plan import Plan
-from simulator.lowering.pricing import pricing_of
-from simulator.lowering.search import Search
-from simulator.lowering.shape import GemmShape, Widths, backward_window, forward_window
-from simulator.lowering.sums import Sums
-from simulator.lowering.tiling import Space, candidates, fits
 from simulator.lowering.works import Templates
+from simulator.mapping import mapper
+from simulator.mapping.layout import layout
+from simulator.mapping.nest import Mapping, block
+from simulator.mapping.plan import Plan
+from simulator.mapping.search import Search
+from simulator.mapping.shape import GemmShape, Widths, backward_window, forward_window
+from simulator.mapping.sums import Sums
+from simulator.mapping.tiling import Space, candidates, fits
+from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
 from simulator.timing.systolic import Dims, fill_cycles
 from simulator.trace.op import Conv, Gemm, Role

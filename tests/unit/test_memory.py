@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.results.memory_view import GROUPS, memory_over_time, peak
 from simulator.trace.memory import footprint, held_over_time
 from simulator.trace.op import Op, OpKind, Phase, Tensor
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import PERSISTENT, Segment, Step, StepKind, Storage, StorageKind, Trace
+from simulator.views.memory_view import GROUPS, memory_over_time, peak
 
 
 def step(kinds, touches):

@@ -12,10 +12,10 @@ from simulator.errors import InputError
 from simulator.lowering.lower import Carry, Lowering
 from simulator.replay import Replay, as_trace
 from simulator.trace.memory import footprint
-from simulator.trace.method.file import load_method, method_names
-from simulator.trace.method.overlay import laid_over, resolved, scheduled
-from simulator.trace.method.treatment import Method, Rule, Schedule, Treatment
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, convolution, valid_convolution
+from simulator.trace.passes.file import load_method, method_names
+from simulator.trace.passes.overlay import laid_over, resolved, scheduled
+from simulator.trace.passes.treatment import Method, Rule, Schedule, Treatment
 from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import Segment, StorageKind, Trace
 from tests.builders import StepBuilder, machine, one_step_trace

@@ -6,10 +6,10 @@ import pytest
 
 from simulator.replay import Replay
 from simulator.results.methods import accuracies, bit_table, bits_by_epoch, reached_j
-from simulator.results.plots import draw_methods
-from simulator.trace.method.overlay import scheduled
-from simulator.trace.method.treatment import Method, Rule, Schedule, Treatment
+from simulator.trace.passes.overlay import scheduled
+from simulator.trace.passes.treatment import Method, Rule, Schedule, Treatment
 from simulator.trace.trace import Segment, StorageKind, Trace
+from simulator.views.plots import draw_methods
 from tests.builders import StepBuilder, machine, one_step_trace
 
 SIX, TEN = (Treatment(bits, bits, bits) for bits in (6, 10))

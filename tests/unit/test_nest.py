@@ -7,8 +7,8 @@ from math import prod
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.lowering.nest import For, Mapping, block, census, nest, rounds
-from simulator.lowering.tiling import kept
+from simulator.mapping.nest import For, Mapping, block, census, nest, rounds
+from simulator.mapping.tiling import kept
 from tests.builders import unrolled
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from simulator.activity import Stage, Unit
-from simulator.lowering.layout import replicated
 from simulator.lowering.lower import Carry, Lowering
+from simulator.mapping.layout import replicated
 from simulator.replay import Replay
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, convolution

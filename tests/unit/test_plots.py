@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from simulator.errors import InputError
 from simulator.replay import Replay
-from simulator.results.plots import draw_run, draw_step
-from simulator.results.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
-from simulator.results.plots.canvas import COMPONENTS, PHASES, scale, share, styled
-from simulator.results.plots.over_time import dram_bandwidth, occupancy
-from simulator.results.plots.profile import layers, profile
-from simulator.results.plots.roofline import roofline
-from simulator.results.plots.series import bars, bin_edges, binned_bytes, busy_ps
 from simulator.trace.op import Phase, Role
 from simulator.trace.trace import Segment, Trace
+from simulator.views.plots import draw_run, draw_step
+from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
+from simulator.views.plots.canvas import COMPONENTS, PHASES, scale, share, styled
+from simulator.views.plots.over_time import dram_bandwidth, occupancy
+from simulator.views.plots.profile import layers, profile
+from simulator.views.plots.roofline import roofline
+from simulator.views.plots.series import bars, bin_edges, binned_bytes, busy_ps
 from tests.builders import StepBuilder, machine
 
 NAMES = [
@@ -276,7 +276,7 @@ def test_drawing_touches_no_setting_and_no_backend(both, tmp_path):
     before = dict(matplotlib.rcParams)
     draw_run(*both, tmp_path)
     assert dict(matplotlib.rcParams) == before
-    code = "import sys, simulator.results.plots; assert 'matplotlib.pyplot' not in sys.modules"
+    code = "import sys, simulator.views.plots; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -6,15 +6,15 @@ from simulator.activity import Task, Unit
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.precision import PRECISION_BITS
-from simulator.lowering.mapper import mapped
-from simulator.lowering.nest import census, nest
 from simulator.lowering.placement import Placement
-from simulator.lowering.pricing import pricing_of
-from simulator.lowering.rules import given
-from simulator.lowering.rules.gemmini import ConvSearch, matmul_tile
 from simulator.lowering.works import shape_of
 from simulator.machine.soc import run_step
+from simulator.mapping.mapper import mapped
+from simulator.mapping.nest import census, nest
+from simulator.mapping.rules import given
+from simulator.mapping.rules.gemmini import ConvSearch, matmul_tile
 from simulator.probes import probe_array
+from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Phase, Role, convolution, valid_convolution
 from tests.reference import rows

@@ -6,13 +6,13 @@ import pytest
 
 from simulator.activity import Task, Unit
 from simulator.hardware import load_hardware
-from simulator.lowering.mapper import mapped
-from simulator.lowering.nest import nest
 from simulator.lowering.placement import Placement
-from simulator.lowering.pricing import pricing_of
-from simulator.lowering.rules.square_tiles import square_tiles
 from simulator.lowering.works import shape_of
 from simulator.machine.soc import run_step
+from simulator.mapping.mapper import mapped
+from simulator.mapping.nest import nest
+from simulator.mapping.rules.square_tiles import square_tiles
+from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Conv, Gemm, Phase, Role, convolution
 from tests.builders import unrolled

@@ -11,15 +11,15 @@ from matplotlib.collections import PathCollection
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from simulator.results.design_space import Measure, SweepTable, label_of
-from simulator.results.plots import draw_sweep
-from simulator.results.plots.canvas import styled
-from simulator.results.plots.labels import far_apart
-from simulator.results.plots.sweep_array import energy_by_array, utilization
-from simulator.results.plots.sweep_curves import curves, sensitivity
-from simulator.results.plots.sweep_front import front
-from simulator.results.plots.sweep_map import heat_map
-from simulator.results.sensitivity import main_effect, main_effects
+from simulator.views.design_space import Measure, SweepTable, label_of
+from simulator.views.plots import draw_sweep
+from simulator.views.plots.canvas import styled
+from simulator.views.plots.labels import far_apart
+from simulator.views.plots.sweep_array import energy_by_array, utilization
+from simulator.views.plots.sweep_curves import curves, sensitivity
+from simulator.views.plots.sweep_front import front
+from simulator.views.plots.sweep_map import heat_map
+from simulator.views.sensitivity import main_effect, main_effects
 
 ROWS, COLS, FLOW = "accelerator.rows", "accelerator.cols", "accelerator.dataflow"
 PAD, PRESET, CLOCK = "accelerator.scratchpad", "dram.preset", "cpu.clock"

@@ -10,8 +10,8 @@ import pytest
 
 from simulator.errors import InputError
 from simulator.replay import Replay
-from simulator.results.timeline import chrome_trace, write_timeline
 from simulator.trace.op import Phase, Role
+from simulator.views.timeline import chrome_trace, write_timeline
 from tests.builders import StepBuilder, machine, one_step_trace
 
 
@@ -177,5 +177,5 @@ def test_an_unwritable_place_is_an_input_error(tmp_path):
 
 
 def test_no_figure_library_is_imported():
-    code = "import sys, simulator.results.timeline; assert 'matplotlib' not in sys.modules"
+    code = "import sys, simulator.views.timeline; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,9 +8,9 @@ import pytest
 
 from simulator.errors import InputError
 from simulator.trace import rows
-from simulator.trace.method.treatment import Method, Treatment
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor, convolution
 from simulator.trace.op import valid_convolution as conv2d
+from simulator.trace.passes.treatment import Method, Treatment
 from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
 

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from simulator.trace import storage
-from simulator.trace.method.treatment import Method, Treatment
 from simulator.trace.op import Causal, Conv, OpKind, Phase, Role, convolution
+from simulator.trace.passes.treatment import Method, Treatment
 from simulator.trace.storage import SCHEMA, load_trace, save_trace
 from simulator.trace.trace import StepKind, StorageKind, Timing
 from tests.builders import StepBuilder, one_step_trace

@@ -6,14 +6,14 @@ from itertools import pairwise
 import pytest
 
 from simulator.errors import InputError
-from simulator.results.memory_view import GROUPS, memory_over_time
-from simulator.results.plots import draw_trace
-from simulator.results.plots.canvas import styled
-from simulator.results.plots.trace import HELD, memory, work
-from simulator.results.trace_summary import trace_summary
 from simulator.trace.memory import footprint
 from simulator.trace.op import Phase
 from simulator.trace.storage import load_trace
+from simulator.views.memory_view import GROUPS, memory_over_time
+from simulator.views.plots import draw_trace
+from simulator.views.plots.canvas import styled
+from simulator.views.plots.trace import HELD, memory, work
+from simulator.views.trace_summary import trace_summary
 from tests.builders import StepBuilder, one_step_trace
 
 NAMES = ["lenet_digits", "resnet20_digits"]

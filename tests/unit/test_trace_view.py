@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from simulator.errors import InputError
-from simulator.results.origin import notes, provenance
-from simulator.results.trace_summary import trace_summary
-from simulator.results.trace_view import trace_table
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, convolution
 from simulator.trace.storage import load_trace
 from simulator.trace.totals import by_layer, by_phase_and_kind, shares
 from simulator.trace.trace import Segment, StepKind, StorageKind, Trace
+from simulator.views.origin import notes, provenance
+from simulator.views.trace_summary import trace_summary
+from simulator.views.trace_view import trace_table
 from tests.builders import StepBuilder, one_step_trace
 
 

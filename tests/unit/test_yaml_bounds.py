@@ -2,10 +2,10 @@
 
 import pytest
 
-from simulator.bounded_yaml import load
 from simulator.errors import InputError
+from simulator.files.bounded_yaml import load
+from simulator.files.yaml import read_yaml
 from simulator.hardware import load_hardware
-from simulator.yaml_file import read_yaml
 
 BOMB = "\n".join(
     f"{name}: &{name} [{','.join(['x' if before == '`' else '*' + before] * 9)}]"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import trainsoc.child
-from simulator.files import put
+from simulator.files.writing import put
 from simulator.trace.storage import unwritable
 from simulator.trace.trace import Trace
 from trainsoc.border import ours

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
-from simulator.trace.method.treatment import Method
+from simulator.trace.passes.treatment import Method
 from simulator.trace.trace import Segment, Step, StepKind, Timing
 from workloads.capture.segments import Catalogue, Run
 from workloads.capture.unit import Key, Pass

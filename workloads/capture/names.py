@@ -9,7 +9,7 @@ import torch
 from torch.nn.modules.loss import _Loss
 from torch.nn.parameter import is_lazy
 
-from simulator.trace.method.treatment import Method
+from simulator.trace.passes.treatment import Method
 from workloads.capture.calls import tensors_in
 from workloads.capture.treatments import method_of
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from simulator.collector import paused_collector
-from simulator.trace.method.treatment import Method
+from simulator.trace.passes.treatment import Method
 from simulator.trace.trace import Step, StepKind
 from workloads.capture.assemble import Ownership
 from workloads.capture.spots import Spot

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from simulator.trace.method.treatment import AS_TRACED, Method, Treatment
+from simulator.trace.passes.treatment import AS_TRACED, Method, Treatment
 
 _NAME = "_trainsoc_treatment"
 

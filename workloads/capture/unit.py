@@ -4,7 +4,7 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from simulator.trace.method.treatment import AS_TRACED, Method
+from simulator.trace.passes.treatment import AS_TRACED, Method
 from simulator.trace.trace import StepKind
 from workloads.capture.tape import Tape
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from simulator.files import put
+from simulator.files.writing import put
 from simulator.trace.collectives import Collective, collective
 from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.storage import unwritable

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.errors import InputError
-from simulator.file_kind import HEAD, kind_by_name, kind_of
+from simulator.files.kind import HEAD, kind_by_name, kind_of
 from simulator.trace.importers import execution_trace, kineto, scalesim
 from simulator.trace.importers.stream import head
 from simulator.trace.trace import Trace

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from simulator.errors import InputError
-from simulator.file_kind import GZIP, HEAD, kind_of
-from simulator.text_file import check_readable, encoding_of, unreadable
+from simulator.files.kind import GZIP, HEAD, kind_of
+from simulator.files.text import check_readable, encoding_of, unreadable
 
 _CHUNK = 1 << 20  # characters; large beside an element, small beside a file
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)

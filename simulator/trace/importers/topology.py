@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.errors import InputError, shown
-from simulator.text_file import read_text
+from simulator.files.text import read_text
 
 LARGEST = 2**63 - 1
 """Of any size: traces store integers of 64 bits."""

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 import workloads
-from simulator.trace.method.treatment import Treatment
+from simulator.trace.passes.treatment import Treatment
 from workloads.capture import treat
 from workloads.recipes.methods.setup import Options, Setup, plain, weighted
 from workloads.recipes.resnet20_digits import BasicBlock, ResNet20

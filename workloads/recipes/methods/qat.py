@@ -9,7 +9,7 @@ largest magnitude of each tensor, taken anew each step, symmetric; every layer i
 
 from torch import nn
 
-from simulator.trace.method.treatment import Treatment
+from simulator.trace.passes.treatment import Treatment
 from workloads.capture import treat
 from workloads.recipes.methods.rounding import Rounded, replace_all
 from workloads.recipes.methods.setup import Options, Setup, plain

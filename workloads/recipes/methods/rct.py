@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from simulator.trace.method.treatment import Treatment
+from simulator.trace.passes.treatment import Treatment
 from workloads.capture import note, treat
 from workloads.recipes.methods.rounding import Rounded, replace_all
 from workloads.recipes.methods.setup import MOMENTUM, Options, Setup, Weighted

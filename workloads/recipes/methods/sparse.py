@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from simulator.trace.method.treatment import Treatment
+from simulator.trace.passes.treatment import Treatment
 from workloads.capture import treat
 from workloads.recipes.methods.setup import Options, Setup, Weighted, plain, weighted
 

@@ -10,7 +10,7 @@ the threshold get no gradient, as torch's rounding clips it; all layers are tern
 import torch
 from torch import nn
 
-from simulator.trace.method.treatment import Treatment
+from simulator.trace.passes.treatment import Treatment
 from workloads.capture import treat
 from workloads.recipes.methods.rounding import Rounded, on_grid, replace_all
 from workloads.recipes.methods.setup import Options, Setup, plain

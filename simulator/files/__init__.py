@@ -1,0 +1,1 @@
+"""Files: read once and checked at the border, written in one piece."""

@@ -1,0 +1,1 @@
+"""One product on one array: loop nests that fit, what they move, the best of them."""

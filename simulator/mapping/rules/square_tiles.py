@@ -1,0 +1,62 @@
+"""How EF-Train's baselines cut a convolution whose maps are not reshaped (TODAES 27(5)).
+
+Maps go in square tiles, and weights are loaded anew for every tile of every image. How maps lie in
+memory decides what moves at once: with channels first, Tm or Tn maps; with channels last, where all
+channels of a pixel are one run, all of them.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from math import gcd
+
+from simulator.hardware.accelerator import Accelerator
+from simulator.mapping.convolution import ConvShape
+from simulator.mapping.nest import For, Mapping
+from simulator.mapping.sums import Shape
+from simulator.mapping.tiling import cutting, fits
+
+
+def square_tiles(array: Accelerator, shape: Shape) -> Iterator[Mapping]:
+    """Yield the mapping with the largest squares that divide the map and fit the memories.
+
+    Yields nothing for a matrix product.
+    """
+    if not isinstance(shape, ConvShape):
+        return
+    size = gcd(shape.whole.row, shape.whole.col)
+    sides = (side for side in range(size, 0, -1) if size % side == 0)
+    tried = (cut_in(array, shape, side) for side in sides)
+    yield from islice((mapping for mapping in tried if fits(array, shape, mapping)), 1)
+
+
+def cut_in(array: Accelerator, shape: ConvShape, side: int) -> Mapping:
+    """Return the mapping with tiles of `side` x `side` pixels, Tm filters and Tn channels."""
+    maps = For("image", 1), For("row", side), For("col", side)
+    filters, channels = For("filter", array.cols), For("channel", array.rows * array.dot_width)
+    if shape.layout != "channels_last":
+        return _by_channels(shape, maps, filters, channels)
+    if shape.taps.weight_gradient:
+        loops = cutting(shape, (filters, *maps, channels))
+        block, image = _depth(shape, filters), _depth(shape, filters, maps[0])
+        tile = _depth(shape, filters, *maps)
+        return Mapping(loops, tile, tile, block, region=image, together=("b", "c"))
+    loops = cutting(shape, (*maps, filters, channels))
+    tile, sums = _depth(shape, *maps), _depth(shape, *maps, filters)
+    return Mapping(loops, tile, len(loops), tile, region=sums, together=("a", "c"))
+
+
+def _by_channels(
+    shape: ConvShape, maps: tuple[For, For, For], filters: For, channels: For
+) -> Mapping:
+    """Return the mapping that loads both operands for every tile."""
+    if shape.taps.weight_gradient:
+        loops = cutting(shape, (filters, channels, *maps))
+        block, image = _depth(shape, filters, channels), _depth(shape, filters, channels, maps[0])
+        return Mapping(loops, len(loops), len(loops), block, region=image)
+    loops = cutting(shape, (*maps, filters, channels))
+    return Mapping(loops, len(loops), len(loops), _depth(shape, *maps, filters))
+
+
+def _depth(shape: ConvShape, *loops: For) -> int:
+    """Return how many of these loops cut something: the level of the loop that comes next."""
+    return len(cutting(shape, loops))

@@ -1,0 +1,211 @@
+"""A swept design space as plain rows: its axes, their labels, and the best point of each cell."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from simulator.hardware.settings import quantity_of
+from simulator.si import digits, si
+
+Row = Mapping[str, Any]
+Key = TypeVar("Key", bound=Hashable)
+
+TIMES = "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}"
+ROWS, COLS = "accelerator.rows", "accelerator.cols"
+
+_ABBREVIATIONS = {"cpu", "dma", "dram", "llc"}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One direction of a space: a knob, or several that always have equal values.
+
+    `values` are those that occur, numbers in ascending order, text as it first came.
+    """
+
+    knobs: tuple[str, ...]
+    label: str
+    values: tuple[Any, ...]
+
+    def of(self, row: Row) -> Any:
+        """Return where `row` lies on this axis."""
+        return row[self.knobs[0]]
+
+    @property
+    def numeric(self) -> bool:
+        """Whether all values are numbers."""
+        return all(_is_number(value) for value in self.values)
+
+    def text(self, value: Any) -> str:
+        """Return `value` in the unit of the setting, such as "64 KiB"."""
+        quantity = quantity_of(self.knobs[0])
+        if quantity and isinstance(value, int) and not isinstance(value, bool):
+            return quantity.text(value)
+        if value is None:
+            return "none"
+        return digits(value) if isinstance(value, float) else str(value)
+
+    def told(self, value: Any) -> str:
+        """Return `value` so that it speaks for itself: "64 KiB scratchpad", "ws", "rows 16"."""
+        text = self.text(value)
+        if not _is_number(value):
+            return text
+        if quantity_of(self.knobs[0]):
+            return f"{text} {self.label}"
+        return f"{self.label} {text}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column to be minimised, as people read it: seconds and joules count per epoch."""
+
+    column: str
+
+    @property
+    def unit(self) -> str:
+        """The unit that the name of the column ends in, none for a ratio."""
+        return {"s": "s", "j": "J", "w": "W", "mm2": "mm2"}.get(self.column.rpartition("_")[2], "")
+
+    @property
+    def name(self) -> str:
+        """What is measured, without its unit: "energy", "wgrad latency", "area"."""
+        stem = self.column.rpartition("_")[0] if self.unit else self.column
+        words = ["" if word == "total" else _spoken(word) for word in stem.split("_")]
+        return " ".join(word for word in words if word)
+
+    @property
+    def label(self) -> str:
+        """What an axis says, without the unit."""
+        return f"{self.name} per epoch" if self.unit in ("s", "J") else self.name
+
+    def of(self, row: Row) -> float | None:
+        """Return the value of `row`, None where it has none."""
+        value = row.get(self.column)
+        if value is None:
+            return None
+        epochs = row.get("epochs") or 1
+        return float(value) / epochs if self.unit in ("s", "J") else float(value)
+
+    def text(self, row: Row) -> str:
+        """Return the value of `row` with its unit, such as "1.12 mJ"; a dash where it has none."""
+        value = self.of(row)
+        if value is None:
+            return "-"
+        return f"{digits(value)} {self.unit}" if self.unit == "mm2" else si(value, self.unit)
+
+
+ENERGY, LATENCY = Measure("energy_j"), Measure("latency_s")
+
+
+@dataclass(frozen=True)
+class SweepTable:
+    """The points of a sweep, a row each, and the knobs that it turned.
+
+    A row has its knobs by dotted path in plain numbers or text, `trace`, `method`, `baseline`
+    (empty for a point of the space), `feasible`, and where it is feasible its measures, such as
+    `latency_s` and `energy_j` of a run of `epochs` epochs. `objectives` are columns to minimise.
+    """
+
+    rows: Sequence[Row]
+    knobs: Sequence[str]
+    objectives: tuple[str, ...] = ("latency_s", "energy_j")
+
+    @cached_property
+    def points(self) -> list[Row]:
+        """The rows of the space, infeasible ones too."""
+        return [row for row in self.rows if not row.get("baseline")]
+
+    @cached_property
+    def feasible(self) -> list[Row]:
+        """The points that run."""
+        return [row for row in self.points if _runs(row)]
+
+    @cached_property
+    def baselines(self) -> dict[str, Row]:
+        """The named designs outside the space that run."""
+        return {row["baseline"]: row for row in self.rows if row.get("baseline") and _runs(row)}
+
+    @cached_property
+    def axes(self) -> list[Axis]:
+        """The knobs that take more than one value; equal ones are one axis."""
+        columns: dict[tuple[Any, ...], list[str]] = {}
+        for knob in self.knobs:
+            values = tuple(row.get(knob) for row in self.points)
+            if len(set(values)) > 1:
+                columns.setdefault(values, []).append(knob)
+        return [
+            Axis(
+                tuple(knobs), " = ".join(label_of(knob, self.knobs) for knob in knobs), _ordered(v)
+            )
+            for v, knobs in columns.items()
+        ]
+
+    def by_trace(self) -> dict[str, "SweepTable"]:
+        """Return a table per workload: no design is chosen by training something else."""
+        traces = dict.fromkeys(row.get("trace", "") for row in self.points)
+        knobs = [knob for knob in self.knobs if knob != "trace"]
+        return {
+            trace: SweepTable(
+                [row for row in self.rows if row.get("trace", "") == trace], knobs, self.objectives
+            )
+            for trace in traces
+        }
+
+
+def label_of(knob: str, among: Iterable[str] = ()) -> str:
+    """Return a dotted path as people say it: "rows", "CPU clock", "DRAM preset".
+
+    The accelerator's own settings go by their last part unless another of `among` ends in it too.
+    """
+    *parents, leaf = knob.split(".")
+    endings = Counter(other.rpartition(".")[2] for other in among)
+    own = parents == ["accelerator"] and endings[leaf] < 2
+    words = [leaf] if own else [*parents[-1:], leaf]
+    return " ".join(_spoken(word.replace("_", " ")) for word in words)
+
+
+def best_by(rows: Iterable[Row], key: Callable[[Row], Key], measure: Measure) -> dict[Key, Row]:
+    """Return the row with the least `measure` for each key, the first of equals."""
+    best: dict[Key, Row] = {}
+    for row in rows:
+        value, place = measure.of(row), key(row)
+        if value is None:
+            continue
+        known = measure.of(best[place]) if place in best else None
+        if known is None or value < known:
+            best[place] = row
+    return best
+
+
+def named(row: Row, axes: Sequence[Axis]) -> str:
+    """Return the values of `row` on `axes`, rows and columns as "32 × 16"."""
+    by_knob = {axis.knobs: axis for axis in axes}
+    shaped = {(ROWS,), (COLS,)} <= by_knob.keys()
+    parts = [f"{row[ROWS]}{TIMES}{row[COLS]}"] if shaped else []
+    rest = [axis for axis in axes if not (shaped and axis.knobs in ((ROWS,), (COLS,)))]
+    for axis in rest:
+        square = set(axis.knobs) == {ROWS, COLS}
+        value = axis.of(row)
+        parts.append(f"{value}{TIMES}{value}" if square else axis.told(value))
+    return ", ".join(parts)
+
+
+def _runs(row: Row) -> bool:
+    return bool(row["feasible"]) and row.get("latency_s") is not None
+
+
+def _spoken(word: str) -> str:
+    return word.upper() if word in _ABBREVIATIONS else word
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _ordered(values: Iterable[Any]) -> tuple[Any, ...]:
+    distinct = list(dict.fromkeys(values))
+    if all(_is_number(value) for value in distinct):
+        return tuple(sorted(distinct))
+    return tuple(distinct)

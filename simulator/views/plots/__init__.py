@@ -1,0 +1,153 @@
+"""Figures of a run: energy, latency, memory traffic, occupancy and roofline, as PNG files.
+
+Everything is drawn from plain documents, the content of result.json and step.json, on figures of
+its own: no window, no backend and no setting of matplotlib outside is touched.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from simulator.views.design_space import SweepTable
+from simulator.views.plots.against import against
+from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
+from simulator.views.plots.canvas import Document, save, styled
+from simulator.views.plots.decides import decides
+from simulator.views.plots.methods import (
+    bits_over_epochs,
+    energy_to_accuracy,
+    memory_of_methods,
+    method_energy,
+)
+from simulator.views.plots.over_time import dram_bandwidth, occupancy
+from simulator.views.plots.profile import layers, profile
+from simulator.views.plots.roofline import roofline
+from simulator.views.plots.sweep_array import energy_by_array, utilization
+from simulator.views.plots.sweep_curves import curves, sensitivity
+from simulator.views.plots.sweep_front import front
+from simulator.views.plots.sweep_map import heat_map
+from simulator.views.plots.trace import memory, work
+
+__all__ = [
+    "draw_comparison",
+    "draw_methods",
+    "draw_run",
+    "draw_step",
+    "draw_sweep",
+    "draw_trace",
+]
+
+_OF_RESULTS: dict[str, Callable[[Mapping[str, Document]], Figure | None]] = {
+    "energy_per_epoch": energy_per_epoch,
+    "energy_per_phase": energy_per_phase,
+    "latency_per_phase": latency_per_phase,
+    "decides": decides,
+}
+_OF_STEPS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
+    "dram_bandwidth": dram_bandwidth,
+    "occupancy": occupancy,
+    "roofline": roofline,
+    "profile": profile,
+    "layers": layers,
+}
+
+_OF_METHODS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
+    "method_energy": method_energy,
+    "energy_to_accuracy": energy_to_accuracy,
+    "bits_over_epochs": bits_over_epochs,
+    "memory_of_methods": memory_of_methods,
+}
+_OF_SWEEPS: dict[str, Callable[[SweepTable], Figure | None]] = {
+    "heat_map": heat_map,
+    "front": front,
+    "energy_by_array": energy_by_array,
+    "utilization": utilization,
+    "curves": curves,
+    "sensitivity": sensitivity,
+}
+
+
+def draw_run(
+    results: Mapping[str, Document], steps: Mapping[str, Document], directory: Path
+) -> list[Path]:
+    """Draw every figure of a run into `directory` and return the files.
+
+    `results` and `steps` hold the documents of result.json and step.json by the machine's label;
+    the first is the machine in question, the others are what it is compared with. What decides
+    the answer is drawn where samples tell it. Raises InputError when `directory` cannot be written.
+    """
+    return _draw(_OF_RESULTS, results, directory) + draw_step(steps, directory)
+
+
+def draw_methods(results: Mapping[str, Document], directory: Path) -> list[Path]:
+    """Draw training methods side by side into `directory` and return the files.
+
+    `results` holds documents of result.json by the method's label. Raises InputError when
+    `directory` cannot be written.
+    """
+    return _draw(_OF_METHODS, results, directory)
+
+
+def draw_sweep(table: SweepTable, directory: Path) -> list[Path]:
+    """Draw the figures of a design space into `directory` and return the files.
+
+    A figure that the table cannot give is left out: a heat map with fewer than two knobs, a front
+    without two objectives, energy by array and utilization unless rows or columns vary, curves
+    without a numeric knob, sensitivity where no knob moves alone; all of them when no point runs.
+    With several traces each has figures of its own, its name at the end of theirs. Raises
+    InputError when `directory` cannot be written.
+    """
+    tables = table.by_trace()
+    paths: list[Path] = []
+    for trace, part in tables.items():
+        ending = f"_{re.sub(r'[^A-Za-z0-9.-]+', '_', trace)}" if len(tables) > 1 else ""
+        for name, draw in _OF_SWEEPS.items():
+            with styled():
+                figure = draw(part)
+                if figure is not None:
+                    paths.append(directory / f"{name}{ending}.png")
+                    save(figure, paths[-1])
+    return paths
+
+
+def draw_step(steps: Mapping[str, Document], directory: Path) -> list[Path]:
+    """Draw the figures of one step, as `draw_run` does; none when `steps` is empty."""
+    return _draw(_OF_STEPS, steps, directory)
+
+
+def draw_comparison(document: Document, path: Path) -> None:
+    """Draw predicted against measured times of the ops of a step; raises InputError as others."""
+    with styled():
+        save(against(document), path)
+
+
+def draw_trace(summary: Document, held: Document, directory: Path) -> list[Path]:
+    """Draw what a step of a trace does and what it holds, and return the files.
+
+    `summary` is a document of `trace_summary`, `held` one of `memory_over_time`. Raises InputError
+    when `directory` cannot be written.
+    """
+    figures = {"trace": (work, summary), "memory": (memory, held)}
+    paths: list[Path] = []
+    for name, (figure, document) in figures.items():
+        paths.append(directory / f"{name}.png")
+        with styled():
+            save(figure(document), paths[-1])
+    return paths
+
+
+def _draw(
+    figures: Mapping[str, Callable[[Mapping[str, Document]], Figure | None]],
+    documents: Mapping[str, Document],
+    directory: Path,
+) -> list[Path]:
+    paths: list[Path] = []
+    for name, figure in figures.items() if documents else ():
+        with styled():
+            drawn = figure(documents)
+            if drawn is not None:
+                paths.append(directory / f"{name}.png")
+                save(drawn, paths[-1])
+    return paths

@@ -1,0 +1,164 @@
+"""What all figures share: size, type, colours, how a number is scaled, how a file is written."""
+
+import io
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from simulator.files.writing import write_bytes
+from simulator.units import ceil_div
+
+Document = dict[str, Any]
+
+WIDTH, HEIGHT, DPI = 7.5, 4.2, 150
+
+# The palette of Okabe and Ito, which people with any colour vision tell apart
+# (https://jfly.uni-koeln.de/color/, 2008), and greys for what matters least.
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
+GREY, SILVER, PAPER, INK = "#8C8C8C", "#BFBFBF", "#E8E8E8", "#4D4D4D"
+
+PHASES = {
+    "forward": BLUE,
+    "dgrad": ORANGE,
+    "wgrad": VERMILLION,
+    "optimizer": GREEN,
+    "loss": PURPLE,
+    "data": SKY,
+    "zero_grad": YELLOW,
+    "recompute": BLACK,
+    "eval": GREY,
+    "other": SILVER,
+}
+COMPONENTS = {
+    "array": VERMILLION,
+    "scratchpad": ORANGE,
+    "cpu": BLUE,
+    "interconnect": PURPLE,
+    "dram": GREEN,
+}
+UNITS = {"cpu": BLUE, "accelerator": VERMILLION}
+MACHINES = (BLUE, SILVER, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
+
+_NAMES = {
+    "cpu": "CPU", "dram": "DRAM", "zero_grad": "zero grad", "optimizer_state": "optimizer state",
+}  # fmt: skip
+_PREFIXES = {1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "u", 1e-9: "n"}
+
+
+def styled() -> AbstractContextManager[None]:
+    """Return the settings of this product's figures, which end with the context."""
+    return matplotlib.rc_context(
+        {
+            "font.family": "DejaVu Sans",
+            "font.size": 8.5,
+            "text.usetex": False,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "axes.axisbelow": True,
+            "axes.titlesize": 8.5,
+            "axes.titlelocation": "left",
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "grid.color": "#DDDDDD",
+            "grid.linewidth": 0.6,
+            "legend.frameon": False,
+            "legend.fontsize": 8,
+        }
+    )
+
+
+def canvas(title: str, note: str, height: float = HEIGHT) -> Figure:
+    """Return an empty figure whose `title` is its finding, with a `note` in small type below."""
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(_wrapped(title, 82), x=0.012, ha="left", fontsize=10.5, fontweight="bold")
+    figure.supxlabel(
+        textwrap.fill(note, 124, break_on_hyphens=False),
+        x=0.012,
+        ha="left",
+        fontsize=7.5,
+        color=INK,
+    )
+    return figure
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Return `text` in lines of about the same length, none much longer than `width`."""
+    text = re.sub(r"(\d) ", "\\1\N{NO-BREAK SPACE}", text)  # a number stays with its unit
+    lines = ceil_div(len(text), width)
+    longest = width if lines == 1 else min(width, len(text) // lines + 10)
+    return textwrap.fill(text, longest, break_on_hyphens=False)
+
+
+def colour(table: Mapping[str, str], name: str) -> str:
+    """Return the colour of `name`, grey where the table has none."""
+    return table.get(name, GREY)
+
+
+def in_order(table: Mapping[str, str], names: Iterable[str]) -> list[str]:
+    """Return the distinct `names` in the order of `table`, those it does not know last."""
+    known = list(table)
+    return sorted(dict.fromkeys(names), key=lambda n: known.index(n) if n in table else len(known))
+
+
+def spoken(name: str) -> str:
+    """Return the name of a unit, component or phase as it is written in a figure."""
+    return _NAMES.get(name, name)
+
+
+def scale(largest: float) -> tuple[float, str]:
+    """Return the factor and the SI prefix that give `largest` one to three digits."""
+    return next(((f, p) for f, p in _PREFIXES.items() if largest >= f * 0.9995), (1.0, ""))
+
+
+def short(label: str, width: int = 24) -> str:
+    """Return `label`, its end cut off where it is longer than `width`."""
+    return label if len(label) <= width else f"{label[: width - 1]}…"
+
+
+def share(part: float, whole: float) -> str:
+    """Return part / whole in percent, with a decimal only where it is needed."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < percent < 0.1:
+        return "<0.1 %"
+    if 99.9 < percent < 100:
+        return ">99.9 %"
+    decimals = 1 if 0 < percent < 9.95 or 99 < percent < 100 else 0
+    return f"{percent:.{decimals}f} %"
+
+
+def legend(figure: Figure, handles: list[Artist], title: str | None = None) -> None:
+    """Put a legend, if there is anything to tell, right of all axes, where it hides nothing."""
+    if handles:
+        figure.legend(handles=handles, title=title, loc="outside right center", alignment="left")
+
+
+def swatches(table: Mapping[str, str], names: Iterable[str]) -> list[Artist]:
+    """Return one coloured patch per name."""
+    return [Patch(color=colour(table, name), label=spoken(name)) for name in names]
+
+
+def only(axes: Axes, *spines: str) -> None:
+    """Keep only these `spines` of `axes`."""
+    for name, spine in axes.spines.items():
+        spine.set_visible(name in spines)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `figure` as PNG. Raises InputError when the place is not writable."""
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=DPI, metadata={"Software": None})
+    write_bytes(path, image.getvalue())

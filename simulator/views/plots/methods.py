@@ -1,0 +1,185 @@
+"""Training methods side by side: energy per epoch, energy against accuracy, bits, memory."""
+
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from simulator.results.methods import accuracies, bit_table, reached_j
+from simulator.si import percent, si
+from simulator.views.plots.canvas import (
+    BLACK,
+    BLUE,
+    COMPONENTS,
+    GREEN,
+    INK,
+    MACHINES,
+    ORANGE,
+    VERMILLION,
+    Document,
+    canvas,
+    colour,
+    legend,
+    only,
+    scale,
+    short,
+    swatches,
+)
+
+Documents = Mapping[str, Document]
+
+_MARKS = "osD^vPX*"
+_MEMORY = {
+    "parameters": BLUE, "optimizer_state": GREEN, "gradients": VERMILLION, "activations": ORANGE,
+}  # fmt: skip
+
+
+def method_energy(results: Documents) -> Figure:
+    """Draw the energy of an epoch by component for each method, and its accuracy at the end."""
+    energies = {label: _epoch_j(result) for label, result in results.items()}
+    least = min(energies, key=lambda label: energies[label])
+    figure = canvas(
+        f"{short(least)} takes the least energy per epoch, {si(energies[least], 'J')}",
+        _note(results, "Bars: mean over all epochs, evaluation included. Diamonds: accuracy on the "
+              "test set after the last epoch, from the training that was captured."),
+    )  # fmt: skip
+    axes = figure.subplots()
+    factor, prefix = scale(max(energies.values()))
+    components = [name for name in COMPONENTS if any(_component(r, name) for r in results.values())]
+    bottom = [0.0] * len(results)
+    for name in components:
+        heights = [_component(result, name) / factor for result in results.values()]
+        axes.bar(range(len(results)), heights, 0.7, bottom, color=colour(COMPONENTS, name))
+        bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
+    for x, label in enumerate(results):
+        text = si(energies[label], "J")
+        axes.annotate(text, (x, bottom[x]), (0, 2), textcoords="offset points", ha="center")
+    axes.set_xticks(range(len(results)), [short(label, 14) for label in results])
+    axes.set_ylabel(f"energy per epoch ({prefix}J)")
+    handles = swatches(COMPONENTS, reversed(components))
+    last = {x: found[-1] for x, r in enumerate(results.values()) if (found := accuracies(r))}
+    axes.set_ylim(0, (1.45 if last else 1.15) * max(bottom))  # high accuracies lie above the bars
+    if last:
+        right = axes.twinx()
+        right.plot(list(last), [100 * a for a in last.values()], "D", color=BLACK, markersize=5)
+        right.set_ylim(0, 105)
+        right.set_ylabel("test accuracy (%)")
+        only(right, "right", "left", "bottom")
+        handles.append(Line2D([], [], color=BLACK, marker="D", linestyle="", label="accuracy"))
+    legend(figure, handles, "energy of")
+    return figure
+
+
+def energy_to_accuracy(results: Documents) -> Figure:
+    """Draw accuracy over the energy spent so far, a line per method."""
+    known = {label: result for label, result in results.items() if accuracies(result)}
+    goal = max((max(accuracies(result)) for result in known.values()), default=0.0) - 0.02
+    costs = {label: reached_j(result, goal) for label, result in known.items()}
+    reached = {label: joules for label, joules in costs.items() if joules is not None}
+    title = "No run tells its accuracy"
+    if reached:
+        best = min(reached, key=lambda label: reached[label])
+        title = f"{short(best)} reaches {percent(goal, 1)} first, after {si(reached[best], 'J')}"
+    figure = canvas(title, _note(results, "A mark per epoch, its evaluation included; energy from "
+                                 "the start of the run."))  # fmt: skip
+    axes = figure.subplots()
+    totals = [result["total"]["energy_j"] for result in known.values()]
+    factor, prefix = scale(max(totals, default=1.0))
+    handles: list[Artist] = []
+    for index, (label, result) in enumerate(known.items()):
+        paint, mark = MACHINES[index % len(MACHINES)], _MARKS[index % len(_MARKS)]
+        spent = accumulate(row["energy_j"] / factor for row in result["epochs"])
+        pairs = list(zip(spent, accuracies(result), strict=False))
+        axes.plot(
+            [x for x, _ in pairs], [100 * y for _, y in pairs],
+            color=paint, marker=mark, markersize=4, linewidth=1.2,
+        )  # fmt: skip
+        handles.append(Line2D([], [], color=paint, marker=mark, label=short(label)))
+    axes.axhline(100 * goal, color=INK, linewidth=0.8, linestyle=":")
+    axes.set_xlabel(f"energy spent ({prefix}J)")
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_xlim(left=0)
+    axes.grid(visible=True)
+    legend(figure, handles, "method")
+    return figure
+
+
+def bits_over_epochs(results: Documents) -> Figure:
+    """Draw the bits of weights by layer and epoch, of the method that changes them most."""
+    tables = {label: bit_table(result) for label, result in results.items()}
+    label = max(
+        tables, key=lambda name: len({bits for row in tables[name].values() for bits in row})
+    )
+    table = tables[label]
+    figure = canvas(_bits_title(label, table), _note(
+        {label: results[label]}, "Mean over the steps of an epoch; evaluation counts as training."
+    ), 1.6 + 0.16 * max(8, len(table)))  # fmt: skip
+    axes = figure.subplots()
+    rows = list(table.values())
+    image = axes.imshow(rows or [[0]], aspect="auto", cmap="cividis", interpolation="nearest")
+    axes.set_yticks(range(len(table)), [short(name, 28) for name in table], fontsize=7)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("layer")
+    figure.colorbar(image, ax=axes, label="bits of weights", pad=0.02)
+    only(axes)
+    return figure
+
+
+def memory_of_methods(results: Documents) -> Figure:
+    """Draw what a training step of each method holds, by kind, at its own maxima."""
+    held = {label: result["memory"] for label, result in results.items()}
+    least = min(held, key=lambda label: held[label]["peak_bytes"])
+    figure = canvas(
+        f"{short(least)} holds least: {si(held[least]['peak_bytes'], 'B')} at its peak",
+        _note(results, "Bars: each kind at its own maximum. Line: the most that is held at one "
+              "time."),
+    )  # fmt: skip
+    axes = figure.subplots()
+    most = max(sum(each[name] for name in _MEMORY) for each in held.values())
+    factor, prefix = scale(most)
+    _stack(axes, held, factor)
+    axes.set_xticks(range(len(held)), [short(label, 14) for label in held])
+    axes.set_ylabel(f"memory of a training step ({prefix}B)")
+    peak = Line2D([], [], color=BLACK, linewidth=1.5, label="peak")
+    legend(figure, [*swatches(_MEMORY, reversed(list(_MEMORY))), peak], "held")
+    return figure
+
+
+def _stack(axes: Axes, held: Documents, factor: float) -> None:
+    bottom = [0.0] * len(held)
+    for name, paint in _MEMORY.items():
+        heights = [each[name] / factor for each in held.values()]
+        axes.bar(range(len(held)), heights, 0.7, bottom, color=paint)
+        bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
+    for x, each in enumerate(held.values()):
+        peak = each["peak_bytes"] / factor
+        axes.plot([x - 0.4, x + 0.4], [peak, peak], color=BLACK, linewidth=1.5)
+        text = si(each["peak_bytes"], "B")
+        axes.annotate(text, (x, bottom[x]), (0, 2), textcoords="offset points", ha="center")
+
+
+def _bits_title(label: str, table: Mapping[str, Iterable[float]]) -> str:
+    found = [bits for row in table.values() for bits in row]
+    if not found:
+        return "No method changes the bits of a layer"
+    return f"{short(label)} trains in {min(found):.0f} to {max(found):.0f} bits"
+
+
+def _epoch_j(result: Document) -> float:
+    energy: float = result["total"]["energy_j"]
+    epochs: int = result["epochs_simulated"]
+    return energy / max(1, epochs)
+
+
+def _component(result: Document, name: str) -> float:
+    energy: float = result["total"]["energy_by_component_j"].get(name, 0.0)
+    epochs: int = result["epochs_simulated"]
+    return energy / max(1, epochs)
+
+
+def _note(results: Documents, text: str) -> str:
+    machines = " and ".join(dict.fromkeys(result["hardware"] for result in results.values()))
+    return f"On {machines}. {text}"

@@ -1,0 +1,223 @@
+"""One step over time: what the DRAM delivers to whom, and which unit is busy with which phase."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from itertools import pairwise
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from simulator.si import si
+from simulator.units import PS_PER_S
+from simulator.views.plots.canvas import (
+    BLACK,
+    INK,
+    PAPER,
+    PHASES,
+    UNITS,
+    Document,
+    canvas,
+    colour,
+    in_order,
+    legend,
+    only,
+    scale,
+    share,
+    short,
+    spoken,
+    swatches,
+)
+from simulator.views.plots.series import bars, bin_edges, binned_bytes, busy_ps
+
+Documents = Mapping[str, Document]
+
+_BINS = 250
+_PIXELS = 800  # across the axes: what is closer together than one cannot be told apart
+_LANE_INCHES = 0.75
+
+
+def dram_bandwidth(steps: Documents) -> Figure:
+    """Draw DRAM bandwidth over one step, stacked by master, one panel per machine."""
+    figure = canvas(_bandwidth_title(steps), _bandwidth_note(steps), 2.2 + 1.1 * len(steps))
+    panels = figure.subplots(len(steps), 1, sharey=True, squeeze=False)[:, 0]
+    highest = 0.0
+    for axes, (label, step) in zip(panels, steps.items(), strict=True):
+        highest = max(highest, _panel(axes, step))
+        axes.set_title(f"{short(label)}: {_traffic(step)}", color=INK)
+    peak = max(step["machine"]["dram_bytes_per_s"] for step in steps.values()) / 1e9
+    # A peak far above the traffic would press it flat: then the title alone tells it.
+    shown = highest > peak / 5
+    panels[0].set_ylim(0, 1.08 * peak if shown else 1.3 * highest or 1)
+    figure.supylabel("DRAM bandwidth (GB/s)", fontsize=8.5, color=INK)
+    units = in_order(UNITS, (flow["unit"] for step in steps.values() for flow in step["flows"]))
+    line = Line2D([], [], color=BLACK, linestyle="--", linewidth=1, label="peak of the DRAM")
+    peaks: list[Artist] = [line] if shown else []
+    legend(figure, peaks + swatches(UNITS, reversed(units)), "moved by")
+    return figure
+
+
+def occupancy(steps: Documents) -> Figure:
+    """Draw when each unit of each machine is busy, by phase, and for how much of a step."""
+    lanes = [len(_units(step)) for step in steps.values()]
+    height = 1.5 + 0.5 * len(lanes) + _LANE_INCHES * sum(lanes)
+    figure = canvas(_occupancy_title(steps), _occupancy_note(steps), height)
+    panels = figure.subplots(len(lanes), 1, squeeze=False, height_ratios=lanes)[:, 0]
+    for axes, (label, step) in zip(panels, steps.items(), strict=True):
+        _lanes(axes, step)
+        axes.set_title(f"{label}: a step of {_duration(step)}", color=INK)
+    phases = in_order(
+        PHASES, (t["phase"] for s in steps.values() for t in s["tasks"] if _length(t))
+    )
+    idle: list[Artist] = [Patch(color=PAPER, label="idle")]
+    legend(figure, swatches(PHASES, phases) + idle, "busy with")
+    return figure
+
+
+def _time_axis(axes: Axes, step: Document) -> float:
+    """Set the time axis to the step and return how many seconds its unit has."""
+    duration = step["duration_ps"] / PS_PER_S
+    factor, prefix = scale(duration)
+    axes.set_xlim(0, duration / factor or 1)
+    axes.set_xlabel(f"time in the step ({prefix}s)")
+    return factor
+
+
+def _duration(step: Document) -> str:
+    return si(step["duration_ps"] / PS_PER_S, "s")
+
+
+def _panel(axes: Axes, step: Document) -> float:
+    """Draw one machine's bandwidth and return its highest bin in GB/s."""
+    factor = _time_axis(axes, step)
+    edges = bin_edges(step["duration_ps"], _BINS)
+    series = binned_bytes(step["flows"], edges)
+    times = [edge / PS_PER_S / factor for edge in edges]
+    lower = [0.0] * (len(edges) - 1)
+    for unit in in_order(UNITS, series):
+        rates = _rates(series[unit], edges)
+        upper = [a + b for a, b in zip(lower, rates, strict=True)]
+        axes.stairs(upper, times, baseline=lower, fill=True, color=colour(UNITS, unit), linewidth=0)
+        lower = upper
+    peak = step["machine"]["dram_bytes_per_s"] / 1e9
+    axes.plot([0, times[-1]], [peak, peak], color=BLACK, linestyle="--", linewidth=1)
+    axes.grid(axis="y")
+    return max(lower)
+
+
+def _rates(sizes: list[Fraction], edges: list[int]) -> list[float]:
+    """Return the average rate of each interval in GB/s."""
+    widths = (high - low for low, high in pairwise(edges))
+    return [float(size * 1000 / width) for size, width in zip(sizes, widths, strict=True)]
+
+
+def _mean(step: Document) -> float:
+    """Return the average bandwidth of the step in bytes per second."""
+    moved = sum(flow["bytes"] for flow in step["flows"])
+    return float(moved * PS_PER_S / step["duration_ps"]) if step["duration_ps"] else 0.0
+
+
+def _traffic(step: Document) -> str:
+    mean, peak = _mean(step), step["machine"]["dram_bytes_per_s"]
+    average = f"{si(mean, 'B/s')} on average, {share(mean, peak)} of peak"
+    moved: dict[str, int] = {}
+    for flow in step["flows"]:
+        moved[flow["unit"]] = moved.get(flow["unit"], 0) + flow["bytes"]
+    if len(moved) < 2:
+        return average
+    total = sum(moved.values())
+    parts = (f"{spoken(u)} {share(moved[u], total)}" for u in in_order(UNITS, moved))
+    return f"{average}; {', '.join(parts)}"
+
+
+def _bandwidth_title(steps: Documents) -> str:
+    main, step = next(iter(steps.items()))
+    peak = step["machine"]["dram_bytes_per_s"]
+    moved = sum(flow["bytes"] for flow in step["flows"])
+    return (
+        f"One step on {main} moves {si(moved, 'B')} and uses "
+        f"{share(_mean(step), peak)} of the DRAM's {si(peak, 'B/s')}"
+    )
+
+
+def _bandwidth_note(steps: Documents) -> str:
+    step = next(iter(steps.values()))
+    return f"{_what(step)}, averaged over each of {_BINS} intervals.{_own_axes(steps)}"
+
+
+def _what(step: Document) -> str:
+    return f"{step['trace']}: one steady training step"
+
+
+def _own_axes(steps: Documents) -> str:
+    return " Each machine has a time axis of its own." if len(steps) > 1 else ""
+
+
+def _units(step: Document) -> list[str]:
+    units = {task["unit"] for task in step["tasks"]} | {"cpu"}
+    if step["machine"].get("array_macs_per_s"):
+        units.add("accelerator")  # an array that never works shows an empty lane
+    return in_order(UNITS, units)
+
+
+def _of(step: Document, unit: str) -> list[Document]:
+    return [task for task in step["tasks"] if task["unit"] == unit]
+
+
+def _length(task: Document) -> int:
+    return int(task["end_ps"] - task["start_ps"])
+
+
+def _lanes(axes: Axes, step: Document) -> None:
+    factor, units = _time_axis(axes, step), _units(step)
+    for y, unit in enumerate(units):
+        _lane(axes, y, step, unit, factor)
+    axes.set_yticks(range(len(units)), labels=[spoken(unit) for unit in units])
+    axes.tick_params("y", length=0)
+    busy = axes.secondary_yaxis("right")
+    busy.set_yticks(range(len(units)), labels=[_busy(step, unit) for unit in units])
+    busy.tick_params("y", length=0, pad=2)
+    busy.spines["right"].set_visible(False)
+    only(axes, "bottom")
+    axes.set_ylim(len(units) - 0.5, -0.5)
+
+
+def _lane(axes: Axes, y: int, step: Document, unit: str, factor: float) -> None:
+    """Draw one lane: idle as a pale band, busy in the colour of the phase."""
+    band, per_unit = (y - 0.38, 0.76), PS_PER_S * factor
+    axes.broken_barh([(0, step["duration_ps"] / per_unit)], band, color=PAPER, linewidth=0)
+    stretches = bars(_of(step, unit), step["duration_ps"] // _PIXELS)
+    for phase in in_order(PHASES, (bar.phase for bar in stretches)):
+        spans = [
+            (bar.start_ps / per_unit, (bar.end_ps - bar.start_ps) / per_unit)
+            for bar in stretches
+            if bar.phase == phase
+        ]
+        axes.broken_barh(spans, band, color=colour(PHASES, phase), linewidth=0)
+
+
+def _busy(step: Document, unit: str) -> str:
+    return f"{share(busy_ps(_of(step, unit)), step['duration_ps'])}\nbusy"
+
+
+def _occupancy_title(steps: Documents) -> str:
+    main, step = next(iter(steps.items()))
+    busy = {unit: share(busy_ps(_of(step, unit)), step["duration_ps"]) for unit in _units(step)}
+    first, *rest = (f"the {spoken(unit)} is busy {part}" for unit, part in busy.items())
+    parts = (first, *(text.replace(" is busy", "") for text in rest))
+    return f"In a step of {_duration(step)} on {main} {', '.join(parts)}"
+
+
+def _occupancy_note(steps: Documents) -> str:
+    """Say what the CPU does for the accelerator, which the phases do not show."""
+    step = next(iter(steps.values()))
+    cpu = _of(step, "cpu")
+    helping = [task for task in cpu if task["stage"] not in ("op", "gemm", "view")]
+    note = f"{_what(step)}, {len(step['tasks'])} tasks.{_own_axes(steps)}"
+    if not busy_ps(helping):
+        return note
+    kinds = ", ".join(dict.fromkeys(task["stage"] for task in helping if _length(task)))
+    part = share(busy_ps(helping), busy_ps(cpu))
+    return f"{note} {part} of the CPU's busy time serves the accelerator ({kinds})."

@@ -1,0 +1,205 @@
+"""A trace as a person wants to see it: the run, then phases, layers and memory of one step."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from simulator.si import digits, percent, si
+from simulator.views.memory_view import peak_sentence
+
+Document = dict[str, Any]
+
+_LARGEST = 8  # rows of a table
+_KINDS = 5  # columns of op kinds
+_GROUPS = 12  # lines of epochs
+_DIFFERENCES = 3
+_LONGEST = 28  # characters of a name
+
+
+def trace_table(document: Document) -> Group:
+    """Return the tables of a document of `trace_summary`."""
+    notes = [Text(note) for note in (document["provenance"], *document["notes"]) if note]
+    parts: list[RenderableType] = [
+        Text(_headline(document)),
+        *notes,
+        _distinct(document),
+        *_epochs(document),
+        Text(""),
+        Text(_step_line(document)),
+        _phases(document["phases"]),
+        _side_by_side(_layers(document["layers"], "flops"), _layers(document["layers"], "bytes")),
+        Text(peak_sentence(document["peak"])),
+        _side_by_side(
+            _held(document["peak"]), _held_by_layer(document["peak"]), _largest(document["peak"])
+        ),
+    ]
+    return Group(*parts)
+
+
+def _table(*columns: str, text: int = 1) -> Table:
+    """Return an empty table, the first `text` columns left-aligned."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        if index < text:
+            table.add_column(column, no_wrap=True, overflow="ellipsis", max_width=_LONGEST)
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _side_by_side(*tables: Table) -> Table:
+    grid = Table.grid(padding=(0, 4))
+    grid.add_row(*tables)
+    return grid
+
+
+# The run
+
+
+def _headline(document: Document) -> str:
+    epochs = document["epochs"]
+    return (
+        f"{document['name']}: {epochs} epoch{'s' * (epochs != 1)}, "
+        f"{document['steps']} training and {document['evaluation_steps']} evaluation steps "
+        f"({document['distinct_steps']} distinct), {document['parameters']:,} parameters."
+    )
+
+
+def _distinct(document: Document) -> Table:
+    table = _table("step", "kind", "first input", "runs", "ops", "GEMM FLOP", "peak", text=3)
+    table.add_column("unlike")
+    for row in document["distinct"]:
+        table.add_row(
+            str(row["index"]),
+            row["kind"],
+            " x ".join(map(str, row["input_shape"])) or "-",
+            str(row["runs"]),
+            str(row["ops"]),
+            si(row["flops"], "FLOP"),
+            si(row["peak_bytes"], "B"),
+            _unlike(row),
+        )
+    return table
+
+
+def _unlike(row: Document) -> str:
+    """Return what a step has more or less of than the usual one of its kind."""
+    if row["unlike"] is None:
+        return "most frequent of its kind"
+    named = list(row["more_ops"].items())
+    told = [f"{count:+d} {name}" for name, count in named[:_DIFFERENCES]]
+    more = ["..."] if len(named) > _DIFFERENCES else []
+    what = ", ".join(told + more) or "same ops, other tensors"
+    return f"step {row['unlike']}: {what}"
+
+
+def _epochs(document: Document) -> list[Text]:
+    """Return a line for each set of equal epochs."""
+    groups = document["steps_per_epoch"]
+    lines = [Text(f"{_span(g['epochs'])}: {_counts(g['steps'])}") for g in groups[:_GROUPS]]
+    left = len(groups) - _GROUPS
+    return lines + ([Text(f"... and {left} more kinds of epoch")] if left > 0 else [])
+
+
+def _span(ranges: list[list[int]]) -> str:
+    told = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
+    single = len(ranges) == 1 and ranges[0][0] == ranges[0][1]
+    return f"epoch{'s' * (not single)} {told}"
+
+
+def _counts(steps: list[Document]) -> str:
+    words = {"train": "step", "eval": "eval", "other": "other"}
+    return ", ".join(f"{words[s['kind']]} {s['step']} x {s['count']}" for s in steps)
+
+
+# One step
+
+
+def _step_line(document: Document) -> str:
+    shown = document["distinct"][document["step"]]
+    return (
+        f"Step {shown['index']} ({shown['kind']}, {shown['runs']} of the run's steps): "
+        f"{si(shown['flops'], 'FLOP')} of GEMMs, {si(shown['bytes'], 'B')} read and written, "
+        f"{_intensity(shown)} FLOP / byte."
+    )
+
+
+def _intensity(row: Document) -> str:
+    """Return the arithmetic intensity of a row, or a dash where there are no GEMMs."""
+    found = row["flops_per_byte"]
+    return digits(found) if found else "-"
+
+
+def _phases(rows: list[Document]) -> Table:
+    kinds = _heaviest(rows)
+    names = [f"bytes of\n{kind}" for kind in (*kinds, "others")]
+    table = _table("phase", "ops", "GEMMs", "GEMM FLOP", "FLOP / byte", "bytes", *names)
+    for row in rows:
+        moved = {kind: part["bytes"] for kind, part in row["by_kind"].items()}
+        others = row["bytes"] - sum(moved.get(kind, 0) for kind in kinds)
+        table.add_row(
+            row["phase"],
+            str(row["ops"]),
+            _or_dash(row["gemms"], ""),
+            _or_dash(row["flops"], "FLOP"),
+            _intensity(row),
+            _or_dash(row["bytes"], "B"),
+            *(_or_dash(moved.get(kind, 0), "B") for kind in kinds),
+            _or_dash(others, "B"),
+        )
+    return table
+
+
+def _heaviest(rows: list[Document]) -> list[str]:
+    """Return the kinds of op that move most bytes, most first."""
+    moved: dict[str, int] = {}
+    for row in rows:
+        for kind, part in row["by_kind"].items():
+            moved[kind] = moved.get(kind, 0) + part["bytes"]
+    return sorted((k for k in moved if moved[k]), key=lambda kind: -moved[kind])[:_KINDS]
+
+
+def _or_dash(value: int, unit: str) -> str:
+    if not value:
+        return "-"
+    return si(value, unit) if unit else str(value)
+
+
+def _layers(rows: list[Document], by: str) -> Table:
+    """Return the layers with most FLOPs or bytes, with their share of all of them."""
+    titles = {"flops": "layers by GEMM FLOP", "bytes": "layers by bytes"}
+    table = _table(titles[by], "GEMM FLOP", "bytes", "FLOP / byte", "share")
+    whole = sum(row[by] for row in rows)
+    largest = sorted((row for row in rows if row[by]), key=lambda row: -row[by])[:_LARGEST]
+    for row in largest:
+        flops, moved = _or_dash(row["flops"], "FLOP"), _or_dash(row["bytes"], "B")
+        share = percent(row[by], whole)
+        table.add_row(row["layer"] or "(no layer)", flops, moved, _intensity(row), share)
+    return table
+
+
+def _held(peak: Document) -> Table:
+    table = _table("held then", "bytes", "share")
+    for group, size in peak["by_kind"].items():
+        table.add_row(group.replace("_", " "), _or_dash(size, "B"), percent(size, peak["bytes"]))
+    return table
+
+
+def _held_by_layer(peak: Document) -> Table:
+    table = _table("by layer", "bytes")
+    for row in peak["layers"][:_LARGEST]:
+        table.add_row(row["layer"] or "(no layer)", si(row["bytes"], "B"))
+    return table
+
+
+def _largest(peak: Document) -> Table:
+    table = _table("largest storages", "kind", "bytes", "ops", text=2)
+    for row in peak["storages"][:_LARGEST]:
+        made = " of ".join(filter(None, (row["op_name"], row["layer"])))
+        what = row["name"] or (f"for {made}" if row["kind"] == "input" else made)
+        ops = f"{row['first_op']}-{row['last_op']}"
+        table.add_row(what, row["kind"].replace("_", " "), si(row["bytes"], "B"), ops)
+    return table
