@@ -1,20 +1,14 @@
 """The words that cross rooms: accesses, tiles, work, what ran when and what was counted."""
 
-from collections.abc import Iterable
+from collections.abc import ItemsView, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from simulator.trace.op import Phase
 
 Leaf = TypeVar("Leaf")
-
-
-class Unit(StrEnum):
-    """A master on the memory system that executes work."""
-
-    CPU = "cpu"
-    ACCELERATOR = "accelerator"
 
 
 class Stage(StrEnum):
@@ -77,70 +71,125 @@ class Repeat(NamedTuple, Generic[Leaf]):
     body: "tuple[Leaf | Repeat[Leaf], ...]"
 
 
-MACS_IN = "array_macs_in_"
-"""How the counts of MACs begin that an array executes in a precision that is not its own."""
+class Action(NamedTuple):
+    """Something a unit does that is counted and has a price.
+
+    `unit` is the name of a unit of the SoC, "interconnect" or "dram". `format` is the number format
+    of an action of arithmetic, "" for the unit's own.
+    """
+
+    unit: str
+    what: str
+    format: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its name in tables of prices and in files: that of a unit beside CPU and accelerator
+        goes before, a format behind.
+        """
+        name = f"{self.what.removesuffix('_issued')}_in_{self.format}" if self.format else self.what
+        return name if self.unit in _SHORT_FORM else f"{self.unit}.{name}"
 
 
-class Counts(NamedTuple):
+_SHORT_FORM = ("cpu", "accelerator", "interconnect", "dram")
+
+_NONE: Mapping[Action, int] = MappingProxyType({})
+
+CPU_CYCLES = Action("cpu", "cpu_cycles")
+INTERCONNECT_BYTES = Action("interconnect", "interconnect_bytes")
+DRAM_READ_BYTES = Action("dram", "dram_read_bytes")
+DRAM_WRITE_BYTES = Action("dram", "dram_write_bytes")
+DRAM_ACTIVATES = Action("dram", "dram_activates")
+DRAM_READ_BURSTS = Action("dram", "dram_read_bursts")
+DRAM_WRITE_BURSTS = Action("dram", "dram_write_bursts")
+
+ARRAY_MACS = "array_macs_issued"
+"""What an array does: MACs that it executes, in its own format or a further one."""
+
+SCRATCHPAD_READS, SCRATCHPAD_WRITES = "scratchpad_read_bytes", "scratchpad_write_bytes"
+SUM_READS, SUM_WRITES = "accumulator_read_bytes", "accumulator_write_bytes"
+ARRAY_MEMORIES = (SCRATCHPAD_READS, SCRATCHPAD_WRITES, SUM_READS, SUM_WRITES)
+"""What an array does: bytes that it reads from its memories and writes to them."""
+
+
+class Counts:
     """How often each action happened; energy is these counts times a table of prices.
 
     `macs` are useful multiply-accumulates, `macs_issued` executed ones (a strided direct dgrad
-    multiplies zeros); `array_*` those of the accelerator, executed in its own precision, or
-    `in` one of its further ones. Scratchpad, accumulator, DRAM and
-    interconnect traffic is in bytes, DRAM bursts in granules, CPU time in core-cycles.
+    multiplies zeros), of whatever unit. Traffic is in bytes, DRAM bursts are in granules.
+    Immutable; actions that are absent happened zero times.
     """
 
-    macs: int = 0
-    macs_issued: int = 0
-    array_macs: int = 0
-    array_macs_issued: int = 0
-    scratchpad_read_bytes: int = 0
-    scratchpad_write_bytes: int = 0
-    accumulator_read_bytes: int = 0
-    accumulator_write_bytes: int = 0
-    cpu_cycles: int = 0
-    interconnect_bytes: int = 0
-    dram_read_bytes: int = 0
-    dram_write_bytes: int = 0
-    dram_activates: int = 0
-    dram_read_bursts: int = 0
-    dram_write_bursts: int = 0
-    array_macs_in_int2: int = 0
-    array_macs_in_int3: int = 0
-    array_macs_in_int4: int = 0
-    array_macs_in_int5: int = 0
-    array_macs_in_int6: int = 0
-    array_macs_in_int7: int = 0
-    array_macs_in_int8: int = 0
-    array_macs_in_int9: int = 0
-    array_macs_in_int10: int = 0
-    array_macs_in_int11: int = 0
-    array_macs_in_int12: int = 0
-    array_macs_in_int13: int = 0
-    array_macs_in_int14: int = 0
-    array_macs_in_int15: int = 0
-    array_macs_in_int16: int = 0
-    array_macs_in_mx4: int = 0
-    array_macs_in_mx6: int = 0
-    array_macs_in_mx9: int = 0
-    array_macs_in_fp16: int = 0
-    array_macs_in_bf16: int = 0
-    array_macs_in_fp32: int = 0
+    __slots__ = ("_amounts", "macs", "macs_issued")
 
-    def plus(self, other: "Counts") -> "Counts":
-        """Return the sum, action by action."""
-        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+    def __init__(
+        self, amounts: Mapping[Action, int] = _NONE, macs: int = 0, macs_issued: int = 0
+    ) -> None:
+        """Count `amounts` of actions."""
+        self._amounts = {action: amount for action, amount in amounts.items() if amount}
+        self.macs, self.macs_issued = macs, macs_issued
+
+    def __getitem__(self, action: Action) -> int:
+        """Return how often `action` happened."""
+        return self._amounts.get(action, 0)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all counts are equal."""
+        return isinstance(other, Counts) and self._parts == other._parts
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Return what was counted."""
+        amounts = {action.key: amount for action, amount in self._amounts.items()}
+        return f"Counts({amounts}, macs={self.macs}, macs_issued={self.macs_issued})"
+
+    @property
+    def _parts(self) -> tuple[dict[Action, int], int, int]:
+        return self._amounts, self.macs, self.macs_issued
+
+    def items(self) -> ItemsView[Action, int]:
+        """Return the actions that happened, with how often."""
+        return self._amounts.items()
+
+    def plus(self, other: "Counts", times: int = 1) -> "Counts":
+        """Return this and `times` the other, action by action."""
+        return total([(self, 1), (other, times)])
 
     def times(self, factor: int) -> "Counts":
         """Return every count multiplied by `factor`."""
-        return Counts(*(a * factor for a in self))
+        return total([(self, factor)])
+
+    @property
+    def dram_read_bytes(self) -> int:
+        """Bytes read from memory."""
+        return self[DRAM_READ_BYTES]
+
+    @property
+    def dram_write_bytes(self) -> int:
+        """Bytes written to memory."""
+        return self[DRAM_WRITE_BYTES]
+
+    @property
+    def dram_bytes(self) -> int:
+        """Bytes read from memory and written to it."""
+        return self[DRAM_READ_BYTES] + self[DRAM_WRITE_BYTES]
+
+    @property
+    def dram_bursts(self) -> int:
+        """Bursts of both directions, in granules."""
+        return self[DRAM_READ_BURSTS] + self[DRAM_WRITE_BURSTS]
 
 
-def total(counts: Iterable[Counts]) -> Counts:
-    """Return the sum of many counts."""
-    columns = zip(*counts, strict=True)
-    sums = [sum(column) for column in columns]
-    return Counts(*sums)
+def total(counts: Iterable[tuple[Counts, int]]) -> Counts:
+    """Return the sum of counts, each so many times."""
+    amounts: dict[Action, int] = {}
+    macs = macs_issued = 0
+    for each, times in counts:
+        macs, macs_issued = macs + each.macs * times, macs_issued + each.macs_issued * times
+        for action, amount in each.items():
+            amounts[action] = amounts.get(action, 0) + amount * times
+    return Counts(amounts, macs, macs_issued)
 
 
 class Progress(Protocol):
@@ -167,7 +216,7 @@ class Work:
     and `mapped` why so: it is the best found, the machine's default, or given.
     """
 
-    unit: Unit
+    unit: str
     stage: Stage
     progress: Progress
     counts: Counts
@@ -185,13 +234,17 @@ class Work:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """Work bound to its place in a step: the op it serves and the tasks it must follow."""
+    """Work bound to its place in a step: the op it serves and the tasks it must follow.
+
+    `program` tells the tasks of several programs on one SoC apart.
+    """
 
     work: Work
     op: int
     phase: Phase
     layer: str
     waits: tuple[int, ...]
+    program: str = ""
 
 
 class Span(NamedTuple):
@@ -204,7 +257,7 @@ class Span(NamedTuple):
 class Flow(NamedTuple):
     """Memory time that a task used between two moments; rates are constant within a flow."""
 
-    unit: Unit
+    unit: str
     task: int
     start_ps: int
     end_ps: int

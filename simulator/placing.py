@@ -6,16 +6,17 @@ extremes stay candidates beside what it finds.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from simulator.activity import Stage, Task, Unit
+from simulator.activity import Stage, Task
 from simulator.energy.prices import Prices
 from simulator.hardware import Hardware
-from simulator.lowering.chain import Choice, cheapest
+from simulator.hardware.unit import HOST
+from simulator.lowering.chain import Choice, UnitCost, cheapest
 from simulator.lowering.lower import Carry, Lowering
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Op
 from simulator.trace.trace import Step, Trace
 
-Placed = tuple[tuple[Unit, ...], ...]
+Placed = tuple[tuple[str, ...], ...]
 """The unit of each operation of each distinct step."""
 
 _ENTER = frozenset({Stage.QUANTISE, Stage.TRANSPOSE, Stage.LOAD, Stage.FLUSH})
@@ -27,24 +28,28 @@ def candidates(
 ) -> dict[str, Placed]:
     """Return what is worth simulating on `hardware`, by name; what the search finds comes first."""
     cost = _energy_aj_at(prices) if hardware.runtime.placement == "frugal" else _duration_ps
-    found = tuple(cheapest(choices(step, lowering, cost)) for step in trace.steps)
-    return {"found": found} | {unit.value: everywhere(trace, unit) for unit in Unit}
+    units = tuple(hardware.drivers)
+    cheapest_way = tuple(cheapest(choices(step, lowering, units, cost)) for step in trace.steps)
+    return {"found": cheapest_way} | {unit: everywhere(trace, unit) for unit in hardware.units}
 
 
-def everywhere(trace: Trace, unit: Unit) -> Placed:
-    """Return the placement of every GEMM on one unit, as far as that can run it."""
+def everywhere(trace: Trace, unit: str) -> Placed:
+    """Return the placement of every operation on one unit, as far as that can run it."""
     return tuple((unit,) * len(step.ops) for step in trace.steps)
 
 
-def choices(step: Step, lowering: Lowering, cost: _Cost | None = None) -> list[Choice]:
-    """Return what the operations of a step cost alone, in ps or as `cost` says.
+def choices(
+    step: Step, lowering: Lowering, units: Sequence[str], cost: _Cost | None = None
+) -> list[Choice]:
+    """Return what the operations of a step cost alone on the host and on `units`, in ps or as
+    `cost` says.
 
     Equal operations cost the same; engines are built.
     """
     known: dict[tuple[object, ...], Choice] = {}
     for op in step.ops:
         if _key(op) not in known:
-            known[_key(op)] = _choice(step, op, lowering, cost or _duration_ps)
+            known[_key(op)] = _choice(step, op, lowering, units, cost or _duration_ps)
     return [known[_key(op)] for op in step.ops]
 
 
@@ -53,19 +58,24 @@ def _key(op: Op) -> tuple[object, ...]:
     return op.name, op.kind, op.phase, op.gemms, op.sizes, layouts
 
 
-def _choice(step: Step, op: Op, lowering: Lowering, cost: _Cost) -> Choice:
-    here = cost(_alone(step, op, lowering, Unit.CPU))
-    tasks = _alone(step, op, lowering, Unit.ACCELERATOR) if op.gemms else ()
-    if all(task.work.unit is Unit.CPU for task in tasks):
-        return Choice(here)
+def _choice(step: Step, op: Op, lowering: Lowering, units: Sequence[str], cost: _Cost) -> Choice:
+    on_host = cost(_alone(step, op, lowering, HOST))
+    found = {unit: _on_unit(step, op, lowering, unit, cost) for unit in units}
+    return Choice(on_host, {unit: own for unit, own in found.items() if own})
+
+
+def _on_unit(step: Step, op: Op, lowering: Lowering, unit: str, cost: _Cost) -> UnitCost | None:
+    tasks = _alone(step, op, lowering, unit)
+    if all(task.work.unit == HOST for task in tasks):
+        return None
     enter = [task for task in tasks if task.work.stage in _ENTER]
     stay = [task for task in tasks if task.work.stage not in _ENTER]
-    noticed = any(task.work.stage is Stage.SYNCHRONISE for task in tasks)
-    leave = 0 if noticed else cost(lowering.synchronise())
-    return Choice(here, cost(stay), cost(enter), leave)
+    awaited = any(task.work.stage is Stage.SYNCHRONISE for task in tasks)
+    leave = 0 if awaited else cost(lowering.synchronise(unit))
+    return UnitCost(cost(stay), cost(enter), leave)
 
 
-def _alone(step: Step, op: Op, lowering: Lowering, unit: Unit) -> tuple[Task, ...]:
+def _alone(step: Step, op: Op, lowering: Lowering, unit: str) -> tuple[Task, ...]:
     """Return the tasks of one operation by itself, caches empty and engines built."""
     by_itself = Step(step.kind, (op,), step.storages)
     _, after = lowering.lower(by_itself, Carry(), (unit,))
@@ -78,7 +88,7 @@ def _duration_ps(tasks: Iterable[Task]) -> int:
 
 def _energy_aj_at(prices: Prices) -> _Cost:
     """Return the cost in attojoules: dynamic energy, and static power for as long as it takes."""
-    static_uw = sum(prices.static_uw)
+    static_uw = prices.whole_static_uw
 
     def cost(tasks: Iterable[Task]) -> int:
         listed: Sequence[Task] = list(tasks)

@@ -16,9 +16,10 @@ from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError, a_or_an
 from simulator.files.writing import write_text
 from simulator.hardware import Hardware, load_hardware
+from simulator.lowering.backends.backend import backends_of
 from simulator.lowering.lower import Carry, Lowering
+from simulator.lowering.outline import outline_of
 from simulator.lowering.placement import place, traced_precision
-from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import FIDELITIES, MOST_TILES, run_step
 from simulator.memo import Memo
 from simulator.pattern_store import kept_samples
@@ -31,6 +32,7 @@ from simulator.results.result import Identity, Result, StepRecord, write_result
 from simulator.results.samples import discard_samples
 from simulator.results.step import step_document
 from simulator.si import si
+from simulator.timing.sharing import Sharing
 from simulator.trace.memory import Footprint, footprint
 from simulator.trace.passes.overlay import resolved
 from simulator.trace.storage import load_trace
@@ -79,7 +81,7 @@ class Replay:
         self._bits = bits_by_epoch(trace)
         self._lowering = Lowering(hardware)
         self._placed: Placed | None = None  # by the rules, until a search has found better
-        self._interconnect = Interconnect(hardware)
+        self._sharing = Sharing(hardware)
         self._prices = prices(hardware)
         for step, held in zip(self.trace.steps, self._footprints, strict=True):
             _check_capacity(hardware, step, held)
@@ -146,7 +148,7 @@ class Replay:
         _, carry = self._lower(index, Carry())
         tasks, _ = self._lower(index, carry)
         issue = self.hardware.runtime.issue
-        return run_step(tasks, issue, interconnect=self._interconnect, record=True)
+        return run_step(tasks, issue, sharing=self._sharing, record=True)
 
     def _simulate(self, index: int, carry: Carry) -> tuple[StepRun, Carry]:
         tasks, after = self._lower(index, carry)
@@ -154,7 +156,7 @@ class Replay:
             tasks,
             self.hardware.runtime.issue,
             self._fidelity,
-            self._interconnect,
+            self._sharing,
             most_tiles=self._most_tiles,
         )
         return run, after
@@ -203,7 +205,7 @@ class Replay:
 
 
 _TRACES = 4  # a guess: a sweep has one, or one for each method that it compares
-_PREPARED: Memo[tuple[Trace, Trace, tuple[Footprint, ...]]] = Memo(_TRACES)
+_PREPARED: Memo[tuple[Trace, Trace, tuple[Footprint, ...]]] = Memo("prepared traces", _TRACES)
 
 
 def _prepared(trace: Trace) -> tuple[Trace, tuple[Footprint, ...]]:
@@ -270,12 +272,13 @@ def as_trace(source: Trace | Recording | str | Path) -> Trace:
 def precisions(hardware: Hardware, trace: Trace, placed: Placed | None = None) -> dict[str, Any]:
     """Return the precisions of the GEMMs as traced and as executed, sorted by name."""
     traced, executed = set(), set()
+    backends = backends_of(outline_of(hardware))
     for number, step in enumerate(trace.steps):
         for index, op in enumerate(step.ops):
-            told = placed[number][index] if placed else None
+            unit = placed[number][index] if placed else None
             for gemm in op.gemms:
                 traced.add(traced_precision(op, gemm))
-                executed.add(place(hardware, op, gemm, told).precision)
+                executed.add(place(hardware.runtime, backends, op, gemm, unit).precision)
     array = hardware.accelerator
     return {
         "traced": sorted(traced),

@@ -1,5 +1,7 @@
 """Small traces and machines made by hand, for tests that need no torch."""
 
+from simulator.activity import Counts
+from simulator.energy.price_file import STANDARD_ACTIONS
 from simulator.hardware import Hardware, load_hardware
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.storage import save_trace
@@ -77,6 +79,14 @@ class StepBuilder:
 def one_step_trace(builder: StepBuilder, count: int = 1) -> Trace:
     """Return a trace that runs the step `count` times in one epoch."""
     return Trace("built", (builder.step(),), (Segment(0, 0, count),))
+
+
+ACTIONS = {action.key: action for action in STANDARD_ACTIONS}
+
+
+def counts(macs=0, macs_issued=0, **amounts):
+    """Return counts of actions by their keys."""
+    return Counts({ACTIONS[key]: n for key, n in amounts.items()}, macs, macs_issued)
 
 
 def machine(base: str = "edge-16x16", **overrides: object) -> Hardware:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from simulator.energy import tables
+from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.constant import Constant, Kind
 from simulator.hardware.soc import Hardware
 
@@ -42,11 +43,12 @@ class Factor(NamedTuple):
 
 def factors(hardware: Hardware) -> list[Factor]:
     """Return the kinds of price that `hardware` pays."""
-    array, typical = hardware.accelerator, hardware.technology.dram_typical
-    precisions = dict.fromkeys((array.precision, *array.precisions)) if array else ()
+    arrays = [unit for unit in hardware.units.values() if isinstance(unit, Accelerator)]
+    typical = hardware.technology.dram_typical
+    precisions = dict.fromkeys(p for a in arrays for p in (a.precision, *a.precisions))
     macs = {mac_factor(each): each for each in precisions}
     found = [_factor(name, "mac", precision) for name, precision in macs.items()]
-    found += [_factor(name, name) for name in (*(_ARRAY if array else ()), *_ALWAYS)]
+    found += [_factor(name, name) for name in (*(_ARRAY if arrays else ()), *_ALWAYS)]
     if hardware.dram.device:
         found += [_of_datasheet(_factor(name, name), typical) for name in _DRAM]
     return found

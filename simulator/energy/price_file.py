@@ -1,17 +1,30 @@
 """A table of prices as a file: what a run paid, and what to pay instead."""
 
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from simulator.activity import MACS_IN, Counts
-from simulator.energy.prices import COMPONENT, COMPONENTS, Costs, Prices
-from simulator.errors import InputError
+from simulator.activity import (
+    ARRAY_MACS,
+    ARRAY_MEMORIES,
+    CPU_CYCLES,
+    DRAM_ACTIVATES,
+    DRAM_READ_BURSTS,
+    DRAM_READ_BYTES,
+    DRAM_WRITE_BURSTS,
+    DRAM_WRITE_BYTES,
+    INTERCONNECT_BYTES,
+    Action,
+)
+from simulator.energy.prices import COMPONENTS, Costs, Prices
+from simulator.errors import InputError, listed, shown
 from simulator.files.text import is_file
 from simulator.hardware.load import load_part
 from simulator.hardware.part import Part
+from simulator.hardware.precision import ARRAY_FORMATS
+from simulator.hardware.unit import ACCELERATOR
 from simulator.units import ENERGY, POWER, Attojoules, Microwatts
 
 _HEAD = """# What an action costs, what a component draws, and the ends of their ranges.
@@ -19,46 +32,32 @@ _HEAD = """# What an action costs, what a component draws, and the ends of their
 # keeps its ratio to the price. Energies are per MAC, byte, core cycle, activation or burst.
 """
 
+_ABOUT = {
+    Action(ACCELERATOR, ARRAY_MACS): "executed, in the array's own format",
+    **{Action(ACCELERATOR, what): "" for what in ARRAY_MEMORIES},
+    CPU_CYCLES: "one core, one cycle",
+    INTERCONNECT_BYTES: "",
+    DRAM_READ_BYTES: "",
+    DRAM_WRITE_BYTES: "",
+    DRAM_ACTIVATES: "with precharge",
+    DRAM_READ_BURSTS: "core and bus",
+    DRAM_WRITE_BURSTS: "core and bus",
+    **{Action(ACCELERATOR, ARRAY_MACS, name): "" for name in ARRAY_FORMATS},
+}
+STANDARD_ACTIONS = tuple(_ABOUT)
+"""The actions of CPU, accelerator, interconnect and DRAM, in every format of an array."""
 
-class Dynamic(Part):
-    """Energy of one action, by the name of its count."""
+_STANDARD = {action.key for action in _ABOUT}
 
-    macs: Attojoules | None = Field(ge=0, default=None, description="useful ones, CPU and array")
-    macs_issued: Attojoules | None = Field(ge=0, default=None, description="executed, both units")
-    array_macs: Attojoules | None = Field(ge=0, default=None, description="useful, of the array")
-    array_macs_issued: Attojoules | None = Field(ge=0, default=None, description="executed, array")
-    scratchpad_read_bytes: Attojoules | None = Field(ge=0, default=None)
-    scratchpad_write_bytes: Attojoules | None = Field(ge=0, default=None)
-    accumulator_read_bytes: Attojoules | None = Field(ge=0, default=None)
-    accumulator_write_bytes: Attojoules | None = Field(ge=0, default=None)
-    cpu_cycles: Attojoules | None = Field(ge=0, default=None, description="one core, one cycle")
-    interconnect_bytes: Attojoules | None = Field(ge=0, default=None)
-    dram_read_bytes: Attojoules | None = Field(ge=0, default=None)
-    dram_write_bytes: Attojoules | None = Field(ge=0, default=None)
-    dram_activates: Attojoules | None = Field(ge=0, default=None, description="with precharge")
-    dram_read_bursts: Attojoules | None = Field(ge=0, default=None, description="core and bus")
-    dram_write_bursts: Attojoules | None = Field(ge=0, default=None, description="core and bus")
-    array_macs_in_int2: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int3: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int4: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int5: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int6: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int7: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int8: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int9: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int10: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int11: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int12: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int13: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int14: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int15: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_int16: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_mx4: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_mx6: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_mx9: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_fp16: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_bf16: Attojoules | None = Field(ge=0, default=None)
-    array_macs_in_fp32: Attojoules | None = Field(ge=0, default=None)
+Dynamic = create_model(
+    "Dynamic",
+    __base__=Part,
+    __doc__="Energy of one action, by its key.",
+    **{
+        action.key: (Attojoules | None, Field(ge=0, default=None, description=about))
+        for action, about in _ABOUT.items()
+    },  # type: ignore[call-overload]
+)
 
 
 class Static(Part):
@@ -71,11 +70,37 @@ class Static(Part):
     dram: Microwatts | None = Field(ge=0, default=None, description="standby and refresh")
 
 
+class UnitCosts(Part):
+    """Prices of a unit beside CPU and accelerator: its actions by name, its static power."""
+
+    dynamic: dict[str, Attojoules] = Field(default_factory=dict)
+    static: Microwatts | None = Field(ge=0, default=None)
+
+
 class CostTable(Part):
     """Prices of actions and power of components; what is absent is not said."""
 
-    dynamic: Dynamic = Dynamic()
+    dynamic: Part = Field(default_factory=Dynamic)
     static: Static = Static()
+    units: dict[str, UnitCosts] = Field(default_factory=dict)
+
+    @property
+    def dynamic_aj(self) -> dict[str, int]:
+        """The prices that the table has, by the key of their action."""
+        own = {name: getattr(self.dynamic, name) for name in type(self.dynamic).model_fields}
+        further = {
+            f"{unit}.{what}": price
+            for unit, costs in self.units.items()
+            for what, price in costs.dynamic.items()
+        }
+        return {key: price for key, price in (own | further).items() if price is not None}
+
+    @property
+    def static_uw(self) -> dict[str, int]:
+        """The powers that the table has, by component."""
+        own = {name: getattr(self.static, name) for name in COMPONENTS}
+        further = {unit: costs.static for unit, costs in self.units.items()}
+        return {name: power for name, power in (own | further).items() if power is not None}
 
 
 class EnergyTable(CostTable):
@@ -95,7 +120,7 @@ def read_table(path: Path) -> EnergyTable:
 
 def table_text(prices: Prices) -> str:
     """Return all of `prices` as YAML; read and laid over any others it gives them again."""
-    lines = [_HEAD, *_section(Costs(prices.dynamic_aj, prices.static_uw), "")]
+    lines = [_HEAD, *_section(prices, "")]
     for name, costs in (("low", prices.low), ("high", prices.high)):
         lines += [f"{name}:\n", *_section(costs, "  ")]
     if prices.board_uw:
@@ -104,75 +129,99 @@ def table_text(prices: Prices) -> str:
 
 
 def with_table(prices: Prices, table: EnergyTable) -> Prices:
-    """Return `prices` with those of `table` in their place."""
-    before = Costs(prices.dynamic_aj, prices.static_uw)
-    after = _changed(before, table)
+    """Return `prices` with those of `table` in their place.
+
+    Raises InputError for a unit or an action of one that the SoC does not have.
+    """
+    _check_units(prices, (table, table.low, table.high))
+    after = _changed(prices, table)
     low, high = (
-        _changed(_in_ratio(end, before, after), changes)
+        _changed(_in_ratio(end, prices, after), changes)
         for end, changes in ((prices.low, table.low), (prices.high, table.high))
     )
     board_uw = prices.board_uw if table.board is None else table.board
-    return Prices(after.dynamic_aj, COMPONENT, after.static_uw, low, high, board_uw)
-
-
-def free() -> Prices:
-    """Return prices of nothing, to lay a whole table over."""
-    nothing = Costs(Counts(), (0,) * len(COMPONENTS))
-    return Prices(nothing.dynamic_aj, COMPONENT, nothing.static_uw, nothing, nothing)
+    return Prices(after.dynamic_aj, after.static_uw, prices.component, low, high, board_uw)
 
 
 def plain_prices(prices: Prices) -> dict[str, Any]:
     """Return all of `prices` as plain numbers, for JSON."""
-    return asdict(prices)
+    return {
+        "actions": [[*action, prices.component[action]] for action in prices.dynamic_aj],
+        **_plain_costs(prices),
+        "low": _plain_costs(prices.low),
+        "high": _plain_costs(prices.high),
+        "board_uw": prices.board_uw,
+    }
 
 
-def read_plain_prices(plain: dict[str, Any]) -> Prices:
+def read_plain_prices(plain: Mapping[str, Any]) -> Prices:
     """Return the prices that `plain_prices` told, before or after a journey as JSON."""
-    low, high = (_read_plain_costs(plain[end]) for end in ("low", "high"))
-    value = _read_plain_costs(plain)
-    return Prices(
-        value.dynamic_aj, tuple(plain["component"]), value.static_uw, low, high, plain["board_uw"]
+    component = {Action(*action): component for *action, component in plain["actions"]}
+    actions = tuple(component)
+    value, low, high = (
+        Costs(dict(zip(actions, costs["dynamic_aj"], strict=True)), dict(costs["static_uw"]))
+        for costs in (plain, plain["low"], plain["high"])
     )
+    return Prices(value.dynamic_aj, value.static_uw, component, low, high, plain["board_uw"])
 
 
-def _read_plain_costs(plain: dict[str, Any]) -> Costs:
-    return Costs(Counts(*plain["dynamic_aj"]), tuple(plain["static_uw"]))
+def _plain_costs(costs: Costs) -> dict[str, Any]:
+    return {"dynamic_aj": [*costs.dynamic_aj.values()], "static_uw": dict(costs.static_uw)}
 
 
 def _section(costs: Costs, indent: str) -> list[str]:
-    prices = zip(Counts._fields, costs.dynamic_aj, strict=True)
-    dynamic = [(n, ENERGY.text(aj)) for n, aj in prices if aj or not n.startswith(MACS_IN)]
-    static = zip(COMPONENTS, map(POWER.text, costs.static_uw), strict=True)
-    return [
+    dynamic = [(action, ENERGY.text(price)) for action, price in costs.dynamic_aj.items()]
+    static = [(name, POWER.text(power)) for name, power in costs.static_uw.items()]
+    further = [name for name, _ in static if name not in COMPONENTS]
+    lines = [
         f"{indent}dynamic:\n",
-        *(f"{indent}  {name}: {text}\n" for name, text in dynamic),
+        *(f"{indent}  {a.key}: {text}\n" for a, text in dynamic if a.key in _STANDARD),
         f"{indent}static:\n",
-        *(f"{indent}  {name}: {text}\n" for name, text in static),
+        *(f"{indent}  {name}: {text}\n" for name, text in static if name in COMPONENTS),
     ]
+    lines += [f"{indent}units:\n"] if further else []
+    for unit in further:
+        own = {a.key.partition(".")[2]: text for a, text in dynamic if a.unit == unit}
+        lines += [f"{indent}  {unit}:\n", f"{indent}    dynamic:\n"]
+        lines += [f"{indent}      {what}: {text}\n" for what, text in own.items()]
+        lines.append(f"{indent}    static: {dict(static)[unit]}\n")
+    return lines
+
+
+def _check_units(prices: Prices, tables: Iterable[CostTable]) -> None:
+    known = prices.by_key
+    for table in tables:
+        for unit, costs in table.units.items():
+            if unit not in prices.static_uw or unit in COMPONENTS:
+                raise InputError(f"energy table: units.{unit}: this run has no such unit")
+            for what in costs.dynamic:
+                if f"{unit}.{what}" not in known:
+                    own = [key.partition(".")[2] for key in known if key.startswith(f"{unit}.")]
+                    raise InputError(
+                        f"energy table: units.{unit}.dynamic: no action {shown(what)}; "
+                        f"known: {listed(own)}"
+                    )
 
 
 def _changed(costs: Costs, table: CostTable) -> Costs:
-    dynamic = [
-        _given(table.dynamic, name, price)
-        for name, price in zip(Counts._fields, costs.dynamic_aj, strict=True)
-    ]
-    static = [
-        _given(table.static, name, power)
-        for name, power in zip(COMPONENTS, costs.static_uw, strict=True)
-    ]
-    return Costs(Counts(*dynamic), tuple(static))
-
-
-def _given(part: Part, name: str, otherwise: int) -> int:
-    value: Any = getattr(part, name)
-    return otherwise if value is None else int(value)
+    """Return `costs` with the prices of `table`; those of what the SoC lacks price nothing."""
+    prices, powers = table.dynamic_aj, table.static_uw
+    dynamic = {action: prices.get(action.key, price) for action, price in costs.dynamic_aj.items()}
+    static = {name: powers.get(name, power) for name, power in costs.static_uw.items()}
+    return Costs(dynamic, static)
 
 
 def _in_ratio(end: Costs, before: Costs, after: Costs) -> Costs:
     """Return an end of the range that lies to the new price as it did to the old one."""
-    dynamic = map(_moved, end.dynamic_aj, before.dynamic_aj, after.dynamic_aj)
-    static = map(_moved, end.static_uw, before.static_uw, after.static_uw)
-    return Costs(Counts(*dynamic), tuple(static))
+    dynamic = {
+        action: _moved(price, before.dynamic_aj[action], after.dynamic_aj[action])
+        for action, price in end.dynamic_aj.items()
+    }
+    static = {
+        name: _moved(power, before.static_uw[name], after.static_uw[name])
+        for name, power in end.static_uw.items()
+    }
+    return Costs(dynamic, static)
 
 
 def _moved(end: int, before: int, after: int) -> int:

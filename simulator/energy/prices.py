@@ -9,9 +9,25 @@ voltage too is left out: slow points leak less than this.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from simulator.activity import MACS_IN, Counts
+from simulator import extensions
+from simulator.activity import (
+    ARRAY_MACS,
+    CPU_CYCLES,
+    DRAM_ACTIVATES,
+    DRAM_READ_BURSTS,
+    DRAM_READ_BYTES,
+    DRAM_WRITE_BURSTS,
+    DRAM_WRITE_BYTES,
+    INTERCONNECT_BYTES,
+    SCRATCHPAD_READS,
+    SCRATCHPAD_WRITES,
+    SUM_READS,
+    SUM_WRITES,
+    Action,
+    Counts,
+)
 from simulator.energy import tables
 from simulator.energy.banks import Bank, operand_bank, sums_bank
 from simulator.energy.factors import PREFIX, Drawn, at_end, factors, mac_factor
@@ -19,84 +35,80 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.precision import accumulator_of
 from simulator.hardware.soc import Hardware, Technology
+from simulator.hardware.unit import ACCELERATOR, GROUP, BoardUnit
 
 COMPONENTS = ("array", "scratchpad", "cpu", "interconnect", "dram")
+"""What a SoC of a CPU and an accelerator spends energy on; further units are components, too."""
 
 _AJ_PER_PJ = 10**6
 _UW_PER_MW = 10**3
 
-_COMPONENT_OF = {
-    "macs": "array",
-    "macs_issued": "array",
-    "array_macs": "array",
-    "array_macs_issued": "array",
-    **{name: "array" for name in Counts._fields if name.startswith(MACS_IN)},
-    "scratchpad_read_bytes": "scratchpad",
-    "scratchpad_write_bytes": "scratchpad",
-    "accumulator_read_bytes": "scratchpad",
-    "accumulator_write_bytes": "scratchpad",
-    "cpu_cycles": "cpu",
-    "interconnect_bytes": "interconnect",
-    "dram_read_bytes": "dram",
-    "dram_write_bytes": "dram",
-    "dram_activates": "dram",
-    "dram_read_bursts": "dram",
-    "dram_write_bursts": "dram",
-}
-COMPONENT = tuple(_COMPONENT_OF[name] for name in Counts._fields)
-"""Which component spends each count."""
-
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Attojoules per unit of each count, and microwatts aligned with COMPONENTS."""
+    """Attojoules per action, and microwatts that each component draws all the time."""
 
-    dynamic_aj: Counts
-    static_uw: tuple[int, ...]
+    dynamic_aj: Mapping[Action, int]
+    static_uw: Mapping[str, int]
+
+    @property
+    def whole_static_uw(self) -> int:
+        """Static power of all components."""
+        return sum(self.static_uw.values())
+
+    def dynamic_aj_of(self, counts: Counts) -> int:
+        """Return the energy of `counts` in attojoules, over all components."""
+        price = self.dynamic_aj
+        return sum([amount * price[action] for action, amount in counts.items()])
 
     def energy_aj(self, counts: Counts, duration_ps: int) -> int:
         """Return what `counts` cost within `duration_ps`, over all components."""
-        dynamic = sum(a * b for a, b in zip(counts, self.dynamic_aj, strict=True))
-        return dynamic + sum(self.static_uw) * duration_ps
+        return self.dynamic_aj_of(counts) + self.whole_static_uw * duration_ps
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(Costs):
     """Prices of one SoC; every amount of energy that follows from them is an exact integer.
 
-    `dynamic_aj` holds attojoules per unit of each count, 0 where another count carries the cost:
-    of MACs those that the array issues are paid, of DRAM traffic the commands and not the bytes.
-    `component` names who spends each count; `static_uw` is aligned with COMPONENTS. `low` and
-    `high` are the least and the most that the sources of each price leave possible. `board_uw` is
-    the measured power of the whole board, if it is known: another account, not a part of the sum.
+    `dynamic_aj` has every action of the SoC, at 0 where another one carries the cost: of DRAM
+    traffic the commands are paid and not the bytes. `component` names who spends each action. `low`
+    and `high` are the least and the most that the sources of each price leave possible. `board_uw`
+    is the measured power of the whole board, if it is known: another account, not a part of the
+    sum.
     """
 
-    dynamic_aj: Counts
-    component: tuple[str, ...]
-    static_uw: tuple[int, ...]
+    component: Mapping[Action, str]
     low: Costs
     high: Costs
     board_uw: int | None = None
 
-    def dynamic_by_component_aj(self, counts: Counts) -> tuple[int, ...]:
-        """Return the energy of `counts` in attojoules, aligned with COMPONENTS."""
-        sums = dict.fromkeys(COMPONENTS, 0)
-        for name, count, price in zip(self.component, counts, self.dynamic_aj, strict=True):
-            sums[name] += count * price
-        return tuple(sums.values())
+    def dynamic_by_component_aj(self, counts: Counts) -> dict[str, int]:
+        """Return the energy of `counts` in attojoules by component."""
+        sums = dict.fromkeys(self.static_uw, 0)
+        for action, amount in counts.items():
+            sums[self.component[action]] += amount * self.dynamic_aj[action]
+        return sums
 
-    def dynamic_aj_of(self, counts: Counts) -> int:
-        """Return the energy of `counts` in attojoules, over all components."""
-        return sum(a * b for a, b in zip(counts, self.dynamic_aj, strict=True))
+    def static_by_component_aj(self, duration_ps: int) -> dict[str, int]:
+        """Return leakage, standby and refresh of `duration_ps` in attojoules by component."""
+        return {name: power * duration_ps for name, power in self.static_uw.items()}
 
-    def static_by_component_aj(self, duration_ps: int) -> tuple[int, ...]:
-        """Return leakage, standby and refresh of `duration_ps` in attojoules, as COMPONENTS."""
-        return tuple(power * duration_ps for power in self.static_uw)
+    @property
+    def by_key(self) -> dict[str, Action]:
+        """The actions by their names in files."""
+        return {action.key: action for action in self.dynamic_aj}
 
     @property
     def digest(self) -> str:
         """SHA-256 of all prices and their ranges."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        ends = (("", self), ("low", self.low), ("high", self.high))
+        plain = {
+            name: [{action.key: aj for action, aj in costs.dynamic_aj.items()}, costs.static_uw]
+            for name, costs in ends
+        }
+        spent = {action.key: component for action, component in self.component.items()}
+        whole = {"costs": plain, "component": spent, "board_uw": self.board_uw}
+        text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -106,10 +118,8 @@ def prices(hardware: Hardware) -> Prices:
     Without an accelerator array and scratchpad cost nothing; the DRAM `ideal` is free.
     """
     known = factors(hardware)
-    value = _costs(hardware, {})
     low, high = (_costs(hardware, at_end(known, end)) for end in ("low", "high"))
-    board_uw = hardware.technology.board_power
-    return Prices(value.dynamic_aj, COMPONENT, value.static_uw, low, high, board_uw)
+    return _prices(hardware, _costs(hardware, {}), low, high)
 
 
 def prices_at(hardware: Hardware, drawn: Mapping[str, int]) -> Prices:
@@ -119,50 +129,80 @@ def prices_at(hardware: Hardware, drawn: Mapping[str, int]) -> Prices:
     The ends of the ranges are the prices themselves.
     """
     costs = _costs(hardware, {path.removeprefix(PREFIX): value for path, value in drawn.items()})
+    return _prices(hardware, costs, costs, costs)
+
+
+def _prices(hardware: Hardware, value: Costs, low: Costs, high: Costs) -> Prices:
+    component = {action: _component_of(action) for action in value.dynamic_aj}
     board_uw = hardware.technology.board_power
-    return Prices(costs.dynamic_aj, COMPONENT, costs.static_uw, costs, costs, board_uw)
+    return Prices(value.dynamic_aj, value.static_uw, component, low, high, board_uw)
+
+
+def _component_of(action: Action) -> str:
+    """Return who spends an action: of the accelerator its memories apart, else the unit."""
+    if action.unit != ACCELERATOR:
+        return action.unit
+    return "array" if action.what == ARRAY_MACS else "scratchpad"
 
 
 def _costs(hardware: Hardware, drawn: Drawn) -> Costs:
     """Return the prices where factors are as `drawn`."""
-    cpu = hardware.cpu
-    dynamic = Counts(
-        cpu_cycles=round(cpu.energy_per_cycle * cpu.supply_ratio**2 * _times("cpu_cycle", drawn)),
-        interconnect_bytes=_interconnect_aj(hardware.technology, drawn),
-        **_accelerator_aj(hardware.accelerator, hardware.technology, drawn),
-        **_dram_aj(hardware.dram.device, hardware.technology.dram_typical, drawn),
-    )
-    return Costs(dynamic, _static_uw(hardware, drawn))
+    cpu, array, technology = hardware.cpu, hardware.accelerator, hardware.technology
+    cycle_aj = cpu.energy_per_cycle * cpu.supply_ratio**2 * _times("cpu_cycle", drawn)
+    dynamic: dict[Action, int] = {
+        **(_array_aj(ACCELERATOR, array, technology, drawn) if array else {}),
+        CPU_CYCLES: round(cycle_aj),
+        INTERCONNECT_BYTES: _interconnect_aj(technology, drawn),
+        **_dram_aj(hardware.dram.device, technology.dram_typical, drawn),
+    }
+    static_uw = _static_uw(hardware, drawn)
+    for name, unit in (hardware.further or {}).items():
+        costs = _costs_of(name, unit, technology, drawn)
+        dynamic |= costs.dynamic_aj
+        static_uw |= costs.static_uw
+    return Costs(dynamic, static_uw)
 
 
 def _times(factor: str, drawn: Drawn) -> float:
     return drawn[factor] / 1000 if factor in drawn else 1
 
 
-def _accelerator_aj(
-    part: Accelerator | None, technology: Technology, drawn: Drawn
-) -> dict[str, int]:
-    if part is None:
-        return {}
+def _costs_of(name: str, unit: BoardUnit, technology: Technology, drawn: Drawn) -> Costs:
+    """Return the prices of a further unit: of an array, or of a kind that a package adds."""
+    if isinstance(unit, Accelerator):
+        static_uw = _array_static_uw(unit, technology, drawn)
+        static_uw += _scratchpad_static_uw(unit, technology, drawn)
+        return Costs(_array_aj(name, unit, technology, drawn), {name: static_uw})
+    backend = extensions.load(GROUP, unit.kind)
+    assert backend is not None, "its description was found by its kind"
+    costs: Costs = backend.costs(name, unit, technology)
+    return costs
+
+
+def _array_aj(
+    unit: str, part: Accelerator, technology: Technology, drawn: Drawn
+) -> dict[Action, int]:
     node, scaling, supply = technology.node, technology.scaling, part.supply_ratio**2
     macs = {
-        "array_macs_issued" if each == part.precision else f"{MACS_IN}{each}": tables.mac_pj(
+        Action(unit, ARRAY_MACS, "" if each == part.precision else each): tables.mac_pj(
             each, node, accumulator_of(each), scaling
         )
         * _times(mac_factor(each), drawn)
         * supply
-        for each in (*part.precisions, part.precision)
+        for each in (part.precision, *part.precisions)
     }
     operands, sums = (_sram(bank, technology) for bank in (operand_bank(part), sums_bank(part)))
     access = {
-        "scratchpad_read_bytes": _per_byte_pj(operands.read_pj, operands.width_bits),
-        "scratchpad_write_bytes": _per_byte_pj(operands.write_pj, operands.width_bits),
-        "accumulator_read_bytes": _per_byte_pj(sums.read_pj, sums.width_bits),
-        "accumulator_write_bytes": _per_byte_pj(sums.write_pj, sums.width_bits),
+        SCRATCHPAD_READS: _per_byte_pj(operands.read_pj, operands.width_bits),
+        SCRATCHPAD_WRITES: _per_byte_pj(operands.write_pj, operands.width_bits),
+        SUM_READS: _per_byte_pj(sums.read_pj, sums.width_bits),
+        SUM_WRITES: _per_byte_pj(sums.write_pj, sums.width_bits),
     }
     spread = _times("sram_access", drawn) * supply
-    by_byte = {name: round(value * spread * _AJ_PER_PJ) for name, value in access.items()}
-    return {name: round(mac * _AJ_PER_PJ) for name, mac in macs.items()} | by_byte
+    by_byte = {
+        Action(unit, what): round(value * spread * _AJ_PER_PJ) for what, value in access.items()
+    }
+    return {action: round(mac * _AJ_PER_PJ) for action, mac in macs.items()} | by_byte
 
 
 def _sram(bank: Bank, technology: Technology) -> tables.Sram:
@@ -180,22 +220,24 @@ def _interconnect_aj(technology: Technology, drawn: Drawn) -> int:
     return round(8 * bit_pj * _times("wire", drawn) * _AJ_PER_PJ)
 
 
-def _dram_aj(device: DramDevice | None, typical: int, drawn: Drawn) -> dict[str, int]:
+def _dram_aj(device: DramDevice | None, typical: int, drawn: Drawn) -> dict[Action, int]:
     """Return the prices of commands; a burst pays its granule in the core and on the bus."""
+    free = {DRAM_READ_BYTES: 0, DRAM_WRITE_BYTES: 0}
     if device is None:
-        return {}
+        return free | dict.fromkeys((DRAM_ACTIVATES, DRAM_READ_BURSTS, DRAM_WRITE_BURSTS), 0)
     energy, bits = device.energy, 8 * device.granule
     command_aj = {
-        "dram_activates": energy.activate,
-        "dram_read_bursts": energy.read + energy.io_read * bits,
-        "dram_write_bursts": energy.write + energy.io_write * bits,
+        DRAM_ACTIVATES: energy.activate,
+        DRAM_READ_BURSTS: energy.read + energy.io_read * bits,
+        DRAM_WRITE_BURSTS: energy.write + energy.io_write * bits,
     }
-    return {
-        name: round(value * drawn.get(name, typical) / 1000) for name, value in command_aj.items()
+    return free | {
+        action: round(value * drawn.get(action.key, typical) / 1000)
+        for action, value in command_aj.items()
     }
 
 
-def _static_uw(hardware: Hardware, drawn: Drawn) -> tuple[int, ...]:
+def _static_uw(hardware: Hardware, drawn: Drawn) -> dict[str, int]:
     cpu = hardware.cpu
     power = {
         "array": _array_static_uw(hardware.accelerator, hardware.technology, drawn),
@@ -203,7 +245,7 @@ def _static_uw(hardware: Hardware, drawn: Drawn) -> tuple[int, ...]:
         "cpu": round(cpu.static_power * cpu.supply_ratio * _times("cpu_static", drawn)),
         "dram": _dram_static_uw(hardware.dram.device, hardware.technology.dram_typical, drawn),
     }
-    return tuple(power.get(name, 0) for name in COMPONENTS)
+    return {name: power.get(name, 0) for name in COMPONENTS}
 
 
 def _array_static_uw(part: Accelerator | None, technology: Technology, drawn: Drawn) -> int:

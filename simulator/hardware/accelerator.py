@@ -1,5 +1,6 @@
 """What an accelerator is: arrays, scratchpads, DMA engine, and how it maps GEMMs."""
 
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Literal
 
@@ -71,6 +72,36 @@ def _stepped_as(precision: str) -> str:
         return precision
     bits = PRECISION_BITS[precision]
     return next(f"int{wider}" for wider in (2, 4, 8, 16) if wider >= bits)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayInterface:
+    """How products reach an array and in which formats: nothing that says how long they take."""
+
+    precision: str
+    precisions: tuple[str, ...]
+    im2col: str
+    layout: str
+    padded: bool
+    dgrad: str
+    wgrad: str
+    wgrad_dataflow: str | None
+    transposer: bool
+    on_unsupported_precision: str
+
+    def executes(self, precision: str) -> str | None:
+        """Return the precision in which the array computes what asks for `precision`.
+
+        Its own, or an integer's next wider one where it has several; None if it has neither.
+        """
+        if precision == self.precision or precision in self.precisions:
+            return precision
+        if not self.precisions or not precision.startswith("int"):
+            return None
+        known = (self.precision, *self.precisions)
+        wider = [p for p in known if p.startswith("int")]
+        wider = [p for p in wider if PRECISION_BITS[p] >= PRECISION_BITS.get(precision, 64)]
+        return min(wider, key=PRECISION_BITS.__getitem__, default=None)
 
 
 class Accelerator(Part):
@@ -157,19 +188,10 @@ class Accelerator(Part):
         """Cycles of a processing element for one MAC, or dot product, at this precision."""
         return self.cycles_per_mac.of(self.precision)
 
-    def executes(self, precision: str) -> str | None:
-        """Return the precision in which the array computes what asks for `precision`.
-
-        Its own, or an integer's next wider one where it has several; None if it has neither.
-        """
-        if precision == self.precision or precision in self.precisions:
-            return precision
-        if not self.precisions or not precision.startswith("int"):
-            return None
-        known = (self.precision, *self.precisions)
-        wider = [p for p in known if p.startswith("int")]
-        wider = [p for p in wider if PRECISION_BITS[p] >= PRECISION_BITS.get(precision, 64)]
-        return min(wider, key=PRECISION_BITS.__getitem__, default=None)
+    @property
+    def interface(self) -> ArrayInterface:
+        """What lowering must know of it."""
+        return ArrayInterface(*(getattr(self, each.name) for each in fields(ArrayInterface)))
 
     def at(self, precision: str) -> "Accelerator":
         """Return this accelerator as it computes in `precision`, one of those it has."""

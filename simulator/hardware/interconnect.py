@@ -25,7 +25,7 @@ class Interconnect(Part):
     arbitration: Literal["fair", "weighted", "first_come", "priority"] = "fair"
     cpu_weight: PositiveInt = 1
     accelerator_weight: PositiveInt = 1
-    first: Literal["cpu", "accelerator"] = Field(default="cpu", description="with priority")
+    first: str = Field(default="cpu", description="unit that goes first, with priority")
 
     @property
     def cpu_bytes_per_s(self) -> int:

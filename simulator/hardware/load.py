@@ -23,6 +23,7 @@ from simulator.hardware.part import Part, part_of
 from simulator.hardware.settings import collected, known_paths, likely, setting_paths
 from simulator.hardware.soc import Hardware
 from simulator.hardware.stated import Mistake, Stated, is_long_form, stated
+from simulator.hardware.unit import BoardUnit, description_of
 
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
 IDEAL = "ideal"
@@ -63,10 +64,12 @@ def preset_constants(preset: str) -> tuple[Constant, ...]:
 def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
     """Return `hardware` with changes. Parts that they do not touch are not read again."""
     touched = {path.partition(".")[0] for path in changes}
-    raw = {
-        name: value.as_text() if name in touched and isinstance(value, Part) else value
-        for name, value in ((name, getattr(hardware, name)) for name in Hardware.model_fields)
-    }
+    raw: dict[str, Any] = {}
+    for name, info in Hardware.model_fields.items():
+        key, value = info.alias or name, getattr(hardware, name)
+        raw[key] = value.as_text() if key in touched and isinstance(value, Part) else value
+    if "units" in touched and hardware.further:
+        raw["units"] = {name: unit.as_text() for name, unit in hardware.further.items()}
     return _resolved(hardware.name, Stated(raw, list(hardware.constants)), changes)
 
 
@@ -75,7 +78,8 @@ def _resolved(label: str, known: Stated, changes: Mapping[str, Any]) -> Hardware
     _add_costs(label, known, changes.get("cpu.core"))
     said = [_override(known.values, path, value) for path, value in changes.items()]
     mistakes = [*known.mistakes, *(mistake for each in said for mistake in each.mistakes)]
-    soc = _validate(Hardware, _with_device(known.values, label), label, mistakes)
+    raw = _with_units(_with_device(known.values, label), label)
+    soc = _validate(Hardware, raw, label, mistakes)
     kept = (constant for constant in known.constants if not _is_within(constant.path, changes))
     return soc.with_constants([*kept, *(constant for each in said for constant in each.constants)])
 
@@ -160,6 +164,8 @@ def _find(source: str | Path) -> Path:
 
 def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
     """Set the value at `path`, and return what is said of it beside."""
+    if path.startswith(_UNITS):
+        return _override_unit(raw, path, value)
     *parents, leaf = path.split(".")
     _check_path(path)
     node: dict[str, Any] = raw
@@ -182,6 +188,23 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
         return Stated()
     node[leaf] = given.get("value", node.get(leaf))
     return _stated_alone(path, given)
+
+
+_UNITS = "units."
+
+
+def _override_unit(raw: dict[str, Any], path: str, value: Any) -> Stated:
+    """Set the value at a path such as units.npu.rows, whose kind of unit checks it later."""
+    _, unit, *parents, leaf = path.split(".")
+    units = raw.get("units") or {}
+    if unit not in units or not leaf:
+        hint = f"known: {listed(units)}" if units else "this hardware has none but its own"
+        raise InputError(f"--set {path}: no unit {shown(unit)}; {hint}")
+    node = units[unit]
+    for name in parents:
+        node = node.setdefault(name, {})
+    node[leaf] = _scalar(path, value)
+    return Stated()
 
 
 def _stated_alone(path: str, given: Any) -> Stated:
@@ -226,6 +249,27 @@ def _with_device(raw: dict[str, Any], label: str) -> dict[str, Any]:
         hint = likely(preset, dram_presets())
         raise InputError(f"{label}: dram.preset: no DRAM {shown(preset)}; {hint}")
     return raw | {"dram": dram | {"device": _device(_preset_path(preset))}}
+
+
+def _with_units(raw: dict[str, Any], label: str) -> dict[str, Any]:
+    """Read each entry of `units` as the description of its kind."""
+    units = raw.get("units")
+    if not isinstance(units, dict):
+        return raw
+    return raw | {"units": {name: _unit(name, unit, label) for name, unit in units.items()}}
+
+
+def _unit(name: str, raw: Any, label: str) -> BoardUnit:
+    where = f"{label}: units.{name}"
+    if isinstance(raw, BoardUnit):
+        return raw
+    if not isinstance(raw, dict) or "kind" not in raw:
+        raise InputError(f"{where}: kind is missing: add it, such as kind: array")
+    try:
+        description = description_of(str(raw["kind"]))
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from None
+    return _validate(description, raw, where)
 
 
 def _preset_path(preset: str) -> Path:

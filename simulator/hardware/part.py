@@ -20,10 +20,11 @@ def units_of(info: FieldInfo) -> list[Quantity]:
 
 
 @cache
-def _fields(part: "type[Part]") -> tuple[tuple[str, Quantity | None], ...]:
-    """Return the fields of a kind of part, each with its dimension."""
+def _fields(part: "type[Part]") -> tuple[tuple[str, str, Quantity | None], ...]:
+    """Return the fields of a kind of part, each with its key in YAML and its dimension."""
     return tuple(
-        (name, next(iter(units_of(info)), None)) for name, info in part.model_fields.items()
+        (name, info.alias or name, next(iter(units_of(info)), None))
+        for name, info in part.model_fields.items()
     )
 
 
@@ -35,31 +36,31 @@ class Part(BaseModel):
     def plain(self) -> dict[str, Any]:
         """Return every value as a plain number or text, the unit in its key (`clock_hz`)."""
         view: dict[str, Any] = {}
-        for name, quantity in _fields(type(self)):
+        for name, key, quantity in _fields(type(self)):
             value = getattr(self, name)
             if isinstance(value, Part):
-                view[name] = value.plain()
+                view[key] = value.plain()
             elif value and isinstance(value, tuple) and isinstance(value[0], Part):
-                view[name] = [item.plain() for item in value]
+                view[key] = [item.plain() for item in value]
             elif isinstance(value, dict):
-                view[name] = {key: part.plain() for key, part in value.items()}
+                view[key] = {key: part.plain() for key, part in value.items()}
             elif value is not None or name == "accelerator":
-                view[name + (quantity.suffix if quantity else "")] = value
+                view[key + (quantity.suffix if quantity else "")] = value
         return view
 
     def as_text(self) -> dict[str, Any]:
         """Return the description as it would stand in a YAML file, with units as text."""
         view: dict[str, Any] = {}
-        for name, quantity in _fields(type(self)):
+        for name, key, quantity in _fields(type(self)):
             value = getattr(self, name)
             if isinstance(value, Part):
-                view[name] = value.as_text()
+                view[key] = value.as_text()
             elif value and isinstance(value, tuple) and isinstance(value[0], Part):
-                view[name] = [item.as_text() for item in value]
+                view[key] = [item.as_text() for item in value]
             elif isinstance(value, dict):
-                view[name] = {key: part.as_text() for key, part in value.items()}
+                view[key] = {key: part.as_text() for key, part in value.items()}
             elif value is not None:
-                view[name] = quantity.text(value) if quantity else value
+                view[key] = quantity.text(value) if quantity else value
         return view
 
     @property

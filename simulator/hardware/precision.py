@@ -1,19 +1,59 @@
-"""Which number formats an array computes in, how many bits each takes, and what sums it."""
+"""The number formats of arrays: one registry of their bits, sums and significands."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-Precision = Literal[
-    "int2", "int3", "int4", "int5", "int6", "int7", "int8", "int9", "int10", "int11", "int12",
-    "int13", "int14", "int15", "int16", "mx4", "mx6", "mx9", "fp16", "bf16", "fp32",
-]  # fmt: skip
-# MX formats share exponents within a block; these are their average bits per element
-# (Rouhani et al., ISCA 2023, table 1).
-PRECISION_BITS: dict[str, int] = {
-    **{f"int{bits}": bits for bits in (*range(2, 17), 32)},
-    "mx4": 4, "mx6": 6, "mx9": 9, "fp16": 16, "bf16": 16, "fp32": 32,
-}  # fmt: skip
+
+class NumberFormat(NamedTuple):
+    """A format in which units compute.
+
+    `bits` is the mean per element in memory: MX formats share exponents within a block (Rouhani et
+    al., ISCA 2023, table 1). `significand` is the bits that a product must keep, sign included
+    (IEEE 754, bfloat16); `sums` the format of a product's sum, `dtype` torch's name of the format.
+    """
+
+    bits: int
+    significand: int
+    sums: str = "int32"
+    dtype: str = ""
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether its sums are integers."""
+        return self.sums == "int32"
+
+
+FORMATS: dict[str, NumberFormat] = {
+    **{f"int{bits}": NumberFormat(bits, bits, dtype=f"int{bits}") for bits in range(2, 17)},
+    "mx4": NumberFormat(4, 4, "fp32"),
+    "mx6": NumberFormat(6, 6, "fp32"),
+    "mx9": NumberFormat(9, 9, "fp32"),
+    "fp16": NumberFormat(16, 12, "fp32", "float16"),
+    "bf16": NumberFormat(16, 9, "fp32", "bfloat16"),
+    "fp32": NumberFormat(32, 25, "fp32", "float32"),
+    "int32": NumberFormat(32, 32, dtype="int32"),
+    "float64": NumberFormat(64, 54, "float64", "float64"),
+}
+"""Every format by name."""
+
+ARRAY_FORMATS = tuple(name for name in FORMATS if name not in ("int32", "float64"))
+"""The formats that an array can multiply."""
+
+PRECISION_BITS: dict[str, int] = {name: each.bits for name, each in FORMATS.items()}
+
+if TYPE_CHECKING:
+    Precision = str
+else:
+    Precision = Literal[ARRAY_FORMATS]
 
 
 def accumulator_of(precision: str) -> str:
-    """Return what products are summed in: of integers int32, of floats fp32."""
-    return "int32" if precision.startswith("int") else "fp32"
+    """Return the format of the sums of products: of integers int32, of floats fp32."""
+    return FORMATS[precision].sums
+
+
+def format_of(dtype: str) -> str:
+    """Return the name of the format that torch calls `dtype`; its own where there is none."""
+    return _OF_DTYPE.get(dtype, dtype)
+
+
+_OF_DTYPE = {each.dtype: name for name, each in FORMATS.items() if each.dtype} | {"uint8": "int8"}

@@ -36,19 +36,8 @@ class Handling(Part):
         return bool(self.fixed or self.rate)
 
 
-class Rule(Part):
-    """Where GEMMs run that fit all that is given; layers and ops are patterns such as `conv*`."""
-
-    unit: Literal["cpu", "accelerator"]
-    op: str = Field(default="*", description="torch's name of the op, such as aten.mm.default")
-    phase: str = Field(default="*", description="forward, dgrad, wgrad, eval, ...")
-    layer: str = Field(default="*", description="module path")
-    min_macs: NonNegativeInt = 0
-    max_macs: NonNegativeInt | None = None
-
-
-class Runtime(Part):
-    """How work is issued, and what handing a GEMM to the accelerator costs the CPU.
+class Driver(Part):
+    """What handing work to an accelerator costs the CPU.
 
     With `copies: in_out` the accelerator has buffers of its own in memory: every call loads its
     operands into them and stores its result from them. Weights are `resident` there until they
@@ -62,7 +51,6 @@ class Runtime(Part):
     the step before (delayed scaling); sums of overlaps and of several passes stay with the CPU.
     """
 
-    issue: Literal["synchronous", "in_order", "dataflow"] = "in_order"
     launch: Picoseconds = Field(ge=0, description="driver time of one offload, on the CPU")
     synchronise: Picoseconds = Field(ge=0, description="CPU time to notice a completion it awaits")
     first_call: Picoseconds = Field(ge=0, default=0, description="engine build, once per kernel")
@@ -86,6 +74,23 @@ class Runtime(Part):
         description="of a result and of a replicated operand, by the CPU on every call; results "
         "need none if it takes no time",
     )
+
+
+class Rule(Part):
+    """Where GEMMs run that fit all that is given; layers and ops are patterns such as `conv*`."""
+
+    unit: str = Field(description="cpu, accelerator, or the name of a further unit")
+    op: str = Field(default="*", description="torch's name of the op, such as aten.mm.default")
+    phase: str = Field(default="*", description="forward, dgrad, wgrad, eval, ...")
+    layer: str = Field(default="*", description="module path")
+    min_macs: NonNegativeInt = 0
+    max_macs: NonNegativeInt | None = None
+
+
+class Runtime(Driver):
+    """How work is issued and placed, and the driver of the accelerator."""
+
+    issue: Literal["synchronous", "in_order", "dataflow"] = "in_order"
     placement: Literal["rules", "fastest", "frugal"] = Field(
         default="rules", description="or a search for least time, or energy, that asks no rule"
     )

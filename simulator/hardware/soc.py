@@ -1,9 +1,9 @@
 """What a SoC is made of, and the process node that it is built in."""
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, SerializeAsAny, model_validator
 
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.constant import Constant
@@ -11,7 +11,8 @@ from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
 from simulator.hardware.part import Part, value_at
-from simulator.hardware.runtime import Runtime
+from simulator.hardware.runtime import Driver, Runtime
+from simulator.hardware.unit import ACCELERATOR, HOST, BoardUnit, MemoryPort
 from simulator.units import Microwatts, Nanometres, Permille
 
 
@@ -32,9 +33,11 @@ class Technology(Part):
 
 
 class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is frozen
-    """One system-on-chip. Without an accelerator every operation stays on the CPU.
+    """One system-on-chip: a board of named units that share a memory.
 
-    Beside its values it knows how sure they are, which changes neither `digest` nor equality.
+    `cpu` and `accelerator` are units of these names; `units:` adds others, of any kind. Without any
+    of them every operation stays on the CPU. Beside its values it knows how sure they are, which
+    changes neither `digest` nor equality.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
     dram: Dram
     runtime: Runtime
     technology: Technology
+    further: dict[str, SerializeAsAny[BoardUnit]] | None = Field(default=None, alias="units")
     _constants: tuple[Constant, ...] = PrivateAttr(default=())
 
     def __eq__(self, other: object) -> bool:
@@ -52,6 +56,57 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
         return isinstance(other, Hardware) and all(
             getattr(self, name) == getattr(other, name) for name in type(self).model_fields
         )
+
+    @model_validator(mode="after")
+    def _names_are_of_units(self) -> Self:
+        for path, name in self._named_units():
+            if name not in (HOST, ACCELERATOR, *(self.further or ())):
+                raise ValueError(f"{path}: no unit {name!r}: describe it under units")
+        clash = {HOST, ACCELERATOR} & set(self.further or ())
+        if clash:
+            raise ValueError(f"units: {min(clash)} is described on its own: choose another name")
+        return self
+
+    def _named_units(self) -> Iterable[tuple[str, str]]:
+        yield "interconnect.first", self.interconnect.first
+        for index, rule in enumerate(self.runtime.rules):
+            yield f"runtime.rules.{index}.unit", rule.unit
+
+    @property
+    def units(self) -> Mapping[str, Part]:
+        """The description of every unit by name, the host first."""
+        array = {ACCELERATOR: self.accelerator} if self.accelerator else {}
+        return {HOST: self.cpu} | array | (self.further or {})
+
+    @property
+    def ports(self) -> Mapping[str, MemoryPort]:
+        """Every unit's port to the memory, by name."""
+        fabric = self.interconnect
+        array = self.accelerator
+        own = {
+            HOST: MemoryPort(fabric.cpu_bytes_per_s, fabric.cpu_weight),
+            ACCELERATOR: MemoryPort(
+                fabric.accelerator_bytes_per_s,
+                fabric.accelerator_weight,
+                outstanding=array.dma.outstanding if array else None,
+            ),
+        }
+        further = {
+            name: MemoryPort(
+                (unit.port.width or fabric.width) * fabric.clock,
+                unit.port.weight,
+                outstanding=unit.port.outstanding,
+            )
+            for name, unit in (self.further or {}).items()
+        }
+        ports = own | further
+        return {name: ports[name]._replace(first=name == fabric.first) for name in self.units}
+
+    @property
+    def drivers(self) -> Mapping[str, Driver]:
+        """The driver of every unit but the host, by name."""
+        array: dict[str, Driver] = {ACCELERATOR: self.runtime} if self.accelerator else {}
+        return array | {name: unit.driver for name, unit in (self.further or {}).items()}
 
     @property
     def constants(self) -> tuple[Constant, ...]:

@@ -7,9 +7,10 @@ raw output of the array. Every buffer is new, so that only its readers wait for 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple
 
-from simulator.activity import Stage, Unit
-from simulator.lowering.asked import Asked, Asking
+from simulator.activity import Stage
+from simulator.hardware.unit import HOST
 from simulator.lowering.cache import LastLevelCache
+from simulator.lowering.requests import Requests, WorkRequest
 from simulator.trace.op import Phase, Tensor
 from simulator.trace.trace import Hazards
 
@@ -26,10 +27,10 @@ CopyKey = tuple[Hashable, Hashable]
 """What a copy is, whatever its token: how it was made, and from which region of its tensor."""
 
 
-class Bound(NamedTuple):
-    """A task of a step, of which is known what work is asked for, but not yet what it takes."""
+class BoundTask(NamedTuple):
+    """A task of a step with a request for its work, before any hardware has sizes."""
 
-    work: Asked
+    work: WorkRequest
     op: int
     phase: Phase
     layer: str
@@ -39,18 +40,18 @@ class Bound(NamedTuple):
 class Binding:
     """Collects the tasks of one step."""
 
-    def __init__(self, asking: Asking, storages: int) -> None:
+    def __init__(self, requests: Requests, storages: int) -> None:
         """Start with no tasks over a table of so many storages."""
-        self.tasks: list[Bound] = []
-        self.asking = asking
-        llc = asking.outline.cpu.llc
+        self.tasks: list[BoundTask] = []
+        self.requests = requests
+        llc = requests.outline.cpu.llc
         self.cache = LastLevelCache(llc.size if llc else 0)
-        self._runtime = asking.outline.runtime
+        self._units = requests.outline.units
         self._hazards = Hazards()
         self._next_token = storages
         self._copies: dict[int, dict[CopyKey, int]] = {}
         self._made_as: dict[int, CopyKey] = {}  # token -> the copy that it is
-        self._unnoticed: dict[int, int] = {}  # token -> accelerator task that wrote it
+        self._pending: dict[int, tuple[int, str]] = {}  # token -> task that wrote it, its unit
 
     def token(self) -> int:
         """Return a new buffer."""
@@ -59,7 +60,7 @@ class Binding:
 
     def append(
         self,
-        work: Asked,
+        work: WorkRequest,
         site: Site,
         reads: Iterable[int | None],
         writes: Iterable[int],
@@ -70,22 +71,22 @@ class Binding:
     ) -> int:
         """Append `work` and return its index; it waits for its hazards and for the tasks `after`.
 
-        Before a CPU task uses what the accelerator wrote, the CPU notices its completion.
+        Before a CPU task uses what another unit wrote, the CPU awaits its completion.
         """
-        read, written, extra = known(reads), tuple(writes), set(known(after))
-        if work.unit is Unit.CPU:
-            noticed = (self.notice(token, site) for token in (*read, *written))
-            extra |= set(known(noticed))
+        read, written, extra = present(reads), tuple(writes), set(present(after))
+        if work.unit == HOST:
+            awaits = (self.await_completion(token, site) for token in (*read, *written))
+            extra |= set(present(awaits))
         index = len(self.tasks)
         waits = self._hazards.add(index, read, written, random=random, barrier=barrier)
         for token in written:
             self._copies.pop(token, None)
-            self._unnoticed.pop(token, None)
-            if work.unit is Unit.ACCELERATOR:
-                self._unnoticed[token] = index
+            self._pending.pop(token, None)
+            if work.unit != HOST:
+                self._pending[token] = index, work.unit
         if extra:
             waits = tuple(sorted({*waits, *extra}))
-        self.tasks.append(Bound(work, site.op, site.phase, site.layer, waits))
+        self.tasks.append(BoundTask(work, site.op, site.phase, site.layer, waits))
         return index
 
     def copy(
@@ -124,15 +125,19 @@ class Binding:
         """Append driver code of fixed duration, if it takes any time."""
         if not duration_ps:
             return None
-        return self.append(self.asking.driver(stage, duration_ps), site, (), ())
+        return self.append(self.requests.driver(stage, duration_ps), site, (), ())
 
-    def notice(self, token: int, site: Site) -> int | None:
-        """Let the CPU notice that the accelerator has written `token`; return the task, if any."""
-        done = self._unnoticed.pop(token, None)
-        if done is None or not self._runtime.synchronise:
+    def await_completion(self, token: int, site: Site) -> int | None:
+        """Let the CPU await the unit that wrote `token`; return the task, if there is any."""
+        pending = self._pending.pop(token, None)
+        if pending is None:
             return None
-        work = self.asking.driver(Stage.SYNCHRONISE, self._runtime.synchronise)
-        return self.append(work, site, (), (), after=(done,))
+        task, unit = pending
+        duration_ps = self._units[unit].driver.synchronise
+        if not duration_ps:
+            return None
+        work = self.requests.driver(Stage.SYNCHRONISE, duration_ps)
+        return self.append(work, site, (), (), after=(task,))
 
 
 def storages(tensors: Iterable[Tensor]) -> tuple[int, ...]:
@@ -140,6 +145,6 @@ def storages(tensors: Iterable[Tensor]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(tensor.storage for tensor in tensors))
 
 
-def known(items: Iterable[int | None]) -> tuple[int, ...]:
-    """Return the items that are there."""
+def present(items: Iterable[int | None]) -> tuple[int, ...]:
+    """Return the items that are not None."""
     return tuple(item for item in items if item is not None)

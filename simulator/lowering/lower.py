@@ -5,14 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.activity import Stage, Task, Unit
+from simulator.activity import Stage, Task
 from simulator.hardware.soc import Hardware
-from simulator.lowering.asked import NOTHING, Asked, Asking, Outline, outline_of
-from simulator.lowering.binding import Binding, Bound, CopyKey, Site, storages
+from simulator.hardware.unit import HOST
+from simulator.lowering.backends.backend import Backend, backends_of
+from simulator.lowering.binding import Binding, BoundTask, CopyKey, Site, storages
 from simulator.lowering.cache import Line, Lines, Token
 from simulator.lowering.heap import new_bytes
-from simulator.lowering.offload import Offload
+from simulator.lowering.outline import Outline, outline_of
 from simulator.lowering.placement import place
+from simulator.lowering.requests import NOTHING, Requests, WorkRequest
 from simulator.lowering.works import Templates
 from simulator.memo import Memo
 from simulator.timing.cores import begin_ps, is_timed_whole, part_of_step
@@ -21,6 +23,9 @@ from simulator.timing.kernels import between_products
 from simulator.trace.accesses import loops_of
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.trace import PERSISTENT, Step, phase_of
+
+Units = Sequence[str]
+"""The unit of each op of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Carry:
     key; what else is in the cache is only in the way.
     """
 
-    engines: frozenset[Asked] = frozenset()
+    engines: frozenset[WorkRequest] = frozenset()
     copies: frozenset[tuple[str, CopyKey]] = frozenset()
     cached: Lines = ()
 
@@ -46,36 +51,37 @@ class Lowering:
         self._templates = Templates(hardware)
 
     def lower(
-        self, step: Step, carry: Carry, placed: Sequence[Unit] | None = None
+        self, step: Step, carry: Carry, units: Units | None = None
     ) -> tuple[tuple[Task, ...], Carry]:
         """Return the tasks of `step` in program order, and what carries over to the next step.
 
-        The GEMMs of each operation go where they are `placed`, or else by the rules.
-        Raises Infeasible when the hardware cannot run an operation.
+        Op i goes to `units[i]`, or else where the rules place it. Raises Infeasible when the
+        hardware cannot run an operation.
         """
-        program = self._programs.of(step, carry, placed)
+        program = self._programs.of(step, carry, units)
         return program.on(self._templates), program.carry
 
-    def synchronise(self) -> tuple[Task, ...]:
-        """Return what the CPU does to notice one completion, by itself."""
-        return self._programs.synchronise().on(self._templates)
+    def synchronise(self, unit: str) -> tuple[Task, ...]:
+        """Return what the CPU does to await one completion of `unit`, by itself."""
+        return self._programs.synchronise(unit).on(self._templates)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The tasks of a step in program order, what they ask for, and what the step leaves."""
+    """The tasks of a step in program order, with requests for their work, and what it leaves."""
 
     step: Step | None
-    tasks: tuple[Bound, ...]
+    tasks: tuple[BoundTask, ...]
     carry: Carry
 
     def on(self, templates: Templates) -> tuple[Task, ...]:
-        """Return the tasks with the work that `templates` make of what they ask for."""
-        works = {asked: asked.of(templates) for asked in dict.fromkeys(b.work for b in self.tasks)}
+        """Return the tasks with the work that `templates` make for their requests."""
+        requests = dict.fromkeys(bound.work for bound in self.tasks)
+        works = {request: request.of(templates) for request in requests}
         return tuple(
             [
-                Task(works[asked], op, phase, layer, waits)
-                for asked, op, phase, layer, waits in self.tasks
+                Task(works[request], op, phase, layer, waits)
+                for request, op, phase, layer, waits in self.tasks
             ]
         )
 
@@ -89,130 +95,153 @@ class Programs:
     def __init__(self, outline: Outline) -> None:
         """Lower for hardware of this outline."""
         self._outline = outline
-        self._asking = Asking(outline)
-        self._known: Memo[Program] = Memo(_STEPS)
+        self._requests = Requests(outline)
+        self._backends = backends_of(outline)
+        self._known: Memo[Program] = Memo("lowered steps", _STEPS)
 
-    def of(self, step: Step, carry: Carry, placed: Sequence[Unit] | None) -> Program:
+    def of(self, step: Step, carry: Carry, units: Units | None) -> Program:
         """Return what `Lowering.lower` says, made once."""
         # The program keeps its step, and so no other one has its id.
-        key = id(step), carry, None if placed is None else tuple(placed)
-        return self._known.get(key, lambda: self._lowered(step, carry, placed))
+        key = id(step), carry, None if units is None else tuple(units)
+        return self._known.get(key, lambda: self._lowered(step, carry, units))
 
-    def _lowered(self, step: Step, carry: Carry, placed: Sequence[Unit] | None) -> Program:
-        binding = Binding(self._asking, len(step.storages))
+    def _lowered(self, step: Step, carry: Carry, units: Units | None) -> Program:
+        binding = Binding(self._requests, len(step.storages))
         binding.cache.hold(_as_tokens(carry.cached, _recalled(carry, step, binding)))
-        new = new_bytes(step)
-        offload = Offload(binding, carry.engines)
-        part = ""
+        lowered = _StepOnUnits(self._outline, self._backends, binding, carry, new_bytes(step))
         for index, op in enumerate(step.ops):
-            part = self._begun(binding, index, op, part)
-            if op.gemms:
-                told = placed[index] if placed else None
-                self._gemms(binding, offload, index, op, new[index], told)
-            else:
-                self._plain(binding, index, op, new[index])
+            lowered.add(index, op, units[index] if units else None)
         copies = _kept(binding, step)
         left = _by_name(binding.cache.lines, ChainMap[Any, Any](copies, _named(step)))
-        after = Carry(frozenset(offload.engines), frozenset(copies.values()), left)
+        after = Carry(lowered.engines, frozenset(copies.values()), left)
         return Program(step, tuple(binding.tasks), after)
 
-    def synchronise(self) -> Program:
-        """Return what the CPU does to notice one completion, by itself."""
-        binding = Binding(self._asking, 0)
-        duration_ps = self._outline.runtime.synchronise
+    def synchronise(self, unit: str) -> Program:
+        """Return what the CPU does to await one completion of `unit`, by itself."""
+        binding = Binding(self._requests, 0)
+        duration_ps = self._outline.units[unit].driver.synchronise
         binding.driver(Stage.SYNCHRONISE, duration_ps, Site(0, Phase.OTHER, ""))
         return Program(None, tuple(binding.tasks), Carry())
 
-    def _begun(self, binding: Binding, index: int, op: Op, part: str) -> str:
-        """Begin another part of the step than `part` if `op` does, and return the one it is in."""
-        own = part_of_step(op.phase) or part
-        if own != part:
-            duration_ps = begin_ps(self._outline.cpu, own)
-            binding.driver(Stage.BEGIN, duration_ps, Site(index, op.phase, op.layer))
-        return own
 
-    def _plain(
-        self, binding: Binding, index: int, op: Op, new: int = 0, *, dispatched: bool = True
+class _StepOnUnits:
+    """Appends the ops of one step to a binding, each on the units where it is placed."""
+
+    def __init__(
+        self,
+        outline: Outline,
+        backends: Mapping[str, Backend],
+        binding: Binding,
+        carry: Carry,
+        new: Sequence[int],
     ) -> None:
-        """An operation without GEMMs, on the CPU. A view moves nothing and waits for nothing."""
-        site = Site(index, op.phase, op.layer)
+        """Append to `binding`; op i has results of `new[i]` bytes in new memory."""
+        self._outline, self._backends, self._binding = outline, backends, binding
+        self._requests, self._new = binding.requests, new
+        self._op_backends = {name: b for name, b in backends.items() if b.takes_ops}
+        self._stages = {name: b.stages(binding, carry.engines) for name, b in backends.items()}
+        self._engines = carry.engines
+        self._part = ""
+
+    @property
+    def engines(self) -> frozenset[WorkRequest]:
+        """The engines that exist after the step."""
+        return self._engines.union(*(stages.engines for stages in self._stages.values()))
+
+    def add(self, index: int, op: Op, unit: str | None) -> None:
+        """Append op `index`, on `unit` or where the rules place it."""
+        self._begin(index, op)
+        if op.gemms:
+            self._gemms(index, op, unit)
+        elif not self._offloaded(index, op, unit):
+            self._plain(index, op, self._new[index])
+
+    def _begin(self, index: int, op: Op) -> None:
+        """Begin another part of the step if `op` is the first of one."""
+        part = part_of_step(op.phase) or self._part
+        if part != self._part:
+            self._part = part
+            duration_ps = begin_ps(self._outline.cpu, part)
+            self._binding.driver(Stage.BEGIN, duration_ps, Site(index, op.phase, op.layer))
+
+    def _offloaded(self, index: int, op: Op, unit: str | None) -> bool:
+        """Append an op without GEMMs on a unit that takes it; return whether there is one."""
+        if not self._op_backends or op.kind in (OpKind.VIEW, OpKind.SYNC):
+            return False
+        placement = place(self._outline.runtime, self._op_backends, op, None, unit)
+        if placement.unit == HOST:
+            return False
+        self._stages[placement.unit].add(index, op, [(None, placement)])
+        return True
+
+    def _plain(self, index: int, op: Op, new: int = 0, *, dispatched: bool = True) -> None:
+        """Append an op without GEMMs on the CPU. A view moves nothing and waits for nothing."""
+        site, binding = Site(index, op.phase, op.layer), self._binding
         if op.kind is OpKind.VIEW:
-            work = self._asking.operation(op, NOTHING, dispatched=dispatched)
+            work = self._requests.operation(op, NOTHING, dispatched=dispatched)
             binding.append(work, site, (), ())
             return
         moved = binding.cache.walk(loops_of(op))
-        work = self._asking.operation(op, moved, new, dispatched=dispatched)
+        work = self._requests.operation(op, moved, new, dispatched=dispatched)
         barrier = op.kind is OpKind.SYNC
         reads, writes = storages(op.inputs), storages(op.outputs)
         binding.append(work, site, reads, writes, random=op.random, barrier=barrier)
 
-    def _gemms(
-        self,
-        binding: Binding,
-        offload: Offload,
-        index: int,
-        op: Op,
-        new: int,
-        told: Unit | None,
-    ) -> None:
-        """GEMMs where they are placed, each role a task of its own; then what else the op does."""
-        placed = [(gemm, place(self._outline, op, gemm, told)) for gemm in op.gemms]
-        on_cpu = [gemm for gemm, placement in placed if placement.unit is Unit.CPU]
-        roles = list(dict.fromkeys(gemm.role for gemm in on_cpu))
+    def _gemms(self, index: int, op: Op, unit: str | None) -> None:
+        """Append GEMMs where they are placed, each role a task of its own; then what else the op
+        does.
+        """
+        runtime, backends = self._outline.runtime, self._backends
+        placed = [(gemm, place(runtime, backends, op, gemm, unit)) for gemm in op.gemms]
+        on_host = [gemm for gemm, placement in placed if placement.unit == HOST]
+        roles = list(dict.fromkeys(gemm.role for gemm in on_host))
         for role in roles:
-            gemms = tuple(gemm for gemm in on_cpu if gemm.role is role)
+            gemms = tuple(gemm for gemm in on_host if gemm.role is role)
             first = role is roles[0]
-            self._cpu_gemms(binding, index, op, gemms, new if first else 0, dispatched=first)
-        offloaded = [item for item in placed if item[1].unit is Unit.ACCELERATOR]
-        offload.add(index, op, offloaded)
-        if offloaded or len(roles) > 1:
-            eager = bool(offloaded) and self._outline.runtime.conversions == "eager"
-            self._left_over(binding, index, op, dispatched=eager)
+            self._cpu_gemms(index, op, gemms, self._new[index] if first else 0, dispatched=first)
+        units = [name for name in dict.fromkeys(p.unit for _, p in placed) if name != HOST]
+        for name in units:
+            self._stages[name].add(index, op, [each for each in placed if each[1].unit == name])
+        if units or len(roles) > 1:
+            eager = any(self._stages[name].leaves_rest for name in units)
+            self._rest(index, op, dispatched=eager)
 
     def _cpu_gemms(
-        self,
-        binding: Binding,
-        index: int,
-        op: Op,
-        gemms: tuple[Gemm, ...],
-        new: int,
-        *,
-        dispatched: bool,
+        self, index: int, op: Op, gemms: tuple[Gemm, ...], new: int, *, dispatched: bool
     ) -> None:
-        part = _part(op, gemms)
+        part, binding = _part(op, gemms), self._binding
         site = Site(index, phase_of(op, gemms[0].role), op.layer)
         moved = binding.cache.walk(loops_of(part))
-        work = self._asking.cpu_gemm(part, gemms, moved, new, dispatched=dispatched)
+        work = self._requests.cpu_gemm(part, gemms, moved, new, dispatched=dispatched)
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)
         hidden = sum(executed_results(gemm) for gemm in gemms if gemm.c < 0)
         if hidden and not is_timed_whole(self._outline.cpu, part, gemms[0]):
             # A softmax or gates between the GEMMs of a fused kernel, in its caches.
             kernel = between_products(op.name)
-            inner = self._asking.kernel(Stage.OP, kernel, hidden, NOTHING)
+            inner = self._requests.kernel(Stage.OP, kernel, hidden, NOTHING)
             binding.append(inner, site, (), writes, after=(done,))
 
-    def _left_over(self, binding: Binding, index: int, op: Op, *, dispatched: bool) -> None:
-        """What the op computes besides its GEMMs: the bias gradient, on the CPU. A driver of eager
-        ops has it `dispatched`; else it is part of the op.
+    def _rest(self, index: int, op: Op, *, dispatched: bool) -> None:
+        """Append what the op computes besides its GEMMs: the bias gradient, on the CPU. A driver of
+        eager ops has it `dispatched`; else it is part of the op.
         """
-        made = {gemm.c for gemm in op.gemms}
-        rest = tuple(tensor for i, tensor in enumerate(op.outputs) if i not in made)
-        if not rest or op.phase not in (Phase.DGRAD, Phase.WGRAD) or -1 in made:
+        results = {gemm.c for gemm in op.gemms}
+        rest = tuple(tensor for i, tensor in enumerate(op.outputs) if i not in results)
+        if not rest or op.phase not in (Phase.DGRAD, Phase.WGRAD) or -1 in results:
             return
         sources = tuple(op.inputs[which] for which in [_gradient(op)] if which >= 0)
         reduction = Op(op.name, OpKind.REDUCTION, Phase.WGRAD, op.layer, sources, rest)
-        self._plain(binding, index, reduction, dispatched=dispatched)
+        self._plain(index, reduction, dispatched=dispatched)
 
 
 _OUTLINES = 4  # a guess: a sweep over arrays and memories has one
-_PROGRAMS: Memo[Programs] = Memo(_OUTLINES)
+_PROGRAMS: Memo[Programs] = Memo("outlines", _OUTLINES)
 
 
 def programs_on(outline: Outline) -> Programs:
     """Return the programs on hardware of this outline, which equal ones share."""
-    # By its text, which is complete: measured CPUs hold dictionaries, and so have no hash.
-    return _PROGRAMS.get(repr(outline), lambda: Programs(outline))
+    return _PROGRAMS.get(outline.key, lambda: Programs(outline))
 
 
 def _named(step: Step) -> dict[int, str]:

@@ -1,89 +1,107 @@
-"""The rules of placement: which unit takes a GEMM, at which precision, and why."""
+"""The rules of placement: which unit takes a product or an op, at which precision, and why."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from simulator.activity import Unit
 from simulator.errors import Infeasible
-from simulator.hardware.accelerator import Accelerator
-from simulator.hardware.precision import PRECISION_BITS
-from simulator.hardware.runtime import Rule, Runtime
+from simulator.hardware.accelerator import ArrayInterface
+from simulator.hardware.precision import FORMATS, PRECISION_BITS, format_of
+from simulator.hardware.runtime import Driver, Rule, Runtime
+from simulator.hardware.unit import HOST
 from simulator.trace.op import Gemm, Op
 from simulator.trace.trace import phase_of
 from simulator.units import ceil_div
 
-# torch's names of the number formats that an array can be built for.
-_PRECISION_OF_DTYPE = {
-    "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "uint8": "int8",
-}  # fmt: skip
-
-# Bits that a product must keep, sign included: IEEE 754 significands and bfloat16's, and one.
-_SIGNIFICAND_BITS = {"fp32": 25, "fp16": 12, "bf16": 9, "float64": 54}
-
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a GEMM runs.
+    """Where a product or an op runs.
 
     `convert` says that operands of other precisions are converted and results restored.
     """
 
-    unit: Unit
+    unit: str
     precision: str
     convert: bool = False
     passes: int = 1
 
 
-class Units(Protocol):
-    """What the rules must know of hardware."""
+class Taker(Protocol):
+    """A unit that may take work from the host."""
 
     @property
-    def runtime(self) -> Runtime:
-        """The offload runtime, with its rules."""
+    def driver(self) -> Driver:
+        """What handing work to it costs."""
 
-    @property
-    def accelerator(self) -> Accelerator | None:
-        """The accelerator, if there is one."""
+    def takes(self, op: Op, gemm: Gemm | None) -> Placement | None:
+        """Return how it runs `gemm` of `op`, or without one all of `op`; None if it does not."""
 
 
-def place(hardware: Units, op: Op, gemm: Gemm, told: Unit | None = None) -> Placement:
-    """Return where `gemm` of `op` runs on `hardware`: where it is `told`, or by the rules.
+def place(
+    runtime: Runtime,
+    takers: Mapping[str, Taker],
+    op: Op,
+    gemm: Gemm | None,
+    unit: str | None = None,
+) -> Placement:
+    """Return where `gemm` of `op`, or without one all of `op`, runs.
 
-    An array takes no product of nothing, nor one whose precision its rule leaves to the CPU.
-    Raises Infeasible under `on_unsupported_precision: error` when the array lacks the precision.
+    On `unit` if it is given, else by the first rule that fits, else on the first unit that takes it
+    and whose driver is worth its while. The host takes what no other unit does. Raises Infeasible
+    under `on_unsupported_precision: error` when the array lacks the precision.
     """
-    held = precision_of_operands(op, gemm)
-    traced = gemm.precision or held
-    array = hardware.accelerator
-    unit = told or _by_rules(hardware.runtime, op, gemm)
-    if array is None or not gemm.macs or unit is Unit.CPU:
-        return Placement(Unit.CPU, traced)
+    traced = traced_precision(op, gemm) if gemm else ""
+    for name in _candidates(runtime, takers, op, gemm, unit):
+        placement = takers[name].takes(op, gemm)
+        if placement is not None:
+            return placement
+    return Placement(HOST, traced)
+
+
+def _candidates(
+    runtime: Runtime, takers: Mapping[str, Taker], op: Op, gemm: Gemm | None, unit: str | None
+) -> Iterable[str]:
+    chosen = unit or next((rule.unit for rule in runtime.rules if _fits(rule, op, gemm)), None)
+    if chosen is not None:
+        return (chosen,) if chosen in takers else ()
+    macs = gemm.macs if gemm else None
+    return [
+        name
+        for name, taker in takers.items()
+        if macs is None or macs >= taker.driver.offload_min_macs
+    ]
+
+
+def _fits(rule: Rule, op: Op, gemm: Gemm | None) -> bool:
+    macs, phase = (gemm.macs, phase_of(op, gemm.role)) if gemm else (0, op.phase)
+    names = ((op.name, rule.op), (phase, rule.phase), (op.layer, rule.layer))
+    large = rule.min_macs <= macs
+    small = rule.max_macs is None or macs <= rule.max_macs
+    return large and small and all(fnmatchcase(name, pattern) for name, pattern in names)
+
+
+def on_array(unit: str, array: ArrayInterface, op: Op, gemm: Gemm) -> Placement | None:
+    """Return how an array called `unit` runs `gemm` of `op`.
+
+    None for a product of nothing, and for one whose precision the array's rule leaves to the host.
+    Raises Infeasible where it lacks the precision under the rule "error".
+    """
+    if not gemm.macs:
+        return None
+    of_operands = precision_of_operands(op, gemm)
+    traced = gemm.precision or of_operands
     executed = array.executes(traced)
     if executed is not None:
-        return Placement(Unit.ACCELERATOR, executed, convert=executed != held)
+        return Placement(unit, executed, convert=executed != of_operands)
     rule = array.on_unsupported_precision
     if rule == "cpu":
-        return Placement(Unit.CPU, traced)
+        return None
     if rule == "error":
         raise _refused(traced, array.precision, op)
     passes = _passes(traced, array.precision) if rule == "multipass" else 1
-    return Placement(Unit.ACCELERATOR, array.precision, convert=True, passes=passes)
-
-
-def _by_rules(runtime: Runtime, op: Op, gemm: Gemm) -> Unit:
-    """Return the unit of the first rule that fits; of none, by size alone."""
-    for rule in runtime.rules:
-        if _fits(rule, op, gemm):
-            return Unit(rule.unit)
-    return Unit.CPU if gemm.macs < runtime.offload_min_macs else Unit.ACCELERATOR
-
-
-def _fits(rule: Rule, op: Op, gemm: Gemm) -> bool:
-    named = ((op.name, rule.op), (phase_of(op, gemm.role), rule.phase), (op.layer, rule.layer))
-    large = rule.min_macs <= gemm.macs
-    small = rule.max_macs is None or gemm.macs <= rule.max_macs
-    return large and small and all(fnmatchcase(name, pattern) for name, pattern in named)
+    return Placement(unit, array.precision, convert=True, passes=passes)
 
 
 def traced_precision(op: Op, gemm: Gemm) -> str:
@@ -95,10 +113,10 @@ def precision_of_operands(op: Op, gemm: Gemm) -> str:
     """Return the precision that the operands of `gemm` share: floats go before integers, and
     wide numbers before narrow ones.
     """
-    held = [op.inputs[which].dtype for which in (gemm.a, gemm.b) if which >= 0]
+    operands = [op.inputs[which].dtype for which in (gemm.a, gemm.b) if which >= 0]
     rest = [tensor.dtype for tensor in (*op.inputs, *op.outputs)][:1]
-    found = [precision_of(dtype) for dtype in held or rest or ["float32"]]
-    return max(found, key=lambda p: (not p.startswith("int"), PRECISION_BITS.get(p, 64)))
+    formats = [format_of(dtype) for dtype in operands or rest or ["float32"]]
+    return max(formats, key=lambda p: (not p.startswith("int"), PRECISION_BITS.get(p, 64)))
 
 
 def is_readable(dtype: str, precision: str) -> bool:
@@ -106,22 +124,16 @@ def is_readable(dtype: str, precision: str) -> bool:
 
     Its own format, or narrower integers, whose sign the array extends.
     """
-    held = precision_of(dtype)
-    integers = held.startswith("int") and precision.startswith("int")
-    narrower = integers and PRECISION_BITS.get(held, 64) <= PRECISION_BITS[precision]
-    return held == precision or narrower
-
-
-def precision_of(dtype: str) -> str:
-    """Return the precision of an array's number format that torch calls `dtype`."""
-    return _PRECISION_OF_DTYPE.get(dtype, dtype)
+    own = format_of(dtype)
+    integers = own.startswith("int") and precision.startswith("int")
+    narrower = integers and PRECISION_BITS.get(own, 64) <= PRECISION_BITS[precision]
+    return own == precision or narrower
 
 
 def _passes(traced: str, native: str) -> int:
     """Return the native products that one traced product splits into, slice by slice."""
-    wanted = _SIGNIFICAND_BITS.get(traced) or PRECISION_BITS.get(traced, 32)
-    had = _SIGNIFICAND_BITS.get(native) or PRECISION_BITS[native]
-    return ceil_div(wanted, had) ** 2
+    significand = FORMATS[traced].significand if traced in FORMATS else 32
+    return ceil_div(significand, FORMATS[native].significand) ** 2
 
 
 def _refused(traced: str, native: str, op: Op) -> Infeasible:

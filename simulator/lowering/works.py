@@ -1,17 +1,18 @@
 """Work templates: what an operation costs on its unit of one SoC, bound to nothing."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
 
-from simulator.activity import MACS_IN, Counts, Stage, Unit, Work, sequential
+from simulator.activity import ARRAY_MACS, CPU_CYCLES, Action, Counts, Stage, Work, sequential
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.soc import Hardware
+from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.cache import Moved
 from simulator.lowering.placement import Placement
 from simulator.mapping.convolution import ConvShape
@@ -31,7 +32,7 @@ from simulator.timing.cores import (
 )
 from simulator.timing.flash import executed_macs
 from simulator.timing.kernels import Kernel, kernel_ps, millicycles
-from simulator.timing.pricing import Traffic, permille_written, pricing_of
+from simulator.timing.pricing import Pricing, Traffic, permille_written, pricing_of
 from simulator.timing.products import products_ps
 from simulator.timing.stretches import Bound, Stretch, Stretched, cycles_ps
 from simulator.trace.accesses import elements_of, moved_bytes
@@ -53,18 +54,18 @@ class Templates:
         """Make work for `hardware`."""
         self.hardware = hardware
         self._pricing = pricing_of(hardware.dram, hardware.interconnect)
-        self._on_array: dict[Hashable, Work] = {}
+        self._works: dict[Hashable, Work] = {}
         self._on_cpu = _works_on(hardware.cpu, hardware.dram, hardware.interconnect)
 
-    def once(self, unit: Unit, key: Hashable, make: Callable[["Templates"], Work]) -> Work:
+    def once(self, unit: str, key: Hashable, make: Callable[["Templates"], Work]) -> Work:
         """Return what `make` made for `key`, on this SoC or, for the CPU, on one whose CPU and
         memory path are the same: work on a CPU depends on nothing else.
         """
-        if unit is Unit.CPU:
+        if unit == HOST:
             return self._on_cpu.get(key, lambda: make(self))
-        work = self._on_array.get(key)
+        work = self._works.get(key)
         if work is None:
-            work = self._on_array[key] = make(self)
+            work = self._works[key] = make(self)
         return work
 
     def array_gemm(
@@ -76,19 +77,53 @@ class Templates:
         cached: frozenset[str] = frozenset(),
         in_memory: tuple[int, int] = (0, 0),
     ) -> Work:
-        """Return a GEMM on the accelerator with outputs of `out_bits`, mapped as `mapping` says,
-        or else as the machine does. What is `cached`, of "a", "b" and "c", lies in a shared cache.
-        Operands a and b have `in_memory` bits there, where the DMA engine converts them.
+        """Return a GEMM on an array with outputs of `out_bits`, mapped as `mapping` says, or else
+        as the machine does. What is `cached`, of "a", "b" and "c", lies in a shared cache. Operands
+        a and b have `in_memory` bits there, where the DMA engine converts them.
         """
-        array = self.hardware.accelerator
-        assert array is not None, "placement chose an accelerator"
-        array = array.at(placement.precision).for_groups(gemm.conv.groups if gemm.conv else 1)
+        native = self.hardware.units[placement.unit]
+        assert isinstance(native, Accelerator), "placement chose an array"
+        array = native.at(placement.precision).for_groups(gemm.conv.groups if gemm.conv else 1)
         shape = shape_of(gemm, array, placement, out_bits)
         widths = shape.widths._replace(a=in_memory[0], b=in_memory[1])
         shape = replace(shape, widths=widths, cached=cached)
-        work = mapped(array, self._pricing, shape, gemm.macs, mapping)
-        counts = _counted_in(work.counts, placement.precision, self.hardware.accelerator)
-        return replace(work, counts=counts, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
+        work = mapped(array, self._pricing_of(placement.unit), shape, gemm.macs, mapping)
+        own = "" if placement.precision == native.precision else placement.precision
+        counts = _counted_on(work.counts, placement.unit, own)
+        return replace(
+            work, unit=placement.unit, counts=counts,
+            batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k,
+        )  # fmt: skip
+
+    def streamed(
+        self,
+        unit: str,
+        stage: Stage,
+        compute_ps: int,
+        moved: Moved,
+        actions: Mapping[Action, int],
+        overhead_ps: int = 0,
+    ) -> Work:
+        """Return work of `unit` that reads and writes memory in sequence while it computes for
+        `compute_ps`, and does `actions` beside.
+        """
+        traffic = self._traffic(moved)
+        rate = self.hardware.ports[unit].bytes_per_s
+        port_ps = transfer_ps(traffic.read_bytes + traffic.write_bytes, rate)
+        bound = Bound(max(compute_ps, port_ps), traffic.channel_ps)
+        return Work(
+            unit, stage, Stretched(overhead_ps, [bound]), Counts({**actions, **traffic.actions}),
+            overhead_ps, compute_ps, max(traffic.channel_ps, port_ps),
+        )  # fmt: skip
+
+    def _pricing_of(self, unit: str) -> Pricing:
+        """Return the prices of transfers through the port of an array."""
+        fabric = self.hardware.interconnect
+        port = self.hardware.ports[unit].bytes_per_s
+        if port == fabric.accelerator_bytes_per_s:
+            return self._pricing
+        own = fabric.model_copy(update={"accelerator_width": port // fabric.clock})
+        return pricing_of(self.hardware.dram, own)
 
     def pass_over(
         self, stage: Stage, elements: int, bits: int, moved: Moved, ops_per_element: int
@@ -184,21 +219,12 @@ class Templates:
             for stretch, bound in zip((first, *others), bounds, strict=True)
         )
         traffic = reduce(Traffic.plus, (each.traffic for each in priced))
-        counts = Counts(
-            macs=macs,
-            macs_issued=issued,
-            cpu_cycles=ceil_div(active_ps * cpu.clock, PS_PER_S),
-            interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
-            dram_read_bytes=traffic.read_bytes,
-            dram_write_bytes=traffic.write_bytes,
-            dram_activates=traffic.activates,
-            dram_read_bursts=traffic.read_bursts,
-            dram_write_bursts=traffic.write_bursts,
-        )
+        cycles = ceil_div(active_ps * cpu.clock, PS_PER_S)
+        counts = Counts({CPU_CYCLES: cycles} | traffic.actions, macs, issued)
         compute_ps = sum(stretch.ps for stretch in (first, *others))
         memory_ps = sum(max(each.traffic.channel_ps, each.port_ps) for each in priced)
         progress = Stretched(overhead_ps, bounds)
-        return Work(Unit.CPU, stage, progress, counts, overhead_ps, compute_ps, memory_ps, *mnk)
+        return Work(HOST, stage, progress, counts, overhead_ps, compute_ps, memory_ps, *mnk)
 
     def _priced(self, threads: int, moved: Moved, *, copying: bool = False) -> "_Priced":
         """Return what a stretch moves. Rates of cores are of what they read and write; the memory
@@ -233,22 +259,27 @@ _WORKS = 8192
 _PATHS = 8
 
 
-_ON_CPU: Memo[Memo[Work]] = Memo(_PATHS)
+_ON_CPU: Memo[Memo[Work]] = Memo("memory paths of CPUs", _PATHS)
 
 
 def _works_on(cpu: Cpu, dram: Dram, interconnect: Interconnect) -> Memo[Work]:
     """Return the work remembered of a CPU on a memory path, which is all that it depends on."""
-    # By its text, which is complete: a measured CPU holds dictionaries, and so has no hash.
-    key = repr(cpu), dram, interconnect
-    return _ON_CPU.get(key, lambda: Memo(_WORKS))
+    key = cpu.digest, dram, interconnect
+    return _ON_CPU.get(key, lambda: Memo("works on a CPU", _WORKS))
 
 
-def _counted_in(counts: Counts, precision: str, array: Accelerator | None) -> Counts:
-    """Return the counts of work in one of an array's precisions: each has a price of its own."""
-    if array is None or precision == array.precision:
+def _counted_on(counts: Counts, unit: str, number_format: str) -> Counts:
+    """Return the counts of an array's work as those of `unit`, its MACs in a further format."""
+    if unit == ACCELERATOR and not number_format:
         return counts
-    macs = {f"{MACS_IN}{precision}": counts.array_macs_issued, "array_macs_issued": 0}
-    return counts._replace(**macs)
+    amounts = {_renamed(action, unit, number_format): amount for action, amount in counts.items()}
+    return Counts(amounts, counts.macs, counts.macs_issued)
+
+
+def _renamed(action: Action, unit: str, number_format: str) -> Action:
+    if action.unit != ACCELERATOR:
+        return action
+    return Action(unit, action.what, number_format if action.what == ARRAY_MACS else "")
 
 
 def shape_of(

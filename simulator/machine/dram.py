@@ -2,11 +2,11 @@
 
 from simpy import Environment, Event
 
-from simulator.activity import Flow, Progress, Unit
-from simulator.machine.interconnect import Interconnect, Want
+from simulator.activity import Flow, Progress
 from simulator.machine.probe import Probe
 from simulator.timing.dram.cost import Traffic
 from simulator.timing.shares import WHOLE, demand
+from simulator.timing.sharing import Sharing, Want
 from simulator.units import ceil_div
 
 _BITS = 80
@@ -20,20 +20,22 @@ class _Activity:
     """Work in progress: how much is left, and how long all of it takes at the present share."""
 
     __slots__ = (
-        "alarm", "alone_ps", "channel_ps", "done", "duration", "end", "left", "progress", "rings",
-        "share", "since", "task", "unit", "want",
+        "alarm", "alone_ps", "channel_ps", "done", "duration", "end", "left", "probe", "progress",
+        "rings", "share", "since", "task", "unit", "want",
     )  # fmt: skip
 
     def __init__(
         self,
-        unit: Unit,
+        unit: str,
         task: int,
         progress: Progress,
         traffic: Traffic | None,
+        probe: Probe,
         done: Event,
         now: int,
     ) -> None:
-        self.unit, self.task, self.progress, self.done = unit, task, progress, done
+        self.unit, self.task, self.progress = unit, task, progress
+        self.probe, self.done = probe, done
         self.alone_ps = progress.duration_ps(WHOLE)
         self.channel_ps = progress.channel_ps
         self.want = Want(unit, demand(self.channel_ps, self.alone_ps), traffic)
@@ -52,33 +54,32 @@ class _Activity:
 
 
 class SharedDram:
-    """Serves activities at the shares that the interconnect grants them."""
+    """Serves activities at the shares that they are granted."""
 
-    def __init__(
-        self, env: Environment, probe: Probe, interconnect: Interconnect | None = None
-    ) -> None:
-        """Serve in `env`; tell `probe` what flows. Fairly, where no `interconnect` says how."""
+    def __init__(self, env: Environment, sharing: Sharing | None = None) -> None:
+        """Serve in `env`, and share as `sharing` says, by default fairly and undisturbed."""
         self._env = env
-        self._interconnect = interconnect or Interconnect()
-        self._probe = probe
+        self._sharing = sharing or Sharing()
         self._active: list[_Activity] = []
 
-    def perform(self, unit: Unit, task: int, traffic: Traffic | None, progress: Progress) -> Event:
+    def perform(
+        self, unit: str, task: int, traffic: Traffic | None, probe: Probe, progress: Progress
+    ) -> Event:
         """Return an event that fires when the work is done, however its share changes.
 
-        `traffic` is what the work is for other masters.
+        `traffic` is what the work is for other masters; `probe` observes what it moves.
         """
         if not progress.channel_ps:
             return self._env.timeout(progress.duration_ps(WHOLE))
         done, now = self._env.event(), int(self._env.now)
-        self._active.append(_Activity(unit, task, progress, traffic, done, now))
+        self._active.append(_Activity(unit, task, progress, traffic, probe, done, now))
         self._divide(now)
         return done
 
     def _divide(self, now: int) -> None:
         active = self._active
         wants = tuple([activity.want for activity in active])
-        shares = (WHOLE,) if len(active) == 1 else self._interconnect.shares(wants)
+        shares = (WHOLE,) if len(active) == 1 else self._sharing.shares(wants)
         for activity, share in zip(active, shares, strict=True):
             if share != activity.share:
                 if now > activity.since:
@@ -122,7 +123,7 @@ class SharedDram:
         before, activity.left = activity.left, left
         moved = activity.served(left) - activity.served(before)
         if now > since or moved:
-            self._probe.flowed(Flow(activity.unit, activity.task, since, now, moved))
+            activity.probe.flowed(Flow(activity.unit, activity.task, since, now, moved))
 
 
 def _time_left(activity: _Activity) -> int:

@@ -1,28 +1,30 @@
-"""What observers are told while a step runs. Observation never changes timing."""
+"""Observers of a program while it runs. Observation never changes timing."""
 
-from simulator.activity import Flow, Span
+from collections.abc import Sequence
+
+from simulator.activity import Flow, Span, Task
 
 
 class Probe:
     """Keeps when each task ran."""
 
-    def __init__(self, tasks: int) -> None:
-        """Expect so many tasks."""
-        self.spans: list[Span] = [Span(0, 0)] * tasks
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        """Observe these tasks."""
+        self.spans: list[Span] = [Span(0, 0)] * len(tasks)
 
     def ran(self, task: int, start_ps: int, end_ps: int) -> None:
-        """Take note that `task` ran from start to end."""
+        """Keep the span of `task`."""
         self.spans[task] = Span(start_ps, end_ps)
 
     def flowed(self, flow: Flow) -> None:
-        """Take note of memory traffic at a constant rate; nothing is kept here."""
+        """Ignore memory traffic."""
 
 
 class Recorder(Probe):
     """Keeps the memory traffic over time too, for a timeline or a figure."""
 
-    def __init__(self, tasks: int) -> None:
-        """Expect so many tasks."""
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        """Observe these tasks."""
         super().__init__(tasks)
         self.flows: list[Flow] = []
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from itertools import count
 
 from simpy import Environment, Event
 
-from simulator.activity import Task, Unit
+from simulator.activity import Task
+from simulator.machine.probe import Probe
 
 Order = Callable[[Sequence[Task]], list[int]]
 
@@ -15,7 +17,7 @@ def _synchronous(tasks: Sequence[Task]) -> list[int]:
 
 
 def _in_order(tasks: Sequence[Task]) -> list[int]:
-    last: dict[Unit, int] = {}
+    last: dict[str, int] = {}
     before = []
     for index, task in enumerate(tasks):
         before.append(last.get(task.work.unit, -1))
@@ -44,45 +46,79 @@ def predecessors(tasks: Sequence[Task], issue: str) -> list[tuple[int, ...]]:
     ]
 
 
-class Scheduler:
-    """Holds each task back until all it must follow is done, then queues it at its unit."""
+class ProgramRun:
+    """Tasks in program order under way: who waits for whom, how many are left."""
 
     def __init__(
-        self, env: Environment, tasks: Sequence[Task], follows: Sequence[tuple[int, ...]]
+        self, tasks: Sequence[Task], follows: Sequence[tuple[int, ...]], probe: Probe, done: Event
     ) -> None:
-        """Schedule `tasks`; task i follows all of `follows[i]`."""
-        self._env = env
-        self._tasks = tasks
-        self._missing = [len(before) for before in follows]
-        self._next: list[list[int]] = [[] for _ in tasks]
-        self._ready: dict[Unit, list[int]] = {unit: [] for unit in Unit}
-        self._idle: dict[Unit, Event] = {}
+        """Run `tasks`, observed by `probe`; task i follows all of `follows[i]`.
+
+        `done` is triggered when the last of them ends.
+        """
+        self.tasks, self.probe, self.done = tasks, probe, done
+        self.left, self.number = len(tasks), -1
+        self.missing = [len(before) for before in follows]
+        self.next: list[list[int]] = [[] for _ in tasks]
         for index, before in enumerate(follows):
             for earlier in before:
-                self._next[earlier].append(index)
-            if not before:
-                self._ready[tasks[index].work.unit].append(index)
+                self.next[earlier].append(index)
 
-    def take(self, unit: Unit) -> int | None:
-        """Return the ready task of `unit` that comes first in program order, if there is one."""
-        ready = self._ready[unit]
-        return heappop(ready) if ready else None
 
-    def wait(self, unit: Unit) -> Event:
+class Scheduler:
+    """Queues a task at its unit as soon as all that it follows is done.
+
+    A unit takes the tasks of the program that came first, in program order.
+    """
+
+    def __init__(self, env: Environment) -> None:
+        """Schedule in `env`."""
+        self._env = env
+        self._programs: dict[int, ProgramRun] = {}
+        self._numbers = count()
+        self._ready: dict[str, list[tuple[int, int]]] = {}
+        self._idle: dict[str, Event] = {}
+
+    def add(self, program: ProgramRun) -> None:
+        """Queue the tasks of `program` that follow nothing, at once."""
+        program.number = next(self._numbers)
+        self._programs[program.number] = program
+        if not program.left:
+            self._finish(program)
+        for index, missing in enumerate(program.missing):
+            if not missing:
+                self._release(program, index)
+
+    def take(self, unit: str) -> tuple[ProgramRun, int] | None:
+        """Return the next ready task of `unit`, its program and index, if there is one."""
+        ready = self._ready.get(unit)
+        if not ready:
+            return None
+        number, index = heappop(ready)
+        return self._programs[number], index
+
+    def wait(self, unit: str) -> Event:
         """Return an event that fires when `unit` has a ready task again."""
         event = self._idle[unit] = self._env.event()
         return event
 
-    def complete(self, index: int) -> None:
-        """Release what waited for task `index`."""
-        for later in self._next[index]:
-            self._missing[later] -= 1
-            if not self._missing[later]:
-                self._release(later)
+    def complete(self, program: ProgramRun, index: int) -> None:
+        """Release the tasks that waited for task `index` of `program`."""
+        for later in program.next[index]:
+            program.missing[later] -= 1
+            if not program.missing[later]:
+                self._release(program, later)
+        program.left -= 1
+        if not program.left:
+            self._finish(program)
 
-    def _release(self, index: int) -> None:
-        unit = self._tasks[index].work.unit
-        heappush(self._ready[unit], index)
+    def _finish(self, program: ProgramRun) -> None:
+        del self._programs[program.number]
+        program.done.succeed()
+
+    def _release(self, program: ProgramRun, index: int) -> None:
+        unit = program.tasks[index].work.unit
+        heappush(self._ready.setdefault(unit, []), (program.number, index))
         idle = self._idle.pop(unit, None)
         if idle is not None:
             idle.succeed()

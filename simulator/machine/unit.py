@@ -1,27 +1,23 @@
-"""A master that executes the tasks it is given, one after the other."""
+"""A unit: a master that executes tasks one after the other."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from functools import partial
 
 from simpy import Environment, Event
 
-from simulator.activity import Task, Unit
 from simulator.machine.accelerator import run_tiles
 from simulator.machine.dram import SharedDram
-from simulator.machine.interconnect import Interconnect
-from simulator.machine.probe import Probe
 from simulator.machine.scheduler import Scheduler
 from simulator.timing.pipeline import Pipelined
+from simulator.timing.sharing import Sharing
 
 
 def serve(
     env: Environment,
-    unit: Unit,
-    tasks: Sequence[Task],
+    unit: str,
     scheduler: Scheduler,
     memory: SharedDram,
-    interconnect: Interconnect,
-    probe: Probe,
+    sharing: Sharing,
     *,
     by_tiles: bool = False,
 ) -> Generator[Event, None, None]:
@@ -30,17 +26,18 @@ def serve(
     `by_tiles`: work that is made of tiles is performed tile by tile, not as a whole.
     """
     while True:
-        index = scheduler.take(unit)
-        if index is None:
+        ready = scheduler.take(unit)
+        if ready is None:
             yield scheduler.wait(unit)
             continue
+        program, index = ready
         start = int(env.now)
-        work = tasks[index].work
-        traffic = interconnect.traffic(work)
+        work, probe = program.tasks[index].work, program.probe
+        traffic = sharing.traffic(work)
         if by_tiles and isinstance(work.progress, Pipelined):
-            move = partial(memory.perform, unit, index, traffic)
+            move = partial(memory.perform, unit, index, traffic, probe)
             yield from run_tiles(env, work.progress, move)
         else:
-            yield memory.perform(unit, index, traffic, work.progress)
+            yield memory.perform(unit, index, traffic, probe, work.progress)
         probe.ran(index, start, int(env.now))
-        scheduler.complete(index)
+        scheduler.complete(program, index)

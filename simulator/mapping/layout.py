@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
-from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.accelerator import Accelerator, ArrayInterface
 from simulator.mapping.convolution import Taps, backward_taps, forward_taps
 from simulator.mapping.shape import Window, backward_window, forward_window
 from simulator.timing.systolic import Dims
@@ -30,7 +30,7 @@ class Layout(NamedTuple):
     fold_back: bool = False
 
 
-def layout(gemm: Gemm, array: Accelerator) -> Layout:
+def layout(gemm: Gemm, array: Accelerator | ArrayInterface) -> Layout:
     """Return how `gemm` is laid out for `array`."""
     dims, conv = Dims(gemm.m, gemm.n, gemm.k), gemm.conv
     by_taps = array.im2col == "channelwise"
@@ -51,7 +51,7 @@ def layout(gemm: Gemm, array: Accelerator) -> Layout:
     return Layout(dims, window_b=window) if which else Layout(dims, window_a=window)
 
 
-def _scattered(gemm: Gemm, conv: Conv, array: Accelerator) -> Layout:
+def _scattered(gemm: Gemm, conv: Conv, array: Accelerator | ArrayInterface) -> Layout:
     """Return the layout of the role whose outputs overlap: summed by the CPU, or gathered."""
     if conv.transposed or array.dgrad == "col2im" or array.im2col == "software":
         return Layout(Dims(gemm.m, gemm.n, gemm.k), fold_back=True)
@@ -61,7 +61,7 @@ def _scattered(gemm: Gemm, conv: Conv, array: Accelerator) -> Layout:
     return Layout(direct, window_a=backward_window(conv))
 
 
-def _with_padding(array: Accelerator) -> bool:
+def _with_padding(array: Accelerator | ArrayInterface) -> bool:
     """Return whether maps lie in memory with their padding."""
     return array.padded or array.layout == "blocked"
 

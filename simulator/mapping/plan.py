@@ -2,8 +2,21 @@
 
 from typing import NamedTuple
 
-from simulator.activity import Counts, Repeat, Stage, TileRun, Unit, Work
+from simulator.activity import (
+    ARRAY_MACS,
+    SCRATCHPAD_READS,
+    SCRATCHPAD_WRITES,
+    SUM_READS,
+    SUM_WRITES,
+    Action,
+    Counts,
+    Repeat,
+    Stage,
+    TileRun,
+    Work,
+)
 from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.unit import ACCELERATOR
 from simulator.mapping.nest import Mapping, Part, census, nest
 from simulator.mapping.sums import Shape
 from simulator.memo import Memo
@@ -27,7 +40,7 @@ class Cut(NamedTuple):
 
 
 # A guess, enough for a sweep over memories of all sizes: mappings looked at closely, of about 4 kB.
-_CUTS: Memo[Cut] = Memo(8192)
+_CUTS: Memo[Cut] = Memo("cuts of an operation", 8192)
 
 
 def cut_of(shape: Shape, mapping: Mapping) -> Cut:
@@ -92,7 +105,7 @@ class Plan:
         once = sum(n * self._cycles[part] for part, n in self._cut.census.items())
         cycles = shape.repeats * once + fill_cycles(array, shape.dataflow)
         return Work(
-            unit=Unit.ACCELERATOR,
+            unit=ACCELERATOR,
             stage=Stage.GEMM,
             progress=self.progress,
             counts=counts,
@@ -140,22 +153,16 @@ class Plan:
             words = shape.accesses(self._array, part.sizes)
             operand_words += count * shape.repeats * (words.a_reads + words.b_reads)
             sums += count * shape.repeats * words.partial_sums
-        return Counts(
-            macs=useful_macs,
-            macs_issued=shape.macs,
-            array_macs=useful_macs,
-            array_macs_issued=shape.macs,
-            scratchpad_read_bytes=ceil_div(operand_words * shape.widths.operand, 8),
-            scratchpad_write_bytes=filled,
-            accumulator_read_bytes=sums * shape.widths.sum // 8,
-            accumulator_write_bytes=sums * shape.widths.sum // 8,
-            interconnect_bytes=traffic.read_bytes + traffic.write_bytes,
-            dram_read_bytes=traffic.read_bytes,
-            dram_write_bytes=traffic.write_bytes,
-            dram_activates=traffic.activates,
-            dram_read_bursts=traffic.read_bursts,
-            dram_write_bursts=traffic.write_bursts,
-        )
+        summed_bytes = sums * shape.widths.sum // 8
+        on_array = {
+            ARRAY_MACS: shape.macs,
+            SCRATCHPAD_READS: ceil_div(operand_words * shape.widths.operand, 8),
+            SCRATCHPAD_WRITES: filled,
+            SUM_READS: summed_bytes,
+            SUM_WRITES: summed_bytes,
+        }
+        amounts = {Action(ACCELERATOR, what): amount for what, amount in on_array.items()}
+        return Counts(amounts | traffic.actions, useful_macs, shape.macs)
 
     def _filled_bytes(self, part: Part) -> int:
         """Return the bytes that the loads of a part leave in the scratchpads, in the width that

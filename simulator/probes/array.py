@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from simulator.activity import Task, Unit
+from simulator.activity import Task
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.machine.soc import MOST_TILES, run_step
@@ -75,7 +76,7 @@ class _Probe:
     def measure(self, gemm: Gemm, mapping: str, fidelity: str, most_tiles: int) -> dict[str, Any]:
         """Return what the probe adds to a row."""
         array = self._array
-        native = Placement(Unit.ACCELERATOR, array.precision)
+        native = Placement(ACCELERATOR, array.precision)
         bits = PRECISION_BITS[array.precision]
         work = self._templates.array_gemm(gemm, native, bits, mapping)
         task = Task(work, 0, Phase.FORWARD, "", ())
@@ -83,7 +84,7 @@ class _Probe:
         duration = run.duration_ps
         total = max(work.compute_cycles, Clock(array.clock).ps_to_cycles(duration))
         energy = self._prices.dynamic_aj_of(work.counts)
-        energy += sum(self._prices.static_by_component_aj(duration))
+        energy += self._prices.whole_static_uw * duration
         values = (
             work.compute_cycles,
             total - work.compute_cycles,

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from simulator.activity import Unit
 from simulator.hardware import Hardware, load_hardware
+from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
-from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import run_step
 from simulator.pattern_store import kept_samples
+from simulator.timing.sharing import Sharing
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.trace import Step, StepKind, Storage, StorageKind
 
@@ -23,12 +23,14 @@ def break_even(hardware: Hardware, sizes: Sequence[int] = SIZES) -> dict[Phase, 
     They are those of one linear layer's training step, all on the CPU or all on the accelerator,
     in the steady state: a tensor converted in one phase serves the next. None: not within `sizes`.
     """
-    lowering, fabric = Lowering(hardware), Interconnect(hardware)
+    lowering, sharing = Lowering(hardware), Sharing(hardware)
     worth: dict[Phase, int | None] = dict.fromkeys(PHASES)
     with kept_samples(hardware.dram.device):
         for n in sizes:
             step = linear_layer(n)
-            cpu, array = (_by_phase(hardware, lowering, fabric, step, unit) for unit in Unit)
+            cpu, array = (
+                _by_phase(hardware, lowering, sharing, step, unit) for unit in (HOST, ACCELERATOR)
+            )
             for phase in PHASES:
                 wins = array[phase] < cpu[phase]
                 worth[phase] = (worth[phase] or n) if wins else None
@@ -87,13 +89,13 @@ def _transposed(tensor: Tensor) -> Tensor:
 
 
 def _by_phase(
-    hardware: Hardware, lowering: Lowering, fabric: Interconnect, step: Step, unit: Unit
+    hardware: Hardware, lowering: Lowering, sharing: Sharing, step: Step, unit: str
 ) -> dict[Phase, int]:
     """Return the picoseconds of each phase in a steady step with every product on `unit`."""
     placed = (unit,) * len(step.ops)
     _, carry = lowering.lower(step, Carry(), placed)
     tasks, _ = lowering.lower(step, carry, placed)
-    run = run_step(tasks, hardware.runtime.issue, interconnect=fabric)
+    run = run_step(tasks, hardware.runtime.issue, sharing=sharing)
     return _sums((task.phase for task in tasks), run.attributed_ps)
 
 

@@ -7,12 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from simulator.activity import Counts
-from simulator.energy.prices import COMPONENTS
 from simulator.files.json import Strict
 
 AGAIN = "run `trainsoc run -o` again"
-_ACTIONS = len(Counts._fields)
 _LARGEST = 10**60  # far beyond any sum of a run, and still a float
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 Amount = Annotated[float, Field(ge=0, le=float(_LARGEST))]
@@ -226,7 +223,7 @@ class TaskRow(Timed):
     macs: Count
     dram_bytes: Count
     dynamic_aj: Count
-    counts: list[Count] = Field(max_length=_ACTIONS)
+    counts: dict[str, Count]
     mnk: list[Count] = Field(min_length=4, max_length=4)
 
 
@@ -282,19 +279,33 @@ class RecordEntry(Strict):
 
 
 class PlainCosts(Strict):
-    """Prices of all actions, in aJ, and the power of all components, in uW."""
+    """Prices of all actions, in aJ, and the power of each component, in uW."""
 
-    dynamic_aj: list[Count] = Field(min_length=_ACTIONS, max_length=_ACTIONS)
-    static_uw: list[Count] = Field(min_length=len(COMPONENTS), max_length=len(COMPONENTS))
+    dynamic_aj: list[Count]
+    static_uw: dict[str, Count]
 
 
 class PlainPrices(PlainCosts):
-    """The prices that a run paid, with the ends of their ranges."""
+    """The prices that a run paid, with the ends of their ranges.
 
-    component: list[str] = Field(min_length=_ACTIONS, max_length=_ACTIONS)
+    An action is unit, what it does, number format, and the component that spends it.
+    """
+
+    actions: list[tuple[str, str, str, str]]
     low: PlainCosts
     high: PlainCosts
     board_uw: Count | None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        ends = (self, self.low, self.high)
+        if {len(end.dynamic_aj) for end in ends} != {len(self.actions)}:
+            raise ValueError("not every action has a price")
+        if any(end.static_uw.keys() != self.static_uw.keys() for end in ends):
+            raise ValueError("the ends of ranges are of other components")
+        if not {spent for *_, spent in self.actions} <= self.static_uw.keys():
+            raise ValueError("an action is spent by no component")
+        return self
 
 
 class RecordsVersion(Strict):

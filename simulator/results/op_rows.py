@@ -59,12 +59,12 @@ def _of_work(
 ) -> dict[str, Any]:
     counts = work.counts
     energy = prices.dynamic_aj_of(counts)
-    energy += sum(prices.static_by_component_aj(attributed))
+    energy += prices.whole_static_uw * attributed
     duration = span.end_ps - span.start_ps
     total_cycles = _cycles(work.compute_cycles, work.compute_ps, duration)
     return {
         "stage": work.stage.value,
-        "unit": work.unit.value,
+        "unit": work.unit,
         "start_s": span.start_ps / PS_PER_S,
         "end_s": span.end_ps / PS_PER_S,
         "attributed_s": attributed / PS_PER_S,

@@ -37,7 +37,7 @@ def peaks_of(tasks: Sequence[Task], spans: Sequence[Span], prices: Prices) -> tu
     """Return, for each task of a step, the highest power while it ran at `prices`."""
     works = {task.work for task in tasks}  # far fewer than tasks: layers and steps are alike
     dynamic_aj = {work: prices.dynamic_aj_of(work.counts) for work in works}
-    return peaks_uw(spans, [dynamic_aj[task.work] for task in tasks], sum(prices.static_uw))
+    return peaks_uw(spans, [dynamic_aj[task.work] for task in tasks], prices.whole_static_uw)
 
 
 def _levels(

@@ -2,21 +2,22 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator.activity import Stage, Unit, Work
+from simulator.activity import Action, Stage, Work
 from simulator.energy.price_file import plain_prices, read_plain_prices
 from simulator.energy.prices import Prices
 from simulator.errors import InputError, shown
 from simulator.files.json import parse_json
 from simulator.files.parquet import read_columns, read_metadata, read_types
 from simulator.files.writing import write_bytes
+from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.results.documents import AGAIN, RecordEntry, RecordsHeader, RecordsVersion
 from simulator.results.op_rows import Record
 from simulator.results.result import Result
-from simulator.results.saved import OF_WORK, TOLD_OF_WORK, SavedTasks
+from simulator.results.saved import MACS, OF_WORK, WORK_FIELDS, SavedTasks
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Phase
 
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
 FILE = "records.parquet"
 _KEY = "trainsoc.records"
-_SCHEMA = 2
+_SCHEMA = 3
 _PLACES = ("record", "op", "phase", "layer", "start_ps", "end_ps", "attributed_ps")
-_COLUMNS = (*_PLACES, "work", *OF_WORK)
+_FIXED = (*_PLACES, "work", *OF_WORK)
 _TEXTS = ("phase", "layer", "unit", "stage", "mapping", "mapped")
 
 
@@ -48,8 +49,9 @@ def write_records(directory: Path, result: Result) -> None:
     """Write the steps of `result` into `directory`, at once. Raises InputError if it cannot."""
     import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
 
+    actions = tuple(result.prices.dynamic_aj)
     works = dict.fromkeys(task.work for record in result.records for task in record.tasks)
-    cells = {work: (number, *_of_work(work)) for number, work in enumerate(works)}
+    cells = {work: (number, *_of_work(work, actions)) for number, work in enumerate(works)}
     rows = [
         (number, *place, *cells[task.work])
         for number, record in enumerate(result.records)
@@ -61,7 +63,8 @@ def write_records(directory: Path, result: Result) -> None:
         "prices": plain_prices(result.prices),
         "records": [_told(record) for record in result.records],
     }
-    _write(directory / FILE, pl.DataFrame(rows, schema=_schema(), orient="row"), header)
+    frame = pl.DataFrame(rows, schema=_schema(_columns(actions)), orient="row")
+    _write(directory / FILE, frame, header)
 
 
 def write_repriced(source: Path, directory: Path, prices: Prices) -> None:
@@ -81,7 +84,8 @@ def read_records(directory: Path) -> Records:
     """
     header, frame = _read(directory)
     paid = read_plain_prices(header.prices.model_dump())
-    return Records(SavedTasks(frame), header.records, header.macs_per_s, paid)
+    saved = SavedTasks(frame, tuple(paid.dynamic_aj))
+    return Records(saved, header.records, header.macs_per_s, paid)
 
 
 def _told(record: Record) -> dict[str, Any]:
@@ -96,13 +100,20 @@ def _places(record: Record) -> list[tuple[Any, ...]]:
     ]
 
 
-def _of_work(work: Work) -> tuple[Any, ...]:
+def _of_work(work: Work, actions: Sequence[Action]) -> tuple[Any, ...]:
+    counts = work.counts
     return (
-        work.unit.value, work.stage.value,
+        work.unit, work.stage.value,
         work.progress.channel_ps, work.progress.duration_ps(WHOLE),
-        *(getattr(work, name) for name in TOLD_OF_WORK),
-        *work.counts,
+        *(getattr(work, name) for name in WORK_FIELDS),
+        *(getattr(counts, name) for name in MACS),
+        *(counts[action] for action in actions),
     )  # fmt: skip
+
+
+def _columns(actions: Iterable[Action]) -> tuple[str, ...]:
+    """Return all columns: a task's place, its work, and how often each action happened."""
+    return (*_FIXED, *(action.key for action in actions))
 
 
 def _write(path: Path, frame: "polars.DataFrame", header: dict[str, Any]) -> None:
@@ -120,11 +131,12 @@ def _read(directory: Path) -> tuple[RecordsHeader, "polars.DataFrame"]:
     if version != _SCHEMA:
         raise InputError(f"{path}: schema {shown(version)} is not {_SCHEMA}: {AGAIN}")
     header = parse_json(RecordsHeader, text, str(path), AGAIN)
+    columns = _columns(Action(*action) for *action, _ in header.prices.actions)
     types = read_types(path, AGAIN)
-    for name, wanted in _schema().items():
+    for name, wanted in _schema(columns).items():
         if types.get(name) != wanted:
             raise InputError(f"{path}: {name}: no column of {wanted.__name__}: {AGAIN}")
-    frame = read_columns(path, _COLUMNS, AGAIN)
+    frame = read_columns(path, columns, AGAIN)
     _check(frame, header, path)
     return header, frame
 
@@ -137,9 +149,10 @@ def _check(frame: "polars.DataFrame", header: RecordsHeader, path: Path) -> None
 
     ops = {number: len(entry.ops) for number, entry in enumerate(header.records)}
     record, last = pl.col("record"), len(header.records) - 1
-    words = {"phase": Phase, "unit": Unit, "stage": Stage}
-    shared = pl.struct(OF_WORK).n_unique().over("work") == 1
-    numbers = (at_least(name, 0) for name in _COLUMNS if name not in _TEXTS)
+    units = {HOST, ACCELERATOR} | {unit for unit, *_ in header.prices.actions}
+    words = {"phase": [*Phase], "stage": [*Stage], "unit": sorted(units)}
+    shared = pl.struct(pl.exclude(*_PLACES, "work", "row")).n_unique().over("work") == 1
+    numbers = (at_least(name, 0) for name in frame.columns if name not in _TEXTS)
     rules = [
         [*map(present, _TEXTS), *numbers, *(one_of(name, each) for name, each in words.items())],
         [
@@ -160,7 +173,7 @@ def _check(frame: "polars.DataFrame", header: RecordsHeader, path: Path) -> None
         raise InputError(f"{path}: {where}: {broken.rule.says}: {AGAIN}")
 
 
-def _schema() -> dict[str, "type[polars.DataType]"]:
+def _schema(columns: Iterable[str]) -> dict[str, "type[polars.DataType]"]:
     import polars as pl  # noqa: PLC0415
 
-    return {name: pl.String if name in _TEXTS else pl.Int64 for name in _COLUMNS}
+    return {name: pl.String if name in _TEXTS else pl.Int64 for name in columns}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.energy.area import Area
-from simulator.energy.price_file import EnergyTable, free, read_table, table_text, with_table
+from simulator.energy.price_file import EnergyTable, read_table, table_text, with_table
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files.writing import write_bytes, write_text
@@ -75,7 +75,7 @@ def _paid(directory: Path, document: dict[str, Any], kept: Prices) -> Prices:
     """
     path = _kept(directory, PRICES)
     untouched = path.read_bytes() == table_text(kept).encode()
-    prices = kept if untouched else with_table(free(), read_table(path))
+    prices = kept if untouched else with_table(kept, read_table(path))
     if prices.digest != document["provenance"]["energy_digest"]:
         raise InputError(f"{path}: no longer the prices of this run: edit a copy for --energy")
     return prices

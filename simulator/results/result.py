@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from simulator.activity import Counts, Span, Task, Unit
+from simulator.activity import Counts, Span, Task
 from simulator.energy.area import Area
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
@@ -52,7 +52,7 @@ class StepRecord:
             self.spans,
             self.attributed_ps,
             [alone_ps[task.work] for task in self.tasks],
-            [task.work.unit is Unit.CPU for task in self.tasks],
+            [task.work.unit for task in self.tasks],
             [task.work.counts for task in self.tasks],
             self.peaks_uw,
         )
@@ -113,7 +113,7 @@ class Result:
         for tally in self._by_phase.values():
             whole.add(tally)
         parts = {"": whole} | {phase.value: tally for phase, tally in self._by_phase.items()}
-        return {name: Amount(t.latency_ps, Counts(*t.counts)) for name, t in parts.items()}
+        return {name: Amount(t.latency_ps, t.counts) for name, t in parts.items()}
 
     @property
     def area_mm2(self) -> dict[str, float]:

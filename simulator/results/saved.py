@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator.activity import Counts, Span, Stage, Task, Unit, Work
+from simulator.activity import Action, Counts, Span, Stage, Task, Work
 from simulator.energy.prices import Prices
 from simulator.results.documents import RecordEntry
 from simulator.results.power import peaks_uw
@@ -18,13 +18,14 @@ from simulator.trace.op import Phase
 if TYPE_CHECKING:
     import polars
 
-TOLD_OF_WORK = (
+WORK_FIELDS = (
     "overhead_ps", "compute_ps", "memory_ps",
     "batch", "m", "n", "k", "compute_cycles", "mapping", "mapped",
 )  # fmt: skip
 """The columns that are fields of Work."""
-OF_WORK = ("unit", "stage", "channel_ps", "alone_ps", *TOLD_OF_WORK, *Counts._fields)
-"""All columns that are the same wherever a piece of work runs."""
+MACS = ("macs", "macs_issued")
+OF_WORK = ("unit", "stage", "channel_ps", "alone_ps", *WORK_FIELDS, *MACS)
+"""All columns that are the same wherever a piece of work runs; those of actions follow."""
 
 
 class Finished(NamedTuple):
@@ -40,25 +41,26 @@ class Finished(NamedTuple):
         return self.alone_ps
 
 
-class _Known(NamedTuple):
+class _WorkSums(NamedTuple):
     alone_ps: int
-    on_cpu: bool
+    unit: str
     counts: Counts
 
 
 class SavedTasks:
     """All tasks of a saved run, a row each; rows of the same `work` are of one object."""
 
-    def __init__(self, frame: "polars.DataFrame") -> None:
-        """Take rows that were checked."""
-        self._frame = frame
+    def __init__(self, frame: "polars.DataFrame", actions: Sequence[Action]) -> None:
+        """Take rows that were checked, with a column for each of `actions`."""
+        self._frame, self._actions = frame, actions
         self._distinct = frame.unique("work", keep="first", maintain_order=True)
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks as objects."""
+        counts = self._counts
         cells = self._distinct.select("work", *OF_WORK).iter_rows()
-        works = {number: _work(*of_work) for number, *of_work in cells}
+        works = {number: _work(counts[number], *of_work) for number, *of_work in cells}
         places = self._frame.select("work", "op", "phase", "layer").iter_rows()
         return tuple(
             Task(works[work], op, Phase(phase), layer, ()) for work, op, phase, layer in places
@@ -90,17 +92,24 @@ class SavedTasks:
                 spans,
                 attributed_ps[cut],
                 [known[work].alone_ps for work in works[cut]],
-                [known[work].on_cpu for work in works[cut]],
+                [known[work].unit for work in works[cut]],
                 [known[work].counts for work in works[cut]],
-                peaks_uw(spans, spent_aj, sum(prices.static_uw)),
+                peaks_uw(spans, spent_aj, prices.whole_static_uw),
             )
 
-    def _known(self) -> dict[int, "_Known"]:
+    def _known(self) -> dict[int, "_WorkSums"]:
         """Return what is summed of each work, by its number."""
-        cells = self._distinct.select("work", "alone_ps", "unit", *Counts._fields).iter_rows()
+        counts = self._counts
+        cells = self._distinct.select("work", "alone_ps", "unit").iter_rows()
+        return {work: _WorkSums(alone_ps, unit, counts[work]) for work, alone_ps, unit in cells}
+
+    @cached_property
+    def _counts(self) -> dict[int, Counts]:
+        columns = [action.key for action in self._actions]
+        cells = self._distinct.select("work", *MACS, *columns).iter_rows()
         return {
-            work: _Known(alone_ps, Unit(unit) is Unit.CPU, Counts(*counts))
-            for work, alone_ps, unit, *counts in cells
+            work: Counts(dict(zip(self._actions, amounts, strict=True)), macs, macs_issued)
+            for work, macs, macs_issued, *amounts in cells
         }
 
     def _column(self, name: str) -> list[Any]:
@@ -132,13 +141,8 @@ class SavedRecord:
         return self.saved.tasks[self.cut]
 
 
-def _work(unit: str, stage: str, channel_ps: int, alone_ps: int, *rest: Any) -> Work:
-    told, counts = rest[: len(TOLD_OF_WORK)], rest[len(TOLD_OF_WORK) :]
-    progress = Finished(channel_ps, alone_ps)
-    return Work(
-        Unit(unit),
-        Stage(stage),
-        progress,
-        Counts(*counts),
-        **dict(zip(TOLD_OF_WORK, told, strict=True)),
-    )
+def _work(
+    counts: Counts, unit: str, stage: str, channel_ps: int, alone_ps: int, *rest: Any
+) -> Work:
+    fields = dict(zip(WORK_FIELDS, rest, strict=False))
+    return Work(unit, Stage(stage), Finished(channel_ps, alone_ps), counts, **fields)

@@ -1,9 +1,10 @@
 """One step over time, as a plain document: what ran when, what moved, what power it drew."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simulator.activity import Counts, Span, StepRun, Unit
+from simulator.activity import Action, Counts, Span, StepRun
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files.json import read_document
@@ -20,7 +21,7 @@ def step_document(
     Each flow has the bytes that one task moved between two moments at a constant rate.
     """
     dynamic = [prices.dynamic_aj_of(task.work.counts) for task in run.tasks]
-    levels = power_levels(run.spans, dynamic, sum(prices.static_uw))
+    levels = power_levels(run.spans, dynamic, prices.whole_static_uw)
     return {
         "trace": name,
         "hardware": hardware.name,
@@ -35,15 +36,23 @@ def step_document(
 def recost_step(document: dict[str, Any], prices: Prices) -> dict[str, Any]:
     """Return the document of a step with its energies and its power at other `prices`."""
     tasks = document["tasks"]
-    dynamic = [prices.dynamic_aj_of(Counts(*task["counts"])) for task in tasks]
+    actions = prices.by_key
+    dynamic = [prices.dynamic_aj_of(_counts(task["counts"], actions)) for task in tasks]
     spans = [Span(task["start_ps"], task["end_ps"]) for task in tasks]
-    levels = power_levels(spans, dynamic, sum(prices.static_uw))
+    levels = power_levels(spans, dynamic, prices.whole_static_uw)
     return document | {
         "tasks": [
             task | {"dynamic_aj": energy} for task, energy in zip(tasks, dynamic, strict=True)
         ],
         "power": [level._asdict() for level in levels],
     }
+
+
+def _counts(amounts: Mapping[str, int], actions: Mapping[str, Action]) -> Counts:
+    unknown = amounts.keys() - actions.keys()
+    if unknown:
+        raise InputError(f"step.json: this run prices no action {min(unknown)}: {AGAIN}")
+    return Counts({actions[key]: amount for key, amount in amounts.items()})
 
 
 def read_step(directory: Path) -> dict[str, Any]:
@@ -74,7 +83,7 @@ def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) 
     counts = task.work.counts
     return {
         "index": index,
-        "unit": task.work.unit.value,
+        "unit": task.work.unit,
         "stage": task.work.stage.value,
         "op": op_names[task.op],
         "layer": task.layer,
@@ -83,9 +92,9 @@ def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) 
         "end_ps": span.end_ps,
         "attributed_ps": run.attributed_ps[index],
         "macs": counts.macs,
-        "dram_bytes": counts.dram_read_bytes + counts.dram_write_bytes,
+        "dram_bytes": counts.dram_bytes,
         "dynamic_aj": dynamic_aj,
-        "counts": list(counts),
+        "counts": {action.key: amount for action, amount in counts.items()},
         "mnk": [task.work.batch, task.work.m, task.work.n, task.work.k],
     }
 
@@ -97,7 +106,7 @@ def _flows(run: StepRun) -> list[dict[str, Any]]:
         before = served.get(flow.task, 0)
         after = served[flow.task] = before + flow.channel_ps
         row = {
-            "unit": Unit(flow.unit).value,
+            "unit": flow.unit,
             "task": flow.task,
             "start_ps": flow.start_ps,
             "end_ps": flow.end_ps,
@@ -110,5 +119,4 @@ def _flows(run: StepRun) -> list[dict[str, Any]]:
 def _moved(run: StepRun, task: int, served_ps: int) -> int:
     """Return the bytes that `task` has moved in so much memory time; all of them in all of it."""
     work = run.tasks[task].work
-    size = work.counts.dram_read_bytes + work.counts.dram_write_bytes
-    return size * served_ps // work.progress.channel_ps
+    return work.counts.dram_bytes * served_ps // work.progress.channel_ps

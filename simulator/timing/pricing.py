@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from simulator.activity import AccessPattern, TileRun
+from simulator.activity import (
+    DRAM_ACTIVATES,
+    DRAM_READ_BURSTS,
+    DRAM_READ_BYTES,
+    DRAM_WRITE_BURSTS,
+    DRAM_WRITE_BYTES,
+    INTERCONNECT_BYTES,
+    AccessPattern,
+    Action,
+    TileRun,
+)
 from simulator.hardware.accelerator import Accelerator, Dma
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
@@ -28,6 +38,18 @@ class Traffic(NamedTuple):
     def plus(self, other: "Traffic", times: int = 1) -> "Traffic":
         """Return this and `times` the other."""
         return Traffic(*(a + times * b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def actions(self) -> dict[Action, int]:
+        """What it makes interconnect and DRAM do."""
+        return {
+            INTERCONNECT_BYTES: self.read_bytes + self.write_bytes,
+            DRAM_READ_BYTES: self.read_bytes,
+            DRAM_WRITE_BYTES: self.write_bytes,
+            DRAM_ACTIVATES: self.activates,
+            DRAM_READ_BURSTS: self.read_bursts,
+            DRAM_WRITE_BURSTS: self.write_bursts,
+        }
 
 
 _REMEMBERED = 65_536  # prices of patterns that one path keeps: 20 MB; more than a run asks for

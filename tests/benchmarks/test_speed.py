@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from simulator.activity import Counts, Stage, Task, Unit, Work
+from simulator.activity import Counts, Stage, Task, Work
 from simulator.energy.price_file import EnergyTable
 from simulator.hardware import load_hardware
+from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
-from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import run_step
 from simulator.probes import probe_array
 from simulator.replay import Replay, as_trace, save_run
@@ -24,6 +24,7 @@ from simulator.results.recost import recost
 from simulator.timing.dram.cost import samples_of
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
+from simulator.timing.sharing import Sharing
 from simulator.timing.stretches import Bound, Stretched
 from simulator.trace.op import Gemm, Phase, Role
 from simulator.trace.trace import Segment, Trace
@@ -79,7 +80,7 @@ def test_a_step_of_a_large_network(benchmark, network, batch, monkeypatch, tmp_p
     Replay(hardware, run).run()
     cold = time.process_time() - start
     tasks, _ = Lowering(hardware).lower(run.steps[0], Carry())
-    fabric, start = Interconnect(hardware), time.process_time()
+    fabric, start = Sharing(hardware), time.process_time()
     benchmark.pedantic(run_step, (tasks, "dataflow", "flow", fabric), rounds=5)
     rate = 5 * len(tasks) / (time.process_time() - start)
     benchmark.extra_info.update(cold_seconds=cold, works_per_cpu_second=rate)
@@ -298,13 +299,13 @@ SCHEDULES = {
 def test_tiles_per_second_of_cpu_time(benchmark, schedule, contended):
     """Every transfer and computation of a GEMM as an event."""
     small = {"accelerator__scratchpad": "8 KiB", "accelerator__accumulator": "4 KiB"}
-    native = Placement(Unit.ACCELERATOR, "int8")
+    native = Placement(ACCELERATOR, "int8")
     gemm = Gemm(Role.FORWARD, 1, 1024, 1024, 512, 0, 1, 0)
     work = Templates(machine(**small, **SCHEDULES[schedule])).array_gemm(gemm, native, 8)
     count = sum(1 for _ in unrolled(work.progress.body))
     least_ps = 4 * work.progress.duration_ps(WHOLE)
     stream = Stretched(0, [Bound(least_ps, least_ps * 3 // 10)])
-    beside = Work(Unit.CPU, Stage.OP, stream, Counts(), 0, least_ps, stream.channel_ps)
+    beside = Work(HOST, Stage.OP, stream, Counts(), 0, least_ps, stream.channel_ps)
     works = (work, beside) if contended else (work,)
     tasks = [Task(work, 0, Phase.FORWARD, "", ()) for work in works]
     start = time.process_time()

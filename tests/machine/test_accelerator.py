@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Counts, Stage, StepRun, Task, Unit, Work
+from simulator.activity import Counts, Stage, StepRun, Task, Work
 from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.machine.soc import run_step
@@ -72,7 +73,7 @@ def works(name: str) -> tuple[Work, ...]:
     """Return what every GEMM is on a machine."""
     hardware = machine(**{f"accelerator.{key}": value for key, value in MACHINES[name].items()})
     array, templates = hardware.accelerator, Templates(hardware)
-    native = Placement(Unit.ACCELERATOR, array.precision)
+    native = Placement(ACCELERATOR, array.precision)
     bits = PRECISION_BITS[array.precision]
     return tuple(templates.array_gemm(gemm, native, bits) for gemm in gemms())
 
@@ -95,7 +96,7 @@ def cpu_stream(percent: int, least_ps: int) -> Work:
     """CPU work that wants so much of the memory's time, and lasts `least_ps` when alone."""
     channel_ps = least_ps * percent // 100
     progress = Stretched(0, [Bound(least_ps, channel_ps)])
-    return Work(Unit.CPU, Stage.OP, progress, Counts(), 0, least_ps, channel_ps)
+    return Work(HOST, Stage.OP, progress, Counts(), 0, least_ps, channel_ps)
 
 
 def span(run: StepRun) -> int:
@@ -117,7 +118,7 @@ def difference(tasks: list[Task]) -> float:
     flow, tile = (run_step(tasks, "dataflow", how, record=True) for how in ("flow", "tile"))
     channel_ps = tasks[0].work.progress.channel_ps
     assert moved(tile) == channel_ps
-    if all(task.work.unit is Unit.ACCELERATOR for task in tasks):
+    if all(task.work.unit == ACCELERATOR for task in tasks):
         assert moved(flow) == channel_ps
     return span(flow) / span(tile) - 1
 
@@ -192,7 +193,7 @@ sequences = st.lists(
 @given(body=sequences, fill=st.integers(0, 9))
 def test_alone_any_tiles_take_the_same_time_at_both_fidelities(schedule, body, fill):
     progress = Pipelined(body, fill, 0, Clock(10**9), schedule)
-    work = Work(Unit.ACCELERATOR, Stage.GEMM, progress, Counts(), 0, 0, 0)
+    work = Work(ACCELERATOR, Stage.GEMM, progress, Counts(), 0, 0, 0)
     # What is drawn follows from all code that is loaded, so that a tie may be among it.
     assert abs(difference([task(work)])) <= (TIE if isinstance(schedule, SideBySide) else 0)
 
@@ -203,7 +204,7 @@ def test_a_load_that_ties_with_a_store_side_by_side():
     plain, stores = Tile(nothing, 1, nothing), Tile(nothing, 9, Transfer(9000, 0))
     body = (plain, plain, Loop(2, (stores,)), plain, Tile(Transfer(1, 0), 1, nothing))
     progress = Pipelined(body, 0, 0, Clock(10**9), SideBySide())
-    work = Work(Unit.ACCELERATOR, Stage.GEMM, progress, Counts(), 0, 0, 0)
+    work = Work(ACCELERATOR, Stage.GEMM, progress, Counts(), 0, 0, 0)
     assert difference([task(work)]) == 0
 
 
@@ -212,7 +213,7 @@ def test_operands_arrive_late_also_when_the_next_tile_loads_nothing(schedule):
     late = Tile(Transfer(1000, 0, 5000), 2, Transfer(0, 0))
     resident = Tile(Transfer(0, 0), 3, Transfer(0, 0))
     progress = Pipelined((late, resident), 0, 0, Clock(10**9), schedule)
-    work = Work(Unit.ACCELERATOR, Stage.GEMM, progress, Counts(), 0, 0, 0)
+    work = Work(ACCELERATOR, Stage.GEMM, progress, Counts(), 0, 0, 0)
     assert run_step([task(work)], "dataflow", "tile").duration_ps == 1000 + 5000 + 2000 + 3000
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simpy import Environment
 
-from simulator.activity import Unit
+from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.machine.dram import SharedDram
 from simulator.machine.probe import Recorder
 from simulator.timing.stretches import Bound, Stretched
@@ -18,13 +18,13 @@ def _progress(overhead_ps, compute_ps, channel_ps, port_ps):
 
 def run(works, starts=None, units=()):
     """Perform `works` (overhead, compute, channel, port in ps), each from its start, by `units`."""
-    env, probe = Environment(), Recorder(len(works))
-    memory, ends = SharedDram(env, probe), [0] * len(works)
+    env, probe = Environment(), Recorder(works)
+    memory, ends = SharedDram(env), [0] * len(works)
 
     def performer(index):
         yield env.timeout(starts[index] if starts else 0)
-        unit = units[index] if units else Unit.CPU
-        yield memory.perform(unit, index, None, _progress(*works[index]))
+        unit = units[index] if units else HOST
+        yield memory.perform(unit, index, None, probe, _progress(*works[index]))
         ends[index] = int(env.now)
 
     for index in range(len(works)):
@@ -55,7 +55,7 @@ def test_a_late_stream_halves_what_is_left():
 
 def test_work_that_needs_little_memory_is_not_slowed():
     # 100 of memory within 1000 of arithmetic beside a stream: a share of a tenth is enough
-    ends, _ = run([(0, 1000, 100, 0), (0, 0, 5000, 0)], units=tuple(Unit))
+    ends, _ = run([(0, 1000, 100, 0), (0, 0, 5000, 0)], units=(HOST, ACCELERATOR))
     assert ends[0] == 1000
     assert abs(ends[1] - (1000 + 5000 - 900)) <= 1
 

@@ -2,7 +2,8 @@
 
 from hypothesis import HealthCheck, given, settings
 
-from simulator.activity import Unit
+from simulator.activity import ARRAY_MACS, Action
+from simulator.hardware.unit import ACCELERATOR
 from simulator.replay import Replay
 from simulator.timing.shares import WHOLE
 from tests.system.strategies import machines, traces
@@ -59,10 +60,10 @@ def test_nothing_is_faster_than_the_machine(hardware, trace):
         for task, span in zip(record.tasks, record.spans, strict=True):
             took, work = span.end_ps - span.start_ps, task.work
             assert took >= max(work.progress.channel_ps, work.progress.duration_ps(WHOLE))
-            if work.unit is Unit.ACCELERATOR:
+            if work.unit == ACCELERATOR:
                 array = hardware.accelerator
                 slots = array.rows * array.cols * array.clock * took
-                assert work.counts.array_macs_issued * 10**12 <= slots
+                assert work.counts[Action(ACCELERATOR, ARRAY_MACS)] * 10**12 <= slots
 
 
 @relaxed
@@ -77,7 +78,7 @@ def test_energy_is_counts_times_prices_plus_static_power_times_time(hardware, tr
         for task in record.tasks
         for count, price in zip(task.work.counts, prices.dynamic_aj, strict=True)
     )
-    static = sum(prices.static_uw) * result.total["latency_ps"]
+    static = prices.whole_static_uw * result.total["latency_ps"]
     assert result.total["energy_aj"] == dynamic + static
 
 

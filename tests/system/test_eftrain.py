@@ -2,8 +2,8 @@
 
 import pytest
 
-from simulator.activity import Unit
 from simulator.hardware import load_hardware
+from simulator.hardware.unit import ACCELERATOR
 from simulator.replay import Replay
 from tests import validation
 from tests.reference import rows
@@ -133,9 +133,7 @@ def test_networks_train_at_the_published_rate(
     hardware = load_hardware(machine, settings)
     document = Replay(hardware, capture_model(network, batch)).run().as_dict(ops=True)
     convolutions = [
-        op
-        for op in document["ops"]
-        if op["unit"] == Unit.ACCELERATOR and op["layer"].startswith("conv")
+        op for op in document["ops"] if op["unit"] == ACCELERATOR and op["layer"].startswith("conv")
     ]
     seconds = sum(op["end_s"] - op["start_s"] for op in convolutions)
     rate = 2 * sum(op["macs"] for op in convolutions) / seconds / 1e9

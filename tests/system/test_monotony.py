@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Unit
+from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.replay import simulate
@@ -22,7 +22,7 @@ def alone_ps(dims, **settings_):
     hardware = machine(**{f"accelerator__{k}": v for k, v in settings_.items() if k != "dram"},
                        **settings_.get("dram", {}))  # fmt: skip
     gemm = Gemm(Role.FORWARD, 1, *dims, 0, 1, 0)
-    work = Templates(hardware).array_gemm(gemm, Placement(Unit.ACCELERATOR, "int8"), 32)
+    work = Templates(hardware).array_gemm(gemm, Placement(ACCELERATOR, "int8"), 32)
     return work.progress.duration_ps(WHOLE)
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from simulator.files import yaml as yaml_file
 from simulator.hardware import load_hardware
-from simulator.lowering.asked import outline_of
 from simulator.lowering.lower import Carry, Lowering, Programs
+from simulator.lowering.outline import outline_of
 from simulator.lowering.works import Templates
 from simulator.mapping.search import Search
 from simulator.memo import Memo

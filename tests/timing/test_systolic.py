@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Unit
+from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.timing.systolic import Dims, Folds, accesses, fill_cycles, tile_cycles
@@ -83,7 +83,7 @@ FORMULA = {
 def test_a_gemm_that_fits_takes_the_formula_end_to_end(dataflow, dims, size):
     hardware = array(*size, dataflow, scratchpad="1 MiB", accumulator="1 MiB")
     gemm = Gemm(Role.FORWARD, 1, *dims, 0, 1, 0)
-    work = Templates(hardware).array_gemm(gemm, Placement(Unit.ACCELERATOR, "int8"), 32)
+    work = Templates(hardware).array_gemm(gemm, Placement(ACCELERATOR, "int8"), 32)
     assert work.compute_cycles == FORMULA[dataflow](*size, *dims)
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from simulator.activity import Unit
+from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
-from simulator.machine.interconnect import Interconnect
 from simulator.machine.soc import run_step
 from simulator.probes.break_even import PHASES, break_even, break_even_table, linear_layer
+from simulator.timing.sharing import Sharing
 from tests.builders import machine
 
 FEW = range(32, 257, 32)
@@ -15,9 +15,9 @@ FEW = range(32, 257, 32)
 def phase_ps(hardware, n, phase, unit):
     """Return the attributed time of a phase of one steady step, all products on `unit`."""
     step, lowering = linear_layer(n), Lowering(hardware)
-    _, carry = lowering.lower(step, Carry(), (unit,) * 3)
-    tasks, _ = lowering.lower(step, carry, (unit,) * 3)
-    run = run_step(tasks, "in_order", interconnect=Interconnect(hardware))
+    _, carry = lowering.lower(step, Carry(), (unit,) * len(step.ops))
+    tasks, _ = lowering.lower(step, carry, (unit,) * len(step.ops))
+    run = run_step(tasks, "in_order", sharing=Sharing(hardware))
     return sum(ps for task, ps in zip(tasks, run.attributed_ps, strict=True) if task.phase == phase)
 
 
@@ -26,7 +26,7 @@ def test_offloading_wins_from_there_on_and_not_just_before(phase):
     hardware = machine()
     least = break_even(hardware, FEW)[phase]
     wins = {
-        n: phase_ps(hardware, n, phase, Unit.ACCELERATOR) < phase_ps(hardware, n, phase, Unit.CPU)
+        n: phase_ps(hardware, n, phase, ACCELERATOR) < phase_ps(hardware, n, phase, HOST)
         for n in FEW
     }
     assert all(won for n, won in wins.items() if n >= least)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.activity import Stage, Unit
+from simulator.activity import Stage
+from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
 from simulator.mapping.layout import below_diagonal
 from simulator.timing.flash import executed_macs, executed_results
@@ -160,7 +161,7 @@ def counted(hardware, step, unit):
 
 def test_a_cpu_asks_for_half_and_computes_three_quarters_of_1024_tokens():
     step = causal_step(1024).step()
-    macs, issued = counted(machine("cpu-only"), step, Unit.CPU)
+    macs, issued = counted(machine("cpu-only"), step, HOST)
     assert macs == 2 * 2 * 64 * 1024 * 1025 // 2
     assert issued == 2 * 2 * 64 * 1024 * 768
 
@@ -168,8 +169,8 @@ def test_a_cpu_asks_for_half_and_computes_three_quarters_of_1024_tokens():
 def test_an_array_computes_half_and_its_blocks_on_the_diagonal():
     """16 x 16 blocks: 64 rows of blocks, 64 x 65 / 2 of them; 520 keys a row on average."""
     hardware = machine("edge-16x16", runtime__offload_min_macs=0)
-    causal = counted(hardware, causal_step(1024).step(), Unit.ACCELERATOR)
-    full = counted(hardware, causal_step(1024, causal=False).step(), Unit.ACCELERATOR)
+    causal = counted(hardware, causal_step(1024).step(), ACCELERATOR)
+    full = counted(hardware, causal_step(1024, causal=False).step(), ACCELERATOR)
     assert causal == (2 * 2 * 64 * 1024 * 1025 // 2, 2 * 2 * 64 * 1024 * 520)
     assert full == (2 * 2 * 64 * 1024 * 1024,) * 2
 

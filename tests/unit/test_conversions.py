@@ -2,13 +2,14 @@
 
 import pytest
 
-from simulator.activity import Stage, Unit
+from simulator.activity import Stage
 from simulator.hardware.cpu import Dispatch
+from simulator.hardware.unit import HOST
 from simulator.lowering.lower import Carry, Lowering
 from simulator.replay import Replay
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor, convolution
-from tests.builders import StepBuilder, machine, one_step_trace
+from tests.builders import ACTIONS, StepBuilder, machine, one_step_trace
 
 M, N, K = 32, 16, 24
 A, B, C = M * K, K * N, M * N  # elements
@@ -52,7 +53,7 @@ def moved(tasks, stage):
 def dispatched(tasks):
     """Return how often PyTorch dispatches an op; the offload's own is in its launch."""
     launch_ps = 10 * 10**6
-    overheads = [t.work.overhead_ps for t in tasks if t.work.unit is Unit.CPU]
+    overheads = [t.work.overhead_ps for t in tasks if t.work.unit == HOST]
     return sum(ps in (DISPATCH_PS, DISPATCH_PS + launch_ps) for ps in overheads)
 
 
@@ -82,8 +83,8 @@ def test_a_unit_that_converts_moves_the_traced_format_and_leaves_the_cpu_the_lau
     assert stages(tasks) == ["launch", "gemm"]
     (work,) = of_stage(tasks, Stage.GEMM)
     assert moved(tasks, Stage.GEMM) == [(4 * (A + B), 4 * C)]
-    assert work.counts.scratchpad_write_bytes == A + B
-    assert work.counts.interconnect_bytes == 4 * (A + B + C)
+    assert work.counts[ACTIONS["scratchpad_write_bytes"]] == A + B
+    assert work.counts[ACTIONS["interconnect_bytes"]] == 4 * (A + B + C)
 
 
 def test_what_the_unit_reads_more_takes_its_time_at_the_port():
@@ -290,7 +291,7 @@ def test_a_convolution_tap_by_tap_is_converted_like_any(way):
     size = 4 if way == "unit" else 1
     assert moved(tasks, Stage.GEMM) == [(size * (X + W), 4 * Y)]
     (work,) = of_stage(tasks, Stage.GEMM)
-    assert work.counts.scratchpad_write_bytes == X + W
+    assert work.counts[ACTIONS["scratchpad_write_bytes"]] == X + W
 
 
 @pytest.mark.parametrize(

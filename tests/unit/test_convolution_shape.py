@@ -5,8 +5,8 @@ from math import prod
 
 import pytest
 
-from simulator.activity import Unit
 from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.mapping import mapper
@@ -151,7 +151,7 @@ def test_macs_and_cycles_are_those_of_a_product_per_tap(name, role):
 
 def work_of(hardware, c, role):
     precision = hardware.accelerator.precision
-    native = Placement(Unit.ACCELERATOR, precision)
+    native = Placement(ACCELERATOR, precision)
     gemm = convolution(c, role)
     return Templates(hardware).array_gemm(gemm, native, PRECISION_BITS[precision])
 

@@ -5,26 +5,27 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import simulate
-from simulator.activity import MACS_IN, Counts
+from simulator.activity import Counts
 from simulator.energy import COMPONENTS, prices, tables
 from simulator.energy.price_file import Dynamic
-from simulator.energy.prices import COMPONENT
 from simulator.hardware import load_hardware
-from simulator.hardware.precision import Precision
-from tests.builders import StepBuilder, one_step_trace
+from simulator.hardware.precision import ARRAY_FORMATS
+from tests.builders import ACTIONS, StepBuilder, counts, one_step_trace
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "energy"
 EDGE = load_hardware("edge-16x16")
 PRICES = prices(EDGE)
 
-amounts = st.builds(Counts, *[st.integers(0, 10**15)] * len(Counts._fields))
+EVERY = tuple(PRICES.dynamic_aj)
+amounts = st.lists(st.integers(0, 10**15), min_size=len(EVERY), max_size=len(EVERY)).map(
+    lambda found: Counts(dict(zip(EVERY, found, strict=True)))
+)
 
 
 def _edge(**overrides):
@@ -32,64 +33,56 @@ def _edge(**overrides):
     return load_hardware(EDGE, changes)
 
 
-def _of(component, values):
-    return values[COMPONENTS.index(component)]
+def price(costs, key):
+    return costs.dynamic_aj[ACTIONS[key]]
 
 
 @given(amounts, amounts, st.integers(0, 10**6))
 def test_energy_is_linear_in_the_counts(a, b, factor):
     whole = PRICES.dynamic_by_component_aj(a.plus(b.times(factor)))
-    parts = zip(PRICES.dynamic_by_component_aj(a), PRICES.dynamic_by_component_aj(b), strict=True)
-    assert whole == tuple(x + factor * y for x, y in parts)
+    x, y = PRICES.dynamic_by_component_aj(a), PRICES.dynamic_by_component_aj(b)
+    assert whole == {name: x[name] + factor * y[name] for name in COMPONENTS}
 
 
 @given(amounts)
 def test_the_components_sum_to_the_total(counts):
-    assert sum(PRICES.dynamic_by_component_aj(counts)) == PRICES.dynamic_aj_of(counts)
+    assert sum(PRICES.dynamic_by_component_aj(counts).values()) == PRICES.dynamic_aj_of(counts)
 
 
 @given(st.integers(0, 10**18), st.integers(0, 10**18))
 def test_a_microwatt_during_a_picosecond_is_an_attojoule(first, second):
     whole = PRICES.static_by_component_aj(first + second)
-    assert whole == tuple(power * (first + second) for power in PRICES.static_uw)
-    pieces = zip(
-        PRICES.static_by_component_aj(first), PRICES.static_by_component_aj(second), strict=True
-    )
-    assert whole == tuple(a + b for a, b in pieces)
+    assert whole == {name: uw * (first + second) for name, uw in PRICES.static_uw.items()}
+    a, b = PRICES.static_by_component_aj(first), PRICES.static_by_component_aj(second)
+    assert whole == {name: a[name] + b[name] for name in COMPONENTS}
 
 
-def test_every_price_is_an_integer_and_every_count_has_a_component():
-    assert all(type(price) is int and price >= 0 for price in PRICES.dynamic_aj)
-    assert all(type(power) is int and power >= 0 for power in PRICES.static_uw)
-    assert len(PRICES.component) == len(Counts._fields)
-    assert set(PRICES.component) == set(COMPONENTS)
+def test_every_price_is_an_integer_and_every_action_has_a_component():
+    assert all(type(price) is int and price >= 0 for price in PRICES.dynamic_aj.values())
+    assert all(type(power) is int and power >= 0 for power in PRICES.static_uw.values())
+    assert PRICES.component.keys() == PRICES.dynamic_aj.keys()
+    assert set(PRICES.component.values()) == set(COMPONENTS) == set(PRICES.static_uw)
 
 
-def test_counts_that_another_count_pays_for_are_free():
-    free = ("macs", "macs_issued", "array_macs", "dram_read_bytes", "dram_write_bytes")
-    paid = {
-        name for name, price in zip(Counts._fields, PRICES.dynamic_aj, strict=True) if price > 0
-    }
-    others = {name for name in Counts._fields if name.startswith(MACS_IN)}
-    assert paid == set(Counts._fields) - set(free) - others
+def test_actions_that_another_one_pays_for_are_free():
+    free = {action.key for action, price in PRICES.dynamic_aj.items() if not price}
+    assert free == {"dram_read_bytes", "dram_write_bytes"}
 
 
-def test_every_precision_that_an_array_can_have_is_counted_and_priced():
-    every = get_args(Precision)
-    assert {f"{MACS_IN}{name}" for name in every} <= set(Counts._fields)
-    assert {f"{MACS_IN}{name}" for name in every} <= set(Dynamic.model_fields)
+def test_a_table_of_prices_takes_every_format_of_an_array():
+    assert {f"array_macs_in_{name}" for name in ARRAY_FORMATS} <= set(Dynamic.model_fields)
 
 
 def test_every_precision_of_an_array_has_a_price_of_its_own():
     soc = _edge()
     names = ("int6", "int8", "int12")
     array = soc.accelerator.model_copy(update={"precision": "fp32", "precisions": names})
-    found = prices(soc.model_copy(update={"accelerator": array})).dynamic_aj
+    found = prices(soc.model_copy(update={"accelerator": array}))
     mac = {name: round(tables.mac_pj(name, 16) * 10**6) for name in (*names, "fp32")}
-    assert found.array_macs_issued == mac["fp32"]
-    assert found.array_macs_in_int6 == mac["int6"]
-    assert found.array_macs_in_int8 == mac["int8"]
-    assert found.array_macs_in_int16 == 0
+    assert price(found, "array_macs_issued") == mac["fp32"]
+    assert price(found, "array_macs_in_int6") == mac["int6"]
+    assert price(found, "array_macs_in_int8") == mac["int8"]
+    assert ACTIONS["array_macs_in_int16"] not in found.dynamic_aj
     int4, int16 = (tables.mac_pj(name, 16) * 10**6 for name in ("int4", "int16"))
     assert int4 < mac["int6"] < mac["int8"] < mac["int12"] < int16 < mac["fp32"]
 
@@ -98,41 +91,43 @@ def test_an_issued_mac_costs_what_the_table_says_at_the_precision_and_node():
     for precision in ("int8", "bf16", "fp32"):
         hardware = _edge(accelerator__precision=precision, technology__node="28 nm")
         expected = tables.mac_pj(precision, 28) * 10**6
-        assert prices(hardware).dynamic_aj.array_macs_issued == round(expected)
+        assert price(prices(hardware), "array_macs_issued") == round(expected)
 
 
 def test_a_scratchpad_byte_is_its_share_of_one_access_as_wide_as_the_array():
     """CACTI, 22 nm, itrs-lop: 256 KiB by 128 bits reads 12.01 pJ, 64 KiB by 512 bits 14.89 pJ."""
-    found = prices(_edge(technology__node="22 nm", technology__sram_cell="itrs-lop")).dynamic_aj
-    assert found.scratchpad_read_bytes == pytest.approx(12.01e6 / 16, rel=1e-3)
-    assert found.scratchpad_write_bytes == pytest.approx(10.42e6 / 16, rel=1e-3)
-    assert found.accumulator_read_bytes == pytest.approx(14.89e6 / 64, rel=1e-3)
-    assert found.accumulator_write_bytes == pytest.approx(19.76e6 / 64, rel=1e-3)
+    found = prices(_edge(technology__node="22 nm", technology__sram_cell="itrs-lop"))
+    assert price(found, "scratchpad_read_bytes") == pytest.approx(12.01e6 / 16, rel=1e-3)
+    assert price(found, "scratchpad_write_bytes") == pytest.approx(10.42e6 / 16, rel=1e-3)
+    assert price(found, "accumulator_read_bytes") == pytest.approx(14.89e6 / 64, rel=1e-3)
+    assert price(found, "accumulator_write_bytes") == pytest.approx(19.76e6 / 64, rel=1e-3)
 
 
 def test_the_array_leaks_element_by_element_and_the_scratchpads_by_their_bank():
     """Bit Fusion int8 at 45 nm: 257.7 uW for 16 elements; CACTI itrs-lop 45 nm: 256 + 64 KiB."""
     lop = {"technology__node": "45 nm", "technology__sram_cell": "itrs-lop"}
     found = prices(_edge(**lop, accelerator__cols=8))
-    assert _of("array", found.static_uw) == pytest.approx(257.7 * 8, abs=1)
+    assert found.static_uw["array"] == pytest.approx(257.7 * 8, abs=1)
     banks = [tables.sram("itrs-lop", 45, 2**18, 128), tables.sram("itrs-lop", 45, 2**16, 256)]
     leaked_mw = sum(bank.leakage_mw for bank in banks)
-    assert _of("scratchpad", found.static_uw) == pytest.approx(leaked_mw * 1000, abs=1)
+    assert found.static_uw["scratchpad"] == pytest.approx(leaked_mw * 1000, abs=1)
 
 
 def test_the_technology_chooses_the_scaling():
-    found = prices(_edge(technology__node="7 nm", technology__scaling="stillmaker")).dynamic_aj
-    assert found.array_macs_issued == pytest.approx(0.3e6 * 0.094, rel=5e-3)  # Horowitz's MAC
-    anchored = prices(_edge(technology__node="7 nm")).dynamic_aj
+    found = prices(_edge(technology__node="7 nm", technology__scaling="stillmaker"))
+    assert price(found, "array_macs_issued") == pytest.approx(
+        0.3e6 * 0.094, rel=5e-3
+    )  # Horowitz's MAC
+    anchored = prices(_edge(technology__node="7 nm"))
     for name in ("scratchpad_read_bytes", "accumulator_write_bytes", "interconnect_bytes"):
-        assert getattr(found, name) < getattr(anchored, name)
-    assert found.cpu_cycles == anchored.cpu_cycles
-    assert found.dram_activates == anchored.dram_activates
+        assert price(found, name) < price(anchored, name)
+    assert price(found, "cpu_cycles") == price(anchored, "cpu_cycles")
+    assert price(found, "dram_activates") == price(anchored, "dram_activates")
 
 
 @given(amounts, st.integers(0, 10**15))
 @settings(deadline=None, max_examples=60)
-def test_from_32_to_8_bits_each_action_changes_by_the_ratio_of_its_rows(counts, duration):
+def test_from_32_to_8_bits_each_action_changes_by_the_ratio_of_its_rows(amounts, duration):
     """Horowitz at 45 nm: 0.3 against 4.6 pJ per MAC; CACTI, itrs-lop: 256 KiB by 128 or 512 bits.
 
     The accumulator, 32 bits wide for both, the CPU, the interconnect and DRAM do not notice.
@@ -151,15 +146,15 @@ def test_from_32_to_8_bits_each_action_changes_by_the_ratio_of_its_rows(counts, 
     for way in ("read", "write"):
         eight, thirty_two = (float(bank[width][f"{way}_pj"]) / width for width in (128, 512))
         ratios[f"scratchpad_{way}_bytes"] = eight / thirty_two
-    for name, count in counts._asdict().items():
-        alone = Counts(**{name: count})
+    for action, count in amounts.items():
+        name, alone = action.key, Counts({action: count})
         eight, thirty_two = narrow.dynamic_aj_of(alone), wide.dynamic_aj_of(alone)
         if name in ratios:
             assert eight == pytest.approx(thirty_two * ratios[name], rel=1e-5)
         else:
             assert eight == thirty_two
     for name in ("cpu", "interconnect", "dram", "scratchpad"):
-        static = [_of(name, found.static_by_component_aj(duration)) for found in (narrow, wide)]
+        static = [found.static_by_component_aj(duration)[name] for found in (narrow, wide)]
         assert static[0] == static[1] or name == "scratchpad"
 
 
@@ -182,9 +177,9 @@ def test_a_whole_edge_tpu_needs_what_is_published():
         task
         for record in result.records
         for task in record.tasks
-        if task.work.counts.array_macs_issued
+        if task.work.counts[ACTIONS["array_macs_issued"]]
     ]
-    macs = task.work.counts.array_macs_issued
+    macs = task.work.counts[ACTIONS["array_macs_issued"]]
     ends = [
         _on_chip_aj(costs.dynamic_aj, task.work.counts) / 10**6 / macs
         for costs in (result.prices.low, result.prices, result.prices.high)
@@ -194,48 +189,49 @@ def test_a_whole_edge_tpu_needs_what_is_published():
 
 
 def _on_chip_aj(dynamic, counts):
-    parts = zip(COMPONENT, dynamic, counts, strict=True)
-    return sum(price * count for part, price, count in parts if part in ("array", "scratchpad"))
+    on_chip = ("array", "scratchpad")
+    return sum(n * dynamic[a] for a, n in counts.items() if PRICES.component[a] in on_chip)
 
 
 def test_the_cpu_is_priced_as_described():
-    assert PRICES.dynamic_aj.cpu_cycles == EDGE.cpu.energy_per_cycle
-    assert _of("cpu", PRICES.static_uw) == EDGE.cpu.static_power
+    assert price(PRICES, "cpu_cycles") == EDGE.cpu.energy_per_cycle
+    assert PRICES.static_uw["cpu"] == EDGE.cpu.static_power
 
 
 def test_a_byte_on_the_interconnect_pays_eight_wires_of_the_guessed_length():
-    found = prices(_edge(technology__node="22 nm")).dynamic_aj.interconnect_bytes
+    found = price(prices(_edge(technology__node="22 nm")), "interconnect_bytes")
     assert found == round(8 * 0.156 * 5 * 10**6)  # CACTI wire at 22 nm, 5 mm
 
 
 def test_without_an_accelerator_array_and_scratchpad_cost_nothing():
     found = prices(load_hardware(EDGE, {"accelerator": None}))
-    spent = found.dynamic_by_component_aj(Counts(*[1] * len(Counts._fields)))
+    spent = found.dynamic_by_component_aj(Counts(dict.fromkeys(found.dynamic_aj, 1)))
     for component in ("array", "scratchpad"):
-        assert _of(component, spent) == 0
-        assert _of(component, found.static_uw) == 0
-    assert _of("cpu", spent) == PRICES.dynamic_aj.cpu_cycles
+        assert spent[component] == 0
+        assert found.static_uw[component] == 0
+    assert spent["cpu"] == price(PRICES, "cpu_cycles")
 
 
 def test_the_ideal_dram_is_free():
     found = prices(_edge(dram__preset="ideal"))
-    assert _of("dram", found.dynamic_by_component_aj(Counts(*[1] * len(Counts._fields)))) == 0
-    assert _of("dram", found.static_uw) == 0
+    once = Counts(dict.fromkeys(found.dynamic_aj, 1))
+    assert found.dynamic_by_component_aj(once)["dram"] == 0
+    assert found.static_uw["dram"] == 0
 
 
 def test_typical_silicon_scales_commands_standby_and_refresh():
     half = prices(_edge(technology__dram_typical="50 %"))
     for name in ("dram_activates", "dram_read_bursts", "dram_write_bursts"):
-        whole = getattr(PRICES.dynamic_aj, name)
-        assert getattr(half.dynamic_aj, name) == pytest.approx(whole / 2, abs=1)
-    assert _of("dram", half.static_uw) == pytest.approx(_of("dram", PRICES.static_uw) / 2, abs=1)
-    assert half.dynamic_aj.array_macs_issued == PRICES.dynamic_aj.array_macs_issued
+        whole = price(PRICES, name)
+        assert price(half, name) == pytest.approx(whole / 2, abs=1)
+    assert half.static_uw["dram"] == pytest.approx(PRICES.static_uw["dram"] / 2, abs=1)
+    assert price(half, "array_macs_issued") == price(PRICES, "array_macs_issued")
 
 
 def test_dram_standby_and_refresh_add_up_over_the_channels():
     """DDR4-2400 x64: 412.8 mW standby and 695.242 nJ every 9360 x 833 ps, per channel."""
     one, two = (
-        _of("dram", prices(_edge(dram__preset=f"DDR4-2400_x64_{channels}ch")).static_uw)
+        prices(_edge(dram__preset=f"DDR4-2400_x64_{channels}ch")).static_uw["dram"]
         for channels in (1, 2)
     )
     assert one == pytest.approx(412_800 + 695.242e-9 / (9360 * 833e-12) * 1e6, abs=1)
@@ -255,12 +251,12 @@ def test_streaming_costs_as_much_per_bit_as_in_a_dram_simulator(row):
     hardware = _edge(dram__preset=row["config"])
     device, found = hardware.dram.device, prices(hardware)
     bursts = 10**6
-    counts = Counts(dram_activates=bursts * device.granule // device.row)
+    activates = counts(dram_activates=bursts * device.granule // device.row)
     kind = "dram_read_bursts" if row["pattern"] == "seq_read" else "dram_write_bursts"
-    counts = counts.plus(Counts(**{kind: bursts}))
+    whole = activates.plus(counts(**{kind: bursts}))
     duration_ps = round(bursts * device.granule * 1000 / float(row["bus_GBps"]))
-    spent_aj = _of("dram", found.dynamic_by_component_aj(counts))
-    spent_aj += _of("dram", found.static_by_component_aj(duration_ps))
+    spent_aj = found.dynamic_by_component_aj(whole)["dram"]
+    spent_aj += found.static_by_component_aj(duration_ps)["dram"]
     pj_per_bit = spent_aj / 10**6 / (8 * device.granule * bursts)
     assert pj_per_bit == pytest.approx(float(row["pJ_per_bit_bus"]), rel=0.05)
 

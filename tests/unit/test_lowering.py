@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Unit
 from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.mapping import mapper
@@ -263,7 +263,7 @@ def offloaded(role, sizes, conv_, **settings_):
         **{f"accelerator__{key}": value for key, value in settings_.items()},
     )  # fmt: skip
     gemm = Gemm(role, 1, *sizes, 0, 1, 0, conv_)
-    return Templates(hardware).array_gemm(gemm, Placement(Unit.ACCELERATOR, "int8"), 8)
+    return Templates(hardware).array_gemm(gemm, Placement(ACCELERATOR, "int8"), 8)
 
 
 MAPS = Conv(2, 3, 4, (8, 8), (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))

@@ -18,7 +18,7 @@ from simulator.trace.passes.overlay import laid_over, resolved, scheduled
 from simulator.trace.passes.treatment import Method, Rule, Schedule, Treatment
 from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import Segment, StorageKind, Trace
-from tests.builders import StepBuilder, machine, one_step_trace
+from tests.builders import ACTIONS, StepBuilder, machine, one_step_trace
 from tests.method_accounts import accounted
 
 SIX = Treatment(weights=6, activations=6, gradients=6)
@@ -248,8 +248,10 @@ def test_narrow_products_cost_less_on_an_array_that_has_them():
 
 
 def test_the_next_wider_integer_of_an_array_is_taken():
-    array = machine("edge-16x16-mp").accelerator.model_copy(
-        update={"precision": "fp32", "precisions": ("int8", "int4")}
+    array = (
+        machine("edge-16x16-mp")
+        .accelerator.model_copy(update={"precision": "fp32", "precisions": ("int8", "int4")})
+        .interface
     )
     assert [array.executes(f"int{bits}") for bits in (3, 4, 5, 8)] == [
         "int4",
@@ -258,7 +260,9 @@ def test_the_next_wider_integer_of_an_array_is_taken():
         "int8",
     ]
     assert array.executes("int9") is None
-    assert machine().accelerator.executes("int4") is None  # an array of one format has a rule
+    assert (
+        machine().accelerator.interface.executes("int4") is None
+    )  # an array of one format has a rule
 
 
 # The file
@@ -332,8 +336,8 @@ def test_an_array_reads_narrower_weights_as_they_are():
 
 def test_a_product_is_counted_in_its_own_precision_alone():
     counts = [task.work.counts for task in executed(SIX) if task.work.stage is Stage.GEMM]
-    assert [each.array_macs_in_int6 for each in counts] == [64**3] * 3
-    assert {each.array_macs_issued for each in counts} == {0}
+    assert [each[ACTIONS["array_macs_in_int6"]] for each in counts] == [64**3] * 3
+    assert {each[ACTIONS["array_macs_issued"]] for each in counts} == {0}
 
 
 def test_a_convolution_of_no_role_is_thinned_as_a_forward_one():

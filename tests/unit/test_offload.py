@@ -2,7 +2,8 @@
 
 import pytest
 
-from simulator.activity import Stage, Unit
+from simulator.activity import Stage
+from simulator.hardware.unit import HOST
 from simulator.lowering.lower import Carry, Lowering
 from simulator.mapping.layout import replicated
 from simulator.replay import Replay
@@ -61,7 +62,7 @@ def test_operands_are_copied_in_and_results_out(role, operands, result):
     tasks = lowered(pass_of(role), **COPIES)
     assert moved(tasks, Stage.LOAD) == [(size, size) for size in operands]
     assert moved(tasks, Stage.STORE) == [(result, result)]
-    assert {task.work.unit for task in tasks if task.work.stage is not Stage.GEMM} == {Unit.CPU}
+    assert {task.work.unit for task in tasks if task.work.stage is not Stage.GEMM} == {HOST}
 
 
 def test_stages_follow_each_other():

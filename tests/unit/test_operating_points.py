@@ -8,17 +8,16 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from simulator import simulate
-from simulator.energy import COMPONENTS, prices
+from simulator.energy import prices
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.operating import OperatingPoint, supply_ratio
-from tests.builders import StepBuilder, one_step_trace
+from tests.builders import ACTIONS, StepBuilder, one_step_trace
 
 POINTS = tuple(
     OperatingPoint(clock=clock, voltage=voltage)
     for clock, voltage in (("500 MHz", "0.7 V"), ("1 GHz", "0.8 V"), ("2 GHz", "1 V"))
 )
-CPU, ARRAY, SCRATCHPAD = (COMPONENTS.index(name) for name in ("cpu", "array", "scratchpad"))
 
 
 @pytest.mark.parametrize(
@@ -48,8 +47,10 @@ def test_a_faster_clock_never_needs_less(a, b):
 def test_the_cpu_pays_the_voltage_of_its_clock_as_linux_lists_it(clock, volts):
     """hi3660.dtsi; the energy as the square, leakage in proportion, of those at 0.9 V."""
     found = prices(load_hardware("edge-16x16", {"cpu.clock": clock}))
-    assert found.dynamic_aj.cpu_cycles == pytest.approx(89e6 * (volts / 0.9) ** 2, abs=1)
-    assert found.static_uw[CPU] == pytest.approx(60e3 * volts / 0.9, abs=1)
+    assert found.dynamic_aj[ACTIONS["cpu_cycles"]] == pytest.approx(
+        89e6 * (volts / 0.9) ** 2, abs=1
+    )
+    assert found.static_uw["cpu"] == pytest.approx(60e3 * volts / 0.9, abs=1)
 
 
 def _written(raw, folder):
@@ -67,12 +68,12 @@ def test_the_array_and_its_memories_pay_theirs(tmp_path):
     slow = prices(load_hardware(soc, {"accelerator.clock": "500 MHz"}))
     assert fast == prices(load_hardware("edge-16x16"))
     for name in ("array_macs_issued", "scratchpad_read_bytes", "accumulator_write_bytes"):
-        ratio = getattr(slow.dynamic_aj, name) / getattr(fast.dynamic_aj, name)
+        ratio = slow.dynamic_aj[ACTIONS[name]] / fast.dynamic_aj[ACTIONS[name]]
         assert ratio == pytest.approx(0.75**2, rel=1e-4)
-    for component in (ARRAY, SCRATCHPAD):
+    for component in ("array", "scratchpad"):
         ratio = slow.static_uw[component] / fast.static_uw[component]
         assert ratio == pytest.approx(0.75, rel=0.01)
-    assert slow.dynamic_aj.cpu_cycles == fast.dynamic_aj.cpu_cycles
+    assert slow.dynamic_aj[ACTIONS["cpu_cycles"]] == fast.dynamic_aj[ACTIONS["cpu_cycles"]]
 
 
 def _energy(clock, static_uw):
@@ -98,7 +99,7 @@ def test_racing_and_then_sleeping_wins_from_the_leakage_of_the_closed_form_on():
     _, slow_ps, result = _energy(slow_clock, 0)
     _, fast_ps, _ = _energy(fast_clock, 0)
     cycles = sum(
-        task.work.counts.cpu_cycles * record.count
+        task.work.counts[ACTIONS["cpu_cycles"]] * record.count
         for record in result.records
         for task in record.tasks
     )

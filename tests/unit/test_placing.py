@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Stage, Unit
+from simulator.activity import Stage
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.lowering.chain import Choice, cheapest
+from simulator.hardware.unit import ACCELERATOR, HOST
+from simulator.lowering.chain import Choice, UnitCost, cheapest
 from simulator.lowering.lower import Carry, Lowering
 from simulator.placing import choices
 from simulator.replay import Replay, as_trace
@@ -19,29 +20,35 @@ from simulator.trace.trace import Segment, Trace
 from tests.builders import StepBuilder, machine, one_step_trace
 
 COST = st.integers(0, 50)
-CHOICE = st.builds(Choice, COST, st.none() | COST, COST, COST)
+UNITS = (ACCELERATOR, "npu", "relu")
+CHOICE = st.builds(
+    Choice, COST, st.dictionaries(st.sampled_from(UNITS), st.builds(UnitCost, COST, COST, COST))
+)
 
 
 def cost_of(found, units):
     """What placements cost by definition: each op, and every change of unit; both ends are CPU."""
-    total = sum(
-        c.cpu if u is Unit.CPU else c.accelerator for c, u in zip(found, units, strict=True)
-    )
-    path = [Unit.CPU, *units, Unit.CPU]
+    total = 0
+    path = [HOST, *units, HOST]
     for index, choice in enumerate(found):
-        if path[index + 1] is Unit.ACCELERATOR:
-            total += choice.enter if path[index] is Unit.CPU else 0
-            total += choice.leave if path[index + 2] is Unit.CPU else 0
+        unit = path[index + 1]
+        if unit == HOST:
+            total += choice.host
+            continue
+        own = choice.others[unit]
+        total += own.stay
+        total += own.enter if path[index] != unit else 0
+        total += own.leave if path[index + 2] != unit else 0
     return total
 
 
 def brute_force(found):
-    options = [list(Unit) if each.accelerator is not None else [Unit.CPU] for each in found]
+    options = [[HOST, *each.others] for each in found]
     return min(cost_of(found, units) for units in product(*options))
 
 
 @settings(deadline=None)
-@given(st.lists(CHOICE, max_size=12))
+@given(st.lists(CHOICE, max_size=6))
 def test_the_search_finds_what_brute_force_finds(found):
     units = cheapest(found)
     assert len(units) == len(found)
@@ -49,8 +56,9 @@ def test_the_search_finds_what_brute_force_finds(found):
 
 
 def test_costs_of_a_chain_by_hand():
-    found = [Choice(10, 4, 3, 2), Choice(1), Choice(10, 4, 3, 2), Choice(10, 4, 3, 2)]
-    mixed = (Unit.ACCELERATOR, Unit.CPU, Unit.ACCELERATOR, Unit.ACCELERATOR)
+    either = Choice(10, {ACCELERATOR: UnitCost(4, 3, 2)})
+    found = [either, Choice(1), either, either]
+    mixed = (ACCELERATOR, HOST, ACCELERATOR, ACCELERATOR)
     # in and out once; on the CPU; in, stay, and out at the end
     assert cost_of(found, mixed) == (3 + 4) + (2 + 1) + (3 + 4) + 4 + 2
     assert cheapest(found) == mixed
@@ -86,7 +94,7 @@ def test_no_search_ends_worse_than_either_extreme(ops, placement, copies):
 @settings(deadline=None)
 @given(OPS)
 def test_the_search_equals_brute_force_on_the_costs_of_a_trace(ops):
-    found = choices(built(ops).step(), Lowering(machine()))
+    found = choices(built(ops).step(), Lowering(machine()), [ACCELERATOR])
     assert cost_of(found, cheapest(found)) == brute_force(found)
 
 
@@ -95,20 +103,21 @@ def test_an_operation_costs_what_its_tasks_take_alone():
     builder.gemm(64, 64, 64)
     builder.elementwise(builder.tensor(64, 64))
     lowering = Lowering(machine())
-    gemm, relu = choices(builder.step(), lowering)
-    assert relu.accelerator is None
+    gemm, relu = choices(builder.step(), lowering, [ACCELERATOR])
+    assert not relu.others
+    own = gemm.others[ACCELERATOR]
     step = builder.step()
-    for unit, cost in ((Unit.CPU, gemm.cpu), (Unit.ACCELERATOR, gemm.accelerator + gemm.enter)):
+    for unit, cost in ((HOST, gemm.host), (ACCELERATOR, own.stay + own.enter)):
         tasks, _ = lowering.lower(step, Carry(), (unit, unit))
         took = [task.work.progress.duration_ps(WHOLE) for task in tasks if task.op == 0]
         assert sum(took) == cost
-    assert gemm.leave == 0  # the array's sums are restored, so that the CPU notices anyway
+    assert own.leave == 0  # the array's sums are restored, so that the CPU awaits them anyway
 
 
-def test_a_native_array_owes_the_notice_of_its_completion():
+def test_leaving_a_native_array_costs_awaiting_its_completion():
     hardware = machine(accelerator__precision="fp32")
-    (gemm,) = choices(built([(64, 64, 64)]).step(), Lowering(hardware))
-    assert gemm.leave == hardware.runtime.synchronise
+    (gemm,) = choices(built([(64, 64, 64)]).step(), Lowering(hardware), [ACCELERATOR])
+    assert gemm.others[ACCELERATOR].leave == hardware.runtime.synchronise
 
 
 def test_a_mixed_placement_beats_both_extremes_and_is_kept():
@@ -166,7 +175,7 @@ def gemm_units(hardware):
     builder.gemm(64, 64, 64, a=x, phase=Phase.WGRAD, role=Role.WGRAD, layer="head")
     builder.elementwise(x)
     tasks, _ = Lowering(hardware).lower(builder.step(), Carry())
-    return [task.work.unit.value for task in tasks if task.work.stage is Stage.GEMM]
+    return [task.work.unit for task in tasks if task.work.stage is Stage.GEMM]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 import pytest
 
-from simulator.activity import Stage, Unit
+from simulator.activity import Stage
 from simulator.hardware.runtime import Rearrange
+from simulator.hardware.unit import HOST
 from simulator.lowering.lower import Carry, Lowering
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Conv, Op, OpKind, Phase, Role, convolution
-from tests.builders import StepBuilder, machine
+from tests.builders import ACTIONS, StepBuilder, machine
 
 CONV = Conv(2, 8, 16, (8, 8), (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))
 WEIGHTS = 8 * 16 * 9
@@ -50,11 +51,11 @@ def test_weights_that_need_no_rearranging_get_none():
 @pytest.mark.parametrize("role", NS)
 def test_a_role_is_rearranged_for_so_long_per_weight(role):
     (task,) = rearranging(lowered(training_step(), **{role: NS[role]}))
-    assert task.work.unit is Unit.CPU
+    assert task.work.unit == HOST
     assert task.work.progress.duration_ps(WHOLE) == WEIGHTS * NS[role] * 1000
     counts = task.work.counts
     assert counts.dram_read_bytes == counts.dram_write_bytes == 4 * WEIGHTS
-    assert counts.interconnect_bytes == 8 * WEIGHTS
+    assert counts[ACTIONS["interconnect_bytes"]] == 8 * WEIGHTS
     assert task.phase == role
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from simulator.activity import Task, Unit
+from simulator.activity import Task
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import shape_of
 from simulator.machine.soc import run_step
@@ -37,7 +38,7 @@ def shape(row):
         size = ((p - 1) * stride + r, (q - 1) * stride + s)
         gemm = convolution(valid_convolution(channels, filters, size, (r, s), stride))
     bits = PRECISION_BITS["int8"]
-    return shape_of(gemm, GEMMINI, Placement(Unit.ACCELERATOR, "int8"), bits)
+    return shape_of(gemm, GEMMINI, Placement(ACCELERATOR, "int8"), bits)
 
 
 def test_the_library_s_tiles_are_those_recorded():

@@ -99,6 +99,7 @@ def test_a_wrong_value_of_a_result_is_named(folder, where, value, says):
         ("tasks.0.start_ps", 10**18, "tasks.0: "),
         ("tasks.0.end_ps", 10**18, "a task or flow ends at 1000000000000000000 ps, after the step"),
         ("tasks.0.counts", [1] * 99, "tasks.0.counts: [1, 1"),
+        ("tasks.0.counts.cpu_cycles", -1, "tasks.0.counts.cpu_cycles: -1: should be greater"),
         ("tasks.0.mnk", [1], "tasks.0.mnk: [1]: list should have at least 4 items"),
         ("flows.0.bytes", -1, "flows.0.bytes: -1: should be greater than or equal to 0"),
         ("power.0.power_uw", "1", "power.0.power_uw: '1': should be a valid integer"),
@@ -178,7 +179,7 @@ def test_a_wrong_value_of_a_task_is_named(folder, change, says):
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("schema", 1, "schema 1 is not 2"),
+        ("schema", 1, "schema 1 is not 3"),
         ("schema", "2", "schema: '2': should be a valid integer"),
         ("macs_per_s", NAN, "macs_per_s: NaN: should be a valid integer"),
         ("records", [{"step": 0, "runs": [[0, -1]], "ops": []}], "records.0.runs.0.1: -1: should"),

@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from simulator.activity import Task, Unit
+from simulator.activity import Task
 from simulator.hardware import load_hardware
+from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import shape_of
 from simulator.machine.soc import run_step
@@ -31,7 +32,7 @@ def conv(channels, filters, size, kernel, stride=1, padding=0, images=2):
 
 
 def shape(layout, c, role=Role.FORWARD):
-    placement = Placement(Unit.ACCELERATOR, "fp32")
+    placement = Placement(ACCELERATOR, "fp32")
     return shape_of(convolution(c, role), MACHINES[layout].accelerator, placement, 32)
 
 
@@ -67,7 +68,7 @@ def test_a_tile_is_the_largest_square_that_divides_the_map_and_fits(layout, c, w
 def test_a_matrix_product_is_not_cut_by_the_rule():
     array = MACHINES["bchw"].accelerator
     gemm = Gemm(Role.FORWARD, 1, 8, 8, 8, 0, 1, 0)
-    plain = shape_of(gemm, array, Placement(Unit.ACCELERATOR, "fp32"), 32)
+    plain = shape_of(gemm, array, Placement(ACCELERATOR, "fp32"), 32)
     assert list(square_tiles(array, plain)) == []
 
 

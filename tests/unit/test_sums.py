@@ -5,10 +5,11 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Counts, Span
+from simulator.activity import Span
 from simulator.results.power import peaks_uw, power_levels
 from simulator.results.tally import Ran, tallies
 from simulator.trace.op import Phase
+from tests.builders import counts
 
 _LATEST = 12
 _PHASES = (Phase.FORWARD, Phase.WGRAD)
@@ -34,8 +35,8 @@ def steps(draw):
         column(spans()),
         column(st.integers(0, 9)),
         column(st.integers(0, _LATEST)),
-        column(st.booleans()),
-        column(st.builds(Counts, macs=huge, dram_read_bytes=huge, dram_write_bytes=huge)),
+        column(st.sampled_from(("cpu", "accelerator", "relu"))),
+        column(st.builds(counts, macs=huge, dram_read_bytes=huge, dram_write_bytes=huge)),
         column(huge),
     )
 
@@ -53,20 +54,21 @@ def test_sums_by_layer_and_phase_are_those_of_a_loop(ran):
     for key, tally in found.items():
         own = [index for index, each in enumerate(keys) if each == key]
         took = {index: ran.spans[index].end_ps - ran.spans[index].start_ps for index in own}
-        on_cpu = [index for index in own if ran.on_cpu[index]]
-        others = [index for index in own if not ran.on_cpu[index]]
         moments = (m for m in range(_LATEST) if set(_running(ran.spans, m)) & set(own))
         assert tally.active_ps == sum(1 for _ in moments)
         assert tally.latency_ps == sum(ran.attributed_ps[index] for index in own)
-        assert tally.cpu_busy_ps == sum(took[index] for index in on_cpu)
-        assert tally.accelerator_busy_ps == sum(took[index] for index in others)
         longer = [took[index] - ran.alone_ps[index] for index in own]
         assert tally.contention_ps == sum(extra for extra in longer if extra > 0)
-        counts = [ran.counts[index] for index in own]
-        assert Counts(*tally.counts).macs == sum(each.macs for each in counts)
-        assert Counts(*tally.counts).dram_write_bytes == sum(c.dram_write_bytes for c in counts)
-        by_cpu = [ran.counts[index] for index in on_cpu]
-        assert tally.cpu_dram_bytes == sum(c.dram_read_bytes + c.dram_write_bytes for c in by_cpu)
+        each = [ran.counts[index] for index in own]
+        assert tally.counts.macs == sum(count.macs for count in each)
+        assert tally.counts.dram_write_bytes == sum(count.dram_write_bytes for count in each)
+        for name, unit in tally.units.items():
+            on_unit = [index for index in own if ran.units[index] == name]
+            assert unit.busy_ps == sum(took[index] for index in on_unit)
+            moved = [ran.counts[index].dram_bytes for index in on_unit]
+            assert unit.dram_bytes == sum(moved)
+            assert unit.macs == sum(ran.counts[index].macs for index in on_unit)
+        assert set(tally.units) == {ran.units[index] for index in own}
         assert tally.peak_uw == max(ran.peaks_uw[index] for index in own)
 
 

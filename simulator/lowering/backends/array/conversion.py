@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 
 from simulator.activity import Stage
 from simulator.hardware.precision import PRECISION_BITS
+from simulator.lowering.backends.array.call import Call, bytes_of, others_of
 from simulator.lowering.binding import Binding, Site, storages
-from simulator.lowering.request import Request, bytes_of, others_of
 from simulator.timing.kernels import between_products
 from simulator.trace.accesses import Access, whole
 from simulator.trace.op import Tensor
@@ -21,7 +21,7 @@ _ROUND_OPS = 3  # scale, round, clamp
 _COPY_OPS = 1
 
 
-class Driver(Protocol):
+class Conversion(Protocol):
     """Appends to a step what the CPU does around the GEMMs that are offloaded."""
 
     def quantise(self, site: Site, tensor: Tensor, precision: str, token: int) -> None:
@@ -34,12 +34,12 @@ class Driver(Protocol):
         into another.
         """
 
-    def restore(self, request: Request, token: int) -> None:
+    def restore(self, call: Call, token: int) -> None:
         """Append what brings the array's outputs in `token` back: scale them, sum the slices of
         several passes and what overlaps, add a bias, write the tensor.
         """
 
-    def between(self, request: Request, token: int, waits: Sequence[int]) -> Access:
+    def between(self, call: Call, token: int, waits: Sequence[int]) -> Access:
         """Append what a fused op does to a temporary between two GEMMs (a softmax, gates), and
         return where the array reads it. It follows what writes `waits`.
         """
@@ -71,16 +71,16 @@ class CompiledLoops:
         source, target = moved
         self._append(site, _Loop(stage, elements, bits, 1), [source], target)
 
-    def restore(self, request: Request, token: int) -> None:
+    def restore(self, call: Call, token: int) -> None:
         """Scale and sum in one loop; what the array scaled on its way out is summed alone."""
-        target, passes, site = request.target, request.placement.passes, request.site
+        target, passes, site = call.target, call.placement.passes, call.site
         assert target is not None, "temporaries are not restored"
-        raw = [Access(token, bytes_of(request.made, request.out_bits))] * passes
-        written, others = Access(target.storage, target.bytes), others_of(request.op)
-        scales = not request.by_unit
-        if request.is_summed:
-            stage = Stage.COL2IM if request.layout.fold_back else Stage.REDUCE
-            loop = _Loop(stage, request.made, request.out_bits, passes + scales)
+        raw = [Access(token, bytes_of(call.made, call.out_bits))] * passes
+        written, others = Access(target.storage, target.bytes), others_of(call.op)
+        scales = not call.by_unit
+        if call.is_summed:
+            stage = Stage.COL2IM if call.layout.fold_back else Stage.REDUCE
+            loop = _Loop(stage, call.made, call.out_bits, passes + scales)
             self._append(site, loop, raw, written, storages(others))
             return
         # Every further pass is a multiply-add, or without scales an addition.
@@ -89,16 +89,16 @@ class CompiledLoops:
         loop = _Loop(stage, target.elements, target.bits, cost)
         self._append(site, loop, [*raw, *whole(others)], written)
 
-    def between(self, request: Request, token: int, waits: Sequence[int]) -> Access:
+    def between(self, call: Call, token: int, waits: Sequence[int]) -> Access:
         """Convert on the way, in the same loop."""
-        elements = request.made
-        raw = Access(token, bytes_of(elements, request.out_bits))
-        ready = Access(self._binding.token(), bytes_of(elements, request.operand_bits(-1)))
-        reads, binding = [raw] * request.placement.passes, self._binding
+        elements = call.made
+        raw = Access(token, bytes_of(elements, call.out_bits))
+        ready = Access(self._binding.token(), bytes_of(elements, call.operand_bits(-1)))
+        reads, binding = [raw] * call.placement.passes, self._binding
         moved = binding.cache.touch(reads, [ready])
-        kernel = between_products(request.op.name)
-        work = binding.asking.kernel(Stage.OP, kernel, elements, moved)
-        binding.append(work, request.site, (raw.token, *waits), (ready.token,))
+        kernel = between_products(call.op.name)
+        work = binding.requests.kernel(Stage.OP, kernel, elements, moved)
+        binding.append(work, call.site, (raw.token, *waits), (ready.token,))
         return ready
 
     def _append(
@@ -111,7 +111,7 @@ class CompiledLoops:
     ) -> None:
         binding = self._binding
         moved = binding.cache.touch(reads, [target])
-        work = binding.asking.pass_over(
+        work = binding.requests.pass_over(
             loop.stage, loop.elements, loop.bits, moved, loop.ops_per_element
         )
         tokens = dict.fromkeys([*(access.token for access in reads), *waits])

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from simulator.activity import Stage
 from simulator.hardware.precision import PRECISION_BITS
+from simulator.lowering.backends.array.call import Call, bytes_of, others_of
 from simulator.lowering.binding import Binding, Site, storages
-from simulator.lowering.request import Request, bytes_of, others_of
 from simulator.timing.kernels import between_kind
 from simulator.trace.accesses import Access, whole
 from simulator.trace.kinds import listed_kind
@@ -32,13 +32,16 @@ class EagerOps:
         """
         made = _flat(token, tensor.elements, _dtype_of(precision))
         if not precision.startswith("int"):
-            self._chain(site, Stage.QUANTISE, tensor, [_Call("_to_copy", made.dtype)], made)
+            self._chain(site, Stage.QUANTISE, tensor, [_OpCall("_to_copy", made.dtype)], made)
             return
         scale = self._chain(
-            site, Stage.QUANTISE, tensor, [_Call("abs"), _Call("amax", whole=True), _Call("div")]
+            site,
+            Stage.QUANTISE,
+            tensor,
+            [_OpCall("abs"), _OpCall("amax", whole=True), _OpCall("div")],
         )
-        steps = [_Call("div", others=(scale,)), _Call("round"), _Call("clamp")]
-        self._chain(site, Stage.QUANTISE, tensor, [*steps, _Call("_to_copy", made.dtype)], made)
+        steps = [_OpCall("div", others=(scale,)), _OpCall("round"), _OpCall("clamp")]
+        self._chain(site, Stage.QUANTISE, tensor, [*steps, _OpCall("_to_copy", made.dtype)], made)
 
     def lay_out(
         self, site: Site, stage: Stage, elements: int, bits: int, moved: tuple[Access, Access]
@@ -50,39 +53,39 @@ class EagerOps:
         written = _flat(target.token, elements, dtype)
         self._op(site, stage, _LAYS_OUT[stage], (read,), written)
 
-    def restore(self, request: Request, token: int) -> None:
+    def restore(self, call: Call, token: int) -> None:
         """`raw.to(torch.float32) * scale`, slice by slice, then what overlaps is summed, or a bias
         is added.
         """
-        target, site, others = request.target, request.site, others_of(request.op)
+        target, site, others = call.target, call.site, others_of(call.op)
         assert target is not None, "temporaries are not restored"
-        raw = _flat(token, request.made, _dtype_of(request.summed_in))
-        if not request.is_summed:
-            self._scale(request, raw, target.dtype, others, target)
+        raw = _flat(token, call.made, _dtype_of(call.summed_in))
+        if not call.is_summed:
+            self._scale(call, raw, target.dtype, others, target)
             return
-        value = self._scale(request, raw, target.dtype)
-        folds = request.layout.fold_back
+        value = self._scale(call, raw, target.dtype)
+        folds = call.layout.fold_back
         stage, name = (Stage.COL2IM, "col2im") if folds else (Stage.REDUCE, "sum")
         self._op(site, stage, name, (value,), target, storages(others))
 
-    def between(self, request: Request, token: int, waits: Sequence[int]) -> Access:
+    def between(self, call: Call, token: int, waits: Sequence[int]) -> Access:
         """Scale, compute, convert again."""
-        site, precision = request.site, request.placement.precision
-        dtype = request.op.outputs[0].dtype if request.op.outputs else "float32"
-        raw = _flat(token, request.made, _dtype_of(request.summed_in))
-        value = self._scale(request, raw, dtype)
-        made = self._new(request.made, dtype)
-        kind = between_kind(request.op.name)
-        self._op(site, Stage.OP, request.op.base_name, (value,), made, waits, kind)
-        if not request.placement.convert:
+        site, precision = call.site, call.placement.precision
+        dtype = call.op.outputs[0].dtype if call.op.outputs else "float32"
+        raw = _flat(token, call.made, _dtype_of(call.summed_in))
+        value = self._scale(call, raw, dtype)
+        made = self._new(call.made, dtype)
+        kind = between_kind(call.op.name)
+        self._op(site, Stage.OP, call.op.base_name, (value,), made, waits, kind)
+        if not call.placement.convert:
             return Access(made.storage, made.bytes)
         ready = self._binding.token()
         self.quantise(site, made, precision, ready)
-        return Access(ready, bytes_of(request.made, PRECISION_BITS[precision]))
+        return Access(ready, bytes_of(call.made, PRECISION_BITS[precision]))
 
     def _scale(
         self,
-        request: Request,
+        call: Call,
         raw: Tensor,
         dtype: str,
         added: Sequence[Tensor] = (),
@@ -91,14 +94,14 @@ class EagerOps:
         """Append what makes numbers of `dtype` of the array's sums, and adds the slices of several
         passes and the tensors `added`; return the result.
         """
-        passes, total = request.placement.passes, raw
-        scaling = [] if raw.is_float else [_Call("mul")]
-        casting = [_Call("_to_copy", dtype)] if raw.dtype != dtype else []
+        passes, total = call.placement.passes, raw
+        scaling = [] if raw.is_float else [_OpCall("mul")]
+        casting = [_OpCall("_to_copy", dtype)] if raw.dtype != dtype else []
         for index in range(passes):
-            calls = [*casting, *scaling, *([_Call("add", others=(total,))] if index else [])]
+            calls = [*casting, *scaling, *([_OpCall("add", others=(total,))] if index else [])]
             last = index == passes - 1
-            calls += [_Call("add", others=(each,)) for each in added] if last else []
-            total = self._chain(request.site, Stage.DEQUANTISE, raw, calls, into if last else None)
+            calls += [_OpCall("add", others=(each,)) for each in added] if last else []
+            total = self._chain(call.site, Stage.DEQUANTISE, raw, calls, into if last else None)
         return total
 
     def _chain(
@@ -106,7 +109,7 @@ class EagerOps:
         site: Site,
         stage: Stage,
         source: Tensor,
-        calls: Sequence["_Call"],
+        calls: Sequence["_OpCall"],
         into: Tensor | None = None,
     ) -> Tensor:
         """Append `calls`, each on what the one before made; the last writes `into` that tensor."""
@@ -133,7 +136,7 @@ class EagerOps:
         kind = kind or listed_kind(name) or OpKind.ELEMENTWISE
         op = Op(f"aten.{name}", kind, site.phase, site.layer, inputs, (made,))
         moved = binding.cache.touch(whole(inputs), whole((made,)))
-        work = binding.asking.operation(op, moved, stage=stage)
+        work = binding.requests.operation(op, moved, stage=stage)
         binding.append(work, site, (*storages(inputs), *waits), (made.storage,))
         return made
 
@@ -141,7 +144,7 @@ class EagerOps:
         return _flat(self._binding.token(), elements, dtype)
 
 
-class _Call(NamedTuple):
+class _OpCall(NamedTuple):
     """A call of a chain: it reads what the one before made, and `others`; an amax makes one number
     of the `whole`.
     """

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from simulator.activity import Span, Unit
+from simulator.activity import Span
 
 
 def attribute(
-    spans: Sequence[Span], units: Sequence[Unit], follows: Sequence[tuple[int, ...]]
+    spans: Sequence[Span], units: Sequence[str], follows: Sequence[tuple[int, ...]]
 ) -> list[int]:
     """Return the picoseconds charged to each task; they add up to the step's duration.
 
@@ -28,9 +28,9 @@ def attribute(
         index = min(i for i in earlier if spans[i].end_ps == start)
 
 
-def _previous_on_unit(spans: Sequence[Span], units: Sequence[Unit]) -> list[int]:
+def _previous_on_unit(spans: Sequence[Span], units: Sequence[str]) -> list[int]:
     order = sorted(range(len(spans)), key=lambda i: (spans[i].start_ps, spans[i].end_ps, i))
-    last: dict[Unit, int] = {}
+    last: dict[str, int] = {}
     before = [-1] * len(spans)
     for index in order:
         before[index] = last.get(units[index], -1)

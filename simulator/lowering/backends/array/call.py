@@ -1,8 +1,8 @@
-"""A GEMM on its way to the accelerator: where it belongs, and how this array computes it."""
+"""A call of an array: one GEMM, where it belongs, and how the array computes it."""
 
 from dataclasses import dataclass
 
-from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.accelerator import ArrayInterface
 from simulator.hardware.precision import PRECISION_BITS, accumulator_of
 from simulator.lowering.binding import Site
 from simulator.lowering.placement import Placement, is_readable
@@ -12,8 +12,8 @@ from simulator.units import ceil_div
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One GEMM to offload, where it belongs, and how it is laid out."""
+class Call:
+    """One GEMM to offload: the op that it serves, its placement and layout."""
 
     site: Site
     op: Op
@@ -95,26 +95,26 @@ class Request:
         return self.op.inputs[which].bits if which >= 0 else self._traced.bits
 
 
-def request_of(
+def call_of(
     site: Site,
     op: Op,
     gemm: Gemm,
     placement: Placement,
-    array: Accelerator,
+    array: ArrayInterface,
     *,
     by_unit: bool = False,
-) -> Request:
-    """Return a request as this array computes it: it may lack the convolution of a wgrad.
+) -> Call:
+    """Return the call as this array computes it: it may lack the convolution of a wgrad.
 
     Its DMA engine converts `by_unit` what there is to convert.
     """
     conv, by_unit = gemm.conv, by_unit and placement.convert
     if array.wgrad == "im2col" or gemm.role is not Role.WGRAD or conv is None or conv.transposed:
-        return Request(site, op, gemm, placement, layout(gemm, array), by_unit=by_unit)
+        return Call(site, op, gemm, placement, layout(gemm, array), by_unit=by_unit)
     alone = replicated(gemm)
     copies = conv.in_channels // conv.groups
     laid = layout(alone, array)
-    return Request(site, op, alone, placement, laid, copies, conv.images, by_unit)
+    return Call(site, op, alone, placement, laid, copies, conv.images, by_unit)
 
 
 def others_of(op: Op) -> tuple[Tensor, ...]:

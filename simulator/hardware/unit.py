@@ -1,0 +1,70 @@
+"""Units beside the CPU and its accelerator: a description of some kind, a port, a driver."""
+
+from typing import NamedTuple
+
+from pydantic import Field, PositiveInt
+
+from simulator import extensions
+from simulator.errors import InputError, listed, shown
+from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.part import Part
+from simulator.hardware.runtime import Driver
+from simulator.units import Bytes
+
+HOST = "cpu"
+"""The unit that runs the framework and the drivers."""
+
+ACCELERATOR = "accelerator"
+"""The unit that `accelerator:` describes."""
+
+GROUP = "trainsoc.units"
+"""The group of entry points under which packages add kinds of unit, as backends."""
+
+
+class Port(Part):
+    """A unit's way to the memory."""
+
+    width: Bytes | None = Field(gt=0, default=None, description="else that of the interconnect")
+    weight: PositiveInt = Field(default=1, description="turns, with weighted arbitration")
+    outstanding: PositiveInt | None = Field(default=None, description="requests in flight")
+
+
+class BoardUnit(Part):
+    """Base of the descriptions under `units:`, one subclass per kind."""
+
+    kind: str
+    port: Port = Port()
+    driver: Driver = Driver.model_validate({"launch": "0 us", "synchronise": "0 us"})
+
+
+class Array(Accelerator, BoardUnit):
+    """A further array of GEMMs."""
+
+
+_KINDS: dict[str, type[BoardUnit]] = {"array": Array}
+
+
+def description_of(kind: str) -> type[BoardUnit]:
+    """Return the description of units of a kind, built in or of an installed package.
+
+    Raises InputError for a kind that nobody has.
+    """
+    if kind in _KINDS:
+        return _KINDS[kind]
+    backend = extensions.load(GROUP, kind)
+    if backend is None:
+        known = sorted((*_KINDS, *extensions.names(GROUP)))
+        raise InputError(f"kind: no kind of unit {shown(kind)}; known: {listed(known)}")
+    description: type[BoardUnit] = backend.description
+    return description
+
+
+class MemoryPort(NamedTuple):
+    """What the interconnect knows of a unit: peak rate, turns, whether it goes first, requests in
+    flight (None: a read queue).
+    """
+
+    bytes_per_s: int
+    weight: int = 1
+    first: bool = False
+    outstanding: int | None = None

@@ -1,0 +1,144 @@
+"""Requests for work, by all that tells one from another, whatever an array's sizes make of it."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from simulator.activity import Stage, Work
+from simulator.hardware.accelerator import ArrayInterface
+from simulator.hardware.runtime import Handling
+from simulator.hardware.unit import HOST
+from simulator.lowering.cache import Moved
+from simulator.lowering.outline import Outline
+from simulator.lowering.placement import Placement
+from simulator.lowering.works import Templates
+from simulator.timing.cores import dispatch_ps
+from simulator.timing.kernels import Kernel, kernel_of
+from simulator.trace.accesses import elements_of, moved_bytes
+from simulator.trace.op import Gemm, Op
+from simulator.units import transfer_ps
+
+NOTHING = Moved((), ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkRequest:
+    """A request for work of one unit, and how templates make the work."""
+
+    unit: str
+    make: Callable[[Templates], Work]
+
+    def of(self, templates: Templates) -> Work:
+        """Return the work on the SoC of `templates`."""
+        return templates.once(self.unit, self, self.make)
+
+
+class Requests:
+    """Makes requests to hardware of one outline. Equal requests are the same object."""
+
+    def __init__(self, outline: Outline) -> None:
+        """Request work of hardware of this outline."""
+        self.outline = outline
+        self._requests: dict[Hashable, WorkRequest] = {}
+
+    def dispatch_ps(self, op: Op) -> int:
+        """Return what the framework takes to issue `op`, in ps."""
+        return dispatch_ps(self.outline.cpu, op.phase)
+
+    def operation(
+        self,
+        op: Op,
+        moved: Moved,
+        new: int = 0,
+        *,
+        dispatched: bool = True,
+        stage: Stage = Stage.OP,
+    ) -> WorkRequest:
+        """Request a non-GEMM operation on the CPU; its dispatch may be paid elsewhere.
+
+        So many bytes of its results are in `new` memory. It may be a `stage` of an offload.
+        """
+        issue_ps = self.dispatch_ps(op) if dispatched else 0
+        name = op.base_name if self.outline.cpu.kernels else kernel_of(op)
+        walked = elements_of(op), moved_bytes(op)
+        key = ("operation", stage, op.kind, op.sizes, walked, moved, issue_ps, new, name)
+        return self._cpu(key, lambda on: on.operation(op, moved, issue_ps, new, stage))
+
+    def cpu_gemm(
+        self,
+        op: Op,
+        gemms: tuple[Gemm, ...],
+        moved: Moved,
+        new: int = 0,
+        *,
+        dispatched: bool = True,
+    ) -> WorkRequest:
+        """Request GEMMs of one op that stay on the CPU, computed as one kernel."""
+        issue_ps = self.dispatch_ps(op) if dispatched else 0
+        key = ("cpu gemm", op.base_name, gemms, op.sizes, moved_bytes(op), moved, issue_ps, new)
+        return self._cpu(key, lambda on: on.cpu_gemm(op, gemms, moved, issue_ps, new))
+
+    def array_gemm(
+        self,
+        gemm: Gemm,
+        placement: Placement,
+        out_bits: int,
+        cached: frozenset[str],
+        in_memory: tuple[int, int] = (0, 0),
+    ) -> WorkRequest:
+        """Request a GEMM on an array with outputs of `out_bits`.
+
+        What is `cached`, of "a", "b" and "c", lies in a shared cache. Operands a and b have
+        `in_memory` bits there, where the DMA engine converts them.
+        """
+        array = self.outline.units[placement.unit].interface
+        assert isinstance(array, ArrayInterface), "an array takes it"
+        by_role = gemm.conv or array.wgrad_dataflow  # else a product is a product
+        role = gemm.role if by_role else None
+        sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, gemm.causal)
+        key = ("array", sizes, placement, out_bits, cached, in_memory)
+        return self.once(
+            placement.unit,
+            key,
+            lambda on: on.array_gemm(gemm, placement, out_bits, cached=cached, in_memory=in_memory),
+        )
+
+    def pass_over(
+        self, stage: Stage, elements: int, bits: int, moved: Moved, ops_per_element: int
+    ) -> WorkRequest:
+        """Request a CPU loop over `elements` of `bits` each."""
+        key = ("pass", stage, elements, bits, moved, ops_per_element)
+        return self._cpu(
+            key, lambda on: on.pass_over(stage, elements, bits, moved, ops_per_element)
+        )
+
+    def kernel(self, stage: Stage, kernel: Kernel, elements: int, moved: Moved) -> WorkRequest:
+        """Request what a kernel of PyTorch does to `elements` in fp32, without a dispatch."""
+        key = ("kernel", stage, kernel, elements, moved)
+        return self._cpu(key, lambda on: on.kernel(stage, kernel, elements, moved))
+
+    def rearrange(self, elements: int, moved: Moved, each_ps: int) -> WorkRequest:
+        """Request a loop of one core that takes `each_ps` to put an element in another place."""
+        return self._one_core(Stage.REARRANGE, 0, elements * each_ps, moved)
+
+    def handle(self, stage: Stage, handling: Handling, size: int, moved: Moved) -> WorkRequest:
+        """Request a pass of one core over `size` bytes, on their way from or to an accelerator."""
+        taken_ps = transfer_ps(size, handling.rate) if handling.rate else 0
+        return self._one_core(stage, handling.fixed, taken_ps, moved)
+
+    def driver(self, stage: Stage, duration_ps: int) -> WorkRequest:
+        """Request driver code of fixed duration on one core."""
+        return self._one_core(stage, duration_ps, 0, NOTHING)
+
+    def _one_core(self, stage: Stage, fixed_ps: int, each_ps: int, moved: Moved) -> WorkRequest:
+        key = ("one core", stage, fixed_ps, each_ps, moved)
+        return self._cpu(key, lambda on: on.one_core(stage, fixed_ps, each_ps, moved))
+
+    def _cpu(self, key: Hashable, make: Callable[[Templates], Work]) -> WorkRequest:
+        return self.once(HOST, key, make)
+
+    def once(self, unit: str, key: Hashable, make: Callable[[Templates], Work]) -> WorkRequest:
+        """Request what `make` makes of templates on `unit`; the same request for an equal `key`."""
+        request = self._requests.get(key)
+        if request is None:
+            request = self._requests[key] = WorkRequest(unit, make)
+        return request
