@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, create_model
 
@@ -49,15 +49,18 @@ STANDARD_ACTIONS = tuple(_ABOUT)
 
 _STANDARD = {action.key for action in _ABOUT}
 
-Dynamic = create_model(
-    "Dynamic",
-    __base__=Part,
-    __doc__="Energy of one action, by its key.",
-    **{
-        action.key: (Attojoules | None, Field(ge=0, default=None, description=about))
-        for action, about in _ABOUT.items()
-    },  # type: ignore[call-overload]
-)
+if TYPE_CHECKING:
+    Dynamic = Part
+else:
+    Dynamic = create_model(
+        "Dynamic",
+        __base__=Part,
+        __doc__="Energy of one action, by its key.",
+        **{
+            action.key: (Attojoules | None, Field(ge=0, default=None, description=about))
+            for action, about in _ABOUT.items()
+        },
+    )
 
 
 class Static(Part):
@@ -80,7 +83,7 @@ class UnitCosts(Part):
 class CostTable(Part):
     """Prices of actions and power of components; what is absent is not said."""
 
-    dynamic: Part = Field(default_factory=Dynamic)
+    dynamic: Dynamic = Dynamic()
     static: Static = Static()
     units: dict[str, UnitCosts] = Field(default_factory=dict)
 

@@ -151,7 +151,8 @@ def _check(frame: "polars.DataFrame", header: RecordsHeader, path: Path) -> None
     record, last = pl.col("record"), len(header.records) - 1
     units = {HOST, ACCELERATOR} | {unit for unit, *_ in header.prices.actions}
     words = {"phase": [*Phase], "stage": [*Stage], "unit": sorted(units)}
-    shared = pl.struct(pl.exclude(*_PLACES, "work", "row")).n_unique().over("work") == 1
+    of_work = [name for name in frame.columns if name not in (*_PLACES, "work")]
+    shared = pl.struct(of_work).n_unique().over("work") == 1
     numbers = (at_least(name, 0) for name in frame.columns if name not in _TEXTS)
     rules = [
         [*map(present, _TEXTS), *numbers, *(one_of(name, each) for name, each in words.items())],

@@ -73,10 +73,10 @@ def test_energy_is_counts_times_prices_plus_static_power_times_time(hardware, tr
     result = replay.run()
     prices = result.prices
     dynamic = sum(
-        count * price * record.count
+        amount * prices.dynamic_aj[action] * record.count
         for record in result.records
         for task in record.tasks
-        for count, price in zip(task.work.counts, prices.dynamic_aj, strict=True)
+        for action, amount in task.work.counts.items()
     )
     static = prices.whole_static_uw * result.total["latency_ps"]
     assert result.total["energy_aj"] == dynamic + static

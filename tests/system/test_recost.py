@@ -10,13 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Counts
 from simulator.energy import COMPONENTS, price_file
 from simulator.energy.price_file import (
     Dynamic,
     EnergyTable,
     Static,
-    free,
     plain_prices,
     read_plain_prices,
     read_table,
@@ -30,12 +28,13 @@ from simulator.hardware.load import hardware_names
 from simulator.replay import Replay, save_run
 from simulator.results import saved
 from simulator.results.recost import recost, save_recosted
-from tests.builders import StepBuilder, one_step_trace
+from tests.builders import ACTIONS, StepBuilder, one_step_trace
 from tests.system.strategies import machines, traces
 
 ROOT = Path(__file__).parents[2]
 EDGE = load_hardware("edge-16x16")
 KEY = "trainsoc.records"
+CYCLES = ACTIONS["cpu_cycles"]
 FILES = ("result.json", "step.json", "hardware.json", "energy.yaml", "records.parquet")
 
 
@@ -64,15 +63,26 @@ def finished(tmp_path_factory):
 
 
 def test_a_table_names_every_count_and_every_component():
-    assert tuple(Dynamic.model_fields) == Counts._fields
+    assert {action.key for action in prices(EDGE).dynamic_aj} <= set(Dynamic.model_fields)
     assert tuple(Static.model_fields) == COMPONENTS
 
 
 @pytest.mark.parametrize("name", hardware_names())
 def test_prices_survive_being_written(name, tmp_path):
     paid = prices(load_hardware(name))
-    assert with_table(free(), read_table(_table(tmp_path, table_text(paid)))) == paid
+    nothing = read_plain_prices(_free(plain_prices(paid)))
+    assert with_table(nothing, read_table(_table(tmp_path, table_text(paid)))) == paid
     assert read_plain_prices(json.loads(json.dumps(plain_prices(paid)))) == paid
+
+
+def _free(plain):
+    """Return plain prices of the same actions, all of them zero."""
+    return {
+        name: _free(value) if isinstance(value, dict) else
+        [0] * len(value) if name == "dynamic_aj" else
+        value if name == "actions" else 0
+        for name, value in plain.items()
+    } | ({"board_uw": None} if "board_uw" in plain else {})  # fmt: skip
 
 
 @given(machines(), traces())
@@ -93,7 +103,7 @@ def test_the_same_prices_give_the_same_folder(tmp_path_factory, hardware, trace)
 
 def test_a_mac_of_twice_the_price_adds_what_the_macs_cost(finished, tmp_path):
     folder, before = finished
-    paid = before.prices.dynamic_aj.array_macs_issued
+    paid = before.prices.dynamic_aj[ACTIONS["array_macs_issued"]]
     table = _table(tmp_path, f"dynamic: {{array_macs_issued: {2 * paid} aJ}}\n")
     after = recost(folder, read_table(table))
     macs = 96 * 64 * 80 * 7  # of the product, as often as it ran; nothing else is on the array
@@ -134,16 +144,15 @@ def test_a_range_keeps_its_ratio_to_a_new_price(price):
     paid = prices(EDGE)
     table = EnergyTable.model_validate({"dynamic": {"cpu_cycles": f"{price} aJ"}})
     found = with_table(paid, table)
-    assert found.dynamic_aj.cpu_cycles == price
-    assert found.low.dynamic_aj.cpu_cycles == pytest.approx(price * 84 / 110, rel=1e-3, abs=1)
-    assert found.high.dynamic_aj.cpu_cycles == pytest.approx(price * 140 / 110, rel=1e-3, abs=1)
+    assert found.dynamic_aj[CYCLES] == price
+    assert found.low.dynamic_aj[CYCLES] == pytest.approx(price * 84 / 110, rel=1e-3, abs=1)
+    assert found.high.dynamic_aj[CYCLES] == pytest.approx(price * 140 / 110, rel=1e-3, abs=1)
 
 
 def test_static_power_and_ranges_and_the_board_may_be_given(tmp_path):
     text = "static: {cpu: 1 mW}\nlow: {static: {cpu: 0.9 mW}}\nboard: 3 W\n"
     found = with_table(prices(EDGE), read_table(_table(tmp_path, text)))
-    cpu = COMPONENTS.index("cpu")
-    assert (found.low.static_uw[cpu], found.static_uw[cpu]) == (900, 1000)
+    assert (found.low.static_uw["cpu"], found.static_uw["cpu"]) == (900, 1000)
     assert found.board_uw == 3 * 10**6
 
 
@@ -315,5 +324,5 @@ def test_steps_of_an_earlier_schema_are_refused(finished, tmp_path):
     path = tmp_path / "records.parquet"
     header = json.loads(polars.read_parquet_metadata(path)[KEY]) | {"schema": 1}
     polars.read_parquet(path).write_parquet(path, metadata={KEY: json.dumps(header)})
-    with pytest.raises(InputError, match="schema 1 is not 2: run `trainsoc run -o` again"):
+    with pytest.raises(InputError, match="schema 1 is not 3: run `trainsoc run -o` again"):
         recost(tmp_path, EnergyTable())

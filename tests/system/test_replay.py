@@ -160,8 +160,8 @@ def test_event_counts_per_task_are_what_they_are():
         soc.Environment = original
     assert len(tasks) == 13
     # two starts, an alarm and an end for each of 9 tasks with traffic, one alarm for each of the
-    # 4 without, and 5 wake-ups of a unit that had nothing to do
-    assert len(counted) == 2 + 2 * 9 + 4 + 5
+    # 4 without, 5 wake-ups of a unit that had nothing to do, and the end of the program
+    assert len(counted) == 2 + 2 * 9 + 4 + 5 + 1
 
 
 def test_a_tensor_that_changed_is_quantised_again():

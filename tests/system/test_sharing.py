@@ -98,7 +98,7 @@ def machine_text():
 
 @pytest.mark.parametrize("name", ["rows", "scratchpad", "dataflow", "clock", "dma"])
 def test_an_outline_has_no_sizes_to_depend_on(name):
-    array = outline_of(machine()).accelerator
+    array = outline_of(machine()).units["accelerator"].interface
     with pytest.raises(AttributeError):
         getattr(array, name)
 
@@ -139,7 +139,7 @@ def test_a_design_after_others_costs_what_it_costs_alone():
 
 
 def test_what_is_remembered_is_bounded():
-    kept = Memo(2)
+    kept = Memo("twos", 2)
     assert [kept.get(key, lambda key=key: -key) for key in (1, 2, 1, 3)] == [-1, -2, -1, -3]
     assert len(kept) == 2
     assert kept.get(2, lambda: 0) == -2  # the newest two are kept
