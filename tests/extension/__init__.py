@@ -1,0 +1,1 @@
+"""What packages outside `simulator` can add to it."""
