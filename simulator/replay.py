@@ -203,7 +203,9 @@ class Replay:
 
 
 _TRACES = 4  # a guess: a sweep has one, or one for each method that it compares
-_PREPARED: Memo[tuple[Trace, Trace, tuple[Footprint, ...]]] = Memo(_TRACES)
+_PREPARED: Memo[tuple[Trace, Trace, tuple[Footprint, ...]]] = Memo(
+    "traces without methods", _TRACES
+)
 
 
 def _prepared(trace: Trace) -> tuple[Trace, tuple[Footprint, ...]]:

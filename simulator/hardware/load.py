@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache, lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from simulator.hardware.part import Part, part_of
 from simulator.hardware.settings import collected, known_paths, likely, setting_paths
 from simulator.hardware.soc import Hardware
 from simulator.hardware.stated import Mistake, Stated, is_long_form, stated
+from simulator.memo import remember
 
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
 IDEAL = "ideal"
@@ -104,7 +105,7 @@ def _add_costs(label: str, known: Stated, other: Any) -> None:
     known.constants = [*before, *named]
 
 
-@cache
+@remember("classes of cores", most=32)
 def _costs(path: Path) -> Stated:
     """Return what the file of a class of cores says, which is not to be changed."""
     document = read_document(path, EXAMPLE)
@@ -139,7 +140,7 @@ def _read_soc(source: str | Path) -> tuple[str, Stated]:
     return str(path.name), replace(known, values=values)
 
 
-@lru_cache(maxsize=32)
+@remember("statements of descriptions", most=32)
 def _stated(document: Document) -> Stated:
     """Return what a file says, which is not to be changed; of the same file once for all."""
     return stated(Hardware, document.content, document.comments)
@@ -232,7 +233,7 @@ def _preset_path(preset: str) -> Path:
     return CONFIGS / "dram" / f"{preset}.yaml"
 
 
-@cache
+@remember("DRAM presets", most=64)
 def _device(path: Path) -> DramDevice:
     """Return the device of a preset, which ships with the product."""
     return _validate(DramDevice, read_yaml(path, EXAMPLE), path.name)
