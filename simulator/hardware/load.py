@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError, listed, several, shown
-from simulator.files.refusals import path_of, problem, refusal
+from simulator.errors import InputError, listed, shown
+from simulator.files.forms import Hints, validate
+from simulator.files.refusals import path_of
 from simulator.files.text import is_file
 from simulator.files.yaml import Document, read_document, read_value, read_yaml
 from simulator.hardware.constant import Constant
@@ -28,6 +28,7 @@ from simulator.memo import remember
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
 IDEAL = "ideal"
 EXAMPLE = "edge-16x16.yaml"
+_EXAMPLE = f"add it ({EXAMPLE} has an example)"
 
 _Part = TypeVar("_Part", bound=Part)
 
@@ -245,14 +246,8 @@ def _validate(
     """Return the part with these values. Raises InputError for what is wrong and `mistakes`."""
     others = [f"{label}: {mistake}" for mistake in mistakes]
     unset = {mistake.path for mistake in mistakes if mistake.is_unset}
-    try:
-        valid = part.model_validate(raw)
-    except ValidationError as error:
-        implied = partial(_implied, part, unset)
-        raise refusal(error, partial(_sentence, part, label), implied, others) from None
-    if others:
-        raise InputError(several(others, len(others)))
-    return valid
+    implied = partial(_implied, part, unset)
+    return validate(part, raw, label, Hints(partial(_fix, part), _EXAMPLE, implied=implied), others)
 
 
 def _implied(part: type[Part], unset: set[str], details: Iterable[ErrorDetails]) -> set[str]:
@@ -272,12 +267,6 @@ def _meant(part: type[Part], detail: ErrorDetails) -> str | None:
     return close[0] if close else None
 
 
-def _sentence(part: type[Part], label: str, detail: ErrorDetails) -> str:
-    where = f"{label}: {path_of(detail)}"
-    if detail["type"] == "extra_forbidden":
-        meant = _meant(part, detail)
-        hint = f"did you mean {meant}?" if meant else "remove it"
-        return f"{where}: unknown key; {hint}"
-    if detail["type"] == "missing":
-        return f"{where}: missing; add it (edge-16x16.yaml has an example)"
-    return f"{where}: {problem(detail)}"
+def _fix(part: type[Part], unknown: ErrorDetails) -> str:
+    meant = _meant(part, unknown)
+    return f"did you mean {meant}?" if meant else "remove it"

@@ -4,9 +4,9 @@ import hashlib
 import json
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
+from simulator.files.forms import Form
 from simulator.memo import remember
 from simulator.units import Quantity
 
@@ -27,10 +27,8 @@ def _fields(part: "type[Part]") -> tuple[tuple[str, Quantity | None], ...]:
     )
 
 
-class Part(BaseModel):
-    """Base of every description: unknown keys are refused, nothing changes after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class Part(Form):
+    """Base of every description: a form with a digest, and with views in plain numbers and text."""
 
     def plain(self) -> dict[str, Any]:
         """Return every value as a plain number or text, the unit in its key (`clock_hz`)."""

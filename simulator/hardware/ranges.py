@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from simulator.errors import shown
-from simulator.files.refusals import problem
+from simulator.files.forms import check
 from simulator.hardware.part import Part, units_of
 from simulator.memo import remember
 from simulator.units import Quantity
@@ -70,10 +70,7 @@ def _whole_number(field: NumberField, value: Any) -> int:
     """
     if field.quantity is None and isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
-    try:
-        number: int = _adapter(field).validate_python(value, strict=True)
-    except ValidationError as error:
-        raise ValueError(problem(error.errors(include_url=False)[0])) from None
+    number: int = check(_adapter(field), value)
     return number
 
 
