@@ -28,7 +28,7 @@ from simulator.memo import remember
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
 IDEAL = "ideal"
 EXAMPLE = "edge-16x16.yaml"
-_EXAMPLE = f"add it ({EXAMPLE} has an example)"
+_ADD = f"add it ({EXAMPLE} has an example)"
 
 _Part = TypeVar("_Part", bound=Part)
 
@@ -247,7 +247,7 @@ def _validate(
     others = [f"{label}: {mistake}" for mistake in mistakes]
     unset = {mistake.path for mistake in mistakes if mistake.is_unset}
     implied = partial(_implied, part, unset)
-    return validate(part, raw, label, Hints(partial(_fix, part), _EXAMPLE, implied=implied), others)
+    return validate(part, raw, label, Hints(partial(_fix, part), _ADD, implied=implied), others)
 
 
 def _implied(part: type[Part], unset: set[str], details: Iterable[ErrorDetails]) -> set[str]:
