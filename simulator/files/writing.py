@@ -1,4 +1,4 @@
-"""The one writer: every file is written in one piece, and never half."""
+"""The one writer: a file is written whole, in one move, or grows by whole lines."""
 
 import errno
 import os
@@ -29,7 +29,27 @@ def write_bytes(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         put(path, data)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: Path, error: OSError, then: str = "") -> InputError:
+    """Return the error that says why `path` cannot be written, and what follows from it."""
+    return InputError(f"{path}: cannot be written: {error.strerror or error}{then}")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append `line` to the file at `path`, which it makes where there is none.
+
+    It is one write: who reads meanwhile sees all of the line, or an end that is cut off.
+    Raises OSError.
+    """
+    data = f"{line}\n".encode()
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        if os.write(file, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(file)
 
 
 def put(path: Path, data: bytes, *, durable: bool = False) -> None:

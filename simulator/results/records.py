@@ -1,6 +1,5 @@
 """The steps of a run as one Parquet file, a row per task: all that its result is summed from."""
 
-import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from simulator.energy.price_file import plain_prices, read_plain_prices
 from simulator.energy.prices import Prices
 from simulator.errors import InputError, shown
 from simulator.files.json import parse_json
-from simulator.files.parquet import read_columns, read_metadata, read_types
+from simulator.files.parquet import parquet_bytes, read_columns, read_metadata, read_types
 from simulator.files.writing import write_bytes
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.results.documents import AGAIN, RecordEntry, RecordsHeader, RecordsVersion
@@ -117,9 +116,8 @@ def _columns(actions: Iterable[Action]) -> tuple[str, ...]:
 
 
 def _write(path: Path, frame: "polars.DataFrame", header: dict[str, Any]) -> None:
-    text, data = json.dumps(header, separators=(",", ":")), io.BytesIO()
-    frame.write_parquet(data, compression="zstd", metadata={_KEY: text})
-    write_bytes(path, data.getvalue())
+    text = json.dumps(header, separators=(",", ":"))
+    write_bytes(path, parquet_bytes(frame, {_KEY: text}))
 
 
 def _read(directory: Path) -> tuple[RecordsHeader, "polars.DataFrame"]:

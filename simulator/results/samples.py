@@ -1,6 +1,5 @@
 """The samples of a run, a row each: what every uncertain constant was, and what the run took."""
 
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from simulator.errors import InputError, shown
 from simulator.files.json import Strict, parse_json
-from simulator.files.parquet import read_columns, read_metadata
+from simulator.files.parquet import parquet_bytes, read_columns, read_metadata
 from simulator.files.writing import write_bytes
 from simulator.hardware.constant import Constant
 from simulator.results.documents import AGAIN, Count
@@ -101,10 +100,9 @@ def write_samples(directory: Path, samples: Samples) -> None:
     numbers = {name: pl.Series(column, dtype=pl.Int64) for name, column in samples.drawn.items()}
     measured = {key: pl.Series(column, dtype=pl.Float64) for key, column in samples.columns.items()}
     place = {"sample": pl.Series(range(samples.count), dtype=pl.Int64)}
-    frame, data = pl.DataFrame(place | numbers | measured), io.BytesIO()
+    frame = pl.DataFrame(place | numbers | measured)
     text = json.dumps(header, separators=(",", ":"))
-    frame.write_parquet(data, compression="zstd", metadata={_KEY: text})
-    write_bytes(directory / FILE, data.getvalue())
+    write_bytes(directory / FILE, parquet_bytes(frame, {_KEY: text}))
 
 
 def discard_samples(directory: Path) -> None:

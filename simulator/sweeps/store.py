@@ -5,9 +5,7 @@ when it has grown. A line that was cut off is no point; parts are only ever adde
 set aside, and its points are computed again.
 """
 
-import io
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from simulator.errors import InputError
 from simulator.files.json import parse_json
-from simulator.files.writing import write_bytes, write_text
+from simulator.files.parquet import parquet_bytes
+from simulator.files.writing import append_line, unwritable, write_bytes, write_text
 from simulator.results.documents import Version
 from simulator.sweeps.job import Done, Row
 from simulator.sweeps.parts import framed, read_part
@@ -96,7 +95,7 @@ class Folder:
         address = done.row["point"]
         if done.document:
             write_text(self._result(address), done.document)
-        self._append(json.dumps(done.row) + "\n")
+        self._append(json.dumps(done.row))
         self._known[address] = done.row["feasible"]
         if self._lines >= _LINES:
             self.close()
@@ -121,14 +120,7 @@ class Folder:
     def _append(self, line: str) -> None:
         self._own = self._own or self._parts / f"{uuid.uuid4().hex}.jsonl"
         try:
-            # One write of one line: others who read meanwhile see all of it, or a cut-off end.
-            file = os.open(self._own, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                data = line.encode()
-                if os.write(file, data) < len(data):
-                    raise OSError(0, "No space left on device")
-            finally:
-                os.close(file)
+            append_line(self._own, line)
         except OSError as error:
             part, self._own = self._own, None  # it may end in a line cut off: no other goes there
             raise _unwritable(part, error) from None
@@ -181,13 +173,11 @@ class Folder:
 
 def write_frame(frame: "polars.DataFrame", path: Path) -> None:
     """Write `frame` as Parquet in one piece; raises InputError when it cannot be written."""
-    data = io.BytesIO()  # polars would tell of a full disk in its own words
-    frame.write_parquet(data, compression="zstd")
     try:
-        write_bytes(path, data.getvalue())
+        write_bytes(path, parquet_bytes(frame))
     except InputError as error:
         raise InputError(f"{error}; {_KEPT}") from None
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be written: {error.strerror or error}; {_KEPT}")
+    return unwritable(path, error, f"; {_KEPT}")

@@ -1,6 +1,5 @@
 """One Parquet file per trace: a row per op of each distinct step, the rest as JSON beside it."""
 
-import io
 import os
 import tempfile
 import uuid
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from simulator.collector import paused_collector
 from simulator.errors import InputError, reason
-from simulator.files.parquet import read_columns, read_metadata, read_types
+from simulator.files.parquet import parquet_bytes, read_columns, read_metadata, read_types
 from simulator.files.text import check_readable, is_file
 from simulator.files.writing import put, try_place
 from simulator.trace.bounds import check_bounds
@@ -90,9 +89,7 @@ def _parquet(trace: Trace, path: str | os.PathLike[str]) -> bytes:
         check_bounds(trace)
     except InputError as error:
         raise InputError(f"{Path(path)} cannot hold the trace: {error}") from None
-    data = io.BytesIO()  # polars would tell of a full disk in its own words
-    frame_of(trace).write_parquet(data, compression="zstd", metadata={_KEY: header_text(trace)})
-    return data.getvalue()
+    return parquet_bytes(frame_of(trace), {_KEY: header_text(trace)})
 
 
 def load_trace(path: str | os.PathLike[str]) -> Trace:

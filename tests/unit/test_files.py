@@ -1,5 +1,6 @@
-"""Files are written whole, through links, and never over a device."""
+"""Files are written whole, through links, never over a device, and by one writer."""
 
+import ast
 import os
 import stat
 import threading
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import simulator
+import workloads
 from simulator.errors import InputError
-from simulator.files.writing import put, try_place, write_bytes
+from simulator.files.writing import append_line, put, try_place, write_bytes
 
 
 def names(folder):
@@ -78,3 +81,59 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
         put(tmp_path / "kept", b"new", durable=True)
     assert names(tmp_path) == ["kept"]
     assert (tmp_path / "kept").read_text() == "old"
+
+
+def test_lines_of_several_writers_stay_whole(tmp_path):
+    path, lines = tmp_path / "rows", [c * 5000 for c in "abcd"]
+    threads = [
+        threading.Thread(target=lambda line=line: [append_line(path, line) for _ in range(50)])
+        for line in lines
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(path.read_text().splitlines()) == sorted(50 * lines)
+
+
+def test_a_line_on_a_full_disk_is_refused():
+    with pytest.raises(OSError, match="No space left"):
+        append_line(Path("/dev/full"), "line")
+
+
+WRITERS = {"write_text", "write_bytes", "mkstemp", "NamedTemporaryFile"}
+BUFFERS = {"savefig", "write_parquet", "write_csv", "to_csv"}
+OWN = {
+    "simulator/files/writing.py",
+    "workloads/recipes/methods_digits.py",  # a script that is captured: its own torch.save
+}
+
+
+def _writes(call, source):
+    """Whether a call writes to a file: not to a buffer, nor to the device that drops all."""
+    name = getattr(call.func, "attr", None) or getattr(call.func, "id", "")
+    text = ast.unparse(call)
+    if name == "open":
+        modes = [a.value for a in call.args if isinstance(a, ast.Constant)]
+        flags = any(flag in text for flag in ("O_WRONLY", "O_RDWR", "O_CREAT", "O_APPEND"))
+        written = flags or any(isinstance(m, str) and set(m) & set("wax+") for m in modes)
+        return written and "os.devnull" not in text
+    if isinstance(call.func, ast.Name):
+        return False  # a function of ours
+    if name in WRITERS:
+        return True
+    if name in BUFFERS:
+        into = ast.unparse(call.args[0]) if call.args else ""
+        return not any(f"{into} = io.{kind}()" in source for kind in ("BytesIO", "StringIO"))
+    return text.startswith("torch.save(")
+
+
+def test_one_module_writes_files():
+    rooms = [Path(package.__file__).parent for package in (simulator, workloads)]
+    writing = set()
+    for path in (path for room in rooms for path in room.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+        if any(_writes(call, source) for call in calls):
+            writing.add(path.relative_to(rooms[0].parent).as_posix())
+    assert writing == OWN

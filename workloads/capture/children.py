@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import trainsoc.child
-from simulator.files.writing import put
+from simulator.files.writing import put, write_text
 from simulator.trace.storage import unwritable
 from simulator.trace.trace import Trace
 from trainsoc.border import ours
@@ -51,7 +51,7 @@ class Children:
             yield
             return
         settings = {"steps": self.depth, "time": self.timed}
-        (self._folder / _SETTINGS).write_text(json.dumps(settings))
+        write_text(self._folder / _SETTINGS, json.dumps(settings))
         before = {name: os.environ.get(name) for name in (trainsoc.child.FOLDER, "PYTHONPATH")}
         paths = [_HOOK, before["PYTHONPATH"]]
         os.environ[trainsoc.child.FOLDER] = str(self._folder)

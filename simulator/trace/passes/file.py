@@ -1,14 +1,13 @@
 """Reading a training method from YAML, every mistake told in one sentence."""
 
 import re
-from functools import partial
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 from pydantic_core import ErrorDetails
 
 from simulator.errors import InputError, listed, shown
-from simulator.files.refusals import path_of, problem, refusal
+from simulator.files.forms import Form, Hints, validate
 from simulator.files.text import is_file
 from simulator.files.yaml import read_yaml
 from simulator.trace.passes.treatment import Rule, Schedule, Treatment
@@ -18,10 +17,8 @@ METHODS = Path(__file__).resolve().parents[3] / "workloads" / "methods"
 _EXAMPLE = "{layer: 'layer1.*', epochs: 0-9, weights: 8, activations: 8, gradients: 8}"
 
 
-class _Entry(BaseModel):
+class _Entry(Form):
     """A rule as it stands in the file."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     layer: str = "*"
     epochs: str | int | None = None
@@ -51,9 +48,7 @@ class _Entry(BaseModel):
         return Rule(Treatment(**fields), self.layer, int(found[1]), last)
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class _File(Form):
     name: str
     rules: list[_Entry] = Field(min_length=1)
 
@@ -69,10 +64,7 @@ def load_method(path: str | Path) -> Schedule:
     source = _find(Path(path))
     raw = read_yaml(source, "workloads/methods/int8.yaml")
     raw.setdefault("name", source.stem)
-    try:
-        found = _File.model_validate(raw)
-    except ValidationError as error:
-        raise refusal(error, partial(_sentence, source)) from None
+    found = validate(_File, raw, str(source), _HINTS)
     return Schedule(found.name, tuple(entry.rule() for entry in found.rules))
 
 
@@ -91,11 +83,9 @@ def _find(path: Path) -> Path:
     return shipped
 
 
-def _sentence(source: Path, detail: ErrorDetails) -> str:
-    where = f"{source}: {path_of(detail)}"
-    if detail["type"] == "extra_forbidden":
-        known = ", ".join(_Entry.model_fields if len(detail["loc"]) > 1 else _File.model_fields)
-        return f"{where}: unknown key; known: {known}"
-    if detail["type"] == "missing":
-        return f"{where}: missing; add it, such as {_EXAMPLE}"
-    return f"{where}: {problem(detail)}"
+def _known(unknown: ErrorDetails) -> str:
+    form = _Entry if len(unknown["loc"]) > 1 else _File
+    return f"known: {', '.join(form.model_fields)}"
+
+
+_HINTS = Hints(_known, f"add it, such as {_EXAMPLE}")
