@@ -7,17 +7,12 @@ from math import prod
 from simulator.hardware.cpu import Cpu, Kernel, Product
 from simulator.timing.flash import executed_macs
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role
+from simulator.trace.phases import FACTS, Part
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
 # Elements that PyTorch gives to one thread at least (at::internal::GRAIN_SIZE).
 GRAIN = 32768
 
-_NETWORK = {
-    Phase.FORWARD: "forward", Phase.LOSS: "forward", Phase.EVAL: "forward",
-    Phase.DGRAD: "backward", Phase.WGRAD: "backward",
-    Phase.OPTIMIZER: "optimizer", Phase.ZERO_GRAD: "optimizer",
-}  # fmt: skip
-_ISSUED_BY = _NETWORK | {Phase.RECOMPUTE: "forward"}
 _KERNELS = {OpKind.COPY: "copies"} | {
     kind: kind.value
     for kind in (
@@ -30,17 +25,18 @@ _GRADIENTS = {Role.DGRAD: "_dgrad", Role.WGRAD: "_wgrad"}
 
 def dispatch_ps(cpu: Cpu, phase: Phase) -> int:
     """Return what the framework takes to issue one operation in this phase, in ps."""
-    own = getattr(cpu.dispatch, _ISSUED_BY.get(phase, ""), None)
+    own = getattr(cpu.dispatch, FACTS[phase].part, None)
     return Clock(cpu.clock).cycles_to_ps(cpu.op_overhead if own is None else own)
 
 
-def part_of_step(phase: Phase) -> str:
-    """Return the part of a step that begins with an operation of this phase, "" if none does."""
-    return _NETWORK.get(phase, "")
+def part_of_step(phase: Phase) -> Part:
+    """Return the part of a step that begins with an operation of this phase, LOOP if none does."""
+    facts = FACTS[phase]
+    return facts.part if facts.begins_part else Part.LOOP
 
 
-def begin_ps(cpu: Cpu, part: str) -> int:
-    """Return what this part of a step takes before its first operation, in ps."""
+def begin_ps(cpu: Cpu, part: Part) -> int:
+    """Return the time in ps that a part of a step takes before its first operation."""
     cycles = getattr(cpu.dispatch.begin, part) if cpu.dispatch and part else 0
     return Clock(cpu.clock).cycles_to_ps(cycles)
 
