@@ -1,9 +1,10 @@
 """Which trainsoc this is: its version, and a digest of the source that its results come from."""
 
 import hashlib
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from simulator.memo import remember
 
 _ROOM = Path(__file__).resolve().parent
 _SHOWS = ("cli", "sweeps", "plots")  # what shows results, or asks for them, changes none
@@ -18,7 +19,7 @@ def version_of(package: str) -> str:
         return "unknown"
 
 
-@cache
+@remember("fingerprint of the code", most=1)
 def fingerprint() -> str:
     """Return the version with a digest of models and tables: equal ones give equal results."""
     digest = hashlib.sha256()

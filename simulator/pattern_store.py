@@ -6,12 +6,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 from simulator.errors import InputError
 from simulator.files.writing import write_text
 from simulator.hardware.dram import DramDevice
+from simulator.memo import remember
 from simulator.timing import dram
 from simulator.timing.dram.cost import Sample, Samples, Traffic, Walk, samples_of
 
@@ -57,7 +57,7 @@ def _key(device: DramDevice) -> str:
     return hashlib.sha256(f"{device.digest} {_model()}".encode()).hexdigest()[:24]
 
 
-@cache
+@remember("digest of the DRAM model", most=1)
 def _model() -> str:
     """Return a digest of the source that takes samples, so that another model starts anew."""
     assert dram.__file__ is not None, "a package of files"

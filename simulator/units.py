@@ -9,10 +9,11 @@ import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
+
+from simulator.memo import remember
 
 PS_PER_S = 10**12
 AJ_PER_J = 10**18
@@ -186,7 +187,7 @@ class Clock:
         return ceil_div(ps * self.hz, PS_PER_S)
 
 
-@lru_cache(maxsize=256)
+@remember("ticks of clocks", most=256)
 def _ticks(hz: int) -> tuple[int, int]:
     common = math.gcd(PS_PER_S, hz)
     return PS_PER_S // common, hz // common

@@ -16,9 +16,10 @@ import csv
 import math
 from bisect import bisect
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
+
+from simulator.memo import remember
 
 TABLES = Path(__file__).resolve().parent / "tables"
 
@@ -190,7 +191,7 @@ def wire_pj_per_bit_mm(node_nm: int, scaling: str = ANCHORED) -> float:
     return _down_to(_wire(), node_nm, scaling=scaling)
 
 
-@lru_cache(maxsize=1)
+@remember("length of the interconnect", most=1)
 def interconnect_mm() -> float:
     """Return the wire length in mm between a master and the memory controller, a guess."""
     return next(float(row["value"]) for row in read_rows("wire") if row["quantity"] == "length")
@@ -211,14 +212,14 @@ def _around(keys: list[int], x: int) -> tuple[int, int]:
     return keys[index - 1], keys[index]
 
 
-@lru_cache(maxsize=8)
+@remember("energy tables", most=8)
 def read_rows(table: str) -> list[dict[str, str]]:
     """Return the rows of one of the tables, as text."""
     with (TABLES / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-@lru_cache(maxsize=64)
+@remember("energy of arithmetic", most=64)
 def _arithmetic(operation: str, precision: str) -> dict[int, float]:
     return {
         int(row["node_nm"]): float(row["value"])
@@ -227,7 +228,7 @@ def _arithmetic(operation: str, precision: str) -> dict[int, float]:
     }
 
 
-@lru_cache(maxsize=16)
+@remember("energy of SRAM", most=16)
 def _sram(cell: str, quantity: str) -> Grid:
     grid: dict[int, dict[int, dict[int, float]]] = {}
     for row in read_rows("sram"):
@@ -243,7 +244,7 @@ def _sram_width(cell: str, width_bits: int) -> int:
     return min(max(width_bits, widths[0]), widths[-1])
 
 
-@lru_cache(maxsize=8)
+@remember("widths of SRAM", most=8)
 def _sram_widths(cell: str) -> list[int]:
     return sorted({int(row["width_bits"]) for row in read_rows("sram") if row["cell"] == cell})
 
@@ -253,7 +254,7 @@ def scaling_rows(quantity: str) -> list[dict[str, str]]:
     return [row for row in read_rows("scaling") if row["quantity"] == quantity]
 
 
-@lru_cache(maxsize=1)
+@remember("scaling of Stillmaker", most=1)
 def _stillmaker() -> dict[int, float]:
     """Return relative energies by node: a V^2 + b V + c."""
     energies: dict[int, float] = {}
@@ -264,7 +265,7 @@ def _stillmaker() -> dict[int, float]:
     return energies
 
 
-@lru_cache(maxsize=1)
+@remember("energy of wires", most=1)
 def _wire() -> dict[int, float]:
     rows = [row for row in read_rows("wire") if row["quantity"] == "energy"]
     return {int(row["node_nm"]): float(row["value"]) for row in rows}

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
-from simulator.errors import InputError, shown
+from simulator.errors import InputError
+from simulator.files.refusals import damage
 
 _M = TypeVar("_M", bound="Strict")
 
@@ -25,8 +26,7 @@ def parse_json(model: type[_M], data: str | bytes, source: str, fix: str) -> _M:
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise InputError(f"{source}: {_mistake(first)}: {fix}") from None
+        raise InputError(f"{source}: {damage(error)}: {fix}") from None
 
 
 def read_document(model: type[Strict], path: Path, fix: str) -> dict[str, Any]:
@@ -41,18 +41,3 @@ def read_document(model: type[Strict], path: Path, fix: str) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}): {fix}") from None
     return document
-
-
-def _mistake(error: Any) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "json_invalid":
-        return f"not JSON ({message.removeprefix('Invalid JSON: ')})"
-    message = (
-        message.removeprefix("Input ").replace(" after validation", "").replace("Tuple", "List")
-    )
-    if not error["loc"]:
-        return f"{message[:1].lower()}{message[1:]}"
-    where = shown(".".join(map(str, error["loc"])), 80)[1:-1]
-    if error["type"] == "missing":
-        return f"{where}: missing"
-    return f"{where}: {shown(error['input'])}: {message[:1].lower()}{message[1:]}"

@@ -1,14 +1,11 @@
-"""Mistakes in a description, in plain words: pydantic finds them, this tells them."""
-
-from collections.abc import Callable, Sequence
+"""What pydantic finds wrong with a description or a file, in plain words."""
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError, sentence, several, shown
+from simulator.errors import shown
 
-_FIRST = 20  # mistakes that are looked at; the rest is counted
-_NAME = 80  # characters of a key
+_NAME = 80  # characters of a path
 _PLAIN = {
     "string_type": "write a text, in quotes if it looks like a number",
     "bool_type": "write true or false",
@@ -24,25 +21,6 @@ _PLAIN = {
 }
 
 
-def refusal(
-    error: ValidationError,
-    told: Callable[[ErrorDetails], str],
-    implied: Callable[[Sequence[ErrorDetails]], set[str]] = lambda _: set(),
-    others: Sequence[str] = (),
-) -> InputError:
-    """Return the first mistakes and how many more there are, each as `told` says it.
-
-    `implied` are paths whose absence follows from another mistake; `others` are sentences on
-    mistakes that pydantic does not look for, and come last.
-    """
-    details = error.errors(include_url=False, include_context=False)
-    first = details[:_FIRST]
-    silent = implied(first)
-    kept = [one for one in first if one["type"] != "missing" or path_of(one) not in silent]
-    texts = list(dict.fromkeys([*(sentence(told(one)) for one in kept), *others]))
-    return InputError(several(texts, len(texts) + len(details) - len(first)))
-
-
 def path_of(detail: ErrorDetails) -> str:
     """Return the dotted path of a setting, long names cut."""
     places = detail["loc"][:-1] if detail["type"] == "invalid_key" else detail["loc"]
@@ -50,9 +28,32 @@ def path_of(detail: ErrorDetails) -> str:
 
 
 def problem(detail: ErrorDetails) -> str:
-    """Return a value and what is wrong with it; without the value where that tells it itself."""
-    plain = _PLAIN.get(detail["type"])
-    message = plain or detail["msg"].removeprefix("Value error, ")
+    """Return a value that a person wrote and how to write it; our own errors name it themselves."""
+    message = _PLAIN.get(detail["type"]) or _own_words(detail)
     if detail["type"] == "value_error":
         return message
-    return f"{shown(detail['input'])}: {message[:1].lower()}{message[1:]}"
+    return f"{shown(detail['input'])}: {_lower(message)}"
+
+
+def damage(error: ValidationError) -> str:
+    """Return the first thing wrong with JSON that the product wrote: field, value, expectation."""
+    detail = error.errors(include_url=False)[0]
+    message = _own_words(detail)
+    if detail["type"] == "json_invalid":
+        return f"not JSON ({message.removeprefix('Invalid JSON: ')})"
+    message = message.removeprefix("Input ").replace(" after validation", "")
+    message = _lower(message.replace("Tuple", "List"))
+    if not detail["loc"]:
+        return message
+    where = shown(".".join(map(str, detail["loc"])), _NAME)[1:-1]
+    if detail["type"] == "missing":
+        return f"{where}: missing"
+    return f"{where}: {shown(detail['input'])}: {message}"
+
+
+def _own_words(detail: ErrorDetails) -> str:
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def _lower(message: str) -> str:
+    return f"{message[:1].lower()}{message[1:]}"

@@ -4,12 +4,12 @@ import io
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import InputError, shown
 from simulator.files.text import read_text
+from simulator.memo import remember
 
 if TYPE_CHECKING:
     from simulator.files.yaml_comments import Comments
@@ -54,7 +54,7 @@ def read_document(path: Path, example: str) -> Document:
     return _document(str(path), read_text(path, _LARGEST), example)
 
 
-@lru_cache(maxsize=_FILES)
+@remember("YAML documents", most=_FILES)
 def _document(path: str, text: str, example: str) -> Document:
     from simulator.files.bounded_yaml import Unreadable, load  # noqa: PLC0415 - 0.05 s, rarely needed
 

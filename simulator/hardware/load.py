@@ -4,15 +4,15 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache, lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError, listed, several, shown
-from simulator.files.refusals import path_of, problem, refusal
+from simulator.errors import InputError, listed, shown
+from simulator.files.forms import Hints, validate
+from simulator.files.refusals import path_of
 from simulator.files.text import is_file
 from simulator.files.yaml import Document, read_document, read_value, read_yaml
 from simulator.hardware.constant import Constant
@@ -23,10 +23,12 @@ from simulator.hardware.part import Part, part_of
 from simulator.hardware.settings import collected, known_paths, likely, setting_paths
 from simulator.hardware.soc import Hardware
 from simulator.hardware.stated import Mistake, Stated, is_long_form, stated
+from simulator.memo import remember
 
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
 IDEAL = "ideal"
 EXAMPLE = "edge-16x16.yaml"
+_EXAMPLE = f"add it ({EXAMPLE} has an example)"
 
 _Part = TypeVar("_Part", bound=Part)
 
@@ -104,7 +106,7 @@ def _add_costs(label: str, known: Stated, other: Any) -> None:
     known.constants = [*before, *named]
 
 
-@cache
+@remember("classes of cores", most=32)
 def _costs(path: Path) -> Stated:
     """Return what the file of a class of cores says, which is not to be changed."""
     document = read_document(path, EXAMPLE)
@@ -139,7 +141,7 @@ def _read_soc(source: str | Path) -> tuple[str, Stated]:
     return str(path.name), replace(known, values=values)
 
 
-@lru_cache(maxsize=32)
+@remember("statements of descriptions", most=32)
 def _stated(document: Document) -> Stated:
     """Return what a file says, which is not to be changed; of the same file once for all."""
     return stated(Hardware, document.content, document.comments)
@@ -232,7 +234,7 @@ def _preset_path(preset: str) -> Path:
     return CONFIGS / "dram" / f"{preset}.yaml"
 
 
-@cache
+@remember("DRAM presets", most=64)
 def _device(path: Path) -> DramDevice:
     """Return the device of a preset, which ships with the product."""
     return _validate(DramDevice, read_yaml(path, EXAMPLE), path.name)
@@ -244,14 +246,8 @@ def _validate(
     """Return the part with these values. Raises InputError for what is wrong and `mistakes`."""
     others = [f"{label}: {mistake}" for mistake in mistakes]
     unset = {mistake.path for mistake in mistakes if mistake.is_unset}
-    try:
-        valid = part.model_validate(raw)
-    except ValidationError as error:
-        implied = partial(_implied, part, unset)
-        raise refusal(error, partial(_sentence, part, label), implied, others) from None
-    if others:
-        raise InputError(several(others, len(others)))
-    return valid
+    implied = partial(_implied, part, unset)
+    return validate(part, raw, label, Hints(partial(_fix, part), _EXAMPLE, implied=implied), others)
 
 
 def _implied(part: type[Part], unset: set[str], details: Iterable[ErrorDetails]) -> set[str]:
@@ -271,12 +267,6 @@ def _meant(part: type[Part], detail: ErrorDetails) -> str | None:
     return close[0] if close else None
 
 
-def _sentence(part: type[Part], label: str, detail: ErrorDetails) -> str:
-    where = f"{label}: {path_of(detail)}"
-    if detail["type"] == "extra_forbidden":
-        meant = _meant(part, detail)
-        hint = f"did you mean {meant}?" if meant else "remove it"
-        return f"{where}: unknown key; {hint}"
-    if detail["type"] == "missing":
-        return f"{where}: missing; add it (edge-16x16.yaml has an example)"
-    return f"{where}: {problem(detail)}"
+def _fix(part: type[Part], unknown: ErrorDetails) -> str:
+    meant = _meant(part, unknown)
+    return f"did you mean {meant}?" if meant else "remove it"

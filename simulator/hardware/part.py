@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from functools import cache
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
+from simulator.files.forms import Form
+from simulator.memo import remember
 from simulator.units import Quantity
 
 FASTEST_HZ = 10**12  # of any clock; more is a slip of the keyboard
@@ -19,7 +19,7 @@ def units_of(info: FieldInfo) -> list[Quantity]:
     return [item for item in (*info.metadata, *within) if isinstance(item, Quantity)]
 
 
-@cache
+@remember("fields of parts", most=64)
 def _fields(part: "type[Part]") -> tuple[tuple[str, Quantity | None], ...]:
     """Return the fields of a kind of part, each with its dimension."""
     return tuple(
@@ -27,10 +27,8 @@ def _fields(part: "type[Part]") -> tuple[tuple[str, Quantity | None], ...]:
     )
 
 
-class Part(BaseModel):
-    """Base of every description: unknown keys are refused, nothing changes after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class Part(Form):
+    """Base of every description: a form with a digest, and with views in plain numbers and text."""
 
     def plain(self) -> dict[str, Any]:
         """Return every value as a plain number or text, the unit in its key (`clock_hz`)."""

@@ -3,14 +3,14 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from typing import Annotated, Any, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from simulator.errors import shown
-from simulator.files.refusals import problem
+from simulator.files.forms import check
 from simulator.hardware.part import Part, units_of
+from simulator.memo import remember
 from simulator.units import Quantity
 
 _FACTOR = re.compile(r"x([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")
@@ -30,7 +30,7 @@ class NumberField:
         return next(iter(units_of(self.part.model_fields[self.name])), None)
 
 
-@cache
+@remember("fields of numbers", most=2048)
 def number_field(part: type[Part], name: str) -> NumberField | None:
     """Return the field of `part` called `name` if it holds one number, always or at times."""
     info = part.model_fields.get(name)
@@ -70,14 +70,11 @@ def _whole_number(field: NumberField, value: Any) -> int:
     """
     if field.quantity is None and isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
-    try:
-        number: int = _adapter(field).validate_python(value, strict=True)
-    except ValidationError as error:
-        raise ValueError(problem(error.errors(include_url=False)[0])) from None
+    number: int = check(_adapter(field), value)
     return number
 
 
-@cache
+@remember("checks of numbers", most=512)
 def _adapter(field: NumberField) -> TypeAdapter[Any]:
     """Return what checks one value as its field does."""
     info = field.part.model_fields[field.name]

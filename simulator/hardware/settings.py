@@ -2,13 +2,13 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any, get_origin
 
 from simulator.errors import InputError, listed
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part, part_of, units_of, value_at
 from simulator.hardware.soc import Hardware
+from simulator.memo import remember
 from simulator.units import Quantity
 
 
@@ -46,7 +46,7 @@ def likely(key: str, known: Sequence[str]) -> str:
     return f"known: {listed(within or parts)}"
 
 
-@cache
+@remember("paths of settings", most=1)
 def known_paths() -> frozenset[str]:
     """Return all paths that a setting may have."""
     return frozenset(setting_paths())

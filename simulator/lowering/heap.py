@@ -27,7 +27,7 @@ def new_bytes(step: Step) -> tuple[int, ...]:
     return _KNOWN.get(id(step), lambda: (step, _new_bytes(step)))[1]
 
 
-_KNOWN: Memo[tuple[Step, tuple[int, ...]]] = Memo(_REMEMBERED)
+_KNOWN: Memo[tuple[Step, tuple[int, ...]]] = Memo("new bytes of steps", _REMEMBERED)
 
 
 def _new_bytes(step: Step) -> tuple[int, ...]:

@@ -91,7 +91,7 @@ class Programs:
         """Lower for hardware of this outline."""
         self._outline = outline
         self._asking = Asking(outline)
-        self._known: Memo[Program] = Memo(_STEPS)
+        self._known: Memo[Program] = Memo("programs of an outline", _STEPS)
 
     def of(self, step: Step, carry: Carry, placed: Sequence[Unit] | None) -> Program:
         """Return what `Lowering.lower` says, made once."""
@@ -207,7 +207,7 @@ class Programs:
 
 
 _OUTLINES = 4  # a guess: a sweep over arrays and memories has one
-_PROGRAMS: Memo[Programs] = Memo(_OUTLINES)
+_PROGRAMS: Memo[Programs] = Memo("outlines", _OUTLINES)
 
 
 def programs_on(outline: Outline) -> Programs:

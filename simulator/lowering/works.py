@@ -233,14 +233,14 @@ _WORKS = 8192
 _PATHS = 8
 
 
-_ON_CPU: Memo[Memo[Work]] = Memo(_PATHS)
+_ON_CPU: Memo[Memo[Work]] = Memo("memory paths of a CPU", _PATHS)
 
 
 def _works_on(cpu: Cpu, dram: Dram, interconnect: Interconnect) -> Memo[Work]:
     """Return the work remembered of a CPU on a memory path, which is all that it depends on."""
     # By its text, which is complete: a measured CPU holds dictionaries, and so has no hash.
     key = repr(cpu), dram, interconnect
-    return _ON_CPU.get(key, lambda: Memo(_WORKS))
+    return _ON_CPU.get(key, lambda: Memo("works on a CPU", _WORKS))
 
 
 def _counted_in(counts: Counts, precision: str, array: Accelerator | None) -> Counts:

@@ -16,7 +16,7 @@ from simulator.timing.shares import WHOLE
 
 # A guess: the mappings of some tens of designs, each of about 4 kB. Designs far apart in a sweep
 # seldom have an array and a memory path in common.
-_MAPPED: Memo[Work] = Memo(8192)
+_MAPPED: Memo[Work] = Memo("mapped shapes", 8192)
 
 
 def mapped(

@@ -27,7 +27,7 @@ class Cut(NamedTuple):
 
 
 # A guess, enough for a sweep over memories of all sizes: mappings looked at closely, of about 4 kB.
-_CUTS: Memo[Cut] = Memo(8192)
+_CUTS: Memo[Cut] = Memo("cuts of an operation", 8192)
 
 
 def cut_of(shape: Shape, mapping: Mapping) -> Cut:

@@ -45,7 +45,7 @@ class Times(NamedTuple):
 # Guesses, enough for a sweep whose memories vary fastest: operations of one trace on 64 machines,
 # of 4 kB each.
 _MACHINES = 64
-_TIMES: Memo[Times] = Memo(64 * _MACHINES)
+_TIMES: Memo[Times] = Memo("times of mappings", 64 * _MACHINES)
 
 
 @lru_cache(maxsize=_MACHINES)

@@ -73,10 +73,10 @@ class Moves:
         self.held_loads = [
             part.pattern(self.whole) for part in (self._a, self._b) if part.name in held
         ]
-        self._orders: Memo[list[Order]] = Memo(_TILES)
+        self._orders: Memo[list[Order]] = Memo("orders of a tile", _TILES)
         self.end_bytes = lru_cache(maxsize=_TILES)(self._end_bytes)
-        self._bytes: Memo[int] = Memo(_TILES)
-        self._pieces: Memo[list[Moved]] = Memo(_TILES)
+        self._bytes: Memo[int] = Memo("bytes of an operand", _TILES)
+        self._pieces: Memo[list[Moved]] = Memo("pieces of an operand", _TILES)
 
     def _part(
         self, name: str, axes: frozenset[str], pattern: Callable[[Sizes], AccessPattern]
@@ -156,7 +156,7 @@ class Moves:
 # with their mappings, and operations of one trace.
 _TILES = 256
 _SHAPES = 256
-_MOVES: Memo[Moves] = Memo(_SHAPES)
+_MOVES: Memo[Moves] = Memo("moves of a shape", _SHAPES)
 
 
 def moves_of(shape: Shape, held: tuple[str, ...] = ()) -> Moves:

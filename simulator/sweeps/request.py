@@ -1,14 +1,14 @@
 """A sweep as it stands in a file, and as a command line changes it."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from pydantic_core import ErrorDetails
 
-from simulator.files.refusals import path_of, problem, refusal
+from simulator.files.forms import Form, Hints, validate
+from simulator.files.refusals import path_of, problem
 from simulator.files.yaml import read_yaml
 from simulator.hardware import Hardware, load_hardware
 from simulator.sweeps.axis import Axis, parse_axes
@@ -24,14 +24,12 @@ _HOW = {
 _EXAMPLE = "hardware, trace and axes, such as {accelerator.rows: [8, 16]}"
 
 
-class _Baseline(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class _Baseline(Form):
     hardware: str
     set: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
-class Request(BaseModel):
+class Request(Form):
     """A sweep as it stands in a file.
 
     `trace` and `method` take one name or file, or several; `batch` sizes make `trace` the name of
@@ -39,8 +37,6 @@ class Request(BaseModel):
     so many points are replayed instead of all: those that `minimize` what it names. So many
     `samples` over the ranges of all constants give each point intervals.
     """
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     hardware: str = DEFAULT_HARDWARE
     trace: str | list[str] | None = None
@@ -59,11 +55,7 @@ class Request(BaseModel):
 
 def read_request(path: Path) -> Request:
     """Return the sweep that a YAML file asks for; raises InputError naming file, key and fix."""
-    raw = read_yaml(path, _EXAMPLE)
-    try:
-        return Request.model_validate(raw)
-    except ValidationError as error:
-        raise refusal(error, partial(_sentence, path)) from None
+    return validate(Request, read_yaml(path, _EXAMPLE), str(path), _HINTS)
 
 
 def request_of(
@@ -99,11 +91,13 @@ def listed(told: str | Sequence[str] | None) -> list[str]:
     return [told] if isinstance(told, str) else list(told or ())
 
 
-def _sentence(path: Path, detail: ErrorDetails) -> str:
+def _instead(detail: ErrorDetails) -> str | None:
     key = str(detail["loc"][0])
-    where = f"{path}: {path_of(detail)}"
-    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-        return f"{where}: unknown key; known: {', '.join(Request.model_fields)}"
     if key in _HOW:
-        return f"{path}: {key}: write {_HOW[key]}"
-    return f"{where}: {problem(detail)}; write {_EXAMPLE}"
+        return f"{key}: write {_HOW[key]}"
+    if detail["type"] == "extra_forbidden":
+        return None
+    return f"{path_of(detail)}: {problem(detail)}; write {_EXAMPLE}"
+
+
+_HINTS = Hints(lambda _: f"known: {', '.join(Request.model_fields)}", instead=_instead)

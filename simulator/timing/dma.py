@@ -1,11 +1,11 @@
 """How a DMA engine splits accesses into requests, and the least time that its port takes."""
 
-from functools import lru_cache
 from math import gcd
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern
 from simulator.hardware.accelerator import Dma
+from simulator.memo import remember
 from simulator.units import PS_PER_S, ceil_div, transfer_ps
 
 _LEAST_REQUEST = 16  # bytes; requests are powers of two from here (Gemmini's DMA.scala)
@@ -58,7 +58,7 @@ def _by_lines_ps(pattern: AccessPattern, dma: Dma, clock: int) -> int:
     return max(ceil_div(cycles * PS_PER_S, clock), waiting)
 
 
-@lru_cache(maxsize=65536)
+@remember("rows split into requests", most=65536)
 def split_rows(row: int, pitch: int, line: int, beat: int) -> Split:
     """Return what rows of `row` bytes need, summed over the alignments that `pitch` gives them.
 

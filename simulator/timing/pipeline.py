@@ -7,11 +7,12 @@ become periodic, and periods are skipped, so that the cost does not grow with th
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from simulator.memo import Memo
 from simulator.timing.schedules import InTurn, Start, Ticks
 from simulator.timing.shares import WHOLE
 from simulator.units import Clock, ceil_div
 
-_REMEMBERED = 1024  # shares whose durations one operation keeps
+_SHARES = 1024  # a guess: the shares of the memory that one operation meets
 
 
 class Transfer(NamedTuple):
@@ -76,7 +77,7 @@ class Pipelined:
         self.latency_ps = latency_ps
         self.clock = clock
         self.schedule = schedule
-        self._durations: dict[int, int] = {}
+        self._durations: Memo[int] = Memo("durations of an operation", _SHARES)
         self.channel_ps = _sum(self.body, lambda move: move.channel_ps)
         self.port_ps = _sum(self.body, lambda move: move.port_ps)
 
@@ -87,12 +88,8 @@ class Pipelined:
 
     def duration_ps(self, share: int) -> int:
         """Return the time from launch to the last byte stored, at a constant `share`."""
-        duration = self._durations.get(share)
-        if duration is None:
-            if len(self._durations) >= _REMEMBERED:
-                self._durations.clear()
-            duration = self._durations[share] = self._run(share)
-        return duration
+        duration = self._durations.find(share)
+        return self._durations.keep(share, self._run(share)) if duration is None else duration
 
     def _run(self, share: int) -> int:
         body = _at_share(self.body, share, self.clock)

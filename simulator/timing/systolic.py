@@ -10,6 +10,7 @@ from itertools import product
 from typing import NamedTuple
 
 from simulator.hardware.accelerator import Accelerator
+from simulator.memo import Memo
 from simulator.units import ceil_div
 
 
@@ -55,6 +56,9 @@ def grid_cycles(array: Accelerator, cuts: GemmCuts, dataflow: str) -> int:
     )
 
 
+_SIZES = 1024  # a guess: the sizes of tiles that a search tries along one axis
+
+
 class Folds:
     """Cycles of all tiles of a GEMM on one array without dot products: a product of what each
     dimension contributes, which is counted once for each size of its tiles.
@@ -63,19 +67,21 @@ class Folds:
     def __init__(self, array: Accelerator, dims: Dims, dataflow: str) -> None:
         """Count for tiles of `dims`."""
         self._array, self._dims, self._dataflow = array, dims, dataflow
-        self._known: tuple[dict[int, int], dict[int, int], dict[int, int]] = ({}, {}, {})
+        self._along: tuple[Memo[int], ...] = tuple(
+            Memo("folds along an axis", _SIZES) for _ in dims
+        )
 
     def cycles(self, tile: tuple[int, ...]) -> int:
         """Return the cycles of all tiles, those at the ends of a dimension as small as they are."""
         m, n, k = tile
-        by_m, by_n, by_k = self._known
+        by_m, by_n, by_k = self._along
         return (
-            (by_m.get(m) or self._along(0, m))
-            * (by_n.get(n) or self._along(1, n))
-            * (by_k.get(k) or self._along(2, k))
+            (by_m.find(m) or self._count(0, m))
+            * (by_n.find(n) or self._count(1, n))
+            * (by_k.find(k) or self._count(2, k))
         )
 
-    def _along(self, index: int, size: int) -> int:
+    def _count(self, index: int, size: int) -> int:
         """Return the folds of all pieces of a dimension, or the cycles of the streamed one."""
         full, rest = divmod(self._dims[index], size)
         axis, axes, array = "mnk"[index], AXES[self._dataflow], self._array
@@ -85,8 +91,7 @@ class Folds:
         else:
             side = array.rows if axis == axes.row else array.cols
             found = full * ceil_div(size, side) + ceil_div(rest, side)
-        self._known[index][size] = found
-        return found
+        return self._along[index].keep(size, found)
 
 
 def _in_elements(array: Accelerator, tile: Dims) -> Dims:

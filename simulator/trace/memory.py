@@ -79,7 +79,7 @@ def held_over_time(step: Step) -> Held:
     return Held(by_kind, sizes, live)
 
 
-_FOOTPRINTS: Memo[Footprint] = Memo(4096)
+_FOOTPRINTS: Memo[Footprint] = Memo("memory footprints", 4096)
 
 
 def footprint(step: Step) -> Footprint:

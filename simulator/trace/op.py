@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import prod
 
+from simulator.memo import remember
 from simulator.trace.causal import pairs
 from simulator.units import ceil_div
 
@@ -18,7 +19,7 @@ _WIDEST = 128  # complex128
 _WIDTH = re.compile(r"(?:bfloat|float|complex|q?u?int|bits)([1-9]\d{0,2})(?:_\w{1,20}|x\d)?")
 
 
-@lru_cache(maxsize=256)
+@remember("bits of element types", most=256)
 def known_bits(dtype: str) -> int | None:
     """Return the bits of an element of `dtype`, such as "int6" or "float8_e4m3fn"; None if unknown.
 

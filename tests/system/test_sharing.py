@@ -12,7 +12,6 @@ from simulator.lowering.asked import outline_of
 from simulator.lowering.lower import Carry, Lowering, Programs
 from simulator.lowering.works import Templates
 from simulator.mapping.search import Search
-from simulator.memo import Memo
 from simulator.replay import Replay
 from simulator.trace.op import Phase, Role
 from tests.builders import StepBuilder, machine, one_step_trace
@@ -136,11 +135,3 @@ def test_a_design_after_others_costs_what_it_costs_alone():
             hardware = machine(accelerator__rows=rows, dram__preset=preset)
             last = Replay(hardware, trace).run().to_json()
     assert last == alone
-
-
-def test_what_is_remembered_is_bounded():
-    kept = Memo(2)
-    assert [kept.get(key, lambda key=key: -key) for key in (1, 2, 1, 3)] == [-1, -2, -1, -3]
-    assert len(kept) == 2
-    assert kept.get(2, lambda: 0) == -2  # the newest two are kept
-    assert kept.get(1, lambda: 0) == 0

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, Protocol
 
 from simulator.errors import shown
+from simulator.memo import remember
 from simulator.trace.effect import Effect, Touch, effect
 from simulator.trace.gemms import is_product, products
 from simulator.trace.gemms.product import Product
@@ -35,7 +35,7 @@ DTYPES = {
 _PREFIX = "c10::"  # PyTorch's own types: those not above fill a byte
 
 
-@lru_cache(maxsize=1024)
+@remember("element types of tensors", most=1024)
 def element_type(kind: str) -> str | None:
     """Return the element type of a tensor of the C++ type `kind`, None if it is no such type."""
     return DTYPES.get(kind) or ("uint8" if kind.startswith(_PREFIX) else None)
@@ -224,7 +224,7 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(item)
 
 
-@lru_cache(maxsize=1 << 16)
+@remember("tensors of calls", most=1 << 16)
 def described(
     storage: int, kind: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0
 ) -> Tensor:

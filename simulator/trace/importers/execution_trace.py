@@ -1,11 +1,11 @@
 """Execution traces of PyTorch (ExecutionTraceObserver): ops with tensors and their identities."""
 
 import sys
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
+from simulator.memo import remember
 from simulator.trace.importers.calls import MISFITS, amiss, described, tensors_in, whole
 from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
@@ -217,7 +217,7 @@ def _value(value: Any, shape: Any, kind: str, strides: Any) -> Any:
     return None if kind == "None" else value
 
 
-@lru_cache(maxsize=4096)
+@remember("element types of a list", most=4096)
 def _elements(kind: str) -> tuple[str, ...]:
     inside = kind.removeprefix("GenericList[").removesuffix("]")
     return tuple(inside.split(",")) if inside else ()

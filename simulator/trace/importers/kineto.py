@@ -3,11 +3,11 @@
 import ast
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError, shown
+from simulator.memo import remember
 from simulator.trace.importers.calls import (
     MISFITS,
     UNLISTED,
@@ -252,7 +252,7 @@ def _input(shape: list[Any], kind: str, value: str, strides: Any) -> Any:
     return described(-1, kind, tuple(shape), tuple(strides)) if element_type(kind) else None
 
 
-@lru_cache(maxsize=1 << 16)
+@remember("numbers in Kineto's texts", most=1 << 16)
 def _number(text: str) -> Any:
     try:
         value = ast.literal_eval(text)

@@ -1,7 +1,6 @@
 """What a trace says by the names in it: which events are ops, markers, modules; kinds of ops."""
 
-from functools import lru_cache
-
+from simulator.memo import remember
 from simulator.trace.gemms import is_product
 from simulator.trace.gemms.product import words
 from simulator.trace.kinds import listed_kind
@@ -68,7 +67,7 @@ _COMPILED = ("Torch-Compiled Region", "## Call CompiledFxGraph")
 _MARKERS = {facts.marker: phase for phase, facts in FACTS.items() if facts.marker}
 
 
-@lru_cache(maxsize=4096)
+@remember("base names of ops", most=4096)
 def base_name(name: str) -> str:
     """Return "addmm" for "aten::addmm", "" for what is no op.
 
@@ -85,7 +84,7 @@ def base_name(name: str) -> str:
     return f"{space}::{base}" if space != "inductor" or is_product(f"{space}::{base}") else ""
 
 
-@lru_cache(maxsize=4096)
+@remember("kinds of ops by name", most=4096)
 def kind_by_name(base: str) -> OpKind | None:
     """Return the kind of an op, None if its name tells nothing."""
     plain = base.rstrip("_")
@@ -144,7 +143,7 @@ def module_name(name: str) -> str:
     return name.removeprefix("nn.Module: ") if name.startswith("nn.Module: ") else ""
 
 
-@lru_cache(maxsize=4096)
+@remember("phases of markers", most=4096)
 def marked_phase(name: str) -> Phase | None:
     """Return the phase that PyTorch's own markers announce, None for any other event."""
     return next((phase for mark, phase in _MARKERS.items() if name.startswith(mark + "#")), None)

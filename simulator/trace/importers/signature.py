@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.resources import files
+
+from simulator.memo import remember
 
 _MANY = ", ".join(["self, other, third, fourth", *(f"argument{n}" for n in range(4, 40))])
 _FILE = "signatures.txt"
@@ -22,7 +23,7 @@ def _read() -> dict[str, str]:
 KNOWN = _read()
 
 
-@lru_cache(maxsize=4096)
+@remember("names of parameters", most=4096)
 def is_parameter(argument: str) -> bool:
     """Tell whether a network's parameters come under this name, as those of its layers do."""
     return bool(_PARAMETER.match(argument))
@@ -49,7 +50,7 @@ class Signature:
         return dict(zip((argument.name for argument in self.arguments), values, strict=False))
 
 
-@lru_cache(maxsize=8192)
+@remember("signatures of ops", most=8192)
 def signature(base: str, schema: str) -> Signature:
     """Return the signature of the op `base` from its PyTorch schema, or, if "", from its name."""
     if schema:

@@ -13,8 +13,12 @@ from simulator.trace.trace import Segment, Step, Trace
 
 _Item = TypeVar("_Item", bound=Hashable)
 
-_STEPS: Memo[Step] = Memo(64)  # a guess: some methods of a sweep, with a few steps each
-_TRACES: Memo[Trace] = Memo(4)  # a guess: a sweep has one, or one for each method
+_STEPS: Memo[Step] = Memo(
+    "rewritten steps", 64
+)  # a guess: some methods of a sweep, with a few steps each
+_TRACES: Memo[Trace] = Memo(
+    "traces without methods", 4
+)  # a guess: a sweep has one, or one for each method
 
 
 def scheduled(trace: Trace, schedule: MethodSchedule) -> Trace:

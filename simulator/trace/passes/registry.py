@@ -7,6 +7,7 @@ A package adds a pass by an entry point that names its class under the pass's ke
 """
 
 import difflib
+import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -54,11 +55,11 @@ def chain_of(layers: Sequence[tuple[str, Treatment]]) -> tuple[Pass[Any], ...]:
     return tuple(each for each in wanted if each is not None)
 
 
-def unknown_key(key: str, known: Collection[str]) -> str:
-    """Return what a message says of a key that is neither `known` nor that of a pass."""
+def hint(key: str, known: Collection[str]) -> str:
+    """Return the fix for a key that is neither `known` nor that of an installed pass."""
     every = [*known, *extensions.names(GROUP)]
     close = difflib.get_close_matches(key, every, 1)
-    return f"unknown key; {f'did you mean {close[0]}? ' if close else ''}known: {listed(every)}"
+    return f"{f'did you mean {close[0]}? ' if close else ''}known: {listed(every)}"
 
 
 def to_plain(settings: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def from_plain(key: str, plain: Any, where: str) -> Any:
     if kind is None:
         raise InputError(f"{where}: pass {key!r}: {_MISSING}")
     try:
-        return TypeAdapter(kind.value_type).validate_python(plain)
+        return TypeAdapter(kind.value_type).validate_json(json.dumps(plain), strict=True)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         raise InputError(f"{where}: pass {key!r}: {problem(detail)}") from None
