@@ -13,12 +13,9 @@ from simulator.trace.trace import Segment, Step, Trace
 
 _Item = TypeVar("_Item", bound=Hashable)
 
-_STEPS: Memo[Step] = Memo(
-    "rewritten steps", 64
-)  # a guess: some methods of a sweep, with a few steps each
-_TRACES: Memo[Trace] = Memo(
-    "traces without methods", 4
-)  # a guess: a sweep has one, or one for each method
+# Bounds are guesses: a sweep compares some methods, each with a few distinct steps.
+_STEPS: Memo[Step] = Memo("rewritten steps", 64)
+_TRACES: Memo[Trace] = Memo("traces without methods", 4)
 
 
 def scheduled(trace: Trace, schedule: MethodSchedule) -> Trace:
