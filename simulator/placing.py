@@ -11,6 +11,7 @@ from simulator.energy.prices import Prices
 from simulator.hardware import Hardware
 from simulator.lowering.chain import Choice, cheapest
 from simulator.lowering.lower import Carry, Lowering
+from simulator.stages import STAGE_FACTS
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Op
 from simulator.trace.trace import Step, Trace
@@ -18,7 +19,6 @@ from simulator.trace.trace import Step, Trace
 Placed = tuple[tuple[Unit, ...], ...]
 """The unit of each operation of each distinct step."""
 
-_ENTER = frozenset({Stage.QUANTISE, Stage.TRANSPOSE, Stage.LOAD, Stage.FLUSH})
 _Cost = Callable[[Iterable[Task]], int]
 
 
@@ -58,8 +58,8 @@ def _choice(step: Step, op: Op, lowering: Lowering, cost: _Cost) -> Choice:
     tasks = _alone(step, op, lowering, Unit.ACCELERATOR) if op.gemms else ()
     if all(task.work.unit is Unit.CPU for task in tasks):
         return Choice(here)
-    enter = [task for task in tasks if task.work.stage in _ENTER]
-    stay = [task for task in tasks if task.work.stage not in _ENTER]
+    enter = [task for task in tasks if STAGE_FACTS[task.work.stage].enters]
+    stay = [task for task in tasks if not STAGE_FACTS[task.work.stage].enters]
     noticed = any(task.work.stage is Stage.SYNCHRONISE for task in tasks)
     leave = 0 if noticed else cost(lowering.synchronise())
     return Choice(here, cost(stay), cost(enter), leave)

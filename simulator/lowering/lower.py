@@ -20,7 +20,7 @@ from simulator.timing.flash import executed_results
 from simulator.timing.kernels import between_products
 from simulator.trace.accesses import loops_of
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
-from simulator.trace.phases import FACTS, Part
+from simulator.trace.phases import FACTS, StepPart
 from simulator.trace.trace import PERSISTENT, Step, phase_of
 
 
@@ -104,7 +104,7 @@ class Programs:
         binding.cache.hold(_as_tokens(carry.cached, _recalled(carry, step, binding)))
         new = new_bytes(step)
         offload = Offload(binding, carry.engines)
-        part = Part.LOOP
+        part = StepPart.LOOP
         for index, op in enumerate(step.ops):
             part = self._begun(binding, index, op, part)
             if op.gemms:
@@ -124,7 +124,7 @@ class Programs:
         binding.driver(Stage.SYNCHRONISE, duration_ps, Site(0, Phase.OTHER, ""))
         return Program(None, tuple(binding.tasks), Carry())
 
-    def _begun(self, binding: Binding, index: int, op: Op, part: Part) -> Part:
+    def _begun(self, binding: Binding, index: int, op: Op, part: StepPart) -> StepPart:
         """Begin another part of the step than `part` if `op` does, and return the one it is in."""
         own = part_of_step(op.phase) or part
         if own != part:

@@ -8,31 +8,32 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from simulator.trace.colours import Colour
 from simulator.trace.op import Phase
 
 
-class Part(StrEnum):
-    """The code of a training loop that issues an operation, each with overheads of its own."""
+class StepPart(StrEnum):
+    """The code that issues an operation; each part has a dispatch overhead of its own."""
 
     FORWARD = "forward"
     BACKWARD = "backward"
     OPTIMIZER = "optimizer"
     LOOP = ""
-    """The loop itself: none of the three, so that the overhead of any operation holds."""
+    """The training loop itself, with the overhead of any operation."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseFacts:
     """The facts of one phase.
 
-    `label` and `colour` (sRGB in hex) are those of figures. `part` is the code that issues its
+    `label` and `colour` are those of figures. `part` is the code that issues its
     operations, and with `begins_part` a part of a step begins with one; a recomputation runs
     forward code within backward. `marker` begins the name of PyTorch's own profiler events.
     """
 
     label: str
-    colour: str
-    part: Part
+    colour: Colour
+    part: StepPart
     begins_part: bool = True
     marker: str = ""
     trains: bool = True  # counts as training
@@ -45,47 +46,49 @@ class PhaseFacts:
     @property
     def forward(self) -> bool:
         """Whether its GEMMs compute outputs."""
-        return self.part is Part.FORWARD
+        return self.part is StepPart.FORWARD
 
     @property
     def backward(self) -> bool:
         """Whether its operations compute gradients."""
-        return self.part is Part.BACKWARD
+        return self.part is StepPart.BACKWARD
 
     @property
     def updates(self) -> bool:
         """Whether its operations update parameters, optimizer state, or zero gradients."""
-        return self.part is Part.OPTIMIZER
+        return self.part is StepPart.OPTIMIZER
 
 
-# Colours: the palette of Okabe and Ito, which people with any colour vision tell apart
-# (https://jfly.uni-koeln.de/color/, 2008), and greys for what matters least.
 FACTS: Mapping[Phase, PhaseFacts] = MappingProxyType(
     {
         Phase.FORWARD: PhaseFacts(
-            "forward", "#0072B2", Part.FORWARD,
+            "forward", "blue", StepPart.FORWARD,
             runs_network=True, precedes_loss=True, becomes_eval=True,
         ),
-        Phase.DGRAD: PhaseFacts("dgrad", "#E69F00", Part.BACKWARD),
-        Phase.WGRAD: PhaseFacts("wgrad", "#D55E00", Part.BACKWARD, derives_from_weights=True),
+        Phase.DGRAD: PhaseFacts("dgrad", "orange", StepPart.BACKWARD),
+        Phase.WGRAD: PhaseFacts(
+            "wgrad", "vermillion", StepPart.BACKWARD, derives_from_weights=True
+        ),
         Phase.OPTIMIZER: PhaseFacts(
-            "optimizer", "#009E73", Part.OPTIMIZER,
+            "optimizer", "green", StepPart.OPTIMIZER,
             marker="Optimizer.step", derives_from_weights=True,
         ),
         Phase.LOSS: PhaseFacts(
-            "loss", "#CC79A7", Part.FORWARD, precedes_loss=True, becomes_eval=True
+            "loss", "purple", StepPart.FORWARD, precedes_loss=True, becomes_eval=True
         ),
         Phase.DATA: PhaseFacts(
-            "data", "#56B4E9", Part.LOOP, marker="enumerate(DataLoader)", begins_step=True
+            "data", "sky", StepPart.LOOP, marker="enumerate(DataLoader)", begins_step=True
         ),
         Phase.ZERO_GRAD: PhaseFacts(
-            "zero grad", "#F0E442", Part.OPTIMIZER,
+            "zero grad", "yellow", StepPart.OPTIMIZER,
             marker="Optimizer.zero_grad", begins_step=True, derives_from_weights=True,
         ),
-        Phase.RECOMPUTE: PhaseFacts("recompute", "#000000", Part.FORWARD, begins_part=False),
-        Phase.EVAL: PhaseFacts("eval", "#8C8C8C", Part.FORWARD, trains=False, runs_network=True),
+        Phase.RECOMPUTE: PhaseFacts("recompute", "black", StepPart.FORWARD, begins_part=False),
+        Phase.EVAL: PhaseFacts(
+            "eval", "grey", StepPart.FORWARD, trains=False, runs_network=True
+        ),
         Phase.OTHER: PhaseFacts(
-            "other", "#BFBFBF", Part.LOOP, becomes_eval=True, derives_from_weights=True
+            "other", "silver", StepPart.LOOP, becomes_eval=True, derives_from_weights=True
         ),
     }
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The facts of phases and kinds stand in one table, so that a new member needs one row."""
+"""Facts of phases, kinds and stages stand in one table each, so that a new member needs one row."""
 
 import ast
 import json
@@ -8,16 +8,29 @@ import sys
 from itertools import chain
 from pathlib import Path
 from shutil import copytree
+from typing import get_args
 
 import pytest
 
-from simulator.trace.op import Phase
-from simulator.trace.phases import FACTS, Part
+from simulator.activity import Stage
+from simulator.hardware.core import Core
+from simulator.hardware.cpu import Begin, Dispatch, Kernel, Kernels
+from simulator.stages import STAGE_FACTS
+from simulator.trace.colours import Colour
+from simulator.trace.op import OpKind, Phase
+from simulator.trace.op_kinds import KIND_FACTS
+from simulator.trace.phases import FACTS, StepPart
+from simulator.views.plots.canvas import PALETTE
 
 ROOT = Path(__file__).parents[2]
-TABLES = {"trace/phases.py", "probes/break_even.py"}  # a probe of three phases by name
+TABLES = {
+    "simulator/trace/phases.py", "simulator/trace/op_kinds.py", "simulator/stages.py",
+    "simulator/trace/kinds.py",  # which op is of which kind
+    "simulator/probes/break_even.py",  # a probe of three phases by name
+    "simulator/lowering/eager.py",  # which ops a driver of PyTorch's ops calls
+}  # fmt: skip
 MADE_UP = """
-        Phase.WARMUP: PhaseFacts("warm-up", "#123456", Part.OPTIMIZER, trains=False),
+        Phase.WARMUP: PhaseFacts("warm-up", "grey", StepPart.OPTIMIZER, trains=False),
 """
 SCRIPT = """
 import json
@@ -44,17 +57,22 @@ print(json.dumps([
 
 def dispatching(part):
     """Return overrides by which ops of this part take 1 s to issue, and others next to nothing."""
-    cycles = {"cpu__op_overhead": "0 cycles", f"cpu__dispatch__{part}": "600 Mcycles"}
+    cycles = {"cpu__op_overhead": "0 cycles", f"cpu__dispatch__{part}": "600000 kcycles"}
     return {"cpu__clock": "600 MHz", **cycles}
 
 
-def test_every_phase_has_a_row_in_the_order_of_phases():
-    assert list(FACTS) == list(Phase)
+def test_every_member_has_a_row():
+    assert list(FACTS) == list(Phase)  # the order of tables and legends
+    assert set(KIND_FACTS) == set(OpKind)
+    assert set(STAGE_FACTS) == set(Stage)
+    assert set(PALETTE) == set(get_args(Colour))
 
 
-def test_phases_are_told_apart_in_figures():
+def test_figures_tell_members_apart():
     assert len({facts.colour for facts in FACTS.values()}) == len(Phase)
     assert len({facts.label for facts in FACTS.values()}) == len(Phase)
+    colours = [facts.colour for facts in KIND_FACTS.values() if facts.colour]
+    assert len(set(colours)) == len(colours)
 
 
 def test_a_phase_is_added_by_a_member_and_a_row(tmp_path):
@@ -75,7 +93,7 @@ def test_a_phase_is_added_by_a_member_and_a_row(tmp_path):
     phases, latency_ps, summary, colour, label, measured = json.loads(done.stdout)
     assert phases == summary == ["warmup"]
     assert 10**12 <= latency_ps < 1.01e12
-    assert (colour, label, measured) == ("#123456", "warm-up", True)
+    assert (colour, label, measured) == ("#8C8C8C", "warm-up", True)
 
 
 def _insert(path, before, line):
@@ -84,24 +102,24 @@ def _insert(path, before, line):
     path.write_text(text[:place] + line.removeprefix("\n") + text[place:])
 
 
-def test_no_other_file_has_a_table_of_phases():
-    """Two members of Phase in one literal are a fact that a new phase would have to join."""
+@pytest.mark.parametrize("enum", ["Phase", "OpKind", "Stage"])
+def test_no_other_file_has_a_table(enum):
+    """Two members in one literal are a fact that a new member would have to join."""
     files = chain((ROOT / "simulator").rglob("*.py"), (ROOT / "workloads").rglob("*.py"))
     tables = {
-        f"{path.relative_to(ROOT / path.relative_to(ROOT).parts[0])}:{line}"
+        f"{path.relative_to(ROOT)}:{line}"
         for path in files
-        if "Phase." in (text := path.read_text())
-        for line in _literals_of(ast.parse(text), "Phase")
+        if f"{enum}." in (text := path.read_text()) and str(path.relative_to(ROOT)) not in TABLES
+        for line in _literals_of(ast.parse(text), enum)
     }
-    assert {place for place in tables if place.rpartition(":")[0] not in TABLES} == set()
+    assert tables == set()
 
 
 def _literals_of(tree, enum):
     """Yield the lines of collections with more than one member of `enum`."""
     for node in ast.walk(tree):
         items = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", ())
-        members = [item for item in items if _is_member(item, enum)]
-        if len(members) > 1 or (isinstance(node, ast.Dict) and len(members) == 1 < len(items)):
+        if sum(_is_member(item, enum) for item in items) > 1:
             yield node.lineno
 
 
@@ -110,8 +128,16 @@ def _is_member(node, enum):
     return named and node.value.id == enum
 
 
-@pytest.mark.parametrize("part", [part for part in Part if part])
-def test_a_cpu_may_have_a_dispatch_of_its_own_for_each_part(part):
-    from simulator.hardware.cpu import Dispatch
+def test_costs_and_kernels_of_a_kind_are_those_of_descriptions():
+    costs = {facts.cost for facts in KIND_FACTS.values()} - {None}
+    measured = {facts.measured for facts in KIND_FACTS.values()} - {""}
+    assert costs <= Core.model_fields.keys()
+    fields = Kernels.model_fields.items()
+    kernels = {name for name, field in fields if field.annotation == Kernel | None}
+    assert measured == kernels
 
+
+@pytest.mark.parametrize("part", [part for part in StepPart if part])
+def test_every_part_of_a_step_may_have_a_dispatch_of_its_own(part):
     assert part.value in Dispatch.model_fields
+    assert part.value in Begin.model_fields

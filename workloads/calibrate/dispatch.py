@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from simulator.trace.op import OpKind
-from simulator.trace.phases import FACTS, Part
+from simulator.trace.phases import FACTS, StepPart
 from simulator.trace.trace import Step
 from workloads.capture import capture
 
-_PARTS = tuple(part for part in Part if part)
+_PARTS = tuple(part for part in StepPart if part)
 _DEPTHS = (2, 16)
 _STEPS = 40
 _FLUSHED = 2**22  # bytes, beyond the caches of one core

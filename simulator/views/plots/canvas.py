@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.files.writing import write_bytes
+from simulator.trace.colours import Colour
+from simulator.trace.op_kinds import KIND_FACTS
 from simulator.trace.phases import FACTS
 from simulator.units import ceil_div
 
@@ -29,7 +31,12 @@ BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
 GREY, SILVER, PAPER, INK = "#8C8C8C", "#BFBFBF", "#E8E8E8", "#4D4D4D"
 
-PHASES = {phase.value: facts.colour for phase, facts in FACTS.items()}
+PALETTE: dict[Colour, str] = {
+    "blue": BLUE, "orange": ORANGE, "green": GREEN, "vermillion": VERMILLION, "sky": SKY,
+    "purple": PURPLE, "yellow": YELLOW, "black": BLACK, "grey": GREY, "silver": SILVER,
+}  # fmt: skip
+PHASES = {phase.value: PALETTE[facts.colour] for phase, facts in FACTS.items()}
+KINDS = {kind.value: PALETTE[facts.colour] for kind, facts in KIND_FACTS.items() if facts.colour}
 COMPONENTS = {
     "array": VERMILLION,
     "scratchpad": ORANGE,
