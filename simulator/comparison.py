@@ -6,7 +6,8 @@ from typing import Any
 from simulator.errors import InputError
 from simulator.hardware import Hardware
 from simulator.replay import Replay
-from simulator.trace.op import Op, Phase
+from simulator.trace.op import Op
+from simulator.trace.phases import FACTS
 from simulator.trace.trace import Step, Timing, Trace
 from simulator.units import PS_PER_S
 
@@ -60,7 +61,8 @@ def _op_rows(step: Step, timing: Timing, predicted: Iterable[int]) -> list[Row]:
 
 def phase_name(op: Op) -> str:
     """Return the phase of an op where both gradients are one."""
-    return "backward" if op.phase in (Phase.DGRAD, Phase.WGRAD) else op.phase.value
+    facts = FACTS[op.phase]
+    return facts.part.value if facts.backward else op.phase.value
 
 
 def _step_row(timing: Timing, predicted: list[int]) -> Row:

@@ -12,6 +12,7 @@ from simulator.hardware import Hardware
 from simulator.hardware.unit import HOST
 from simulator.lowering.chain import Choice, UnitCost, cheapest
 from simulator.lowering.lower import Carry, Lowering
+from simulator.stages import STAGE_FACTS
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Op
 from simulator.trace.trace import Step, Trace
@@ -19,7 +20,6 @@ from simulator.trace.trace import Step, Trace
 Placed = tuple[tuple[str, ...], ...]
 """The unit of each operation of each distinct step."""
 
-_ENTER = frozenset({Stage.QUANTISE, Stage.TRANSPOSE, Stage.LOAD, Stage.FLUSH})
 _Cost = Callable[[Iterable[Task]], int]
 
 
@@ -68,8 +68,8 @@ def _on_unit(step: Step, op: Op, lowering: Lowering, unit: str, cost: _Cost) -> 
     tasks = _alone(step, op, lowering, unit)
     if all(task.work.unit == HOST for task in tasks):
         return None
-    enter = [task for task in tasks if task.work.stage in _ENTER]
-    stay = [task for task in tasks if task.work.stage not in _ENTER]
+    enter = [task for task in tasks if STAGE_FACTS[task.work.stage].enters]
+    stay = [task for task in tasks if not STAGE_FACTS[task.work.stage].enters]
     awaited = any(task.work.stage is Stage.SYNCHRONISE for task in tasks)
     leave = 0 if awaited else cost(lowering.synchronise(unit))
     return UnitCost(cost(stay), cost(enter), leave)

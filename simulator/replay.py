@@ -21,7 +21,6 @@ from simulator.lowering.lower import Carry, Lowering
 from simulator.lowering.outline import outline_of
 from simulator.lowering.placement import place, traced_precision
 from simulator.machine.soc import FIDELITIES, MOST_TILES, run_step
-from simulator.memo import Memo
 from simulator.pattern_store import kept_samples
 from simulator.placing import Placed, candidates
 from simulator.results.constants import constants_document
@@ -76,7 +75,8 @@ class Replay:
         self._fidelity = fidelity
         self._most_tiles = most_tiles
         self._settings = tuple(settings)
-        self.trace, self._footprints = _prepared(trace)
+        self.trace = resolved(trace)
+        self._footprints = tuple(map(footprint, self.trace.steps))
         self._method = _method_name(trace)
         self._bits = bits_by_epoch(trace)
         self._lowering = Lowering(hardware)
@@ -202,21 +202,6 @@ class Replay:
                 "command": _command(hardware.name, trace.name, self._settings, self._fidelity),
             },
         )
-
-
-_TRACES = 4  # a guess: a sweep has one, or one for each method that it compares
-_PREPARED: Memo[tuple[Trace, Trace, tuple[Footprint, ...]]] = Memo("prepared traces", _TRACES)
-
-
-def _prepared(trace: Trace) -> tuple[Trace, tuple[Footprint, ...]]:
-    """Return `trace` without methods and what its steps hold, made once for all machines."""
-
-    def prepare() -> tuple[Trace, Trace, tuple[Footprint, ...]]:
-        plain = resolved(trace)
-        return trace, plain, tuple(map(footprint, plain.steps))
-
-    # The trace is kept too, and so no other one has its id.
-    return _PREPARED.get(id(trace), prepare)[1:]
 
 
 def simulate(

@@ -22,6 +22,7 @@ from simulator.timing.flash import executed_results
 from simulator.timing.kernels import between_products
 from simulator.trace.accesses import loops_of
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
+from simulator.trace.phases import FACTS, StepPart
 from simulator.trace.trace import PERSISTENT, Step, phase_of
 
 Units = Sequence[str]
@@ -141,7 +142,7 @@ class _StepOnUnits:
         self._op_backends = {name: b for name, b in backends.items() if b.takes_ops}
         self._stages = {name: b.stages(binding, carry.engines) for name, b in backends.items()}
         self._engines = carry.engines
-        self._part = ""
+        self._part = StepPart.LOOP
 
     @property
     def engines(self) -> frozenset[WorkRequest]:
@@ -228,7 +229,7 @@ class _StepOnUnits:
         """
         results = {gemm.c for gemm in op.gemms}
         rest = tuple(tensor for i, tensor in enumerate(op.outputs) if i not in results)
-        if not rest or op.phase not in (Phase.DGRAD, Phase.WGRAD) or -1 in results:
+        if not rest or not FACTS[op.phase].backward or -1 in results:
             return
         sources = tuple(op.inputs[which] for which in [_gradient(op)] if which >= 0)
         reduction = Op(op.name, OpKind.REDUCTION, Phase.WGRAD, op.layer, sources, rest)

@@ -12,7 +12,7 @@ from simulator.lowering.outline import Outline
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.timing.cores import dispatch_ps
-from simulator.timing.kernels import Kernel, kernel_of
+from simulator.timing.kernels import KernelCost, kernel_of
 from simulator.trace.accesses import elements_of, moved_bytes
 from simulator.trace.op import Gemm, Op
 from simulator.units import transfer_ps
@@ -111,7 +111,7 @@ class Requests:
             key, lambda on: on.pass_over(stage, elements, bits, moved, ops_per_element)
         )
 
-    def kernel(self, stage: Stage, kernel: Kernel, elements: int, moved: Moved) -> WorkRequest:
+    def kernel(self, stage: Stage, kernel: KernelCost, elements: int, moved: Moved) -> WorkRequest:
         """Request what a kernel of PyTorch does to `elements` in fp32, without a dispatch."""
         key = ("kernel", stage, kernel, elements, moved)
         return self._cpu(key, lambda on: on.kernel(stage, kernel, elements, moved))

@@ -31,10 +31,10 @@ from simulator.timing.cores import (
     threads_of,
 )
 from simulator.timing.flash import executed_macs
-from simulator.timing.kernels import Kernel, kernel_ps, millicycles
+from simulator.timing.kernels import KernelCost, kernel_ps, millicycles
 from simulator.timing.pricing import Pricing, Traffic, permille_written, pricing_of
 from simulator.timing.products import products_ps
-from simulator.timing.stretches import Bound, Stretch, Stretched, cycles_ps
+from simulator.timing.stretches import Stretch, StretchBound, Stretched, cycles_ps
 from simulator.trace.accesses import elements_of, moved_bytes
 from simulator.trace.op import Gemm, Op, OpKind, Role
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
@@ -110,7 +110,7 @@ class Templates:
         traffic = self._traffic(moved)
         rate = self.hardware.ports[unit].bytes_per_s
         port_ps = transfer_ps(traffic.read_bytes + traffic.write_bytes, rate)
-        bound = Bound(max(compute_ps, port_ps), traffic.channel_ps)
+        bound = StretchBound(max(compute_ps, port_ps), traffic.channel_ps)
         return Work(
             unit, stage, Stretched(overhead_ps, [bound]), Counts({**actions, **traffic.actions}),
             overhead_ps, compute_ps, max(traffic.channel_ps, port_ps),
@@ -134,7 +134,7 @@ class Templates:
         ps = loop_ps(cpu, elements, bits, ops_per_element, threads)
         return self._cpu(stage, 0, (Stretch(ps, threads),), moved)
 
-    def kernel(self, stage: Stage, kernel: Kernel, elements: int, moved: Moved) -> Work:
+    def kernel(self, stage: Stage, kernel: KernelCost, elements: int, moved: Moved) -> Work:
         """Return what a kernel of PyTorch does to `elements` in fp32, without a dispatch."""
         cpu = self.hardware.cpu
         threads = threads_of(cpu, elements)
@@ -209,7 +209,7 @@ class Templates:
         priced = [self._priced(first.threads, moved, copying=copying)]
         priced += [self._priced(each.threads, _own(each)) for each in others]
         bounds = [
-            Bound(max(stretch.ps, each.port_ps), each.traffic.channel_ps)
+            StretchBound(max(stretch.ps, each.port_ps), each.traffic.channel_ps)
             for stretch, each in zip((first, *others), priced, strict=True)
         ]
         # A core that waits for memory is as active as one that computes; the time lost to

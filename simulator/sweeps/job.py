@@ -13,7 +13,8 @@ from simulator.replay import Replay
 from simulator.results.result import Result
 from simulator.sweeps.sampled import sampled_columns
 from simulator.trace.passes.overlay import scheduled
-from simulator.trace.passes.treatment import Schedule
+from simulator.trace.passes.treatment import MethodSchedule
+from simulator.trace.phases import FACTS
 from simulator.trace.trace import Trace
 from simulator.uncertainty.account import account
 from simulator.uncertainty.replays import Subject
@@ -25,7 +26,7 @@ _OF_PHASES = (
     "latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s", "array_use",
     "array_utilization", "dram_read_bytes", "dram_write_bytes",
 )  # fmt: skip
-_OF_TRAINING = ("latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s")  # all but eval
+_OF_TRAINING = ("latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s")
 _LARGEST = 2**63 - 1
 
 
@@ -37,7 +38,7 @@ class Training:
     """
 
     traces: Mapping[str, Trace]
-    methods: Mapping[str, Schedule]
+    methods: Mapping[str, MethodSchedule]
     code: str = field(default_factory=fingerprint)
     _treated: dict[tuple[str, str], Trace] = field(default_factory=dict, repr=False, compare=False)
 
@@ -131,8 +132,13 @@ def _measures(result: Result) -> Row:
     row |= {f"memory_{name.removesuffix('_bytes')}_bytes": n for name, n in result.memory.items()}
     for phase in result.phases:
         row |= {f"{phase['phase']}_{name}": phase[name] for name in _OF_PHASES}
-    row |= {f"training_{name}": row[name] - row.get(f"eval_{name}", 0.0) for name in _OF_TRAINING}
+    row |= {f"training_{name}": row[name] - _untrained(row, name) for name in _OF_TRAINING}
     return {name: _storable(value) for name, value in row.items()}
+
+
+def _untrained(row: Row, name: str) -> float:
+    untrained = (phase for phase, facts in FACTS.items() if not facts.trains)
+    return sum(float(row.get(f"{phase}_{name}", 0.0)) for phase in untrained)
 
 
 def _storable(value: Any) -> Any:

@@ -7,40 +7,30 @@ from math import prod
 from simulator.hardware.cpu import Cpu, Kernel, Product
 from simulator.timing.flash import executed_macs
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role
+from simulator.trace.op_kinds import KIND_FACTS
+from simulator.trace.phases import FACTS, StepPart
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
 # Elements that PyTorch gives to one thread at least (at::internal::GRAIN_SIZE).
 GRAIN = 32768
 
-_NETWORK = {
-    Phase.FORWARD: "forward", Phase.LOSS: "forward", Phase.EVAL: "forward",
-    Phase.DGRAD: "backward", Phase.WGRAD: "backward",
-    Phase.OPTIMIZER: "optimizer", Phase.ZERO_GRAD: "optimizer",
-}  # fmt: skip
-_ISSUED_BY = _NETWORK | {Phase.RECOMPUTE: "forward"}
-_KERNELS = {OpKind.COPY: "copies"} | {
-    kind: kind.value
-    for kind in (
-        OpKind.ELEMENTWISE, OpKind.TRANSCENDENTAL, OpKind.REDUCTION, OpKind.NORM, OpKind.SOFTMAX,
-        OpKind.POOL, OpKind.EMBEDDING, OpKind.RANDOM, OpKind.SORT,
-    )
-}  # fmt: skip
 _GRADIENTS = {Role.DGRAD: "_dgrad", Role.WGRAD: "_wgrad"}
 
 
 def dispatch_ps(cpu: Cpu, phase: Phase) -> int:
     """Return what the framework takes to issue one operation in this phase, in ps."""
-    own = getattr(cpu.dispatch, _ISSUED_BY.get(phase, ""), None)
+    own = getattr(cpu.dispatch, FACTS[phase].part, None)
     return Clock(cpu.clock).cycles_to_ps(cpu.op_overhead if own is None else own)
 
 
-def part_of_step(phase: Phase) -> str:
-    """Return the part of a step that begins with an operation of this phase, "" if none does."""
-    return _NETWORK.get(phase, "")
+def part_of_step(phase: Phase) -> StepPart:
+    """Return the part of a step that begins with an operation of this phase, LOOP if none does."""
+    facts = FACTS[phase]
+    return facts.part if facts.begins_part else StepPart.LOOP
 
 
-def begin_ps(cpu: Cpu, part: str) -> int:
-    """Return what this part of a step takes before its first operation, in ps."""
+def begin_ps(cpu: Cpu, part: StepPart) -> int:
+    """Return the time in ps that a part of a step takes before its first operation."""
     cycles = getattr(cpu.dispatch.begin, part) if cpu.dispatch and part else 0
     return Clock(cpu.clock).cycles_to_ps(cycles)
 
@@ -50,7 +40,7 @@ def measured_kernel(cpu: Cpu, op: Op) -> Kernel | None:
     if cpu.kernels is None:
         return None
     own = cpu.kernels.operations.get(op.base_name)
-    return own or getattr(cpu.kernels, _KERNELS.get(op.kind, ""), None)
+    return own or getattr(cpu.kernels, KIND_FACTS[op.kind].measured, None)
 
 
 def product_of(cpu: Cpu, op: Op, gemm: Gemm) -> Product | None:
@@ -112,11 +102,8 @@ class Compute:
 
 
 def threads_of(cpu: Cpu, elements: int, kind: OpKind = OpKind.ELEMENTWISE) -> int:
-    """Return over how many threads PyTorch spreads an operation.
-
-    Random numbers are drawn by one, in order (ATen/native/cpu/DistributionTemplates.h).
-    """
-    return 1 if kind is OpKind.RANDOM else max(1, min(cpu.cores, ceil_div(elements, GRAIN)))
+    """Return the number of threads on which PyTorch runs an operation."""
+    return 1 if KIND_FACTS[kind].serial else max(1, min(cpu.cores, ceil_div(elements, GRAIN)))
 
 
 def loop_ps(cpu: Cpu, elements: int, bits: int, ops_per_element: int, threads: int) -> int:

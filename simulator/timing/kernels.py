@@ -6,62 +6,45 @@ from simulator.hardware.cpu import Cpu
 from simulator.timing.products import is_narrow
 from simulator.timing.stretches import cycles_ps
 from simulator.trace.op import Op, OpKind
+from simulator.trace.op_kinds import KIND_FACTS
 
 
-class Kernel(NamedTuple):
+class KernelCost(NamedTuple):
     """A cost of `hardware.core.Core` per element, so many permille of it."""
 
     cost: str
     permille: int = 1000
 
 
-_FREE = Kernel("elementwise", 0)
-_OF_KIND = {
-    OpKind.VIEW: _FREE,
-    OpKind.SYNC: _FREE,
-    OpKind.ELEMENTWISE: Kernel("elementwise"),
-    OpKind.TRANSCENDENTAL: Kernel("exponential"),
-    OpKind.REDUCTION: Kernel("reduction"),
-    OpKind.NORM: Kernel("norm"),
-    OpKind.SOFTMAX: Kernel("softmax"),
-    OpKind.POOL: Kernel("pool"),
-    OpKind.COPY: Kernel("copies"),
-    OpKind.EMBEDDING: Kernel("embedding"),
-    OpKind.RANDOM: Kernel("random"),
-    OpKind.SORT: Kernel("sort"),
-    OpKind.OTHER: Kernel("elementwise"),
-    OpKind.GEMM: Kernel("elementwise"),
-}
-
 # Where an op differs from its kind. Statistics of a norm are passes of their own: mean and variance
 # forward, two sums and the gradient backward (ATen, batch_norm_kernel.cpp, layer_norm_kernel.cpp).
 _OF_OP = {
-    "div": Kernel("division"),
-    "reciprocal": Kernel("division"),
-    "sqrt": Kernel("division"),
-    "rsqrt": Kernel("division", 2000),
-    "addcdiv": Kernel("division"),
-    "_fused_adam": Kernel("division", 2000),
-    "_fused_adamw": Kernel("division", 2000),
-    "erf": Kernel("erf"),
-    "tanh": Kernel("erf"),
-    "gelu": Kernel("erf"),
-    "gelu_backward": Kernel("erf", 1400),
-    "_thnn_fused_lstm_cell": Kernel("erf", 2500),
-    "_thnn_fused_gru_cell": Kernel("erf", 2500),
-    "native_batch_norm_backward": Kernel("norm", 1500),
-    "native_layer_norm": Kernel("norm", 1000),
-    "native_layer_norm_backward": Kernel("norm", 1500),
-    "native_group_norm": Kernel("norm", 1000),
-    "native_group_norm_backward": Kernel("norm", 1500),
-    "_softmax_backward_data": Kernel("reduction", 2000),
-    "_log_softmax_backward_data": Kernel("exponential"),
-    "max_pool2d_with_indices_backward": Kernel("embedding"),
-    "pow": Kernel("elementwise"),
-    "fill": Kernel("elementwise"),
-    "zero": Kernel("elementwise"),
-    "zeros_like": Kernel("elementwise"),
-    "ones_like": Kernel("elementwise"),
+    "div": KernelCost("division"),
+    "reciprocal": KernelCost("division"),
+    "sqrt": KernelCost("division"),
+    "rsqrt": KernelCost("division", 2000),
+    "addcdiv": KernelCost("division"),
+    "_fused_adam": KernelCost("division", 2000),
+    "_fused_adamw": KernelCost("division", 2000),
+    "erf": KernelCost("erf"),
+    "tanh": KernelCost("erf"),
+    "gelu": KernelCost("erf"),
+    "gelu_backward": KernelCost("erf", 1400),
+    "_thnn_fused_lstm_cell": KernelCost("erf", 2500),
+    "_thnn_fused_gru_cell": KernelCost("erf", 2500),
+    "native_batch_norm_backward": KernelCost("norm", 1500),
+    "native_layer_norm": KernelCost("norm", 1000),
+    "native_layer_norm_backward": KernelCost("norm", 1500),
+    "native_group_norm": KernelCost("norm", 1000),
+    "native_group_norm_backward": KernelCost("norm", 1500),
+    "_softmax_backward_data": KernelCost("reduction", 2000),
+    "_log_softmax_backward_data": KernelCost("exponential"),
+    "max_pool2d_with_indices_backward": KernelCost("embedding"),
+    "pow": KernelCost("elementwise"),
+    "fill": KernelCost("elementwise"),
+    "zero": KernelCost("elementwise"),
+    "zeros_like": KernelCost("elementwise"),
+    "ones_like": KernelCost("elementwise"),
 }
 _BATCH_NORMS = frozenset(
     {
@@ -71,13 +54,18 @@ _BATCH_NORMS = frozenset(
 )  # fmt: skip
 
 
-def kernel_of(op: Op) -> Kernel:
+def kernel_of(op: Op) -> KernelCost:
     """Return the kernel of an op, in place and over lists as alone."""
     name = op.base_name
     plain = name.removeprefix("_foreach_").rstrip("_")
     if plain in _BATCH_NORMS:
-        return Kernel("norm", 2000) if _takes_statistics(op) else Kernel("elementwise")
-    return _OF_OP.get(name) or _OF_OP.get(plain) or _OF_KIND[op.kind]
+        return KernelCost("norm", 2000) if _takes_statistics(op) else KernelCost("elementwise")
+    return _OF_OP.get(name) or _OF_OP.get(plain) or _of_kind(op.kind)
+
+
+def _of_kind(kind: OpKind) -> KernelCost:
+    cost = KIND_FACTS[kind].cost
+    return KernelCost("elementwise", 0) if cost is None else KernelCost(cost)
 
 
 def _takes_statistics(op: Op) -> bool:
@@ -85,7 +73,7 @@ def _takes_statistics(op: Op) -> bool:
     return sum(1 for tensor in op.outputs if tensor.elements) > 1
 
 
-def millicycles(cpu: Cpu, kernel: Kernel, dtype: str = "float32") -> int:
+def millicycles(cpu: Cpu, kernel: KernelCost, dtype: str = "float32") -> int:
     """Return the millicycles of one core per element; of a float that it lacks, converted."""
     each = getattr(cpu.costs, kernel.cost) * kernel.permille // 1000
     return int(each) + (cpu.costs.narrow_conversion if is_narrow(cpu, dtype) else 0)
@@ -109,6 +97,6 @@ def between_kind(op_name: str) -> OpKind:
     return OpKind.SOFTMAX if "attention" in op_name else OpKind.TRANSCENDENTAL
 
 
-def between_products(op_name: str) -> Kernel:
+def between_products(op_name: str) -> KernelCost:
     """Return the kernel of what a fused op does between two of its products."""
-    return Kernel("softmax" if between_kind(op_name) is OpKind.SOFTMAX else "erf")
+    return KernelCost("softmax" if between_kind(op_name) is OpKind.SOFTMAX else "erf")

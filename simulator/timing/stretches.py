@@ -17,7 +17,7 @@ class Stretch(NamedTuple):
     write_bytes: int = 0
 
 
-class Bound(NamedTuple):
+class StretchBound(NamedTuple):
     """What limits a stretch: its arithmetic or port, and the memory's time at full share, in ps."""
 
     least_ps: int
@@ -32,7 +32,7 @@ class Bound(NamedTuple):
 class Stretched:
     """Progress of CPU work: dispatch first, then one stretch after the other."""
 
-    def __init__(self, overhead_ps: int, bounds: Sequence[Bound]) -> None:
+    def __init__(self, overhead_ps: int, bounds: Sequence[StretchBound]) -> None:
         """Take the dispatch and what limits each stretch."""
         self._fixed_ps = overhead_ps + sum(b.least_ps for b in bounds if not b.channel_ps)
         self._bounds = tuple(bound for bound in bounds if bound.channel_ps)

@@ -10,7 +10,7 @@ import polars as pl
 
 from simulator.errors import InputError, shown
 from simulator.files.columns import Broken, ColumnRule, at_least, first_broken, present
-from simulator.trace.geometry import larger_than_operands, misfit
+from simulator.trace.geometry import larger_than_operands, mismatch
 from simulator.trace.header import AGAIN, LARGEST, Header
 from simulator.trace.op import known_bits
 from simulator.trace.rows import CONV, GEMM, MEASURED, TENSOR, gemm_of, schema
@@ -122,7 +122,7 @@ def _check_products(gemms: pl.DataFrame, rows: pl.DataFrame, source: str) -> Non
     parts = [name for name in gemms.columns if name not in ("row", "step", "place", *_TENSORS)]
     for entry in gemms.unique(parts, keep="first", maintain_order=True).iter_rows(named=True):
         gemm = gemm_of(entry)
-        wrong = gemm.conv and misfit(gemm, gemm.conv)
+        wrong = gemm.conv and mismatch(gemm, gemm.conv)
         elements = [entry[f"{name}_elements"] for name in _OPERANDS]
         wrong = wrong or larger_than_operands(gemm, elements)
         if wrong:

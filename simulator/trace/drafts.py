@@ -4,6 +4,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
+from simulator.trace.phases import FACTS
 from simulator.trace.trace import Step, StepKind, Storage, StorageKind
 
 Owned = Mapping[int, tuple[StorageKind, str]]
@@ -78,7 +79,7 @@ def _settle(draft: Draft, only_gradients: bool) -> None:
 
 def _make_evaluation(drafts: list[Draft]) -> None:
     for draft in drafts:
-        if draft.phase in (Phase.FORWARD, Phase.LOSS, Phase.OTHER):
+        if FACTS[draft.phase].becomes_eval:
             draft.phase = Phase.EVAL
 
 
@@ -99,7 +100,7 @@ def derives(draft: Draft, derived: Container[int], constants: Container[int]) ->
 def find_optimizer_layers(drafts: Sequence[Draft], layers: dict[int, str]) -> None:
     """Give an op the layer of the parameters it touches, if that is one; temporaries inherit it."""
     for draft in drafts:
-        if draft.phase not in (Phase.OPTIMIZER, Phase.ZERO_GRAD):
+        if not FACTS[draft.phase].updates:
             continue
         found = {layers[storage] for storage in draft.touched if storage in layers}
         if len(found) == 1:

@@ -9,9 +9,7 @@ from simulator.trace.accesses.scattered import gathered
 from simulator.trace.gemms import Product
 from simulator.trace.kinds import GATHERS
 from simulator.trace.op import Gemm, OpKind, Phase, Role, Tensor
-
-FORWARDS = frozenset({Phase.FORWARD, Phase.LOSS, Phase.RECOMPUTE, Phase.EVAL})
-"""Phases whose products compute outputs."""
+from simulator.trace.phases import FACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def role_of(phase: Phase, weights: int, forward_weights: int) -> Role:
     data, not reading it the weight's own; a product of two weights has only weight gradients.
     """
     if phase is not Phase.DGRAD:
-        return Role.FORWARD if phase in FORWARDS else Role.OTHER
+        return Role.FORWARD if FACTS[phase].forward else Role.OTHER
     if forward_weights == 2 or (forward_weights == 1 and not weights):
         return Role.WGRAD
     return Role.DGRAD

@@ -8,28 +8,28 @@ from simulator.trace.op import Conv, Gemm, Role
 from simulator.units import ceil_div
 
 
-class Misfit(NamedTuple):
+class Mismatch(NamedTuple):
     """A field of a product that does not fit its convolution, and what to say."""
 
     field: str
     says: str
 
 
-def misfit(gemm: Gemm, conv: Conv) -> Misfit | None:
+def mismatch(gemm: Gemm, conv: Conv) -> Mismatch | None:
     """Return the first thing that is wrong with the convolution of a product, None if nothing."""
     sizes = (conv.input, conv.output, conv.kernel, conv.stride, conv.padding, conv.dilation)
     if len({len(each) for each in sizes}) > 1 or not 1 <= len(conv.kernel) <= 3:
-        return Misfit("conv.kernel", "sizes are not of one, two or three dimensions each")
+        return Mismatch("conv.kernel", "sizes are not of one, two or three dimensions each")
     if conv.in_channels % conv.groups or conv.out_channels % conv.groups:
-        return Misfit("conv.groups", "does not divide the channels")
+        return Mismatch("conv.groups", "does not divide the channels")
     if not all(map(_reaches, *sizes, [conv.transposed] * len(conv.kernel))):
-        return Misfit("conv.output", "not the output of such a convolution")
+        return Mismatch("conv.output", "not the output of such a convolution")
     if gemm.role is not Role.OTHER and _sizes(gemm) != (conv.groups, *conv.product(gemm.role)):
-        return Misfit("m", "batch, m, n and k are not those of the convolution")
+        return Mismatch("m", "batch, m, n and k are not those of the convolution")
     return None
 
 
-def larger_than_operands(gemm: Gemm, elements: Sequence[float | None]) -> Misfit | None:
+def larger_than_operands(gemm: Gemm, elements: Sequence[float | None]) -> Mismatch | None:
     """Return what is wrong where two operands of a product are larger than the tensors they name.
 
     `elements` are those of the tensors of A, B and C, None for a temporary. One may be smaller:
@@ -38,7 +38,7 @@ def larger_than_operands(gemm: Gemm, elements: Sequence[float | None]) -> Misfit
     pairs = zip(_operand_elements(gemm), elements, strict=True)
     if sum(held is not None and held < needed for needed, held in pairs) < 2:
         return None
-    return Misfit("m", "with n and k more than the tensors that it names hold")
+    return Mismatch("m", "with n and k more than the tensors that it names hold")
 
 
 def _operand_elements(gemm: Gemm) -> tuple[int, int, int]:

@@ -10,10 +10,11 @@ from pydantic import Field
 from simulator.errors import InputError
 from simulator.files.json import Strict, parse_json
 from simulator.trace.op import Op
+from simulator.trace.passes.registry import from_plain, to_plain
 from simulator.trace.passes.treatment import AS_TRACED, Method, Treatment
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
 
-SCHEMA = "1.3"
+SCHEMA = "1.4"
 AGAIN = "capture or copy the trace again"
 LARGEST = 2**63 - 1
 """The format stores signed integers of 64 bits."""
@@ -34,6 +35,7 @@ class _Treatment(Strict):
     master: bool = False
     density: int = Field(default=1000, ge=0, le=1000)
     frozen: bool = False
+    passes: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Method(Strict):
@@ -66,10 +68,15 @@ class Header(Strict):
         pairs = zip(self.measured_ps or (), ops_ps, strict=False)
         return tuple(Timing(step_ps, tuple(part)) for step_ps, part in pairs)
 
-    def trace_of(self, steps: tuple[Step, ...], timings: tuple[Timing, ...]) -> Trace:
-        """Return the trace of these distinct steps."""
+    def trace_of(self, steps: tuple[Step, ...], timings: tuple[Timing, ...], source: str) -> Trace:
+        """Return the trace of these distinct steps, from the file `source`.
+
+        Raises InputError for a method with a pass that is not installed.
+        """
         segments = tuple(Segment(*entry) for entry in self.segments)
-        methods = tuple(_method(entry) for entry in self.methods)
+        methods = tuple(
+            _method(each, f"{source}: methods.{n}") for n, each in enumerate(self.methods)
+        )
         return Trace(self.name, steps, segments, self.origin, timings, methods)
 
 
@@ -103,7 +110,7 @@ def header_text(trace: Trace) -> str:
         ],
     }
     if trace.methods != (AS_TRACED,):
-        content["methods"] = [asdict(method) for method in trace.methods]
+        content["methods"] = [_plain_method(method) for method in trace.methods]
     if trace.timings:
         content["measured_ps"] = [timing.step_ps for timing in trace.timings]
     return json.dumps(content, separators=(",", ":"))
@@ -112,6 +119,16 @@ def header_text(trace: Trace) -> str:
 def member(enum: type[_E], value: str, fallback: _E) -> _E:
     """Return the member of that value; what a newer minor schema added becomes the fallback."""
     return enum(value) if value in enum.__members__.values() else fallback
+
+
+def _plain_method(method: Method) -> dict[str, Any]:
+    return {"name": method.name, "layers": [[p, _plain_treatment(t)] for p, t in method.layers]}
+
+
+def _plain_treatment(treatment: Treatment) -> dict[str, Any]:
+    plain = asdict(treatment)
+    del plain["settings"]
+    return plain | ({"passes": to_plain(treatment.settings)} if treatment.settings else {})
 
 
 def _plain(segment: Segment) -> list[int]:
@@ -127,9 +144,14 @@ def _step(entry: _Step, ops: list[Op]) -> Step:
     return Step(member(StepKind, entry.kind, StepKind.OTHER), tuple(ops), tuple(storages))
 
 
-def _method(entry: _Method) -> Method:
-    layers = ((pattern, Treatment(**each.model_dump())) for pattern, each in entry.layers)
+def _method(entry: _Method, where: str) -> Method:
+    layers = ((pattern, _treatment(each, where)) for pattern, each in entry.layers)
     return Method(entry.name, tuple(layers))
+
+
+def _treatment(entry: _Treatment, where: str) -> Treatment:
+    settings = ((key, from_plain(key, plain, where)) for key, plain in entry.passes.items())
+    return Treatment(**entry.model_dump(exclude={"passes"}), settings=tuple(settings))
 
 
 def _check_schema(source: str, version: str) -> None:

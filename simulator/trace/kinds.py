@@ -113,7 +113,7 @@ def _table() -> dict[str, OpKind]:
     return {name: kind for kind, text in names.items() for name in text.split()}
 
 
-KINDS = _table()
+_BY_NAME = _table()
 GATHERS = {
     "embedding": "weight", "index": "self", "index_select": "self", "gather": "self",
     "take": "self", "_unsafe_index": "self", "masked_select": "self",
@@ -145,7 +145,7 @@ def listed_kind(name: str) -> OpKind | None:
     if is_product(name):
         return OpKind.GEMM
     plain = name.removeprefix("_foreach_").rstrip("_")
-    known = KINDS.get(name) or KINDS.get(plain)
+    known = _BY_NAME.get(name) or _BY_NAME.get(plain)
     # A collective is at least a pass over what it sends and receives; the network is no part of it.
     return known or (OpKind.COPY if collective(name) else None)
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate
 
+from simulator.memo import Memo
 from simulator.trace.op import OpKind
 from simulator.trace.trace import PERSISTENT, Step, StorageKind
 
@@ -78,8 +79,15 @@ def held_over_time(step: Step) -> Held:
     return Held(by_kind, sizes, live)
 
 
+_FOOTPRINTS: Memo[Footprint] = Memo("memory footprints", 4096)
+
+
 def footprint(step: Step) -> Footprint:
-    """Return the most memory that `step` holds; what lives when is `held_over_time`'s."""
+    """Return the peak memory of `step`, by liveness as in `held_over_time`; computed once."""
+    return _FOOTPRINTS.get(step.digest, lambda: _footprint(step))
+
+
+def _footprint(step: Step) -> Footprint:
     held = held_over_time(step)
     most = {kind: max(series) for kind, series in held.by_kind.items()}
     activations, inputs = held.by_kind[StorageKind.ACTIVATION], held.by_kind[StorageKind.INPUT]

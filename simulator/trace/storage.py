@@ -158,4 +158,4 @@ def _read(source: Path) -> Trace:
     with paused_collector():
         steps = header.steps_of(rows.ops_of(frame, len(header.steps)))
     timings = header.timings_of(rows.times_of(frame, len(steps))) if measured else ()
-    return header.trace_of(steps, timings)
+    return header.trace_of(steps, timings, str(source))

@@ -25,7 +25,7 @@ class Total:
         """FLOPs of GEMMs per byte, None where nothing moves."""
         return self.flops / self.bytes if self.bytes else None
 
-    def add(self, other: "Total | Share") -> None:
+    def add(self, other: "Total | PhaseShare") -> None:
         """Count `other` too."""
         self.ops += other.ops
         self.gemms += other.gemms
@@ -33,7 +33,7 @@ class Total:
         self.bytes += other.bytes
 
 
-class Share(NamedTuple):
+class PhaseShare(NamedTuple):
     """What an op does for one phase."""
 
     phase: Phase
@@ -43,7 +43,7 @@ class Share(NamedTuple):
     bytes: int
 
 
-def shares(op: Op) -> Iterator[Share]:
+def shares(op: Op) -> Iterator[PhaseShare]:
     """Yield what an op does for each phase that it serves.
 
     An op whose GEMMs are of two phases (`convolution_backward`) moves for each the operands of its
@@ -55,9 +55,9 @@ def shares(op: Op) -> Iterator[Share]:
         gemms = [gemm for gemm in op.gemms if phase_of(op, gemm.role) is phase]
         flops = 2 * sum(gemm.macs for gemm in gemms)
         if len(phases) == 1:
-            yield Share(phase, 1, len(gemms), flops, moved_bytes(op))
+            yield PhaseShare(phase, 1, len(gemms), flops, moved_bytes(op))
         else:
-            yield Share(phase, int(phase is op.phase), len(gemms), flops, _moved(op, phase))
+            yield PhaseShare(phase, int(phase is op.phase), len(gemms), flops, _moved(op, phase))
 
 
 def _moved(op: Op, phase: Phase) -> int:

@@ -7,8 +7,9 @@ from enum import StrEnum
 from functools import cached_property
 
 from simulator.errors import InputError
-from simulator.trace.op import Op, OpKind, Phase
+from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.passes.treatment import AS_TRACED, Method
+from simulator.trace.phases import FACTS
 
 
 class StorageKind(StrEnum):
@@ -113,7 +114,7 @@ class Trace:
         parts = [step.digest for step in self.steps]
         parts += [f"{s.epoch}:{s.step}:{s.count}" for s in self.segments]
         if self.methods != (AS_TRACED,):
-            parts += [repr(method) for method in self.methods]
+            parts += [method.content for method in self.methods]
             parts += [str(segment.method) for segment in self.segments]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -189,11 +190,12 @@ def _parameter_itemsize(step: Step) -> dict[int, int]:
     }
 
 
-def phase_of(op: Op, role: str) -> Phase:
+_GRADIENTS = {Role.DGRAD: Phase.DGRAD, Role.WGRAD: Phase.WGRAD}
+
+
+def phase_of(op: Op, role: Role) -> Phase:
     """Return the phase of a GEMM: its role where the op mixes both gradients, else the op's."""
-    if op.phase in (Phase.DGRAD, Phase.WGRAD) and role in (Phase.DGRAD, Phase.WGRAD):
-        return Phase(role)
-    return op.phase
+    return _GRADIENTS.get(role, op.phase) if FACTS[op.phase].backward else op.phase
 
 
 class Hazards:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.files.writing import write_text
+from simulator.stages import NAMED_BY_OP
 from simulator.units import PS_PER_S
 
 Document = dict[str, Any]
@@ -19,7 +20,6 @@ Event = dict[str, Any]
 _PID = 1
 _PS_PER_US = 10**6
 _NAMES = {"cpu": "CPU", "accelerator": "Accelerator"}
-_SELF_EXPLAINED = ("op", "gemm")  # stages that are the operation, and not something done for it
 
 
 def chrome_trace(step: Document) -> Document:
@@ -86,7 +86,7 @@ def _slice(task: Document, tid: int) -> Event:
     batch, m, n, k = task["mnk"]
     return {
         "ph": "X",
-        "name": op if stage in _SELF_EXPLAINED else f"{stage} ({op})",
+        "name": op if stage in NAMED_BY_OP else f"{stage} ({op})",
         "cat": task["phase"],
         "pid": _PID,
         "tid": tid,

@@ -6,6 +6,7 @@ from typing import Any
 
 from simulator.trace.memory import footprint, held_over_time
 from simulator.trace.op import OpKind, Phase
+from simulator.trace.phases import FACTS
 from simulator.trace.totals import Total, by_layer, by_phase_and_kind, summed
 from simulator.trace.trace import PERSISTENT, Step, StepKind, Trace
 from simulator.views.memory_view import peak
@@ -71,7 +72,7 @@ def _distinct(trace: Trace, index: int) -> Document:
 def _first_input(step: Step) -> tuple[int, ...]:
     """Return the shape of what enters the network: the first op's operand that is not its own."""
     for op in step.ops:
-        if op.phase in (Phase.FORWARD, Phase.EVAL) and op.kind is not OpKind.VIEW:
+        if FACTS[op.phase].runs_network and op.kind is not OpKind.VIEW:
             for tensor in op.inputs:
                 if step.storages[tensor.storage].kind not in PERSISTENT and tensor.shape:
                     return tensor.shape

@@ -25,7 +25,7 @@ from simulator.timing.dram.cost import samples_of
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
 from simulator.timing.sharing import Sharing
-from simulator.timing.stretches import Bound, Stretched
+from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Gemm, Phase, Role
 from simulator.trace.trace import Segment, Trace
 from tests.builders import machine, unrolled
@@ -304,7 +304,7 @@ def test_tiles_per_second_of_cpu_time(benchmark, schedule, contended):
     work = Templates(machine(**small, **SCHEDULES[schedule])).array_gemm(gemm, native, 8)
     count = sum(1 for _ in unrolled(work.progress.body))
     least_ps = 4 * work.progress.duration_ps(WHOLE)
-    stream = Stretched(0, [Bound(least_ps, least_ps * 3 // 10)])
+    stream = Stretched(0, [StretchBound(least_ps, least_ps * 3 // 10)])
     beside = Work(HOST, Stage.OP, stream, Counts(), 0, least_ps, stream.channel_ps)
     works = (work, beside) if contended else (work,)
     tasks = [Task(work, 0, Phase.FORWARD, "", ()) for work in works]

@@ -20,7 +20,7 @@ from simulator.machine.soc import run_step
 from simulator.timing.pipeline import Loop, Pipelined, Tile, Transfer
 from simulator.timing.schedules import InTurn, Lockstep, SideBySide, TwoSlots
 from simulator.timing.shares import WHOLE
-from simulator.timing.stretches import Bound, Stretched
+from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Gemm, Phase
 from simulator.units import Clock
 from tests.builders import machine
@@ -95,7 +95,7 @@ def task(work: Work) -> Task:
 def cpu_stream(percent: int, least_ps: int) -> Work:
     """CPU work that wants so much of the memory's time, and lasts `least_ps` when alone."""
     channel_ps = least_ps * percent // 100
-    progress = Stretched(0, [Bound(least_ps, channel_ps)])
+    progress = Stretched(0, [StretchBound(least_ps, channel_ps)])
     return Work(HOST, Stage.OP, progress, Counts(), 0, least_ps, channel_ps)
 
 

@@ -10,14 +10,14 @@ from simulator.activity import Counts, Stage, Task, Work
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.machine.scheduler import predecessors
 from simulator.machine.soc import run_step
-from simulator.timing.stretches import Bound, Stretched
+from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Phase
 
 CPU, ACC = HOST, ACCELERATOR
 
 
 def task(unit, ps, *waits, channel=0):
-    work = Work(unit, Stage.OP, Stretched(0, [Bound(ps, channel)]), Counts(), 0, ps, channel)
+    work = Work(unit, Stage.OP, Stretched(0, [StretchBound(ps, channel)]), Counts(), 0, ps, channel)
     return Task(work, 0, Phase.FORWARD, "", waits)
 
 

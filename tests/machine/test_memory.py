@@ -9,11 +9,11 @@ from simpy import Environment
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.machine.dram import SharedDram
 from simulator.machine.probe import Recorder
-from simulator.timing.stretches import Bound, Stretched
+from simulator.timing.stretches import StretchBound, Stretched
 
 
 def _progress(overhead_ps, compute_ps, channel_ps, port_ps):
-    return Stretched(overhead_ps, [Bound(max(compute_ps, port_ps), channel_ps)])
+    return Stretched(overhead_ps, [StretchBound(max(compute_ps, port_ps), channel_ps)])
 
 
 def run(works, starts=None, units=()):

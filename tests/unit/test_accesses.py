@@ -92,7 +92,7 @@ def test_the_backward_of_a_frozen_batch_norm_reads_the_input_once():
 
 
 def walked(shape, cache):
-    """Walk a batch norm's forward pass line by line, as batch_norm_kernel.cpp orders it."""
+    """Scan a batch norm's forward pass line by line, as batch_norm_kernel.cpp orders it."""
     images, channels, lines = shape
     memory = LineCache(cache)
     for channel, _, image, line in product(range(channels), range(2), range(images), range(lines)):

@@ -7,10 +7,10 @@ from simulator.hardware import load_hardware
 from simulator.hardware.load import core_classes
 from simulator.lowering.cache import Moved
 from simulator.lowering.works import Templates
-from simulator.timing.kernels import Kernel, kernel_of, kernel_ps
+from simulator.timing.kernels import KernelCost, kernel_of, kernel_ps
 from simulator.timing.products import product_ps, products_ps
 from simulator.timing.shares import WHOLE
-from simulator.timing.stretches import Bound, Stretched
+from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from tests.builders import StepBuilder
 
@@ -90,12 +90,12 @@ def test_an_unknown_class_is_told_with_those_that_there_are():
 @pytest.mark.parametrize(
     ("name", "kind", "expected"),
     [
-        ("gelu", OpKind.TRANSCENDENTAL, Kernel("erf")),
-        ("sigmoid_", OpKind.TRANSCENDENTAL, Kernel("exponential")),
-        ("_foreach_sqrt", OpKind.TRANSCENDENTAL, Kernel("division")),
-        ("div", OpKind.ELEMENTWISE, Kernel("division")),
-        ("add", OpKind.ELEMENTWISE, Kernel("elementwise")),
-        ("native_layer_norm", OpKind.NORM, Kernel("norm", 1000)),
+        ("gelu", OpKind.TRANSCENDENTAL, KernelCost("erf")),
+        ("sigmoid_", OpKind.TRANSCENDENTAL, KernelCost("exponential")),
+        ("_foreach_sqrt", OpKind.TRANSCENDENTAL, KernelCost("division")),
+        ("div", OpKind.ELEMENTWISE, KernelCost("division")),
+        ("add", OpKind.ELEMENTWISE, KernelCost("elementwise")),
+        ("native_layer_norm", OpKind.NORM, KernelCost("norm", 1000)),
     ],
 )
 def test_kernels_by_name(name, kind, expected):
@@ -105,8 +105,8 @@ def test_kernels_by_name(name, kind, expected):
 def test_a_batch_norm_takes_statistics_in_training_alone():
     training = op("native_batch_norm", OpKind.NORM, (4, 8), (8,), (4, 8), (8,), (8,), outputs=3)
     evaluation = op("native_batch_norm", OpKind.NORM, (4, 8), (8,), (4, 8), (0,), (0,), outputs=3)
-    assert kernel_of(training) == Kernel("norm", 2000)
-    assert kernel_of(evaluation) == Kernel("elementwise")
+    assert kernel_of(training) == KernelCost("norm", 2000)
+    assert kernel_of(evaluation) == KernelCost("elementwise")
 
 
 def test_elements_go_over_the_cores():
@@ -156,7 +156,7 @@ def test_a_vector_times_a_matrix_has_nothing_to_pack():
 
 
 def test_stretches_follow_each_other_and_each_is_bound_by_itself():
-    progress = Stretched(10, [Bound(100, 40), Bound(30, 60), Bound(5, 0)])
+    progress = Stretched(10, [StretchBound(100, 40), StretchBound(30, 60), StretchBound(5, 0)])
     assert progress.channel_ps == 100
     assert progress.duration_ps(WHOLE) == 10 + 100 + 60 + 5
     assert progress.duration_ps(WHOLE // 4) == 10 + 160 + 240 + 5

@@ -15,7 +15,12 @@ from simulator.trace.memory import footprint
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, convolution, valid_convolution
 from simulator.trace.passes.file import load_method, method_names
 from simulator.trace.passes.overlay import laid_over, resolved, scheduled
-from simulator.trace.passes.treatment import Method, Rule, Schedule, Treatment
+from simulator.trace.passes.treatment import (
+    Method,
+    MethodSchedule,
+    Treatment,
+    TreatmentRule,
+)
 from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import Segment, StorageKind, Trace
 from tests.builders import ACTIONS, StepBuilder, machine, one_step_trace
@@ -104,9 +109,9 @@ def test_the_demonstration_schedule_saves_what_was_derived_for_it():
     """
     trace = Trace("v18", (one_layer().step(),), tuple(Segment(e, 0, 10) for e in range(12)))
     widths = range(6, 18)
-    ramp = tuple(Rule(Treatment(k, k, k), "*", e, e) for e, k in enumerate(widths))
-    rct = accounted(scheduled(trace, Schedule("rct", ramp)))
-    qat = accounted(scheduled(trace, Schedule("qat", (Rule(QAT),))))
+    ramp = tuple(TreatmentRule(Treatment(k, k, k), "*", e, e) for e, k in enumerate(widths))
+    rct = accounted(scheduled(trace, MethodSchedule("rct", ramp)))
+    qat = accounted(scheduled(trace, MethodSchedule("qat", (TreatmentRule(QAT),))))
     fp32 = accounted(trace)
     savings = 1 - rct[0] / fp32[0], 1 - rct[1] / fp32[1], 1 - rct[2] / qat[2]
     assert [round(100 * saving, 1) for saving in savings] == [88.3, 46.9, 47.7]
@@ -211,8 +216,8 @@ def test_sparse_linear_layers_shrink_in_every_role():
 
 def test_a_schedule_changes_with_the_epochs_and_each_pair_is_simulated_once():
     trace = as_trace("mlp_digits")
-    rules = (Rule(SIX, first=0, last=0), Rule(replace(SIX, weights=8), first=1))
-    laid = scheduled(trace, Schedule("rct", rules))
+    rules = (TreatmentRule(SIX, first=0, last=0), TreatmentRule(replace(SIX, weights=8), first=1))
+    laid = scheduled(trace, MethodSchedule("rct", rules))
     assert len(laid.methods) == 2
     whole = resolved(laid)
     pairs = {(s.step, s.method) for s in laid.segments}
@@ -225,7 +230,10 @@ def test_a_schedule_changes_with_the_epochs_and_each_pair_is_simulated_once():
 
 
 def test_methods_are_kept_in_a_trace_file(tmp_path):
-    laid = scheduled(as_trace("mlp_digits"), Schedule("m", (Rule(QAT, "fc1", 0, 1), Rule(SIX))))
+    laid = scheduled(
+        as_trace("mlp_digits"),
+        MethodSchedule("m", (TreatmentRule(QAT, "fc1", 0, 1), TreatmentRule(SIX))),
+    )
     save_trace(laid, tmp_path / "a.trace")
     again = load_trace(tmp_path / "a.trace")
     assert again.methods == laid.methods
@@ -240,8 +248,8 @@ def test_narrow_products_cost_less_on_an_array_that_has_them():
     soc = machine("edge-16x16-mp", runtime__launch="0 us", runtime__synchronise="0 us")
     times = []
     for bits in (16, 8, 4):
-        rule = Rule(Treatment(weights=bits, activations=bits, gradients=bits))
-        ops = Replay(soc, scheduled(trace, Schedule("m", (rule,)))).run().ops
+        rule = TreatmentRule(Treatment(weights=bits, activations=bits, gradients=bits))
+        ops = Replay(soc, scheduled(trace, MethodSchedule("m", (rule,)))).run().ops
         times.append(next(op["compute_cycles"] for op in ops if op["stage"] == "gemm"))
     assert times[0] > 3 * times[1]
     assert times[1] == times[2]
@@ -277,9 +285,9 @@ def test_a_file_of_rules(tmp_path):
     found = load_method(path)
     assert found.name == "mine"
     assert found.rules == (
-        Rule(Treatment(weights=6), "conv*", 0, 3),
-        Rule(Treatment(density=250, frozen=True), "*", 4, None),
-        Rule(Treatment(master=True), "*", 7, 7),
+        TreatmentRule(Treatment(weights=6), "conv*", 0, 3),
+        TreatmentRule(Treatment(density=250, frozen=True), "*", 4, None),
+        TreatmentRule(Treatment(master=True), "*", 7, 7),
     )
     assert found.in_epoch(7).of("conv1") == found.rules[1].treatment
 
@@ -320,7 +328,7 @@ def test_mistakes_are_one_sentence(tmp_path, text, said):
 
 def executed(treatment):
     """Return the tasks of a step of one layer, all of whose numbers are treated so."""
-    laid = scheduled(one_step_trace(one_layer()), Schedule("m", (Rule(treatment),)))
+    laid = scheduled(one_step_trace(one_layer()), MethodSchedule("m", (TreatmentRule(treatment),)))
     soc = machine("edge-16x16-mp", cpu__llc__size="0 B")
     return Lowering(soc).lower(resolved(laid).steps[0], Carry())[0]
 

@@ -7,7 +7,12 @@ import pytest
 from simulator.replay import Replay
 from simulator.results.methods import accuracies, bit_table, bits_by_epoch, reached_j
 from simulator.trace.passes.overlay import scheduled
-from simulator.trace.passes.treatment import Method, Rule, Schedule, Treatment
+from simulator.trace.passes.treatment import (
+    Method,
+    MethodSchedule,
+    Treatment,
+    TreatmentRule,
+)
 from simulator.trace.trace import Segment, StorageKind, Trace
 from simulator.views.plots import draw_methods
 from tests.builders import StepBuilder, machine, one_step_trace
@@ -48,8 +53,8 @@ def test_bits_are_means_over_the_steps_of_an_epoch():
 
 
 def test_figures_of_methods_are_drawn(tmp_path):
-    rules = (Rule(SIX, "body.*", 0, 0), Rule(TEN, "body.*", 1))
-    laid = scheduled(trained(), Schedule("rct", rules))
+    rules = (TreatmentRule(SIX, "body.*", 0, 0), TreatmentRule(TEN, "body.*", 1))
+    laid = scheduled(trained(), MethodSchedule("rct", rules))
     documents = {"fp32": result(trained()), "rct": result(laid)}
     assert bit_table(documents["rct"]) == {"body.*": [6.0, 10.0, 10.0]}
     assert documents["rct"]["method"] == "rct"

@@ -11,6 +11,7 @@ import torch
 from simulator.errors import InputError
 from simulator.timing.cores import product_names
 from simulator.trace.op import OpKind
+from simulator.trace.op_kinds import KIND_FACTS
 from workloads.calibrate.description import Findings, described
 from workloads.calibrate.dispatch import overheads
 from workloads.calibrate.fit import (
@@ -145,7 +146,7 @@ class _Scaling:
 
 
 def _streams(pair: Pair) -> bool:
-    return pair.op.kind in (OpKind.ELEMENTWISE, OpKind.COPY)
+    return KIND_FACTS[pair.op.kind].streams
 
 
 def _products(

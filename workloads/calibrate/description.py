@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from simulator.trace.op import DTYPE_BITS, OpKind
+from simulator.trace.op_kinds import KIND_FACTS
 from simulator.units import PS_PER_S
 from workloads.calibrate.dispatch import Overheads
 from workloads.calibrate.fit import KernelFit, ProductFit
@@ -13,7 +14,6 @@ _PIPES = 2
 # Products whose time is that of arithmetic; that of others goes by bytes or calls.
 _ARITHMETIC = ("gemm", "convolution", "convolution_dgrad", "convolution_wgrad")
 _MOST_EFFICIENT = 64.0  # of the vector units, as a description may say
-_NAMES = {OpKind.COPY: "copies"}
 
 
 @dataclass
@@ -116,7 +116,7 @@ def _kernels(machine: Machine, findings: Findings, clock: int) -> str:
         f"    parallel_efficiency: {_percent(findings.parallel_efficiency)}  # measured",
     ]
     for kind, fit in sorted(findings.kinds.items()):
-        lines.append(f"    {_NAMES.get(kind, kind.value)}: {_kernel(fit)}")
+        lines.append(f"    {KIND_FACTS[kind].measured}: {_kernel(fit)}")
     lines += _products(findings.products["float32"], machine.lanes, clock, "    ")
     others = {name: fits for name, fits in findings.products.items() if name != "float32"}
     lines += ["    dtypes:  # measured"] if others else []

@@ -8,15 +8,12 @@ from statistics import median
 import torch
 from torch import nn
 
-from simulator.trace.op import OpKind, Phase
+from simulator.trace.op import OpKind
+from simulator.trace.phases import FACTS, StepPart
 from simulator.trace.trace import Step
 from workloads.capture import capture
 
-_PHASES = {
-    "forward": {Phase.FORWARD, Phase.LOSS},
-    "backward": {Phase.DGRAD, Phase.WGRAD},
-    "optimizer": {Phase.OPTIMIZER, Phase.ZERO_GRAD},
-}
+_PARTS = tuple(part for part in StepPart if part)
 _DEPTHS = (2, 16)
 _STEPS = 40
 _FLUSHED = 2**22  # bytes, beyond the caches of one core
@@ -53,11 +50,11 @@ def overheads(call_ps: Callable[[str], float]) -> Overheads:
     Networks of two depths tell what each operation takes and what each phase begins with.
     """
     view_ps = _view_ps()
-    own: dict[str, list[float]] = {phase: [] for phase in _PHASES}
-    begin: dict[str, list[float]] = {phase: [] for phase in _PHASES}
+    own: dict[str, list[float]] = {phase: [] for phase in _PARTS}
+    begin: dict[str, list[float]] = {phase: [] for phase in _PARTS}
     for make in (_sgd, torch.optim.AdamW):
         small, large = (_measured(make, depth, view_ps, call_ps) for depth in _DEPTHS)
-        for phase in _PHASES:
+        for phase in _PARTS:
             (few, least_ps), (many, most_ps) = small[phase], large[phase]
             each = max(0.0, (most_ps - least_ps) / (many - few))
             own[phase].append(each)
@@ -84,7 +81,7 @@ def _measured(
     step = _recorded(model, optimizer)
     found = {}
     for phase, ps in times.items():
-        ops = [op for op in step.ops if op.phase in _PHASES[phase]]
+        ops = [op for op in step.ops if FACTS[op.phase].part == phase]
         work = [op for op in ops if op.kind is not OpKind.VIEW]
         kernels_ps = sum(call_ps(op.base_name) for op in work)
         found[phase] = len(work), ps - (len(ops) - len(work)) * view_ps - kernels_ps
@@ -107,7 +104,7 @@ def _phase_times(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str
         optimizer.zero_grad()
 
     parts = {"forward": forward, "backward": backward, "optimizer": update}
-    found: dict[str, list[int]] = {phase: [] for phase in _PHASES}
+    found: dict[str, list[int]] = {phase: [] for phase in _PARTS}
     flush = _flush()
     for _ in range(_STEPS):
         for phase, run in parts.items():

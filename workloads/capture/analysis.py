@@ -11,7 +11,6 @@ from typing import Any
 
 from simulator.trace.drafts import Draft, derives
 from simulator.trace.effect import (
-    FORWARDS,
     Effect,
     bound,
     phase_by_gemms,
@@ -20,13 +19,12 @@ from simulator.trace.effect import (
 )
 from simulator.trace.gemms import is_product
 from simulator.trace.op import Gemm, Op, OpKind, Phase
+from simulator.trace.phases import FACTS
 from workloads.capture.effects import Effects, real_products
 from workloads.capture.kinds import draws
 from workloads.capture.operands import NOWHERE, Node, Seen
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Record, Tape
-
-_ORIGINS = frozenset({Phase.FORWARD, Phase.LOSS})
 
 
 @dataclass(slots=True)
@@ -144,7 +142,8 @@ class Analysis:
             return update
         if spot.loading:
             return Phase.DATA
-        follows = any(self._producer.get(storage) in _ORIGINS for storage in touched)
+        producers = (self._producer.get(storage) for storage in touched)
+        follows = any(phase and FACTS[phase].precedes_loss for phase in producers)
         if follows and not self._backward and kind is not OpKind.SYNC:
             return Phase.LOSS
         return Phase.OTHER
@@ -160,7 +159,7 @@ class Analysis:
             for storage in written:
                 self.gradients.setdefault(storage, place.parameter)
             return
-        if draft.phase in FORWARDS:
+        if FACTS[draft.phase].forward:
             if is_number(draft):  # such as the flag that a fake quantisation makes for itself
                 self._constants |= written
             if derives(draft, self._derived, self._constants):

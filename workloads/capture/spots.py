@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 import torch
 
 from simulator.trace.op import Phase
+from simulator.trace.phases import FACTS
 from workloads.capture.names import Names
+
+_UPDATES = {phase: facts.marker for phase, facts in FACTS.items() if facts.updates and facts.marker}
 
 
 class Spot(NamedTuple):
@@ -116,10 +119,9 @@ class Context:
         """Return the phase of the innermost marker of an optimizer, `inside` backward or not."""
         for marker, within in reversed(self.markers):
             if within is inside:
-                if marker.startswith("Optimizer.step") and not closure:
-                    return Phase.OPTIMIZER
-                if marker.startswith("Optimizer.zero_grad"):
-                    return Phase.ZERO_GRAD
+                phase = next((p for p, mark in _UPDATES.items() if marker.startswith(mark)), None)
+                if phase is not None and not (closure and phase is Phase.OPTIMIZER):
+                    return phase
         return None
 
 

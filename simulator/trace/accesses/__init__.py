@@ -13,9 +13,9 @@ from simulator.trace.accesses.loop import (
     NEAR,
     SCRATCH,
     Access,
-    Loop,
+    KernelLoop,
     Loops,
-    Pass,
+    Scan,
     lines_of,
     side_by_side,
     whole,
@@ -27,7 +27,7 @@ from simulator.trace.op import Op
 _Made = TypeVar("_Made")
 
 __all__ = [
-    "KERNELS", "LINE", "NEAR", "SCRATCH", "Access", "Loop", "Loops", "Pass", "bytes_behind",
+    "KERNELS", "LINE", "NEAR", "SCRATCH", "Access", "KernelLoop", "Loops", "Scan", "bytes_behind",
     "elements_of", "lines_of", "loops_of", "moved_bytes", "whole",
 ]  # fmt: skip
 

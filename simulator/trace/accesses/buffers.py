@@ -3,9 +3,9 @@
 from simulator.trace.accesses.loop import (
     SCRATCH,
     Access,
-    Loop,
+    KernelLoop,
     Loops,
-    Pass,
+    Scan,
     lines_of,
     side_by_side,
     whole,
@@ -22,7 +22,7 @@ def reduced_loss(op: Op) -> Loops:
     losses = _scratch(op)
     if op.outputs[0].elements >= op.inputs[0].elements:
         return side_by_side(op)
-    return _in_turn(Pass(whole(op.inputs), (losses,)), Pass((losses,), whole(op.outputs)))
+    return _in_turn(Scan(whole(op.inputs), (losses,)), Scan((losses,), whole(op.outputs)))
 
 
 def logits_loss(op: Op) -> Loops:
@@ -34,11 +34,11 @@ def logits_loss(op: Op) -> Loops:
     given, target = whole(op.inputs[:1]), whole(op.inputs[1:2])
     logarithm, loss = _scratch(op), _scratch(op)._replace(token=SCRATCH - 1)
     return _in_turn(
-        Pass(given, (logarithm,)),
-        Pass(target, (loss,)),
-        Pass((*given, loss), (loss,)),
-        Pass((loss, logarithm), (loss,)),
-        Pass((loss, *whole(op.inputs[2:])), whole(op.outputs)),
+        Scan(given, (logarithm,)),
+        Scan(target, (loss,)),
+        Scan((*given, loss), (loss,)),
+        Scan((loss, logarithm), (loss,)),
+        Scan((loss, *whole(op.inputs[2:])), whole(op.outputs)),
     )
 
 
@@ -49,7 +49,7 @@ def logsumexp(op: Op) -> Loops:
     """
     given, rest = whole(op.inputs), _scratch(op)
     return _in_turn(
-        Pass(given), Pass(given, (rest,)), Pass((rest,), (rest,)), Pass((rest,), whole(op.outputs))
+        Scan(given), Scan(given, (rest,)), Scan((rest,), (rest,)), Scan((rest,), whole(op.outputs))
     )
 
 
@@ -61,7 +61,7 @@ def dropout(op: Op) -> Loops:
     if len(op.outputs) != 2:
         return side_by_side(op)
     result, mask = whole(op.outputs[:1]), whole(op.outputs[1:])
-    return _in_turn(Pass((), mask), Pass((*whole(op.inputs), *mask), result), Pass(result, result))
+    return _in_turn(Scan((), mask), Scan((*whole(op.inputs), *mask), result), Scan(result, result))
 
 
 def nonzero(op: Op) -> Loops:
@@ -69,15 +69,15 @@ def nonzero(op: Op) -> Loops:
 
     aten/src/ATen/native/TensorAdvancedIndexing.cpp: nonzero_out_cpu.
     """
-    return (Loop((Pass(whole(op.inputs)),)), *side_by_side(op))
+    return (KernelLoop((Scan(whole(op.inputs)),)), *side_by_side(op))
 
 
 def _scratch(op: Op) -> Access:
     return Access(SCRATCH, lines_of(op.inputs[0]))
 
 
-def _in_turn(*passes: Pass) -> Loops:
-    return (Loop(passes),)
+def _in_turn(*passes: Scan) -> Loops:
+    return (KernelLoop(passes),)
 
 
 BUFFERED = {

@@ -23,20 +23,20 @@ class Access(NamedTuple):
     size: int
 
 
-class Pass(NamedTuple):
+class Scan(NamedTuple):
     """What a kernel reads and writes side by side, each byte once."""
 
     reads: tuple[Access, ...]
     writes: tuple[Access, ...] = ()
 
 
-class Loop(NamedTuple):
+class KernelLoop(NamedTuple):
     """Passes over one part of their tensors after the other: a channel, a row, or all at once.
 
     A later pass finds in a cache what an earlier one left there if a part fits.
     """
 
-    passes: tuple[Pass, ...]
+    passes: tuple[Scan, ...]
     parts: int = 1
 
     @property
@@ -47,17 +47,17 @@ class Loop(NamedTuple):
             sizes[access.token] = max(access.size, sizes.get(access.token, 0))
         return ceil_div(sum(sizes.values()), max(1, self.parts))
 
-    def behind(self, cache: int) -> tuple[Pass, ...]:
+    def behind(self, cache: int) -> tuple[Scan, ...]:
         """Return the passes that are left behind a cache of so many bytes: one, if a part fits."""
         if len(self.passes) < 2 or self.part_bytes > cache:
             return self.passes
         return (_together(self.passes),)
 
 
-Loops = tuple[Loop, ...]
+Loops = tuple[KernelLoop, ...]
 
 
-def _together(passes: Iterable[Pass]) -> Pass:
+def _together(passes: Iterable[Scan]) -> Scan:
     """Return one pass over all; what the passes write themselves, they need not read."""
     read: dict[int, int] = {}
     written: dict[int, int] = {}
@@ -67,7 +67,7 @@ def _together(passes: Iterable[Pass]) -> Pass:
                 read[token] = max(size, read.get(token, 0))
         for token, size in each.writes:
             written[token] = max(size, written.get(token, 0))
-    return Pass(_accesses(read), _accesses(written))
+    return Scan(_accesses(read), _accesses(written))
 
 
 def _accesses(sizes: dict[int, int]) -> tuple[Access, ...]:
@@ -83,7 +83,7 @@ def side_by_side(op: Op) -> Loops:
     """Return one pass over all that the op reads and writes; a view moves nothing."""
     if op.kind is OpKind.VIEW:
         return ()
-    return (Loop((Pass(whole(op.inputs), whole(op.outputs)),)),)
+    return (KernelLoop((Scan(whole(op.inputs), whole(op.outputs)),)),)
 
 
 def lines_of(tensor: Tensor) -> int:

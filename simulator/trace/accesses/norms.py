@@ -7,9 +7,9 @@ read of a channel or a row again soon, they find in a cache.
 from simulator.trace.accesses.loop import (
     LINE,
     Access,
-    Loop,
+    KernelLoop,
     Loops,
-    Pass,
+    Scan,
     lines_of,
     side_by_side,
     whole,
@@ -28,7 +28,7 @@ def batch_norm(op: Op) -> Loops:
         return side_by_side(op)
     statistics = whole(op.inputs[:1])
     return (
-        Loop((Pass(statistics), Pass(statistics)), _channels(op.inputs[0])),
+        KernelLoop((Scan(statistics), Scan(statistics)), _channels(op.inputs[0])),
         *side_by_side(op),
     )
 
@@ -43,8 +43,8 @@ def batch_norm_backward(op: Op) -> Loops:
     if len(op.inputs) < 2 or not any(tensor.elements == given.elements for tensor in op.outputs):
         return side_by_side(op)
     scaled = op.inputs if _is_trained(op.inputs) else (gradient, *op.inputs[2:])
-    sums = Pass(whole((gradient, given)))
-    return (Loop((sums, Pass(whole(scaled), whole(op.outputs))), _channels(given)),)
+    sums = Scan(whole((gradient, given)))
+    return (KernelLoop((sums, Scan(whole(scaled), whole(op.outputs))), _channels(given)),)
 
 
 def _is_trained(tensors: tuple[Tensor, ...]) -> bool:
@@ -88,7 +88,7 @@ def group_norm_backward(op: Op) -> Loops:
 
     group_norm_kernel.cpp: ComputeInternalGradients, then the gradient (4 reads, 1 write).
     """
-    return (Loop((Pass(whole(op.inputs[:2])),)), *side_by_side(op))
+    return (KernelLoop((Scan(whole(op.inputs[:2])),)), *side_by_side(op))
 
 
 def softmax(op: Op) -> Loops:
@@ -98,8 +98,8 @@ def softmax(op: Op) -> Loops:
     result). Other dimensions than the last one go in blocks of 128 KiB (_vec_softmax_backward).
     """
     given, result = whole(op.inputs), whole(op.outputs)
-    passes = (Pass(given), Pass(given, result), Pass(result), Pass(result, result))
-    return (Loop(passes, _rows(op)),)
+    passes = (Scan(given), Scan(given, result), Scan(result), Scan(result, result))
+    return (KernelLoop(passes, _rows(op)),)
 
 
 def log_softmax(op: Op) -> Loops:
@@ -137,8 +137,8 @@ def _rows(op: Op) -> int:
 
 def _by_rows(op: Op, rows: int, *first: tuple[Access, ...]) -> Loops:
     """Return the passes that only read, then one over all, row by row."""
-    last = Pass(whole(op.inputs), whole(op.outputs))
-    return (Loop((*(Pass(reads) for reads in first), last), max(1, rows)),)
+    last = Scan(whole(op.inputs), whole(op.outputs))
+    return (KernelLoop((*(Scan(reads) for reads in first), last), max(1, rows)),)
 
 
 NORMS = {

@@ -6,7 +6,7 @@ tensor.
 
 from collections.abc import Sequence
 
-from simulator.trace.accesses.loop import Access, Loop, Loops, Pass, places, whole
+from simulator.trace.accesses.loop import Access, KernelLoop, Loops, Scan, places, whole
 from simulator.trace.kinds import GATHERS
 from simulator.trace.op import Op, Tensor
 
@@ -107,12 +107,12 @@ def zeroed_slice(op: Op) -> Loops:
     """
     result, size = op.outputs[0], sum(access.size for access in whole(op.inputs))
     part = Access(result.storage, size)
-    return (Loop((Pass((), whole(op.outputs)), Pass(whole(op.inputs), (part,)))),)
+    return (KernelLoop((Scan((), whole(op.outputs)), Scan(whole(op.inputs), (part,)))),)
 
 
 def _zeroed(op: Op, part: Access) -> Loops:
-    zeros = Pass((), whole(op.outputs))
-    return (Loop((zeros, Pass((*whole(op.inputs), part), (part,)))),)
+    zeros = Scan((), whole(op.outputs))
+    return (KernelLoop((zeros, Scan((*whole(op.inputs), part), (part,)))),)
 
 
 def _added(sources: tuple[Tensor, ...], part: Access) -> Loops:
@@ -120,7 +120,7 @@ def _added(sources: tuple[Tensor, ...], part: Access) -> Loops:
 
 
 def _one_pass(reads: tuple[Access, ...], writes: tuple[Access, ...]) -> Loops:
-    return (Loop((Pass(reads, writes),)),)
+    return (KernelLoop((Scan(reads, writes),)),)
 
 
 def _indices(tensors: Sequence[Tensor]) -> int:

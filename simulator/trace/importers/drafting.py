@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from simulator.trace.drafts import Draft, derives
-from simulator.trace.effect import FORWARDS, bound, phase_by_gemms, role_of, weights_among
+from simulator.trace.effect import bound, phase_by_gemms, role_of, weights_among
 from simulator.trace.gemms import Product
 from simulator.trace.importers.calls import Call
 from simulator.trace.importers.names import draws
 from simulator.trace.importers.nodes import Node
 from simulator.trace.op import Gemm, OpKind, Phase, Role, Tensor
+from simulator.trace.phases import FACTS
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class Drafter:
         written = {tensor.storage for tensor in draft.outputs}
         if scope.accumulates:
             self.gradients |= written
-        elif call.phase in FORWARDS:
+        elif FACTS[call.phase].forward:
             if derives(draft, self._derived, self.constants):
                 self._derived |= written
             if scope.seq >= 0:
@@ -85,7 +86,7 @@ class Drafter:
             return found.pop() if len(found) == 1 else ""
         if call.phase is Phase.DGRAD:
             return owner.layer if owner else ""
-        if call.phase not in (Phase.FORWARD, Phase.LOSS, Phase.RECOMPUTE):
+        if not FACTS[call.phase].forward:
             return ""
         if scope.modules:
             return ".".join(scope.modules[1:]) or scope.modules[0]
@@ -148,7 +149,7 @@ def partner(product: Product, drafts: Sequence[Draft]) -> Draft | None:
     """Return the forward op of which a product can be a gradient, of several the last one."""
     wanted = sorted((product.m, product.n, product.k))
     for draft in reversed(drafts):
-        if draft.phase in FORWARDS and draft.gemms and draft.gemms[0].batch == product.batch:
+        if FACTS[draft.phase].forward and draft.gemms and draft.gemms[0].batch == product.batch:
             gemm = draft.gemms[0]
             if gemm.conv is None and sorted((gemm.m, gemm.n, gemm.k)) == wanted:
                 return draft

@@ -8,6 +8,7 @@ from simulator.trace.importers.calls import Bound, Call, extent, tensors_in
 from simulator.trace.importers.nodes import Seen
 from simulator.trace.importers.signature import Signature
 from simulator.trace.op import OpKind, Phase, Tensor
+from simulator.trace.op_kinds import KIND_FACTS
 from simulator.trace.trace import StorageKind
 
 
@@ -122,7 +123,7 @@ def _refilled(steps: list[list[Call]], lasting: set[int]) -> set[int]:
         written = _written(call)
         if read and read <= derived:
             derived |= written
-        elif call.done.kind in (OpKind.COPY, OpKind.RANDOM):
+        elif KIND_FACTS[call.done.kind].fills:
             refilled |= written - read
     return refilled
 

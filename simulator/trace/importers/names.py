@@ -5,6 +5,7 @@ from simulator.trace.gemms import is_product
 from simulator.trace.gemms.product import words
 from simulator.trace.kinds import listed_kind
 from simulator.trace.op import OpKind, Phase
+from simulator.trace.phases import FACTS
 
 _POINTWISE = words(
     """
@@ -63,11 +64,7 @@ _NO_OPS = frozenset({"autograd", "torch", "profiler", "prim", "cuda"})
 _GENERATED = ("triton_",)  # kernels that Inductor made, in no namespace
 _EVALUATE = "autograd::engine::evaluate_function"
 _COMPILED = ("Torch-Compiled Region", "## Call CompiledFxGraph")
-_MARKERS = {
-    "Optimizer.step": Phase.OPTIMIZER,
-    "Optimizer.zero_grad": Phase.ZERO_GRAD,
-    "enumerate(DataLoader)": Phase.DATA,
-}
+_MARKERS = {facts.marker: phase for phase, facts in FACTS.items() if facts.marker}
 
 
 @remember("base names of ops", most=4096)

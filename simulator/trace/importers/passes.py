@@ -10,6 +10,7 @@ from simulator.trace.importers.names import kind_by_name
 from simulator.trace.importers.nodes import Seen
 from simulator.trace.importers.signature import is_parameter, signature
 from simulator.trace.op import OpKind, Tensor
+from simulator.trace.op_kinds import KIND_FACTS
 
 
 def passes(ops: list[Seen]) -> list[list[Seen]]:
@@ -54,7 +55,8 @@ def restarts(ops: Sequence[Seen]) -> set[int]:
 
 
 def _is_layer(seen: Seen) -> bool:
-    return kind_by_name(seen.node.base) in (OpKind.GEMM, OpKind.NORM, OpKind.EMBEDDING)
+    kind = kind_by_name(seen.node.base)
+    return kind is not None and (KIND_FACTS[kind].in_networks or kind is OpKind.EMBEDDING)
 
 
 def _signs(ops: Iterable[Seen]) -> list[int]:

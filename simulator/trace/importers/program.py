@@ -19,6 +19,7 @@ from simulator.trace.importers.nodes import Node, Seen, flattened
 from simulator.trace.importers.passes import restarts
 from simulator.trace.importers.steps import kind_of, phases, split
 from simulator.trace.op import OpKind, Phase
+from simulator.trace.phases import FACTS
 from simulator.trace.trace import Segment, Step, StorageKind, Timing, Trace
 
 
@@ -86,7 +87,7 @@ def find_gradients(drafter: Drafter) -> None:
     """Find the gradients of parameters, and with them the backward work that serves them alone."""
     backward: set[int] = set()
     for draft in drafter.drafts:
-        if draft.phase in (Phase.DGRAD, Phase.WGRAD):
+        if FACTS[draft.phase].backward:
             backward |= {tensor.storage for tensor in draft.outputs}
         elif draft.phase is Phase.OPTIMIZER:
             drafter.gradients |= backward & draft.touched

@@ -7,11 +7,11 @@ from simulator.trace.importers.names import is_step, kind_by_name, marked_phase
 from simulator.trace.importers.nodes import Mark, Seen
 from simulator.trace.importers.passes import passes
 from simulator.trace.op import OpKind, Phase
+from simulator.trace.op_kinds import KIND_FACTS
+from simulator.trace.phases import FACTS
 from simulator.trace.trace import StepKind
 
 Entry = Seen | Mark
-_NETWORK = frozenset({OpKind.GEMM, OpKind.NORM})
-_STARTERS = frozenset({Phase.ZERO_GRAD, Phase.DATA})
 
 
 def split(found: list[Entry]) -> tuple[list[list[Seen]], int]:
@@ -59,7 +59,8 @@ def _by_optimizer(found: list[Entry]) -> list[list[Entry]]:
 
 def _begins(entry: Entry) -> bool:
     if isinstance(entry, Mark):
-        return marked_phase(entry.node.name) in _STARTERS
+        phase = marked_phase(entry.node.name)
+        return phase is not None and FACTS[phase].begins_step
     return _in_network(entry) and entry.scope.marker is None
 
 
@@ -136,10 +137,12 @@ def _in_network(seen: Seen) -> bool:
 def _computes_network(seen: Seen) -> bool:
     """Tell whether an op is, or is called by, one that only networks have."""
     outer = seen.scope.outer or seen.node
-    return any(
-        kind_by_name(base) in _NETWORK or base == "embedding"
-        for base in (seen.node.base, outer.base)
-    )
+    return any(map(_of_network, (seen.node.base, outer.base)))
+
+
+def _of_network(base: str) -> bool:
+    kind = kind_by_name(base)
+    return base == "embedding" or (kind is not None and KIND_FACTS[kind].in_networks)
 
 
 def phases(step: list[Seen]) -> Iterator[Phase]:

@@ -1,1 +1,1 @@
-"""Training methods as data: bits, density and frozen layers, laid over a trace."""
+"""Passes: pure rewrites of a step (`Step -> Step`) that a training method or a machine asks for."""

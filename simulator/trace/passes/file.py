@@ -1,24 +1,28 @@
-"""Reading a training method from YAML, every mistake told in one sentence."""
+"""Reads a training method from YAML; every mistake is one sentence."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, create_model, field_validator
 from pydantic_core import ErrorDetails
 
 from simulator.errors import InputError, listed, shown
 from simulator.files.forms import Form, Hints, validate
 from simulator.files.text import is_file
 from simulator.files.yaml import read_yaml
-from simulator.trace.passes.treatment import Rule, Schedule, Treatment
+from simulator.trace.passes.registry import hint, lookup
+from simulator.trace.passes.treatment import MethodSchedule, Treatment, TreatmentRule
 from simulator.units import Permille
 
 METHODS = Path(__file__).resolve().parents[3] / "workloads" / "methods"
+_EPOCHS = re.compile(r"(\d+)(?:(-)(\d*))?")
 _EXAMPLE = "{layer: 'layer1.*', epochs: 0-9, weights: 8, activations: 8, gradients: 8}"
 
 
 class _Entry(Form):
-    """A rule as it stands in the file."""
+    """A rule as it stands in the file; `_model` adds the keys of further passes as aliases."""
 
     layer: str = "*"
     epochs: str | int | None = None
@@ -32,40 +36,44 @@ class _Entry(Form):
     @field_validator("epochs")
     @classmethod
     def _are_a_range(cls, value: str | int | None) -> str | int | None:
-        found = re.fullmatch(r"(\d+)(?:-(\d*))?", str(value)) if value is not None else None
-        if value is not None and (found is None or (found[2] and int(found[2]) < int(found[1]))):
+        first, last = _range(value) or (1, 0)
+        if value is not None and last is not None and last < first:
             raise ValueError(f"{shown(value)}: write one epoch, or a range such as 0-9 or 10-")
         return value
 
-    def rule(self) -> Rule:
-        fields = self.model_dump(exclude={"layer", "epochs"})
-        found = (
-            re.fullmatch(r"(\d+)(-?)(\d*)", str(self.epochs)) if self.epochs is not None else None
-        )
-        if found is None:
-            return Rule(Treatment(**fields), self.layer)
-        last = int(found[3]) if found[3] else None if found[2] else int(found[1])
-        return Rule(Treatment(**fields), self.layer, int(found[1]), last)
+    def rule(self) -> TreatmentRule:
+        """Return the rule; its settings are those of further passes that the entry has."""
+        fields = type(self).model_fields
+        further = ((field.alias, getattr(self, name)) for name, field in fields.items())
+        settings = tuple((key, value) for key, value in further if key and value is not None)
+        own = {name: getattr(self, name) for name in _KEYS if name not in ("layer", "epochs")}
+        first, last = _range(self.epochs) or (0, None)
+        return TreatmentRule(Treatment(**own, settings=settings), self.layer, first, last)
+
+
+_KEYS = frozenset(_Entry.model_fields)
 
 
 class _File(Form):
+    """A method as it stands in the file."""
+
     name: str
     rules: list[_Entry] = Field(min_length=1)
 
 
-def load_method(path: str | Path) -> Schedule:
+def load_method(path: str | Path) -> MethodSchedule:
     """Return the method that a YAML file describes, or one that ships with the product, by name.
 
-    The file has a `name` and `rules`, of which the first that fits a layer in an epoch holds:
+    The file has a `name` and `rules`, of which the first that matches a layer in an epoch holds:
     `layer` (a pattern), `epochs` (from 0), bits of `weights`, `activations` and `gradients` (2 to
-    16), `master` (the weights themselves stay as traced), `density` (such as 25 %), `frozen`.
-    Raises InputError naming file, key and value.
+    16), `master` (the weights themselves stay as traced), `density` (such as 25 %), `frozen`, and
+    the keys of installed passes. Raises InputError naming file, key and value.
     """
     source = _find(Path(path))
     raw = read_yaml(source, "workloads/methods/int8.yaml")
     raw.setdefault("name", source.stem)
-    found = validate(_File, raw, str(source), _HINTS)
-    return Schedule(found.name, tuple(entry.rule() for entry in found.rules))
+    file = validate(_model(set(_keys_in(raw))), raw, str(source), _HINTS)
+    return MethodSchedule(file.name, tuple(entry.rule() for entry in file.rules))
 
 
 def method_names() -> list[str]:
@@ -83,9 +91,40 @@ def _find(path: Path) -> Path:
     return shipped
 
 
+def _range(epochs: str | int | None) -> tuple[int, int | None] | None:
+    """Return the first and last epoch of "3", "3-9" or "3-" (no last one), None for other text."""
+    parts = _EPOCHS.fullmatch(str(epochs))
+    if parts is None:
+        return None
+    first, dash, last = parts.groups()
+    return int(first), (int(last) if last else None) if dash else int(first)
+
+
+def _keys_in(raw: dict[str, Any]) -> Iterator[str]:
+    """Yield the keys of the rules, whatever else is wrong with the file."""
+    rules = raw.get("rules")
+    for rule in rules if isinstance(rules, list) else []:
+        yield from (key for key in rule if isinstance(key, str)) if isinstance(rule, dict) else ()
+
+
+def _model(keys: set[str]) -> type[_File]:
+    """Return the form of a file whose rules may have those of `keys` that are of passes, too."""
+    found = ((key, lookup(key)) for key in sorted(keys - _KEYS))
+    passes = [(key, each.value_type) for key, each in found if each is not None]
+    if not passes:
+        return _File
+    further: dict[str, Any] = {
+        f"further_{number}": (kind | None, Field(default=None, alias=key))
+        for number, (key, kind) in enumerate(passes)
+    }
+    entry = create_model("_FurtherEntry", __base__=_Entry, **further)
+    return create_model("_FurtherFile", __base__=_File, rules=(list[entry], Field(min_length=1)))
+
+
 def _known(unknown: ErrorDetails) -> str:
-    form = _Entry if len(unknown["loc"]) > 1 else _File
-    return f"known: {', '.join(form.model_fields)}"
+    if len(unknown["loc"]) > 1:
+        return hint(str(unknown["loc"][-1]), _Entry.model_fields)
+    return f"known: {', '.join(_File.model_fields)}"
 
 
 _HINTS = Hints(_known, f"add it, such as {_EXAMPLE}")

@@ -1,42 +1,63 @@
-"""Few bits: products of narrow integers, and weights that lie in memory as such."""
+"""Narrow integers: low-precision GEMMs, and weights that are stored in few bits."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from simulator.trace.op import Op, Phase, Tensor
+from simulator.trace.op import Op, Tensor
 from simulator.trace.passes.families import copies, is_quantisation, weights
-from simulator.trace.passes.treatment import Method, Treatment
+from simulator.trace.passes.rewrite import Pass
+from simulator.trace.passes.treatment import AS_IS, Treatment
+from simulator.trace.phases import FACTS
 from simulator.trace.trace import Step
 
 
-def narrowed(step: Step, method: Method) -> Step:
-    """Return `step` with the products and weights of each layer in the bits of its treatment."""
-    dtypes = {
-        index: f"int{treatment.weights}"
-        for index, treatment in ((i, method.of(layer)) for i, layer in weights(step).items())
-        if treatment.weights is not None and not treatment.master
-    }
-    dtypes |= _quantised(step, method)
-    ops = tuple(_narrow(op, method.of(op.layer), dtypes) for op in step.ops)
-    sizes = _sizes(ops, dtypes)
-    storages = tuple(
-        replace(storage, bytes=sizes.get(index, storage.bytes))
-        for index, storage in enumerate(step.storages)
-    )
-    return replace(step, ops=ops, storages=storages)
+@dataclass(frozen=True)
+class Narrow(Pass[Treatment]):
+    """Gives the GEMMs and weights of each layer the bits of its treatment."""
 
+    key = "weights"  # and those of activations, gradients and master, in one value
+    value_type = Treatment
 
-def _quantised(step: Step, method: Method) -> dict[int, str]:
-    """Return what the step itself rounds to few bits, and that an array takes as it is then."""
-    made: dict[int, str] = {}
-    of_weights = copies(step)
-    for op in step.ops:
-        if is_quantisation(op):
-            treatment, storage = method.of(op.layer), op.outputs[0].storage
-            bits = treatment.weights if storage in of_weights else treatment.activations
-            bits = treatment.gradients if op.phase in (Phase.DGRAD, Phase.WGRAD) else bits
-            made |= {storage: f"int{bits}"} if bits else {}
-    return made
+    @classmethod
+    def value_in(cls, treatment: Treatment) -> Treatment | None:
+        """Return the bits of a treatment and nothing else of it, None if all is as traced."""
+        bits = replace(treatment, density=AS_IS.density, frozen=False, settings=())
+        return None if bits == AS_IS else bits
+
+    def apply(self, step: Step) -> Step:
+        """Return `step` with GEMMs and weights in few bits."""
+        dtypes = self._stored(step) | self._quantised(step)
+        ops = tuple(_narrow(op, self._bits(op.layer), dtypes) for op in step.ops)
+        sizes = _sizes(ops, dtypes)
+        storages = tuple(
+            replace(storage, bytes=sizes.get(index, storage.bytes))
+            for index, storage in enumerate(step.storages)
+        )
+        return replace(step, ops=ops, storages=storages)
+
+    def _bits(self, layer: str) -> Treatment:
+        return self.of(layer) or AS_IS
+
+    def _stored(self, step: Step) -> dict[int, str]:
+        """Return the types of weights that have no master copy."""
+        treated = ((index, self._bits(layer)) for index, layer in weights(step).items())
+        return {
+            index: f"int{treatment.weights}"
+            for index, treatment in treated
+            if treatment.weights is not None and not treatment.master
+        }
+
+    def _quantised(self, step: Step) -> dict[int, str]:
+        """Return the types of what the step itself quantises, so that an array reads it as is."""
+        dtypes: dict[int, str] = {}
+        weight_copies = copies(step)
+        for op in step.ops:
+            if is_quantisation(op):
+                treatment, storage = self._bits(op.layer), op.outputs[0].storage
+                bits = treatment.weights if storage in weight_copies else treatment.activations
+                bits = treatment.gradients if FACTS[op.phase].backward else bits
+                dtypes |= {storage: f"int{bits}"} if bits else {}
+        return dtypes
 
 
 def _narrow(op: Op, treatment: Treatment, dtypes: dict[int, str]) -> Op:
@@ -57,7 +78,7 @@ def _narrow(op: Op, treatment: Treatment, dtypes: dict[int, str]) -> Op:
 
 
 def _sizes(ops: Iterable[Op], dtypes: dict[int, str]) -> dict[int, int]:
-    """Return what the narrow storages take, by the largest window on each."""
+    """Return the bytes of the narrow storages: those of the largest window on each."""
     sizes: dict[int, int] = {}
     for op in ops:
         for tensor in (*op.inputs, *op.outputs):

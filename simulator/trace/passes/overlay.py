@@ -1,26 +1,24 @@
-"""Lays a method over a step: the operations and tensors that the method would have run."""
+"""Applies the passes of a run: each distinct pair of a step and its passes is rewritten once."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from functools import reduce
+from typing import Any, TypeVar
 
-from simulator.trace.passes.freeze import without_frozen
-from simulator.trace.passes.narrow import narrowed
-from simulator.trace.passes.thin import thinned
-from simulator.trace.passes.treatment import AS_TRACED, Method, Schedule
+from simulator.memo import Memo
+from simulator.trace.passes.registry import chain_of
+from simulator.trace.passes.rewrite import Pass
+from simulator.trace.passes.treatment import AS_TRACED, Method, MethodSchedule
 from simulator.trace.trace import Segment, Step, Trace
 
 _Item = TypeVar("_Item", bound=Hashable)
 
-
-def laid_over(step: Step, method: Method) -> Step:
-    """Return `step` as `method` would run it."""
-    if not method.layers:
-        return step
-    return narrowed(thinned(without_frozen(step, method), method), method)
+# Bounds are guesses: a sweep compares some methods, each with a few distinct steps.
+_STEPS: Memo[Step] = Memo("rewritten steps", 64)
+_TRACES: Memo[Trace] = Memo("traces without methods", 4)
 
 
-def scheduled(trace: Trace, schedule: Schedule) -> Trace:
+def scheduled(trace: Trace, schedule: MethodSchedule) -> Trace:
     """Return `trace` trained by a method that changes over its epochs, instead of its own."""
     by_epoch = {segment.epoch: schedule.in_epoch(segment.epoch) for segment in trace.segments}
     numbers = _numbered(by_epoch.values())
@@ -28,14 +26,45 @@ def scheduled(trace: Trace, schedule: Schedule) -> Trace:
     return replace(trace, segments=segments, methods=tuple(numbers))
 
 
-def resolved(trace: Trace) -> Trace:
-    """Return a trace without methods: every distinct pair of a step and a method is a step."""
-    if trace.methods == (AS_TRACED,):
+def resolved(trace: Trace, machine: Sequence[Pass[Any]] = ()) -> Trace:
+    """Return the trace without methods that a machine with these passes runs.
+
+    Every distinct pair of a step and a method becomes a step. The passes of the method come first,
+    then those of the machine. An equal trace is returned again, so call this for every replay.
+    """
+    if trace.methods == (AS_TRACED,) and not machine:
         return trace
+    origin = tuple(sorted(trace.origin.items()))
+    key = (trace.digest, trace.name, origin, _digests(machine))
+    return _TRACES.get(key, lambda: _resolve(trace, machine))
+
+
+def _resolve(trace: Trace, machine: Sequence[Pass[Any]]) -> Trace:
+    chains = [(*chain_of(method.layers), *machine) for method in trace.methods]
     pairs = _numbered((s.step, s.method) for s in trace.segments)
-    steps = tuple(laid_over(trace.steps[step], trace.methods[method]) for step, method in pairs)
+    steps = tuple(rewritten(trace.steps[step], chains[method]) for step, method in pairs)
     segments = tuple(Segment(s.epoch, pairs[s.step, s.method], s.count) for s in trace.segments)
     return replace(trace, steps=steps, segments=segments, timings=(), methods=(AS_TRACED,))
+
+
+def laid_over(step: Step, method: Method) -> Step:
+    """Return `step` as `method` would run it."""
+    return rewritten(step, chain_of(method.layers))
+
+
+def rewritten(step: Step, chain: Sequence[Pass[Any]]) -> Step:
+    """Return `step` after these passes, one after the other; an equal step is not rewritten twice.
+
+    Remembered by the digests of the step and of the passes.
+    """
+    if not chain:
+        return step
+    key = (step.digest, _digests(chain))
+    return _STEPS.get(key, lambda: reduce(lambda done, each: each.apply(done), chain, step))
+
+
+def _digests(chain: Iterable[Pass[Any]]) -> tuple[str, ...]:
+    return tuple(each.digest for each in chain)
 
 
 def _numbered(items: Iterable[_Item]) -> dict[_Item, int]:

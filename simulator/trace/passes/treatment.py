@@ -1,11 +1,11 @@
-"""How a training method treats each layer: bits of its tensors, density, what is frozen.
+"""Training methods as data: bits, density and freezing of each layer, epoch by epoch.
 
-A method says what training did, or would do, beyond the operations that were executed: weights
-that lie in memory in few bits, products of narrow integers, blocks that are zero, layers that do
-not learn. It is laid over a step by `overlay`.
+A method describes what training did, or would do, beyond the operations that were executed. The
+passes of `registry` turn it into rewrites of a step.
 """
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from simulator.trace.op import Role
@@ -15,10 +15,10 @@ from simulator.trace.op import Role
 class Treatment:
     """What a method does to the tensors of one layer.
 
-    `weights`, `activations` and `gradients` are the bits in which products read them; None: as
-    traced. With `master` the weights themselves stay as traced and the narrow ones are a copy;
-    else they lie in memory in so many bits. `density` is the share of the weights' blocks that are
-    kept, in permille. A `frozen` layer's weights do not learn.
+    `weights`, `activations` and `gradients` are the bits in which GEMMs read them; None: as traced.
+    With `master` the weights stay as traced and the narrow ones are a copy; else they are stored
+    in that many bits. `density` is the fraction of weight blocks kept, in permille. The weights of
+    a `frozen` layer are not trained. `settings` are the values of further passes, by their keys.
     """
 
     weights: int | None = None
@@ -27,9 +27,11 @@ class Treatment:
     master: bool = False
     density: int = 1000
     frozen: bool = False
+    # Not in the text form, so that digests of methods without further passes stay what they were.
+    settings: tuple[tuple[str, Hashable], ...] = field(default=(), repr=False)
 
     def bits_of(self, role: Role) -> int | None:
-        """Return the bits of a product in this role, those of its wider operand.
+        """Return the bits of a GEMM in this role: those of its wider operand.
 
         None if one of its operands is as traced.
         """
@@ -40,28 +42,38 @@ class Treatment:
         }.get(role, (self.activations, self.activations))
         return None if first is None or second is None else max(first, second)
 
+    def setting(self, key: str) -> Hashable | None:
+        """Return the value of a further pass, None if the treatment does not ask for it."""
+        return dict(self.settings).get(key)
+
 
 AS_IS = Treatment()
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """Treatments by layer: pairs of a pattern ("layer1.*") and a treatment, the first that fits."""
+    """Treatments by layer: pairs of a pattern ("layer1.*") and a treatment, first match wins."""
 
     name: str = "as traced"
     layers: tuple[tuple[str, Treatment], ...] = ()
 
     def of(self, layer: str) -> Treatment:
-        """Return the treatment of a layer; AS_IS where no pattern fits."""
+        """Return the treatment of a layer; AS_IS where no pattern matches."""
         return next((each for name, each in self.layers if fnmatchcase(layer, name)), AS_IS)
+
+    @property
+    def content(self) -> str:
+        """The method as text, complete; equal methods have equal text."""
+        settings = [each.settings for _, each in self.layers]
+        return repr(self) + (repr(settings) if any(settings) else "")
 
 
 AS_TRACED = Method()
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A treatment of the layers that fit a pattern, in epochs `first` to `last` (None: the end)."""
+class TreatmentRule:
+    """A treatment of the layers that match a pattern, in epochs `first` to `last` (None: all)."""
 
     treatment: Treatment
     layer: str = "*"
@@ -69,18 +81,18 @@ class Rule:
     last: int | None = None
 
     def holds_in(self, epoch: int) -> bool:
-        """Tell whether the rule holds in `epoch`, from 0."""
+        """Return whether the rule holds in `epoch`, from 0."""
         return self.first <= epoch and (self.last is None or epoch <= self.last)
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class MethodSchedule:
     """A method over a whole run, whose treatments change with the epochs."""
 
     name: str
-    rules: tuple[Rule, ...]
+    rules: tuple[TreatmentRule, ...]
 
     def in_epoch(self, epoch: int) -> Method:
-        """Return what holds in `epoch`, from 0."""
-        held = ((rule.layer, rule.treatment) for rule in self.rules if rule.holds_in(epoch))
-        return Method(self.name, tuple(held))
+        """Return the method of `epoch`, from 0."""
+        active = ((rule.layer, rule.treatment) for rule in self.rules if rule.holds_in(epoch))
+        return Method(self.name, tuple(active))

@@ -11,28 +11,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from simulator.si import percent, si
 from simulator.views.plots.canvas import (
     BLACK,
-    BLUE,
-    GREEN,
     GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
+    KINDS,
     Document,
     canvas,
     in_order,
     legend,
 )
 
-KINDS = {
-    "gemm": VERMILLION,
-    "norm": BLUE,
-    "elementwise": GREEN,
-    "pool": ORANGE,
-    "softmax": PURPLE,
-    "transcendental": SKY,
-    "view": GREY,
-}
 _BAND = 1.25
 _OTHER_MARKS = "^sDvPX<>"  # of kinds without a colour of their own
 

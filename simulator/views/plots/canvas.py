@@ -16,6 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.files.writing import write_bytes
+from simulator.trace.colours import Colour
+from simulator.trace.op_kinds import KIND_FACTS
+from simulator.trace.phases import FACTS
 from simulator.units import ceil_div
 
 Document = dict[str, Any]
@@ -28,18 +31,12 @@ BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
 GREY, SILVER, PAPER, INK = "#8C8C8C", "#BFBFBF", "#E8E8E8", "#4D4D4D"
 
-PHASES = {
-    "forward": BLUE,
-    "dgrad": ORANGE,
-    "wgrad": VERMILLION,
-    "optimizer": GREEN,
-    "loss": PURPLE,
-    "data": SKY,
-    "zero_grad": YELLOW,
-    "recompute": BLACK,
-    "eval": GREY,
-    "other": SILVER,
-}
+PALETTE: dict[Colour, str] = {
+    "blue": BLUE, "orange": ORANGE, "green": GREEN, "vermillion": VERMILLION, "sky": SKY,
+    "purple": PURPLE, "yellow": YELLOW, "black": BLACK, "grey": GREY, "silver": SILVER,
+}  # fmt: skip
+PHASES = {phase.value: PALETTE[facts.colour] for phase, facts in FACTS.items()}
+KINDS = {kind.value: PALETTE[facts.colour] for kind, facts in KIND_FACTS.items() if facts.colour}
 COMPONENTS = {
     "array": VERMILLION,
     "scratchpad": ORANGE,
@@ -50,8 +47,8 @@ COMPONENTS = {
 UNITS = {"cpu": BLUE, "accelerator": VERMILLION}
 MACHINES = (BLUE, SILVER, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 
-_NAMES = {
-    "cpu": "CPU", "dram": "DRAM", "zero_grad": "zero grad", "optimizer_state": "optimizer state",
+_NAMES = {phase.value: facts.label for phase, facts in FACTS.items()} | {
+    "cpu": "CPU", "dram": "DRAM", "optimizer_state": "optimizer state",
 }  # fmt: skip
 _PREFIXES = {1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "u", 1e-9: "n"}
 

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from simulator.si import si
+from simulator.stages import OF_OP
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
     BLACK,
@@ -214,7 +215,7 @@ def _occupancy_note(steps: Documents) -> str:
     """Say what the CPU does for the accelerator, which the phases do not show."""
     step = next(iter(steps.values()))
     cpu = _of(step, "cpu")
-    helping = [task for task in cpu if task["stage"] not in ("op", "gemm", "view")]
+    helping = [task for task in cpu if task["stage"] not in OF_OP]
     note = f"{_what(step)}, {len(step['tasks'])} tasks.{_own_axes(steps)}"
     if not busy_ps(helping):
         return note

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.si import digits, si
+from simulator.stages import OF_OP
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
     HEIGHT,
@@ -104,7 +105,7 @@ def _sums(step: Document, value: Callable[[Document], float]) -> Sums:
 
 def _name(task: Document) -> str:
     """Return the operator's own name, or what a stage of an offload does."""
-    if task["stage"] not in ("op", "gemm", "view"):
+    if task["stage"] not in OF_OP:
         return str(task["stage"])
     name = re.sub(r"^aten\.|\.[A-Za-z_]+$", "", task["op"])
     return short(name.replace("_", " ").strip(), 30)

@@ -6,11 +6,11 @@ from matplotlib.patches import Patch
 
 from simulator.si import si
 from simulator.views.memory_view import peak_sentence
-from simulator.views.plots.against import KINDS
 from simulator.views.plots.canvas import (
     BLUE,
     GREEN,
     INK,
+    KINDS,
     ORANGE,
     SILVER,
     SKY,

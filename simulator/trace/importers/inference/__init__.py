@@ -21,14 +21,11 @@ from simulator.trace.importers.inference.result import (
 from simulator.trace.importers.names import kind_by_name
 from simulator.trace.importers.nodes import Node
 from simulator.trace.op import OpKind, bits_of
+from simulator.trace.op_kinds import KIND_FACTS
 
 _COMPARISONS = words(
     "eq ne lt le gt ge isnan isinf isin logical_not logical_and logical_or logical_xor signbit"
 )
-_LIKE_ARGUMENTS = frozenset(
-    {OpKind.ELEMENTWISE, OpKind.TRANSCENDENTAL, OpKind.RANDOM, OpKind.SOFTMAX, OpKind.NORM,
-     OpKind.COPY}
-)  # fmt: skip
 _RULES: dict[str, Rule] = {
     **creation.RULES,
     **resizing.RULES,
@@ -75,9 +72,10 @@ def _told(base: str, args: Args) -> Iterable[Result]:
         return [(() if single else t.shape, t.dtype) for t in tensors_in(args["self"])]
     if kind is OpKind.SYNC or base == "equal":
         return ()
-    if kind not in _LIKE_ARGUMENTS:
+    result = KIND_FACTS[kind].result if kind else ""
+    if not result:
         raise ValueError(f"nothing is known of the results of {base}")
-    return _like_arguments(base, args)
+    return _like_arguments(base, args, result)
 
 
 def _checked(found: Iterable[Result]) -> tuple[Result, ...]:
@@ -96,10 +94,10 @@ def _guess(args: Args) -> tuple[Result, ...]:
     return ((first.shape, first.dtype),)
 
 
-def _like_arguments(base: str, args: Args) -> list[Result]:
+def _like_arguments(base: str, args: Args, result: str) -> list[Result]:
     """Return the arguments' common shape, as for an elementwise op."""
     tensors = [tensor for value in args.values() for tensor in tensors_in(value)]
-    if kind_by_name(base) not in (OpKind.ELEMENTWISE, OpKind.TRANSCENDENTAL):
+    if result == "first":
         tensors = tensors[:1]  # the others are statistics, indices or options
     shape = broadcast(*(tensor.shape for tensor in tensors))
     if base in _COMPARISONS:

@@ -1,0 +1,95 @@
+"""Which passes there are, by key: the built-in ones, and those of installed packages.
+
+A package adds a pass by an entry point that names its class under the pass's key:
+
+    [project.entry-points."trainsoc.passes"]
+    recompute = "my_package:Recompute"
+"""
+
+import difflib
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from simulator import extensions
+from simulator.errors import InputError, listed
+from simulator.files.refusals import problem
+from simulator.trace.passes.freeze import Freeze
+from simulator.trace.passes.narrow import Narrow
+from simulator.trace.passes.rewrite import Pass
+from simulator.trace.passes.thin import Thin
+from simulator.trace.passes.treatment import Treatment
+
+GROUP = "trainsoc.passes"
+BUILT_IN: dict[str, type[Pass[Any]]] = {each.key: each for each in (Freeze, Thin, Narrow)}
+"""In the order in which they apply: layers that are frozen have no gradients to thin or narrow."""
+
+
+def lookup(key: str) -> type[Pass[Any]] | None:
+    """Return the pass with this key, None if there is none.
+
+    Raises InputError where a package registers something else under the key.
+    """
+    built_in = BUILT_IN.get(key)
+    if built_in is not None:
+        return built_in
+    loaded = extensions.load(GROUP, key)
+    if loaded is None:
+        return None
+    if not (isinstance(loaded, type) and issubclass(loaded, Pass) and loaded.key == key):
+        raise InputError(f"{GROUP}: {key} is registered as what is no pass with that key")
+    return loaded
+
+
+def chain_of(layers: Sequence[tuple[str, Treatment]]) -> tuple[Pass[Any], ...]:
+    """Return the passes that a method's layers ask for, in the order in which they apply.
+
+    Built-in passes come first, then those of other packages by key. Raises InputError for a key
+    that no installed pass has.
+    """
+    keys = sorted({key for _, treatment in layers for key, _ in treatment.settings})
+    kinds = [*BUILT_IN.values(), *map(_installed, keys)]
+    wanted = (kind.of_layers(layers) for kind in kinds)
+    return tuple(each for each in wanted if each is not None)
+
+
+def hint(key: str, known: Collection[str]) -> str:
+    """Return the fix for a key that is neither `known` nor that of an installed pass."""
+    every = [*known, *extensions.names(GROUP)]
+    close = difflib.get_close_matches(key, every, 1)
+    return f"{f'did you mean {close[0]}? ' if close else ''}known: {listed(every)}"
+
+
+def to_plain(settings: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the settings of a treatment as JSON values, by key."""
+    return {
+        key: TypeAdapter(_installed(key).value_type).dump_python(value, mode="json")
+        for key, value in settings
+    }
+
+
+def from_plain(key: str, plain: Any, where: str) -> Any:
+    """Return the value of a pass from its JSON value.
+
+    Raises InputError, beginning with `where`, for a pass that is not installed or another value.
+    """
+    kind = lookup(key)
+    if kind is None:
+        raise InputError(f"{where}: pass {key!r}: {_MISSING}")
+    try:
+        return TypeAdapter(kind.value_type).validate_json(json.dumps(plain), strict=True)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        raise InputError(f"{where}: pass {key!r}: {problem(detail)}") from None
+
+
+_MISSING = "not installed; install the package that has it, as when the method was written"
+
+
+def _installed(key: str) -> type[Pass[Any]]:
+    kind = lookup(key)
+    if kind is None:
+        raise InputError(f"pass {key!r}: {_MISSING}")
+    return kind

@@ -1,0 +1,95 @@
+"""What tells the phases of a training step apart: one row for each, read by all who ask.
+
+A new phase is a member of `Phase` and a row here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from simulator.trace.colours import Colour
+from simulator.trace.op import Phase
+
+
+class StepPart(StrEnum):
+    """The code that issues an operation; each part has a dispatch overhead of its own."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+    OPTIMIZER = "optimizer"
+    LOOP = ""
+    """The training loop itself, with the overhead of any operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseFacts:
+    """The facts of one phase.
+
+    `label` and `colour` are those of figures. `part` is the code that issues its
+    operations, and with `begins_part` a part of a step begins with one; a recomputation runs
+    forward code within backward. `marker` begins the name of PyTorch's own profiler events.
+    """
+
+    label: str
+    colour: Colour
+    part: StepPart
+    begins_part: bool = True
+    marker: str = ""
+    trains: bool = True  # counts as training
+    runs_network: bool = False  # its first operation reads the network's input
+    precedes_loss: bool = False  # what code outside of modules makes of its results is the loss
+    becomes_eval: bool = False  # is EVAL in a pass that runs neither backward nor optimizer
+    begins_step: bool = False  # after an optimizer ran, the next step begins with it
+    derives_from_weights: bool = False  # makes gradients, states and temporaries of weights' shape
+
+    @property
+    def forward(self) -> bool:
+        """Whether its GEMMs compute outputs."""
+        return self.part is StepPart.FORWARD
+
+    @property
+    def backward(self) -> bool:
+        """Whether its operations compute gradients."""
+        return self.part is StepPart.BACKWARD
+
+    @property
+    def updates(self) -> bool:
+        """Whether its operations update parameters, optimizer state, or zero gradients."""
+        return self.part is StepPart.OPTIMIZER
+
+
+FACTS: Mapping[Phase, PhaseFacts] = MappingProxyType(
+    {
+        Phase.FORWARD: PhaseFacts(
+            "forward", "blue", StepPart.FORWARD,
+            runs_network=True, precedes_loss=True, becomes_eval=True,
+        ),
+        Phase.DGRAD: PhaseFacts("dgrad", "orange", StepPart.BACKWARD),
+        Phase.WGRAD: PhaseFacts(
+            "wgrad", "vermillion", StepPart.BACKWARD, derives_from_weights=True
+        ),
+        Phase.OPTIMIZER: PhaseFacts(
+            "optimizer", "green", StepPart.OPTIMIZER,
+            marker="Optimizer.step", derives_from_weights=True,
+        ),
+        Phase.LOSS: PhaseFacts(
+            "loss", "purple", StepPart.FORWARD, precedes_loss=True, becomes_eval=True
+        ),
+        Phase.DATA: PhaseFacts(
+            "data", "sky", StepPart.LOOP, marker="enumerate(DataLoader)", begins_step=True
+        ),
+        Phase.ZERO_GRAD: PhaseFacts(
+            "zero grad", "yellow", StepPart.OPTIMIZER,
+            marker="Optimizer.zero_grad", begins_step=True, derives_from_weights=True,
+        ),
+        Phase.RECOMPUTE: PhaseFacts("recompute", "black", StepPart.FORWARD, begins_part=False),
+        Phase.EVAL: PhaseFacts(
+            "eval", "grey", StepPart.FORWARD, trains=False, runs_network=True
+        ),
+        Phase.OTHER: PhaseFacts(
+            "other", "silver", StepPart.LOOP, becomes_eval=True, derives_from_weights=True
+        ),
+    }
+)  # fmt: skip
+"""In the order of `Phase`, which is that of tables and legends."""
