@@ -212,6 +212,6 @@ def _seen_in(values: Sequence[Any]) -> Iterator[Seen]:
 
 
 def is_number(draft: Draft | Op) -> bool:
-    """Tell whether an op makes single numbers of nothing: they may go into what weights become."""
+    """Return whether an op makes single numbers of nothing: they may go into what weights become."""
     made = not draft.inputs and bool(draft.outputs) and draft.kind is OpKind.COPY
     return made and all(tensor.elements == 1 for tensor in draft.outputs)

@@ -101,7 +101,7 @@ class Budget:
 
 
 def too_large(args: Any) -> bool:
-    """Tell whether arguments begin with the sizes of a new tensor that is not to be filled."""
+    """Return whether arguments begin with the sizes of a new tensor that is not to be filled."""
     if not args or type(args[0]) not in (list, tuple, torch.Size):
         return False
     sizes = args[0]

@@ -5,7 +5,7 @@ from workloads.capture.unit import Unit
 
 
 def writes(unit: Unit, spot: Spot) -> bool:
-    """Tell whether the last call on the unit's tape updates a parameter: outside of backward, of
+    """Return whether the last call on the unit's tape updates a parameter: outside of backward, of
     modules and of optimizers.
     """
     tape = unit.tape

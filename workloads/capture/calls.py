@@ -101,7 +101,7 @@ _BACKENDS = ("CPU", "CUDA", "CompositeExplicitAutograd", "Autograd", "AutogradCP
 
 
 def _is_composite(func: Any) -> bool:
-    """Tell whether an op is run as others; one with a kernel of its own gives other bits."""
+    """Return whether an op is run as others; one with a kernel of its own gives other bits."""
     # What is "prim", such as the device of a fake tensor, is not known to the dispatcher, and an
     # exception in its handler ends the process.
     if not isinstance(func, OpOverload) or func.namespace == "prim":

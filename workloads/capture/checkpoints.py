@@ -107,7 +107,7 @@ class _Nowhere:
 
 
 def _holds(obj: Any, is_fake: Callable[[torch.Tensor], bool]) -> bool:
-    """Tell whether there is a fake tensor in what is to be saved."""
+    """Return whether there is a fake tensor in what is to be saved."""
     found = False
 
     class Look(pickle.Pickler):

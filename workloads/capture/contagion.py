@@ -48,7 +48,7 @@ class Known:
             self.overwrite(tensor)
 
     def is_fake(self, tensor: torch.Tensor) -> bool:
-        """Tell whether the contents of a tensor do not exist, or are not those of a real run."""
+        """Return whether the contents of a tensor do not exist, or are not those of a real run."""
         return isinstance(tensor, FakeTensor) or address_of(tensor) in self.overwritten
 
     def overwrite(self, tensor: torch.Tensor) -> None:

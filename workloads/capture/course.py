@@ -50,7 +50,7 @@ def program(frame: FrameType | None) -> FrameType | None:
 
 
 def in_network(frame: FrameType | None) -> bool:
-    """Tell whether a frame runs inside a call of a network."""
+    """Return whether a frame runs inside a call of a network."""
     while frame is not None:
         if frame.f_code is torch.nn.Module._call_impl.__code__:
             return True
@@ -144,7 +144,7 @@ def _returns(node: ast.stmt) -> bool:
 
 
 def _leaves(statement: _Statement, loops: list[ast.While]) -> bool:
-    """Tell whether an `if` leaves one of the loops."""
+    """Return whether an `if` leaves one of the loops."""
     node = statement.node
     if not loops or not isinstance(node, ast.If):
         return False

@@ -64,7 +64,7 @@ def _chunks(count: int) -> Iterator[int]:
 
 @lru_cache
 def _seeds_only(func: Any) -> bool:
-    """Tell whether an op draws one number however many it fills, as MKL's generators do."""
+    """Return whether an op draws one number however many it fills, as MKL's generators do."""
     states = []
     for size in (1, 1000):
         generator = torch.Generator().manual_seed(0)

@@ -164,5 +164,5 @@ def _epochs(runs: list[Run], passes: Sequence[Pass]) -> Iterator[int]:
 
 
 def _acts(rows: int | None, learned: int | None) -> bool:
-    """Tell whether an evaluation is an agent's action: fewer rows than are learned from."""
+    """Return whether an evaluation is an agent's action: fewer rows than are learned from."""
     return rows is not None and learned is not None and rows < learned

@@ -57,7 +57,7 @@ class Attributes:
         self._plain = _tensors(module)
 
     def are_of(self, module: torch.nn.Module) -> bool:
-        """Tell whether they are those of this module, and not of a dead one."""
+        """Return whether they are those of this module, and not of a dead one."""
         return self._module() is module
 
     def restore(self) -> None:

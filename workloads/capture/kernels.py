@@ -29,7 +29,7 @@ class Kernels:
         self._forms: dict[Any, Any] = {}
 
     def knows(self, op: Op, args: Any) -> bool:
-        """Tell whether `imagine` has an answer for a call."""
+        """Return whether `imagine` has an answer for a call."""
         if op.name == "_pack_padded_sequence":
             return not isinstance(args[1], FakeTensor)
         if op.name not in _PROBED:

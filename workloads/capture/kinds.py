@@ -35,11 +35,11 @@ def kind_of(func: Any, name: str) -> OpKind:
 
 
 def is_seeded(func: Any) -> bool:
-    """Tell whether calls of an op can draw from the random number generator."""
+    """Return whether calls of an op can draw from the random number generator."""
     return torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
 
 
 def draws(args: dict[str, Any]) -> bool:
-    """Tell whether a call of such an op does draw: not so dropout by nothing, or in evaluation."""
+    """Return whether a call of such an op does draw: not so dropout by nothing, or in evaluation."""
     drops = args.get("dropout_p", args.get("dropout", 1)) != 0
     return drops and args.get("train", args.get("training", True)) is not False

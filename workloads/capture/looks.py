@@ -59,7 +59,7 @@ class Looks:
 
 
 def is_cheap(step: Step) -> bool:
-    """Tell whether looking at a step's ops takes little beside running them."""
+    """Return whether looking at a step's ops takes little beside running them."""
     own_ns = (
         sum(max(_OP_NS, (op.read_bytes + op.write_bytes) / _BYTES_PER_NS) for op in step.ops)
         + sum(2 * gemm.macs for op in step.ops for gemm in op.gemms) / _FLOPS_PER_NS

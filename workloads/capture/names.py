@@ -56,7 +56,7 @@ class Names:
             self._add(model, "")
 
     def is_model(self, root: torch.nn.Module) -> bool:
-        """Tell whether a module called from outside any other is a network, not a loss."""
+        """Return whether a module called from outside any other is a network, not a loss."""
         if id(root) in self._modules:
             return True
         if isinstance(root, _Loss):
@@ -67,7 +67,7 @@ class Names:
         return True
 
     def is_function(self, root: torch.nn.Module) -> bool:
-        """Tell whether a module only computes, without weights: a softmax made for one call."""
+        """Return whether a module only computes, without weights: a softmax made for one call."""
         if root is self._given or isinstance(root, _Loss):
             return False
         return not any(True for _ in root.parameters()) and not any(True for _ in root.buffers())

@@ -122,14 +122,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @cache
 def _runs_itself(kind: type[Any]) -> bool:
-    """Tell whether tensors of a class run their ops by ops on other tensors."""
+    """Return whether tensors of a class run their ops by ops on other tensors."""
     handler = getattr(kind, "__torch_dispatch__", None)
     plain = handler is None or handler is torch._C._disabled_torch_dispatch_impl
     return not (plain or kind is torch.Tensor or issubclass(kind, FakeTensor))
 
 
 def _inside_compiled() -> bool:
-    """Tell whether a wrapper of torch.compile runs: it restores the dispatch keys it found."""
+    """Return whether a wrapper of torch.compile runs: it restores the dispatch keys it found."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         if frame.f_code.co_name == "compile_wrapper":

@@ -214,5 +214,5 @@ class Recording:
 
 
 def _ends_well(error: BaseException | None) -> bool:
-    """Tell whether a block ran to its end, or left by sys.exit without an error."""
+    """Return whether a block ran to its end, or left by sys.exit without an error."""
     return error is None or (isinstance(error, SystemExit) and error.code in (None, 0))

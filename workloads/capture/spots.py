@@ -124,5 +124,5 @@ class Context:
 
 
 def in_backward() -> bool:
-    """Tell whether the autograd engine is running."""
+    """Return whether the autograd engine is running."""
     return int(torch._C._current_graph_task_id()) != -1

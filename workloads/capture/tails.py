@@ -35,7 +35,7 @@ def tail_end(tape: Tape, end: int, begin: int, spots: Sequence[Spot]) -> tuple[i
 
 
 def independent(tape: Tape, cut: int) -> bool:
-    """Tell whether nothing from call number `cut` on uses what the calls before it made."""
+    """Return whether nothing from call number `cut` on uses what the calls before it made."""
     for record in tape.records(cut):
         values = (*record.operands, *record.keywords.values())
         if any(0 <= tape.makers[number] < cut for number in storages(values)):
@@ -57,13 +57,13 @@ def evaluation_end(tape: Tape, spots: Sequence[Spot]) -> int:
 
 
 def _learns(record: Record) -> bool:
-    """Tell whether a call with a parameter is of a forward pass that gradients go through."""
+    """Return whether a call with a parameter is of a forward pass that gradients go through."""
     is_view = record.signature.kind is OpKind.VIEW
     return record.grad and not is_view and not record.signature.mutates
 
 
 def _evaluates(record: Record) -> bool:
-    """Tell whether a call with a parameter is a product of an evaluation."""
+    """Return whether a call with a parameter is a product of an evaluation."""
     return not record.grad and record.signature.kind is OpKind.GEMM
 
 

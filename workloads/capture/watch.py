@@ -285,7 +285,7 @@ class Watch:
         return tape.select(kept)
 
     def _ends_before(self, root: torch.nn.Module, trains: bool) -> bool:
-        """Tell whether the step is over because this network runs now."""
+        """Return whether the step is over because this network runs now."""
         unit = self._unit
         if unit.updated:
             return not (self._loader_driven and trains)
