@@ -32,7 +32,7 @@ from workloads.calibrate.groups import (
 from workloads.calibrate.machine import Machine, this_machine
 from workloads.calibrate.measure import CLOCK, Bench, Clock, Sample, seconds
 from workloads.calibrate.scaling import Pair, pairs, parallel_efficiency, start_ps
-from workloads.calibrate.watch import Load, Report, Watch, load_now, refuse_if_busy
+from workloads.calibrate.watch import Load, Report, ThreadListener, load_now, refuse_if_busy
 from workloads.capture.memory import settle_heap
 
 LIMIT_S = 120
@@ -64,7 +64,7 @@ def calibrate(
     if not force:
         refuse_if_busy(load_now(clock))
     plan = groups(counts)
-    watch = Watch(limit_s - _RESERVED_S, turns(plan), report or _silently, clock)
+    watch = ThreadListener(limit_s - _RESERVED_S, turns(plan), report or _silently, clock)
     settle_heap()
     found = measured(plan, watch)
     load = replace(load_now(clock), share=watch.share, spread=found.spread)

@@ -12,7 +12,7 @@ import torch
 from simulator.timing.cores import GRAIN
 from workloads.calibrate import benches, products
 from workloads.calibrate.measure import Bench, Sample, operation, seconds, too_slow
-from workloads.calibrate.watch import Watch
+from workloads.calibrate.watch import ThreadListener
 
 ROUNDS = 2
 _LEAST = 0.5  # of a group's benches, for what they say to be taken
@@ -104,7 +104,7 @@ def turns(plan: Sequence[Group]) -> int:
     return ROUNDS * sum(len(group.benches) for group in plan)
 
 
-def measured(plan: Sequence[Group], watch: Watch) -> Measured:
+def measured(plan: Sequence[Group], watch: ThreadListener) -> Measured:
     """Measure the groups in order, then all of them once more, until no time is left.
 
     Of several times of a bench, minutes apart, the least disturbed counts.
@@ -125,7 +125,7 @@ def measured(plan: Sequence[Group], watch: Watch) -> Measured:
     )
 
 
-def _round(group: Group, times: dict[int, list[float]], watch: Watch) -> int:
+def _round(group: Group, times: dict[int, list[float]], watch: ThreadListener) -> int:
     """Time each bench of a group while there is time; return how many had their turn."""
     known: list[tuple[Bench, float]] = []
     by_size = sorted(enumerate(group.benches), key=lambda pair: pair[1].macs)

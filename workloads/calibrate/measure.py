@@ -12,7 +12,7 @@ import torch
 
 from simulator.trace.op import Op, OpKind, Phase
 from workloads.capture.analysis import Analysis
-from workloads.capture.recorder import Recorder
+from workloads.capture.recorder import OpRecorder
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
 
@@ -108,7 +108,7 @@ def _timed(run: Callable[[], None], clock: Clock) -> Iterator[float]:
 def operation(bench: Bench) -> Op:
     """Return what the trace of a bench would say: its one operation that is no view."""
     tape = Tape(lambda _: "")
-    recorder = Recorder(lambda op, args, named, result, _: tape.append(op, args, named, result, 0))
+    recorder = OpRecorder(lambda op, args, named, result, _: tape.append(op, args, named, result, 0))
     operands = bench.operands()
     recorder.start()
     try:

@@ -68,7 +68,7 @@ def refuse_if_busy(load: Load) -> None:
         )
 
 
-class Watch:
+class ThreadListener:
     """Counts the turns of a calibration, and the seconds left of its limit."""
 
     def __init__(self, limit_s: float, total: int, report: Report, clock: Clock = CLOCK) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 
 from simulator.trace.op import Phase
-from workloads.capture.names import Names
+from workloads.capture.names import ModuleNames
 
 
 class Spot(NamedTuple):
@@ -35,7 +35,7 @@ class Context:
     A marker is kept with whether the autograd engine was running when it was opened.
     """
 
-    names: Names
+    names: ModuleNames
     spot: int = 0
     spots: list[Spot] = field(default_factory=lambda: [Spot()])
     modules: list[tuple[torch.nn.Module, str, str]] = field(default_factory=list)

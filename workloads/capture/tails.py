@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simulator.trace.op import OpKind, Phase
-from workloads.capture.operands import Ragged, Seen, Sparse
+from workloads.capture.operands import Ragged, Sparse, TensorWindow
 from workloads.capture.spots import Spot
-from workloads.capture.tape import Record, Tape
+from workloads.capture.tape import RecordedCall, Tape
 
 
-def tail_end(tape: Tape, end: int, begin: int, spots: Sequence[Spot]) -> tuple[int, Record | None]:
+def tail_end(
+    tape: Tape, end: int, begin: int, spots: Sequence[Spot]
+) -> tuple[int, RecordedCall | None]:
     """Return the call after the last one from `end` on that still belongs to the step.
 
     It uses what calls from `begin` on made, a gradient, or writes to a parameter. What zeroes
@@ -56,13 +58,13 @@ def evaluation_end(tape: Tape, spots: Sequence[Spot]) -> int:
     return tail_end(tape, last, 0, spots)[0] if last else 0
 
 
-def _learns(record: Record) -> bool:
+def _learns(record: RecordedCall) -> bool:
     """Return whether a call with a parameter is of a forward pass that gradients go through."""
     is_view = record.signature.kind is OpKind.VIEW
     return record.grad and not is_view and not record.signature.mutates
 
 
-def _evaluates(record: Record) -> bool:
+def _evaluates(record: RecordedCall) -> bool:
     """Return whether a call with a parameter is a product of an evaluation."""
     return not record.grad and record.signature.kind is OpKind.GEMM
 
@@ -70,7 +72,7 @@ def _evaluates(record: Record) -> bool:
 def storages(values: Any) -> Iterator[int]:
     """Yield the numbers of all storages among arguments or results."""
     for value in values:
-        if value.__class__ is Seen:
+        if value.__class__ is TensorWindow:
             yield value.storage
         elif value.__class__ is list:
             yield from storages(value)

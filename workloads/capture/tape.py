@@ -13,12 +13,20 @@ from typing import Any, NamedTuple
 
 import torch
 
-from workloads.capture.calls import Signature
+from workloads.capture.calls import OpSignature
 from workloads.capture.layout import HEAD, Places, end_of, places_of, values_of
-from workloads.capture.operands import NOWHERE, Many, Node, Ragged, Seen, Sparse, parts_of
+from workloads.capture.operands import (
+    NOWHERE,
+    AutogradNode,
+    Many,
+    Ragged,
+    Sparse,
+    TensorWindow,
+    parts_of,
+)
 
 _IN_BACKWARD = torch._C._current_graph_task_id
-_NODE = torch._C._current_autograd_node
+_AUTOGRAD_NODE = torch._C._current_autograd_node
 _SEQUENCE = torch.autograd._get_sequence_nr  # type: ignore[attr-defined]
 _GRAD = torch.is_grad_enabled
 _ACCUMULATE: type[Any] = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
@@ -29,21 +37,21 @@ _IDENTITY = itemgetter(0, 1)  # of a window: its storage and element type
 _IGNORED = ...  # a number that changes no work
 
 
-class Record(NamedTuple):
+class RecordedCall(NamedTuple):
     """A call: arguments by position, then those by name; tensors as Seen, Sparse or Ragged.
 
     `spot` numbers the place in the program, `newest` is the sequence number of the newest autograd
     node so far, `node` the one that runs in backward, None outside.
     """
 
-    signature: Signature
+    signature: OpSignature
     operands: list[Any]
     keywords: dict[str, Any]
     results: list[Any]
     spot: int
     grad: bool
     newest: int
-    node: Node | None
+    node: AutogradNode | None
 
 
 class Tape:
@@ -92,7 +100,7 @@ class Tape:
 
     def append(
         self,
-        signature: Signature,
+        signature: OpSignature,
         args: Sequence[Any],
         keywords: dict[str, Any] | None,
         result: Any,
@@ -118,13 +126,13 @@ class Tape:
     def _describe(self, values: Iterable[Any], exact: bool | None, maker: int) -> None:
         """Append values: tensors, and numbers where `exact`; of results (None) only tensors."""
         add, place = self.flat.append, self.offsets.append
-        known, sizes = self._numbers.get, self.sizes
+        number_of, sizes = self._numbers.get, self.sizes
         for value in values:
             kind = value.__class__
             if kind is _TENSOR or kind is _PARAMETER or isinstance(value, _TENSOR):
                 try:
                     storage = value.untyped_storage()
-                    number = known(storage._cdata)
+                    number = number_of(storage._cdata)
                     if number is None or not sizes[number]:
                         number = self._admit(storage, maker)
                     # A plain tuple of plain tuples is nothing that the garbage collector walks.
@@ -147,17 +155,19 @@ class Tape:
             if tensor.is_nested:
                 sizes = tuple(tuple(row) for row in tensor._nested_tensor_size().tolist())
                 number = self._admit(tensor.untyped_storage(), maker)
-                whole = Seen(number, tensor.dtype, (tensor.numel(),), (1,), 0)
+                whole = TensorWindow(number, tensor.dtype, (tensor.numel(),), (1,), 0)
                 return Ragged(tensor.dtype, sizes, (whole,))
             parts = tuple(self._window(part, maker) for part in parts_of(tensor))
             return Sparse(tensor.dtype, tuple(tensor.shape), tensor._nnz(), parts)
         except (NotImplementedError, RuntimeError, TypeError, AttributeError):
             return None
 
-    def _window(self, tensor: torch.Tensor, maker: int) -> Seen:
+    def _window(self, tensor: torch.Tensor, maker: int) -> TensorWindow:
         number = self._admit(tensor.untyped_storage(), maker)
         offset = int(tensor.storage_offset())
-        return Seen(number, tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()), offset)
+        return TensorWindow(
+            number, tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()), offset
+        )
 
     def _admit(self, storage: torch.UntypedStorage, maker: int) -> int:
         """Return the number of a storage, a new one at first sight."""
@@ -171,15 +181,15 @@ class Tape:
             self.sizes[number] = storage.nbytes()  # allocated empty, resized by its writer
         return number
 
-    def _node(self) -> Node | int:
+    def _node(self) -> AutogradNode | int:
         """Return the node that runs, by its sequence number alone where that says all."""
-        node: Any = _NODE()
+        node: Any = _AUTOGRAD_NODE()
         if node is None:
             return NOWHERE
         if node.__class__ is _ACCUMULATE:
             number, parameter = self.admit_leaf(node.variable), self.name_of(node.variable)
             is_parameter = isinstance(node.variable, torch.nn.Parameter)
-            return Node(NOWHERE.sequence, number, parameter, is_parameter)
+            return AutogradNode(NOWHERE.sequence, number, parameter, is_parameter)
         return int(node._sequence_nr()) - self._first
 
     # Reading
@@ -214,19 +224,19 @@ class Tape:
         """Note that the tensor is the gradient of the parameter of that name."""
         self.gradients.setdefault(self._admit(tensor.untyped_storage(), -1), parameter)
 
-    def records(self, start: int = 0) -> Iterator[Record]:
+    def records(self, start: int = 0) -> Iterator[RecordedCall]:
         """Yield the calls from number `start` on."""
         return (self.record(call) for call in range(start, len(self)))
 
-    def record(self, call: int) -> Record:
+    def record(self, call: int) -> RecordedCall:
         """Return call number `call`."""
         items, offsets = self.items(call)
         signature, spot, grad, newest, node, count = items[:HEAD]
-        node = Node(node) if node.__class__ is int else node
+        node = AutogradNode(node) if node.__class__ is int else node
         values = values_of(iter(items[HEAD:]), iter(offsets))
         operands = [next(values) for _ in range(count)]
         keywords = {name: next(values) for name in self._keywords.get(call, ())}
-        return Record(signature, operands, keywords, list(values), spot, grad, newest, node)
+        return RecordedCall(signature, operands, keywords, list(values), spot, grad, newest, node)
 
     def items(self, call: int) -> tuple[list[Any], list[int]]:
         """Return what was written down of a call, and the offsets of its plain tensors in order."""
@@ -271,10 +281,10 @@ class Tape:
         first, place = self._starts[call], self._offset_starts[call]
         end = end_of(self.flat, first + HEAD, self.flat[first + HEAD - 1] + self._named(call))
         last = self._starts[call + 1] if call + 1 < len(self) else len(self.flat)
-        given = sum(item.__class__ is tuple for item in self.flat[first:end])
+        arguments = sum(item.__class__ is tuple for item in self.flat[first:end])
         return (
             places_of(self.flat[first:end], first, place),
-            places_of(self.flat[end:last], end, place + given),
+            places_of(self.flat[end:last], end, place + arguments),
         )
 
     def _named(self, call: int) -> int:
@@ -334,7 +344,7 @@ class _Copy:
         target.offsets += offsets
         target.measured_ns += source.measured_ns[call : call + 1]
 
-    def _node(self, node: Node | int | None) -> Node | int | None:
+    def _node(self, node: AutogradNode | int | None) -> AutogradNode | int | None:
         if isinstance(node, int):
             return node - self._shift
         if node is not None and node.leaf >= 0:
@@ -342,18 +352,18 @@ class _Copy:
         return node
 
     def _item(self, item: Any) -> Any:
-        if item.__class__ is tuple or item.__class__ is Seen:
+        if item.__class__ is tuple or item.__class__ is TensorWindow:
             return tuple.__new__(item.__class__, (self._number(item[0]), *item[1:]))
         if item.__class__ in (Sparse, Ragged):
             return item._replace(parts=tuple(map(self._item, item.parts)))
         return item
 
     def _number(self, old: int) -> int:
-        known = self._numbers.get(old)
-        if known is None:
-            known = self._numbers[old] = len(self._target.sizes)
+        new = self._numbers.get(old)
+        if new is None:
+            new = self._numbers[old] = len(self._target.sizes)
             self._admit(old)
-        return known
+        return new
 
     def _admit(self, old: int) -> None:
         source, target = self._source, self._target

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from workloads.capture.looks import Looks
-from workloads.capture.names import Names
+from workloads.capture.names import ModuleNames
 from workloads.capture.optimizers import Optimizers
+from workloads.capture.policy import RecordingPolicy
 from workloads.capture.segments import Catalogue
-from workloads.capture.watch import Watch
+from workloads.capture.watch import ThreadListener
 
 
 class Threads:
@@ -26,7 +26,7 @@ class Threads:
 
     def __init__(
         self,
-        names: Names,
+        names: ModuleNames,
         optimizers: Iterable[torch.optim.Optimizer],
         patience: int,
         *,
@@ -47,12 +47,12 @@ class Threads:
         self._patience = patience
         self._timed = timed
         self._around = around
-        self._watches: list[Watch] = []
-        self._current: dict[int, Watch] = {}
+        self._watches: list[ThreadListener] = []
+        self._current: dict[int, ThreadListener] = {}
         self._started: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         _following.add(self)
 
-    def current(self) -> Watch | None:
+    def current(self) -> ThreadListener | None:
         """Return the watch of the calling thread; None if it was running before the recording."""
         return self._current.get(threading.get_ident())
 
@@ -134,16 +134,16 @@ class Threads:
         finally:
             self._end(watch, failed)
 
-    def _begin(self) -> Watch:
-        looks = Looks(self._patience, resting=self._timed)
-        watch = Watch(self._names, self._optimizers, self.catalogue, looks, self._timed)
+    def _begin(self) -> ThreadListener:
+        policy = RecordingPolicy(self._patience, resting=self._timed)
+        watch = ThreadListener(self._names, self._optimizers, self.catalogue, policy, self._timed)
         with self.lock:
             self._watches.append(watch)
             self._current[threading.get_ident()] = watch
             watch.recorder.start()
         return watch
 
-    def _end(self, watch: Watch, failed: bool) -> None:
+    def _end(self, watch: ThreadListener, failed: bool) -> None:
         with self.lock:
             if self.current() is watch:
                 watch.close(failed)

@@ -12,22 +12,22 @@ from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import StepKind
 from workloads.capture import by_hand
 from workloads.capture.assemble import survey
-from workloads.capture.calls import Signature, tensors_in
+from workloads.capture.calls import OpSignature, tensors_in
 from workloads.capture.fingerprint import fingerprint, modes, rows_of, shapes_of
-from workloads.capture.looks import Look, Looks, is_cheap
-from workloads.capture.names import Names
+from workloads.capture.names import ModuleNames
+from workloads.capture.open_step import LoaderPass, OpenStep
 from workloads.capture.optimizers import Optimizers
-from workloads.capture.recorder import Recorder
+from workloads.capture.policy import Detail, RecordingPolicy, is_cheap
+from workloads.capture.recorder import OpRecorder
 from workloads.capture.segments import Catalogue
 from workloads.capture.spots import Context, in_backward
 from workloads.capture.tails import evaluation_end, independent, tail_end
 from workloads.capture.tape import Tape
-from workloads.capture.unit import Pass, Unit
 
 _SETUP_OPS = 20_000
 
 
-class Watch:
+class ThreadListener:
     """Listens to one thread of a run (see `events.Listener`) and fills `catalogue` with its steps.
 
     A step ends where a loader is asked for the next batch, unless gradients are still being
@@ -35,7 +35,12 @@ class Watch:
     """
 
     def __init__(
-        self, names: Names, optimizers: Optimizers, catalogue: Catalogue, looks: Looks, timed: bool
+        self,
+        names: ModuleNames,
+        optimizers: Optimizers,
+        catalogue: Catalogue,
+        policy: RecordingPolicy,
+        timed: bool,
     ) -> None:
         """Follow the calling thread."""
         self.catalogue = catalogue
@@ -45,12 +50,12 @@ class Watch:
         self._context = Context(names)
         self._optimizers = optimizers
         self._passes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-        self._looks = looks
+        self._policy = policy
         self._replaces = False
         self._sources: set[tuple[int, int | None]] = set()
-        self._unit = Unit("start", self._tape())
+        self._open = OpenStep("start", self._tape())
         self._timed = timed
-        self.recorder = Recorder(self.log, timed=timed)
+        self.recorder = OpRecorder(self.log, timed=timed)
 
     def _tape(self) -> Tape:
         return Tape(self._names.of_parameter)
@@ -58,12 +63,12 @@ class Watch:
     def close(self, failed: bool) -> None:
         """End the last step; of a run that failed it counts only if its optimizer stepped."""
         self._settle_update()
-        unit = self._unit
+        step = self._open
         # Parameters that got other data have died with the program: it did so before.
-        unit.updated |= self._replaces and unit.backward and unit.pending
-        if not failed or unit.updated:
+        step.updated |= self._replaces and step.backward and step.pending
+        if not failed or step.updated:
             self._begin("stop")
-        if not failed and self._unit.functions:
+        if not failed and self._open.functions:
             self._begin("stop")  # an evaluation by functions after the last step
         self.recorder.pause()
 
@@ -71,7 +76,7 @@ class Watch:
 
     def log(
         self,
-        signature: Signature,
+        signature: OpSignature,
         args: tuple[Any, ...],
         keywords: dict[str, Any] | None,
         result: Any,
@@ -82,18 +87,18 @@ class Watch:
             if "_record_function" in signature.name:
                 self._context.mark(signature.name, str(args[0]) if args else "")
             return
-        unit = self._unit
-        tape = unit.tape
+        step = self._open
+        tape = step.tape
         if tape is None:
             return
         tape.append(signature, args, keywords, result, self._context.spot)
         if self._timed:
             tape.measured_ns.append(measured_ns)
-        if signature.mutates and unit.backward and not unit.optimizers:
-            if by_hand.writes(unit, self._context.spots[self._context.spot]):
+        if signature.mutates and step.backward and not step.optimizers:
+            if by_hand.writes(step, self._context.spots[self._context.spot]):
                 self._updated(len(tape))
-        elif len(tape) >= _SETUP_OPS and not unit.busy:
-            unit.tape = self._tape()  # preparing data can take any number of ops
+        elif len(tape) >= _SETUP_OPS and not step.busy:
+            step.tape = self._tape()  # preparing data can take any number of ops
 
     # What happens in the run
 
@@ -102,32 +107,32 @@ class Watch:
         if self._context.enter(module):
             self._network(module, inputs)
         layer = self._context.modules[-1][1] if self._context.modules else ""
-        unit = self._unit
-        unit.signature = hash((unit.signature, layer, shapes_of(inputs)))
+        step = self._open
+        step.signature = hash((step.signature, layer, shapes_of(inputs)))
 
     def module_leave(self, module: torch.nn.Module) -> None:
         """A module ends."""
         self._context.leave(module)
-        unit = self._unit
-        if unit.tape is not None and not self._context.modules:
-            unit.left = len(unit.tape)
+        step = self._open
+        if step.tape is not None and not self._context.modules:
+            step.left = len(step.tape)
 
     def backward_enter(self, create_graph: bool) -> None:
         """Gradients are pending until an optimizer uses them."""
         self._context.differentiate(create_graph)
         self._settle_update()
-        unit = self._unit
-        if unit.ending and unit.tape is not None and not in_backward():
+        step = self._open
+        if step.ending and step.tape is not None and not in_backward():
             spots = self._context.spots
-            _, forward = tail_end(unit.tape, unit.end, 0, spots)
+            _, forward = tail_end(step.tape, step.end, 0, spots)
             if forward is not None:  # of a network without modules
                 self._begin("after")
-        self._unit.backward = self._unit.pending = True
+        self._open.backward = self._open.pending = True
         self._force_eager()
 
     def gradients(self, inputs: Any, gradients: Any) -> None:
         """A backward pass has returned gradients of parameters, for an update by hand perhaps."""
-        tape = self._unit.tape
+        tape = self._open.tape
         if tape is None or in_backward():
             return
         for leaf, gradient in zip(tensors_in(inputs), tensors_in(gradients), strict=False):
@@ -139,43 +144,43 @@ class Watch:
     def optimizer_enter(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer starts: it and its gradients are known from here on."""
         self._optimizers.add(optimizer)
-        unit = self._unit
-        if unit.tape is None:
+        step = self._open
+        if step.tape is None:
             return
         marked = False
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                marked |= self._mark_gradients(unit.tape, parameter)
-        if marked and id(optimizer) not in unit.optimizers:
-            unit.ending = False  # a second optimizer, for gradients of the same step
+                marked |= self._mark_gradients(step.tape, parameter)
+        if marked and id(optimizer) not in step.optimizers:
+            step.ending = False  # a second optimizer, for gradients of the same step
 
     def _mark_gradients(self, tape: Tape, parameter: torch.Tensor) -> bool:
-        found = [g for g in tensors_in(parameter.grad) if tape.find(g) is not None]
-        for gradient in found:
+        gradients = [g for g in tensors_in(parameter.grad) if tape.find(g) is not None]
+        for gradient in gradients:
             tape.mark_gradient(gradient, self._names.of_parameter(parameter))
-        return bool(found)
+        return bool(gradients)
 
     def optimizer_leave(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer has stepped, which ends a step unless a loader says when."""
-        unit = self._unit
-        unit.optimizers.append(id(optimizer))
-        self._updated(len(unit.tape) if unit.tape is not None else 0)
-        if unit.tape is not None or self._loader_driven:
+        step = self._open
+        step.optimizers.append(id(optimizer))
+        self._updated(len(step.tape) if step.tape is not None else 0)
+        if step.tape is not None or self._loader_driven:
             return
-        if len(unit.optimizers) >= self.catalogue.updates(unit) and not in_backward():
+        if len(step.optimizers) >= self.catalogue.updates(step) and not in_backward():
             self._begin("after")
 
     def _updated(self, end: int) -> None:
         """Parameters were updated, up to the call before `end`."""
-        unit = self._unit
-        unit.updated = True
-        unit.pending = False
+        step = self._open
+        step.updated = True
+        step.pending = False
         if not self._loader_driven:
-            unit.ending, unit.end = True, max(unit.end, end)
+            step.ending, step.end = True, max(step.end, end)
 
     def _settle_update(self) -> None:
         """Find out now whether parameters were given other data since backward."""
-        end = by_hand.replaces(self._unit)
+        end = by_hand.replaces(self._open)
         if end is not None:
             self._replaces = True
             self._updated(end)
@@ -183,39 +188,39 @@ class Watch:
     def batch_enter(self, iterator: Any) -> None:
         """A loader is asked for a batch: the step before is over."""
         self._settle_update()
-        unit = self._unit
-        known = self._passes.get(iterator)
-        continues = unit.pending and known in unit.passes
-        waits = unit.begun == "next" and not unit.busy  # a second loader, or a batch skipped
+        step = self._open
+        number = self._passes.get(iterator)
+        continues = step.pending and number in step.passes
+        waits = step.cause == "next" and not step.busy  # a second loader, or a batch skipped
         left = _batches_left(iterator)
         if not (continues or waits):
             source = id(getattr(iterator, "_dataset", None)), left
             # The first batch of another data set and the last of a pass may be of a new size.
-            follows = known in unit.passes and (left or 0) > 1
+            follows = number in step.passes and (left or 0) > 1
             self._begin("next", familiar=follows or source in self._sources)
-            self._unit.source = source
-        self._join_pass(iterator, known, left)
+            self._open.source = source
+        self._join_pass(iterator, number, left)
         self._context.load(+1)
 
-    def _join_pass(self, iterator: Any, known: int | None, left: int | None) -> None:
-        if known is None:
-            if not self._unit.busy:
-                self._unit.passes.clear()  # a loop that broke off asked for nothing more
-            known = self._passes[iterator] = len(self.catalogue.passes)
-            self.catalogue.passes.append(Pass(length=left))
-        self.catalogue.passes[known].given += 1
-        self._unit.passes.add(known)
-        self._unit.batches += 1
+    def _join_pass(self, iterator: Any, number: int | None, left: int | None) -> None:
+        if number is None:
+            if not self._open.busy:
+                self._open.passes.clear()  # a loop that broke off asked for nothing more
+            number = self._passes[iterator] = len(self.catalogue.passes)
+            self.catalogue.passes.append(LoaderPass(length=left))
+        self.catalogue.passes[number].batches += 1
+        self._open.passes.add(number)
+        self._open.batches += 1
 
     def batch_leave(self, iterator: Any, exhausted: bool) -> None:
         """The loader has answered; at its end the step is over, gradients pending or not."""
         self._context.load(-1)
         if exhausted:
-            self._unit.batches -= 1
-            known = self._passes.pop(iterator, None)
-            if known is not None:
-                finished = self.catalogue.passes[known]
-                finished.given, finished.exhausted = finished.given - 1, True
+            self._open.batches -= 1
+            number = self._passes.pop(iterator, None)
+            if number is not None:
+                finished = self.catalogue.passes[number]
+                finished.batches, finished.exhausted = finished.batches - 1, True
             self._begin("stop")
 
     def compiled_enter(self) -> None:
@@ -235,7 +240,7 @@ class Watch:
 
     @property
     def _loader_driven(self) -> bool:
-        return any(number in self._unit.passes for number in self._passes.values())
+        return any(number in self._open.passes for number in self._passes.values())
 
     def _network(self, root: torch.nn.Module, inputs: Any) -> None:
         self.compiled |= getattr(root, "_compiled_call_impl", None) is not None
@@ -244,107 +249,107 @@ class Watch:
         self._settle_update()
         if self._ends_before(root, trains):
             self._begin("after")
-        unit = self._unit
+        step = self._open
         call = (self._context.modules[-1][1], fingerprint(inputs), modes(root))
-        self._meet(unit, call)
-        if unit.networks and unit.evaluates and unit.tape and not self._loader_driven:
-            begin = unit.cuts[-1] if unit.cuts else 0
-            unit.cuts.append(tail_end(unit.tape, unit.left, begin, self._context.spots)[0])
-        if not unit.networks:
-            unit.first_rows = rows_of(inputs)
-        if trains or not unit.networks:
-            unit.rows = unit.rows if unit.trains else rows_of(inputs)
-        unit.networks += 1
-        unit.signature = hash((unit.signature, call))
-        unit.roots.add(id(root))
-        unit.trains |= trains
-        unit.method = self._names.method
+        self._meet(step, call)
+        if step.networks and step.evaluates and step.tape and not self._loader_driven:
+            begin = step.cuts[-1] if step.cuts else 0
+            step.cuts.append(tail_end(step.tape, step.left, begin, self._context.spots)[0])
+        if not step.networks:
+            step.first_rows = rows_of(inputs)
+        if trains or not step.networks:
+            step.rows = step.rows if step.trains else rows_of(inputs)
+        step.networks += 1
+        step.signature = hash((step.signature, call))
+        step.roots.add(id(root))
+        step.trains |= trains
+        step.method = self._names.method
 
-    def _meet(self, unit: Unit, call: Any) -> None:
+    def _meet(self, step: OpenStep, call: Any) -> None:
         """Take in a call of a network: one that nobody knows at this place is looked at."""
-        unit.path = hash((unit.path, call))
-        unit.prefixes.append(unit.path)
-        new = unit.path not in self.catalogue.paths
-        if unit.tape is None and new:
-            unit.tape = self._tape()
-            self.catalogue.late += bool(unit.networks)  # what its networks did before is missing
-            self._looks.doubt()
+        step.path = hash((step.path, call))
+        step.prefixes.append(step.path)
+        new = step.path not in self.catalogue.paths
+        if step.tape is None and new:
+            step.tape = self._tape()
+            self.catalogue.late += bool(step.networks)  # what its networks did before is missing
+            self._policy.doubt()
             self.recorder.resume()
-        if unit.begun == "start" and not unit.networks and unit.tape is not None:
-            unit.tape = self._without_setup(unit.tape)
-            unit.partial = not new
+        if step.cause == "start" and not step.networks and step.tape is not None:
+            step.tape = self._without_setup(step.tape)
+            step.partial = not new
 
     def _without_setup(self, tape: Tape) -> Tape:
         """Drop what ran before the first step: building the model, loading the data."""
         spots = self._context.spots
-        kept = [
+        calls = [
             call
             for call, record in enumerate(tape.records())
             if spots[record.spot].loading or spots[record.spot].outside is Phase.ZERO_GRAD
         ]
-        return tape.select(kept)
+        return tape.select(calls)
 
     def _ends_before(self, root: torch.nn.Module, trains: bool) -> bool:
         """Return whether the step is over because this network runs now."""
-        unit = self._unit
-        if unit.updated:
+        step = self._open
+        if step.updated:
             return not (self._loader_driven and trains)
-        return unit.evaluates and not self._loader_driven and id(root) in unit.roots
+        return step.evaluates and not self._loader_driven and id(root) in step.roots
 
     def _begin(self, how: str, *, familiar: bool = True) -> None:
         """Finish the step under way and begin another, which is looked at unless `familiar`."""
-        unit, rest = self._unit, None
+        step, rest = self._open, None
         functions = False
-        if unit.ending and unit.tape is not None and how != "next":
-            end, network = tail_end(unit.tape, unit.end, 0, self._context.spots)
+        if step.ending and step.tape is not None and how != "next":
+            end, network = tail_end(step.tape, step.end, 0, self._context.spots)
             functions = network is not None and network.signature.kind is OpKind.GEMM
-            rest = unit.tape.cut(end)
-        self._unit = Unit(how, None, functions=functions)
+            rest = step.tape.cut(end)
+        self._open = OpenStep(how, None, functions=functions)
         try:
-            if unit.busy:
-                self._finish(unit)
+            if step.busy:
+                self._finish(step)
         finally:
-            look = self._looks.next()
-            self._look(self._unit, rest, look if familiar else Look.WHOLE)
+            look = self._policy.next()
+            self._look(self._open, rest, look if familiar else Detail.WHOLE)
 
-    def _look(self, unit: Unit, rest: Tape | None, look: Look) -> None:
+    def _look(self, step: OpenStep, rest: Tape | None, look: Detail) -> None:
         if not self.recorder.active:
             self._context.forget_markers()  # the ends of those open now were not seen
-        if look is Look.NONE:
+        if look is Detail.NONE:
             self.recorder.pause()
             return
-        unit.tape = self._tape() if rest is None else rest
-        unit.partial = look is Look.RUN_UP
+        step.tape = self._tape() if rest is None else rest
+        step.partial = look is Detail.RUN_UP
         self.recorder.resume()
 
-    def _finish(self, unit: Unit) -> None:
+    def _finish(self, step: OpenStep) -> None:
         steps = None
-        if unit.tape is not None and not (unit.partial and unit.path in self.catalogue.paths):
-            steps = tuple(self._steps(unit, unit.tape))
-            self.catalogue.walk(unit)
-        expected = self.catalogue.add(unit, steps)
-        self.catalogue.unseen += steps is None and unit.begun != "start"
-        if expected and unit.batches:
-            self._sources.add(unit.source)
+        if step.tape is not None and not (step.partial and step.path in self.catalogue.paths):
+            steps = tuple(self._steps(step, step.tape))
+            self.catalogue.walk(step)
+        expected = self.catalogue.add(step, steps)
+        self.catalogue.unseen += steps is None and step.cause != "start"
+        if expected and step.batches:
+            self._sources.add(step.source)
         if steps is None and not expected:
-            self._looks.doubt()
+            self._policy.doubt()
         elif steps is not None:
             # An update by hand is not heard of unless its ops are looked at.
-            by_hand = unit.updated and not unit.optimizers
-            self._looks.saw(expected and not by_hand, lambda: self._are_cheap(steps))
+            by_hand = step.updated and not step.optimizers
+            self._policy.saw(expected and not by_hand, lambda: self._are_cheap(steps))
 
-    def _steps(self, unit: Unit, tape: Tape) -> Iterator[int]:
+    def _steps(self, step: OpenStep, tape: Tape) -> Iterator[int]:
         """Yield the distinct steps of a unit: evaluations that nothing uses, then the rest."""
         done = 0
-        cuts = unit.cuts
-        if not unit.networks and unit.updated:
+        cuts = step.cuts
+        if not step.networks and step.updated:
             cuts = [evaluation_end(tape, self._context.spots)]
         for cut in cuts:
             if cut > done and independent(tape, cut - done):
                 tape, head = tape.cut(cut - done), tape
                 yield self._step(head, StepKind.EVAL)
                 done = cut
-        yield self._step(tape, unit.kind)
+        yield self._step(tape, step.kind)
 
     def _step(self, tape: Tape, kind: StepKind) -> int:
         index = self.catalogue.knows(tape, kind)
