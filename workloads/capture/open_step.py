@@ -51,6 +51,17 @@ class OpenStep:
     method: Method = AS_TRACED
     started_ns: int = field(default_factory=time.perf_counter_ns)
 
+    def call(self, root: object, call: Hashable, rows: int | None, *, trains: bool) -> None:
+        """Count a call of network `root`; `rows` is the first size of its input."""
+        if not self.networks:
+            self.first_rows = rows
+        if trains or not self.networks:
+            self.rows = self.rows if self.trains else rows
+        self.networks += 1
+        self.signature = hash((self.signature, call))
+        self.roots.add(id(root))
+        self.trains |= trains
+
     @property
     def busy(self) -> bool:
         """Whether a network ran in it, forward or backward, or an optimizer."""

@@ -23,6 +23,7 @@ from workloads.capture.effects import Effects, real_products
 from workloads.capture.operands import TensorWindow
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
+from workloads.capture.tape_diff import outline, resized, window_places
 
 _STRUCTURES = 64
 """Structures that are kept: beyond them the oldest is analysed anew. A guess."""
@@ -38,7 +39,7 @@ class StepTemplates:
         self, tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership
     ) -> tuple[Step, Counter[str]]:
         """Return the step on the tape, and how many products of which name no GEMM describes."""
-        key = kind, id(spots), tape.outline
+        key = kind, id(spots), outline(tape)
         template = self._templates.get(key)
         step = template.fill(tape, owned) if template is not None else None
         if template is not None and step is not None:
@@ -101,7 +102,7 @@ class _Template:
 
     def fill(self, tape: Tape, owned: Ownership) -> Step | None:
         """Return the step with the shapes of this tape, None if it differs in more than shapes."""
-        changed = tape.resized(self._tape)
+        changed = resized(tape, self._tape)
         if changed is None or owned != self._owned:
             return None
         ops = list(self._step.ops)
@@ -195,7 +196,7 @@ class _Template:
         op, record = self._step.ops[number], self._tape.record(number)
         name = record.signature.name
         forms = list(map(_form, _products(self._tape, number))) if is_product(name) else None
-        arguments, results = self._tape.windows(number)
+        arguments, results = window_places(self._tape, number)
         if arguments is None or results is None or name in GATHERS:
             return _TemplateCall(op, None, 0, forms, "", ())
         # A view is what it returns; any other op writes to what it was given, or to something new.

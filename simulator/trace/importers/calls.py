@@ -241,7 +241,7 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 
 @lru_cache(maxsize=1 << 16)
-def described(
+def tensor_of(
     storage: int, kind: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0
 ) -> Tensor:
     """Return a tensor of C++ type `kind`; without strides it is contiguous.

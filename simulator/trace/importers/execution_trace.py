@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
-from simulator.trace.importers.calls import MALFORMED, complaint, described, tensors_in, whole
+from simulator.trace.importers.calls import MALFORMED, complaint, tensor_of, tensors_in, whole
 from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.identities import Identities, Owners
@@ -228,4 +228,4 @@ def _tensor(
     if "nullptr" in kind:
         return None
     dtype = kind.removeprefix("Tensor(").removesuffix(")")
-    return described(int(storage), dtype, shape, strides, int(offset))
+    return tensor_of(int(storage), dtype, shape, strides, int(offset))

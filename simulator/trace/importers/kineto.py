@@ -14,8 +14,8 @@ from simulator.trace.importers.calls import (
     Call,
     MalformedField,
     complaint,
-    described,
     element_type,
+    tensor_of,
     tensors_in,
     whole,
 )
@@ -245,9 +245,9 @@ def _input(shape: list[Any], kind: str, value: str, strides: Any) -> Any:
     if (shape and isinstance(shape[0], list)) or kind == "TensorList":
         each = strides if len(strides) == len(shape) else [()] * len(shape)
         return tuple(
-            described(-1, "float", tuple(one), tuple(s)) for one, s in zip(shape, each, strict=True)
+            tensor_of(-1, "float", tuple(one), tuple(s)) for one, s in zip(shape, each, strict=True)
         )
-    return described(-1, kind, tuple(shape), tuple(strides)) if element_type(kind) else None
+    return tensor_of(-1, kind, tuple(shape), tuple(strides)) if element_type(kind) else None
 
 
 @lru_cache(maxsize=1 << 16)
