@@ -130,13 +130,13 @@ def capture_to(
     except ModuleNotFoundError as error:
         raise InputError(f"capture needs {error.name}: pip install 'trainsoc[capture]'") from None
     from simulator.trace.storage import check_writable, rescue_trace
-    from workloads.capture.program import Program
+    from workloads.capture.program import PythonProgram
 
     script = None
     if module:
-        script = Program(target, tuple(arguments), module=True)
+        script = PythonProgram(target, tuple(arguments), module=True)
     elif target not in MODELS:
-        script = Program(str(_script(target, list(MODELS))), tuple(arguments))
+        script = PythonProgram(str(_script(target, list(MODELS))), tuple(arguments))
     if script is None and arguments:
         raise InputError(f"{target} is a model: it takes --batch and no argument {arguments[0]}")
     if script is None and time:

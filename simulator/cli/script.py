@@ -17,7 +17,7 @@ from simulator.trace.trace import Trace
 if TYPE_CHECKING:
     from workloads.capture.children import Children
     from workloads.capture.endings import Outcome
-    from workloads.capture.program import Program
+    from workloads.capture.program import PythonProgram
 
 
 def tell(origin: dict[str, str]) -> None:
@@ -34,7 +34,7 @@ def say(sentence: str) -> None:
 
 
 def capture_program(
-    program: "Program", out: Path, depth: int, *, time: bool, fake: bool, quiet: bool = False
+    program: "PythonProgram", out: Path, depth: int, *, time: bool, fake: bool, quiet: bool = False
 ) -> None:
     """Run `program`, write its trace to `out` and show it, unless `quiet`.
 
@@ -59,7 +59,7 @@ def capture_program(
 class _Keeper:
     """Saves what a program and its children recorded, and says so."""
 
-    program: "Program"
+    program: "PythonProgram"
     out: Path
     children: "Children"
     quiet: bool

@@ -167,7 +167,7 @@ class _StepOnUnits:
 
     def _offloaded(self, index: int, op: Op, unit: str | None) -> bool:
         """Append an op without GEMMs on a unit that takes it; return whether there is one."""
-        if not self._op_backends or op.kind in (OpKind.VIEW, OpKind.SYNC):
+        if not self._op_backends or op.kind is OpKind.VIEW or op.kind is OpKind.SYNC:
             return False
         placement = place(self._outline.runtime, self._op_backends, op, None, unit)
         if placement.unit == HOST:

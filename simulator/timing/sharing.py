@@ -7,6 +7,7 @@ from typing import NamedTuple
 from simulator.activity import DRAM_ACTIVATES, DRAM_WRITE_BURSTS, Work
 from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import HOST
+from simulator.memo import Memo
 from simulator.timing.arbitration import POLICIES, Master
 from simulator.timing.dram.cost import LINE, Samples, Traffic, idle_ps, samples_of, traffic_of
 from simulator.timing.shares import WHOLE, max_min_fair
@@ -37,7 +38,7 @@ class Sharing:
         self._policy = POLICIES[hardware.interconnect.arbitration if hardware else "fair"]
         self._masters = masters_of(hardware) if hardware else {}
         self._traffic: dict[Work, Traffic | None] = {}
-        self._shares: dict[tuple[Want, ...], tuple[int, ...]] = {}
+        self._shares: Memo[tuple[int, ...]] = Memo("divisions of a memory", _MOST_DIVISIONS)
 
     def traffic(self, work: Work) -> Traffic | None:
         """Return what stands for the memory traffic of `work`, if it has any."""
@@ -52,12 +53,8 @@ class Sharing:
 
     def shares(self, wants: tuple[Want, ...]) -> tuple[int, ...]:
         """Return the share that each activity sees while it transfers."""
-        shares = self._shares.get(wants)
-        if shares is None:
-            if len(self._shares) >= _MOST_DIVISIONS:
-                self._shares.clear()
-            shares = self._shares[wants] = self._divide(wants)
-        return shares
+        shares = self._shares.find(wants)
+        return self._shares.keep(wants, self._divide(wants)) if shares is None else shares
 
     def _divide(self, wants: tuple[Want, ...]) -> tuple[int, ...]:
         if len(wants) == 1:

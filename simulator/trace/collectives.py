@@ -65,10 +65,10 @@ def collective(name: str) -> Collective | None:
 
 
 def is_result(argument: str) -> bool:
-    """Tell whether an argument of a collective is there only for the result."""
+    """Return whether an argument of a collective is there only for the result."""
     return argument.startswith("output")
 
 
 def receives(argument: str) -> bool:
-    """Tell whether a collective writes to an argument: c10d marks none of them in its schemas."""
+    """Return whether a collective writes to an argument: c10d marks none of them in its schemas."""
     return is_result(argument) or argument == "tensors"

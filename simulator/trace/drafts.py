@@ -87,7 +87,7 @@ def _make_evaluation(drafts: list[Draft]) -> None:
 
 
 def derives(draft: Draft, derived: Container[int], constants: Container[int]) -> bool:
-    """Tell whether the op computes a value from parameters alone (a cast, a fake quantisation):
+    """Return whether the op computes a value from parameters alone (a cast, a fake quantisation):
     that is a parameter still. `constants` may go into it.
     """
     if draft.kind is OpKind.VIEW or draft.random:

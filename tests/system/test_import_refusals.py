@@ -102,4 +102,4 @@ def test_the_wrong_form_is_told_with_the_right_command():
 def test_what_is_of_no_form_is_told(tmp_path):
     path = tmp_path / "letter.txt"
     path.write_text("Dear reader,\nall is well\n")
-    refused("auto", path, "none of the files")
+    refused("auto", path, "none of the formats")

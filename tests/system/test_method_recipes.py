@@ -24,8 +24,8 @@ from workloads.recipes.digits import digits
 from workloads.recipes.methods import METHODS, frozen, lowrank, rct, sparse
 from workloads.recipes.methods.rounding import rounded
 from workloads.recipes.methods.setup import NETWORKS, Options
-from workloads.recipes.methods.ternary import Ternary
-from workloads.recipes.methods_digits import prepared, train
+from workloads.recipes.methods.ternary import TernaryLayer
+from workloads.recipes.methods_digits import setup_of, train
 
 pytestmark = pytest.mark.torch
 SMALL = {"limit": 64, "batch_size": 16, "pretrain": 1}
@@ -148,7 +148,7 @@ def on_the_grid(layer):
 def test_weights_of_rct_lie_on_their_grid_after_every_step(network):
     options = Options("rct", network, batch_size=8)
     torch.manual_seed(0)
-    setup = prepared(options)
+    setup = setup_of(options)
     layers = setup.optimizer.layers
     start = [layer.weight.detach().clone() for layer in layers]
     for _ in steps(setup, options, 2 * rct.INTERVAL + 1):
@@ -169,7 +169,7 @@ def test_a_bit_more_where_gradients_are_small(bits, gavg):
 def test_the_update_is_whole_steps_towards_zero(seed, rate, bits):
     """Against the rule in exact integers, one weight at a time."""
     generator = torch.Generator().manual_seed(seed)
-    layer = rct.Gridded(nn.Linear(4, 3))
+    layer = rct.GridLayer(nn.Linear(4, 3))
     layer.settle(bits)
     optimizer = rct.GridSGD([layer], [layer.bias], rate)
     before, gradient = layer.weight.detach().clone(), torch.randn(3, 4, generator=generator)
@@ -209,8 +209,8 @@ def test_bits_of_rct_rise_by_the_rule_and_the_trace_has_each_change():
 @EACH_NETWORK
 def test_ternary_weights_have_three_values_of_the_published_rule(network):
     torch.manual_seed(0)
-    for layer in prepared(Options("ternary", network)).model.modules():
-        if isinstance(layer, Ternary):
+    for layer in setup_of(Options("ternary", network)).model.modules():
+        if isinstance(layer, TernaryLayer):
             weight, ratio = layer.ternary()
             size = layer.weight.abs()
             kept = size > 0.7 * size.mean()
@@ -239,7 +239,7 @@ def test_ternary_weights_take_two_bits_in_the_trace():
 def test_sparse_blocks_stay_zero(network, share):
     options = Options("sparse", network, batch_size=8, share=share)
     torch.manual_seed(0)
-    setup = prepared(options)
+    setup = setup_of(options)
     *_, _ = steps(setup, options, 3)  # momentum for all weights
     setup.after_epoch(sparse.WARM_UP)
     layers = [m for m in setup.model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
@@ -285,15 +285,19 @@ def test_a_sparse_trace_has_its_share_of_the_work_after_the_warm_up():
 def test_what_is_frozen_does_not_move_a_bit(network):
     options = Options("frozen", network, **SMALL)
     torch.manual_seed(0)
-    setup = prepared(options)
-    blocks = {n: m.block for n, m in setup.model.named_modules() if isinstance(m, frozen.Frozen)}
+    setup = setup_of(options)
+    blocks = {
+        n: m.block for n, m in setup.model.named_modules() if isinstance(m, frozen.FrozenBlock)
+    }
     before = {n: [t.clone() for t in b.state_dict().values()] for n, b in blocks.items()}
     head = list(setup.model.children())[-1].weight.detach().clone()
     *_, _ = steps(setup, options, 4)
     for name, block in blocks.items():
         assert all(map(torch.equal, before[name], block.state_dict().values()))
     assert not torch.equal(head, list(setup.model.children())[-1].weight)
-    moved = [m.adaptor[-1].weight for m in setup.model.modules() if isinstance(m, frozen.Adapted)]
+    moved = [
+        m.adaptor[-1].weight for m in setup.model.modules() if isinstance(m, frozen.AdaptedBlock)
+    ]
     assert all(weight.count_nonzero() for weight in moved)  # zeros at the start
 
 
@@ -335,7 +339,7 @@ def test_factors_do_the_share_of_the_work_that_the_formula_says(network):
 
 def test_factors_of_full_rank_are_the_convolution():
     conv = nn.Conv2d(4, 6, 3, 2, 1)
-    factored = lowrank.Factored(conv, 6)
+    factored = lowrank.LowRankConv(conv, 6)
     x = torch.randn(2, 4, 9, 9)
     assert torch.allclose(factored(x), conv(x), atol=1e-5)
     assert float(factored.distance().detach()) < 1e-9

@@ -12,7 +12,7 @@ from simulator.hardware.cpu import Products
 from simulator.timing.cores import product_names
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
 from workloads.calibrate.benches import tiny
-from workloads.calibrate.description import Findings, described
+from workloads.calibrate.description import Findings, describe
 from workloads.calibrate.dispatch import Overheads, overheads
 from workloads.calibrate.fit import (
     KernelFit,
@@ -25,8 +25,8 @@ from workloads.calibrate.fit import (
     positive_least_squares,
 )
 from workloads.calibrate.groups import groups
-from workloads.calibrate.machine import Machine, this_machine
-from workloads.calibrate.measure import Sample, operation, seconds
+from workloads.calibrate.machine import Host, this_host
+from workloads.calibrate.measure import TimedOp, operation, seconds
 from workloads.calibrate.watch import Load
 
 pytestmark = pytest.mark.torch
@@ -40,7 +40,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-MACHINE = Machine("Fake CPU", 2, 2 * 10**9, 32, 4 * 2**20, 2**33, "2.13", "2026-01-01")
+MACHINE = Host("Fake CPU", 2, 2 * 10**9, 32, 4 * 2**20, 2**33, "2.13", "2026-01-01")
 BEGIN = {"forward": 50_000_000, "backward": 0, "optimizer": 0}
 PRODUCT = ProductFit(1e6, 50.0, 500.0, 100.0)
 IDLE = Load(0.99, 1.02, 0.5, 4)
@@ -53,7 +53,7 @@ def tensor(elements):
 def elementwise(elements, ps):
     x = tensor(elements)
     name = "aten.relu.default"
-    return Sample(Op(name, OpKind.ELEMENTWISE, Phase.OTHER, "", (x,), (x,)), ps)
+    return TimedOp(Op(name, OpKind.ELEMENTWISE, Phase.OTHER, "", (x,), (x,)), ps)
 
 
 def test_least_squares_recovers_positive_terms():
@@ -100,7 +100,7 @@ def test_a_product_is_found_by_macs_and_smallest_dimension():
         ps = 1e6 + gemm.macs * (50 + 500 / min(m, n, k)) + 100 * size
         name = "aten.mm.default"
         made = Op(name, OpKind.GEMM, Phase.OTHER, "", given, (tensor(m * n),), (gemm,))
-        samples.append(Sample(made, round(ps) + 2_000_000))
+        samples.append(TimedOp(made, round(ps) + 2_000_000))
     found = fit_product(samples, 2_000_000, 8, 1.0)
     assert found.call == pytest.approx(1e6, rel=0.01)
     assert found.per_mac == pytest.approx(50, rel=0.01)
@@ -129,7 +129,7 @@ def product_sample(n, ps_of):
     gemm = Gemm(Role.FORWARD, 1, n, n, n, 0, 1, 0)
     x = tensor(n * n)
     made = Op("aten.mm.default", OpKind.GEMM, Phase.OTHER, "", (x, x), (x,), (gemm,))
-    return Sample(made, round(ps_of(gemm.macs)))
+    return TimedOp(made, round(ps_of(gemm.macs)))
 
 
 def test_what_a_fused_operation_does_in_two_roles_is_two_calls():
@@ -139,7 +139,7 @@ def test_what_a_fused_operation_does_in_two_roles_is_two_calls():
         x = tensor(n * n)
         gemms = tuple(Gemm(role, 1, n, n, n, 0, 1, 0) for role in roles)
         made = Op("aten.fused", OpKind.GEMM, Phase.OTHER, "", (x,), (x,), gemms)
-        samples.append(Sample(made, round(2 * 10**6 + 2 * n**3 * 50)))
+        samples.append(TimedOp(made, round(2 * 10**6 + 2 * n**3 * 50)))
     found = fit_product(samples, 0, 8, 1.0)
     assert (found.call, found.per_mac) == (
         pytest.approx(1e6, rel=0.02),
@@ -168,7 +168,7 @@ def findings(product=PRODUCT, **others):
 
 def test_a_description_loads_and_says_what_was_measured(tmp_path):
     path = tmp_path / "host.yaml"
-    path.write_text(described(MACHINE, findings(), 60))
+    path.write_text(describe(MACHINE, findings(), 60))
     host = load_hardware(path)
     assert host.accelerator is None
     assert host.cpu.cores == 2
@@ -191,7 +191,7 @@ def test_a_description_loads_and_says_what_was_measured(tmp_path):
 
 def test_a_clock_that_is_too_slow_for_its_products_is_corrected(tmp_path):
     path = tmp_path / "host.yaml"
-    path.write_text(described(MACHINE, findings(ProductFit(0, 10.0, 0, 0)), 60))
+    path.write_text(describe(MACHINE, findings(ProductFit(0, 10.0, 0, 0)), 60))
     host = load_hardware(path)
     assert host.cpu.clock == 6250 * 10**6
     assert host.cpu.gemm_efficiency == 1000
@@ -205,7 +205,7 @@ def test_a_description_says_how_each_kernel_scales_and_what_was_left_out(tmp_pat
         load=Load(0.7, 1.02, 0.5, 4),
         left_out=("attention", "float16 products"),
     )
-    path.write_text(described(MACHINE, told, 60))
+    path.write_text(describe(MACHINE, told, 60))
     kernels = load_hardware(path).cpu.kernels
     assert kernels.gemm.parallel_efficiency == 750
     assert kernels.convolution.parallel_efficiency is None
@@ -219,7 +219,7 @@ def test_a_description_says_how_each_kernel_scales_and_what_was_left_out(tmp_pat
 
 def test_without_other_dtypes_a_description_loads(tmp_path):
     path = tmp_path / "host.yaml"
-    path.write_text(described(MACHINE, findings(products={"float32": {"gemm": PRODUCT}}), 60))
+    path.write_text(describe(MACHINE, findings(products={"float32": {"gemm": PRODUCT}}), 60))
     assert load_hardware(path).cpu.kernels.dtypes == {}
     assert "DISTURBED" not in path.read_text()
     assert "Left out" not in path.read_text()
@@ -246,7 +246,7 @@ def test_what_is_measured_here_is_plausible():
 
 
 def test_this_machine_is_described():
-    here = this_machine(3)
+    here = this_host(3)
     assert here.threads == 3
     assert here.clock >= 10**8
     assert here.simd in (16, 32, 64)

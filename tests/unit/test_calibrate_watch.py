@@ -15,9 +15,9 @@ from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from workloads.calibrate import calibrate
 from workloads.calibrate.dispatch import Overheads
-from workloads.calibrate.groups import Group, groups, measured, turns
-from workloads.calibrate.measure import Bench, Clock, seconds, too_slow
-from workloads.calibrate.watch import Load, Watch, load_now, refuse_if_busy
+from workloads.calibrate.groups import BenchGroup, groups, measure, turns
+from workloads.calibrate.measure import Bench, HostClocks, seconds, too_slow
+from workloads.calibrate.watch import Load, TimeLimit, load_now, refuse_if_busy
 
 MODULE = importlib.import_module("workloads.calibrate.calibrate")
 pytestmark = pytest.mark.torch
@@ -36,7 +36,7 @@ class Time:
 
     def __init__(self, share=1.0):
         self.now, self.share = 0.0, share
-        self.clock = Clock(lambda: self.now, lambda: self.now * self.share)
+        self.clock = HostClocks(lambda: self.now, lambda: self.now * self.share)
 
     def bench(self, took, macs=0):
         """Return a bench whose calls take so long by this clock."""
@@ -72,18 +72,18 @@ def test_the_speed_of_smaller_products_foretells_slow_ones(macs, wanted):
 def test_slow_formats_do_not_take_minutes():
     time = Time()
     sizes = [10**n for n in range(3, 10)]
-    slow = Group("slow", [time.bench(n / 1_200_000, n) for n in sizes])
-    watch = Watch(60, turns([slow]), nothing, time.clock)
-    found = measured([slow], watch)
+    slow = BenchGroup("slow", [time.bench(n / 1_200_000, n) for n in sizes])
+    watch = TimeLimit(60, turns([slow]), nothing, time.clock)
+    found = measure([slow], watch)
     assert len(found.samples["slow"]) == 3  # the next one would take 0.8 s
     assert time.now < 5
 
 
 def test_what_matters_most_is_measured_within_the_limit_and_the_rest_named():
     time = Time()
-    plan = [Group(name, [time.bench(0.05)] * 10) for name in ("first", "second", "third")]
-    watch = Watch(10, turns(plan), nothing, time.clock)
-    found = measured(plan, watch)
+    plan = [BenchGroup(name, [time.bench(0.05)] * 10) for name in ("first", "second", "third")]
+    watch = TimeLimit(10, turns(plan), nothing, time.clock)
+    found = measure(plan, watch)
     assert "first" in found.samples
     assert found.left_out == ["third"]
     assert 10 <= time.now < 12
@@ -91,9 +91,9 @@ def test_what_matters_most_is_measured_within_the_limit_and_the_rest_named():
 
 def test_with_time_left_all_is_measured_again():
     time, seen = Time(), []
-    plan = [Group("a", [time.bench(0.01)] * 3), Group("b", [time.bench(0.01)], threads=2)]
-    watch = Watch(100, turns(plan), lambda *now: seen.append((*now, time.now)), time.clock)
-    found = measured(plan, watch)
+    plan = [BenchGroup("a", [time.bench(0.01)] * 3), BenchGroup("b", [time.bench(0.01)], threads=2)]
+    watch = TimeLimit(100, turns(plan), lambda *now: seen.append((*now, time.now)), time.clock)
+    found = measure(plan, watch)
     assert found.left_out == []
     assert set(found.samples) == {"a", "b on 2 threads"}
     assert [what for _, _, what, *_ in seen] == 2 * (3 * ["a"] + ["b on 2 threads"])
@@ -112,13 +112,13 @@ def test_repeats_tell_how_disturbed_they_were():
         time.now += 0.2 * next(slower)
         return torch.neg(a)
 
-    plan = [Group("a", [Bench(lambda: (torch.ones(4),), run)])]
-    assert measured(plan, Watch(9, 2, nothing, time.clock)).spread == pytest.approx(1.5)
+    plan = [BenchGroup("a", [Bench(lambda: (torch.ones(4),), run)])]
+    assert measure(plan, TimeLimit(9, 2, nothing, time.clock)).spread == pytest.approx(1.5)
 
 
 def test_time_left_ends_with_the_limit():
     time = Time()
-    watch = Watch(10, 100, nothing, time.clock)
+    watch = TimeLimit(10, 100, nothing, time.clock)
     time.now = 4
     watch.passed("a")
     assert watch.left_s == 6
@@ -149,7 +149,7 @@ def test_a_busy_machine_is_refused_in_one_sentence(load, why):
 
 def test_the_share_of_a_core_is_process_time_over_wall_time():
     time = Time(share=0.5)
-    watch = Watch(100, 2, nothing, time.clock)
+    watch = TimeLimit(100, 2, nothing, time.clock)
     assert watch.share == 1
     watch.timed(lambda: seconds(time.bench(0.01), time.clock), "a", 1)
     assert watch.share == pytest.approx(0.5)
@@ -157,7 +157,7 @@ def test_the_share_of_a_core_is_process_time_over_wall_time():
 
 def test_several_threads_tell_nothing_of_the_share():
     time = Time(share=2.0)
-    watch = Watch(100, 2, nothing, time.clock)
+    watch = TimeLimit(100, 2, nothing, time.clock)
     watch.timed(lambda: seconds(time.bench(0.01), time.clock), "a", 2)
     assert watch.share == 1
 
@@ -218,8 +218,8 @@ def test_what_is_wrong_is_one_sentence(tmp_path, capsys, option, value, said):
 
 
 def test_a_short_calibration_loads_and_has_no_more_than_was_measured(tmp_path, monkeypatch):
-    few = [Group(g.name, g.benches[39:46] or g.benches[-2:]) for g in groups([1])[:6]]
-    plan = [*few, *(Group(g.name, g.benches, 2) for g in few[1:3])]
+    few = [BenchGroup(g.name, g.benches[39:46] or g.benches[-2:]) for g in groups([1])[:6]]
+    plan = [*few, *(BenchGroup(g.name, g.benches, 2) for g in few[1:3])]
     monkeypatch.setattr(MODULE, "groups", lambda _: plan)
     found = Overheads(5_000_000, 3_000_000, 2_000_000, 700_000, {"forward": 10**6})
     monkeypatch.setattr("workloads.calibrate.measure._BUDGET_S", 1e-3)

@@ -8,7 +8,7 @@ import pytest
 from simulator.trace.importers import names
 from simulator.trace.importers.calls import element_type
 from simulator.trace.importers.names import base_name, kind_by_name
-from simulator.trace.importers.signature import KNOWN, is_parameter, signature
+from simulator.trace.importers.signature import SIGNATURES, is_parameter, signature
 from simulator.trace.op import OpKind
 
 
@@ -45,7 +45,7 @@ def test_a_schema_is_parsed():
 def test_arguments_are_called_as_in_pytorch():
     torch = pytest.importorskip("torch")
 
-    for name in KNOWN:
+    for name in SIGNATURES:
         if name.startswith("flash_attn::"):
             continue
         full = name if "::" in name else f"aten::{name}"

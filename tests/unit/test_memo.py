@@ -20,7 +20,6 @@ from tests.builders import StepBuilder, machine, one_step_trace
 ROOM = Path(simulator.__file__).parent
 SOURCES = {path.relative_to(ROOM).as_posix(): path for path in ROOM.rglob("*.py")}
 TO_CONVERT = {  # rooms that are being rewritten: nothing else may join them
-    "machine/interconnect.py",
     "mapping/search.py",
     "mapping/sums.py",
     "mapping/tiling.py",

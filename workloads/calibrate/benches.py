@@ -64,12 +64,12 @@ def by_image() -> list[Bench]:
 def conversions() -> list[Bench]:
     """Return conversions to halved precision and back, as autocast makes them."""
     half, full = torch.bfloat16, torch.float32
-    found = []
+    benches = []
     for n in _ELEMENTS:
-        found.append(Bench(random_operands((n,)), lambda a: aten._to_copy(a, dtype=half)))
+        benches.append(Bench(random_operands((n,)), lambda a: aten._to_copy(a, dtype=half)))
         back = random_operands((n,), dtype=half)
-        found.append(Bench(back, lambda a: aten._to_copy(a, dtype=full)))
-    return found
+        benches.append(Bench(back, lambda a: aten._to_copy(a, dtype=full)))
+    return benches
 
 
 def _by_element(n: int) -> Iterator[Bench]:

@@ -12,7 +12,7 @@ from simulator.errors import InputError
 from simulator.timing.cores import product_names
 from simulator.trace.op import OpKind
 from simulator.trace.op_kinds import KIND_FACTS
-from workloads.calibrate.description import Findings, described
+from workloads.calibrate.description import Findings, describe
 from workloads.calibrate.dispatch import overheads
 from workloads.calibrate.fit import (
     KernelFit,
@@ -23,17 +23,17 @@ from workloads.calibrate.fit import (
     fit_stream,
 )
 from workloads.calibrate.groups import (
-    Group,
-    Measured,
+    BenchGroup,
+    Measurements,
     groups,
-    measured,
+    measure,
     threads_of_torch,
     turns,
 )
-from workloads.calibrate.machine import Machine, this_machine
-from workloads.calibrate.measure import CLOCK, Bench, Clock, Sample, seconds
+from workloads.calibrate.machine import Host, this_host
+from workloads.calibrate.measure import CLOCKS, Bench, HostClocks, TimedOp, seconds
 from workloads.calibrate.scaling import Pair, pairs, parallel_efficiency, start_ps
-from workloads.calibrate.watch import Load, Report, Watch, load_now, refuse_if_busy
+from workloads.calibrate.watch import Load, Report, TimeLimit, load_now, refuse_if_busy
 from workloads.capture.memory import settle_heap
 
 LIMIT_S = 120
@@ -52,7 +52,7 @@ def calibrate(
     *,
     limit_s: float = LIMIT_S,
     force: bool = False,
-    clock: Clock = CLOCK,
+    clock: HostClocks = CLOCKS,
 ) -> str:
     """Return the YAML description of this machine's CPU with up to so many threads.
 
@@ -65,44 +65,46 @@ def calibrate(
     if not force:
         refuse_if_busy(load_now(clock))
     plan = groups(counts)
-    watch = Watch(limit_s - _RESERVED_S, turns(plan), report or _silently, clock)
+    limit = TimeLimit(limit_s - _RESERVED_S, turns(plan), report or _silently, clock)
     settle_heap()
-    found = measured(plan, watch)
-    load = replace(load_now(clock), share=watch.share, spread=found.spread)
+    measurements = measure(plan, limit)
+    load = replace(load_now(clock), share=limit.share, spread=measurements.spread)
     if not force:
         refuse_if_busy(load)
-    _check_complete(found, limit_s)
-    machine = this_machine(counts[-1])
-    findings = _findings(machine, plan, found, load)
-    return described(machine, findings, watch.elapsed_s)
+    _check_complete(measurements, limit_s)
+    host = this_host(counts[-1])
+    findings = _findings(host, plan, measurements, load)
+    return describe(host, findings, limit.elapsed_s)
 
 
 def _silently(_done: int, _total: int, _what: str, _left_s: float) -> None:
     return
 
 
-def _check_complete(found: Measured, limit_s: float) -> None:
-    missing = [name for name in _NEEDED if name not in found.samples]
+def _check_complete(measurements: Measurements, limit_s: float) -> None:
+    missing = [name for name in _NEEDED if name not in measurements.samples]
     if missing:
         raise InputError(
             f"--limit {limit_s:g} s is too short to measure {missing[0]}: allow more time"
         )
 
 
-def _findings(machine: Machine, plan: list[Group], found: Measured, load: Load) -> Findings:
-    called_ps = found.samples["calls"][0].ps
-    flows = found.samples["bandwidths"]
+def _findings(
+    host: Host, plan: list[BenchGroup], measurements: Measurements, load: Load
+) -> Findings:
+    called_ps = measurements.samples["calls"][0].ps
+    flows = measurements.samples["bandwidths"]
     per_byte = fit_stream(flows, called_ps)
-    scaling = _Scaling(plan, found, called_ps)
-    samples = [s for name in _OPERATIONS for s in found.samples.get(name, ())]
+    scaling = _Scaling(plan, measurements, called_ps)
+    samples = [s for name in _OPERATIONS for s in measurements.samples.get(name, ())]
     fit = partial(fit_kernel, per_byte=per_byte, called_ps=called_ps)
     operations = _fitted(samples, _name_of, fit, scaling)
-    products = _products(plan, found, called_ps, machine, scaling)
+    products = _products(plan, measurements, called_ps, host, scaling)
     with threads_of_torch(1):
         overhead = overheads(partial(_call_of, operations, products["float32"]["gemm"]))
         first_touch, copied = _first_touch(), _copy_rate()
-    with threads_of_torch(machine.threads):
-        copied_together = _copy_rate() if machine.threads > 1 else copied
+    with threads_of_torch(host.threads):
+        copied_together = _copy_rate() if host.threads > 1 else copied
     return Findings(
         called_ps=called_ps,
         overheads=overhead,
@@ -114,28 +116,32 @@ def _findings(machine: Machine, plan: list[Group], found: Measured, load: Load) 
         copied_per_s=copied,
         copied_together_per_s=copied_together,
         parallel_ps=scaling.start_ps,
-        parallel_efficiency=scaling.efficiency if machine.threads > 1 else 1.0,
+        parallel_efficiency=scaling.efficiency if host.threads > 1 else 1.0,
         load=load,
-        left_out=tuple(found.left_out),
+        left_out=tuple(measurements.left_out),
     )
 
 
 class _Scaling:
     """What several threads do for the operations that were measured on one and on several."""
 
-    def __init__(self, plan: list[Group], found: Measured, called_ps: int) -> None:
+    def __init__(self, plan: list[BenchGroup], measurements: Measurements, called_ps: int) -> None:
         self._called_ps = called_ps
         self._pairs: list[Pair] = []
         for name in dict.fromkeys(group.name for group in plan):
-            own = [group for group in plan if group.name == name and group.title in found.samples]
-            spread = {g.threads: found.samples[g.title] for g in own if g.threads > 1}
-            self._pairs += pairs(found.samples.get(name, ()), spread)
+            own = [
+                group
+                for group in plan
+                if group.name == name and group.title in measurements.samples
+            ]
+            spread = {g.threads: measurements.samples[g.title] for g in own if g.threads > 1}
+            self._pairs += pairs(measurements.samples.get(name, ()), spread)
         flows = [pair for pair in self._pairs if not pair.op.gemms and _streams(pair)]
         self.start_ps = 0.0
         self.efficiency = parallel_efficiency(flows, called_ps, 0.0)
         self.start_ps = start_ps(flows, called_ps, self.efficiency)
 
-    def of(self, fit: Fit, samples: Iterable[Sample]) -> Fit:
+    def of(self, fit: Fit, samples: Iterable[TimedOp]) -> Fit:
         """Return `fit` with what each further thread adds, if that was measured."""
         ids = {id(sample) for sample in samples}
         own = [pair for pair in self._pairs if id(pair.alone) in ids]
@@ -150,52 +156,56 @@ def _streams(pair: Pair) -> bool:
 
 
 def _products(
-    plan: list[Group], found: Measured, called_ps: int, machine: Machine, scaling: _Scaling
+    plan: list[BenchGroup],
+    measurements: Measurements,
+    called_ps: int,
+    host: Host,
+    scaling: _Scaling,
 ) -> dict[str, dict[str, ProductFit]]:
     """Return, by dtype, the speeds of products by name; vectors have lanes by the dtype's size."""
-    by_dtype: dict[str, list[Sample]] = defaultdict(list)
+    by_dtype: dict[str, list[TimedOp]] = defaultdict(list)
     for group in plan:
         if group.threads == 1:
-            products = [s for s in found.samples.get(group.title, ()) if s.op.gemms]
+            products = [s for s in measurements.samples.get(group.title, ()) if s.op.gemms]
             by_dtype[group.dtype] += products
     return {
-        dtype: _fitted(samples, _product_of, _fit_of(samples, dtype, called_ps, machine), scaling)
+        dtype: _fitted(samples, _product_of, _fit_of(samples, dtype, called_ps, host), scaling)
         for dtype, samples in by_dtype.items()
         if samples
     }
 
 
 def _fit_of(
-    samples: Sequence[Sample], dtype: str, called_ps: int, machine: Machine
-) -> Callable[[Iterable[Sample]], ProductFit]:
+    samples: Sequence[TimedOp], dtype: str, called_ps: int, host: Host
+) -> Callable[[Iterable[TimedOp]], ProductFit]:
     """Return how products of a dtype are fitted: none is faster than the fastest of `samples`."""
-    lanes = machine.lanes * 4 // getattr(torch, dtype).itemsize
+    lanes = host.lanes * 4 // getattr(torch, dtype).itemsize
     floor = fastest_mac(samples, called_ps, lanes)
     return partial(fit_product, called_ps=called_ps, lanes=lanes, floor=floor)
 
 
 def _fitted(
-    samples: Iterable[Sample],
-    key_of: Callable[[Sample], Key],
-    fit: Callable[[list[Sample]], Fit],
+    samples: Iterable[TimedOp],
+    key_of: Callable[[TimedOp], Key],
+    fit: Callable[[list[TimedOp]], Fit],
     scaling: _Scaling,
 ) -> dict[Key, Fit]:
     """Return a fit for each group of samples that have a key in common."""
-    grouped: dict[Key, list[Sample]] = defaultdict(list)
+    grouped: dict[Key, list[TimedOp]] = defaultdict(list)
     for sample in samples:
         grouped[key_of(sample)].append(sample)
     return {key: scaling.of(fit(part), part) for key, part in grouped.items()}
 
 
-def _name_of(sample: Sample) -> str:
+def _name_of(sample: TimedOp) -> str:
     return sample.op.base_name
 
 
-def _kind_of(sample: Sample) -> OpKind:
+def _kind_of(sample: TimedOp) -> OpKind:
     return sample.op.kind
 
 
-def _product_of(sample: Sample) -> str:
+def _product_of(sample: TimedOp) -> str:
     return product_names(sample.op, sample.op.gemms[0])[0]
 
 

@@ -7,7 +7,7 @@ from simulator.trace.op_kinds import KIND_FACTS
 from simulator.units import PS_PER_S
 from workloads.calibrate.dispatch import Overheads
 from workloads.calibrate.fit import KernelFit, ProductFit
-from workloads.calibrate.machine import Machine
+from workloads.calibrate.machine import Host
 from workloads.calibrate.watch import Load
 
 _PIPES = 2
@@ -35,31 +35,31 @@ class Findings:
     left_out: tuple[str, ...] = ()
 
 
-def described(machine: Machine, findings: Findings, took_s: float) -> str:
+def describe(host: Host, findings: Findings, took_s: float) -> str:
     """Return the description in the form of `hwconfigs`."""
-    clock = effective_clock(machine, findings)
+    clock = effective_clock(host, findings)
     parts = [
-        _head(machine, findings, took_s),
-        _cpu(machine, findings, clock),
-        _kernels(machine, findings, clock),
-        _rest(machine, findings),
+        _head(host, findings, took_s),
+        _cpu(host, findings, clock),
+        _kernels(host, findings, clock),
+        _rest(host, findings),
     ]
     return "\n".join(parts)
 
 
-def effective_clock(machine: Machine, findings: Findings) -> int:
+def effective_clock(host: Host, findings: Findings) -> int:
     """Return the clock in Hz: that of the system, or faster if products prove it too slow."""
     own = findings.products["float32"]
     fits = [fit for name, fit in own.items() if name in _ARITHMETIC]
-    fastest = max(PS_PER_S / fit.per_mac for fit in fits) / (machine.lanes * _PIPES)
-    return max(machine.clock, -(-round(fastest) // 10**6) * 10**6)
+    fastest = max(PS_PER_S / fit.per_mac for fit in fits) / (host.lanes * _PIPES)
+    return max(host.clock, -(-round(fastest) // 10**6) * 10**6)
 
 
-def _head(machine: Machine, findings: Findings, took_s: float) -> str:
+def _head(host: Host, findings: Findings, took_s: float) -> str:
     load = findings.load
     lines = [
-        f"Measured by trainsoc calibrate on {machine.date}, in {took_s:.0f} s, on {machine.model},",
-        f"{machine.threads} thread(s), eager PyTorch {machine.torch}, fp32 but for `dtypes`.",
+        f"Measured by trainsoc calibrate on {host.date}, in {took_s:.0f} s, on {host.model},",
+        f"{host.threads} thread(s), eager PyTorch {host.torch}, fp32 but for `dtypes`.",
         "Medians of repeated calls, the least of several rounds, on operands outside the first",
         "caches; results are kept for a while, as a training step keeps them. Terms by least",
         "squares of relative errors, positive.",
@@ -71,32 +71,32 @@ def _head(machine: Machine, findings: Findings, took_s: float) -> str:
     if findings.left_out:
         lines.append(f"Left out, for which there was no time: {', '.join(findings.left_out)}.")
     head = "".join(f"# {line}\n" for line in lines)
-    about = f"{machine.model}, {machine.threads} thread(s), as calibrated on {machine.date}"
+    about = f"{host.model}, {host.threads} thread(s), as calibrated on {host.date}"
     return f"{head}name: host\ndescription: {about}\n"
 
 
-def _cpu(machine: Machine, findings: Findings, clock: int) -> str:
-    told = "as the system tells" if clock == machine.clock else "the least that explains products"
+def _cpu(host: Host, findings: Findings, clock: int) -> str:
+    source = "as the system tells" if clock == host.clock else "the least that explains products"
     rate, over = 1e12 / findings.per_byte, findings.overheads
     gemm = findings.products["float32"]["gemm"]
     lines = [
         "cpu:",
-        f"  cores: {machine.threads}  # threads of PyTorch",
-        f"  clock: {clock // 10**6} MHz  # {told}",
-        f"  simd: {machine.simd} B  # as the system tells",
+        f"  cores: {host.threads}  # threads of PyTorch",
+        f"  clock: {clock // 10**6} MHz  # {source}",
+        f"  simd: {host.simd} B  # as the system tells",
         f"  simd_pipes: {_PIPES}  # guess; only its product with efficiencies counts",
-        f"  gemm_efficiency: {_efficiency(gemm, machine.lanes, clock)}  # measured, large fp32",
+        f"  gemm_efficiency: {_efficiency(gemm, host.lanes, clock)}  # measured, large fp32",
         f"  bandwidth_per_core: {_rate(findings.copied_per_s)}  # measured, large copy",
         f"  op_overhead: {_cycles(findings.called_ps, clock)}  # measured, a call from Python",
         f"  view_overhead: {_cycles(over.view, clock)}  # measured",
         "  energy_per_cycle: 0 pJ  # not measured",
         "  static_power: 0 mW  # not measured",
     ]
-    if machine.cache:
+    if host.cache:
         lines += [
             "  llc:",
-            f"    size: {machine.cache // 1024} KiB  # as the system tells",
-            f"    bandwidth: {_rate(rate * _speed(machine, findings))}  # measured, of all cores",
+            f"    size: {host.cache // 1024} KiB  # as the system tells",
+            f"    bandwidth: {_rate(rate * _speed(host, findings))}  # measured, of all cores",
         ]
     lines += ["  dispatch:  # measured, networks of tiny tensors"]
     for phase in ("forward", "backward", "optimizer"):
@@ -107,7 +107,7 @@ def _cpu(machine: Machine, findings: Findings, clock: int) -> str:
     return "\n".join(lines)
 
 
-def _kernels(machine: Machine, findings: Findings, clock: int) -> str:
+def _kernels(host: Host, findings: Findings, clock: int) -> str:
     lines = [
         "  kernels:  # measured",
         f"    stream: {_rate(1e12 / findings.per_byte)}  # measured",
@@ -117,18 +117,18 @@ def _kernels(machine: Machine, findings: Findings, clock: int) -> str:
     ]
     for kind, fit in sorted(findings.kinds.items()):
         lines.append(f"    {KIND_FACTS[kind].measured}: {_kernel(fit)}")
-    lines += _products(findings.products["float32"], machine.lanes, clock, "    ")
+    lines += _products(findings.products["float32"], host.lanes, clock, "    ")
     others = {name: fits for name, fits in findings.products.items() if name != "float32"}
     lines += ["    dtypes:  # measured"] if others else []
     for dtype, fits in others.items():
-        lanes = machine.lanes * DTYPE_BITS["float32"] // DTYPE_BITS[dtype]
+        lanes = host.lanes * DTYPE_BITS["float32"] // DTYPE_BITS[dtype]
         lines += [f"      {dtype}:", *_products(fits, lanes, clock, "        ")]
     lines.append("    operations:  # measured")
     lines += [f"      {name}: {_kernel(fit)}" for name, fit in sorted(findings.operations.items())]
     return "\n".join(lines) + "\n"
 
 
-def _rest(machine: Machine, findings: Findings) -> str:
+def _rest(host: Host, findings: Findings) -> str:
     rate = _rate(findings.copied_together_per_s)
     return f"""\
 interconnect:
@@ -137,7 +137,7 @@ interconnect:
 
 dram:
   preset: ideal
-  capacity: {machine.memory // 2**20} MiB  # as the system tells
+  capacity: {host.memory // 2**20} MiB  # as the system tells
   bandwidth: {rate}  # measured, large copy by all threads
 
 runtime:
@@ -150,9 +150,9 @@ technology:
 """
 
 
-def _speed(machine: Machine, findings: Findings) -> float:
+def _speed(host: Host, findings: Findings) -> float:
     """Return how many times as fast as one all threads together move data."""
-    return 1 + (machine.threads - 1) * findings.parallel_efficiency
+    return 1 + (host.threads - 1) * findings.parallel_efficiency
 
 
 def _kernel(fit: KernelFit) -> str:

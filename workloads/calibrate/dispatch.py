@@ -30,7 +30,7 @@ class Overheads:
     begin: dict[str, int]
 
 
-class _Block(nn.Module):
+class _TinyBlock(nn.Module):
     """Modules and plain calls in the mixture that networks have."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ def overheads(call_ps: Callable[[str], float]) -> Overheads:
     own: dict[str, list[float]] = {phase: [] for phase in _PARTS}
     begin: dict[str, list[float]] = {phase: [] for phase in _PARTS}
     for make in (_sgd, torch.optim.AdamW):
-        small, large = (_measured(make, depth, view_ps, call_ps) for depth in _DEPTHS)
+        small, large = (_measure(make, depth, view_ps, call_ps) for depth in _DEPTHS)
         for phase in _PARTS:
             (few, least_ps), (many, most_ps) = small[phase], large[phase]
             each = max(0.0, (most_ps - least_ps) / (many - few))
@@ -68,24 +68,24 @@ def _sgd(parameters: object) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=0.01, momentum=0.9, weight_decay=1e-4)  # type: ignore[arg-type]
 
 
-def _measured(
+def _measure(
     make: Callable[..., torch.optim.Optimizer],
     depth: int,
     view_ps: int,
     call_ps: Callable[[str], float],
 ) -> dict[str, tuple[int, float]]:
     """Return how many operations each phase has, and their time beyond views and kernels."""
-    model = nn.Sequential(*[_Block() for _ in range(depth)])
+    model = nn.Sequential(*[_TinyBlock() for _ in range(depth)])
     optimizer = make(model.parameters())
     times = _phase_times(model, optimizer)
-    step = _recorded(model, optimizer)
-    found = {}
+    step = _record_step(model, optimizer)
+    work_by_phase = {}
     for phase, ps in times.items():
         ops = [op for op in step.ops if FACTS[op.phase].part == phase]
         work = [op for op in ops if op.kind is not OpKind.VIEW]
         kernels_ps = sum(call_ps(op.base_name) for op in work)
-        found[phase] = len(work), ps - (len(ops) - len(work)) * view_ps - kernels_ps
-    return found
+        work_by_phase[phase] = len(work), ps - (len(ops) - len(work)) * view_ps - kernels_ps
+    return work_by_phase
 
 
 def _phase_times(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, float]:
@@ -104,15 +104,15 @@ def _phase_times(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str
         optimizer.zero_grad()
 
     parts = {"forward": forward, "backward": backward, "optimizer": update}
-    found: dict[str, list[int]] = {phase: [] for phase in _PARTS}
+    times_ns: dict[str, list[int]] = {phase: [] for phase in _PARTS}
     flush = _flush()
     for _ in range(_STEPS):
         for phase, run in parts.items():
             flush()
             start = time.perf_counter_ns()
             run()
-            found[phase].append(time.perf_counter_ns() - start)
-    return {phase: 1000 * median(times) for phase, times in found.items()}
+            times_ns[phase].append(time.perf_counter_ns() - start)
+    return {phase: 1000 * median(times) for phase, times in times_ns.items()}
 
 
 def _flush() -> Callable[[], None]:
@@ -128,7 +128,7 @@ def _flush() -> Callable[[], None]:
     return run
 
 
-def _recorded(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+def _record_step(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
     with capture(model, optimizer, steps=1) as recording:
         model(torch.rand(4, 6)).mean().backward()
         optimizer.step()

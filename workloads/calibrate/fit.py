@@ -11,7 +11,7 @@ from simulator.timing.cores import filled_macs, smallest
 from simulator.trace.accesses import elements_of, moved_bytes
 from simulator.trace.op import Op
 from simulator.units import PS_PER_S
-from workloads.calibrate.measure import Sample
+from workloads.calibrate.measure import TimedOp
 
 _MOST_BYTES_PER_S = 10**13
 _REWEIGHTED = 30
@@ -58,38 +58,38 @@ def positive_least_squares(terms: Sequence[Sequence[float]], times: Sequence[flo
 
 
 def least_deviations(
-    terms: Sequence[Sequence[float]], times: Sequence[float], known: Sequence[float] | None = None
+    terms: Sequence[Sequence[float]], times: Sequence[float], fixed: Sequence[float] | None = None
 ) -> list[float]:
     """Return coefficients >= 0 of `terms` (one row per time) with the least absolute relative
     errors, to which a shape that a library is fast or slow at matters no more than any other.
 
-    `known` is what else each time consists of. Iteratively reweighted least squares (Schlossmacher
+    `fixed` is what else each time consists of. Iteratively reweighted least squares (Schlossmacher
     1973, J. Am. Stat. Assoc. 68:857).
     """
     whole = np.array(times, dtype=float)
     matrix = np.array(terms, dtype=float) / whole[:, None]
-    target = 1 - (np.zeros(len(whole)) if known is None else np.array(known)) / whole
+    target = 1 - (np.zeros(len(whole)) if fixed is None else np.array(fixed)) / whole
     weights = np.ones(len(whole))
     for _ in range(_REWEIGHTED):
-        found = _positive(matrix * weights[:, None], target * weights)
-        weights = 1 / np.sqrt(np.maximum(np.abs(matrix @ found - target), _LEAST_ERROR))
-    return [float(value) for value in found]
+        coefficients = _positive(matrix * weights[:, None], target * weights)
+        weights = 1 / np.sqrt(np.maximum(np.abs(matrix @ coefficients - target), _LEAST_ERROR))
+    return [float(value) for value in coefficients]
 
 
 def _positive(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     scale = np.maximum(np.abs(matrix).max(axis=0), 1e-300)
     left = list(range(matrix.shape[1]))
-    found = np.zeros(matrix.shape[1])
+    coefficients = np.zeros(matrix.shape[1])
     while left:
         part, *_ = np.linalg.lstsq(matrix[:, left] / scale[left], target, rcond=None)
         if part.min() >= 0:
-            found[left] = part / scale[left]
+            coefficients[left] = part / scale[left]
             break
         left.pop(int(part.argmin()))
-    return found
+    return coefficients
 
 
-def fit_stream(samples: Iterable[Sample], called_ps: int) -> float:
+def fit_stream(samples: Iterable[TimedOp], called_ps: int) -> float:
     """Return the ps per byte of operations that do little but move; a call takes so long."""
     large = [sample for sample in samples if moved_bytes(sample.op) > 2**17]
     terms = [(moved_bytes(sample.op),) for sample in large]
@@ -97,7 +97,7 @@ def fit_stream(samples: Iterable[Sample], called_ps: int) -> float:
     return max(per_byte, PS_PER_S / _MOST_BYTES_PER_S)
 
 
-def fit_kernel(samples: Iterable[Sample], per_byte: float, called_ps: int) -> KernelFit:
+def fit_kernel(samples: Iterable[TimedOp], per_byte: float, called_ps: int) -> KernelFit:
     """Return what calls and elements cost beyond a call from Python and the bytes moved.
 
     Small operations tell the call, large ones the elements: the median of each.
@@ -115,11 +115,11 @@ def fit_kernel(samples: Iterable[Sample], per_byte: float, called_ps: int) -> Ke
     return KernelFit(call, 0.0, max(own, PS_PER_S / _MOST_BYTES_PER_S))
 
 
-def _beyond(sample: Sample, per_byte: float, called_ps: int) -> float:
+def _beyond(sample: TimedOp, per_byte: float, called_ps: int) -> float:
     return sample.ps - called_ps - moved_bytes(sample.op) * per_byte
 
 
-def fit_product(samples: Iterable[Sample], called_ps: int, lanes: int, floor: float) -> ProductFit:
+def fit_product(samples: Iterable[TimedOp], called_ps: int, lanes: int, floor: float) -> ProductFit:
     """Return what products cost; vectors have so many lanes, and no MAC takes less than `floor` ps.
 
     Where calls, bytes or the smallest dimension explain everything, arithmetic at its fastest
@@ -131,12 +131,12 @@ def fit_product(samples: Iterable[Sample], called_ps: int, lanes: int, floor: fl
     call, per_mac, per_thin, per_byte = least_deviations(rows, times)
     if per_mac < floor:
         others = [(row[0], row[2], row[3]) for row in rows]
-        known = [floor * row[1] for row in rows]
-        call, per_thin, per_byte = least_deviations(others, times, known)
+        fixed = [floor * row[1] for row in rows]
+        call, per_thin, per_byte = least_deviations(others, times, fixed)
     return ProductFit(call, max(floor, per_mac), per_thin, per_byte)
 
 
-def fastest_mac(samples: Iterable[Sample], called_ps: int, lanes: int) -> float:
+def fastest_mac(samples: Iterable[TimedOp], called_ps: int, lanes: int) -> float:
     """Return the least ps per MAC of any of these products."""
     return min(
         max(1, sample.ps - called_ps) / _product_terms(sample.op, lanes)[1] for sample in samples

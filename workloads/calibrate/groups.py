@@ -11,15 +11,15 @@ import torch
 
 from simulator.timing.cores import GRAIN
 from workloads.calibrate import benches, products
-from workloads.calibrate.measure import Bench, Sample, operation, seconds, too_slow
-from workloads.calibrate.watch import Watch
+from workloads.calibrate.measure import Bench, TimedOp, operation, seconds, too_slow
+from workloads.calibrate.watch import TimeLimit
 
 ROUNDS = 2
 _LEAST = 0.5  # of a group's benches, for what they say to be taken
 
 
 @dataclass(frozen=True)
-class Group:
+class BenchGroup:
     """Benches of one purpose that run on so many threads; `dtype` is that of products."""
 
     name: str
@@ -33,7 +33,7 @@ class Group:
         return self.name if self.threads == 1 else f"{self.name} on {self.threads} threads"
 
 
-def groups(threads: Sequence[int]) -> list[Group]:
+def groups(threads: Sequence[int]) -> list[BenchGroup]:
     """Return what is measured for these numbers of threads, of which 1 is one."""
     alone = [*_basic(), *_further()]
     bfloat16 = _products_of("bfloat16")
@@ -47,31 +47,31 @@ def groups(threads: Sequence[int]) -> list[Group]:
     ]
 
 
-def _basic() -> list[Group]:
+def _basic() -> list[BenchGroup]:
     return [
-        Group("calls", [benches.tiny()]),
-        Group("bandwidths", benches.streams()),
-        Group("products", products.plain()),
-        Group("convolutions", products.convolutions()),
-        Group("elementwise operations", benches.by_element()),
-        Group("norms, pools, softmax", [*benches.by_row(), *benches.by_image()]),
+        BenchGroup("calls", [benches.tiny()]),
+        BenchGroup("bandwidths", benches.streams()),
+        BenchGroup("products", products.plain()),
+        BenchGroup("convolutions", products.convolutions()),
+        BenchGroup("elementwise operations", benches.by_element()),
+        BenchGroup("norms, pools, softmax", [*benches.by_row(), *benches.by_image()]),
     ]
 
 
-def _further() -> list[Group]:
+def _further() -> list[BenchGroup]:
     return [
-        Group("attention", products.attention()),
-        Group("depthwise convolutions", products.separable()),
-        Group("conversions", benches.conversions()),
+        BenchGroup("attention", products.attention()),
+        BenchGroup("depthwise convolutions", products.separable()),
+        BenchGroup("conversions", benches.conversions()),
     ]
 
 
-def _spread(alone: list[Group], threads: int) -> Iterator[Group]:
+def _spread(alone: list[BenchGroup], threads: int) -> Iterator[BenchGroup]:
     """Yield the groups on several threads, without what is too small for them."""
     for group in alone:
         large = [bench for bench in group.benches if _is_spread(bench)]
         if large:
-            yield Group(group.name, large, threads, group.dtype)
+            yield BenchGroup(group.name, large, threads, group.dtype)
 
 
 def _is_spread(bench: Bench) -> bool:
@@ -82,29 +82,29 @@ def _is_spread(bench: Bench) -> bool:
     return max([bench.macs, *sizes]) > GRAIN
 
 
-def _products_of(dtype: str) -> list[Group]:
+def _products_of(dtype: str) -> list[BenchGroup]:
     kind: torch.dtype = getattr(torch, dtype)
     return [
-        Group(f"{dtype} products", products.plain(kind), 1, dtype),
-        Group(f"{dtype} convolutions", products.convolutions(kind), 1, dtype),
+        BenchGroup(f"{dtype} products", products.plain(kind), 1, dtype),
+        BenchGroup(f"{dtype} convolutions", products.convolutions(kind), 1, dtype),
     ]
 
 
 @dataclass
-class Measured:
+class Measurements:
     """Samples of every group that was measured, and what there was no time for."""
 
-    samples: dict[str, list[Sample]]
+    samples: dict[str, list[TimedOp]]
     left_out: list[str]
     spread: float  # of repeats: how much slower a usual one is than the fastest
 
 
-def turns(plan: Sequence[Group]) -> int:
+def turns(plan: Sequence[BenchGroup]) -> int:
     """Return how many times a bench is timed in all."""
     return ROUNDS * sum(len(group.benches) for group in plan)
 
 
-def measured(plan: Sequence[Group], watch: Watch) -> Measured:
+def measure(plan: Sequence[BenchGroup], limit: TimeLimit) -> Measurements:
     """Measure the groups in order, then all of them once more, until no time is left.
 
     Of several times of a bench, minutes apart, the least disturbed counts.
@@ -114,37 +114,37 @@ def measured(plan: Sequence[Group], watch: Watch) -> Measured:
     for _ in range(ROUNDS):
         for group in plan:
             with threads_of_torch(group.threads):
-                count = _round(group, times[group.title], watch)
+                count = _round(group, times[group.title], limit)
             reached.setdefault(group.title, count)
-    known = [g for g in plan if times[g.title] and reached[g.title] >= _LEAST * len(g.benches)]
+    complete = [g for g in plan if times[g.title] and reached[g.title] >= _LEAST * len(g.benches)]
     repeats = [max(t) / min(t) for own in times.values() for t in own.values() if len(t) > 1]
-    return Measured(
-        {group.title: _samples(group, times[group.title]) for group in known},
-        [group.title for group in plan if group not in known],
+    return Measurements(
+        {group.title: _samples(group, times[group.title]) for group in complete},
+        [group.title for group in plan if group not in complete],
         median(repeats) if repeats else 1.0,
     )
 
 
-def _round(group: Group, times: dict[int, list[float]], watch: Watch) -> int:
+def _round(group: BenchGroup, times: dict[int, list[float]], limit: TimeLimit) -> int:
     """Time each bench of a group while there is time; return how many had their turn."""
-    known: list[tuple[Bench, float]] = []
+    timed: list[tuple[Bench, float]] = []
     by_size = sorted(enumerate(group.benches), key=lambda pair: pair[1].macs)
     for turn, (index, bench) in enumerate(by_size):
-        if watch.over:
+        if limit.over:
             return turn
-        if too_slow(bench, known):
-            watch.passed(group.title)
+        if too_slow(bench, timed):
+            limit.passed(group.title)
             continue
-        took = watch.timed(partial(seconds, bench, watch.clock), group.title, group.threads)
-        known.append((bench, took))
+        took = limit.timed(partial(seconds, bench, limit.clock), group.title, group.threads)
+        timed.append((bench, took))
         times[index].append(took)
     return len(by_size)
 
 
-def _samples(group: Group, times: dict[int, list[float]]) -> list[Sample]:
+def _samples(group: BenchGroup, times: dict[int, list[float]]) -> list[TimedOp]:
     return [
-        Sample(operation(group.benches[index]), round(min(found) * 1e12))
-        for index, found in sorted(times.items())
+        TimedOp(operation(group.benches[index]), round(min(own) * 1e12))
+        for index, own in sorted(times.items())
     ]
 
 

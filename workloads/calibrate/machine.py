@@ -14,7 +14,7 @@ _SIMD = {"avx512f": 64, "avx2": 32, "avx": 32, "asimd": 16, "sse2": 16}
 
 
 @dataclass(frozen=True)
-class Machine:
+class Host:
     """Name and nominal figures: clock in Hz, vector register, last cache and memory in bytes."""
 
     model: str
@@ -32,16 +32,16 @@ class Machine:
         return self.simd // 4
 
 
-def this_machine(threads: int) -> Machine:
+def this_host(threads: int) -> Host:
     """Return the machine that this runs on; what it does not tell gets a usual value."""
-    told = _read(Path("/proc/cpuinfo"))
-    megahertz = re.findall(r"^cpu MHz\s*:\s*([0-9.]+)", told, re.MULTILINE)
+    cpuinfo = _read(Path("/proc/cpuinfo"))
+    megahertz = re.findall(r"^cpu MHz\s*:\s*([0-9.]+)", cpuinfo, re.MULTILINE)
     clock = round(max(map(float, megahertz), default=2000.0)) * 10**6
-    return Machine(
-        _found(r"^model name\s*:\s*(.+)$", told) or platform.machine(),
+    return Host(
+        _first_match(r"^model name\s*:\s*(.+)$", cpuinfo) or platform.machine(),
         threads,
         clock,
-        _simd(told),
+        _simd(cpuinfo),
         _last_cache(),
         os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         str(torch.__version__),
@@ -49,8 +49,8 @@ def this_machine(threads: int) -> Machine:
     )
 
 
-def _simd(told: str) -> int:
-    flags = set(_found(r"^(?:flags|Features)\s*:\s*(.+)$", told).split())
+def _simd(cpuinfo: str) -> int:
+    flags = set(_first_match(r"^(?:flags|Features)\s*:\s*(.+)$", cpuinfo).split())
     return next((size for flag, size in _SIMD.items() if flag in flags), 16)
 
 
@@ -64,7 +64,7 @@ def _kibibytes(text: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _found(pattern: str, text: str) -> str:
+def _first_match(pattern: str, text: str) -> str:
     match = re.search(pattern, text, re.MULTILINE)
     return match[1].strip() if match else ""
 

@@ -12,7 +12,7 @@ import torch
 
 from simulator.trace.op import Op, OpKind, Phase
 from workloads.capture.analysis import Analysis
-from workloads.capture.recorder import Recorder
+from workloads.capture.recorder import OpRecorder
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
 
@@ -33,7 +33,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Sample:
+class TimedOp:
     """An operation as the trace describes it, and how long it took, in ps."""
 
     op: Op
@@ -41,19 +41,19 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Clock:
+class HostClocks:
     """What tells the time, in seconds: on the wall, and of this process on the cores."""
 
     wall: Callable[[], float] = time.perf_counter
     process: Callable[[], float] = time.process_time
 
 
-CLOCK = Clock()
+CLOCKS = HostClocks()
 """The clocks of this machine."""
 
 
 @torch.no_grad()
-def seconds(bench: Bench, clock: Clock = CLOCK) -> float:
+def seconds(bench: Bench, clock: HostClocks = CLOCKS) -> float:
     """Return the median time of one call; of a slow one, that of its first."""
     first = bench.operands()
     start = clock.wall()
@@ -78,8 +78,8 @@ def too_slow(bench: Bench, others: list[tuple[Bench, float]]) -> bool:
 def _copies(operands: tuple[Any, ...], once_s: float) -> int:
     """Return how many operands are used in turn: more than caches hold, as far as time allows."""
     size = sum(tensor.nbytes for tensor in operands if isinstance(tensor, torch.Tensor))
-    wanted = min(_IN_TURN // max(1, 2 * size), round(_BUDGET_S / max(once_s, 1e-9)))
-    return min(max(wanted, _COPIES[0]), _COPIES[-1])
+    count = min(_IN_TURN // max(1, 2 * size), round(_BUDGET_S / max(once_s, 1e-9)))
+    return min(max(count, _COPIES[0]), _COPIES[-1])
 
 
 def _another(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -87,11 +87,11 @@ def _another(operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _pass(bench: Bench, operands: list[tuple[Any, ...]]) -> None:
-    kept = [bench.run(*given) for given in operands]
-    del kept
+    results = [bench.run(*each) for each in operands]
+    del results
 
 
-def _timed(run: Callable[[], None], clock: Clock) -> Iterator[float]:
+def _timed(run: Callable[[], None], clock: HostClocks) -> Iterator[float]:
     """Yield times of `run` until they are enough."""
     total = 0.0
     for count in range(_RUNS[-1]):
@@ -108,7 +108,9 @@ def _timed(run: Callable[[], None], clock: Clock) -> Iterator[float]:
 def operation(bench: Bench) -> Op:
     """Return what the trace of a bench would say: its one operation that is no view."""
     tape = Tape(lambda _: "")
-    recorder = Recorder(lambda op, args, named, result, _: tape.append(op, args, named, result, 0))
+    recorder = OpRecorder(
+        lambda op, args, named, result, _: tape.append(op, args, named, result, 0)
+    )
     operands = bench.operands()
     recorder.start()
     try:

@@ -50,13 +50,13 @@ _GROUPED = (
 def plain(dtype: torch.dtype = torch.float32) -> list[Bench]:
     """Return matrix products small and large, also of operands that lie transposed."""
     random = partial(random_operands, dtype=dtype)
-    found = [bench for m, n, k in _PLAIN for bench in _layouts(random, m, n, k)]
+    benches = [bench for m, n, k in _PLAIN for bench in _layouts(random, m, n, k)]
     for batch, m, n, k in _BATCHED:
         macs = batch * m * n * k
-        found.append(Bench(random((batch, m, k), (batch, k, n)), aten.bmm, macs))
+        benches.append(Bench(random((batch, m, k), (batch, k, n)), aten.bmm, macs))
         turned = Bench(random((batch, m, k), (batch, n, k)), lambda a, b: aten.bmm(a, b.mT), macs)
-        found.append(turned)
-    return found
+        benches.append(turned)
+    return benches
 
 
 def _layouts(random: Callable[..., Make], m: int, n: int, k: int) -> Iterator[Bench]:
@@ -82,7 +82,7 @@ def _attention(images: int, heads: int, tokens: int, width: int) -> Iterator[Ben
         out, sums = forward(q, k, v)
         return torch.ones_like(out), q, k, v, out, sums
 
-    yield Bench(operands, lambda *given: backward(*given, 0.0, False), 5 * macs // 2)
+    yield Bench(operands, lambda *tensors: backward(*tensors, 0.0, False), 5 * macs // 2)
 
 
 def convolutions(dtype: torch.dtype = torch.float32) -> list[Bench]:

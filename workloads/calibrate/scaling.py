@@ -8,14 +8,14 @@ from simulator.timing.cores import GRAIN
 from simulator.trace.accesses import elements_of
 from simulator.trace.op import Op
 from simulator.units import ceil_div
-from workloads.calibrate.measure import Sample
+from workloads.calibrate.measure import TimedOp
 
 
 @dataclass(frozen=True)
 class Pair:
     """An operation on one thread, and how long it takes on several, in ps."""
 
-    alone: Sample
+    alone: TimedOp
     together_ps: int
     threads: int
 
@@ -25,17 +25,17 @@ class Pair:
         return self.alone.op
 
 
-def pairs(alone: Iterable[Sample], spread: Mapping[int, Iterable[Sample]]) -> list[Pair]:
+def pairs(alone: Iterable[TimedOp], spread: Mapping[int, Iterable[TimedOp]]) -> list[Pair]:
     """Return operations that were measured on one thread and, by their number, on several.
 
     Left out are those too small to be spread over threads.
     """
-    known = {_key(sample.op): sample for sample in alone}
+    by_key = {_key(sample.op): sample for sample in alone}
     return [
-        Pair(known[_key(sample.op)], sample.ps, used)
+        Pair(by_key[_key(sample.op)], sample.ps, used)
         for threads, samples in spread.items()
         for sample in samples
-        if _key(sample.op) in known and (used := spread_over(sample.op, threads)) > 1
+        if _key(sample.op) in by_key and (used := spread_over(sample.op, threads)) > 1
     ]
 
 
@@ -45,18 +45,18 @@ def spread_over(op: Op, threads: int) -> int:
     return max(1, min(threads, ceil_div(macs or elements_of(op), GRAIN)))
 
 
-def parallel_efficiency(found: Iterable[Pair], fixed_ps: float, start_ps: float) -> float:
-    """Return what each further thread adds to the first, from 0 to 1, the median of `found`.
+def parallel_efficiency(pairs_: Iterable[Pair], fixed_ps: float, start_ps: float) -> float:
+    """Return what each further thread adds to the first, from 0 to 1, the median of `pairs_`.
 
     `fixed_ps` is what one thread does whatever the size, `start_ps` what starting others takes.
     """
-    shares = [_share(pair, fixed_ps, start_ps) for pair in found]
+    shares = [_share(pair, fixed_ps, start_ps) for pair in pairs_]
     return median(shares) if shares else 0.0
 
 
-def start_ps(found: Iterable[Pair], fixed_ps: float, efficiency: float) -> float:
+def start_ps(pairs_: Iterable[Pair], fixed_ps: float, efficiency: float) -> float:
     """Return what starting and joining threads takes, from operations of little work."""
-    least = [pair for pair in found if elements_of(pair.op) < 2 * GRAIN]
+    least = [pair for pair in pairs_ if elements_of(pair.op) < 2 * GRAIN]
     return max(0.0, median(_beyond(pair, fixed_ps, efficiency) for pair in least)) if least else 0.0
 
 

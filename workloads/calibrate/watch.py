@@ -9,7 +9,7 @@ from statistics import median
 import torch
 
 from simulator.errors import InputError
-from workloads.calibrate.measure import CLOCK, Clock
+from workloads.calibrate.measure import CLOCKS, HostClocks
 
 # Guesses, between what an idle machine shows (99 % of a core, repeats within 1.05 of the fastest)
 # and one with another program on every core (50 to 70 %, 1.3 and more).
@@ -45,7 +45,7 @@ class Load:
         return ""
 
 
-def load_now(clock: Clock = CLOCK) -> Load:
+def load_now(clock: HostClocks = CLOCKS) -> Load:
     """Return what other programs leave at the moment, from some tenths of a second of products."""
     a = torch.ones(_PROBE_SIDE, _PROBE_SIDE)
     start, process = clock.wall(), clock.process()
@@ -68,10 +68,12 @@ def refuse_if_busy(load: Load) -> None:
         )
 
 
-class Watch:
+class TimeLimit:
     """Counts the turns of a calibration, and the seconds left of its limit."""
 
-    def __init__(self, limit_s: float, total: int, report: Report, clock: Clock = CLOCK) -> None:
+    def __init__(
+        self, limit_s: float, total: int, report: Report, clock: HostClocks = CLOCKS
+    ) -> None:
         """Start now, with `total` turns to do in `limit_s` seconds."""
         self.clock = clock
         self._limit_s = limit_s
@@ -99,12 +101,12 @@ class Watch:
     def timed(self, turn: Callable[[], float], what: str, threads: int) -> float:
         """Return what `turn` returns, and report it as done."""
         wall, process = self.clock.wall(), self.clock.process()
-        found = turn()
+        seconds = turn()
         if threads == 1:
             self._wall_s += self.clock.wall() - wall
             self._process_s += self.clock.process() - process
         self.passed(what)
-        return found
+        return seconds
 
     def passed(self, what: str) -> None:
         """Report one more turn as done."""

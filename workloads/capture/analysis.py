@@ -22,13 +22,13 @@ from simulator.trace.op import Gemm, Op, OpKind, Phase
 from simulator.trace.phases import FACTS
 from workloads.capture.effects import Effects, real_products
 from workloads.capture.kinds import draws
-from workloads.capture.operands import NOWHERE, Node, Seen
+from workloads.capture.operands import NOWHERE, AutogradNode, TensorWindow
 from workloads.capture.spots import Spot
-from workloads.capture.tape import Record, Tape
+from workloads.capture.tape import RecordedCall, Tape
 
 
 @dataclass(slots=True)
-class Place:
+class OpContext:
     """Phase and layer of an op, what it differentiates, which parameter's gradient it keeps."""
 
     phase: Phase
@@ -71,7 +71,7 @@ class Analysis:
         for call, record in enumerate(records):
             self._draft(record, call in functional)
 
-    def _draft(self, record: Record, functional: bool) -> None:
+    def _draft(self, record: RecordedCall, functional: bool) -> None:
         signature = record.signature
         args, done = self._effects.of(record)
         place = self._place(record, done.touched, done.kind, functional)
@@ -87,54 +87,56 @@ class Analysis:
     # Products
 
     def _gemms(
-        self, record: Record, args: dict[str, Any], done: Effect, place: Place
+        self, record: RecordedCall, args: dict[str, Any], done: Effect, place: OpContext
     ) -> tuple[tuple[Gemm, ...], int]:
         name = record.signature.name
         if not is_product(name):
             return (), 0
-        found = real_products(name, args)
-        if not found:
+        products = real_products(name, args)
+        if not products:
             self.unmodelled[name] += 1
             return (), 0
-        weights = weights_among(found, done, self._derived)
+        weights = weights_among(products, done, self._derived)
         role = role_of(place.phase, weights, place.forward.weights if place.forward else 0)
-        return tuple(bound(product, role, done) for product in found), weights
+        return tuple(bound(product, role, done) for product in products), weights
 
     # Places
 
     def _place(
-        self, record: Record, touched: frozenset[int], kind: OpKind, functional: bool
-    ) -> Place:
+        self, record: RecordedCall, touched: frozenset[int], kind: OpKind, functional: bool
+    ) -> OpContext:
         spot = self.spots[record.spot]
         if record.node is not None:
             return self._in_backward(record, record.node, spot)
         if spot.root == "network":
             self._backward = False
             learns = spot.learns or record.grad
-            return Place(Phase.FORWARD if learns else Phase.EVAL, spot.layer)
+            return OpContext(Phase.FORWARD if learns else Phase.EVAL, spot.layer)
         if spot.root:
-            return Place(Phase.LOSS)
+            return OpContext(Phase.LOSS)
         if functional:
-            return Place(Phase.FORWARD)
-        return Place(self._outside(record, touched, kind, spot))
+            return OpContext(Phase.FORWARD)
+        return OpContext(self._outside(record, touched, kind, spot))
 
-    def _in_backward(self, record: Record, node: Node, spot: Spot) -> Place:
+    def _in_backward(self, record: RecordedCall, node: AutogradNode, spot: Spot) -> OpContext:
         if spot.inside is not None:  # by a hook, as soon as there is a gradient
-            return Place(spot.inside)
+            return OpContext(spot.inside)
         # Backward runs without grad mode, unless it is differentiated itself.
         if record.grad and (spot.root or not spot.twice):
-            return Place(Phase.RECOMPUTE, spot.layer)
+            return OpContext(Phase.RECOMPUTE, spot.layer)
         self._backward = True
         if node == NOWHERE:
-            return Place(Phase.DGRAD)
+            return OpContext(Phase.DGRAD)
         if node.leaf >= 0:
             if not node.parameter and not node.is_parameter and node.leaf not in self.weights:
-                return Place(Phase.DGRAD)  # of an input
-            return Place(Phase.WGRAD, self.layers.get(node.parameter, ""), None, node.parameter)
+                return OpContext(Phase.DGRAD)  # of an input
+            return OpContext(Phase.WGRAD, self.layers.get(node.parameter, ""), None, node.parameter)
         forward = self._owners.get(node.sequence)
-        return Place(Phase.DGRAD, forward.layer if forward else "", forward)
+        return OpContext(Phase.DGRAD, forward.layer if forward else "", forward)
 
-    def _outside(self, record: Record, touched: frozenset[int], kind: OpKind, spot: Spot) -> Phase:
+    def _outside(
+        self, record: RecordedCall, touched: frozenset[int], kind: OpKind, spot: Spot
+    ) -> Phase:
         # An optimizer runs without grad mode, except the closure that computes the loss anew.
         closure = record.grad and not self._backward
         update = spot.closure if closure else spot.outside
@@ -150,7 +152,7 @@ class Analysis:
 
     # What later ops need to know
 
-    def _follow(self, draft: Draft, place: Place, record: Record) -> None:
+    def _follow(self, draft: Draft, place: OpContext, record: RecordedCall) -> None:
         """Carry on producers, parameter-derived values, gradients, owners."""
         written = {tensor.storage for tensor in draft.outputs}
         if draft.kind is not OpKind.VIEW:
@@ -178,7 +180,7 @@ class Analysis:
 
 
 def _functional_forward(
-    records: Sequence[Record], spots: Sequence[Spot], weights: Set[int]
+    records: Sequence[RecordedCall], spots: Sequence[Spot], weights: Set[int]
 ) -> frozenset[int]:
     """Return the calls that are the forward pass of functions, before any module runs.
 
@@ -202,15 +204,17 @@ def _functional_forward(
     return frozenset(call for call in calls if call <= last)
 
 
-def _seen_in(values: Sequence[Any]) -> Iterator[Seen]:
+def _seen_in(values: Sequence[Any]) -> Iterator[TensorWindow]:
     for value in values:
-        if value.__class__ is Seen:
+        if value.__class__ is TensorWindow:
             yield value
         elif value.__class__ is list:
             yield from _seen_in(value)
 
 
 def is_number(draft: Draft | Op) -> bool:
-    """Tell whether an op makes single numbers of nothing: they may go into what weights become."""
+    """Return whether an op makes a scalar from nothing, which may go into what
+    parameters become.
+    """
     made = not draft.inputs and bool(draft.outputs) and draft.kind is OpKind.COPY
     return made and all(tensor.elements == 1 for tensor in draft.outputs)

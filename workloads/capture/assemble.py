@@ -16,7 +16,7 @@ from simulator.trace.drafts import (
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import Step, StepKind, StorageKind
 from workloads.capture.analysis import Analysis
-from workloads.capture.names import Names, state_tensors
+from workloads.capture.names import ModuleNames, state_tensors
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
 
@@ -40,7 +40,7 @@ class Ownership:
         return {index for index, (owned, _) in self.kinds.items() if owned is kind}
 
 
-class Assembled(NamedTuple):
+class AssembledStep(NamedTuple):
     """A step with the tape's numbers of its storages in order, and how many products of which
     name no GEMM describes.
     """
@@ -50,7 +50,7 @@ class Assembled(NamedTuple):
     storages: tuple[int, ...]
 
 
-def survey(tape: Tape, names: Names, optimizers: Optimizers) -> Ownership:
+def survey(tape: Tape, names: ModuleNames, optimizers: Optimizers) -> Ownership:
     """Return who owns the storages on the tape now."""
     kinds: dict[int, tuple[StorageKind, str]] = {}
     layers: dict[int, str] = {}
@@ -67,7 +67,7 @@ def survey(tape: Tape, names: Names, optimizers: Optimizers) -> Ownership:
     return Ownership(kinds, layers, layer_of)
 
 
-def assemble(tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership) -> Assembled:
+def assemble(tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership) -> AssembledStep:
     """Return the step on the tape and what belongs to it.
 
     Storages are numbered by first use, so equal steps are equal.
@@ -84,7 +84,7 @@ def assemble(tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership
     find_optimizer_layers(drafts, layers)
     kinds = dict.fromkeys(gradients, (StorageKind.GRADIENT, "")) | owned.kinds
     step = build_step(kind, drafts, tape.sizes, kinds)
-    return Assembled(step, analysis.unmodelled, _in_order(drafts, step))
+    return AssembledStep(step, analysis.unmodelled, _in_order(drafts, step))
 
 
 def _in_order(drafts: Sequence[Draft], step: Step) -> tuple[int, ...]:
@@ -117,7 +117,7 @@ def _find_update(drafts: Sequence[Draft], weights: Set[int], gradients: Set[int]
 
 
 def _persistent(
-    names: Names, optimizers: list[torch.optim.Optimizer]
+    names: ModuleNames, optimizers: list[torch.optim.Optimizer]
 ) -> Iterator[tuple[StorageKind, str, str | None, torch.Tensor]]:
     """Yield kind, name, the parameter that it belongs to if any, and the tensor."""
     for name, tensor in names.parameters():

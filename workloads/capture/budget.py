@@ -14,7 +14,7 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from workloads.capture.calls import tensors_in
-from workloads.capture.ops import Op
+from workloads.capture.ops import OpSchema
 
 PARAMETERS = 1 << 20
 """Elements of all parameters alive together: 4 MiB of fp32. 0 imagines every network."""
@@ -76,7 +76,7 @@ class Budget:
         """Note that an optimizer is about to step: the next network call is counted anew."""
         self._opener = _nothing
 
-    def spend(self, op: Op, args: Any, kwargs: Any, result: Any) -> None:
+    def spend(self, op: OpSchema, args: Any, kwargs: Any, result: Any) -> None:
         """Add the work of an op that ran for real."""
         results = (result,) if type(result) is torch.Tensor else tensors_in(result)
         self._seconds += sum(t.numel() * t.itemsize for t in results) / _BYTES_PER_S
@@ -101,7 +101,7 @@ class Budget:
 
 
 def too_large(args: Any) -> bool:
-    """Tell whether arguments begin with the sizes of a new tensor that is not to be filled."""
+    """Return whether arguments begin with the sizes of a new tensor that is not to be filled."""
     if not args or type(args[0]) not in (list, tuple, torch.Size):
         return False
     sizes = args[0]

@@ -15,7 +15,7 @@ _SILENT = frozenset({"profiler", "prim"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Signature:
+class OpSignature:
     """An op: `name` without namespace and overload, `full_name` with them.
 
     `arguments` lists (name, written in place, pure result) of each argument. A `composite` op is
@@ -64,24 +64,24 @@ BINDINGS: dict[str, Any] = {
 op by its schema takes (1 to 4 us), dispatches the same overload, and is as deaf to
 `__torch_function__` while a mode handles an op.
 """
-_signatures: dict[int, Signature] = {}
+_signatures: dict[int, OpSignature] = {}
 
 
-def signature_of(func: Any) -> Signature:
+def signature_of(func: Any) -> OpSignature:
     """Return the signature of an op; its schema is read once."""
-    known = _signatures.get(id(func))
-    if known is None:
-        known = _signatures[id(func)] = _read(func)
-    return known
+    signature = _signatures.get(id(func))
+    if signature is None:
+        signature = _signatures[id(func)] = _read(func)
+    return signature
 
 
-def _read(func: Any) -> Signature:
+def _read(func: Any) -> OpSignature:
     name = base_name(func)
     schema = getattr(func, "_schema", None)
     arguments = schema.arguments if schema is not None else ()
     marks = tuple((a.name, _is_written(a), _is_out(a)) for a in arguments)
     kind, seeded = kind_of(func, name), is_seeded(func)
-    return Signature(
+    return OpSignature(
         func=func,
         run=BINDINGS.get(str(func)) or (func._op if isinstance(func, OpOverload) else func),
         name=name,
@@ -101,7 +101,7 @@ _BACKENDS = ("CPU", "CUDA", "CompositeExplicitAutograd", "Autograd", "AutogradCP
 
 
 def _is_composite(func: Any) -> bool:
-    """Tell whether an op is run as others; one with a kernel of its own gives other bits."""
+    """Return whether an op is run as others; one with a kernel of its own gives other bits."""
     # What is "prim", such as the device of a fake tensor, is not known to the dispatcher, and an
     # exception in its handler ends the process.
     if not isinstance(func, OpOverload) or func.namespace == "prim":

@@ -31,7 +31,7 @@ class Checkpoints:
         self._paths: dict[str, int] = {}
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def in_place(self) -> Iterator[None]:
         """Let torch.save and torch.load know them inside a block."""
         with ExitStack() as stack:
             stack.enter_context(replaced(torch, "save", self._save(torch.save)))
@@ -107,17 +107,17 @@ class _Nowhere:
 
 
 def _holds(obj: Any, is_fake: Callable[[torch.Tensor], bool]) -> bool:
-    """Tell whether there is a fake tensor in what is to be saved."""
-    found = False
+    """Return whether there is a fake tensor in what is to be saved."""
+    holds_fake = False
 
-    class Look(pickle.Pickler):
+    class FakeFinder(pickle.Pickler):
         def persistent_id(self, part: Any) -> Any:
-            nonlocal found
+            nonlocal holds_fake
             if not isinstance(part, torch.Tensor):
                 return None
-            found = found or is_fake(part)
+            holds_fake = holds_fake or is_fake(part)
             return "tensor"
 
     with suppress(Exception):  # saving it says what is wrong with it
-        Look(_Nowhere(), protocol=2).dump(obj)
-    return found
+        FakeFinder(_Nowhere(), protocol=2).dump(obj)
+    return holds_fake

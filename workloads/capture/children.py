@@ -104,7 +104,7 @@ def record_here() -> None:
     folder = Path(os.environ.get(trainsoc.child.FOLDER, ""))
     if capturing() or not (folder / _SETTINGS).is_file():
         return  # it has a recording of its own, or the captured script has ended
-    keeper = _Keeper(folder)
+    keeper = _ChildTraceWriter(folder)
     keeper.mark.touch()
     settings = json.loads((folder / _SETTINGS).read_text())
     recording = capture(name=Path(sys.argv[0]).stem, **settings)
@@ -127,7 +127,7 @@ def _end(guard: Guard, keep: Callable[[Outcome], None], watching: ExitStack) -> 
 
 
 @dataclass
-class _Keeper:
+class _ChildTraceWriter:
     """Writes the trace of a child process that trained."""
 
     folder: Path

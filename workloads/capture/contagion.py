@@ -19,8 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from workloads.capture.budget import Budget, too_large
 from workloads.capture.calls import tensors_in
 from workloads.capture.draws import Draws
-from workloads.capture.kernels import Kernels
-from workloads.capture.ops import Op, op_of
+from workloads.capture.kernels import KernelResults
+from workloads.capture.ops import OpSchema, schema_of
 from workloads.capture.stand_ins import StandIns
 from workloads.capture.swaps import Swaps, hollow
 from workloads.capture.tape import address_of
@@ -30,7 +30,7 @@ _NUMBER = torch.ops.aten._local_scalar_dense.default
 
 
 @dataclass(slots=True)
-class Known:
+class FakeRegistry:
     """What all threads know: the fakes that stand for real tensors, and which were overwritten.
 
     `lock` is held while an op runs on fakes, since their mode keeps notes of the op under way.
@@ -48,7 +48,7 @@ class Known:
             self.overwrite(tensor)
 
     def is_fake(self, tensor: torch.Tensor) -> bool:
-        """Tell whether the contents of a tensor do not exist, or are not those of a real run."""
+        """Return whether the contents of a tensor do not exist, or are not those of a real run."""
         return isinstance(tensor, FakeTensor) or address_of(tensor) in self.overwritten
 
     def overwrite(self, tensor: torch.Tensor) -> None:
@@ -75,9 +75,9 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         swaps: Swaps,
         budget: Budget,
         stand_ins: StandIns,
-        kernels: Kernels,
+        kernels: KernelResults,
         draws: Draws,
-        known: Known,
+        registry: FakeRegistry,
     ) -> None:
         """Prepare the mode of one thread; it shares the rest with those of the others."""
         super().__init__()  # type: ignore[no-untyped-call]
@@ -87,16 +87,16 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._stand_ins = stand_ins
         self._kernels = kernels
         self._draws = draws
-        self._known = known
-        self._twins = known.twins
-        self._lock = known.lock
+        self._registry = registry
+        self._twins = registry.twins
+        self._lock = registry.lock
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Run an op, or imagine it."""
         kwargs = kwargs or {}
-        op, budget = op_of(func), self._budget
+        op, budget = schema_of(func), self._budget
         if op.silent:
             return func(*args, **kwargs)
         if not budget.exceeded and too_large(args):
@@ -109,13 +109,13 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
             budget.spend(op, args, kwargs, result)
         return result
 
-    def _mixed(self, op: Op, args: Any, kwargs: Any) -> Any:
-        if not self._known.began:
-            self._known.begin(self._budget.alive())
+    def _mixed(self, op: OpSchema, args: Any, kwargs: Any) -> Any:
+        if not self._registry.began:
+            self._registry.begin(self._budget.alive())
         tensors = [*tensors_in(args), *tensors_in(kwargs)]
         if any(isinstance(tensor, FakeTensor) for tensor in tensors):
             return self._imagine(op, args, kwargs, tensors)
-        if self._known.overwritten and self._depends(op, tensors):
+        if self._registry.overwritten and self._depends(op, tensors):
             return self._imagine(op, args, kwargs, tensors)
         if not tensors and too_large(args):
             self._draws.repeat(op, args, kwargs)
@@ -124,15 +124,15 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._swaps.about_to_write(op, args, kwargs)
         return op.func(*args, **kwargs)
 
-    def _depends(self, op: Op, tensors: list[torch.Tensor]) -> bool:
-        if op.view or not any(map(self._known.is_fake, tensors)):
+    def _depends(self, op: OpSchema, tensors: list[torch.Tensor]) -> bool:
+        if op.view or not any(map(self._registry.is_fake, tensors)):
             return False
         if op.func is _NUMBER:
             self._stand_ins.read()  # an accumulator that a fake was added to: it says what it said
         return op.func is not _NUMBER
 
-    def _imagine(self, op: Op, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
-        func, given = op.func, args
+    def _imagine(self, op: OpSchema, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
+        func, real_args = op.func, args
         if func is _NUMBER:
             return self._stand_ins.number(args[0])
         if getattr(func, "namespace", "") in ("c10d", "_c10d_functional"):
@@ -145,7 +145,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         real = {id(t): self._twin(t) for t in tensors if not isinstance(t, FakeTensor)}
         if real:
             for tensor in op.writes(args, kwargs):
-                self._known.overwrite(tensor)
+                self._registry.overwrite(tensor)
             args, kwargs = _replace(args, real), _replace(kwargs, real)
         try:
             with self._lock:
@@ -156,7 +156,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(error, UnsupportedOperatorException) or "no fake impl" in str(error):
                 raise self._stand_ins.no_fake_form(func) from None
             raise
-        truth = truth_of(op.name, given)
+        truth = truth_of(op.name, real_args)
         if truth is not None:
             result.truth = truth  # type: ignore[attr-defined]
         return _original(func, result, tensors, real) if real else result

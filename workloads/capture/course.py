@@ -50,7 +50,7 @@ def program(frame: FrameType | None) -> FrameType | None:
 
 
 def in_network(frame: FrameType | None) -> bool:
-    """Tell whether a frame runs inside a call of a network."""
+    """Return whether a frame runs inside a call of a network."""
     while frame is not None:
         if frame.f_code is torch.nn.Module._call_impl.__code__:
             return True
@@ -144,7 +144,7 @@ def _returns(node: ast.stmt) -> bool:
 
 
 def _leaves(statement: _Statement, loops: list[ast.While]) -> bool:
-    """Tell whether an `if` leaves one of the loops."""
+    """Return whether an `if` leaves one of the loops."""
     node = statement.node
     if not loops or not isinstance(node, ast.If):
         return False
@@ -167,30 +167,30 @@ def _expressions(node: ast.stmt) -> Iterator[ast.AST]:
 
 def _read(node: ast.stmt) -> set[str]:
     augmented = isinstance(node, ast.AugAssign)
-    found = set()
+    names = set()
     for part in _expressions(node):
         if not augmented and not isinstance(getattr(part, "ctx", None), ast.Load):
             continue
         if isinstance(part, ast.Name | ast.Attribute):
-            found.add(ast.unparse(part))
+            names.add(ast.unparse(part))
         if isinstance(part, ast.Attribute | ast.Subscript):
-            found.add(_inside(part.value))
-    return found
+            names.add(_inside(part.value))
+    return names
 
 
 def _assigned(node: ast.stmt) -> set[str]:
     """Return the names that get a value by a statement, or by one inside it that depends on it."""
     inside = ast.walk(node) if isinstance(node, ast.If | ast.While) else _expressions(node)
-    found = set()
+    names = set()
     for part in inside:
         stored = isinstance(getattr(part, "ctx", None), ast.Store)
         if stored and isinstance(part, ast.Name | ast.Attribute):
-            found.add(ast.unparse(part))
+            names.add(ast.unparse(part))
         elif stored and isinstance(part, ast.Subscript):
-            found.add(_inside(part.value))
+            names.add(_inside(part.value))
         elif isinstance(part, ast.Expr | ast.Call) and _changed(part):
-            found.add(_changed(part))
-    return found
+            names.add(_changed(part))
+    return names
 
 
 def _changed(node: ast.AST) -> str:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from workloads.capture.calls import signature_of, tensors_in
 from workloads.capture.kinds import draws
-from workloads.capture.ops import Op
+from workloads.capture.ops import OpSchema
 
 _MOST = 1 << 28  # numbers of a whole capture, about a second; a guess
 _CHUNK = 1 << 16  # numbers at once; PyTorch draws normal ones by sixteen
@@ -32,7 +32,7 @@ class Draws:
         self.exact = True
         self._count = 0
 
-    def repeat(self, op: Op, args: Any, kwargs: Any) -> None:
+    def repeat(self, op: OpSchema, args: Any, kwargs: Any) -> None:
         """Draw what a call that touches fakes, or makes too large a tensor, would draw."""
         if not op.seeded or not draws(signature_of(op.func).named(args, kwargs)):
             return
@@ -46,7 +46,7 @@ class Draws:
             _draw(op, args, kwargs, count)
 
 
-def _draw(op: Op, args: Any, kwargs: Any, count: int) -> None:
+def _draw(op: OpSchema, args: Any, kwargs: Any, count: int) -> None:
     if op.name in _FILLS and args[0].is_contiguous() and len([*tensors_in(args)]) == 1:
         for size in _chunks(min(count, 1) if _seeds_only(op.func) else count):
             scratch = torch.empty(size, dtype=args[0].dtype)
@@ -64,7 +64,7 @@ def _chunks(count: int) -> Iterator[int]:
 
 @lru_cache
 def _seeds_only(func: Any) -> bool:
-    """Tell whether an op draws one number however many it fills, as MKL's generators do."""
+    """Return whether an op draws one number however many it fills, as MKL's generators do."""
     states = []
     for size in (1, 1000):
         generator = torch.Generator().manual_seed(0)

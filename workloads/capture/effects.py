@@ -11,17 +11,17 @@ from simulator.trace.effect import Effect, Touch, effect
 from simulator.trace.gemms import Operand, Product, products
 from simulator.trace.kinds import reads, writes
 from simulator.trace.op import Tensor
-from workloads.capture.operands import Ragged, Seen, Sparse
-from workloads.capture.tape import Record
+from workloads.capture.operands import Ragged, Sparse, TensorWindow
+from workloads.capture.tape import RecordedCall
 
 
 @dataclass(slots=True)
 class Effects:
     """Works out what calls do; a window that several of them use becomes one tensor."""
 
-    _tensors: dict[Seen, Tensor] = field(default_factory=dict)
+    _tensors: dict[TensorWindow, Tensor] = field(default_factory=dict)
 
-    def of(self, record: Record) -> tuple[dict[str, Any], Effect]:
+    def of(self, record: RecordedCall) -> tuple[dict[str, Any], Effect]:
         """Return the arguments of a call by name, and what it does."""
         signature = record.signature
         args = signature.named(record.operands, record.keywords)
@@ -29,7 +29,7 @@ class Effects:
         touches = self._touches(record, args)
         return args, effect(signature.name, signature.kind, touches, results)
 
-    def _touches(self, record: Record, args: dict[str, Any]) -> list[Touch]:
+    def _touches(self, record: RecordedCall, args: dict[str, Any]) -> list[Touch]:
         signature = record.signature
         if not signature.arguments:
             values = [*record.operands, *record.keywords.values()]
@@ -47,7 +47,7 @@ class Effects:
 
     def _tensors_in(self, value: Any) -> Iterator[Tensor]:
         kind = value.__class__
-        if kind is Seen:
+        if kind is TensorWindow:
             tensor = self._tensors.get(value)
             if tensor is None:
                 tensor = self._tensors[value] = _tensor(value)
@@ -85,7 +85,7 @@ def _real(product: Product, args: dict[str, Any]) -> tuple[Product, ...]:
     return (product,)
 
 
-def _tensor(seen: Seen) -> Tensor:
+def _tensor(seen: TensorWindow) -> Tensor:
     storage, dtype, shape, strides, offset = seen
     return Tensor(storage, _name_of(dtype), tuple(shape), tuple(strides), int(offset))
 

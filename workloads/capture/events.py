@@ -143,8 +143,8 @@ def _backward(tell: Tell) -> Iterator[None]:
 
     def enter(original: Callable[..., Any], args: Any, kwargs: Any) -> None:
         position = place[original]
-        given = args[position] if len(args) > position else kwargs.get("create_graph")
-        tell(lambda listener: listener.backward_enter(bool(given)))
+        flag = args[position] if len(args) > position else kwargs.get("create_graph")
+        tell(lambda listener: listener.backward_enter(bool(flag)))
 
     @functools.wraps(backward)
     def watched_backward(*args: Any, **kwargs: Any) -> Any:

@@ -14,9 +14,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from workloads.capture.budget import Budget
-from workloads.capture.contagion import Contagion, Known
+from workloads.capture.contagion import Contagion, FakeRegistry
 from workloads.capture.draws import Draws
-from workloads.capture.kernels import Kernels
+from workloads.capture.kernels import KernelResults
 from workloads.capture.stand_ins import StandIns
 from workloads.capture.swaps import Swaps
 
@@ -54,19 +54,19 @@ class Fakes:
         keep: bool,
     ) -> None:
         """Prepare for a network and its optimizer; others are found as they are used."""
-        self._given = model, optimizer
+        self._targets = model, optimizer
         self._mode = _SharedMode()
         self._budget = Budget()
         self._swaps = Swaps(self._mode, self._budget, keep=keep)
-        self._kernels = Kernels(self._mode)
+        self._kernels = KernelResults(self._mode)
         self._draws = Draws()
-        self._known = Known()
-        self.stand_ins = StandIns(self._known.is_fake)
+        self._registry = FakeRegistry()
+        self.stand_ins = StandIns(self._registry.is_fake)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         """Take in what was given, and all further networks from here on."""
-        model, optimizer = self._given
+        model, optimizer = self._targets
         with ExitStack() as stack:
             stack.enter_context(self._swaps)
             if model is not None:
@@ -80,7 +80,7 @@ class Fakes:
 
     def in_thread(self) -> AbstractContextManager[Any]:
         """Return the context in which a thread handles fake tensors; each needs one of its own."""
-        shared = self._budget, self.stand_ins, self._kernels, self._draws, self._known
+        shared = self._budget, self.stand_ins, self._kernels, self._draws, self._registry
         return Contagion(self._mode, self._swaps, *shared)
 
     def __exit__(

@@ -54,7 +54,7 @@ def modes(root: torch.nn.Module) -> Hashable:
 
 def _leaves(value: Any) -> Iterator[Any]:
     """Yield what tells values apart; a container once, however it refers to itself."""
-    pending, met = [value], set()
+    pending, visited = [value], set()
     for _ in range(_LIMIT):
         if not pending:
             return
@@ -67,8 +67,8 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield item
         elif type(item).__module__ == "numpy" and type(item).__name__ == "ndarray":
             yield item.shape, item.dtype
-        elif id(item) not in met:
-            met.add(id(item))
+        elif id(item) not in visited:
+            visited.add(id(item))
             yield type(item)
             pending += reversed(_inside(item))
 
@@ -102,9 +102,9 @@ def _inside(value: Any) -> list[Any]:
 def _slots(value: Any) -> list[Any]:
     """Return what an object without a dictionary holds in its slots."""
     members = (m for each in type(value).__mro__ for m in vars(each).values())
-    found = []
+    values = []
     for member in members:
         if isinstance(member, MemberDescriptorType):
             with suppress(AttributeError):  # not set yet
-                found.append(member.__get__(value))
-    return found
+                values.append(member.__get__(value))
+    return values

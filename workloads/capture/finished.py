@@ -8,16 +8,16 @@ from statistics import median
 
 from simulator.trace.passes.treatment import Method
 from simulator.trace.trace import Segment, Step, StepKind, Timing
-from workloads.capture.segments import Catalogue, Run
-from workloads.capture.unit import Key, Pass
+from workloads.capture.open_step import Key, LoaderPass
+from workloads.capture.segments import Catalogue, StepRun
 
 
-def finish(catalogue: Catalogue) -> "Finished":
+def finish(catalogue: Catalogue) -> "FinishedRun":
     """Return the run of a catalogue; what is not yet analysed is analysed now."""
     catalogue.build()
     steps, numbers = _distinct([catalogue.step(i) for i in range(len(catalogue.distinct))])
     resolved, approximated = _resolve(catalogue.runs)
-    return Finished(catalogue, steps, numbers, resolved, approximated + catalogue.late)
+    return FinishedRun(catalogue, steps, numbers, resolved, approximated + catalogue.late)
 
 
 def _distinct(steps: Sequence[Step]) -> tuple[tuple[Step, ...], list[int]]:
@@ -36,7 +36,7 @@ def _distinct(steps: Sequence[Step]) -> tuple[tuple[Step, ...], list[int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedRun:
     """A run that is over: its distinct `steps`, the number in them of each that the catalogue
     kept apart, the steps of every run, and how many of these had only a similar one recorded.
     """
@@ -104,7 +104,7 @@ def _median_ps(times_ns: Iterable[int]) -> int:
     return round(1000 * median(times_ns))
 
 
-def _resolve(runs: list[Run]) -> tuple[list[tuple[int, ...]], int]:
+def _resolve(runs: list[StepRun]) -> tuple[list[tuple[int, ...]], int]:
     """Map every run to distinct steps: its own, else the latest alike, else the most similar.
 
     A run of a kind that nobody ever looked at is left out.
@@ -128,7 +128,7 @@ def _resolve(runs: list[Run]) -> tuple[list[tuple[int, ...]], int]:
     return resolved, approximated
 
 
-def _similar(run: Run, runs: list[Run]) -> tuple[int, ...]:
+def _similar(run: StepRun, runs: list[StepRun]) -> tuple[int, ...]:
     alike = [r for r in runs if r.steps is not None and r.kind is run.kind]
     best = max(reversed(alike), key=lambda r: _common(r.key, run.key), default=None)
     return best.steps if best is not None and best.steps is not None else ()
@@ -138,7 +138,7 @@ def _common(first: Key, second: Key) -> int:
     return sum(a == b for a, b in zip(first, second, strict=False))
 
 
-def _epochs(runs: list[Run], passes: Sequence[Pass]) -> Iterator[int]:
+def _epochs(runs: list[StepRun], passes: Sequence[LoaderPass]) -> Iterator[int]:
     """Yield the epoch of each run.
 
     An epoch is a pass over a loader in which an optimizer stepped; without a loader, training
@@ -164,5 +164,5 @@ def _epochs(runs: list[Run], passes: Sequence[Pass]) -> Iterator[int]:
 
 
 def _acts(rows: int | None, learned: int | None) -> bool:
-    """Tell whether an evaluation is an agent's action: fewer rows than are learned from."""
+    """Return whether an evaluation is an agent's action: fewer rows than are learned from."""
     return rows is not None and learned is not None and rows < learned

@@ -17,7 +17,7 @@ class Writes:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._kept: dict[int, tuple[StorageWeakRef, torch.UntypedStorage]] = {}
+        self._contents: dict[int, tuple[StorageWeakRef, torch.UntypedStorage]] = {}
         self._room = 64
 
     def keep(self, tensor: torch.Tensor) -> None:
@@ -25,25 +25,25 @@ class Writes:
         address = address_of(tensor)
         if not address or tensor.is_meta:
             return
-        known = self._kept.get(address)
-        if known is None or known[0].expired():  # type: ignore[no-untyped-call]
-            if len(self._kept) >= self._room:
+        entry = self._contents.get(address)
+        if entry is None or entry[0].expired():  # type: ignore[no-untyped-call]
+            if len(self._contents) >= self._room:
                 self._forget_the_dead()
             storage = tensor.untyped_storage()
-            self._kept[address] = StorageWeakRef(storage), storage.clone()  # type: ignore[no-untyped-call]
+            self._contents[address] = StorageWeakRef(storage), storage.clone()  # type: ignore[no-untyped-call]
 
     def restore(self) -> None:
         """Put the contents back into all storages that still exist."""
-        for reference, contents in self._kept.values():
+        for reference, contents in self._contents.values():
             storage = torch.UntypedStorage._new_with_weak_ptr(reference.cdata)
             if storage is not None:
                 storage.copy_(contents)
 
     def _forget_the_dead(self) -> None:
-        for address, (storage, _) in list(self._kept.items()):
+        for address, (storage, _) in list(self._contents.items()):
             if storage.expired():  # type: ignore[no-untyped-call]
-                del self._kept[address]
-        self._room = max(64, 2 * len(self._kept))
+                del self._contents[address]
+        self._room = max(64, 2 * len(self._contents))
 
 
 class Attributes:
@@ -57,7 +57,7 @@ class Attributes:
         self._plain = _tensors(module)
 
     def are_of(self, module: torch.nn.Module) -> bool:
-        """Tell whether they are those of this module, and not of a dead one."""
+        """Return whether they are those of this module, and not of a dead one."""
         return self._module() is module
 
     def restore(self) -> None:
@@ -96,13 +96,13 @@ class OptimizerState:
 
 def random_numbers() -> Callable[[], None]:
     """Return what puts the random number generators back to where they are now."""
-    drawn, plain = torch.get_rng_state(), random.getstate()
+    torch_state, python_state = torch.get_rng_state(), random.getstate()
     numpy = sys.modules.get("numpy")
     arrays = numpy.random.get_state() if numpy else None
 
     def restore() -> None:
-        torch.set_rng_state(drawn)
-        random.setstate(plain)
+        torch.set_rng_state(torch_state)
+        random.setstate(python_state)
         if numpy:
             numpy.random.set_state(arrays)
 

@@ -13,13 +13,13 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import _disable_current_modes
 
 from workloads.capture.calls import tensors_in
-from workloads.capture.ops import Op
+from workloads.capture.ops import OpSchema
 
 _LARGEST_BYTES = 1 << 26  # of all arguments together; a guess
 _MOST_FLOPS = 2e9  # a fifth of a second on one core; a guess
 
 
-class Kernels:
+class KernelResults:
     """Forms of results that were looked up; `unknown` names the ops that were too large for it."""
 
     def __init__(self, mode: FakeTensorMode) -> None:
@@ -28,8 +28,8 @@ class Kernels:
         self._mode = mode
         self._forms: dict[Any, Any] = {}
 
-    def knows(self, op: Op, args: Any) -> bool:
-        """Tell whether `imagine` has an answer for a call."""
+    def knows(self, op: OpSchema, args: Any) -> bool:
+        """Return whether `imagine` has an answer for a call."""
         if op.name == "_pack_padded_sequence":
             return not isinstance(args[1], FakeTensor)
         if op.name not in _PROBED:
@@ -40,7 +40,7 @@ class Kernels:
         self.unknown[op.name] = None
         return False
 
-    def imagine(self, op: Op, args: Any, kwargs: Any) -> Any:
+    def imagine(self, op: OpSchema, args: Any, kwargs: Any) -> Any:
         """Return the results of a call that touches fakes."""
         with _disable_current_modes():
             if op.name == "_pack_padded_sequence":

@@ -22,9 +22,9 @@ def kind_of(func: Any, name: str) -> OpKind:
     tags = getattr(func, "tags", ())
     if torch.Tag.inplace_view in tags:
         return OpKind.VIEW
-    found = listed_kind(name)
-    if found is not None:
-        return found
+    kind = listed_kind(name)
+    if kind is not None:
+        return kind
     if torch.Tag.nondeterministic_seeded in tags:
         return OpKind.RANDOM
     if torch.Tag.pointwise in tags or name.startswith("_foreach_"):
@@ -35,11 +35,13 @@ def kind_of(func: Any, name: str) -> OpKind:
 
 
 def is_seeded(func: Any) -> bool:
-    """Tell whether calls of an op can draw from the random number generator."""
+    """Return whether calls of an op can draw from the random number generator."""
     return torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
 
 
 def draws(args: dict[str, Any]) -> bool:
-    """Tell whether a call of such an op does draw: not so dropout by nothing, or in evaluation."""
+    """Return whether a call of a seeded op draws numbers: dropout with p = 0, or in evaluation,
+    does not.
+    """
     drops = args.get("dropout_p", args.get("dropout", 1)) != 0
     return drops and args.get("train", args.get("training", True)) is not False

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from workloads.capture.operands import Many, Ragged, Seen, Sparse
+from workloads.capture.operands import Many, Ragged, Sparse, TensorWindow
 
 HEAD = 6
 """Items before the arguments of a call."""
 Places = dict[int, tuple[int, int]]
 """By storage, where its tensor lies among all items of a tape, and among all offsets."""
-_SPECIAL = frozenset({Seen, Sparse, Ragged})
+_SPECIAL = frozenset({TensorWindow, Sparse, Ragged})
 
 
 def end_of(flat: Sequence[Any], place: int, values: int) -> int:
@@ -37,7 +37,7 @@ def values_of(items: Iterator[Any], offsets: Iterator[int]) -> Iterator[Any]:
     """Yield arguments as they were given: windows with their offset, lists as lists."""
     for item in items:
         if item.__class__ is tuple:
-            yield tuple.__new__(Seen, (*item, next(offsets)))
+            yield tuple.__new__(TensorWindow, (*item, next(offsets)))
         elif item.__class__ is Many:
             values = values_of(items, offsets)
             yield [next(values) for _ in range(item.items)]

@@ -34,7 +34,7 @@ class _Root:
     parameters: dict[int, str] = field(default_factory=dict)
 
 
-class Names:
+class ModuleNames:
     """The root modules seen so far and the qualified names of all that is in them.
 
     The first root gives plain names; further ones (a second network) carry their class in front,
@@ -45,7 +45,7 @@ class Names:
 
     def __init__(self, model: torch.nn.Module | None) -> None:
         """Begin with the names in `model`, or with none."""
-        self._given = model
+        self._model = model
         self._roots: dict[int, _Root] = {}
         self._free: dict[Hashable, list[str]] = {}
         self._prefixes: set[str] = set()
@@ -56,19 +56,19 @@ class Names:
             self._add(model, "")
 
     def is_model(self, root: torch.nn.Module) -> bool:
-        """Tell whether a module called from outside any other is a network, not a loss."""
+        """Return whether a module called from outside any other is a network, not a loss."""
         if id(root) in self._modules:
             return True
         if isinstance(root, _Loss):
             return False
-        if self._given is not None and not any(m is self._given for m in root.modules()):
+        if self._model is not None and not any(m is self._model for m in root.modules()):
             return False
         self._add(root, None)
         return True
 
     def is_function(self, root: torch.nn.Module) -> bool:
-        """Tell whether a module only computes, without weights: a softmax made for one call."""
-        if root is self._given or isinstance(root, _Loss):
+        """Return whether a module only computes, without weights: a softmax made for one call."""
+        if root is self._model or isinstance(root, _Loss):
             return False
         return not any(True for _ in root.parameters()) and not any(True for _ in root.buffers())
 
@@ -148,7 +148,7 @@ class Names:
         free = self._free.get(structure)
         if free:
             return free.pop(0)
-        if not self._prefixes or any(m is self._given for m in network.modules()):
+        if not self._prefixes or any(m is self._model for m in network.modules()):
             return ""
         title = type(network).__name__
         options = (f"{title}.", *(f"{title}_{i}." for i in range(2, len(self._prefixes) + 2)))
@@ -195,7 +195,7 @@ def _size(parameter: torch.Tensor) -> Hashable:
 
 
 def state_tensors(
-    optimizer: torch.optim.Optimizer, names: Names
+    optimizer: torch.optim.Optimizer, names: ModuleNames
 ) -> Iterator[tuple[str, str, torch.Tensor]]:
     """Yield the tensors that an optimizer keeps, in order: name, parameter's name, tensor."""
     for parameter, state in optimizer.state.items():

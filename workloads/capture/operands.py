@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 
 
-class Seen(NamedTuple):
+class TensorWindow(NamedTuple):
     """A strided window on storage number `storage` of the tape, in elements."""
 
     storage: int
@@ -21,7 +21,7 @@ class Sparse(NamedTuple):
     dtype: torch.dtype
     shape: tuple[int, ...]
     nnz: int
-    parts: tuple[Seen, ...]
+    parts: tuple[TensorWindow, ...]
 
 
 class Ragged(NamedTuple):
@@ -29,7 +29,7 @@ class Ragged(NamedTuple):
 
     dtype: torch.dtype
     sizes: tuple[tuple[int, ...], ...]
-    parts: tuple[Seen, ...]
+    parts: tuple[TensorWindow, ...]
 
 
 class Many(NamedTuple):
@@ -38,7 +38,7 @@ class Many(NamedTuple):
     items: int
 
 
-class Node(NamedTuple):
+class AutogradNode(NamedTuple):
     """The autograd node that runs, by its `sequence` number relative to the tape's first one.
 
     A node that accumulates the gradient of a leaf names it by storage and parameter name.
@@ -50,7 +50,7 @@ class Node(NamedTuple):
     is_parameter: bool = False
 
 
-NOWHERE = Node(-(1 << 62))
+NOWHERE = AutogradNode(-(1 << 62))
 """The node of backward work that belongs to none."""
 
 

@@ -11,7 +11,7 @@ from workloads.capture.calls import tensors_in
 from workloads.capture.kinds import base_name, is_seeded
 
 
-class Op(NamedTuple):
+class OpSchema(NamedTuple):
     """An op: `written` are the positions and names of arguments that it writes to, `flops` is
     PyTorch's formula of its work by shapes, `view` whether its results share their input's
     storage, `silent` whether it is a question about a tensor, not work, and `seeded` whether it can
@@ -29,29 +29,29 @@ class Op(NamedTuple):
     def writes(self, args: Any, kwargs: Any) -> Iterator[torch.Tensor]:
         """Yield the tensors that a call writes to."""
         for position, name in self.written:
-            given = args[position] if position < len(args) else kwargs.get(name)
-            yield from tensors_in(given)
+            value = args[position] if position < len(args) else kwargs.get(name)
+            yield from tensors_in(value)
 
 
-_known: dict[int, Op] = {}
+_schemas: dict[int, OpSchema] = {}
 
 
-def op_of(func: Any) -> Op:
+def schema_of(func: Any) -> OpSchema:
     """Return what is known of an op."""
-    known = _known.get(id(func))
-    if known is None:
-        known = _known[id(func)] = _read(func)
-    return known
+    schema = _schemas.get(id(func))
+    if schema is None:
+        schema = _schemas[id(func)] = _read(func)
+    return schema
 
 
-def _read(func: Any) -> Op:
+def _read(func: Any) -> OpSchema:
     schema = getattr(func, "_schema", None)
     formula = flop_registry.get(getattr(func, "_overloadpacket", None))
     flops = getattr(formula, "__wrapped__", None)
     name = base_name(func)
     silent = getattr(func, "namespace", "") == "prim"
     if schema is None:
-        return Op(func, name, (), flops, view=False, silent=silent, seeded=is_seeded(func))
+        return OpSchema(func, name, (), flops, view=False, silent=silent, seeded=is_seeded(func))
     written = tuple(
         (position, argument.name)
         for position, argument in enumerate(schema.arguments)
@@ -59,7 +59,7 @@ def _read(func: Any) -> Op:
     )
     aliases = any(result.alias_info is not None for result in schema.returns)
     view = aliases and not schema.is_mutable
-    return Op(func, name, written, flops, view=view, silent=silent, seeded=is_seeded(func))
+    return OpSchema(func, name, written, flops, view=view, silent=silent, seeded=is_seeded(func))
 
 
 def _is_declared(argument: Any) -> bool:

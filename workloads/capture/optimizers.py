@@ -9,21 +9,23 @@ import torch
 class Optimizers:
     """The optimizers that stepped so far; none is kept alive."""
 
-    def __init__(self, given: Iterable[torch.optim.Optimizer]) -> None:
+    def __init__(self, optimizers: Iterable[torch.optim.Optimizer]) -> None:
         """Begin with those that are given."""
-        self._known: list[weakref.ref[torch.optim.Optimizer]] = []
-        for optimizer in given:
+        self._references: list[weakref.ref[torch.optim.Optimizer]] = []
+        for optimizer in optimizers:
             self.add(optimizer)
 
     def add(self, optimizer: torch.optim.Optimizer) -> None:
         """Take an optimizer in, unless it is known."""
-        if all(known is not optimizer for known in self):
-            self._known = [known for known in self._known if known() is not None]
-            self._known.append(weakref.ref(optimizer))
+        if all(reference is not optimizer for reference in self):
+            self._references = [
+                reference for reference in self._references if reference() is not None
+            ]
+            self._references.append(weakref.ref(optimizer))
 
     def __iter__(self) -> Iterator[torch.optim.Optimizer]:
         """Yield those that live."""
-        for known in self._known:
-            optimizer = known()
+        for reference in self._references:
+            optimizer = reference()
             if optimizer is not None:
                 yield optimizer

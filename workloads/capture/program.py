@@ -26,7 +26,7 @@ class NoModule(InputError):
 
 
 @dataclass(frozen=True)
-class Program:
+class PythonProgram:
     """What `python TARGET *argv` runs, or with `module` `python -m TARGET *argv`."""
 
     target: str
@@ -129,14 +129,14 @@ def _load_module(spec: ModuleSpec, main: dict[str, Any]) -> CodeType:
 
 
 @contextmanager
-def as_main(program: Program) -> Iterator[None]:
+def as_main(program: PythonProgram) -> Iterator[None]:
     """Make the surroundings in which Python would run `program`, and put them back afterwards."""
     main = ModuleType("__main__")
     main.__dict__.update(__builtins__=builtins, __annotations__={})
     with ExitStack() as stack:
         stack.callback(_reopen)
-        stack.enter_context(_kept(sys, "argv", "orig_argv", "excepthook", *_STREAMS))
-        stack.enter_context(_kept(builtins, "print"))
+        stack.enter_context(_keeping(sys, "argv", "orig_argv", "excepthook", *_STREAMS))
+        stack.enter_context(_keeping(builtins, "print"))
         stack.enter_context(_path())
         stack.enter_context(_folder())
         stack.callback(sys.modules.__setitem__, "__main__", sys.modules["__main__"])
@@ -151,7 +151,7 @@ def as_main(program: Program) -> Iterator[None]:
 
 
 @contextmanager
-def _kept(module: ModuleType, *names: str) -> Iterator[None]:
+def _keeping(module: ModuleType, *names: str) -> Iterator[None]:
     before = {name: getattr(module, name) for name in names}
     try:
         yield
@@ -200,7 +200,7 @@ class Exits:
     @contextmanager
     def collecting(self) -> Iterator[None]:
         """Take the place of atexit."""
-        with _kept(atexit, "register", "unregister"):
+        with _keeping(atexit, "register", "unregister"):
             self._unregister = atexit.unregister
             vars(atexit).update(register=self.register, unregister=self.unregister)
             yield

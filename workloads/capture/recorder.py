@@ -17,13 +17,13 @@ from torch.utils._python_dispatch import (
     _get_current_dispatch_mode_stack,
 )
 
-from workloads.capture.calls import Signature, _signatures, signature_of
+from workloads.capture.calls import OpSignature, _signatures, signature_of
 
 _SETTLING = 100  # naps of half a millisecond: far more than an op takes to log
-Log = Callable[[Signature, tuple[Any, ...], dict[str, Any] | None, Any, int], None]
+Log = Callable[[OpSignature, tuple[Any, ...], dict[str, Any] | None, Any, int], None]
 
 
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class OpRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Hands every op with its result to `log`, with how long it took if it is `timed`.
 
     Whatever goes wrong in there is counted in `lost` and never reaches the program.
@@ -109,10 +109,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         start = time.perf_counter_ns() if self._timed else 0
         run = signature.run
         result = run(*args, **kwargs) if kwargs else run(*args)
-        taken = time.perf_counter_ns() - start if self._timed else 0
+        took_ns = time.perf_counter_ns() - start if self._timed else 0
         self.logging = True
         try:
-            self._log(signature, args, kwargs, result, taken)
+            self._log(signature, args, kwargs, result, took_ns)
         except Exception:
             self.lost += 1
         finally:
@@ -122,14 +122,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @cache
 def _runs_itself(kind: type[Any]) -> bool:
-    """Tell whether tensors of a class run their ops by ops on other tensors."""
+    """Return whether tensors of a class run their ops by ops on other tensors."""
     handler = getattr(kind, "__torch_dispatch__", None)
     plain = handler is None or handler is torch._C._disabled_torch_dispatch_impl
     return not (plain or kind is torch.Tensor or issubclass(kind, FakeTensor))
 
 
 def _inside_compiled() -> bool:
-    """Tell whether a wrapper of torch.compile runs: it restores the dispatch keys it found."""
+    """Return whether a wrapper of torch.compile runs: it restores the dispatch keys it found."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         if frame.f_code.co_name == "compile_wrapper":

@@ -12,7 +12,7 @@ from simulator.errors import InputError
 from simulator.trace.trace import StepKind, Trace
 from trainsoc.border import ROOT, Border
 from workloads.capture.endings import Guard, Outcome
-from workloads.capture.program import Exits, NoModule, Program, as_main
+from workloads.capture.program import Exits, NoModule, PythonProgram, as_main
 from workloads.capture.session import Recording, capture
 from workloads.capture.stand_ins import NeedsContents
 
@@ -44,7 +44,7 @@ def capture_script(
     Raises InputError if there is no such script, if it trains nothing, or if with `fake` its
     course depends on numbers; and ScriptFailed if the script raises or exits with an error.
     """
-    program = Program(os.fspath(path), tuple(argv), module)
+    program = PythonProgram(os.fspath(path), tuple(argv), module)
     recording = capture(steps=steps, name=program.name, time=time, fake=fake)
     outcome = run_script(program, recording)
     if outcome.failure is not None:
@@ -54,7 +54,7 @@ def capture_script(
     return outcome.trace
 
 
-def untrained(program: Program, trace: Trace | None, *, processes: bool = False) -> str:
+def untrained(program: PythonProgram, trace: Trace | None, *, processes: bool = False) -> str:
     """Say that `program` trained nothing, and what it did instead, such as run `processes`."""
     evaluated = trace.count(StepKind.EVAL) if trace else 0
     instead = f", after {evaluated} evaluation steps" if evaluated else ""
@@ -65,7 +65,7 @@ def untrained(program: Program, trace: Trace | None, *, processes: bool = False)
 
 
 def run_script(
-    program: Program, recording: Recording, keep: Callable[[Outcome], None] | None = None
+    program: PythonProgram, recording: Recording, keep: Callable[[Outcome], None] | None = None
 ) -> Outcome:
     """Run `program` to its end, as Python would in a process of its own, and record it.
 
@@ -87,14 +87,14 @@ def run_script(
 
 
 @contextmanager
-def _modules(program: Program) -> Iterator[None]:
+def _modules(program: PythonProgram) -> Iterator[None]:
     own = not program.module and Path(program.target).resolve().is_relative_to(ROOT / "workloads")
     with nullcontext() if own else Border().apart(program.folder):
         yield
 
 
 def _record(
-    program: Program, recording: Recording, guard: Guard, exits: Exits
+    program: PythonProgram, recording: Recording, guard: Guard, exits: Exits
 ) -> BaseException | None:
     """Return what the program raised; a step under way then is not complete."""
     error: BaseException | None = None
@@ -115,7 +115,7 @@ def _record(
     return error
 
 
-def _run(program: Program, recording: Recording, exits: Exits) -> BaseException | None:
+def _run(program: PythonProgram, recording: Recording, exits: Exits) -> BaseException | None:
     """Run the program and then all that Python runs before a process ends."""
     error = _raised(program.run)
     if not isinstance(error, KeyboardInterrupt):
@@ -132,7 +132,7 @@ def _raised(call: Callable[[], None]) -> BaseException | None:
     return None
 
 
-def _ending(program: Program, error: BaseException | None) -> tuple[int, str | None]:
+def _ending(program: PythonProgram, error: BaseException | None) -> tuple[int, str | None]:
     """Return the exit status, and what went wrong if anything did."""
     name = program.target
     if error is None:

@@ -10,17 +10,17 @@ from simulator.collector import paused_collector
 from simulator.trace.passes.treatment import Method
 from simulator.trace.trace import Step, StepKind
 from workloads.capture.assemble import Ownership
+from workloads.capture.open_step import Key, LoaderPass, OpenStep
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
-from workloads.capture.templates import Templates
-from workloads.capture.unit import Key, Pass, Unit
+from workloads.capture.templates import StepTemplates
 
 _UNBUILT_CALLS = 50_000
 """Calls that wait to be analysed until the run is over: some 60 MB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class StepRun:
     """Finished units in a row that are alike: the distinct steps that they consist of, None if
     nobody ever looked at one alike; their loader passes, rows of their inputs (see Unit), and how
     long each took, `slowed` by timing its ops or not.
@@ -38,7 +38,7 @@ class Run:
 
 
 @dataclass(slots=True, eq=False)
-class Distinct:
+class DistinctStep:
     """A distinct step: its tape until it is analysed, and how long its ops took."""
 
     kind: StepKind
@@ -49,7 +49,7 @@ class Distinct:
     unmodelled: Counter[str] = field(default_factory=Counter)
     measured_ns: list[Sequence[int]] = field(default_factory=list)
 
-    def build(self, templates: Templates) -> Step:
+    def build(self, templates: StepTemplates) -> Step:
         """Return the step, analysed once."""
         if self.step is None and self.tape is not None:
             made = templates.assemble(self.tape, self.kind, self.spots, self.owned)
@@ -64,34 +64,34 @@ class Catalogue:
     """The distinct steps and the order in which they ran; times each up to `depth` times.
 
     `paths` has the network calls of the units that were looked at, up to each of them, with how
-    many optimizers stepped in one; `unseen` counts the units that nobody looked at, `late` those
+    many optimizers stepped in one; `unseen` counts the steps that nobody looked at, `late` those
     looked at from their middle on.
     """
 
     depth: int
-    runs: list[Run] = field(default_factory=list)
-    passes: list[Pass] = field(default_factory=list)
+    runs: list[StepRun] = field(default_factory=list)
+    passes: list[LoaderPass] = field(default_factory=list)
     paths: dict[int, int] = field(default_factory=dict)
     unseen: int = 0
     late: int = 0
-    distinct: list[Distinct] = field(default_factory=list)
+    distinct: list[DistinctStep] = field(default_factory=list)
     _index: dict[tuple[StepKind, int], int] = field(default_factory=dict)
     _keys: dict[Key, Key] = field(default_factory=dict)
     _latest: dict[Key, tuple[int, ...]] = field(default_factory=dict)
-    _templates: Templates = field(default_factory=Templates)
+    _templates: StepTemplates = field(default_factory=StepTemplates)
     _built: int = 0
     _unbuilt: int = 0
 
-    def walk(self, unit: Unit) -> None:
+    def walk(self, step: OpenStep) -> None:
         """Note the network calls of a unit that was looked at."""
-        for prefix in unit.prefixes:
+        for prefix in step.prefixes:
             self.paths.setdefault(prefix, 0)
-        updates = self.paths.get(unit.path, 0)
-        self.paths[unit.path] = max(len(unit.optimizers), updates)
+        updates = self.paths.get(step.path, 0)
+        self.paths[step.path] = max(len(step.optimizers), updates)
 
-    def updates(self, unit: Unit) -> int:
+    def updates(self, step: OpenStep) -> int:
         """Return how many optimizers step in a unit with these network calls."""
-        return max(1, self.paths.get(unit.path, 1))
+        return max(1, self.paths.get(step.path, 1))
 
     def knows(self, tape: Tape, kind: StepKind) -> int | None:
         """Return the distinct step that did the work on the tape before, if any."""
@@ -100,7 +100,7 @@ class Catalogue:
     def admit(self, tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership) -> int:
         """Return the number of a step that was not known."""
         index = self._index[kind, tape.digest] = len(self.distinct)
-        self.distinct.append(Distinct(kind, tape, spots, owned))
+        self.distinct.append(DistinctStep(kind, tape, spots, owned))
         self._unbuilt += len(tape)
         if self._unbuilt > _UNBUILT_CALLS:
             self.build()
@@ -116,26 +116,26 @@ class Catalogue:
         """Return a distinct step."""
         return self.distinct[index].build(self._templates)
 
-    def add(self, unit: Unit, steps: tuple[int, ...] | None) -> bool:
+    def add(self, step: OpenStep, steps: tuple[int, ...] | None) -> bool:
         """Count a finished unit of these distinct steps, None if nobody looked.
 
         Return whether it was as expected: its calls of modules had the same steps last time.
         """
-        key = self._keys.setdefault(unit.key, unit.key)  # one object for all steps alike
+        key = self._keys.setdefault(step.key, step.key)  # one object for all steps alike
         expected = key in self._latest if steps is None else self._latest.get(key) == steps
         slowed = steps is not None and bool(self.distinct[steps[0]].measured_ns)
         if steps is not None:
             self._latest[key] = steps
         steps = self._latest.get(key)
-        rows = unit.rows, unit.first_rows
-        run = Run(key, unit.kind, frozenset(unit.passes), steps, unit.method, *rows, slowed)
+        rows = step.rows, step.first_rows
+        run = StepRun(key, step.kind, frozenset(step.passes), steps, step.method, *rows, slowed)
         if not self.runs or self.runs[-1] != run:
             self.runs.append(run)  # a long run keeps a few bytes per step
-        self.runs[-1].walls_ns.append(time.perf_counter_ns() - unit.started_ns)
+        self.runs[-1].walls_ns.append(time.perf_counter_ns() - step.started_ns)
         return expected
 
     @property
-    def units(self) -> int:
+    def step_count(self) -> int:
         """How many units were counted."""
         return sum(len(run.walls_ns) for run in self.runs)
 

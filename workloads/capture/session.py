@@ -13,9 +13,9 @@ from simulator.trace.storage import save_trace
 from simulator.trace.trace import Trace
 from workloads.capture.events import listening
 from workloads.capture.fake import Fakes
-from workloads.capture.finished import Finished, finish
+from workloads.capture.finished import FinishedRun, finish
 from workloads.capture.memory import settle_heap
-from workloads.capture.names import Names, unwrap
+from workloads.capture.names import ModuleNames, unwrap
 from workloads.capture.threads import Threads
 
 _running: "list[Recording]" = []
@@ -85,10 +85,10 @@ class Recording:
         fakes: Fakes | None = None,
     ) -> None:
         """Prepare a recording; `capture` is the way to get one."""
-        self._names = Names(unwrap(model) if model is not None else None)
+        self._names = ModuleNames(unwrap(model) if model is not None else None)
         around = fakes.in_thread if fakes else nullcontext
-        given = [optimizer] if optimizer else []
-        self._threads = Threads(self._names, given, steps, timed=time, around=around)
+        optimizers = [optimizer] if optimizer else []
+        self._threads = Threads(self._names, optimizers, steps, timed=time, around=around)
         self.name = name
         self._time = time
         self._fakes = fakes
@@ -195,7 +195,7 @@ class Recording:
         timings = finished.timings() if self._time and mode == "real" else ()
         return Trace(name, finished.steps, finished.segments(), origin, timings, finished.methods)
 
-    def _doubts(self, finished: Finished) -> dict[str, str]:
+    def _doubts(self, finished: FinishedRun) -> dict[str, str]:
         """Return what is not known of the run exactly, for the trace's origin."""
         counts = {
             "approximated_steps": finished.approximated,
@@ -205,8 +205,8 @@ class Recording:
         doubts = {key: str(count) for key, count in counts.items() if count}
         catalogue = finished.catalogue
         if catalogue.unseen:
-            seen = catalogue.units - catalogue.unseen
-            doubts["looked_at"] = f"{seen} of {catalogue.units} steps"
+            seen = catalogue.step_count - catalogue.unseen
+            doubts["looked_at"] = f"{seen} of {catalogue.step_count} steps"
         unmodelled = finished.unmodelled()
         if unmodelled:
             doubts["unmodelled"] = ", ".join(f"{n} {name}" for name, n in unmodelled.items())
@@ -214,5 +214,5 @@ class Recording:
 
 
 def _ends_well(error: BaseException | None) -> bool:
-    """Tell whether a block ran to its end, or left by sys.exit without an error."""
+    """Return whether a block ran to its end, or left by sys.exit without an error."""
     return error is None or (isinstance(error, SystemExit) and error.code in (None, 0))

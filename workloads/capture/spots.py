@@ -7,7 +7,7 @@ import torch
 
 from simulator.trace.op import Phase
 from simulator.trace.phases import FACTS
-from workloads.capture.names import Names
+from workloads.capture.names import ModuleNames
 
 _UPDATES = {phase: facts.marker for phase, facts in FACTS.items() if facts.updates and facts.marker}
 
@@ -38,7 +38,7 @@ class Context:
     A marker is kept with whether the autograd engine was running when it was opened.
     """
 
-    names: Names
+    names: ModuleNames
     spot: int = 0
     spots: list[Spot] = field(default_factory=lambda: [Spot()])
     modules: list[tuple[torch.nn.Module, str, str]] = field(default_factory=list)
@@ -126,5 +126,5 @@ class Context:
 
 
 def in_backward() -> bool:
-    """Tell whether the autograd engine is running."""
+    """Return whether the autograd engine is running."""
     return int(torch._C._current_graph_task_id()) != -1

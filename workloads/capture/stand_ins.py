@@ -41,7 +41,7 @@ class StandIns:
         """Start with nothing asked; `is_fake` tells which tensors have no contents."""
         self.refused: NeedsContents | None = None
         self.guessed_draws = False
-        self._asked = 0
+        self._reads = 0
         self._branches: dict[tuple[str, int], None] = {}
         self._checkpoints = Checkpoints(is_fake)
         self._stack = ExitStack()
@@ -52,10 +52,10 @@ class StandIns:
             for name, method in self._methods().items():
                 stack.enter_context(replaced(FakeTensor, name, method))
             stack.enter_context(replaced(torch.utils, "swap_tensors", exchange))
-            for known in (_foreach_utils, optimizer):  # which kernels they choose
-                types = [*known._foreach_supported_types, FakeTensor]
-                stack.enter_context(replaced(known, "_foreach_supported_types", types))
-            stack.enter_context(self._checkpoints.kept())
+            for module in (_foreach_utils, optimizer):  # which kernels they choose
+                types = [*module._foreach_supported_types, FakeTensor]
+                stack.enter_context(replaced(module, "_foreach_supported_types", types))
+            stack.enter_context(self._checkpoints.in_place())
             self._stack = stack.pop_all()
         return self
 
@@ -72,8 +72,8 @@ class StandIns:
     def notes(self) -> dict[str, str]:
         """What was answered, for the origin of a trace."""
         notes = {}
-        if self._asked:
-            notes["stand_ins"] = f"{self._asked} values that the network computed were taken as 1"
+        if self._reads:
+            notes["stand_ins"] = f"{self._reads} values that the network computed were taken as 1"
         if self._branches:
             places = [f"{Path(name).name} line {line}" for name, line in self._branches]
             more = [f"{len(places) - _SHOWN} more"] if len(places) > _SHOWN else []
@@ -96,7 +96,7 @@ class StandIns:
 
     def read(self) -> None:
         """Note that the program reads a number, and where a branch depends on it."""
-        self._asked += 1
+        self._reads += 1
         frame = program(caller())
         for user, use in uses(frame):
             if use.ends_loop:

@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from workloads.capture.budget import Budget
 from workloads.capture.calls import tensors_in
 from workloads.capture.keeping import Attributes, OptimizerState, Writes, random_numbers
-from workloads.capture.ops import Op
+from workloads.capture.ops import OpSchema
 from workloads.capture.tape import address_of
 
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
@@ -62,7 +62,7 @@ class Swaps:
         self._budget = budget
         self._keep = keep
         self._writes = Writes()
-        self._met: WeakValueDictionary[int, torch.nn.Module] = WeakValueDictionary()
+        self._roots: WeakValueDictionary[int, torch.nn.Module] = WeakValueDictionary()
         self._pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._copies: dict[int, torch.UntypedStorage] = {}
         self._ran: WeakValueDictionary[int, torch.Tensor] = WeakValueDictionary()
@@ -94,10 +94,10 @@ class Swaps:
         parameters = list(root.parameters())
         self._budget.meet(parameters)
         if not any(is_lazy(parameter) for parameter in parameters):
-            self._met[id(root)] = root
+            self._roots[id(root)] = root
         for module in root.modules():
-            kept = self._modules.get(id(module))
-            if self._keep and (kept is None or not kept.are_of(module)):
+            attributes = self._modules.get(id(module))
+            if self._keep and (attributes is None or not attributes.are_of(module)):
                 self._modules[id(module)] = Attributes(module)
             for parameter in module._parameters.values():
                 self._swap(parameter)
@@ -119,7 +119,7 @@ class Swaps:
                 if tensor.dim():
                     self._swap(tensor)
 
-    def about_to_write(self, op: Op, args: Any, kwargs: Any) -> None:
+    def about_to_write(self, op: OpSchema, args: Any, kwargs: Any) -> None:
         """Keep the contents of the real tensors that an op will write to, if to be undone."""
         if self._keep and op.written:
             for tensor in op.writes(args, kwargs):
@@ -178,7 +178,7 @@ class Swaps:
         def called(module: torch.nn.Module, inputs: Any) -> None:
             if not self._budget.exceeded:
                 self._budget.call(module, inputs)
-            if self._met.get(id(module)) is not module:
+            if self._roots.get(id(module)) is not module:
                 with _disable_current_modes():
                     self.network(module)
 

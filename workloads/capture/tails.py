@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simulator.trace.op import OpKind, Phase
-from workloads.capture.operands import Ragged, Seen, Sparse
+from workloads.capture.operands import Ragged, Sparse, TensorWindow
 from workloads.capture.spots import Spot
-from workloads.capture.tape import Record, Tape
+from workloads.capture.tape import RecordedCall, Tape
 
 
-def tail_end(tape: Tape, end: int, begin: int, spots: Sequence[Spot]) -> tuple[int, Record | None]:
+def tail_end(
+    tape: Tape, end: int, begin: int, spots: Sequence[Spot]
+) -> tuple[int, RecordedCall | None]:
     """Return the call after the last one from `end` on that still belongs to the step.
 
     It uses what calls from `begin` on made, a gradient, or writes to a parameter. What zeroes
@@ -35,7 +37,7 @@ def tail_end(tape: Tape, end: int, begin: int, spots: Sequence[Spot]) -> tuple[i
 
 
 def independent(tape: Tape, cut: int) -> bool:
-    """Tell whether nothing from call number `cut` on uses what the calls before it made."""
+    """Return whether nothing from call number `cut` on uses what the calls before it made."""
     for record in tape.records(cut):
         values = (*record.operands, *record.keywords.values())
         if any(0 <= tape.makers[number] < cut for number in storages(values)):
@@ -56,21 +58,21 @@ def evaluation_end(tape: Tape, spots: Sequence[Spot]) -> int:
     return tail_end(tape, last, 0, spots)[0] if last else 0
 
 
-def _learns(record: Record) -> bool:
-    """Tell whether a call with a parameter is of a forward pass that gradients go through."""
+def _learns(record: RecordedCall) -> bool:
+    """Return whether a call with a parameter is of a forward pass that gradients go through."""
     is_view = record.signature.kind is OpKind.VIEW
     return record.grad and not is_view and not record.signature.mutates
 
 
-def _evaluates(record: Record) -> bool:
-    """Tell whether a call with a parameter is a product of an evaluation."""
+def _evaluates(record: RecordedCall) -> bool:
+    """Return whether a call with a parameter is a product of an evaluation."""
     return not record.grad and record.signature.kind is OpKind.GEMM
 
 
 def storages(values: Any) -> Iterator[int]:
     """Yield the numbers of all storages among arguments or results."""
     for value in values:
-        if value.__class__ is Seen:
+        if value.__class__ is TensorWindow:
             yield value.storage
         elif value.__class__ is list:
             yield from storages(value)

@@ -5,45 +5,48 @@ the moment of the call can tell, and of all steps with one digest a single one i
 """
 
 import weakref
-from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from itertools import compress, count
-from operator import eq, itemgetter, ne
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
-from workloads.capture.calls import Signature
-from workloads.capture.layout import HEAD, Places, end_of, places_of, values_of
-from workloads.capture.operands import NOWHERE, Many, Node, Ragged, Seen, Sparse, parts_of
+from workloads.capture.calls import OpSignature
+from workloads.capture.layout import HEAD, values_of
+from workloads.capture.operands import (
+    NOWHERE,
+    AutogradNode,
+    Many,
+    Ragged,
+    Sparse,
+    TensorWindow,
+    parts_of,
+)
 
 _IN_BACKWARD = torch._C._current_graph_task_id
-_NODE = torch._C._current_autograd_node
+_AUTOGRAD_NODE = torch._C._current_autograd_node
 _SEQUENCE = torch.autograd._get_sequence_nr  # type: ignore[attr-defined]
 _GRAD = torch.is_grad_enabled
 _ACCUMULATE: type[Any] = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _TENSOR, _PARAMETER = torch.Tensor, torch.nn.Parameter
 _LISTS = frozenset({list, tuple})
-_STRUCTURE = ("_starts", "_offset_starts", "_keywords", "gradients", "updated")
-_IDENTITY = itemgetter(0, 1)  # of a window: its storage and element type
 _IGNORED = ...  # a number that changes no work
 
 
-class Record(NamedTuple):
+class RecordedCall(NamedTuple):
     """A call: arguments by position, then those by name; tensors as Seen, Sparse or Ragged.
 
     `spot` numbers the place in the program, `newest` is the sequence number of the newest autograd
     node so far, `node` the one that runs in backward, None outside.
     """
 
-    signature: Signature
+    signature: OpSignature
     operands: list[Any]
     keywords: dict[str, Any]
     results: list[Any]
     spot: int
     grad: bool
     newest: int
-    node: Node | None
+    node: AutogradNode | None
 
 
 class Tape:
@@ -66,13 +69,13 @@ class Tape:
         self._leaf_tensors: list[tuple[weakref.ref[torch.Tensor], int]] = []
         self.updated: set[int] = set()
         self.flat: list[Any] = []
-        self._starts: list[int] = []
+        self.starts: list[int] = []
         self.offsets: list[int] = []
-        self._offset_starts: list[int] = []
-        self._keywords: dict[int, tuple[str, ...]] = {}
-        self._numbers: dict[int, int] = {}
-        self._weak: list[Any] = []
-        self._first = _SEQUENCE()
+        self.offset_starts: list[int] = []
+        self.keyword_names: dict[int, tuple[str, ...]] = {}
+        self.numbers: dict[int, int] = {}
+        self.weak: list[Any] = []
+        self.first_sequence = _SEQUENCE()
 
     def __del__(self) -> None:
         """Let the storages go."""
@@ -80,7 +83,7 @@ class Tape:
 
     def __len__(self) -> int:
         """Return the number of calls."""
-        return len(self._starts)
+        return len(self.starts)
 
     @property
     def digest(self) -> int:
@@ -92,25 +95,25 @@ class Tape:
 
     def append(
         self,
-        signature: Signature,
+        signature: OpSignature,
         args: Sequence[Any],
         keywords: dict[str, Any] | None,
         result: Any,
         spot: int,
     ) -> None:
         """Write down a call that returned `result`, made at `spot`."""
-        flat, starts = self.flat, self._starts
+        flat, starts = self.flat, self.starts
         call = len(starts)
         starts.append(len(flat))
-        self._offset_starts.append(len(self.offsets))
+        self.offset_starts.append(len(self.offsets))
         node = self._node() if _IN_BACKWARD() != -1 else None
         grad = _GRAD()
-        newest = _SEQUENCE() - self._first if grad else 0
+        newest = _SEQUENCE() - self.first_sequence if grad else 0
         flat += (signature, spot, grad, newest, node, len(args))
         exact = signature.exact
         self._describe(args, exact, -1)
         if keywords:
-            self._keywords[call] = tuple(keywords)
+            self.keyword_names[call] = tuple(keywords)
             self._describe(keywords.values(), exact, -1)
         results = result if result.__class__ in _LISTS else (result,)
         self._describe(results, None, call)
@@ -118,13 +121,13 @@ class Tape:
     def _describe(self, values: Iterable[Any], exact: bool | None, maker: int) -> None:
         """Append values: tensors, and numbers where `exact`; of results (None) only tensors."""
         add, place = self.flat.append, self.offsets.append
-        known, sizes = self._numbers.get, self.sizes
+        number_of, sizes = self.numbers.get, self.sizes
         for value in values:
             kind = value.__class__
             if kind is _TENSOR or kind is _PARAMETER or isinstance(value, _TENSOR):
                 try:
                     storage = value.untyped_storage()
-                    number = known(storage._cdata)
+                    number = number_of(storage._cdata)
                     if number is None or not sizes[number]:
                         number = self._admit(storage, maker)
                     # A plain tuple of plain tuples is nothing that the garbage collector walks.
@@ -147,46 +150,48 @@ class Tape:
             if tensor.is_nested:
                 sizes = tuple(tuple(row) for row in tensor._nested_tensor_size().tolist())
                 number = self._admit(tensor.untyped_storage(), maker)
-                whole = Seen(number, tensor.dtype, (tensor.numel(),), (1,), 0)
+                whole = TensorWindow(number, tensor.dtype, (tensor.numel(),), (1,), 0)
                 return Ragged(tensor.dtype, sizes, (whole,))
             parts = tuple(self._window(part, maker) for part in parts_of(tensor))
             return Sparse(tensor.dtype, tuple(tensor.shape), tensor._nnz(), parts)
         except (NotImplementedError, RuntimeError, TypeError, AttributeError):
             return None
 
-    def _window(self, tensor: torch.Tensor, maker: int) -> Seen:
+    def _window(self, tensor: torch.Tensor, maker: int) -> TensorWindow:
         number = self._admit(tensor.untyped_storage(), maker)
         offset = int(tensor.storage_offset())
-        return Seen(number, tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()), offset)
+        return TensorWindow(
+            number, tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()), offset
+        )
 
     def _admit(self, storage: torch.UntypedStorage, maker: int) -> int:
         """Return the number of a storage, a new one at first sight."""
-        number = self._numbers.get(storage._cdata)
+        number = self.numbers.get(storage._cdata)
         if number is None:
-            number = self._numbers[storage._cdata] = len(self.sizes)
-            self._weak.append(storage._weak_ref())
+            number = self.numbers[storage._cdata] = len(self.sizes)
+            self.weak.append(storage._weak_ref())
             self.sizes.append(storage.nbytes())
             self.makers.append(maker)
         elif not self.sizes[number]:
             self.sizes[number] = storage.nbytes()  # allocated empty, resized by its writer
         return number
 
-    def _node(self) -> Node | int:
+    def _node(self) -> AutogradNode | int:
         """Return the node that runs, by its sequence number alone where that says all."""
-        node: Any = _NODE()
+        node: Any = _AUTOGRAD_NODE()
         if node is None:
             return NOWHERE
         if node.__class__ is _ACCUMULATE:
             number, parameter = self.admit_leaf(node.variable), self.name_of(node.variable)
             is_parameter = isinstance(node.variable, torch.nn.Parameter)
-            return Node(NOWHERE.sequence, number, parameter, is_parameter)
-        return int(node._sequence_nr()) - self._first
+            return AutogradNode(NOWHERE.sequence, number, parameter, is_parameter)
+        return int(node._sequence_nr()) - self.first_sequence
 
     # Reading
 
     def find(self, tensor: torch.Tensor) -> int | None:
         """Return the number of the tensor's storage if the step has touched it."""
-        return self._numbers.get(address_of(tensor))
+        return self.numbers.get(address_of(tensor))
 
     def admit_leaf(self, leaf: torch.Tensor) -> int:
         """Note that the tensor has a gradient; return the number of its storage."""
@@ -205,7 +210,7 @@ class Tape:
 
     def target(self) -> int:
         """Return the storage of the last call's first tensor, -1 if it has none."""
-        for item in self.flat[self._starts[-1] + HEAD :]:
+        for item in self.flat[self.starts[-1] + HEAD :]:
             if item.__class__ is tuple:
                 return int(item[0])
         return -1
@@ -214,166 +219,35 @@ class Tape:
         """Note that the tensor is the gradient of the parameter of that name."""
         self.gradients.setdefault(self._admit(tensor.untyped_storage(), -1), parameter)
 
-    def records(self, start: int = 0) -> Iterator[Record]:
+    def records(self, start: int = 0) -> Iterator[RecordedCall]:
         """Yield the calls from number `start` on."""
         return (self.record(call) for call in range(start, len(self)))
 
-    def record(self, call: int) -> Record:
+    def record(self, call: int) -> RecordedCall:
         """Return call number `call`."""
         items, offsets = self.items(call)
         signature, spot, grad, newest, node, count = items[:HEAD]
-        node = Node(node) if node.__class__ is int else node
+        node = AutogradNode(node) if node.__class__ is int else node
         values = values_of(iter(items[HEAD:]), iter(offsets))
         operands = [next(values) for _ in range(count)]
-        keywords = {name: next(values) for name in self._keywords.get(call, ())}
-        return Record(signature, operands, keywords, list(values), spot, grad, newest, node)
+        keywords = {name: next(values) for name in self.keyword_names.get(call, ())}
+        return RecordedCall(signature, operands, keywords, list(values), spot, grad, newest, node)
 
     def items(self, call: int) -> tuple[list[Any], list[int]]:
         """Return what was written down of a call, and the offsets of its plain tensors in order."""
-        last = call + 1 == len(self._starts)
-        end = None if last else self._starts[call + 1]
-        offset_end = None if last else self._offset_starts[call + 1]
-        offsets = self.offsets[self._offset_starts[call] : offset_end]
-        return self.flat[self._starts[call] : end], offsets
-
-    # Comparing
-
-    @property
-    def outline(self) -> Hashable:
-        """What tapes of the same calls have in common, at least."""
-        return len(self.flat), *map(self.flat.__getitem__, self._starts)
-
-    def resized(self, other: "Tape") -> Sequence[int] | None:
-        """Return the calls that have tensors of other shapes, strides or offsets than in `other`.
-
-        None if the tapes differ in anything else: in calls, places, numbers, storages, names.
-        """
-        if any(getattr(self, name) != getattr(other, name) for name in _STRUCTURE):
-            return None
-        places = list(_differing(self.flat, other.flat))
-        own, its = (list(map(tape.flat.__getitem__, places)) for tape in (self, other))
-        if not {*map(type, own), *map(type, its)} <= {tuple}:
-            return None
-        if not all(map(eq, map(_IDENTITY, own), map(_IDENTITY, its))):
-            return None
-        calls = {bisect_right(self._starts, place) for place in places}
-        calls.update(
-            bisect_right(self._offset_starts, place)
-            for place in _differing(self.offsets, other.offsets)
-        )
-        return [call - 1 for call in calls]
-
-    def windows(self, call: int) -> tuple[Places | None, Places | None]:
-        """Return where the plain tensors that a call was given lie, and those that it returned.
-
-        None instead if there are others, or several on one storage.
-        """
-        first, place = self._starts[call], self._offset_starts[call]
-        end = end_of(self.flat, first + HEAD, self.flat[first + HEAD - 1] + self._named(call))
-        last = self._starts[call + 1] if call + 1 < len(self) else len(self.flat)
-        given = sum(item.__class__ is tuple for item in self.flat[first:end])
-        return (
-            places_of(self.flat[first:end], first, place),
-            places_of(self.flat[end:last], end, place + given),
-        )
-
-    def _named(self, call: int) -> int:
-        return len(self._keywords.get(call, ()))
+        last = call + 1 == len(self.starts)
+        end = None if last else self.starts[call + 1]
+        offset_end = None if last else self.offset_starts[call + 1]
+        offsets = self.offsets[self.offset_starts[call] : offset_end]
+        return self.flat[self.starts[call] : end], offsets
 
     def release(self) -> None:
         """Keep the calls, but let the storages go: none is found any more."""
         free: Any = torch.UntypedStorage._free_weak_ref
-        for reference in filter(None, self._weak):
+        for reference in filter(None, self.weak):
             free(reference)
-        self._weak.clear()
-        self._numbers.clear()
-
-    # Dividing
-
-    def cut(self, call: int) -> "Tape":
-        """Take the calls from number `call` on away, and return them as a tape of their own."""
-        rest = self.select(range(call, len(self)))
-        if call < len(self):
-            del self.flat[self._starts[call] :]
-            del self.offsets[self._offset_starts[call] :]
-            del self._starts[call:], self._offset_starts[call:], self.measured_ns[call:]
-        return rest
-
-    def select(self, calls: Sequence[int]) -> "Tape":
-        """Return a tape of these calls alone, its storages numbered by their first use there."""
-        rest = Tape(self.name_of)
-        copy = _Copy(self, rest, {call: place for place, call in enumerate(calls)})
-        for call in calls:
-            copy.take(call)
-        return rest
-
-
-class _Copy:
-    """Copies calls from one tape to another."""
-
-    def __init__(self, source: Tape, target: Tape, places: dict[int, int]) -> None:
-        self._source = source
-        self._target = target
-        self._places = places
-        self._numbers: dict[int, int] = {}
-        self._shift = 0
-
-    def take(self, call: int) -> None:
-        source, target = self._source, self._target
-        items, offsets = source.items(call)
-        if not len(target):
-            self._shift = items[3]  # 0 where grad mode is off
-            target._first = source._first + self._shift
-        if call in source._keywords:
-            target._keywords[len(target)] = source._keywords[call]
-        target._starts.append(len(target.flat))
-        target._offset_starts.append(len(target.offsets))
-        newest = items[3] - self._shift if items[2] else 0
-        target.flat += [*items[:3], newest, self._node(items[4]), items[5]]
-        target.flat += [self._item(item) for item in items[HEAD:]]
-        target.offsets += offsets
-        target.measured_ns += source.measured_ns[call : call + 1]
-
-    def _node(self, node: Node | int | None) -> Node | int | None:
-        if isinstance(node, int):
-            return node - self._shift
-        if node is not None and node.leaf >= 0:
-            return node._replace(leaf=self._number(node.leaf))
-        return node
-
-    def _item(self, item: Any) -> Any:
-        if item.__class__ is tuple or item.__class__ is Seen:
-            return tuple.__new__(item.__class__, (self._number(item[0]), *item[1:]))
-        if item.__class__ in (Sparse, Ragged):
-            return item._replace(parts=tuple(map(self._item, item.parts)))
-        return item
-
-    def _number(self, old: int) -> int:
-        known = self._numbers.get(old)
-        if known is None:
-            known = self._numbers[old] = len(self._target.sizes)
-            self._admit(old)
-        return known
-
-    def _admit(self, old: int) -> None:
-        source, target = self._source, self._target
-        target.sizes.append(source.sizes[old])
-        target.makers.append(self._places.get(source.makers[old], -1))
-        if old in source.leaves:
-            target.leaves[len(target.sizes) - 1] = source.leaves[old]
-        if old in source.updated:
-            target.updated.add(len(target.sizes) - 1)
-        if old in source.gradients:
-            target.gradients[len(target.sizes) - 1] = source.gradients[old]
-        reference = source._weak[old]
-        storage = torch.UntypedStorage._new_with_weak_ptr(reference) if reference else None
-        target._weak.append(storage._weak_ref() if storage is not None else 0)
-        if storage is not None:  # nobody asks for the address of a dead one
-            target._numbers[storage._cdata] = len(target.sizes) - 1
-
-
-def _differing(own: Sequence[Any], other: Sequence[Any]) -> Iterator[int]:
-    return compress(count(), map(ne, own, other))
+        self.weak.clear()
+        self.numbers.clear()
 
 
 def address_of(tensor: torch.Tensor) -> int:

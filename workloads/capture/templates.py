@@ -17,54 +17,55 @@ from simulator.trace.kinds import GATHERS
 from simulator.trace.op import Gemm, Op, OpKind, Tensor
 from simulator.trace.trace import Step, StepKind, Storage, StorageKind
 from workloads.capture.analysis import is_number
-from workloads.capture.assemble import Assembled, Ownership, assemble
-from workloads.capture.calls import Signature
+from workloads.capture.assemble import AssembledStep, Ownership, assemble
+from workloads.capture.calls import OpSignature
 from workloads.capture.effects import Effects, real_products
-from workloads.capture.operands import Seen
+from workloads.capture.operands import TensorWindow
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
+from workloads.capture.tape_diff import outline, resized, window_places
 
 _STRUCTURES = 64
 """Structures that are kept: beyond them the oldest is analysed anew. A guess."""
 
 
 @dataclass(slots=True)
-class Templates:
+class StepTemplates:
     """Turns tapes into steps: the first of a structure by analysis, others by its template."""
 
-    _known: dict[Hashable, "_Template"] = field(default_factory=dict)
+    _templates: dict[Hashable, "_Template"] = field(default_factory=dict)
 
     def assemble(
         self, tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership
     ) -> tuple[Step, Counter[str]]:
         """Return the step on the tape, and how many products of which name no GEMM describes."""
-        key = kind, id(spots), tape.outline
-        template = self._known.get(key)
+        key = kind, id(spots), outline(tape)
+        template = self._templates.get(key)
         step = template.fill(tape, owned) if template is not None else None
         if template is not None and step is not None:
             return step, template.unmodelled
-        found = assemble(tape, kind, spots, owned)
-        self._known.pop(key, None)
-        if len(self._known) == _STRUCTURES:
-            del self._known[next(iter(self._known))]
-        self._known[key] = _Template(tape, spots, owned, found)
-        return found.step, found.unmodelled
+        assembled = assemble(tape, kind, spots, owned)
+        self._templates.pop(key, None)
+        if len(self._templates) == _STRUCTURES:
+            del self._templates[next(iter(self._templates))]
+        self._templates[key] = _Template(tape, spots, owned, assembled)
+        return assembled.step, assembled.unmodelled
 
 
-class _Window(NamedTuple):
-    """Where a tensor of an op lies on the tape: its place among all items, and all offsets.
+class _TensorPlace(NamedTuple):
+    """Where a tensor of an op lies on the tape: its place among all items, and among all offsets.
 
-    `storage` is its number in the step; the offset of an input that was `drawn` does not count.
+    `storage` is its number in the step; `is_input`: its offset does not count.
     """
 
     item: int
     offset: int
     storage: int
     dtype: str
-    drawn: bool
+    is_input: bool
 
 
-class _Call(NamedTuple):
+class _TemplateCall(NamedTuple):
     """A call of the template and where the tensors of its op lie, its `inputs` first; None if
     shapes decide which these are.
 
@@ -73,7 +74,7 @@ class _Call(NamedTuple):
     """
 
     op: Op
-    windows: Sequence[_Window] | None
+    windows: Sequence[_TensorPlace] | None
     inputs: int
     products: list[Hashable] | None
     twin: str
@@ -84,24 +85,24 @@ class _Template:
     """An analysed step with its tape, to be filled with the shapes of another."""
 
     def __init__(
-        self, tape: Tape, spots: Sequence[Spot], owned: Ownership, found: Assembled
+        self, tape: Tape, spots: Sequence[Spot], owned: Ownership, assembled: AssembledStep
     ) -> None:
         """Keep the description of a step, but none of its storages."""
         tape.release()
-        self.unmodelled = found.unmodelled
+        self.unmodelled = assembled.unmodelled
         self._tape = tape
         self._spots = spots  # kept, so that their id stays their own
         self._owned = owned
-        self._step = found.step
-        self._order = found.storages
-        self._calls: dict[int, _Call] = {}
+        self._step = assembled.step
+        self._order = assembled.storages
+        self._calls: dict[int, _TemplateCall] = {}
         self._tensors: dict[Any, Tensor] = {}
         self._storages: dict[tuple[int, int], Storage] = {}
         self._products: dict[Hashable, list[Product]] = {}
 
     def fill(self, tape: Tape, owned: Ownership) -> Step | None:
         """Return the step with the shapes of this tape, None if it differs in more than shapes."""
-        changed = tape.resized(self._tape)
+        changed = resized(tape, self._tape)
         if changed is None or owned != self._owned:
             return None
         ops = list(self._step.ops)
@@ -113,12 +114,14 @@ class _Template:
         return Step(self._step.kind, tuple(ops), self._sized(tape.sizes))
 
     def _sized(self, sizes: Sequence[int]) -> tuple[Storage, ...]:
-        known, storages = self._storages, list(self._step.storages)
+        resized, storages = self._storages, list(self._step.storages)
         for number, index in enumerate(self._order):
             old, size = storages[number], sizes[index]
             if old.bytes != size:
                 key = number, size
-                storages[number] = known.get(key) or known.setdefault(key, replace(old, bytes=size))
+                storages[number] = resized.get(key) or resized.setdefault(
+                    key, replace(old, bytes=size)
+                )
         return tuple(storages)
 
     def _op(self, number: int, tape: Tape) -> Op | None:
@@ -128,46 +131,46 @@ class _Template:
         if call.windows is None:
             return self._again(number, tape, call)
         if call.products is not None:
-            found = self._sized_products(number, call, tape)
-            if list(map(_form, found)) != call.products:
+            products = self._sized_products(number, call, tape)
+            if list(map(_form, products)) != call.products:
                 return None
-            gemms = tuple(map(_regrown, gemms, found))
+            gemms = tuple(map(_regrown, gemms, products))
         tensors = self._filled(call.windows, tape.flat, tape.offsets)
         op = _with(old, tuple(tensors[: call.inputs]), tuple(tensors[call.inputs :]), gemms)
         return op if call.inputs or is_number(op) is is_number(old) else None
 
-    def _sized_products(self, number: int, call: _Call, tape: Tape) -> list[Product]:
+    def _sized_products(self, number: int, call: _TemplateCall, tape: Tape) -> list[Product]:
         """Return the products of a call, worked out once for layers that are alike."""
         key = call.twin, *[tape.flat[place][2] for place in call.places]
-        found = self._products.get(key)
-        if found is None:
-            found = self._products[key] = _products(tape, number)
-        return found
+        products = self._products.get(key)
+        if products is None:
+            products = self._products[key] = _products(tape, number)
+        return products
 
     def _filled(
-        self, windows: Sequence[_Window], flat: Sequence[Any], offsets: Sequence[int]
+        self, windows: Sequence[_TensorPlace], flat: Sequence[Any], offsets: Sequence[int]
     ) -> list[Tensor]:
-        known, made = self._tensors, []
-        for item, place, storage, dtype, drawn in windows:
-            window, offset = flat[item], 0 if drawn else offsets[place]
+        tensors, filled = self._tensors, []
+        for item, place, storage, dtype, is_input in windows:
+            window, offset = flat[item], 0 if is_input else offsets[place]
             key = window, offset
-            tensor = known.get(key)
+            tensor = tensors.get(key)
             if tensor is None:
-                tensor = known[key] = Tensor(storage, dtype, window[2], window[3], offset)
-            made.append(tensor)
-        return made
+                tensor = tensors[key] = Tensor(storage, dtype, window[2], window[3], offset)
+            filled.append(tensor)
+        return filled
 
-    def _again(self, number: int, tape: Tape, call: _Call) -> Op | None:
+    def _again(self, number: int, tape: Tape, call: _TemplateCall) -> Op | None:
         """Work out a call in full, where shapes decide which of its tensors are the same."""
         old, record = call.op, tape.record(number)
         args, done = Effects().of(record)
-        found = real_products(record.signature.name, args) if call.products is not None else []
+        products = real_products(record.signature.name, args) if call.products is not None else []
         inputs = self._renumbered(done.reads, old.inputs)
         outputs = self._renumbered(done.writes, old.outputs)
-        same = done.kind is old.kind and list(map(_form, found)) == (call.products or [])
+        same = done.kind is old.kind and list(map(_form, products)) == (call.products or [])
         if inputs is None or outputs is None or not same:
             return None
-        pairs = zip(found, old.gemms, strict=True)
+        pairs = zip(products, old.gemms, strict=True)
         gemms = (replace(bound(each, gemm.role, done), role=gemm.role) for each, gemm in pairs)
         op = _with(old, inputs, outputs, tuple(gemms))
         return op if is_number(op) is is_number(old) else None
@@ -179,34 +182,34 @@ class _Template:
         if [tensor.storage for tensor in tensors] != [self._order[t.storage] for t in old]:
             return None
         pairs = zip(tensors, old, strict=True)
-        return tuple(self._renumber(tensor, known) for tensor, known in pairs)
+        return tuple(self._renumber(tensor, model) for tensor, model in pairs)
 
-    def _renumber(self, tensor: Tensor, known: Tensor) -> Tensor:
-        offset = 0 if self._drawn(known) else tensor.offset
-        return replace(tensor, storage=known.storage, offset=offset)
+    def _renumber(self, tensor: Tensor, model: Tensor) -> Tensor:
+        offset = 0 if self._is_input(model) else tensor.offset
+        return replace(tensor, storage=model.storage, offset=offset)
 
-    def _drawn(self, tensor: Tensor) -> bool:
+    def _is_input(self, tensor: Tensor) -> bool:
         return self._step.storages[tensor.storage].kind is StorageKind.INPUT
 
-    def _call(self, number: int) -> _Call:
+    def _call(self, number: int) -> _TemplateCall:
         """Find the tensors of the template's own op on its tape."""
         op, record = self._step.ops[number], self._tape.record(number)
         name = record.signature.name
         forms = list(map(_form, _products(self._tape, number))) if is_product(name) else None
-        given, returned = self._tape.windows(number)
-        if given is None or returned is None or name in GATHERS:
-            return _Call(op, None, 0, forms, "", ())
+        arguments, results = window_places(self._tape, number)
+        if arguments is None or results is None or name in GATHERS:
+            return _TemplateCall(op, None, 0, forms, "", ())
         # A view is what it returns; any other op writes to what it was given, or to something new.
-        written = returned if op.kind is OpKind.VIEW else returned | given
-        windows = [self._window(tensor, given) for tensor in op.inputs]
+        written = results if op.kind is OpKind.VIEW else results | arguments
+        windows = [self._window(tensor, arguments) for tensor in op.inputs]
         windows += [self._window(tensor, written) for tensor in op.outputs]
         values = record.signature, record.operands, record.keywords, record.results
-        places = [place for place, _ in (*given.values(), *returned.values())]
-        return _Call(op, windows, len(op.inputs), forms, _without_sizes(values), places)
+        places = [place for place, _ in (*arguments.values(), *results.values())]
+        return _TemplateCall(op, windows, len(op.inputs), forms, _without_sizes(values), places)
 
-    def _window(self, tensor: Tensor, places: Mapping[int, tuple[int, int]]) -> _Window:
+    def _window(self, tensor: Tensor, places: Mapping[int, tuple[int, int]]) -> _TensorPlace:
         place = places[self._order[tensor.storage]]
-        return _Window(*place, tensor.storage, tensor.dtype, self._drawn(tensor))
+        return _TensorPlace(*place, tensor.storage, tensor.dtype, self._is_input(tensor))
 
 
 def _products(tape: Tape, number: int) -> list[Product]:
@@ -217,13 +220,13 @@ def _products(tape: Tape, number: int) -> list[Product]:
 
 def _without_sizes(value: Any) -> str:
     """Return the arguments of a call as text, of tensors only the element type."""
-    if value.__class__ is Seen:
+    if value.__class__ is TensorWindow:
         return str(value.dtype)
     if isinstance(value, list | tuple):
         return f"({','.join(map(_without_sizes, value))})"
     if isinstance(value, dict):
         return _without_sizes(list(value.items()))
-    return value.full_name if isinstance(value, Signature) else repr(value)
+    return value.full_name if isinstance(value, OpSignature) else repr(value)
 
 
 def _form(product: Product) -> Hashable:
@@ -231,9 +234,9 @@ def _form(product: Product) -> Hashable:
     return product.role, product.a, product.b, product.c, product.conv is None
 
 
-def _regrown(old: Gemm, found: Product) -> Gemm:
-    sizes = found.batch, found.m, found.n, found.k
-    return Gemm(old.role, *sizes, old.a, old.b, old.c, found.conv)
+def _regrown(old: Gemm, product: Product) -> Gemm:
+    sizes = product.batch, product.m, product.n, product.k
+    return Gemm(old.role, *sizes, old.a, old.b, old.c, product.conv)
 
 
 def _with(

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from workloads.capture.looks import Looks
-from workloads.capture.names import Names
+from workloads.capture.listener import ThreadListener
+from workloads.capture.names import ModuleNames
 from workloads.capture.optimizers import Optimizers
+from workloads.capture.policy import RecordingPolicy
 from workloads.capture.segments import Catalogue
-from workloads.capture.watch import Watch
 
 
 class Threads:
@@ -26,7 +26,7 @@ class Threads:
 
     def __init__(
         self,
-        names: Names,
+        names: ModuleNames,
         optimizers: Iterable[torch.optim.Optimizer],
         patience: int,
         *,
@@ -47,29 +47,29 @@ class Threads:
         self._patience = patience
         self._timed = timed
         self._around = around
-        self._watches: list[Watch] = []
-        self._current: dict[int, Watch] = {}
+        self._listeners: list[ThreadListener] = []
+        self._current: dict[int, ThreadListener] = {}
         self._started: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         _following.add(self)
 
-    def current(self) -> Watch | None:
+    def current(self) -> ThreadListener | None:
         """Return the watch of the calling thread; None if it was running before the recording."""
         return self._current.get(threading.get_ident())
 
     @property
     def forced_eager(self) -> bool:
         """Whether what torch.compile wrapped was run as it is written."""
-        return any(watch.forced_eager for watch in self._watches)
+        return any(listener.forced_eager for listener in self._listeners)
 
     @property
     def compiled(self) -> bool:
         """Whether torch.compile had wrapped a network."""
-        return any(watch.compiled for watch in self._watches)
+        return any(listener.compiled for listener in self._listeners)
 
     @property
     def lost(self) -> int:
         """How many ops could not be drafted."""
-        return sum(watch.recorder.lost for watch in self._watches)
+        return sum(listener.recorder.lost for listener in self._listeners)
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -93,17 +93,17 @@ class Threads:
         """End the last step of every thread; of one still running it counts only if complete."""
         with self.lock:
             mine = self.current()
-            for watch in list(self._current.values()):
-                if watch is not mine:
-                    watch.recorder.settle()
-                watch.close(failed or watch is not mine)
+            for listener in list(self._current.values()):
+                if listener is not mine:
+                    listener.recorder.settle()
+                listener.close(failed or listener is not mine)
             self._current.clear()
 
     @property
     def at_work(self) -> bool:
         """Whether the calling thread holds the lock, or writes down an op."""
-        watch = self.current()
-        logging = watch is not None and watch.recorder.logging
+        listener = self.current()
+        logging = listener is not None and listener.recorder.logging
         return logging or bool(self.lock._is_owned())  # type: ignore[attr-defined]
 
     def wait(self) -> None:
@@ -117,36 +117,38 @@ class Threads:
         run = thread.run
         self._started.add(thread)
 
-        def followed() -> None:
+        def run_and_follow() -> None:
             del thread.run  # it refers to the thread, which refers to it
-            with self._around(), self._watched():
+            with self._around(), self._listening():
                 run()
 
-        thread.run = followed  # type: ignore[method-assign]
+        thread.run = run_and_follow  # type: ignore[method-assign]
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
-        watch = self._begin()
+    def _listening(self) -> Iterator[None]:
+        listener = self._begin()
         failed = True
         try:
             yield
             failed = False
         finally:
-            self._end(watch, failed)
+            self._end(listener, failed)
 
-    def _begin(self) -> Watch:
-        looks = Looks(self._patience, resting=self._timed)
-        watch = Watch(self._names, self._optimizers, self.catalogue, looks, self._timed)
+    def _begin(self) -> ThreadListener:
+        policy = RecordingPolicy(self._patience, resting=self._timed)
+        listener = ThreadListener(
+            self._names, self._optimizers, self.catalogue, policy, self._timed
+        )
         with self.lock:
-            self._watches.append(watch)
-            self._current[threading.get_ident()] = watch
-            watch.recorder.start()
-        return watch
+            self._listeners.append(listener)
+            self._current[threading.get_ident()] = listener
+            listener.recorder.start()
+        return listener
 
-    def _end(self, watch: Watch, failed: bool) -> None:
+    def _end(self, listener: ThreadListener, failed: bool) -> None:
         with self.lock:
-            if self.current() is watch:
-                watch.close(failed)
+            if self.current() is listener:
+                listener.close(failed)
                 del self._current[threading.get_ident()]
 
     def abandon(self) -> None:
@@ -154,8 +156,8 @@ class Threads:
         self._abandoned = True
         self.lock = threading.RLock()
         self._current.clear()
-        for watch in self._watches:
-            watch.recorder.abandon()
+        for listener in self._listeners:
+            listener.recorder.abandon()
 
 
 @contextmanager

@@ -27,11 +27,13 @@ def method_of(named: Callable[[], Iterable[tuple[str, torch.nn.Module]]]) -> Met
     where no module is under any.
     """
     modules = named() if _titles else ()
-    found = [(name, *module.__dict__[_NAME]) for name, module in modules if _NAME in vars(module)]
-    if not found:
+    treatments = [
+        (name, *module.__dict__[_NAME]) for name, module in modules if _NAME in vars(module)
+    ]
+    if not treatments:
         return AS_TRACED
-    title = next((method for _, _, method in found if method), "own")
-    return Method(title, tuple((_escaped(name), treatment) for name, treatment, _ in found))
+    title = next((method for _, _, method in treatments if method), "own")
+    return Method(title, tuple((_escaped(name), treatment) for name, treatment, _ in treatments))
 
 
 def _escaped(name: str) -> str:

@@ -25,11 +25,11 @@ def truth_of(name: str, args: Sequence[Any]) -> Truth | None:
         return _compared(name, args[0], args[1])
     combine = _COMBINED.get(name)
     tensors = [arg for arg in args if isinstance(arg, torch.Tensor)]
-    known = [truth for arg in tensors if (truth := getattr(arg, "truth", None)) is not None]
-    if combine is None or not known or len(known) < len(tensors):
+    truths = [truth for arg in tensors if (truth := getattr(arg, "truth", None)) is not None]
+    if combine is None or not truths or len(truths) < len(tensors):
         return None
-    holds = combine([truth.holds for truth in known])
-    return None if holds is None else Truth(holds, all(truth.sure for truth in known))
+    holds = combine([truth.holds for truth in truths])
+    return None if holds is None else Truth(holds, all(truth.sure for truth in truths))
 
 
 def _compared(name: str, left: Any, right: Any) -> Truth | None:
@@ -58,6 +58,6 @@ _COMBINED: dict[str, Callable[[list[bool]], bool | None]] = {
     **dict.fromkeys(("any", "all", "detach", "mul", "logical_and", "bitwise_and"), all),
     **dict.fromkeys(("_is_any_true", "_is_all_true", "_to_copy", "clone", "view"), all),
     **dict.fromkeys(("logical_or", "bitwise_or"), any),
-    **dict.fromkeys(("logical_not", "bitwise_not"), lambda known: not known[0]),
-    "sum": lambda known: None if known[0] else False,
+    **dict.fromkeys(("logical_not", "bitwise_not"), lambda truths: not truths[0]),
+    "sum": lambda truths: None if truths[0] else False,
 }

@@ -5,46 +5,24 @@ from torch import nn
 from torch.nn import functional
 
 from workloads.models.model import Sentences
+from workloads.models.transformer import TransformerBlock
 
 _VOCABULARY, _CONTEXT = 50257, 1024
 _WIDTH, _HEADS, _LAYERS = 768, 12, 12  # table 2 of the paper, "117M"
 
 
-class Attention(nn.Module):
-    """Causal self-attention over [batch, tokens, width]."""
+class GptBlock(TransformerBlock):
+    """A causal block whose feed-forward layer is four times as wide, with approximate GELU."""
 
     def __init__(self) -> None:
         """Start with random weights."""
-        super().__init__()
-        self.qkv = nn.Linear(_WIDTH, 3 * _WIDTH)
-        self.out = nn.Linear(_WIDTH, _WIDTH)
+        super().__init__(_WIDTH, _HEADS, causal=True)
+        self.up, self.down = nn.Linear(_WIDTH, 4 * _WIDTH), nn.Linear(4 * _WIDTH, _WIDTH)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Attend to earlier tokens."""
-        q, k, v = (
-            part.unflatten(2, (_HEADS, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=2)
-        )
-        seen = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        mixed: torch.Tensor = self.out(seen.transpose(1, 2).flatten(2))
-        return mixed
-
-
-class Block(nn.Module):
-    """Attention and a layer of four times the width, each behind a norm and beside a shortcut."""
-
-    def __init__(self) -> None:
-        """Start with random weights."""
-        super().__init__()
-        self.norm1, self.attention = nn.LayerNorm(_WIDTH), Attention()
-        self.norm2, self.up = nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, 4 * _WIDTH)
-        self.down = nn.Linear(4 * _WIDTH, _WIDTH)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def feed_forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [batch, tokens, width]."""
-        x = x + self.attention(self.norm1(x))
-        wide = functional.gelu(self.up(self.norm2(x)), approximate="tanh")
-        mixed: torch.Tensor = x + self.down(wide)
-        return mixed
+        y: torch.Tensor = self.down(functional.gelu(self.up(x), approximate="tanh"))
+        return y
 
 
 class Gpt2(nn.Module):
@@ -55,7 +33,7 @@ class Gpt2(nn.Module):
         super().__init__()
         self.token = nn.Embedding(_VOCABULARY, _WIDTH)
         self.position = nn.Embedding(_CONTEXT, _WIDTH)
-        self.blocks = nn.Sequential(*(Block() for _ in range(_LAYERS)))
+        self.blocks = nn.Sequential(*(GptBlock() for _ in range(_LAYERS)))
         self.norm = nn.LayerNorm(_WIDTH)
         self.head = nn.Linear(_WIDTH, _VOCABULARY, bias=False)
         self.head.weight = self.token.weight

@@ -76,13 +76,13 @@ class Bottleneck(nn.Module):
         return output
 
 
-Block = type[BasicBlock] | type[Bottleneck]
+BlockType = type[BasicBlock] | type[Bottleneck]
 
 
 class ResNet(nn.Module):
     """A 7 x 7 convolution, four stages of blocks, 64 to 512 wide, and a linear classifier."""
 
-    def __init__(self, block: Block, depths: tuple[int, int, int, int]) -> None:
+    def __init__(self, block: BlockType, depths: tuple[int, int, int, int]) -> None:
         """Create stages of as many blocks as `depths` says, for 1000 classes."""
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
@@ -105,7 +105,7 @@ class ResNet(nn.Module):
         return scores
 
 
-def _stage(block: Block, inputs: int, width: int, depth: int, stride: int) -> nn.Sequential:
+def _stage(block: BlockType, inputs: int, width: int, depth: int, stride: int) -> nn.Sequential:
     rest = (block(block.expansion * width, width, 1) for _ in range(depth - 1))
     return nn.Sequential(block(inputs, width, stride), *rest)
 

@@ -6,53 +6,31 @@ Structure of Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021; siz
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from workloads.models.model import Model
+from workloads.models.transformer import TransformerBlock
 
 _WIDTH, _HEADS, _LAYERS = 192, 3, 12
 
 
-class Attention(nn.Module):
-    """Self-attention over [batch, tokens, width]: all tokens see all."""
+class VitBlock(TransformerBlock):
+    """A block whose feed-forward layer is four times as wide, with GELU."""
 
     def __init__(self) -> None:
         """Start with random weights."""
-        super().__init__()
-        self.qkv = nn.Linear(_WIDTH, 3 * _WIDTH)
-        self.out = nn.Linear(_WIDTH, _WIDTH)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Attend to every token."""
-        q, k, v = (
-            part.unflatten(2, (_HEADS, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=2)
-        )
-        seen = functional.scaled_dot_product_attention(q, k, v)
-        mixed: torch.Tensor = self.out(seen.transpose(1, 2).flatten(2))
-        return mixed
-
-
-class Block(nn.Module):
-    """Attention and a layer of four times the width, each behind a norm and beside a shortcut."""
-
-    def __init__(self) -> None:
-        """Start with random weights."""
-        super().__init__()
-        self.norm1, self.attention = nn.LayerNorm(_WIDTH), Attention()
-        self.norm2 = nn.LayerNorm(_WIDTH)
+        super().__init__(_WIDTH, _HEADS, causal=False)
         self.mlp = nn.Sequential(
             nn.Linear(_WIDTH, 4 * _WIDTH), nn.GELU(), nn.Linear(4 * _WIDTH, _WIDTH)
         )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def feed_forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [batch, tokens, width]."""
-        x = x + self.attention(self.norm1(x))
-        mixed: torch.Tensor = x + self.mlp(self.norm2(x))
-        return mixed
+        y: torch.Tensor = self.mlp(x)
+        return y
 
 
 class VitTiny(nn.Module):
-    """Patches, a class token, positions, blocks, and a linear classifier of the class token."""
+    """Patches, class token and positions; blocks; a linear classifier of the class token."""
 
     def __init__(self, size: int = 224, patch: int = 16, classes: int = 1000) -> None:
         """Create the network for images of `size` x `size` pixels, a multiple of `patch`."""
@@ -60,7 +38,7 @@ class VitTiny(nn.Module):
         self.patches = nn.Conv2d(3, _WIDTH, patch, stride=patch)
         self.token = nn.Parameter(torch.zeros(1, 1, _WIDTH))
         self.positions = nn.Parameter(torch.zeros(1, (size // patch) ** 2 + 1, _WIDTH))
-        self.blocks = nn.Sequential(*(Block() for _ in range(_LAYERS)))
+        self.blocks = nn.Sequential(*(VitBlock() for _ in range(_LAYERS)))
         self.norm = nn.LayerNorm(_WIDTH)
         self.head = nn.Linear(_WIDTH, classes)
 
@@ -68,8 +46,8 @@ class VitTiny(nn.Module):
         """Return the class scores [N, classes] of images [N, 3, size, size]."""
         patches = self.patches(x).flatten(2).transpose(1, 2)
         tokens = torch.cat((self.token.expand(len(x), -1, -1), patches), dim=1)
-        seen = self.norm(self.blocks(tokens + self.positions))
-        scores: torch.Tensor = self.head(seen[:, 0])
+        features = self.norm(self.blocks(tokens + self.positions))
+        scores: torch.Tensor = self.head(features[:, 0])
         return scores
 
 

@@ -21,8 +21,8 @@ STUDIES = {
 
 def recipe_path(name: str) -> Path | None:
     """Return the script of the recipe or study of that name, or None if there is none."""
-    known = name in RECIPES or name in STUDIES
-    return Path(__file__).with_name(f"{name}.py") if known else None
+    exists = name in RECIPES or name in STUDIES
+    return Path(__file__).with_name(f"{name}.py") if exists else None
 
 
 def recipe(name: str) -> Any:

@@ -28,8 +28,8 @@ def main() -> None:
     target.add_argument("-o", "--output", type=Path, default=Path(), help="folder for the traces")
     target.add_argument("--regenerate", action="store_true", help="replace the bundled traces")
     options = parser.parse_args()
-    given = {"epochs": options.epochs, "batch_size": options.batch_size}
-    chosen = {key: value for key, value in given.items() if value is not None}
+    options_by_name = {"epochs": options.epochs, "batch_size": options.batch_size}
+    chosen = {key: value for key, value in options_by_name.items() if value is not None}
     folder = BUNDLED if options.regenerate else options.output
     for name in options.names:
         trace = capture_recipe(name, **chosen)

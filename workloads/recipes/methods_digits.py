@@ -24,17 +24,17 @@ LAST_RATE = 0.1  # of the first, falling epoch by epoch; a choice: rounded gradi
 
 
 def train(
-    method: str = "fp32", *, save: Path | None = None, known: int = 10, **values: Any
+    method: str = "fp32", *, save: Path | None = None, classes: int = 10, **values: Any
 ) -> list[EpochReport]:
-    """Train on the digits below `known`, print a line per epoch and return what it says.
+    """Train on the digits below `classes`, print a line per epoch and return what it says.
 
     `values` are those of `Options`; `save` is where the weights go in the end.
     """
     options = Options(method, **values)
     torch.manual_seed(options.seed)
-    setup, reports = prepared(options), []
+    setup, reports = setup_of(options), []
     learned, tested = digits(options.net.size, options.net.channels, limit=options.limit)
-    batches, tests = loaders(_below(known, learned), _below(known, tested), options.batch_size)
+    batches, tests = loaders(_below(classes, learned), _below(classes, tested), options.batch_size)
     schedule = LinearLR(setup.optimizer, 1, LAST_RATE, options.epochs)
     for epoch in range(1, options.epochs + 1):
         loss = train_epoch(setup.model, batches, setup.loss_of, setup.optimizer)
@@ -48,16 +48,16 @@ def train(
     return reports
 
 
-def prepared(options: Options) -> Setup:
+def setup_of(options: Options) -> Setup:
     """Return the network of `options` as its method trains it."""
     method = import_module(f"workloads.recipes.methods.{options.method}")
     setup: Setup = method.prepare(options.net.build(), options)
     return setup
 
 
-def _below(known: int, images: TensorDataset) -> TensorDataset:
+def _below(classes: int, images: TensorDataset) -> TensorDataset:
     pixels, labels = images.tensors
-    return TensorDataset(pixels[labels < known], labels[labels < known])
+    return TensorDataset(pixels[labels < classes], labels[labels < classes])
 
 
 def _share(text: str) -> float:
@@ -80,7 +80,13 @@ def main() -> None:
     add("--limit", type=int, help="use only this many images of each set")
     add("--share", type=_share, help="of the blocks (sparse) or the rank (lowrank) that is kept")
     add("--pretrain", type=int, default=default["pretrain"], help="epochs before (frozen)")
-    add("--digits", type=int, default=10, dest="known", help="learn only the digits below this")
+    add(
+        "--digits",
+        type=int,
+        default=10,
+        dest="classes",
+        help="learn only the digits below this",
+    )
     add("--save", type=Path, help="a file for the weights")
     train(**vars(parser.parse_args()))
 

@@ -8,7 +8,7 @@ from workloads.recipes.digits import EpochReport, digits, loaders
 from workloads.recipes.loop import evaluate, main, train_epoch
 
 
-class BasicBlock(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions around a shortcut, projected by 1 x 1 where the shape changes."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -46,8 +46,8 @@ class ResNet20(nn.Module):
 
     @staticmethod
     def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-        rest = [BasicBlock(outputs, outputs, 1) for _ in range(2)]
-        return nn.Sequential(BasicBlock(inputs, outputs, stride), *rest)
+        rest = [ResidualBlock(outputs, outputs, 1) for _ in range(2)]
+        return nn.Sequential(ResidualBlock(inputs, outputs, stride), *rest)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the class scores [N, 10] of images [N, 3, 32, 32]."""

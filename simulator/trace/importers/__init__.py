@@ -13,7 +13,7 @@ from simulator.trace.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A format: what it is called, how its files begin and who reads them."""
+    """A file format: its title, a test on its first characters, and its reader."""
 
     title: str
     detects: Callable[[str], bool]
@@ -30,27 +30,27 @@ FORMS = {
 
 
 def detect(path: Path) -> str | None:
-    """Return the name of the form that the file is in, None if it looks like none.
+    """Return the name of a file's format, None if it has none of these.
 
-    Raises InputError if it cannot be read.
+    Raises InputError if the file cannot be read.
     """
     beginning = head(path)
     return next((name for name, form in FORMS.items() if form.detects(beginning)), None)
 
 
 def import_any(path: Path) -> Trace:
-    """Return the trace in a file of any form; raises InputError if it looks like none."""
-    found = detect(path)
-    if found is None:
+    """Return the trace in a file of any of the formats; raises InputError for any other file."""
+    name = detect(path)
+    if name is None:
         if kind := kind_by_name(path):
             raise InputError(f"{path} is {kind.title}, nothing to import: {kind.advice(path)}")
-        known = ", ".join(form.title for form in FORMS.values())
-        raise InputError(f"{path} is none of the files that can be imported: {known}")
-    return FORMS[found].read(path)
+        forms = ", ".join(form.title for form in FORMS.values())
+        raise InputError(f"{path} has none of the formats that can be imported: {forms}")
+    return FORMS[name].read(path)
 
 
 def not_a_trace(path: Path) -> str:
-    """Return how to say that a file is no trace of trainsoc: what it is, and what to do."""
+    """Return the message for a file that is no trainsoc trace: what it is, and what to do."""
     with path.open("rb") as file:
         kind = kind_of(file.read(HEAD))
     try:
@@ -68,14 +68,14 @@ def not_a_trace(path: Path) -> str:
 
 
 def _importer(name: str) -> Callable[[Path], Trace]:
-    """Return the importer of a form, which tells of a file that is clearly of another."""
+    """Return the importer of a format, which refuses a file of another one."""
 
     def read(path: Path) -> Trace:
-        found = detect(path)
-        if found not in (None, name):
+        other = detect(path)
+        if other not in (None, name):
             raise InputError(
-                f"{path} is {FORMS[found].title}, not {FORMS[name].title}: "
-                f"use trainsoc import {found} {path} -o TRACE"
+                f"{path} is {FORMS[other].title}, not {FORMS[name].title}: "
+                f"use trainsoc import {other} {path} -o TRACE"
             )
         return FORMS[name].read(path)
 

@@ -1,4 +1,4 @@
-"""Calls as they were bound to memory: what the importers of both PyTorch formats share."""
+"""Ops bound to storages: what the importers of both PyTorch formats share."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from simulator.memo import remember
 from simulator.trace.effect import Effect, Touch, effect
 from simulator.trace.gemms import is_product, products
 from simulator.trace.gemms.product import Product
+from simulator.trace.header import LARGEST_STORAGE
 from simulator.trace.importers.names import kind_by_name
-from simulator.trace.importers.nodes import Node, Seen
+from simulator.trace.importers.nodes import Node, OpEvent
 from simulator.trace.importers.signature import Signature, signature
 from simulator.trace.kinds import reads, writes
 from simulator.trace.op import DTYPE_BITS, OpKind, Phase, Tensor, contiguous
@@ -30,19 +31,20 @@ DTYPES = {
     "c10::qint8": "int8", "c10::quint8": "uint8", "c10::qint32": "int32",
     "c10::bits16": "int16",
 }  # fmt: skip
-"""PyTorch's names of C++ element types; of unsigned and quantized ones the width counts."""
+"""PyTorch's names of C++ element types; unsigned and quantized ones map to a type of their width.
+"""
 
-_PREFIX = "c10::"  # PyTorch's own types: those not above fill a byte
+_PREFIX = "c10::"  # PyTorch's own types: any not listed above fills a byte
 
 
 @remember("element types of tensors", most=1024)
 def element_type(kind: str) -> str | None:
-    """Return the element type of a tensor of the C++ type `kind`, None if it is no such type."""
+    """Return the element type of a tensor of C++ type `kind`, None if `kind` is no tensor type."""
     return DTYPES.get(kind) or ("uint8" if kind.startswith(_PREFIX) else None)
 
 
-class Misfit(ValueError):
-    """A field of a file is not as its format has it; the message names field and value."""
+class MalformedField(ValueError):
+    """A field that violates its file format; the message names field and value."""
 
 
 def whole(name: str, value: Any) -> int:
@@ -50,35 +52,34 @@ def whole(name: str, value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):
-        raise Misfit(f"{name} is {shown(value)}, no whole number") from None
+        raise MalformedField(f"{name} is {shown(value)}, no whole number") from None
 
 
-def amiss(error: Exception) -> str:
-    """Return what is not as the format has it, in plain words."""
-    if isinstance(error, Misfit):
+def complaint(error: Exception) -> str:
+    """Return in plain words how an entry violates its format."""
+    if isinstance(error, MalformedField):
         return str(error)
     if isinstance(error, KeyError) and error.args:
         return f"it has no {shown(error.args[0])}"
-    return "one of its fields is of another kind than it should be"
+    return "one of its fields has the wrong type"
 
 
-MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
-"""What reading an event raises that is not as it should be."""
+MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
+"""What reading a malformed entry may raise."""
 
 
 class _Unlisted:
-    """A value that a trace does not list: whoever needs it cannot tell the sizes."""
+    """A value that the file does not list; code that needs it gets a TypeError."""
 
     def __bool__(self) -> bool:
         raise TypeError("a value that is not in the file")
 
 
 UNLISTED = _Unlisted()
-LARGEST = 1 << 56  # bytes: more than any machine addresses
 
 
 class Doubt(StrEnum):
-    """Why what an op costs is not known."""
+    """Why the cost of an op is unknown."""
 
     NONE = ""
     PRODUCT = "a product of unknown size"
@@ -89,18 +90,17 @@ class Doubt(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """An op of a step: its phase, its arguments by name and what it does to which storages.
+    """An op of a step: its phase, its arguments by name, and its effect on storages.
 
-    `products` are the matrix products that it stands for; `number` tells that an operand was taken
-    for a number of the program, `doubt` what is not known of it, `restarts` that the network begins
-    once more in its step.
+    `products` are its matrix products. `number`: an operand was taken for a scalar of the program.
+    `doubt`: why its cost is unknown. `restarts`: the network starts again here, within the step.
     """
 
-    seen: Seen
+    event: OpEvent
     name: str
     phase: Phase
     args: dict[str, Any]
-    done: Effect
+    effect: Effect
     products: tuple[Product, ...]
     number: bool
     doubt: Doubt
@@ -108,47 +108,49 @@ class Call:
 
     @property
     def base(self) -> str:
-        """Its name, without namespace if that is ATen's."""
-        return self.seen.node.base
+        """Name of the op, without the namespace of ATen."""
+        return self.event.node.base
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """The inputs and results of an op on storages; `guessed` if no argument tells the results."""
+class Operands:
+    """Inputs and results of an op on storages; `guessed` if no argument determines the results."""
 
     inputs: tuple[Any, ...]
     results: Sequence[Tensor]
     guessed: bool = False
 
 
-class Memory(Protocol):
-    """Tells the storages of a trace apart."""
+class StorageResolver(Protocol):
+    """Assigns a storage to each tensor of a file."""
 
     sizes: dict[int, int]
 
     def begin_step(self) -> None:
-        """Be told that another step begins."""
+        """Start another step."""
 
     def restart(self) -> None:
-        """Be told that the network begins once more in its step: its parameters are the same."""
+        """Start the network again within the step; its parameters stay the same."""
 
     def returned(self, tensor: Tensor) -> bool:
-        """Tell whether a tensor is known to be what an op of the run returned."""
+        """Return whether an op of the run is known to have returned this tensor."""
 
-    def bind(self, seen: Seen, known: Signature, inputs: tuple[Any, ...]) -> Bound:
-        """Return the op's inputs and its results with the numbers of their storages."""
+    def bind(self, event: OpEvent, sig: Signature, inputs: tuple[Any, ...]) -> Operands:
+        """Return the inputs and results of an op with the numbers of their storages."""
 
 
-def bind(seen: Seen, phase: Phase, memory: Memory, *, restarts: bool = False) -> Call:
-    """Return the call of an op that was seen, its tensors bound to storages."""
+def bind(
+    event: OpEvent, phase: Phase, resolver: StorageResolver, *, restarts: bool = False
+) -> Call:
+    """Return the call of an op, its tensors bound to storages."""
     if restarts:
-        memory.restart()
-    node = seen.node
+        resolver.restart()
+    node = event.node
     base = node.base
-    known = signature(base, node.schema)
-    given = _without_numbers(known, node.inputs, memory)
-    bound = memory.bind(seen, known, given)
-    args = known.named(bound.inputs)
+    sig = signature(base, node.schema)
+    inputs = _without_numbers(sig, node.inputs, resolver)
+    operands = resolver.bind(event, sig, inputs)
+    args = sig.named(operands.inputs)
     touches = [
         Touch(
             argument.name,
@@ -156,55 +158,69 @@ def bind(seen: Seen, phase: Phase, memory: Memory, *, restarts: bool = False) ->
             _reads(base, argument.name, argument.out, args),
             _writes(base, argument.name, argument.written, args),
         )
-        for argument, value in zip(known.arguments, bound.inputs, strict=False)
+        for argument, value in zip(sig.arguments, operands.inputs, strict=False)
         for tensor in tensors_in(value)
     ]
-    done = effect(base, kind_by_name(base) or OpKind.OTHER, touches, bound.results)
+    op_effect = effect(base, kind_by_name(base) or OpKind.OTHER, touches, operands.results)
     space, _, plain = base.rpartition("::")
-    name = ".".join(filter(None, (space or "aten", plain, known.overload)))
-    found = products(base, args) if done.kind is OpKind.GEMM else ()
-    doubt = _doubt(node, done.kind, found, bound)
-    return Call(seen, name, phase, args, done, found, given is not node.inputs, doubt, restarts)
+    name = ".".join(filter(None, (space or "aten", plain, sig.overload)))
+    matrix_products = products(base, args) if op_effect.kind is OpKind.GEMM else ()
+    doubt = _doubt(node, op_effect.kind, matrix_products, operands)
+    return Call(
+        event,
+        name,
+        phase,
+        args,
+        op_effect,
+        matrix_products,
+        inputs is not node.inputs,
+        doubt,
+        restarts,
+    )
 
 
 def _reads(base: str, argument: str, out: bool, args: dict[str, Any]) -> bool:
-    """Tell whether a call reads an argument; all it may read where its other arguments lack."""
+    """Return whether a call reads an argument; assume so if other arguments are missing."""
     try:
         return reads(base, argument, out, args)
-    except MISFITS:
+    except MALFORMED:
         return not out
 
 
 def _writes(base: str, argument: str, annotated: bool, args: dict[str, Any]) -> bool:
     try:
         return writes(base, argument, annotated, args)
-    except MISFITS:
+    except MALFORMED:
         return annotated
 
 
-def _doubt(node: Node, kind: OpKind, found: tuple[Product, ...], bound: Bound) -> Doubt:
+def _doubt(
+    node: Node, kind: OpKind, matrix_products: tuple[Product, ...], operands: Operands
+) -> Doubt:
     if kind is OpKind.VIEW:
         return Doubt.NONE
-    if is_product(node.base) and not found:
+    if is_product(node.base) and not matrix_products:
         return Doubt.PRODUCT
     if kind is OpKind.OTHER:
         return Doubt.OP
-    if bound.guessed:
+    if operands.guessed:
         return Doubt.SIZE
     return Doubt.TIME if node.measured_ns is None else Doubt.NONE
 
 
-def _without_numbers(known: Signature, inputs: tuple[Any, ...], memory: Memory) -> tuple[Any, ...]:
-    """Return the inputs less the tensors that only wrap a number of the program.
+def _without_numbers(
+    sig: Signature, inputs: tuple[Any, ...], resolver: StorageResolver
+) -> tuple[Any, ...]:
+    """Return the inputs, with None for a tensor that only wraps a scalar of the program.
 
-    No op returns those. A tensor without dimensions from before the trace looks like one, and is
-    taken for it.
+    No op returns such a tensor. A zero-dimensional tensor from before the trace looks the same, and
+    is dropped with them.
     """
-    names = [argument.name for argument in known.arguments[: len(inputs)]]
+    names = [argument.name for argument in sig.arguments[: len(inputs)]]
     if "other" not in names:
         return inputs
     place = names.index("other")
-    if not _may_be_number(inputs[place], inputs[0]) or memory.returned(inputs[place]):
+    if not _may_be_number(inputs[place], inputs[0]) or resolver.returned(inputs[place]):
         return inputs
     return (*inputs[:place], None, *inputs[place + 1 :])
 
@@ -225,26 +241,26 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 
 @remember("tensors of calls", most=1 << 16)
-def described(
+def tensor_of(
     storage: int, kind: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0
 ) -> Tensor:
-    """Return a tensor of the C++ type `kind`; without strides it is contiguous.
+    """Return a tensor of C++ type `kind`; without strides it is contiguous.
 
-    It is one object for all that describe the same window: traces repeat themselves. Raises
-    ValueError if no tensor is like that.
+    Equal windows share one object, because traces repeat themselves. Raises ValueError if no tensor
+    can have these sizes.
     """
     if len(strides) != len(shape):
         strides = contiguous(shape)
     if not all(type(size) is int and size >= 0 for size in (*shape, *strides, offset)):
         raise ValueError(f"shape {shape}, strides {strides}, offset {offset}")
     tensor = Tensor(storage, element_type(kind) or "float32", shape, strides, offset)
-    if extent(tensor) > LARGEST:
+    if extent(tensor) > LARGEST_STORAGE:
         raise ValueError(f"shape {shape}, strides {strides}, offset {offset}")
     return tensor
 
 
 def extent(tensor: Tensor) -> int:
-    """Return how many bytes of its storage a tensor reaches to."""
+    """Return how many bytes of its storage a tensor spans, from the start of the storage."""
     if not all(tensor.shape):
         return 0
     pairs = zip(tensor.shape, tensor.strides, strict=True)

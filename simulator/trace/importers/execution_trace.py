@@ -1,4 +1,4 @@
-"""Execution traces of PyTorch (ExecutionTraceObserver): ops with tensors and their identities."""
+"""Execution traces of PyTorch (ExecutionTraceObserver): ops, tensors and tensor identities."""
 
 import sys
 from pathlib import Path
@@ -6,19 +6,19 @@ from typing import Any
 
 from simulator.errors import InputError
 from simulator.memo import remember
-from simulator.trace.importers.calls import MISFITS, amiss, described, tensors_in, whole
+from simulator.trace.importers.calls import MALFORMED, complaint, tensor_of, tensors_in, whole
 from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.identities import Identities, Owners
 from simulator.trace.importers.names import module_name
 from simulator.trace.importers.nodes import Node, nested
 from simulator.trace.importers.program import (
-    Program,
+    ImportedRun,
     assembled,
     draft_steps,
     find_gradients,
     name_layers,
-    read_program,
+    read_run,
     title,
 )
 from simulator.trace.importers.stream import entries
@@ -28,11 +28,11 @@ from simulator.trace.trace import StorageKind, Trace
 _MAJOR = "1"
 _USER_SCOPE = 7  # at::RecordScope::USER_SCOPE
 _THREADS = "[pytorch|"
-_Listed = tuple[int, int, Node]  # its number, its parent's, itself
+_NodeRecord = tuple[int, int, Node]  # number, number of the parent, node
 
 
 def detects(text: str) -> bool:
-    """Tell whether a file that begins like this is an execution trace."""
+    """Return whether a file that begins like this is an execution trace."""
     return '"schema"' in text and '"nodes"' in text and '"traceEvents"' not in text
 
 
@@ -41,23 +41,23 @@ def import_execution_trace(path: Path) -> Trace:
 
     Raises InputError for a file that is damaged, of another major schema, or without a network.
     """
-    schema, listed = _listed(path)
-    memory = Identities()
-    program = read_program(path, [_linked(listed)], memory)
-    owners = Owners(program.steps, memory.external)
+    schema, records = _read_nodes(path)
+    resolver = Identities()
+    run = read_run(path, [_linked(records)], resolver)
+    owners = Owners(run.steps, resolver.external)
     weights = frozenset(owners.weights) or None
-    drafted = draft_steps(program, lambda: Drafter(weights, frozenset(owners.constants)))
+    drafted = draft_steps(run, lambda: Drafter(weights, frozenset(owners.constants)))
     for drafter in drafted:
         find_gradients(drafter)
     for storage, name in name_layers(drafted).items():
         owners.owned.setdefault(storage, (StorageKind.PARAMETER, name))
-    notes = _notes(program, drafted, weights is not None, _unfinished(listed))
+    notes = _notes(run, drafted, weights is not None, _unfinished(records))
     origin = {"tool": "PyTorch execution trace", "schema": schema, "inferred": "; ".join(notes)}
-    origin |= doubts(program, timed=False)
-    return assembled(title(path), program, drafted, owners.owned, origin)
+    origin |= doubts(run, timed=False)
+    return assembled(title(path), run, drafted, owners.owned, origin)
 
 
-def _notes(program: Program, drafted: list[Drafter], updated: bool, unfinished: int) -> list[str]:
+def _notes(run: ImportedRun, drafted: list[Drafter], updated: bool, unfinished: int) -> list[str]:
     guessed = sum(drafter.guessed for drafter in drafted)
     by_shape = f"roles of {guessed} products by shape"
     notes = [
@@ -66,44 +66,44 @@ def _notes(program: Program, drafted: list[Drafter], updated: bool, unfinished: 
         if updated
         else f"no parameters (no optimizer step); {by_shape}",
     ]
-    if program.numbers:
-        notes.append(f"{program.numbers} operands of one element taken for numbers")
+    if run.numbers:
+        notes.append(f"{run.numbers} operands of one element taken for numbers")
     if unfinished:
         notes.append(
             f"{unfinished} ops that never ended (as where a checkpoint stops early) are not "
             "in the file"
         )
-    if program.left_out:
-        notes.append(f"{program.left_out} ops outside the steps left out")
+    if run.left_out:
+        notes.append(f"{run.left_out} ops outside the steps left out")
     return notes
 
 
 # Reading
 
 
-def _listed(path: Path) -> tuple[str, list[_Listed]]:
+def _read_nodes(path: Path) -> tuple[str, list[_NodeRecord]]:
     """Return the schema of the file and its nodes."""
     schema = ""
-    listed: list[_Listed] = []
+    records: list[_NodeRecord] = []
     for key, value in entries(path, "nodes"):
         if key == "schema":
             schema = str(value)
             _check(path, schema)
         elif key == "nodes" and not _on_device(value):
             try:
-                listed.append(_node(value))
-            except MISFITS as error:
+                records.append(_node(value))
+            except MALFORMED as error:
                 raise InputError(
-                    f"{path}: node {len(listed)} is not as schema {schema} has it "
-                    f"({amiss(error)}): record the trace again"
+                    f"{path}: node {len(records)} is not as schema {schema} has it "
+                    f"({complaint(error)}): record the trace again"
                 ) from None
     if not schema:
         raise InputError(f"{path} is no execution trace: it names no schema")
-    return schema, listed
+    return schema, records
 
 
 def _on_device(entry: Any) -> bool:
-    """Tell whether a node is what another tool linked in: a kernel, with a Kineto category."""
+    """Return whether a node is a kernel that another tool linked in: it has a Kineto category."""
     return isinstance(entry, dict) and "cat" in entry
 
 
@@ -115,61 +115,59 @@ def _check(path: Path, schema: str) -> None:
         )
 
 
-def _linked(listed: list[_Listed]) -> list[Node]:
-    """Return the nodes that no other encloses, the others as their children.
+def _linked(records: list[_NodeRecord]) -> list[Node]:
+    """Return the root nodes, with all others as their children.
 
-    Nodes are numbered as they begin and listed as they end, which tells what encloses what. The
-    parent that they name does not: an exception (a checkpoint that stops early) leaves a node
-    open, and all that follows is called its child. A file in another order has only that, and one
-    whose numbers another tool gave out anew.
+    Nodes are numbered when they start and written when they end, and the two orders give the
+    nesting. The parent field does not: an exception (a checkpoint that stops early) leaves a node
+    open, and everything later names it as its parent. Only a file in another order, or renumbered
+    by another tool, is nested by that field.
     """
-    numbers = {number for number, _, _ in listed}
-    if any(parent > number and parent in numbers for number, parent, _ in listed):
-        return _by_listing(listed)
-    ends = {number: end for end, (number, _, _) in enumerate(listed)}
-    if not any(ends.get(parent, -1) > ends[number] for number, parent, _ in listed):
-        return _by_parents(listed)
+    numbers = {number for number, _, _ in records}
+    if any(parent > number and parent in numbers for number, parent, _ in records):
+        return _by_file_order(records)
+    ends = {number: end for end, (number, _, _) in enumerate(records)}
+    if not any(ends.get(parent, -1) > ends[number] for number, parent, _ in records):
+        return _by_parents(records)
     threads: dict[int, list[tuple[int, int, Node]]] = {}
-    for number, _, node in sorted(listed, key=lambda entry: entry[0]):
+    for number, _, node in sorted(records, key=lambda entry: entry[0]):
         threads.setdefault(node.thread, []).append((ends[number], ends[number], node))
     return [root for events in threads.values() for root in nested(events)]
 
 
-def _by_listing(listed: list[_Listed]) -> list[Node]:
-    """Return the roots of nodes in the order in which they are listed, first of all inside them.
+def _by_file_order(records: list[_NodeRecord]) -> list[Node]:
+    """Return the roots of nodes that are written before their children.
 
-    Numbers that say nothing of the order are no order: a node begins with the first that it calls.
+    Their numbers give no order, so a node starts when its first descendant does.
     """
-    parents = {number: parent for number, parent, _ in listed}
+    parents = {number: parent for number, parent, _ in records}
     begins: dict[int, int] = {}
-    for place, (number, _, _) in enumerate(listed):
+    for place, (number, _, _) in enumerate(records):
         above: int | None = number
         while above is not None and above not in begins:
             begins[above] = place
             above = parents.get(above)
-    for number, _, node in listed:
+    for number, _, node in records:
         node.order = begins[number]
-    return _by_parents(listed)
+    return _by_parents(records)
 
 
-def _unfinished(listed: list[_Listed]) -> int:
-    """Return how many nodes are named as parents that the file lacks, as it does what an exception
-    ended.
-    """
-    numbers = {number for number, _, _ in listed}
-    return len({parent for _, parent, _ in listed if parent > 0} - numbers)
+def _unfinished(records: list[_NodeRecord]) -> int:
+    """Return how many parents are missing in the file: nodes that an exception ended."""
+    numbers = {number for number, _, _ in records}
+    return len({parent for _, parent, _ in records if parent > 0} - numbers)
 
 
-def _by_parents(listed: list[_Listed]) -> list[Node]:
-    nodes = {number: node for number, _, node in listed}
+def _by_parents(records: list[_NodeRecord]) -> list[Node]:
+    nodes = {number: node for number, _, node in records}
     roots: list[Node] = []
-    for number, parent, node in listed:
+    for number, parent, node in records:
         is_root = parent == number or parent not in nodes
         (roots if is_root else nodes[parent].children).append(node)
     return roots
 
 
-def _node(entry: dict[str, Any]) -> _Listed:
+def _node(entry: dict[str, Any]) -> _NodeRecord:
     if "attrs" in entry:
         facts = {attr["name"]: attr["value"] for attr in entry["attrs"]}
         inputs, outputs, parent = entry["inputs"], entry["outputs"], entry["ctrl_deps"]
@@ -230,4 +228,4 @@ def _tensor(
     if "nullptr" in kind:
         return None
     dtype = kind.removeprefix("Tensor(").removesuffix(")")
-    return described(int(storage), dtype, shape, strides, int(offset))
+    return tensor_of(int(storage), dtype, shape, strides, int(offset))

@@ -1,11 +1,11 @@
-"""Storages told apart by the ids of an execution trace, which PyTorch gives out again and again."""
+"""Storages by the tensor ids of an execution trace, which PyTorch reuses."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from simulator.trace.importers.calls import Bound, Call, extent, tensors_in
-from simulator.trace.importers.nodes import Seen
+from simulator.trace.importers.calls import Call, Operands, extent, tensors_in
+from simulator.trace.importers.nodes import OpEvent
 from simulator.trace.importers.signature import Signature
 from simulator.trace.op import OpKind, Phase, Tensor
 from simulator.trace.op_kinds import KIND_FACTS
@@ -13,8 +13,10 @@ from simulator.trace.trace import StorageKind
 
 
 class Identities:
-    """Numbers values in order of execution: what an op returns without having been given it is
-    new, whatever its id; an id first seen as an argument comes from outside.
+    """Numbers values in order of execution.
+
+    A result that is no argument of its op is a new value, whatever its id; an id that first occurs
+    as an argument comes from outside the trace.
     """
 
     def __init__(self) -> None:
@@ -25,33 +27,33 @@ class Identities:
         self._single: dict[int, str] = {}
 
     def begin_step(self) -> None:
-        """Storages outlive steps: nothing changes."""
+        """Keep the storages: they outlive steps."""
 
     def restart(self) -> None:
-        """The ids tell parameters: nothing changes."""
+        """Keep the storages: ids identify parameters."""
 
     def returned(self, tensor: Tensor) -> bool:
-        """Tell whether the last op that returned this id returned such a tensor: one element."""
+        """Return whether the last op with this id as a result returned a tensor of one element."""
         return self._single.get(tensor.storage) == tensor.dtype
 
     def bind(
         self,
-        seen: Seen,
-        known: Signature,  # noqa: ARG002 - the ids tell all
+        event: OpEvent,
+        sig: Signature,  # noqa: ARG002 - ids suffice
         inputs: tuple[Any, ...],
-    ) -> Bound:
-        """Return the op's inputs and results with values in place of ids."""
-        node = seen.node
-        given = {tensor.storage for value in inputs for tensor in tensors_in(value)}
+    ) -> Operands:
+        """Return the inputs and results of an op, with value numbers in place of ids."""
+        node = event.node
+        argument_storages = {tensor.storage for value in inputs for tensor in tensors_in(value)}
         arguments = tuple(self._argument(value) for value in inputs)
         for tensor in node.outputs or ():
-            if tensor.storage not in given:
+            if tensor.storage not in argument_storages:
                 self._current.pop(tensor.storage, None)
             self._single.pop(tensor.storage, None)
             if not tensor.shape:
                 self._single[tensor.storage] = tensor.dtype
         results = [self._tensor(tensor, outside=False) for tensor in node.outputs or ()]
-        return Bound(arguments, results)
+        return Operands(arguments, results)
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Tensor):
@@ -72,14 +74,14 @@ class Identities:
 
 
 class Owners:
-    """What the storages of a run are, by what its phases do with them.
+    """What each storage of a run is, from what the phases do with it.
 
-    A storage that the optimizer changes is a parameter if the network reads it, else state of
-    the optimizer if it outlives a step.
+    A storage that the optimizer updates is a parameter if the network reads it, else optimizer
+    state if it outlives a step.
     """
 
     def __init__(self, steps: Iterable[list[Call]], external: set[int]) -> None:
-        """Look at all calls of the run."""
+        """Classify the storages of all calls of the run."""
         self.owned: dict[int, tuple[StorageKind, str]] = {}
         self.weights: set[int] = set()
         self.constants: set[int] = set()
@@ -92,7 +94,7 @@ class Owners:
             if call.phase is Phase.OPTIMIZER:
                 updated |= written
             elif call.phase is Phase.FORWARD:
-                forward |= call.done.touched
+                forward |= call.effect.touched
                 changed |= written
         lasting = external | _lasting(steps)
         self.weights = {s for s in updated & forward if s in lasting and s not in changed}
@@ -105,35 +107,35 @@ class Owners:
 
 
 def _written(call: Call) -> set[int]:
-    if call.done.kind is OpKind.VIEW:
+    if call.effect.kind is OpKind.VIEW:
         return set()
-    return {tensor.storage for tensor in call.done.writes}
+    return {tensor.storage for tensor in call.effect.writes}
 
 
 def _refilled(steps: list[list[Call]], lasting: set[int]) -> set[int]:
-    """Return the storages that the forward pass overwrites with data: a batch in a fixed place.
+    """Return the storages that the forward pass overwrites with data: batches in a fixed buffer.
 
-    What a network changes of its own (running statistics, scales) it reads as well, or computes
-    from parameters and from what else lasts.
+    Running statistics and scales are none of them: a network reads what it updates there, or
+    computes it from parameters and other lasting storages.
     """
     derived = set(lasting)
     refilled: set[int] = set()
     for call in (call for step in steps for call in step if call.phase is Phase.FORWARD):
-        read = {tensor.storage for tensor in call.done.reads}
+        read = {tensor.storage for tensor in call.effect.reads}
         written = _written(call)
         if read and read <= derived:
             derived |= written
-        elif KIND_FACTS[call.done.kind].fills:
+        elif KIND_FACTS[call.effect.kind].fills:
             refilled |= written - read
     return refilled
 
 
 def _lasting(steps: list[list[Call]]) -> set[int]:
     """Return the storages that more than one step touches."""
-    seen: set[int] = set()
+    earlier: set[int] = set()
     lasting: set[int] = set()
     for step in steps:
-        touched = {storage for call in step for storage in call.done.touched}
-        lasting |= touched & seen
-        seen |= touched
+        touched = {storage for call in step for storage in call.effect.touched}
+        lasting |= touched & earlier
+        earlier |= touched
     return lasting

@@ -1,4 +1,4 @@
-"""Profiles of PyTorch (torch.profiler, Chrome format): ops with shapes and measured times."""
+"""Profiles of PyTorch (torch.profiler, Chrome format): ops with shapes and durations."""
 
 import ast
 import sys
@@ -9,13 +9,13 @@ from typing import Any
 from simulator.errors import InputError, shown
 from simulator.memo import remember
 from simulator.trace.importers.calls import (
-    MISFITS,
+    MALFORMED,
     UNLISTED,
     Call,
-    Misfit,
-    amiss,
-    described,
+    MalformedField,
+    complaint,
     element_type,
+    tensor_of,
     tensors_in,
     whole,
 )
@@ -26,42 +26,42 @@ from simulator.trace.importers.names import base_name, is_compiled, module_name
 from simulator.trace.importers.nodes import Node, nested
 from simulator.trace.importers.parameters import parameters
 from simulator.trace.importers.program import (
-    Program,
+    ImportedRun,
     assembled,
     draft_steps,
-    read_program,
+    read_run,
     title,
 )
 from simulator.trace.importers.signature import signature
 from simulator.trace.importers.stream import entries
-from simulator.trace.importers.threads import Event, number_threads
+from simulator.trace.importers.threads import TimedNode, number_threads
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import StorageKind, Trace
 
 _OPS = frozenset({"cpu_op", "user_annotation", "Operator"})  # older files say Operator
 _NS_PER_US = 1000
-_LONGEST_DURATION_US = (1 << 63) // 1_000_000  # picoseconds in 64 bits; some 107 days
-_LONGEST_US = 1 << 53  # beyond it floating point has no single microseconds; some 285 years
+_LONGEST_DURATION_US = (1 << 63) // 1_000_000  # 107 days: 64 bits of picoseconds
+_LONGEST_US = 1 << 53  # 285 years: beyond, floats skip microseconds
 
 
 def detects(text: str) -> bool:
-    """Tell whether a file that begins like this is a Chrome trace."""
+    """Return whether a file that begins like this is a Chrome trace."""
     return '"traceEvents"' in text or (text.lstrip()[:1] == "[" and '"ph"' in text)
 
 
 def import_kineto(path: Path) -> Trace:
-    """Return the run in a profile, with the time that each op took where it was profiled.
+    """Return the run in a profile, with the measured duration of each op.
 
     Raises InputError for a file that is damaged, of another tool, without shapes, or without a
     network.
     """
     file = _Profile(path)
-    memory = Chain()
-    program = read_program(path, file.programs(), memory)
-    drafted = draft_steps(program, lambda: Drafter(None, frozenset()))
+    resolver = Chain()
+    run = read_run(path, file.roots_by_process(), resolver)
+    drafted = draft_steps(run, lambda: Drafter(None, frozenset()))
     owned: dict[int, tuple[StorageKind, str]] = {}
-    for calls, drafter in zip(program.steps, drafted, strict=True):
-        drafter.gradients.clear()  # no storage is known to be one
+    for calls, drafter in zip(run.steps, drafted, strict=True):
+        drafter.gradients.clear()  # a profile does not identify gradients
         _mark_weight_gradients(drafter)
         for call, draft in zip(calls, drafter.drafts, strict=True):
             owned |= {
@@ -69,14 +69,14 @@ def import_kineto(path: Path) -> Trace:
                 for storage, name in _parameters(call)
             }
     notes = {
-        "inferred": "; ".join(_notes(file, program, drafted)),
-        **doubts(program, timed=not file.on_device),
+        "inferred": "; ".join(_notes(file, run, drafted)),
+        **doubts(run, timed=not file.on_device),
     }
     origin = {"tool": "PyTorch profile", **notes}
-    return assembled(title(path), program, drafted, owned, origin, timed=not file.on_device)
+    return assembled(title(path), run, drafted, owned, origin, timed=not file.on_device)
 
 
-def _notes(file: "_Profile", program: Program, drafted: list[Drafter]) -> list[str]:
+def _notes(file: "_Profile", run: ImportedRun, drafted: list[Drafter]) -> list[str]:
     guessed = sum(drafter.guessed for drafter in drafted)
     notes = [
         "no tensor identities: dependences are the program order, memory a guess",
@@ -90,26 +90,26 @@ def _notes(file: "_Profile", program: Program, drafted: list[Drafter]) -> list[s
         notes.append("what kernels that torch.compile fused did is not in the file")
     if file.processes > 1:
         notes.append(f"the steps of {file.processes} processes one after the other")
-    if program.numbers:
-        notes.append(f"{program.numbers} operands of one element taken for numbers")
-    if program.left_out:
-        notes.append(f"{program.left_out} ops outside the steps left out")
+    if run.numbers:
+        notes.append(f"{run.numbers} operands of one element taken for numbers")
+    if run.left_out:
+        notes.append(f"{run.left_out} ops outside the steps left out")
     return notes
 
 
 def _parameters(call: Call) -> Iterator[tuple[int, str]]:
     """Yield the storages of parameters that a forward op reads, and their names."""
-    if call.phase is not Phase.FORWARD or call.done.kind is OpKind.VIEW:
+    if call.phase is not Phase.FORWARD or call.effect.kind is OpKind.VIEW:
         return
-    node = call.seen.node
-    for argument, name in parameters(call.seen, signature(node.base, node.schema)).items():
+    node = call.event.node
+    for argument, name in parameters(call.event, signature(node.base, node.schema)).items():
         value = call.args.get(argument)
         for place, tensor in enumerate(tensors_in(value)):
             yield tensor.storage, f"{name}_{place}" if isinstance(value, tuple) else name
 
 
 def _mark_weight_gradients(drafter: Drafter) -> None:
-    """A sum in the backward of a product is of its bias, a table's gradient of the table."""
+    """Mark gradients of biases (sums behind a product's dgrad) and of embedding tables as wgrad."""
     for draft in drafter.drafts:
         if draft.phase is not Phase.DGRAD:
             continue
@@ -127,7 +127,7 @@ class _Profile:
         self.has_modules = False
         self.on_device = False
         self.is_compiled = False
-        self._processes: dict[str, dict[str, list[Event]]] = {}
+        self._processes: dict[str, dict[str, list[TimedNode]]] = {}
         self._read()
 
     @property
@@ -161,7 +161,7 @@ class _Profile:
             )
 
     def _add(self, event: dict[str, Any], name: str, category: str) -> bool:
-        """Add an event and tell whether it says the shapes of its arguments."""
+        """Add an event; return whether it has the shapes of its arguments."""
         try:
             start = _time(_measure("ts", event["ts"]))
             took = _duration(_measure("dur", event.get("dur", 0)))
@@ -178,23 +178,21 @@ class _Profile:
                 label=category == "user_annotation",
                 measured_ns=None if took is None else round(took * _NS_PER_US),
             )
-        except MISFITS as error:
+        except MALFORMED as error:
             raise InputError(
                 f"{self.path}: event {shown(name)} at {shown(event.get('ts'))} cannot be read "
-                f"({amiss(error)}): profile again"
+                f"({complaint(error)}): profile again"
             ) from None
         threads = self._processes.setdefault(str(event.get("pid")), {})
         threads.setdefault(str(event.get("tid")), []).append((start, start + (took or 0), node))
         return "Input Dims" in args or "Input dims" in args
 
-    def programs(self) -> Iterator[list[Node]]:
-        """Yield, for each process, the events that no other of their thread encloses, the others
-        as children.
-        """
+    def roots_by_process(self) -> Iterator[list[Node]]:
+        """Yield the root events of each process, with all others as their children."""
         for threads in self._processes.values():
             number_threads(list(threads.values()))
             for events in threads.values():
-                # Of those that begin together the longest encloses the others.
+                # Of events that start together, the longest encloses the others.
                 events.sort(key=lambda event: (event[0], -event[1]))
             yield [root for events in threads.values() for root in nested(events)]
 
@@ -203,37 +201,37 @@ def _measure(name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise Misfit(f"{name} is {shown(value)}, no number") from None
+        raise MalformedField(f"{name} is {shown(value)}, no number") from None
 
 
 def _time(time: float) -> float:
-    """Return a time in us; raises Misfit for one that no clock shows."""
+    """Return a time in us; raises MalformedField if it is out of range."""
     if not 0 <= time < _LONGEST_US:
-        raise Misfit(f"a time, ts, of {time:g} us")
+        raise MalformedField(f"a time, ts, of {time:g} us")
     return time
 
 
 def _duration(took: float) -> float | None:
-    """Return a duration in us, None for a negative one: PyTorch wrote it where an end was lost.
+    """Return a duration in us, None if negative: PyTorch writes that for a lost end.
 
-    Raises Misfit for one that no 64 bits of picoseconds hold.
+    Raises MalformedField if 64 bits of picoseconds cannot hold it.
     """
     if took < 0:
         return None
     if not took < _LONGEST_DURATION_US:
-        raise Misfit(f"a duration, dur, of {took:g} us")
+        raise MalformedField(f"a duration, dur, of {took:g} us")
     return took
 
 
 def _inputs(args: dict[str, Any]) -> tuple[Any, ...]:
-    """Return the arguments of an op, none if they are not as the profiler writes them."""
+    """Return the arguments of an op, or none if the profiler wrote them in another way."""
     try:
-        return _listed(args)
-    except MISFITS:
+        return _arguments(args)
+    except MALFORMED:
         return ()
 
 
-def _listed(args: dict[str, Any]) -> tuple[Any, ...]:
+def _arguments(args: dict[str, Any]) -> tuple[Any, ...]:
     shapes = args.get("Input Dims", args.get("Input dims", ()))
     kinds = args.get("Input type", ())
     values = args.get("Concrete Inputs") or [""] * len(shapes)
@@ -247,9 +245,9 @@ def _input(shape: list[Any], kind: str, value: str, strides: Any) -> Any:
     if (shape and isinstance(shape[0], list)) or kind == "TensorList":
         each = strides if len(strides) == len(shape) else [()] * len(shape)
         return tuple(
-            described(-1, "float", tuple(one), tuple(s)) for one, s in zip(shape, each, strict=True)
+            tensor_of(-1, "float", tuple(one), tuple(s)) for one, s in zip(shape, each, strict=True)
         )
-    return described(-1, kind, tuple(shape), tuple(strides)) if element_type(kind) else None
+    return tensor_of(-1, kind, tuple(shape), tuple(strides)) if element_type(kind) else None
 
 
 @remember("numbers in Kineto's texts", most=1 << 16)

@@ -1,4 +1,4 @@
-"""What a trace says by the names in it: which events are ops, markers, modules; kinds of ops."""
+"""What event names say: which are ops, markers or modules, and which kind of op."""
 
 from simulator.memo import remember
 from simulator.trace.gemms import is_product
@@ -17,7 +17,7 @@ _POINTWISE = words(
     remainder round rsub sgn sign signbit softshrink sub threshold trunc
     """
 )
-"""Ops that PyTorch tags as pointwise and that the table of kinds leaves to the tag."""
+"""Ops that PyTorch tags as pointwise; the table of kinds relies on the tag."""
 
 _RANDOM = words(
     """
@@ -36,7 +36,7 @@ _VIEWS = words(
     view view_as_real view_as_complex
     """
 )
-"""Ops that only look at a storage in another way."""
+"""Ops that return another view of a storage."""
 
 _COMPOSITES = words(
     """
@@ -46,7 +46,7 @@ _COMPOSITES = words(
     scaled_dot_product_attention selu selu_ slow_conv3d thnn_conv2d
     """
 )
-"""Ops in the table of kinds that PyTorch takes apart: what they call does the work."""
+"""Ops in the table of kinds that PyTorch decomposes: the ops that they call do the work."""
 
 _IDLE = words(
     """
@@ -57,11 +57,11 @@ _IDLE = words(
     _c10d_functional::wait_tensor
     """
 )
-"""Ops that, if they call no other, have done nothing."""
+"""Ops that do nothing unless they call another op."""
 
 _LOSSES = ("binary_cross_entropy", "cross_entropy", "kl_div")
 _NO_OPS = frozenset({"autograd", "torch", "profiler", "prim", "cuda"})
-_GENERATED = ("triton_",)  # kernels that Inductor made, in no namespace
+_GENERATED = ("triton_",)  # Inductor's kernels, which have no namespace
 _EVALUATE = "autograd::engine::evaluate_function"
 _COMPILED = ("Torch-Compiled Region", "## Call CompiledFxGraph")
 _MARKERS = {facts.marker: phase for phase, facts in FACTS.items() if facts.marker}
@@ -69,9 +69,9 @@ _MARKERS = {facts.marker: phase for phase, facts in FACTS.items() if facts.marke
 
 @remember("base names of ops", most=4096)
 def base_name(name: str) -> str:
-    """Return "addmm" for "aten::addmm", "" for what is no op.
+    """Return "addmm" for "aten::addmm", "" for an event that is no op.
 
-    Ops of other libraries keep their namespace: they may be called like one of ATen.
+    Ops of other libraries keep their namespace, as their names may be those of ATen ops.
     """
     if name.startswith(_GENERATED):
         return name
@@ -86,55 +86,55 @@ def base_name(name: str) -> str:
 
 @remember("kinds of ops by name", most=4096)
 def kind_by_name(base: str) -> OpKind | None:
-    """Return the kind of an op, None if its name tells nothing."""
+    """Return the kind of an op, None if its name does not determine it."""
     plain = base.rstrip("_")
     if base in _VIEWS:
         return OpKind.VIEW
     if base in _RANDOM:
         return OpKind.RANDOM
-    found = listed_kind(base)
-    if found is None and (plain in _POINTWISE or base.startswith("_foreach_")):
+    kind = listed_kind(base)
+    if kind is None and (plain in _POINTWISE or base.startswith("_foreach_")):
         return OpKind.ELEMENTWISE
-    return found
+    return kind
 
 
 def draws(base: str) -> bool:
-    """Tell whether an op of that name draws random numbers."""
+    """Return whether an op of that name draws random numbers."""
     return base in _RANDOM
 
 
 def is_composite(base: str) -> bool:
-    """Tell whether the work of the op is done by those it calls, though its kind is known."""
+    """Return whether the ops that this op calls do its work, although its kind is known."""
     return base in _COMPOSITES
 
 
 def is_idle(base: str) -> bool:
-    """Tell whether an op that calls no other has done nothing."""
+    """Return whether an op does nothing unless it calls another one."""
     return base in _IDLE
 
 
 def is_loss(base: str) -> bool:
-    """Tell whether the op computes a loss."""
+    """Return whether an op computes a loss."""
     return base.endswith("_loss") or base.startswith(("nll_loss", *_LOSSES))
 
 
 def is_backward(name: str) -> bool:
-    """Tell whether the event is autograd evaluating one node."""
+    """Return whether an event is the autograd engine evaluating one node."""
     return name.startswith(_EVALUATE)
 
 
 def is_accumulation(name: str) -> bool:
-    """Tell whether the event is autograd storing the gradient of a parameter."""
+    """Return whether an event is autograd accumulating the gradient of a parameter."""
     return name.endswith("AccumulateGrad")
 
 
 def is_compiled(name: str) -> bool:
-    """Tell whether the event is the run of code that torch.compile made."""
+    """Return whether an event runs code made by torch.compile."""
     return name.startswith(_COMPILED)
 
 
 def is_step(name: str) -> bool:
-    """Tell whether the event is the profiler's mark of a step."""
+    """Return whether an event is the profiler's step marker."""
     return name.startswith("ProfilerStep#")
 
 
@@ -145,5 +145,5 @@ def module_name(name: str) -> str:
 
 @remember("phases of markers", most=4096)
 def marked_phase(name: str) -> Phase | None:
-    """Return the phase that PyTorch's own markers announce, None for any other event."""
+    """Return the phase of one of PyTorch's own markers, None for any other event."""
     return next((phase for mark, phase in _MARKERS.items() if name.startswith(mark + "#")), None)

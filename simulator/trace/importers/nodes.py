@@ -1,4 +1,4 @@
-"""A trace as a tree of events, and which of them are the ops that do the work."""
+"""A trace as a tree of events, and the ops in it that do the work."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -26,10 +26,10 @@ from simulator.trace.op import OpKind, Phase, Tensor
 class Node:
     """One event: an op, an autograd node, a marker or a module.
 
-    `inputs` are tensors, tuples of them, or plain values; `outputs` None where the format has
-    none. `seq` is the autograd sequence number or -1; `thread` numbers what counts them, and
-    `forward_thread` is where the forward op of a backward node ran. `label` marks what the user
-    named; `measured_ns` is 0 where nothing was measured, None where what was measured is lost.
+    `inputs` are tensors, tuples of them, or plain values; `outputs` is None if the format has none.
+    `seq` is the autograd sequence number or -1, counted per `thread`; `forward_thread` is the
+    thread of the forward op of a backward node. `label`: a name given by the user. `measured_ns` is
+    0 if not measured, None if the end was lost.
     """
 
     order: float
@@ -46,12 +46,12 @@ class Node:
 
     @property
     def base(self) -> str:
-        """Its name as an op, "" if it is none."""
+        """Name as an op, "" for any other event."""
         return base_name(self.name)
 
     @property
     def annotates(self) -> bool:
-        """Whether it only names what happens meanwhile, and so may outlive the op it began in."""
+        """Whether it only labels what happens meanwhile; it may outlive the op around its start."""
         return self.label or bool(module_name(self.name))
 
 
@@ -59,9 +59,9 @@ class Node:
 class Scope:
     """What surrounds an op.
 
-    `backward` is the thread and sequence number of the forward op that is differentiated, `outer`
-    the outermost op around it, `seq` the innermost sequence number, `names` the labels and
-    `modules` the modules around it, outermost first; `compiled` where torch.compile made the code.
+    `backward` is thread and sequence number of the forward op that is differentiated, `outer` the
+    outermost op around it, `seq` the innermost sequence number; `labels` and `modules` are listed
+    outermost first; `compiled` in code made by torch.compile.
     """
 
     marker: Phase | None = None
@@ -77,8 +77,8 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """An op that does the work, where it was seen."""
+class OpEvent:
+    """An op that does the work, and its scope."""
 
     node: Node
     scope: Scope
@@ -86,16 +86,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mark:
-    """Where a step may begin: `node` is the profiler's mark or a marker of PyTorch's own."""
+    """Where a step may start: `node` is the profiler's step marker or one of PyTorch's own."""
 
     node: Node
 
 
 def nested(events: Iterable[tuple[float, float, Node]]) -> list[Node]:
-    """Return the events of a thread that no other encloses, the others as their children.
+    """Return the root events of a thread, with all others as their children.
 
-    They come in the order they began, with a time up to which what encloses them was open (their
-    start or, where it is not known, their end) and their end.
+    Events come in order of their start, as (time, end, node). `time` is when an enclosing event
+    must still be open: the start or, if unknown, the end.
     """
     roots: list[Node] = []
     open_: list[tuple[float, Node]] = []
@@ -114,44 +114,44 @@ def nested(events: Iterable[tuple[float, float, Node]]) -> list[Node]:
 
 
 def _encloses(outer_end: float, time: float, end: float) -> bool:
-    """Tell whether what is open until `outer_end` encloses an event.
+    """Return whether an event that is open until `outer_end` encloses another one.
 
-    Nothing outlives what called it, but times are rounded: what seems to is in it for the most
-    part, and what only seems to begin in it is not.
+    No callee outlives its caller, but times are rounded: an event that overlaps the end is inside
+    if most of it is.
     """
     return end <= outer_end or 2 * (end - outer_end) <= end - time
 
 
-def flattened(roots: list[Node]) -> list[Seen | Mark]:
-    """Return the ops that do the work, and the marks of steps, in the order they began."""
-    found: list[Seen | Mark] = []
+def flattened(roots: list[Node]) -> list[OpEvent | Mark]:
+    """Return the ops that do the work, and the step marks, in order of their start."""
+    entries: list[OpEvent | Mark] = []
     for root in roots:
-        found += _visit(root, Scope())
-    # A file lists events as they ended, and by thread.
-    return sorted(found, key=lambda entry: entry.node.order)
+        entries += _visit(root, Scope())
+    # A file lists events by thread, in the order of their ends.
+    return sorted(entries, key=lambda entry: entry.node.order)
 
 
-def _visit(node: Node, scope: Scope) -> Iterator[Seen | Mark]:
+def _visit(node: Node, scope: Scope) -> Iterator[OpEvent | Mark]:
     if is_step(node.name) or marked_phase(node.name) is not None:
         yield Mark(node)
     inner = _scope(node, scope)
     if node.base and _does_work(node):
-        yield Seen(node, inner)
+        yield OpEvent(node, inner)
         return
     for child in node.children:
         yield from _visit(child, inner)
 
 
 def _does_work(node: Node) -> bool:
-    """Tell whether an op is to be taken as it is, not for the ops that it calls.
+    """Return whether an op stands for its work, rather than the ops that it calls.
 
-    One that calls its own name only casts or chooses a variant first.
+    An op that calls its own name only casts, or picks a variant, first.
     """
     base = node.base
     kind = kind_by_name(base)
     called = [child.base for child in node.children if child.base]
     if is_composite(base):
-        # One whose end was lost has called others, which only seem to come after it.
+        # If its end was lost, the ops that it called seem to follow it.
         return not called and kind is OpKind.GEMM and node.measured_ns is not None
     if not called:
         return not is_idle(base) and (node.name.startswith("aten::") or bool(node.inputs))
@@ -166,7 +166,7 @@ def _works(base: str) -> bool:
 
 
 def _understood_inside(node: Node) -> bool:
-    """Tell whether a product is understood by the products that it calls, and not by itself."""
+    """Return whether a product of unknown size calls products of known size."""
     return not _is_understood(node) and any(map(_is_understood, _descendants(node)))
 
 
@@ -200,7 +200,7 @@ def _scope(node: Node, scope: Scope) -> Scope:
 
 
 def _annotated(node: Node, scope: Scope) -> Scope:
-    """Return the scope inside an event that only says what happens meanwhile."""
+    """Return the scope inside an event that only labels what happens meanwhile."""
     phase = marked_phase(node.name)
     if phase is not None:
         return replace(scope, marker=phase)
@@ -215,5 +215,5 @@ def _annotated(node: Node, scope: Scope) -> Scope:
 
 
 def _numbered(node: Node) -> bool:
-    """Tell whether the event is an autograd node with its sequence number."""
+    """Return whether an event is an autograd node with a sequence number."""
     return node.seq >= 0 and not node.base

@@ -1,4 +1,4 @@
-"""Where a network runs again and again without learning: each run of it is a pass of its own."""
+"""Splits inference that runs a network several times into single passes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,19 +7,20 @@ from simulator.trace.importers.calls import tensors_in
 from simulator.trace.importers.inference import infer
 from simulator.trace.importers.inference.result import count
 from simulator.trace.importers.names import kind_by_name
-from simulator.trace.importers.nodes import Seen
+from simulator.trace.importers.nodes import OpEvent
 from simulator.trace.importers.signature import is_parameter, signature
 from simulator.trace.op import OpKind, Tensor
 from simulator.trace.op_kinds import KIND_FACTS
 
 
-def passes(ops: list[Seen]) -> list[list[Seen]]:
-    """Return the ops of each pass; of all where they learn, or repeat nothing.
+def passes(ops: list[OpEvent]) -> list[list[OpEvent]]:
+    """Return the ops of each pass; a single one if they train or do not repeat.
 
-    A pass is what repeats, ops and shapes alike, nearly from one end to the other. Layers that are
-    all alike repeat too: unless modules tell them apart, what feeds itself is taken for layers.
+    A pass is a sequence of ops and shapes that repeats from one end of `ops` nearly to the other.
+    Identical layers repeat as well: unless modules separate them, a sequence whose output can be
+    its input counts as layers.
     """
-    if any(seen.scope.in_backward or seen.scope.marker is not None for seen in ops):
+    if any(event.scope.in_backward or event.scope.marker is not None for event in ops):
         return [ops]
     signs = _signs(ops)
     head, period = _repetition(signs)
@@ -37,42 +38,43 @@ def passes(ops: list[Seen]) -> list[list[Seen]]:
     return _with_rest(ops[:begin], copies, ops[begin + head :])
 
 
-def restarts(ops: Sequence[Seen]) -> set[int]:
-    """Return where, in a step, the network begins once more after its backward pass.
+def restarts(ops: Sequence[OpEvent]) -> set[int]:
+    """Return the places in a step where the network starts again after its backward pass.
 
-    That is the same network if its layers have the shapes of the first one's: gradients are
-    accumulated over several batches.
+    It is the same network if its layers have the same shapes: gradients accumulate over several
+    batches.
     """
     runs: list[list[int]] = [[]]
-    for place, seen in enumerate(ops):
-        if seen.scope.in_backward and runs[-1]:
+    for place, event in enumerate(ops):
+        if event.scope.in_backward and runs[-1]:
             runs.append([])
-        elif not seen.scope.in_backward and seen.scope.marker is None and _is_layer(seen):
+        elif not event.scope.in_backward and event.scope.marker is None and _is_layer(event):
             runs[-1].append(place)
     first, *others = ([_sign(ops[place]) for place in run] for run in runs)
     pairs = zip(others, runs[1:], strict=True)
     return {run[0] for signs, run in pairs if run and signs == first}
 
 
-def _is_layer(seen: Seen) -> bool:
-    kind = kind_by_name(seen.node.base)
+def _is_layer(event: OpEvent) -> bool:
+    kind = kind_by_name(event.node.base)
     return kind is not None and (KIND_FACTS[kind].in_networks or kind is OpKind.EMBEDDING)
 
 
-def _signs(ops: Iterable[Seen]) -> list[int]:
-    """Return a number for each op, equal where name, shapes, modules and labels are."""
+def _signs(ops: Iterable[OpEvent]) -> list[int]:
+    """Return a number for each op, equal if name, shapes, modules and labels are equal."""
     numbers: dict[Any, int] = {}
-    return [numbers.setdefault(_sign(seen), len(numbers)) for seen in ops]
+    return [numbers.setdefault(_sign(event), len(numbers)) for event in ops]
 
 
-def _sign(seen: Seen) -> tuple[Any, ...]:
-    shapes = tuple((t.shape, t.dtype) for t in tensors_in(seen.node.inputs))
-    return seen.node.name, shapes, seen.scope.modules, seen.scope.labels
+def _sign(event: OpEvent) -> tuple[Any, ...]:
+    shapes = tuple((t.shape, t.dtype) for t in tensors_in(event.node.inputs))
+    return event.node.name, shapes, event.scope.modules, event.scope.labels
 
 
 def _repetition(signs: Sequence[int]) -> tuple[int, int]:
-    """Return the length of the longest beginning that is some sequence twice or more often, and
-    the length of that sequence; by the failure function of Knuth, Morris and Pratt.
+    """Return the length of the longest prefix that repeats a sequence, and that sequence's length.
+
+    By the failure function of Knuth, Morris and Pratt.
     """
     failure = [0] * len(signs)
     best = (0, 0)
@@ -87,9 +89,9 @@ def _repetition(signs: Sequence[int]) -> tuple[int, int]:
     return best
 
 
-def _feeds_itself(ops: Sequence[Seen]) -> bool:
-    """Tell whether what the last op returns can be what the first one reads."""
-    working = [seen for seen in ops if kind_by_name(seen.node.base) is not OpKind.VIEW]
+def _feeds_itself(ops: Sequence[OpEvent]) -> bool:
+    """Return whether a result of the last op can be the input of the first."""
+    working = [event for event in ops if kind_by_name(event.node.base) is not OpKind.VIEW]
     if not working:
         return True
     data, results = _data(working[0]), _results(working[-1])
@@ -98,28 +100,32 @@ def _feeds_itself(ops: Sequence[Seen]) -> bool:
     )
 
 
-def _data(seen: Seen) -> Tensor | None:
-    """Return the first tensor that an op reads and that is no parameter."""
-    node = seen.node
+def _data(event: OpEvent) -> Tensor | None:
+    """Return the first tensor operand that is no parameter."""
+    node = event.node
     pairs = zip(signature(node.base, node.schema).arguments, node.inputs, strict=False)
-    found = (t for a, value in pairs if not is_parameter(a.name) for t in tensors_in(value))
+    candidates = (t for a, value in pairs if not is_parameter(a.name) for t in tensors_in(value))
     bias_first = node.base in ("addmm", "addmv", "baddbmm", "addbmm")
     if bias_first:
-        next(found, None)
-    return next(found, None)
+        next(candidates, None)
+    return next(candidates, None)
 
 
-def _results(seen: Seen) -> list[tuple[tuple[int, ...], str]]:
-    node = seen.node
+def _results(event: OpEvent) -> list[tuple[tuple[int, ...], str]]:
+    node = event.node
     if node.outputs is not None:
         return [(tensor.shape, tensor.dtype) for tensor in node.outputs]
     named = signature(node.base, node.schema).named(node.inputs)
-    found = infer(node.base, named).results
-    return list(found) or [(t.shape, t.dtype) for t in list(tensors_in(node.inputs))[:1]]
+    results = infer(node.base, named).results
+    return list(results) or [(t.shape, t.dtype) for t in list(tensors_in(node.inputs))[:1]]
 
 
-def _with_rest(before: list[Seen], copies: list[list[Seen]], after: list[Seen]) -> list[list[Seen]]:
-    """Return the passes with what came before and after: passes too, if they hold a product."""
+def _with_rest(
+    before: list[OpEvent], copies: list[list[OpEvent]], after: list[OpEvent]
+) -> list[list[OpEvent]]:
+    """Return the passes with the ops before and after them; these are passes too if they have a
+    product.
+    """
     if before and _multiplies(before):
         copies = [before, *copies]
     else:
@@ -130,5 +136,5 @@ def _with_rest(before: list[Seen], copies: list[list[Seen]], after: list[Seen]) 
     return copies
 
 
-def _multiplies(ops: Iterable[Seen]) -> bool:
-    return any(kind_by_name(seen.node.base) is OpKind.GEMM for seen in ops)
+def _multiplies(ops: Iterable[OpEvent]) -> bool:
+    return any(kind_by_name(event.node.base) is OpKind.GEMM for event in ops)

@@ -1,4 +1,4 @@
-"""From the events of a PyTorch trace to a Trace: steps, calls, drafts, equal steps counted."""
+"""From the events of a PyTorch trace to a Trace: steps, calls, drafts, repetitions."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from simulator.trace.drafts import (
     find_optimizer_layers,
     find_weight_gradients,
 )
-from simulator.trace.importers.calls import MISFITS, Call, Memory, bind
+from simulator.trace.importers.calls import MALFORMED, Call, StorageResolver, bind
 from simulator.trace.importers.drafting import Drafter
-from simulator.trace.importers.nodes import Node, Seen, flattened
+from simulator.trace.importers.nodes import Node, OpEvent, flattened
 from simulator.trace.importers.passes import restarts
 from simulator.trace.importers.steps import kind_of, phases, split
 from simulator.trace.op import OpKind, Phase
@@ -24,59 +24,63 @@ from simulator.trace.trace import Segment, Step, StorageKind, Timing, Trace
 
 
 @dataclass(slots=True)
-class Program:
-    """The calls of each step of a run, the storages that they touch, and what went lost."""
+class ImportedRun:
+    """The calls of each step, the storages that they touch, and how many ops were left out."""
 
     steps: list[list[Call]]
-    memory: Memory
+    resolver: StorageResolver
     left_out: int
 
     @property
     def numbers(self) -> int:
-        """How many operands were taken for numbers of the program."""
+        """How many operands were taken for scalars of the program."""
         return sum(call.number for step in self.steps for call in step)
 
 
-def read_program(path: Path, programs: Iterable[list[Node]], memory: Memory) -> Program:
-    """Return the calls in the trees of events of each process.
+def read_run(path: Path, programs: Iterable[list[Node]], resolver: StorageResolver) -> ImportedRun:
+    """Return the calls in the event trees of each process.
 
-    Raises InputError if there is no network in them.
+    Raises InputError if they contain no network.
     """
     bound, left_out = [], 0
     for roots in programs:
         steps, left = split(flattened(roots))
         left_out += left
         for step in steps:
-            bound.append(_calls(path, step, memory))
-    if not any(call.done.kind is OpKind.GEMM for step in bound for call in step):
+            bound.append(_calls(path, step, resolver))
+    if not any(call.effect.kind is OpKind.GEMM for step in bound for call in step):
         raise InputError(
             f"{path} holds no matrix product or convolution: record whole training steps"
         )
-    return Program(bound, memory, left_out)
+    return ImportedRun(bound, resolver, left_out)
 
 
-def _calls(path: Path, step: list[Seen], memory: Memory) -> list[Call]:
-    memory.begin_step()
+def _calls(path: Path, step: list[OpEvent], resolver: StorageResolver) -> list[Call]:
+    resolver.begin_step()
     again = restarts(step)
     numbered = zip(range(len(step)), step, phases(step), strict=True)
-    return [_bound(path, seen, phase, memory, place in again) for place, seen, phase in numbered]
+    return [
+        _bound(path, event, phase, resolver, place in again) for place, event, phase in numbered
+    ]
 
 
-def _bound(path: Path, seen: Seen, phase: Phase, memory: Memory, again: bool) -> Call:
+def _bound(
+    path: Path, event: OpEvent, phase: Phase, resolver: StorageResolver, again: bool
+) -> Call:
     try:
-        return bind(seen, phase, memory, restarts=again)
-    except MISFITS as error:
-        told = " ".join(str(error).split())[:80]
+        return bind(event, phase, resolver, restarts=again)
+    except MALFORMED as error:
+        reason = " ".join(str(error).split())[:80]
         raise InputError(
-            f"{path}: {seen.node.name} does not have the arguments that it takes ({told}): record "
-            "the trace again with a newer PyTorch"
+            f"{path}: {event.node.name} does not have the arguments that it takes ({reason}): "
+            "record the trace again with a newer PyTorch"
         ) from None
 
 
-def draft_steps(program: Program, drafter: Callable[[], Drafter]) -> list[Drafter]:
-    """Return the drafts of every step."""
+def draft_steps(run: ImportedRun, drafter: Callable[[], Drafter]) -> list[Drafter]:
+    """Return a drafter for each step, which has drafted all its calls."""
     drafted = []
-    for step in program.steps:
+    for step in run.steps:
         drafted.append(drafter())
         for call in step:
             drafted[-1].add(call)
@@ -84,7 +88,7 @@ def draft_steps(program: Program, drafter: Callable[[], Drafter]) -> list[Drafte
 
 
 def find_gradients(drafter: Drafter) -> None:
-    """Find the gradients of parameters, and with them the backward work that serves them alone."""
+    """Find the gradients of parameters, and mark backward work that only computes them as wgrad."""
     backward: set[int] = set()
     for draft in drafter.drafts:
         if FACTS[draft.phase].backward:
@@ -95,7 +99,7 @@ def find_gradients(drafter: Drafter) -> None:
 
 
 def name_layers(drafted: list[Drafter]) -> dict[int, str]:
-    """Give what the optimizer does the layers of its parameters; return the parameters' names."""
+    """Give optimizer ops the layers of their parameters; return parameter names by storage."""
     names: dict[int, str] = {}
     for drafter in drafted:
         names = drafter.names | names
@@ -108,30 +112,30 @@ def name_layers(drafted: list[Drafter]) -> dict[int, str]:
 
 
 def _spread(drafter: Drafter, layers: dict[int, str]) -> None:
-    """Add the layers of what the optimizer keeps for the parameters of just one."""
+    """Extend `layers` to optimizer state that belongs to a single layer."""
     for draft in drafter.drafts:
-        found = {layers[storage] for storage in draft.touched if storage in layers}
-        if draft.phase is Phase.OPTIMIZER and len(found) == 1:
-            layers.update(dict.fromkeys(draft.touched - layers.keys(), *found))
+        owners = {layers[storage] for storage in draft.touched if storage in layers}
+        if draft.phase is Phase.OPTIMIZER and len(owners) == 1:
+            layers.update(dict.fromkeys(draft.touched - layers.keys(), *owners))
 
 
 def assembled(
     name: str,
-    program: Program,
+    run: ImportedRun,
     drafted: list[Drafter],
     owned: Owned,
     origin: dict[str, str],
     *,
     timed: bool = False,
 ) -> Trace:
-    """Return the trace; consecutive equal steps are one segment."""
+    """Return the trace; consecutive equal steps make one segment."""
     order: list[int] = []
     distinct: dict[Step, int] = {}
     measured: dict[int, list[list[int]]] = {}
-    for calls, drafter in zip(program.steps, drafted, strict=True):
+    for calls, drafter in zip(run.steps, drafted, strict=True):
         kind = kind_of([call.phase for call in calls])
         gradients = dict.fromkeys(drafter.gradients, (StorageKind.GRADIENT, ""))
-        step = build_step(kind, drafter.drafts, program.memory.sizes, {**gradients, **owned})
+        step = build_step(kind, drafter.drafts, run.resolver.sizes, {**gradients, **owned})
         index = distinct.setdefault(step, len(distinct))
         order.append(index)
         times = [draft.measured_ns for draft in drafter.drafts]
@@ -146,7 +150,7 @@ def _timing(runs: list[list[int]]) -> Timing:
 
 
 def title(path: Path) -> str:
-    """Return the name of a trace from its file's."""
+    """Return the name of a trace, from the name of its file."""
     name = path.name
     for ending in (".gz", ".json", ".pt.trace", ".et", ".kineto"):
         name = name.removesuffix(ending)

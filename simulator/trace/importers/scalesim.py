@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simulator.errors import InputError
-from simulator.trace.importers.topology import LARGEST, Row, detects, read_topology
+from simulator.trace.header import LARGEST
+from simulator.trace.importers.topology import LayerRow, detects, read_topology
 from simulator.trace.op import (
     Gemm,
     Op,
@@ -20,18 +21,18 @@ from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind,
 
 __all__ = ["detects", "import_scalesim"]
 
-_DEPTHWISE = "DP"  # in a layer's name: SCALE-Sim runs it channel by channel
+_DEPTHWISE = "DP"  # a layer name with this: SCALE-Sim runs it channel by channel
 
 
 def import_scalesim(path: Path) -> Trace:
     """Return the layers of a SCALE-Sim topology as one evaluation pass in int8.
 
-    Columns go by the names in the header, or without one by their number: `layer, M, N, K` and
-    the convolution's eight, whose ifmap sizes include padding. As in SCALE-Sim, a stride that does
-    not divide gives an output more, and a convolution with DP in its name is depthwise. Samples of
-    a batch share the layer's weights. Raises InputError naming the line that does not fit.
+    Columns go by the names in the header or, without a header, by their number: `layer, M, N, K`,
+    or the eight of a convolution, whose ifmap sizes include padding. As in SCALE-Sim, a stride that
+    does not divide the ifmap rounds the output up, and a layer with DP in its name is depthwise. A
+    batch shares the weights. Raises InputError with the line that does not fit.
     """
-    layers = _Layers()
+    layers = _LayerBuilder()
     for row in read_topology(path):
         layers.append(row)
     if not layers.ops:
@@ -43,8 +44,8 @@ def import_scalesim(path: Path) -> Trace:
 
 
 @dataclass
-class _Layers:
-    """The ops of the layers so far, and their storages."""
+class _LayerBuilder:
+    """Builds the ops and storages of the layers."""
 
     ops: list[Op] = field(default_factory=list)
     storages: list[Storage] = field(default_factory=list)
@@ -54,8 +55,8 @@ class _Layers:
     def batch_text(self) -> str:
         return f"batch {' and '.join(map(str, sorted(self.batches)))}"
 
-    def append(self, row: Row) -> None:
-        """Append the layer of a row; raises InputError naming what it cannot have."""
+    def append(self, row: LayerRow) -> None:
+        """Append the layer of a row; raises InputError if its sizes do not fit each other."""
         self.batches.add(row.sizes.get("batch", 1))
         name = row.name or f"layer{len(self.ops)}"
         if "m" in row.sizes:
@@ -63,15 +64,15 @@ class _Layers:
         else:
             self._conv(name, row)
 
-    def _gemm(self, layer: str, row: Row) -> None:
+    def _gemm(self, layer: str, row: LayerRow) -> None:
         """Append C[m,n] = A[m,k] B[k,n]."""
         n, k = row.sizes["n"], row.sizes["k"]
         m = row.sizes["m"] * row.sizes.get("batch", 1)
         gemm = Gemm(Role.FORWARD, 1, m, n, k, 0, 1, 0)
         self._append("gemm", layer, ((m, k), (k, n), (m, n)), gemm, row.where)
 
-    def _conv(self, layer: str, row: Row) -> None:
-        """Append a convolution of a padded input."""
+    def _conv(self, layer: str, row: LayerRow) -> None:
+        """Append a convolution; the ifmap includes the padding."""
         size, images = row.sizes, row.sizes.get("batch", 1)
         channels, filters, groups = size["channels"], size["filters"], size.get("groups", 1)
         if _DEPTHWISE in layer:

@@ -1,4 +1,4 @@
-"""What the arguments of an op are called and which of them it writes to."""
+"""Names of op arguments, and which of them an op writes."""
 
 import re
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ _PARAMETER = re.compile(
 
 
 def _read() -> dict[str, str]:
-    """Return the arguments of the ops that the importers know, by name; "!" marks written ones."""
+    """Return the arguments of each op by its name; "!" marks those that the op writes."""
     text = files("simulator.trace.importers").joinpath(_FILE).read_text(encoding="utf-8")
     pairs = (line.partition("(") for line in text.splitlines())
     return {name: arguments.removesuffix(")") for name, _, arguments in pairs}
 
 
-KNOWN = _read()
+SIGNATURES = _read()
 
 
 @remember("names of parameters", most=4096)
 def is_parameter(argument: str) -> bool:
-    """Tell whether a network's parameters come under this name, as those of its layers do."""
+    """Return whether an argument of this name is a parameter of a layer."""
     return bool(_PARAMETER.match(argument))
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument of an op: whether it is written, and whether it is there only for the result."""
+    """An argument of an op: whether the op writes it, and whether it is only an `out`."""
 
     name: str
     written: bool
@@ -40,26 +40,26 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The arguments of an op in order, and which variant of the op it is."""
+    """The arguments of an op in order, and its overload."""
 
     arguments: tuple[Argument, ...]
     overload: str
 
     def named(self, values: tuple[object, ...]) -> dict[str, object]:
-        """Return the values by name."""
+        """Return the values by argument name."""
         return dict(zip((argument.name for argument in self.arguments), values, strict=False))
 
 
 @remember("signatures of ops", most=8192)
 def signature(base: str, schema: str) -> Signature:
-    """Return the signature of the op `base` from its PyTorch schema, or, if "", from its name."""
+    """Return the signature of op `base` from its PyTorch schema; if that is "", from its name."""
     if schema:
         name, _, rest = schema.partition("(")
         overload = name.partition(".")[2] or "default"
         return Signature(_parsed(rest.rpartition("->")[0] or rest), overload)
-    plain = base if base in KNOWN else base.removesuffix("_")
-    arguments = _parsed(KNOWN.get(plain, _MANY) + ")")
-    if base != plain or (base not in KNOWN and base.endswith("_")):
+    plain = base if base in SIGNATURES else base.removesuffix("_")
+    arguments = _parsed(SIGNATURES.get(plain, _MANY) + ")")
+    if base != plain or (base not in SIGNATURES and base.endswith("_")):
         first, *others = arguments
         arguments = (Argument(first.name, True, False), *others)
     return Signature(arguments, "")

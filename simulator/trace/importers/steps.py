@@ -1,33 +1,33 @@
-"""Where the steps of a trace begin, and which phase each op of a step belongs to."""
+"""Where the steps of a trace start, and the phase of each op."""
 
 from collections.abc import Iterator
 from itertools import pairwise
 
 from simulator.trace.importers.names import is_step, kind_by_name, marked_phase
-from simulator.trace.importers.nodes import Mark, Seen
+from simulator.trace.importers.nodes import Mark, OpEvent
 from simulator.trace.importers.passes import passes
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.op_kinds import KIND_FACTS
 from simulator.trace.phases import FACTS
 from simulator.trace.trace import StepKind
 
-Entry = Seen | Mark
+OpOrMark = OpEvent | Mark
 
 
-def split(found: list[Entry]) -> tuple[list[list[Seen]], int]:
-    """Return the ops of each step, and how many ops belong to none.
+def split(entries: list[OpOrMark]) -> tuple[list[list[OpEvent]], int]:
+    """Return the ops of each step, and how many ops belong to no step.
 
-    The profiler's marks begin the steps; without them a step ends after its optimizer, where the
-    next gradients are zeroed, the next batch is loaded or the next network runs, and an evaluation
-    pass is a step of its own.
+    Steps start at the profiler's step marks. Without marks a step ends after its optimizer, as soon
+    as gradients are zeroed, a batch is loaded or a network runs; an evaluation pass is a step of
+    its own.
     """
-    marked = any(isinstance(entry, Mark) and is_step(entry.node.name) for entry in found)
-    groups = _by_marks(found) if marked else list(_without_evaluation(_by_optimizer(found)))
-    steps: list[list[Seen]] = []
+    marked = any(isinstance(entry, Mark) and is_step(entry.node.name) for entry in entries)
+    groups = _by_marks(entries) if marked else list(_without_evaluation(_by_optimizer(entries)))
+    steps: list[list[OpEvent]] = []
     left = 0
     for group in groups:
-        ops = [entry for entry in group if isinstance(entry, Seen)]
-        if any(_in_network(seen) for seen in ops):
+        ops = [entry for entry in group if isinstance(entry, OpEvent)]
+        if any(_in_network(event) for event in ops):
             steps.append(ops)
         elif steps and not marked:
             steps[-1] += ops
@@ -36,19 +36,19 @@ def split(found: list[Entry]) -> tuple[list[list[Seen]], int]:
     return [ops for step in steps for ops in passes(step)], left
 
 
-def _by_marks(found: list[Entry]) -> list[list[Entry]]:
-    groups: list[list[Entry]] = [[]]
-    for entry in found:
+def _by_marks(entries: list[OpOrMark]) -> list[list[OpOrMark]]:
+    groups: list[list[OpOrMark]] = [[]]
+    for entry in entries:
         if isinstance(entry, Mark) and is_step(entry.node.name):
             groups.append([])
         groups[-1].append(entry)
     return groups
 
 
-def _by_optimizer(found: list[Entry]) -> list[list[Entry]]:
-    groups: list[list[Entry]] = [[]]
+def _by_optimizer(entries: list[OpOrMark]) -> list[list[OpOrMark]]:
+    groups: list[list[OpOrMark]] = [[]]
     stepped = False
-    for entry in found:
+    for entry in entries:
         if stepped and _begins(entry):
             groups.append([])
             stepped = False
@@ -57,24 +57,24 @@ def _by_optimizer(found: list[Entry]) -> list[list[Entry]]:
     return groups
 
 
-def _begins(entry: Entry) -> bool:
+def _begins(entry: OpOrMark) -> bool:
     if isinstance(entry, Mark):
         phase = marked_phase(entry.node.name)
         return phase is not None and FACTS[phase].begins_step
     return _in_network(entry) and entry.scope.marker is None
 
 
-# Evaluation passes: they run the network, and no backward differentiates what they did
+# Evaluation passes: they run a network that no backward pass differentiates
 
 
-def _without_evaluation(groups: list[list[Entry]]) -> Iterator[list[Entry]]:
-    """Yield the groups, parted from the evaluation that came before their training.
+def _without_evaluation(groups: list[list[OpOrMark]]) -> Iterator[list[OpOrMark]]:
+    """Yield the groups, with evaluation before training split off.
 
-    Where the first step and most others begin with a network that is not differentiated, it is
-    part of them (a teacher, a target network), unless a batch is loaded in between.
+    If the first step and most others start with a network that is not differentiated (a teacher, a
+    target network), it is part of the step, unless a batch is loaded in between.
     """
     learned = {
-        entry.scope.backward for group in groups for entry in group if isinstance(entry, Seen)
+        entry.scope.backward for group in groups for entry in group if isinstance(entry, OpEvent)
     }
     starts = [_start(group, learned) for group in groups]
     training = [
@@ -91,10 +91,10 @@ def _without_evaluation(groups: list[list[Entry]]) -> Iterator[list[Entry]]:
             yield group
 
 
-def _start(group: list[Entry], learned: set[tuple[int, int] | None]) -> int:
-    """Return where training starts, 0 if no network runs in the group before that.
+def _start(group: list[OpOrMark], learned: set[tuple[int, int] | None]) -> int:
+    """Return where training starts, 0 if no network runs before.
 
-    That is at the first mark after the evaluation, or else at the first op that is learned from.
+    That is the first mark after the evaluation, else the first op that is differentiated.
     """
     learning = [place for place, entry in enumerate(group) if _learns(entry, learned)]
     network = next((place for place in learning if _runs_network(group[place])), 0)
@@ -106,38 +106,38 @@ def _start(group: list[Entry], learned: set[tuple[int, int] | None]) -> int:
     return next(marks, next(place for place in learning if place in between))
 
 
-def _learns(entry: Entry, learned: set[tuple[int, int] | None]) -> bool:
+def _learns(entry: OpOrMark, learned: set[tuple[int, int] | None]) -> bool:
     if isinstance(entry, Mark) or entry.scope.in_backward:
         return False
     return (entry.node.thread, entry.scope.seq) in learned
 
 
-def _runs_network(entry: Entry) -> bool:
-    return isinstance(entry, Seen) and _in_network(entry) and entry.scope.marker is None
+def _runs_network(entry: OpOrMark) -> bool:
+    return isinstance(entry, OpEvent) and _in_network(entry) and entry.scope.marker is None
 
 
-def _differentiates(group: list[Entry]) -> bool:
-    return any(isinstance(entry, Seen) and entry.scope.in_backward for entry in group)
+def _differentiates(group: list[OpOrMark]) -> bool:
+    return any(isinstance(entry, OpEvent) and entry.scope.in_backward for entry in group)
 
 
-def _loads(entry: Entry) -> bool:
+def _loads(entry: OpOrMark) -> bool:
     return isinstance(entry, Mark) and marked_phase(entry.node.name) is Phase.DATA
 
 
-def _by_batches(group: list[Entry]) -> Iterator[list[Entry]]:
+def _by_batches(group: list[OpOrMark]) -> Iterator[list[OpOrMark]]:
     cuts = [place for place, entry in enumerate(group) if place and _loads(entry)]
     for begin, end in pairwise([0, *cuts, len(group)]):
         yield group[begin:end]
 
 
-def _in_network(seen: Seen) -> bool:
-    return seen.scope.in_backward or _computes_network(seen)
+def _in_network(event: OpEvent) -> bool:
+    return event.scope.in_backward or _computes_network(event)
 
 
-def _computes_network(seen: Seen) -> bool:
+def _computes_network(event: OpEvent) -> bool:
     """Tell whether an op is, or is called by, one that only networks have."""
-    outer = seen.scope.outer or seen.node
-    return any(map(_of_network, (seen.node.base, outer.base)))
+    outer = event.scope.outer or event.node
+    return any(map(_of_network, (event.node.base, outer.base)))
 
 
 def _of_network(base: str) -> bool:
@@ -145,32 +145,32 @@ def _of_network(base: str) -> bool:
     return base == "embedding" or (kind is not None and KIND_FACTS[kind].in_networks)
 
 
-def phases(step: list[Seen]) -> Iterator[Phase]:
-    """Yield the phase of each op; backward ops as dgrad, which their results may correct.
+def phases(step: list[OpEvent]) -> Iterator[Phase]:
+    """Yield the phase of each op; all backward ops are dgrad until their results say otherwise.
 
-    A loss lasts until backward begins or another network runs.
+    A loss lasts until backward starts or another network runs.
     """
     now = Phase.FORWARD
-    for seen in step:
-        scope = seen.scope
+    for event in step:
+        scope = event.scope
         if scope.in_backward:
             now = Phase.OTHER
-            # Backward runs without grad mode, unless a checkpoint computes its forward again.
+            # Backward runs without grad mode, except where a checkpoint recomputes its forward.
             yield Phase.RECOMPUTE if scope.seq >= 0 else Phase.DGRAD
-        elif scope.marker is not None and not _closure(seen):
+        elif scope.marker is not None and not _closure(event):
             yield scope.marker
         elif scope.loss:
             now = Phase.LOSS
             yield now
         else:
-            if _computes_network(seen):
+            if _computes_network(event):
                 now = Phase.FORWARD
-            yield Phase.OTHER if kind_by_name(seen.node.base) is OpKind.SYNC else now
+            yield Phase.OTHER if kind_by_name(event.node.base) is OpKind.SYNC else now
 
 
-def _closure(seen: Seen) -> bool:
-    """Tell whether an op inside the optimizer is of the closure that it calls, in grad mode."""
-    return seen.scope.marker is Phase.OPTIMIZER and seen.scope.seq >= 0
+def _closure(event: OpEvent) -> bool:
+    """Return whether an op belongs to the closure that an optimizer calls: it runs in grad mode."""
+    return event.scope.marker is Phase.OPTIMIZER and event.scope.seq >= 0
 
 
 def kind_of(phases_: list[Phase]) -> StepKind:

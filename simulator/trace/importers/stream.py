@@ -1,4 +1,4 @@
-"""Reads a large JSON file, plain or gzip, piece by piece: one element of a list at a time."""
+"""Reads a large JSON file, plain or gzip, one list element at a time."""
 
 import gzip
 import json
@@ -11,12 +11,12 @@ from simulator.errors import InputError
 from simulator.files.kind import GZIP, HEAD, kind_of
 from simulator.files.text import check_readable, encoding_of, unreadable
 
-_CHUNK = 1 << 20  # characters; large beside an element, small beside a file
+_CHUNK = 1 << 20  # characters: more than an element, less than a file
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
 def head(path: Path, characters: int = 1 << 16) -> str:
-    """Return the beginning of a text file, unpacked; raises InputError if it cannot be read."""
+    """Return the first characters of a text file, decompressed; raises InputError if unreadable."""
     try:
         with _opened(path) as file:
             return file.read(characters)
@@ -29,10 +29,10 @@ def head(path: Path, characters: int = 1 << 16) -> str:
 
 
 def entries(path: Path, array: str) -> Iterator[tuple[str, Any]]:
-    """Yield the members of the JSON object in the file; the list `array` element by element.
+    """Yield the members of the JSON object in a file; the list `array` element by element.
 
-    A file that is one list is taken as that array. Raises InputError for a file that cannot be
-    read, is cut short or is not JSON.
+    A file that is a list counts as that array. Raises InputError for a file that cannot be read, is
+    cut short or is not JSON.
     """
     try:
         with _opened(path) as file:
@@ -84,7 +84,7 @@ class _NotJson(Exception):
 
 
 class _Text:
-    """A window on the text that moves forward as values are taken from it."""
+    """A window on the text of a file, which moves forward as values are read."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -95,7 +95,7 @@ class _Text:
         self._decoder = json.JSONDecoder()
 
     def peek(self) -> str:
-        """Return the next character that is no space."""
+        """Return the next character that is no white space."""
         while True:
             while self._at < len(self._text):
                 if not self._text[self._at].isspace():
@@ -104,20 +104,20 @@ class _Text:
             self._more()
 
     def skip(self, expected: str) -> str:
-        """Move past the next character, which must be one of those expected."""
-        found = self.peek()
-        if found not in expected:
+        """Move past the next character, which must be one of `expected`."""
+        character = self.peek()
+        if character not in expected:
             place = self._before + self._at
-            raise _NotJson(f"{found!r} at character {place}, not {' or '.join(expected)}")
+            raise _NotJson(f"{character!r} at character {place}, not {' or '.join(expected)}")
         self._at += 1
-        return found
+        return character
 
     def value(self) -> Any:
-        """Take the next value."""
+        """Read the next value."""
         self.peek()
         while True:
             try:
-                found, end = self._decoder.raw_decode(self._text, self._at)
+                value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 if self._ended and not _unfinished(error, self._text):
                     place = self._before + error.pos
@@ -128,7 +128,7 @@ class _Text:
                 continue
             if end < len(self._text) or self._ended:
                 self._at = end
-                return found
+                return value
             self._more()
 
     def _more(self) -> None:

@@ -1,8 +1,8 @@
-"""How SCALE-Sim's CSV files are written: columns by name, notes behind rows, ratios of sparsity.
+"""SCALE-Sim's CSV files: columns by name, notes beside the table, sparsity ratios.
 
 SCALE-Sim splits a row at its commas, drops the text after the last one and reads by position
-(scalesim/topology_utils.py of SCALE-Sim v3). Forks of it add columns, or list them in another
-order; so the names in the header decide here, where it has names.
+(scalesim/topology_utils.py of SCALE-Sim v3). Forks add columns or reorder them, so the header
+decides here, where it has names.
 """
 
 import csv
@@ -13,14 +13,12 @@ from pathlib import Path
 
 from simulator.errors import InputError, shown
 from simulator.files.text import read_text
-
-LARGEST = 2**63 - 1
-"""Of any size: traces store integers of 64 bits."""
+from simulator.trace.header import LARGEST
 
 GEMM = ("m", "n", "k")
 CONVOLUTION = ("ifmap_h", "ifmap_w", "filter_h", "filter_w", "channels", "filters", "stride_h")
 _OPTIONAL = ("stride_w", "batch", "groups")
-_NOTES = ""  # the column from which on a table has notes beside it
+_NOTES = ""  # an untitled column: notes beside the table start there
 _POSITIONS = {len(form) + 1: ("layer", *form) for form in (GEMM, CONVOLUTION)}
 _TITLES = {
     "layer": "Layer", "m": "M", "n": "N", "k": "K",
@@ -53,8 +51,8 @@ _OTHERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A layer of a topology: its name ("" if it has none) and its sizes by column."""
+class LayerRow:
+    """A layer of a topology: its name ("" if none) and its sizes by column."""
 
     where: str
     name: str
@@ -62,7 +60,7 @@ class Row:
 
 
 def detects(text: str) -> bool:
-    """Tell whether a file that begins like this is SCALE-Sim's: a header or a row of sizes."""
+    """Return whether a file that starts like this is a topology or another file of SCALE-Sim."""
     if _other(text):
         return True
     if text.lstrip()[:1] in ("{", "["):
@@ -74,11 +72,11 @@ def detects(text: str) -> bool:
     return any(_is_header(row) or _is_layer(row) for row in rows)
 
 
-def read_topology(path: Path) -> Iterator[Row]:
+def read_topology(path: Path) -> Iterator[LayerRow]:
     """Yield the layers of a topology.
 
-    Raises InputError naming the line and the column that do not fit, and for SCALE-Sim's other
-    files: layouts, reports and configurations.
+    Raises InputError with the line and column that do not fit, and for SCALE-Sim's other files:
+    layouts, reports and configurations.
     """
     text = read_text(path)
     if other := _other(text):
@@ -88,18 +86,18 @@ def read_topology(path: Path) -> Iterator[Row]:
         where = f"{path}: line {line}"
         if _is_header(cells):
             columns = _columns(cells, where)
-        elif any(cells[1:]):  # else it is the title of the rows below
+        elif any(cells[1:]):  # else it is a title of the rows below
             yield _row(cells, columns or _by_position(cells), where)
 
 
 def _other(text: str) -> str | None:
-    """Return what else than a topology of SCALE-Sim the text is."""
+    """Return which other file of SCALE-Sim the text is, None if none."""
     first = text.lstrip().partition("\n")[0].rstrip()
     return next((what for form, what in _OTHERS.items() if re.match(form, first, re.I)), None)
 
 
 def _lines(path: str, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the cells of each line that has some, without spaces and empty ones at the end."""
+    """Yield the cells of each line that is not empty, stripped, without empty ones at the end."""
     lines = text.splitlines()
     first = next((line for line in lines if line.strip()), "")
     separator = next((sign for sign in ",;\t" if sign in first), ",")
@@ -111,7 +109,7 @@ def _lines(path: str, text: str) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error:
             line = f"{path}: line {rows.line_num}"
-            raise InputError(f"{line}: is no row of a table: one row per layer") from None
+            raise InputError(f"{line}: is no row of a table: write one row per layer") from None
         while cells and not cells[-1]:
             cells.pop()
         if cells:
@@ -119,8 +117,8 @@ def _lines(path: str, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _is_header(cells: Sequence[str]) -> bool:
-    known = {_kind(cell) for cell in cells}.intersection((*GEMM, *CONVOLUTION))
-    return len(known) > 1
+    columns = {_kind(cell) for cell in cells}.intersection((*GEMM, *CONVOLUTION))
+    return len(columns) > 1
 
 
 def _is_layer(cells: Sequence[str]) -> bool:
@@ -134,10 +132,10 @@ def _kind(title: str) -> str:
 
 
 def _columns(titles: Sequence[str], where: str) -> tuple[str, ...]:
-    """Return the columns of a header: kinds, and the titles of unknown ones.
+    """Return the columns of a header: known kinds, and unknown titles as they are.
 
-    What follows an empty title is a note beside the table. A first column of an unknown title
-    holds the layers' names.
+    An empty title starts the notes beside the table. A first column with an unknown title has the
+    names of the layers.
     """
     end = next((at for at, title in enumerate(titles) if at and not title), len(titles))
     columns = [_kind(title) or title for title in titles[: end + 1]]
@@ -163,11 +161,11 @@ def _tell_twins_apart(columns: list[str]) -> None:
 
 
 def _by_position(cells: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns of a table without header, those that SCALE-Sim takes."""
+    """Return SCALE-Sim's columns of a table without header."""
     return _POSITIONS[max(_POSITIONS) if len(cells) >= max(_POSITIONS) else min(_POSITIONS)]
 
 
-def _row(cells: Sequence[str], columns: Sequence[str], where: str) -> Row:
+def _row(cells: Sequence[str], columns: Sequence[str], where: str) -> LayerRow:
     values = dict(zip(columns, cells, strict=False))
     extra = [] if values.pop(_NOTES, None) is not None else cells[len(columns) :]
     for ratio in (values.pop("sparsity", ""), *(cell for cell in extra if ":" in cell)):
@@ -180,14 +178,16 @@ def _row(cells: Sequence[str], columns: Sequence[str], where: str) -> Row:
             f"{where}: expected {len(columns)} columns ({names}); cells in this row: {len(cells)}"
         )
     name = values.pop("layer", "")
-    given = {kind: text for kind, text in values.items() if text or kind in form}
-    return Row(where, name, {kind: _size(kind, text, where) for kind, text in given.items()})
+    cells_by_kind = {kind: text for kind, text in values.items() if text or kind in form}
+    return LayerRow(
+        where, name, {kind: _size(kind, text, where) for kind, text in cells_by_kind.items()}
+    )
 
 
 def _check_dense(ratio: str, where: str) -> None:
-    """Raise InputError for N:M sparsity, unless all of a block are kept."""
-    kept, _, block = ratio.partition(":")
-    if kept.strip() != block.strip() and re.fullmatch(r"\d+\s*:\s*\d+", ratio):
+    """Raise InputError for N:M sparsity unless N = M."""
+    n, _, m = ratio.partition(":")
+    if n.strip() != m.strip() and re.fullmatch(r"\d+\s*:\s*\d+", ratio):
         raise InputError(f"{where}: {ratio} sparsity cannot be imported: give the dense layer")
 
 

@@ -24,13 +24,13 @@ import workloads
 from simulator.trace.passes.treatment import Treatment
 from workloads.capture import treat
 from workloads.recipes.methods.setup import Options, Setup, plain, weighted
-from workloads.recipes.resnet20_digits import BasicBlock, ResNet20
+from workloads.recipes.resnet20_digits import ResidualBlock, ResNet20
 
 RANK = 8  # of the adaptor of a linear layer: a choice
-KNOWN = 5  # digits of the pretraining: a choice
+PRETRAINING_DIGITS = 5  # digits of the pretraining: a choice
 
 
-class Frozen(nn.Module):
+class FrozenBlock(nn.Module):
     """A part of a network that learns nothing; its normalisation keeps its statistics."""
 
     def __init__(self, block: nn.Module) -> None:
@@ -53,7 +53,7 @@ class Frozen(nn.Module):
         return y
 
 
-class Adapted(Frozen):
+class AdaptedBlock(FrozenBlock):
     """A frozen block with an adaptor beside it, whose output is added."""
 
     def __init__(self, block: nn.Module) -> None:
@@ -75,17 +75,17 @@ def adaptor_of(block: nn.Module) -> nn.Module:
     """Return what learns beside a block, zero at the start."""
     if isinstance(block, nn.Linear):
         last: nn.Linear | nn.BatchNorm2d = nn.Linear(RANK, block.out_features, bias=False)
-        found = nn.Sequential(nn.Linear(block.in_features, RANK, bias=False), last)
+        adaptor = nn.Sequential(nn.Linear(block.in_features, RANK, bias=False), last)
     else:
-        first = block.conv1 if isinstance(block, BasicBlock) else block
+        first = block.conv1 if isinstance(block, ResidualBlock) else block
         if not isinstance(first, nn.Conv2d):
             raise TypeError(f"no adaptor is known for {type(block).__name__}")
         stride = (first.stride[0], first.stride[-1])
         last = nn.BatchNorm2d(first.out_channels)  # without it nine of them in a row diverge
         conv = nn.Conv2d(first.in_channels, first.out_channels, 1, stride, bias=False)
-        found = nn.Sequential(conv, last)
+        adaptor = nn.Sequential(conv, last)
     nn.init.zeros_(last.weight)
-    return found
+    return adaptor
 
 
 def pretrained(options: Options) -> dict[str, torch.Tensor]:
@@ -95,7 +95,7 @@ def pretrained(options: Options) -> dict[str, torch.Tensor]:
         command = [sys.executable, "-m", "workloads.recipes.methods_digits", "--save", str(path)]
         values = {
             "network": options.network, "epochs": options.pretrain, "seed": options.seed,
-            "batch-size": options.batch_size, "digits": KNOWN, "limit": options.limit,
+            "batch-size": options.batch_size, "digits": PRETRAINING_DIGITS, "limit": options.limit,
         }  # fmt: skip
         arguments = [f"--{key}={value}" for key, value in values.items() if value is not None]
         root = Path(workloads.__file__).parents[1]
@@ -107,12 +107,12 @@ def pretrained(options: Options) -> dict[str, torch.Tensor]:
 def prepare(model: nn.Module, options: Options) -> Setup:
     """Freeze all but the last layer of the pretrained network, and adapt its blocks."""
     model.load_state_dict(pretrained(options))
-    blocks = [name for name, module in model.named_modules() if isinstance(module, BasicBlock)]
+    blocks = [name for name, module in model.named_modules() if isinstance(module, ResidualBlock)]
     if isinstance(model, ResNet20):
-        model.set_submodule("conv1", Frozen(model.conv1))
-        model.set_submodule("bn1", Frozen(model.bn1))
+        model.set_submodule("conv1", FrozenBlock(model.conv1))
+        model.set_submodule("bn1", FrozenBlock(model.bn1))
     else:
         *blocks, _classifier = (name for name, _ in weighted(model))
     for name in blocks:
-        model.set_submodule(name, Adapted(model.get_submodule(name)))
+        model.set_submodule(name, AdaptedBlock(model.get_submodule(name)))
     return plain(model, options)

@@ -19,7 +19,7 @@ SHARE = 0.25  # of the full rank: a choice
 PENALTY = 1.0  # guess: it holds the factors within some percent of orthogonal on the digits
 
 
-class Factored(nn.Module):
+class LowRankConv(nn.Module):
     """A convolution of rank r: `inputs` of r x Cin x k x k, r scales, `outputs` of Cout x r."""
 
     def __init__(self, conv: nn.Conv2d, rank: int) -> None:
@@ -48,10 +48,10 @@ class Factored(nn.Module):
         return ((v @ v.T - one).square().sum() + (u.T @ u - one).square().sum()) / len(v) ** 2
 
 
-class Penalised(nn.CrossEntropyLoss):
+class OrthogonalityLoss(nn.CrossEntropyLoss):
     """Cross entropy, and the mean distance of factors from orthogonal ones."""
 
-    def __init__(self, layers: Sequence[Factored]) -> None:
+    def __init__(self, layers: Sequence[LowRankConv]) -> None:
         """Penalise these layers, which stay the network's own."""
         super().__init__()
         self._layers = tuple(layers)
@@ -73,7 +73,7 @@ def prepare(model: nn.Module, options: Options) -> Setup:
     layers = []
     for name, layer in weighted(model):
         if isinstance(layer, nn.Conv2d):
-            layers.append(Factored(layer, rank_of(layer, share)))
+            layers.append(LowRankConv(layer, rank_of(layer, share)))
             model.set_submodule(name, layers[-1])
     setup = plain(model, options)
-    return Setup(model, setup.optimizer, Penalised(layers))
+    return Setup(model, setup.optimizer, OrthogonalityLoss(layers))

@@ -11,7 +11,7 @@ from torch import nn
 
 from simulator.trace.passes.treatment import Treatment
 from workloads.capture import treat
-from workloads.recipes.methods.rounding import Rounded, replace_all
+from workloads.recipes.methods.rounding import QuantisedLayer, replace_all
 from workloads.recipes.methods.setup import Options, Setup, plain
 
 BITS = 8
@@ -20,6 +20,6 @@ TREATMENT = Treatment(BITS, BITS, BITS, master=True)
 
 def prepare(model: nn.Module, options: Options) -> Setup:
     """Round the operands of every product."""
-    for layer in replace_all(model, lambda layer: Rounded(layer, BITS)):
+    for layer in replace_all(model, lambda layer: QuantisedLayer(layer, BITS)):
         treat(layer, TREATMENT, "qat")
     return plain(model, options)

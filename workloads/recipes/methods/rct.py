@@ -26,7 +26,7 @@ from torch import nn
 
 from simulator.trace.passes.treatment import Treatment
 from workloads.capture import note, treat
-from workloads.recipes.methods.rounding import Rounded, replace_all
+from workloads.recipes.methods.rounding import QuantisedLayer, replace_all
 from workloads.recipes.methods.setup import MOMENTUM, Options, Setup, Weighted
 
 FIRST_BITS = 6  # from memory, see above
@@ -35,7 +35,7 @@ MOST_BITS = 16  # a choice: the widest integer of common arrays
 INTERVAL = 9  # batches between checks, a choice: five per epoch of the digits
 
 
-class Gridded(Rounded):
+class GridLayer(QuantisedLayer):
     """A layer whose weights are multiples of eps from -reach to reach - eps, 2^bits of them."""
 
     def __init__(self, layer: Weighted) -> None:
@@ -73,7 +73,7 @@ class GridSGD(torch.optim.Optimizer):
     """SGD by whole steps of each layer's grid, of which a check decides; plain for the others."""
 
     def __init__(
-        self, layers: Sequence[Gridded], others: Iterable[nn.Parameter], rate: float
+        self, layers: Sequence[GridLayer], others: Iterable[nn.Parameter], rate: float
     ) -> None:
         """Update the weights of `layers`, and `others` in fp32."""
         self.layers = list(layers)
@@ -100,18 +100,18 @@ class GridSGD(torch.optim.Optimizer):
             for layer in self.layers:
                 self._check(layer)
 
-    def _update(self, layer: Gridded, rate: float) -> None:
+    def _update(self, layer: GridLayer, rate: float) -> None:
         weight, gradient, eps = layer.weight, layer.weight.grad, layer.eps
         if gradient is None:
             return
-        moved = weight - torch.trunc(gradient * (rate / eps)) * eps
-        torch.clamp(moved, -layer.reach, layer.reach - eps, out=weight)
+        updated = weight - torch.trunc(gradient * (rate / eps)) * eps
+        torch.clamp(updated, -layer.reach, layer.reach - eps, out=weight)
         state = self.state[weight]
         if not state:
             state["gradients"] = torch.zeros(())
         state["gradients"] += torch.linalg.vector_norm(gradient, 1)
 
-    def _check(self, layer: Gridded) -> None:
+    def _check(self, layer: GridLayer) -> None:
         total = self.state[layer.weight].get("gradients")
         if total is None:
             return
@@ -127,7 +127,7 @@ class GridSGD(torch.optim.Optimizer):
 
 def prepare(model: nn.Module, options: Options) -> Setup:
     """Put the weights of every layer on a grid."""
-    layers = replace_all(model, Gridded)
+    layers = replace_all(model, GridLayer)
     own = {id(layer.weight) for layer in layers}
     others = [p for p in model.parameters() if id(p) not in own]
     rate = options.net.rate / (1 - MOMENTUM)

@@ -32,7 +32,7 @@ def on_grid(x: torch.Tensor, scale: torch.Tensor, most: int) -> torch.Tensor:
     return result
 
 
-class Rounded(nn.Module):
+class QuantisedLayer(nn.Module):
     """A convolution or linear layer whose three products, forward and backward, take integers.
 
     The parameters are those of the layer that it replaces.

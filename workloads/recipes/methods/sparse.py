@@ -28,8 +28,8 @@ def block_of(layer: Weighted, share: float) -> tuple[int, int] | None:
     outputs, inputs = layer.weight.shape[:2]
     high = next(size for size in (OUTPUTS, OUTPUTS // 2, OUTPUTS // 4, 1) if outputs % size == 0)
     for wide in (INPUTS, INPUTS // 2, 1):
-        kept = inputs / wide * share
-        if inputs % wide == 0 and kept == int(kept) > 0:
+        share_of_inputs = inputs / wide * share
+        if inputs % wide == 0 and share_of_inputs == int(share_of_inputs) > 0:
             return high, wide
     return None
 
@@ -40,8 +40,8 @@ def mask_of(weight: torch.Tensor, block: tuple[int, int], share: float) -> torch
     sizes = weight.detach().abs().flatten(2).sum(2) if weight.dim() > 2 else weight.detach().abs()
     rows, columns = sizes.shape[0] // high, sizes.shape[1] // wide
     blocks = sizes.view(rows, high, columns, wide).sum((1, 3))
-    kept = blocks.topk(round(share * columns), dim=1).indices
-    mask = torch.zeros_like(blocks).scatter_(1, kept, 1)
+    largest = blocks.topk(round(share * columns), dim=1).indices
+    mask = torch.zeros_like(blocks).scatter_(1, largest, 1)
     mask = mask.repeat_interleave(high, 0).repeat_interleave(wide, 1)
     return mask.view(*mask.shape, *[1] * (weight.dim() - 2)).expand_as(weight).contiguous()
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from simulator.trace.passes.treatment import Treatment
 from workloads.capture import treat
-from workloads.recipes.methods.rounding import Rounded, on_grid, replace_all
+from workloads.recipes.methods.rounding import QuantisedLayer, on_grid, replace_all
 from workloads.recipes.methods.setup import Options, Setup, plain
 
 THRESHOLD = 0.7  # of the mean magnitude: Li et al., equation 6
@@ -20,7 +20,7 @@ BITS = 8
 TREATMENT = Treatment(weights=2, activations=BITS, gradients=BITS, master=True)
 
 
-class Ternary(Rounded):
+class TernaryLayer(QuantisedLayer):
     """A layer of ternary weights."""
 
     def ternary(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -30,8 +30,8 @@ class Ternary(Rounded):
         size = self.weight.detach().abs()
         step = 2 * THRESHOLD * size.mean()
         weight = on_grid(self.weight, step, 1)
-        kept = weight.detach() != 0
-        return weight, (size * kept).sum() / (kept.sum() * step)
+        nonzero = weight.detach() != 0
+        return weight, (size * nonzero).sum() / (nonzero.sum() * step)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output of the int8 input [N, ...] and the ternary weights."""
@@ -42,6 +42,6 @@ class Ternary(Rounded):
 
 def prepare(model: nn.Module, options: Options) -> Setup:
     """Make every layer's weights ternary."""
-    for layer in replace_all(model, lambda layer: Ternary(layer, BITS)):
+    for layer in replace_all(model, lambda layer: TernaryLayer(layer, BITS)):
         treat(layer, TREATMENT, "ternary")
     return plain(model, options)

@@ -16,7 +16,6 @@ from simulator.trace.kinds import listed_kind
 from simulator.trace.op import Op, OpKind, Tensor
 
 _DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
-_LAYS_OUT = {Stage.TRANSPOSE: "clone", Stage.IM2COL: "im2col"}
 
 
 class EagerOps:
@@ -51,7 +50,7 @@ class EagerOps:
         dtype = f"bits{bits}"
         read = _flat(source.token, source.size * 8 // bits, dtype)
         written = _flat(target.token, elements, dtype)
-        self._op(site, stage, _LAYS_OUT[stage], (read,), written)
+        self._op(site, stage, "clone" if stage is Stage.TRANSPOSE else "im2col", (read,), written)
 
     def restore(self, call: Call, token: int) -> None:
         """`raw.to(torch.float32) * scale`, slice by slice, then what overlaps is summed, or a bias

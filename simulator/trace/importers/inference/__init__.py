@@ -1,4 +1,4 @@
-"""What a profile does not say: shape and type of what ops return, from their arguments."""
+"""What a profile lacks: shape and type of an op's results, inferred from its arguments."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from simulator.trace.gemms import products
 from simulator.trace.gemms.product import words
-from simulator.trace.importers.calls import LARGEST, MISFITS, tensors_in
+from simulator.trace.header import LARGEST_STORAGE
+from simulator.trace.importers.calls import MALFORMED, tensors_in
 from simulator.trace.importers.inference import creation, lookups, reductions, resizing
 from simulator.trace.importers.inference.allocation import allocated
 from simulator.trace.importers.inference.product_results import product_results
 from simulator.trace.importers.inference.result import (
     Args,
-    Result,
-    Rule,
+    ResultRule,
+    TensorType,
     broadcast,
     count,
     first_tensor,
@@ -26,7 +27,7 @@ from simulator.trace.op_kinds import KIND_FACTS
 _COMPARISONS = words(
     "eq ne lt le gt ge isnan isinf isin logical_not logical_and logical_or logical_xor signbit"
 )
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, ResultRule] = {
     **creation.RULES,
     **resizing.RULES,
     **reductions.RULES,
@@ -35,32 +36,31 @@ _RULES: dict[str, Rule] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Inferred:
-    """What an op returns; `guessed` if its arguments do not tell."""
+class InferredResults:
+    """The results of an op; `guessed` if its arguments do not determine them."""
 
-    results: tuple[Result, ...]
+    results: tuple[TensorType, ...]
     guessed: bool = False
 
 
-def infer(base: str, args: Args, node: Node | None = None) -> Inferred:
-    """Return shape and element type of what an op returns, as far as its arguments tell.
+def infer(base: str, args: Args, node: Node | None = None) -> InferredResults:
+    """Return shape and element type of the results of an op.
 
-    An op in place returns its argument, which is no result of its own. Where the arguments do not
-    tell, the result is what the op allocated, if its `node` says so, or else is taken to be like
-    the first of them.
+    An in-place op has no result of its own. Arguments that do not suffice leave the tensor that the
+    op allocated, if its `node` shows one, else a guess: like the first argument.
     """
     if base.endswith("_") and not base.startswith("__"):
-        return Inferred(())
-    with suppress(*MISFITS, ArithmeticError, StopIteration, RuntimeError):
-        return Inferred(_checked(_told(base, args)))
+        return InferredResults(())
+    with suppress(*MALFORMED, ArithmeticError, StopIteration, RuntimeError):
+        return InferredResults(_checked(_by_rule(base, args)))
     with suppress(ValueError):
-        if node and (found := allocated(node)):
-            return Inferred(_checked([found]))
-    return Inferred(_guess(args), guessed=True)
+        if node and (allocation := allocated(node)):
+            return InferredResults(_checked([allocation]))
+    return InferredResults(_guess(args), guessed=True)
 
 
-def _told(base: str, args: Args) -> Iterable[Result]:
-    """Return what the arguments tell; raises one of many errors if they do not."""
+def _by_rule(base: str, args: Args) -> Iterable[TensorType]:
+    """Return the results that follow from the arguments; raises one of many errors if none do."""
     kind = kind_by_name(base)
     if kind is OpKind.GEMM:
         return product_results(base, args, products(base, args))
@@ -78,15 +78,15 @@ def _told(base: str, args: Args) -> Iterable[Result]:
     return _like_arguments(base, args, result)
 
 
-def _checked(found: Iterable[Result]) -> tuple[Result, ...]:
+def _checked(found: Iterable[TensorType]) -> tuple[TensorType, ...]:
     results = tuple(found)
     for shape, dtype in results:
-        if min(shape, default=0) < 0 or count(shape) * bits_of(dtype) > 8 * LARGEST:
+        if min(shape, default=0) < 0 or count(shape) * bits_of(dtype) > 8 * LARGEST_STORAGE:
             raise ValueError(f"a result of shape {shape}")
     return results
 
 
-def _guess(args: Args) -> tuple[Result, ...]:
+def _guess(args: Args) -> tuple[TensorType, ...]:
     try:
         first = first_tensor(args)
     except StopIteration:
@@ -94,7 +94,7 @@ def _guess(args: Args) -> tuple[Result, ...]:
     return ((first.shape, first.dtype),)
 
 
-def _like_arguments(base: str, args: Args, result: str) -> list[Result]:
+def _like_arguments(base: str, args: Args, result: str) -> list[TensorType]:
     """Return the arguments' common shape, as for an elementwise op."""
     tensors = [tensor for value in args.values() for tensor in tensors_in(value)]
     if result == "first":
@@ -103,5 +103,5 @@ def _like_arguments(base: str, args: Args, result: str) -> list[Result]:
     if base in _COMPARISONS:
         return [(shape, "bool")]
     full = [tensor.dtype for tensor in tensors if len(tensor.shape) == len(shape)]
-    wanted = [tensor.dtype for tensor in tensors if tensor.is_float] or full
-    return [(shape, wanted[0])]
+    dtypes = [tensor.dtype for tensor in tensors if tensor.is_float] or full
+    return [(shape, dtypes[0])]

@@ -1,20 +1,20 @@
-"""What matrix products, convolutions, attention and recurrent layers return: shapes and types."""
+"""Shapes and types of the results of products, convolutions, attention and recurrent layers."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simulator.trace.gemms import Product
-from simulator.trace.importers.inference.result import Args, Result, element_type, first_tensor
+from simulator.trace.importers.inference.result import Args, TensorType, dtype_of_code, first_tensor
 
 
-def product_results(base: str, args: Args, found: Sequence[Product]) -> Iterator[Result]:
-    """Yield shape and element type of the results of an op that stands for these products.
+def product_results(base: str, args: Args, products: Sequence[Product]) -> Iterator[TensorType]:
+    """Yield shape and element type of the results of an op with these products.
 
-    Raises one of many errors if the arguments do not tell.
+    Raises one of many errors if the arguments do not determine them.
     """
-    first = found[0]
+    first = products[0]
     dtype = "int32" if base == "_int_mm" else first_tensor(args).dtype
-    dtype = element_type(args.get("out_dtype"), dtype)
+    dtype = dtype_of_code(args.get("out_dtype"), dtype)
     if "rnn" in base or "lstm" in base:
         yield from _recurrent(base, args, dtype)
     elif base.endswith("_backward"):
@@ -26,14 +26,14 @@ def product_results(base: str, args: Args, found: Sequence[Product]) -> Iterator
     elif base == "_transformer_encoder_layer_fwd":
         yield args["src"].shape, dtype
     elif base == "_foreach_mm":
-        yield from (((product.m, product.n), dtype) for product in found)
+        yield from (((product.m, product.n), dtype) for product in products)
     else:
-        yield _plain(base, args, found), dtype
+        yield _plain(base, args, products), dtype
 
 
-def _plain(base: str, args: Args, found: Sequence[Product]) -> tuple[int, ...]:
-    """Return the rows of the first operand, each with the columns of the second."""
-    first = found[0]
+def _plain(base: str, args: Args, products: Sequence[Product]) -> tuple[int, ...]:
+    """Return the rows of the first operand by the columns of the second."""
+    first = products[0]
     if base in ("dot", "vdot"):
         return ()
     if base in ("mv", "addmv"):
@@ -48,18 +48,18 @@ def _plain(base: str, args: Args, found: Sequence[Product]) -> tuple[int, ...]:
 
 
 def _argument(args: Args, *names: str) -> Any:
-    """Return the argument that comes under the first of these names; raises StopIteration."""
+    """Return the first of these arguments that is present; raises StopIteration if none is."""
     return next(args[name] for name in names if name in args)
 
 
-def _attention(args: Args, dtype: str) -> Iterator[Result]:
-    """The result, and for each row of scores the logarithm of their sum."""
+def _attention(args: Args, dtype: str) -> Iterator[TensorType]:
+    """The result, and the log-sum-exp of each row of scores."""
     query, value = _argument(args, "query", "q"), _argument(args, "value", "v")
     yield (*query.shape[:-1], value.shape[-1]), dtype
     yield query.shape[:-1], "float32"
 
 
-def _gradients(args: Args, dtype: str) -> Iterator[Result]:
+def _gradients(args: Args, dtype: str) -> Iterator[TensorType]:
     if "query" in args or "q" in args:
         names = ("query", "key", "value") if "query" in args else ("q", "k", "v")
         yield from ((args[name].shape, dtype) for name in names)
@@ -70,7 +70,7 @@ def _gradients(args: Args, dtype: str) -> Iterator[Result]:
     yield from ((shape, dtype) for shape, needed in zip(shapes, mask, strict=False) if needed)
 
 
-def _recurrent(base: str, args: Args, dtype: str) -> Iterator[Result]:
+def _recurrent(base: str, args: Args, dtype: str) -> Iterator[TensorType]:
     back = base.endswith("_backward")
     if base.startswith("mkldnn"):
         names = ("input", "weight1", "weight2", "weight3", "weight4")
@@ -79,11 +79,11 @@ def _recurrent(base: str, args: Args, dtype: str) -> Iterator[Result]:
         yield from ((shape, dtype) for shape in shapes)
         return
     state = args["hx"]
-    given = [args["input"].shape, state.shape, *([state.shape] if args.get("cx") else [])]
+    shapes = [args["input"].shape, state.shape, *([state.shape] if args.get("cx") else [])]
     if back:
         weights = args["weight"] or (args["weight_buf"],)
-        yield from ((shape, dtype) for shape in (*given, *(w.shape for w in weights)))
+        yield from ((shape, dtype) for shape in (*shapes, *(w.shape for w in weights)))
         return
     width = state.shape[-1] * (2 if args.get("bidirectional") is True else 1)
     yield (*args["input"].shape[:-1], width), dtype
-    yield from ((shape, dtype) for shape in given[1:])
+    yield from ((shape, dtype) for shape in shapes[1:])

@@ -7,19 +7,19 @@ from typing import Any
 from simulator.trace.gemms.product import words
 from simulator.trace.importers.inference.result import (
     Args,
-    Result,
-    Rule,
-    Shape,
+    Dims,
+    ResultRule,
+    TensorType,
     broadcast,
-    element_type,
+    dtype_of_code,
     like,
     with_size,
 )
 from simulator.trace.op import Tensor
 
 
-def reduced(shape: Shape, dims: Any, keep: bool) -> Shape:
-    """Return what is left of a shape; `dims` None, or none, are all."""
+def reduced(shape: Dims, dims: Any, keep: bool) -> Dims:
+    """Return a shape without some dimensions; `dims` None or empty means all."""
     if isinstance(dims, bool):  # var(self, unbiased)
         dims = None
     if isinstance(dims, int):
@@ -29,18 +29,18 @@ def reduced(shape: Shape, dims: Any, keep: bool) -> Shape:
     return tuple(1 if i in gone else n for i, n in enumerate(shape) if keep or i not in gone)
 
 
-def _total(args: Args) -> Iterator[Result]:
+def _total(args: Args) -> Iterator[TensorType]:
     """sum(self, *, dtype) or sum(self, dim, keepdim, *, dtype)."""
     x = args["self"]
-    dims, asked = (args.get("dim"), args.get("dtype")) if len(args) > 2 else (None, args.get("dim"))
+    dims, code = (args.get("dim"), args.get("dtype")) if len(args) > 2 else (None, args.get("dim"))
     shape = reduced(x.shape, dims, args.get("keepdim") is True)
-    yield shape, element_type(asked, x.dtype if x.is_float else "int64")
+    yield shape, dtype_of_code(code, x.dtype if x.is_float else "int64")
 
 
-def _along(results: tuple[str, ...], keepdim: str = "keepdim") -> Rule:
-    """One result for each element type, "" for that of the argument."""
+def _along(results: tuple[str, ...], keepdim: str = "keepdim") -> ResultRule:
+    """Return the rule of a reduction: one result per element type, "" for the argument's own."""
 
-    def rule(args: Args) -> Iterator[Result]:
+    def rule(args: Args) -> Iterator[TensorType]:
         x = args["self"]
         shape = reduced(x.shape, args.get("dim"), args.get(keepdim) is True)
         yield from ((shape, dtype or x.dtype) for dtype in results)
@@ -48,7 +48,7 @@ def _along(results: tuple[str, ...], keepdim: str = "keepdim") -> Rule:
     return rule
 
 
-def _extreme(args: Args) -> Iterator[Result]:
+def _extreme(args: Args) -> Iterator[TensorType]:
     """max(self), max(self, dim, keepdim), or the larger of two."""
     x, dim = args["self"], args.get("dim")
     if isinstance(dim, Tensor):
@@ -60,48 +60,48 @@ def _extreme(args: Args) -> Iterator[Result]:
         yield shape, "int64"
 
 
-def _chosen(args: Args) -> Iterator[Result]:
+def _chosen(args: Args) -> Iterator[TensorType]:
     """kthvalue(self, k, dim, keepdim)."""
     shape = reduced(args["self"].shape, int(args["dim"]), args.get("keepdim") is True)
     yield shape, args["self"].dtype
     yield shape, "int64"
 
 
-def _sorted(args: Args) -> Iterator[Result]:
+def _sorted(args: Args) -> Iterator[TensorType]:
     yield args["self"].shape, args["self"].dtype
     yield args["self"].shape, "int64"
 
 
-def _topk(args: Args) -> Iterator[Result]:
+def _topk(args: Args) -> Iterator[TensorType]:
     dim = int(args["dim"] if args.get("dim") is not None else -1)
     shape = with_size(args["self"].shape, dim, int(args["k"]))
     yield shape, args["self"].dtype
     yield shape, "int64"
 
 
-def _bins(args: Args) -> Iterator[Result]:
+def _bins(args: Args) -> Iterator[TensorType]:
     yield (int(args["bins"]),), args["self"].dtype
 
 
-def _scalar(args: Args) -> Iterator[Result]:
+def _scalar(args: Args) -> Iterator[TensorType]:
     yield (), args["self"].dtype
 
 
-# Losses: `reduction` 0 keeps one for each element
+# Losses: with `reduction` 0 one per element
 
 
-def _loss(args: Args) -> Iterator[Result]:
+def _loss(args: Args) -> Iterator[TensorType]:
     x = args["self"]
     yield (x.shape if int(args["reduction"]) == 0 else ()), x.dtype
 
 
-def _nll(args: Args) -> Iterator[Result]:
+def _nll(args: Args) -> Iterator[TensorType]:
     x = args["self"]
     yield (args["target"].shape if args.get("reduction") == 0 else ()), x.dtype
     yield (), x.dtype
 
 
-def _dropout(args: Args) -> Iterator[Result]:
+def _dropout(args: Args) -> Iterator[TensorType]:
     yield args["input"].shape, args["input"].dtype
     yield args["input"].shape, "bool"
 
@@ -109,7 +109,7 @@ def _dropout(args: Args) -> Iterator[Result]:
 # Normalisations
 
 
-def _norm(args: Args) -> Iterator[Result]:
+def _norm(args: Args) -> Iterator[TensorType]:
     x, weight = args["input"], args.get("weight")
     yield x.shape, x.dtype
     if "normalized_shape" in args:
@@ -122,7 +122,7 @@ def _norm(args: Args) -> Iterator[Result]:
     yield (statistics,), "float32"
 
 
-def _norm_backward(args: Args) -> Iterator[Result]:
+def _norm_backward(args: Args) -> Iterator[TensorType]:
     mask = args.get("output_mask") or (True, True, True)
     yield args["input"].shape, args["input"].dtype
     weight = args.get("weight")
@@ -134,7 +134,7 @@ _LOSSES = words(
     "mse_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits "
     "soft_margin_loss"
 )
-RULES: dict[str, Rule] = {
+RULES: dict[str, ResultRule] = {
     **dict.fromkeys(("sum", "nansum", "prod", "mean"), _total),
     "count_nonzero": _along(("int64",)),
     **dict.fromkeys(("amax", "amin", "logsumexp", "norm", "linalg_vector_norm"), _along(("",))),

@@ -1,4 +1,4 @@
-"""What an op is taken to return: shapes and element types, and what rules for them share."""
+"""Shapes and element types of results, and what the rules for them share."""
 
 from collections.abc import Callable, Iterator
 from math import prod
@@ -7,10 +7,10 @@ from typing import Any
 from simulator.trace.importers.calls import UNLISTED, tensors_in
 from simulator.trace.op import Tensor
 
-Shape = tuple[int, ...]
-Result = tuple[Shape, str]
+Dims = tuple[int, ...]
+TensorType = tuple[Dims, str]
 Args = dict[str, Any]
-Rule = Callable[[Args], Iterator[Result]]
+ResultRule = Callable[[Args], Iterator[TensorType]]
 
 _CODES = {
     0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 5: "float16", 6: "float32",
@@ -21,10 +21,10 @@ _CODES = {
 """c10::ScalarType as the profiler prints it."""
 
 
-def element_type(code: Any, default: str) -> str:
-    """Return the element type that an argument `dtype` asks for, the default if none.
+def dtype_of_code(code: Any, default: str) -> str:
+    """Return the element type that a `dtype` argument selects, the default if none.
 
-    Raises TypeError if the trace does not list the argument.
+    Raises TypeError if the file does not list the argument.
     """
     if code is UNLISTED:
         raise TypeError("an element type that is not in the file")
@@ -37,59 +37,61 @@ def first_tensor(args: Args) -> Tensor:
     return next(tensor for value in args.values() for tensor in tensors_in(value))
 
 
-def like(*names: str, dtype: str = "") -> Rule:
-    """Return the rule of an op that returns one tensor like each of the arguments that it names."""
+def like(*names: str, dtype: str = "") -> ResultRule:
+    """Return the rule of an op with one result like each of these arguments."""
 
-    def rule(args: Args) -> Iterator[Result]:
+    def rule(args: Args) -> Iterator[TensorType]:
         for name in names:
             yield args[name].shape, dtype or args[name].dtype
 
     return rule
 
 
-def sized(name: str, source: str = "grad_output") -> Rule:
-    """Return the rule of an op that returns the size in argument `name`, typed as `source`."""
+def sized(name: str, source: str = "grad_output") -> ResultRule:
+    """Return the rule of an op whose result has the size in argument `name` and the type of
+    `source`.
+    """
 
-    def rule(args: Args) -> Iterator[Result]:
+    def rule(args: Args) -> Iterator[TensorType]:
         yield sizes(args[name]), args[source].dtype
 
     return rule
 
 
-def sizes(value: Any) -> Shape:
-    """Return a list of sizes; raises TypeError or ValueError if it is none."""
-    found = tuple(int(size) for size in value)
-    if min(found, default=0) < 0:
-        raise ValueError(f"sizes {found}")
-    return found
+def sizes(value: Any) -> Dims:
+    """Return a value as sizes; raises TypeError or ValueError if it is no list of sizes."""
+    dims = tuple(int(size) for size in value)
+    if min(dims, default=0) < 0:
+        raise ValueError(f"sizes {dims}")
+    return dims
 
 
 def at(value: Any, index: int) -> int:
-    """Return a setting of one spatial dimension; one number is that of all."""
-    given = value if isinstance(value, tuple) else (value,)
-    return int(given[index] if index < len(given) else given[0])
+    """Return a setting of one spatial dimension; a single number holds for all."""
+    values = value if isinstance(value, tuple) else (value,)
+    return int(values[index] if index < len(values) else values[0])
 
 
-def with_size(shape: Shape, dim: int, size: int) -> Shape:
-    """Return the shape with another size in one dimension; raises IndexError without that."""
+def with_size(shape: Dims, dim: int, size: int) -> Dims:
+    """Return the shape with another size in dimension `dim`; raises IndexError without that one."""
     changed = list(shape)
     changed[dim] = size
     return tuple(changed)
 
 
-def broadcast(*shapes: Shape) -> Shape:
-    """Return the shape that all are stretched to; raises ValueError where they do not fit."""
+def broadcast(*shapes: Dims) -> Dims:
+    """Return the broadcast shape; raises ValueError if the shapes do not fit."""
     length = max(map(len, shapes), default=0)
     padded = [(1,) * (length - len(shape)) + tuple(shape) for shape in shapes]
     result = []
     for column in zip(*padded, strict=True):
-        wanted = {size for size in column if size != 1}
-        if len(wanted) > 1:
+        sizes_ = {size for size in column if size != 1}
+        if len(sizes_) > 1:
             raise ValueError(f"shapes {shapes}")
-        result.append(wanted.pop() if wanted else 1)
+        result.append(sizes_.pop() if sizes_ else 1)
     return tuple(result)
 
 
-def count(shape: Shape) -> int:
+def count(shape: Dims) -> int:
     """Return the number of elements."""
     return prod(shape)

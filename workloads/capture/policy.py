@@ -14,7 +14,7 @@ _TOO_MUCH = 0.3
 _PERIOD = 8
 
 
-class Look(Enum):
+class Detail(Enum):
     """How a step is looked at: whole, only to find where the next begins, or not at all."""
 
     WHOLE = "whole"
@@ -23,7 +23,7 @@ class Look(Enum):
 
 
 @dataclass(slots=True)
-class Looks:
+class RecordingPolicy:
     """Decides step by step; `alike` counts those in a row that did what the last of their kind did.
 
     While looking is cheap beside the work, every step is looked at. Where it is not, after
@@ -36,16 +36,16 @@ class Looks:
     alike: int = 0
     _since: int = 0
 
-    def next(self) -> Look:
+    def next(self) -> Detail:
         """Return how to look at the step that begins."""
         if self.alike < self.patience:
             self._since = 0
-            return Look.WHOLE
+            return Detail.WHOLE
         self._since += 1
         if self.resting:
-            return Look.NONE
+            return Detail.NONE
         # One whole look needs the end of the step before it, which belongs to that one.
-        return {_PERIOD - 1: Look.RUN_UP, 0: Look.WHOLE}.get(self._since % _PERIOD, Look.NONE)
+        return {_PERIOD - 1: Detail.RUN_UP, 0: Detail.WHOLE}.get(self._since % _PERIOD, Detail.NONE)
 
     def doubt(self) -> None:
         """Take note of a step that was not looked at, but should have been: be patient longer."""
@@ -59,7 +59,7 @@ class Looks:
 
 
 def is_cheap(step: Step) -> bool:
-    """Tell whether looking at a step's ops takes little beside running them."""
+    """Return whether looking at a step's ops takes little beside running them."""
     own_ns = (
         sum(max(_OP_NS, (op.read_bytes + op.write_bytes) / _BYTES_PER_NS) for op in step.ops)
         + sum(2 * gemm.macs for op in step.ops for gemm in op.gemms) / _FLOPS_PER_NS

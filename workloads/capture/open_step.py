@@ -12,10 +12,10 @@ Key = tuple[Hashable, ...]
 
 
 @dataclass(slots=True, eq=False)
-class Unit:
+class OpenStep:
     """The step under way, or what might become one.
 
-    `begun` is how it began (start, next, stop, after); `tape` is None once nothing is looked at;
+    `cause` is how it began (start, next, stop, after); `tape` is None once nothing is looked at;
     a `partial` tape lacks what came before. `signature` covers all calls of modules, `path` those
     of networks, `prefixes` its paths after each of them; `functions` tells that it begins with a
     network of functions. `rows` is the first size of the input of the first network that learns,
@@ -25,7 +25,7 @@ class Unit:
     evaluations.
     """
 
-    begun: str
+    cause: str
     tape: Tape | None
     partial: bool = False
     signature: int = 0
@@ -50,6 +50,17 @@ class Unit:
     cuts: list[int] = field(default_factory=list)
     method: Method = AS_TRACED
     started_ns: int = field(default_factory=time.perf_counter_ns)
+
+    def call(self, root: object, call: Hashable, rows: int | None, *, trains: bool) -> None:
+        """Count a call of network `root`; `rows` is the first size of its input."""
+        if not self.networks:
+            self.first_rows = rows
+        if trains or not self.networks:
+            self.rows = self.rows if self.trains else rows
+        self.networks += 1
+        self.signature = hash((self.signature, call))
+        self.roots.add(id(root))
+        self.trains |= trains
 
     @property
     def busy(self) -> bool:
@@ -77,14 +88,14 @@ class Unit:
 
 
 @dataclass(slots=True, eq=False)
-class Pass:
+class LoaderPass:
     """A pass over a loader: batches given, and left at its first one if that is known."""
 
-    given: int = 0
+    batches: int = 0
     length: int | None = None
     exhausted: bool = False
 
     @property
     def counts(self) -> bool:
         """Whether it is a pass of an epoch: one abandoned after its first batch is none."""
-        return self.exhausted or self.given > 1 or self.length == 1
+        return self.exhausted or self.batches > 1 or self.length == 1
