@@ -1,4 +1,4 @@
-"""Samples of access patterns, kept on disk per DRAM: what was run once need not be run again."""
+"""Disk cache of access-pattern samples, one file per DRAM device."""
 
 import hashlib
 import json
@@ -20,10 +20,10 @@ Known = dict[tuple[Traffic, ...], Sample]
 
 @contextmanager
 def kept_samples(device: DramDevice | None) -> Iterator[None]:
-    """Recall the samples of `device` before the body, and keep those that it adds.
+    """Load the cached samples of `device` before the body; save those that the body adds.
 
-    They lie under `TRAINSOC_CACHE`, else under the user's cache folder. A folder that cannot be
-    written, or a file that cannot be read, costs time alone.
+    The cache is `TRAINSOC_CACHE`, else the user's cache folder. An unwritable folder or an
+    unreadable file costs time only: samples are then taken again.
     """
     if device is None:
         yield
@@ -53,16 +53,21 @@ def _folder() -> Path:
 
 
 def _key(device: DramDevice) -> str:
-    """Return what names the samples of a device: itself, and the model that took them."""
-    return hashlib.sha256(f"{device.digest} {_model()}".encode()).hexdigest()[:24]
+    """Return the cache key of a device: itself, its constraints, and the model that samples it.
+
+    The table of its standard is part of the key, those of other standards are not: adding one
+    leaves all samples valid.
+    """
+    rows = device.standard.rows(device.refresh)
+    return hashlib.sha256(f"{device.digest} {rows} {_model()}".encode()).hexdigest()[:24]
 
 
 @remember("digest of the DRAM model", most=1)
 def _model() -> str:
-    """Return a digest of the source that takes samples, so that another model starts anew."""
+    """Return a digest of the source that takes samples, so that a changed model starts anew."""
     assert dram.__file__ is not None, "a package of files"
     digest = hashlib.sha256()
-    for path in sorted(Path(dram.__file__).parent.glob("*.py")):
+    for path in sorted(Path(dram.__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -83,7 +88,7 @@ def _traffic(run: int, pitch: int, write: bool, mixed: bool) -> Traffic:
 
 
 def _write(path: Path, samples: Samples) -> None:
-    """Write all samples in one piece, with those that another process has kept meanwhile."""
+    """Write all samples at once, merged with those another process has saved meanwhile."""
     known = _read(path) | samples.known
     rows = [
         [[(*each.walk, each.mixed) for each in key], sample]

@@ -1,9 +1,11 @@
-"""What the DRAM is: ideal, or a device with organisation, JEDEC timing, energy per command."""
+"""The shared DRAM: ideal, or a device with organisation, JEDEC timing and energy per command."""
 
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from simulator.errors import shown
+from simulator.hardware.dram_standards import STANDARDS, RefreshMode, Standard
 from simulator.hardware.part import Part
 from simulator.units import Attojoules, Bytes, BytesPerSecond, Femtoseconds, Microwatts
 
@@ -12,16 +14,20 @@ class DramTiming(Part):
     """Timing constraints in DRAM clock cycles, under their JEDEC names.
 
     `CL` includes tDQSCK where a standard has one; `burst` is the data-bus time of one granule.
+    Names that not every standard has are optional; the table of the standard says which it reads.
     """
 
     burst: PositiveInt
     CL: PositiveInt
     CWL: PositiveInt
-    tRCD: PositiveInt
+    tRCD: PositiveInt | None = None
+    tRCDRD: PositiveInt | None = None
+    tRCDWR: PositiveInt | None = None
     tRP: PositiveInt
     tRAS: PositiveInt
     tRFC: PositiveInt
     tREFI: PositiveInt
+    tREFSBRD: PositiveInt | None = None
     tRRD_S: PositiveInt
     tRRD_L: PositiveInt
     tFAW: PositiveInt
@@ -31,6 +37,7 @@ class DramTiming(Part):
     tRTP: PositiveInt
     tCCD_S: PositiveInt
     tCCD_L: PositiveInt
+    tCCD_L_WR: PositiveInt | None = None
     tRTRS: PositiveInt
     tPPD: PositiveInt = 1
 
@@ -48,9 +55,14 @@ class DramEnergy(Part):
 
 
 class DramDevice(Part):
-    """One memory system: `channels` independent channels of `bus` bytes; sizes are per channel."""
+    """One memory system: `channels` independent channels of `bus` bytes; sizes are per channel.
 
-    protocol: Literal["DDR4", "LPDDR4", "LPDDR5", "HBM2", "HBM3"]
+    `protocol` names its table in `STANDARDS`. With `refresh` "all_bank" a refresh command takes
+    all banks, with "per_bank" one, with "same_bank" one of every bank group; tRFC and tREFI are
+    those of this command.
+    """
+
+    protocol: str
     period: Femtoseconds = Field(gt=0)
     channels: PositiveInt
     bus: Bytes = Field(gt=0)
@@ -59,14 +71,57 @@ class DramDevice(Part):
     bank_groups: PositiveInt
     banks_per_group: PositiveInt
     mapping: str
-    refresh: Literal["all_bank", "per_bank"] = "all_bank"
+    refresh: RefreshMode = "all_bank"
     timing: DramTiming
     energy: DramEnergy
+
+    @field_validator("protocol")
+    @classmethod
+    def _standard_is_known(cls, name: str) -> str:
+        if name not in STANDARDS:
+            raise ValueError(f"no DRAM standard {shown(name)}; known: {', '.join(STANDARDS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _timing_is_that_of_the_standard(self) -> "DramDevice":
+        modes = STANDARDS[self.protocol].refresh
+        if self.refresh not in modes:
+            raise ValueError(f"{self.protocol} has no {self.refresh} refresh: {' or '.join(modes)}")
+        given, read = set(self.timing.plain()), self.standard.timings(self.refresh)
+        if missing := sorted(read - given):
+            raise ValueError(f"timing: {self.protocol} needs {', '.join(missing)}: add it")
+        if unread := sorted(given - read):
+            raise ValueError(f"timing: {self.protocol} has no {', '.join(unread)}: remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _granule_is_one_burst(self) -> "DramDevice":
+        burst = self.bus * self.standard.beats * self.timing.burst
+        if self.granule != burst:
+            raise ValueError(
+                f"granule must be {burst} B: bus x timing.burst x {self.standard.beats} beats"
+            )
+        return self
+
+    @property
+    def standard(self) -> Standard:
+        """The table of its standard."""
+        return STANDARDS[self.protocol]
 
     @property
     def banks(self) -> int:
         """Banks of one channel."""
         return self.bank_groups * self.banks_per_group
+
+    @property
+    def refresh_sets(self) -> tuple[range, ...]:
+        """The banks of each refresh command, in turn until every bank is refreshed once."""
+        if self.refresh == "per_bank":
+            return tuple(range(bank, bank + 1) for bank in range(self.banks))
+        if self.refresh == "same_bank":
+            step = self.banks_per_group
+            return tuple(range(bank, self.banks, step) for bank in range(step))
+        return (range(self.banks),)
 
     @property
     def peak_bytes_per_s(self) -> int:
@@ -76,9 +131,9 @@ class DramDevice(Part):
 
 
 class Dram(Part):
-    """The shared memory. `bandwidth` is read for the preset `ideal` alone.
+    """The shared memory. `bandwidth` applies to the preset `ideal` only.
 
-    An ideal memory has no rows and, unless told otherwise, more bandwidth than any master uses.
+    An ideal memory has no rows and, by default, more bandwidth than any master uses.
     """
 
     preset: str
@@ -98,8 +153,8 @@ class Dram(Part):
 
     def as_text(self) -> dict[str, Any]:
         """Return the description as in a YAML file, where the preset names the device."""
-        told = {"device"} | ({"bandwidth"} if self.device else set())
-        return {key: value for key, value in super().as_text().items() if key not in told}
+        implied = {"device"} | ({"bandwidth"} if self.device else set())
+        return {key: value for key, value in super().as_text().items() if key not in implied}
 
     @property
     def peak_bytes_per_s(self) -> int:

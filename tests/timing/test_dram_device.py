@@ -2,7 +2,8 @@
 
 import pytest
 
-from simulator.timing.dram.device import ACT, CLOSED, PRE, RD, REF, WR, Channel
+from simulator.hardware.dram_standards import ACT, PRE, RD, REF, WR
+from simulator.timing.dram.device import CLOSED, Channel
 from tests.builders import machine
 
 PRESETS = [
@@ -112,8 +113,8 @@ def test_refresh_of_all_waits_for_the_last_bank_and_blocks_them_all(spec):
     channel = opened(spec, 0, 1)
     channel.issue(PRE, 0, LATE)
     channel.issue(PRE, 1, LATE + 5)
-    assert channel.earliest_refresh() == LATE + 5 + spec.timing.tRP
-    at = channel.earliest_refresh()
+    assert channel.earliest_refresh(range(spec.banks)) == LATE + 5 + spec.timing.tRP
+    at = channel.earliest_refresh(range(spec.banks))
     channel.refresh(range(spec.banks), at)
     assert {channel.earliest(ACT, b) for b in range(spec.banks)} == {at + spec.timing.tRFC}
 

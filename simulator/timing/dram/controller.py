@@ -10,7 +10,8 @@ from collections import deque
 from typing import NamedTuple, Protocol
 
 from simulator.hardware.dram import DramDevice
-from simulator.timing.dram.device import ACT, CLOSED, COMMANDS, PRE, RD, REF, WR, Channel
+from simulator.hardware.dram_standards import ACT, COMMANDS, PRE, RD, REF, WR
+from simulator.timing.dram.device import CLOSED, Channel
 
 READ_QUEUE = 32
 WRITE_BUFFER = 32
@@ -52,9 +53,9 @@ class Controller:
 
     __slots__ = (
         "_active", "_drain", "_due", "_key", "_last", "_latency", "_local", "_movable", "_next",
-        "_next_refresh", "_order", "_pending_reads", "_pending_writes", "_per_bank", "_queues",
-        "_second", "_stale", "_tREFI", "_waiting", "_writes_of", "channel", "counts", "log",
-        "room", "wake",
+        "_next_refresh", "_order", "_pending_reads", "_pending_writes", "_queues",
+        "_refresh_sets", "_second", "_stale", "_tREFI", "_waiting", "_writes_of", "channel",
+        "counts", "log", "room", "wake",
     )  # fmt: skip
 
     def __init__(self, device: DramDevice, log: list[Issued] | None = None) -> None:
@@ -79,7 +80,7 @@ class Controller:
         self._second: dict[int, tuple[int, int]] = {}  # likewise of a second choice
         self._last = -1  # bank served last
         self._next, self._stale = (NEVER, 0, PRE), False  # next command: when, bank, which
-        self._per_bank = device.refresh == "per_bank"
+        self._refresh_sets = device.refresh_sets
         self._tREFI = device.timing.tREFI
         self._next_refresh = self.wake = self._tREFI
         self._due = range(0)  # banks that a refresh waits for
@@ -192,12 +193,12 @@ class Controller:
             return
         row = channel.open_row[bank]
         if row == CLOSED:
-            self._local[bank] = channel.act_at[bank]
+            self._local[bank] = channel.ready[ACT][bank]
             self._key[bank] = channel.group[bank]
             return
         head = queue[0]
         if head.row == row and self._writes_of[bank] in (0, len(queue)):
-            self._local[bank] = channel.cas_at[bank]
+            self._local[bank] = channel.ready[head.command][bank]
             self._key[bank] = head.command * channel.groups + channel.group[bank]
         else:
             self._weigh_all(bank, queue, row)
@@ -207,9 +208,9 @@ class Controller:
         channel = self.channel
         group, groups = channel.group[bank], channel.groups
         commands = dict.fromkeys([access.command for access in queue if access.row == row])
-        choices = [(channel.cas_at[bank], command * groups + group) for command in commands]
+        choices = [(channel.ready[command][bank], command * groups + group) for command in commands]
         if queue[0].row != row and (not choices or channel.hits[bank] >= HIT_LIMIT):
-            choices.insert(0, (channel.pre_at[bank], PRE * groups + group))
+            choices.insert(0, (channel.ready[PRE][bank], PRE * groups + group))
         self._local[bank], self._key[bank] = choices[0]
         if len(choices) > 1:
             self._second[bank] = choices[1]
@@ -295,12 +296,8 @@ class Controller:
         raise AssertionError("the choice was made of what is queued")
 
     def _start_refresh(self, now: int) -> None:
-        banks = self.channel.banks
-        if self._per_bank:
-            bank = now // self._tREFI % banks
-            self._due = range(bank, bank + 1)
-        else:
-            self._due = range(banks)
+        sets = self._refresh_sets
+        self._due = sets[now // self._tREFI % len(sets)]
         self._next_refresh += self._tREFI
         self._next = self._choose(now)
 
@@ -309,11 +306,10 @@ class Controller:
         channel = self.channel
         still_open = [bank for bank in self._due if channel.open_row[bank] != CLOSED]
         if still_open:
-            bank = min(still_open, key=lambda b: max(channel.pre_at[b], now))
+            bank = min(still_open, key=lambda b: max(channel.ready[PRE][b], now))
             step = (max(channel.earliest(PRE, bank), now), bank, PRE)
         else:
-            ready = max([channel.ref_at[bank] for bank in self._due])
-            step = (max(ready, now), self._due[0], REF)
+            step = (max(channel.earliest_refresh(self._due), now), self._due[0], REF)
         others = [bank for bank in self._active if bank not in self._due]
         if others:
             other = self._choose_of(others, now)
@@ -321,10 +317,9 @@ class Controller:
         return step
 
     def _refresh(self, now: int) -> int:
-        """Refresh what is due and return its bank, -1 for all."""
-        self.channel.refresh(self._due, now)
-        bank = self._due[0]
-        for other in self._due:
-            self._weigh(other)
-        whole, self._due = len(self._due) > 1, range(0)
-        return -1 if whole else bank
+        """Refresh the banks that are due; return the first of them, -1 for all."""
+        due, self._due = self._due, range(0)
+        self.channel.refresh(due, now)
+        for bank in due:
+            self._weigh(bank)
+        return -1 if len(due) == self.channel.banks else due[0]

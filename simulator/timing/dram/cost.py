@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from simulator.activity import AccessPattern
 from simulator.hardware.dram import Dram, DramDevice
+from simulator.hardware.dram_standards import ACT, PRE, RD, REF
+from simulator.timing.dram.gates import gates_of
 from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.traffic import Stream, Transaction
 from simulator.units import ceil_div, transfer_ps
@@ -69,6 +71,7 @@ class Samples:
         """Sample `device`."""
         endless = device.timing.model_copy(update={"tREFI": _NO_REFRESH})
         self.device = device.model_copy(update={"timing": endless})
+        self.refresh = _refresh(device)
         self._blocks = max(_BLOCKS, _BLOCKS * device.channels // _CHANNELS)
         self.known: dict[tuple[Traffic, ...], Sample] = {}
         self._mixed: dict[Walk, int] = {}
@@ -152,8 +155,9 @@ class Samples:
         streams = tuple(
             Stream(partial(iter, transactions), outstanding=_UNDER_WAY) for transactions in masters
         )
-        done, timing = Memory(self.device, streams).run(), self.device.timing
-        return Sample(done.bursts, done.cycles - timing.tRCD - timing.CL, done.activates)
+        done = Memory(self.device, streams).run()
+        start = gates_of(self.device).in_bank(ACT, RD) + self.device.timing.CL
+        return Sample(done.bursts, done.cycles - start, done.activates)
 
 
 @lru_cache(maxsize=64)
@@ -177,9 +181,9 @@ def pattern_cost(dram: Dram, pattern: AccessPattern, write_permille: int) -> Pat
     rarer = min(write_permille, 1000 - write_permille)
     if rarer:  # the bus turns around as often as the rarer direction comes
         cycles += 2 * rarer * (samples.mixed_cycles(walk) - sample.cycles)
-    interval, lost = _refresh(device)
+    interval, blocked = samples.refresh
     fs = ceil_div(
-        bursts * cycles * device.period * interval, 1000 * sample.granules * (interval - lost)
+        bursts * cycles * device.period * interval, 1000 * sample.granules * (interval - blocked)
     )
     activates = ceil_div(bursts * sample.activates, sample.granules)
     return PatternCost(ceil_div(fs, _FS_PER_PS), activates, bursts)
@@ -190,7 +194,8 @@ def idle_ps(dram: Dram) -> int:
     if dram.device is None:
         return 0
     t = dram.device.timing
-    return (t.tRCD + t.CL + t.burst) * dram.device.period // _FS_PER_PS
+    opening = gates_of(dram.device).in_bank(ACT, RD)
+    return (opening + t.CL + t.burst) * dram.device.period // _FS_PER_PS
 
 
 def walk_of(device: DramDevice, pattern: AccessPattern) -> Walk:
@@ -247,7 +252,10 @@ def _row_of_all(device: DramDevice) -> int:
 
 
 def _refresh(device: DramDevice) -> tuple[int, int]:
-    """Return the cycles between two refreshes of a bank, and those of them in which it is lost."""
-    t = device.timing
-    banks = device.banks if device.refresh == "per_bank" else 1
-    return t.tREFI * banks, t.tRFC + t.tRP + t.tRCD
+    """Return the refresh interval of a bank, and how much of it the bank is blocked, in cycles.
+
+    A refresh blocks its banks from the precharge to the reopened row: tRP + tRFC + tRCD.
+    """
+    gates = gates_of(device)
+    blocked = gates.in_bank(PRE, REF) + gates.in_bank(REF, ACT) + gates.in_bank(ACT, RD)
+    return device.timing.tREFI * len(device.refresh_sets), blocked

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from simulator.hardware.dram import DramDevice
+from simulator.hardware.dram_standards import ACT, RD, REF, WR
 from simulator.timing.dram.address import decoder
 from simulator.timing.dram.controller import NEVER, Controller, Issued
-from simulator.timing.dram.device import ACT, RD, REF, WR
 from simulator.timing.dram.traffic import Source, Stream
 
 

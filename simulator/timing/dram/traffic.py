@@ -6,9 +6,9 @@ from heapq import heappop, heappush
 from itertools import repeat
 from typing import NamedTuple
 
+from simulator.hardware.dram_standards import RD, WR
 from simulator.timing.dram.address import Decode
 from simulator.timing.dram.controller import NEVER, Access
-from simulator.timing.dram.device import RD, WR
 
 UNLIMITED = 1 << 30
 
