@@ -22,9 +22,7 @@ def linear(*, bias):
     inputs = [builder.tensor(M, K), builder.tensor(K, N), *([builder.tensor(N)] if bias else [])]
     product = Gemm(Role.FORWARD, 1, M, N, K, 0, 1, 0)
     name, out = "aten.addmm", (builder.tensor(M, N),)
-    builder.ops.append(
-        Op(name, OpKind.GEMM, Phase.FORWARD, "fc", tuple(inputs), out, (product,))
-    )
+    builder.ops.append(Op(name, OpKind.GEMM, Phase.FORWARD, "fc", tuple(inputs), out, (product,)))
     return builder
 
 
