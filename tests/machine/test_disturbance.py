@@ -13,14 +13,15 @@ from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.trace import StorageKind
 from tests.builders import StepBuilder, machine, one_step_trace
 
-# Masters start at once, and neither port nor cores are slower than the memory.
-WIDE = {
-    "dram__preset": "LPDDR5-6400_2x16b_2ch", "runtime__issue": "dataflow", "runtime__launch": "0 us",
-    "runtime__synchronise": "0 us", "cpu__op_overhead": "0 cycles", "cpu__llc__size": "0 B",
-    "cpu__bandwidth": "1 TB/s", "accelerator__precision": "fp32",
-    "accelerator__launch_latency": "0 ns", "accelerator__dma__bandwidth": "1 TB/s",
-    "interconnect__width": "1 KiB",
-} | {f"cpu__dispatch__{part}": "0 cycles" for part in ("forward", "backward", "optimizer")}  # fmt: skip
+# Masters start at once, and neither ports nor cores are slower than the memory.
+PARTS = ("forward", "backward", "optimizer")
+WIDE = dict.fromkeys((f"cpu__dispatch__{part}" for part in PARTS), "0 cycles") | {
+    "dram__preset": "LPDDR5-6400_2x16b_2ch", "interconnect__width": "1 KiB",
+    "runtime__issue": "dataflow", "runtime__launch": "0 us", "runtime__synchronise": "0 us",
+    "cpu__op_overhead": "0 cycles", "cpu__llc__size": "0 B", "cpu__bandwidth": "1 TB/s",
+    "accelerator__precision": "fp32", "accelerator__launch_latency": "0 ns",
+    "accelerator__dma__bandwidth": "1 TB/s",
+}  # fmt: skip
 FAST, SLOW = ({"cpu__bandwidth_per_core": rate} for rate in ("1 TB/s", "1.5 GB/s"))
 SEQUENCE = 64  # granules of a run that never ends
 
