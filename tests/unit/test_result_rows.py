@@ -57,6 +57,35 @@ def test_average_power_is_dynamic_energy_over_the_time_active_and_static_power(r
     assert hidden >= 2  # the product's phase and layer
 
 
+def test_an_array_is_used_by_its_macs_in_the_time_active_and_utilised_in_its_busy_time(result):
+    """Of 16 x 16 MACs in every ns."""
+    peak, macs = 16 * 16 * 1e9, COUNT * 8 * 512 * 512
+    for row, mine in ((result.total, macs), *((row, row["macs"]) for row in result.phases)):
+        moved = row["dram_read_bytes"] + row["dram_write_bytes"]
+        active_s = moved / row["bandwidth_bytes_per_s"]
+        assert row["macs"] == mine
+        assert row["array_use"] == pytest.approx(mine / (peak * active_s))
+        if mine:
+            assert row["array_utilization"] == pytest.approx(
+                mine / (peak * row["accelerator_busy_s"])
+            )
+    assert result.total["array_use"] < 0.5 * result.total["array_utilization"]
+
+
+def test_the_peak_of_a_phase_is_the_power_of_all_that_runs_at_once_with_one_of_its_ops(result):
+    static_w, drawn = sum(result.prices.static_uw) / 1e6, []
+    for op in result.ops:
+        dynamic_j = op["energy_j"] - static_w * op["attributed_s"]
+        drawn.append((op["start_s"], op["end_s"], dynamic_j / (op["end_s"] - op["start_s"])))
+    for phase in result.phases:
+        mine = [op for op in result.ops if op["phase"] == phase["phase"]]
+        moments = {
+            at for at, _, _ in drawn if any(op["start_s"] <= at < op["end_s"] for op in mine)
+        }
+        together = [sum(w for start, end, w in drawn if start <= at < end) for at in moments]
+        assert phase["peak_power_w"] == pytest.approx(static_w + max(together), rel=1e-4)
+
+
 @pytest.mark.parametrize("by", ["op", "stage", "layer", "phase"])
 def test_rows_of_a_report_add_up_to_the_whole_run(result, by):
     rows = [row for _, row in ROWS[by](result.as_dict(ops=True))]
