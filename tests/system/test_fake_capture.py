@@ -18,7 +18,7 @@ from torch import nn
 
 from tests.catalogue import CATALOGUE, TOKENS, setup
 from tests.catalogue.networks import Torso
-from tests.system.test_cli import trainsoc
+from tests.command_line import trainsoc
 from workloads.capture import budget, capture
 
 pytestmark = pytest.mark.torch

@@ -1,9 +1,6 @@
 # ruff: noqa: E402 - without torch nothing here can be imported
 """Training methods really train, do to the numbers what they say, and leave that in the trace."""
 
-import subprocess
-import sys
-
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -18,6 +15,7 @@ from simulator.trace.passes.overlay import resolved
 from simulator.trace.passes.treatment import Treatment
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import StorageKind
+from tests.command_line import process
 from workloads.capture import capture, capture_script
 from workloads.recipes import recipe_path
 from workloads.recipes.digits import digits
@@ -30,11 +28,6 @@ from workloads.recipes.methods_digits import prepared, train
 pytestmark = pytest.mark.torch
 SMALL = {"limit": 64, "batch_size": 16, "pretrain": 1}
 EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)  # these layers are too small to share
 
 
 def steps(setup, options, count):
@@ -350,11 +343,9 @@ def test_factors_of_full_rank_are_the_convolution():
 
 def test_a_method_can_be_captured_by_name(tmp_path):
     path = tmp_path / "x.trace"
-    command = [sys.executable, "-m", "simulator.cli", "capture", "methods_digits", "-o", str(path)]
     arguments = ["--method", "rct", "--network", "resnet20", "--limit", "32", "--epochs", "2"]
-    run = [*command, "--", *arguments]
-    output = subprocess.run(run, capture_output=True, text=True, check=False)
-    assert output.returncode == 0, output.stderr
+    done = process("capture", "methods_digits", "-o", path, "--", *arguments)
+    assert done.returncode == 0, done.stderr
     trace = load_trace(path)
     assert trace.name == "methods_digits"
     assert trace.epochs == 2

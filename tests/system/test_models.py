@@ -21,13 +21,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from simulator.errors import InputError
 from simulator.trace.op import OpKind, Phase, Role
 from simulator.trace.trace import Segment, StepKind, StorageKind, dependences
-from tests.system.test_cli import trainsoc
+from tests.command_line import trainsoc
 from workloads.capture import capture
 from workloads.models import MODELS, Model, capture_model, capture_step
 from workloads.recipes import RECIPES, STUDIES
 
 pytestmark = pytest.mark.torch
-torch.set_num_threads(2)
 STATUS = Path("/proc/self/status")
 
 # Parameters and GMAC, rounded as there: "num_params" and "_ops" of the weights in torchvision.
