@@ -4,7 +4,11 @@ import os
 import shutil
 import tempfile
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("trainsoc", deadline=None)  # no test is about seconds
+hypothesis.settings.load_profile("trainsoc")
 
 HOME = "TRAINSOC_TESTS_HOME"
 """The variable by which workers of xdist know the home folder that the first process made."""

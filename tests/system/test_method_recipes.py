@@ -1,6 +1,8 @@
 # ruff: noqa: E402 - without torch nothing here can be imported
 """Training methods really train, do to the numbers what they say, and leave that in the trace."""
 
+from functools import cache
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -41,7 +43,9 @@ def steps(setup, options, count):
         yield
 
 
+@cache
 def captured(method, network="lenet", **more):
+    """Return the trace of a short training, of which equal ones are captured once."""
     with capture() as recording:
         train(method, network=network, epochs=more.pop("epochs", 1), **(SMALL | more))
     return recording.trace
@@ -305,7 +309,8 @@ def test_frozen_layers_have_no_weight_gradients_in_the_trace(network):
 
 
 def test_pretraining_is_not_in_the_trace():
-    trace = captured("frozen", epochs=1, pretrain=2)
+    trace = captured("frozen")
+    assert SMALL["pretrain"] == 1
     assert trace.epochs == 1
     assert sum(s.count for s in trace.segments if trace.steps[s.step].kind == "train") == 64 / 16
 
