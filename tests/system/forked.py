@@ -94,7 +94,6 @@ def _run(folder, *arguments):
 
 
 if __name__ == "__main__":
-    import torch._dynamo  # an optimizer imports it, which takes seconds
+    import torch._dynamo  # noqa: F401 - an optimizer imports it, which takes seconds
 
-    torch.set_num_threads(1)
     _serve()

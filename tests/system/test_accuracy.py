@@ -4,7 +4,7 @@ import pytest
 
 from tests import accuracy
 from tests.accuracy import Row, left_out
-from tests.system.test_cli import ROOT
+from tests.command_line import ROOT
 from tests.validation import Pair
 
 README = (ROOT / "README.md").read_text()

@@ -17,7 +17,6 @@ from workloads.capture import capture
 from workloads.recipes import RECIPES, recipe
 
 pytestmark = pytest.mark.torch
-torch.set_num_threads(2)
 
 
 class Attention(nn.Module):

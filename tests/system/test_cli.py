@@ -2,25 +2,12 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from simulator.hardware.load import CONFIGS
 from tests.builders import small_trace
-
-ROOT = Path(__file__).parents[2]
-
-
-def trainsoc(*arguments, cwd=None):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
-    return subprocess.run(
-        [sys.executable, "-m", "simulator.cli", *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd or ROOT, env=environment, check=False,
-    )  # fmt: skip
+from tests.command_line import process, trainsoc
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +21,15 @@ def finished(tmp_path_factory, trace_file):
     done = trainsoc("run", "edge-16x16", trace_file, "--baseline", "cpu-only", "-o", out)
     assert done.returncode == 0, done.stderr
     return done.stdout, out
+
+
+def test_a_process_answers_as_the_process_of_the_tests(trace_file, tmp_path):
+    """Other tests call the command line in their own process: it must be the same one."""
+    for command in (
+        ("run", "edge-16x16", trace_file, "--ops", "--json"),
+        ("run", "edge-16x16", tmp_path / "nothing.trace", "--json"),
+    ):
+        assert process(*command, cwd=tmp_path) == trainsoc(*command, cwd=tmp_path)
 
 
 def test_run_prints_phases_and_a_verdict_that_names_both_precisions(finished):

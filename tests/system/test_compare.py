@@ -16,7 +16,7 @@ from simulator.trace.trace import Timing
 from simulator.uncertainty.compared import compare_surely
 from tests import calibration
 from tests.builders import StepBuilder, machine, one_step_trace
-from tests.system.test_cli import trainsoc
+from tests.command_line import trainsoc
 
 
 def timed(step_ps=10**10):

@@ -1,8 +1,6 @@
 """Files of other tools become traces that say what was run."""
 
 import random
-import subprocess
-import sys
 
 import pytest
 
@@ -10,6 +8,7 @@ from simulator.trace.importers import IMPORTERS
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import Segment, StepKind
+from tests.command_line import trainsoc
 from tests.system.import_samples import FILES, ROLES, imported, read, refused, sample, truth, write
 
 
@@ -93,11 +92,7 @@ def test_views_and_sync_are_told_from_work():
 
 def test_the_command_line_says_what_was_inferred(tmp_path):
     out = tmp_path / "t.trace"
-    command = [sys.executable, "-m", "simulator.cli", "import", "execution-trace"]
-    done = subprocess.run(
-        [*command, str(sample("lenet.et")), "-o", str(out)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = trainsoc("import", "execution-trace", sample("lenet.et"), "-o", out)
     assert done.returncode == 0, done.stderr
     assert "by the order of ops" in done.stderr
     assert load_trace(out).count(StepKind.TRAIN) == 2

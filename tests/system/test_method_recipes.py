@@ -1,8 +1,7 @@
 # ruff: noqa: E402 - without torch nothing here can be imported
 """Training methods really train, do to the numbers what they say, and leave that in the trace."""
 
-import subprocess
-import sys
+from functools import cache
 
 import pytest
 
@@ -18,6 +17,7 @@ from simulator.trace.passes.overlay import resolved
 from simulator.trace.passes.treatment import Treatment
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import StorageKind
+from tests.command_line import process
 from workloads.capture import capture, capture_script
 from workloads.recipes import recipe_path
 from workloads.recipes.digits import digits
@@ -32,11 +32,6 @@ SMALL = {"limit": 64, "batch_size": 16, "pretrain": 1}
 EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)  # these layers are too small to share
-
-
 def steps(setup, options, count):
     """Train `count` batches, and yield after each."""
     data, _ = digits(options.net.size, options.net.channels, limit=options.batch_size * count)
@@ -48,7 +43,9 @@ def steps(setup, options, count):
         yield
 
 
+@cache
 def captured(method, network="lenet", **more):
+    """Return the trace of a short training, of which equal ones are captured once."""
     with capture() as recording:
         train(method, network=network, epochs=more.pop("epochs", 1), **(SMALL | more))
     return recording.trace
@@ -316,7 +313,8 @@ def test_frozen_layers_have_no_weight_gradients_in_the_trace(network):
 
 
 def test_pretraining_is_not_in_the_trace():
-    trace = captured("frozen", epochs=1, pretrain=2)
+    trace = captured("frozen")
+    assert SMALL["pretrain"] == 1
     assert trace.epochs == 1
     assert sum(s.count for s in trace.segments if trace.steps[s.step].kind == "train") == 64 / 16
 
@@ -354,11 +352,9 @@ def test_factors_of_full_rank_are_the_convolution():
 
 def test_a_method_can_be_captured_by_name(tmp_path):
     path = tmp_path / "x.trace"
-    command = [sys.executable, "-m", "simulator.cli", "capture", "methods_digits", "-o", str(path)]
     arguments = ["--method", "rct", "--network", "resnet20", "--limit", "32", "--epochs", "2"]
-    run = [*command, "--", *arguments]
-    output = subprocess.run(run, capture_output=True, text=True, check=False)
-    assert output.returncode == 0, output.stderr
+    done = process("capture", "methods_digits", "-o", path, "--", *arguments)
+    assert done.returncode == 0, done.stderr
     trace = load_trace(path)
     assert trace.name == "methods_digits"
     assert trace.epochs == 2

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from math import prod
 from pathlib import Path
 
@@ -21,14 +22,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from simulator.errors import InputError
 from simulator.trace.op import OpKind, Phase, Role
 from simulator.trace.trace import Segment, StepKind, StorageKind, dependences
-from tests.system.test_cli import trainsoc
+from tests.command_line import trainsoc
 from workloads.capture import capture
 from workloads.models import MODELS, Model, capture_model, capture_step
 from workloads.recipes import RECIPES, STUDIES
 
 pytestmark = pytest.mark.torch
-torch.set_num_threads(2)
 STATUS = Path("/proc/self/status")
+traced = cache(capture_model)
 
 # Parameters and GMAC, rounded as there: "num_params" and "_ops" of the weights in torchvision.
 TORCHVISION = {
@@ -58,7 +59,7 @@ def convolutions(trace, role=Role.FORWARD):
 
 def test_gpt2_is_the_published_one():
     width, vocabulary, context = 768, 50257, 1024
-    step = capture_model("gpt2_small", 2).steps[0]
+    step = traced("gpt2_small", 2).steps[0]
     parameters = {s.name: s.bytes // 4 for s in step.storages if s.kind is StorageKind.PARAMETER}
     assert sum(parameters.values()) == 124_439_808  # "gpt2" of Hugging Face, the head's tied
     forward = sum(g.macs for op in step.ops for g in op.gemms if op.phase is Phase.FORWARD)
@@ -69,7 +70,7 @@ def test_gpt2_is_the_published_one():
 
 def test_vit_tiny_is_the_published_one():
     width, tokens = 192, 14 * 14 + 1
-    trace = capture_model("vit_tiny", 2)
+    trace = traced("vit_tiny", 2)
     assert trace.parameters == 5_717_416  # "vit_tiny_patch16_224" and "deit_tiny" of timm
     per_token = 12 * (12 * width**2 + 2 * tokens * width)
     forward = 196 * 768 * width + tokens * per_token + width * 1000
@@ -79,7 +80,7 @@ def test_vit_tiny_is_the_published_one():
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_parameters_and_macs_are_the_published_ones(name):
     parameters, gmacs = TORCHVISION[name]
-    trace = capture_model(name, 2)
+    trace = traced(name, 2)
     flops = trace.flops_by_phase()
     assert trace.parameters == parameters
     assert round(flops["forward"] / 2 / 2 / 1e9, 3) == gmacs
@@ -89,20 +90,20 @@ def test_parameters_and_macs_are_the_published_ones(name):
 
 
 def test_resnet18_has_the_gemms_that_dacapo_lists():
-    trace = capture_model("resnet18", 16)
+    trace = traced("resnet18", 16)
     assert [(g.m, g.k, g.n) for _, g in convolutions(trace)] == DACAPO
     weights = Counter(tuple(sorted((g.m, g.k, g.n))) for _, g in convolutions(trace, Role.WGRAD))
     assert weights == Counter(tuple(sorted(dims)) for dims in DACAPO)
 
 
 def test_a_bottleneck_has_its_stride_in_the_middle():
-    strides = {layer: g.conv.stride[0] for layer, g in convolutions(capture_model("resnet50", 1))}
+    strides = {layer: g.conv.stride[0] for layer, g in convolutions(traced("resnet50", 1))}
     names = ("conv1", "conv2", "conv3", "downsample.0")
     assert [strides[f"layer3.0.{name}"] for name in names] == [1, 2, 1, 2]
 
 
 def test_alexnet_is_that_of_ef_train():
-    trace = capture_model("alexnet_eftrain", 2)
+    trace = traced("alexnet_eftrain", 2)
     # Output width, filters, inputs x kernel: EF-Train, ACM TODAES 27(5), 2022, tables 3 and 6.
     shapes = [
         (55, 96, 3 * 121), (27, 256, 96 * 25), (13, 384, 256 * 9), (13, 384, 384 * 9),
@@ -122,7 +123,7 @@ def test_alexnet_is_that_of_ef_train():
 def test_alexnet_takes_the_time_that_ef_train_took():
     """Table 6's FP cycles: 16 x 16 MACs a cycle, and at most a quarter of loading and storing."""
     paper = [11504640, 7309808, 2478272, 3646400, 2432368]
-    found = convolutions(capture_model("alexnet_eftrain", 4))
+    found = convolutions(traced("alexnet_eftrain", 4))
     for (_, gemm), cycles in zip(found, paper, strict=True):
         conv = gemm.conv
         tiles = -(-conv.in_channels // 16) * -(-conv.out_channels // 16)
@@ -131,13 +132,13 @@ def test_alexnet_takes_the_time_that_ef_train_took():
 
 
 def test_vgg_layers_are_called_as_in_the_paper():
-    layers = [layer for layer, _ in convolutions(capture_model("vgg16", 1))]
+    layers = [layer for layer, _ in convolutions(traced("vgg16", 1))]
     depths = enumerate((2, 2, 3, 3, 3), start=1)
     assert layers == [f"conv{stage}_{i}" for stage, depth in depths for i in range(1, depth + 1)]
 
 
 def test_the_1x_cnn_has_the_operations_and_cycles_of_ef_train():
-    trace = capture_model("cnn1x_cifar10", 1)
+    trace = traced("cnn1x_cifar10", 1)
     macs = [gemm.macs for _, gemm in convolutions(trace)]
     operations = 2 * (3 * sum(macs) - macs[0])
     # Time of an image x operations per second: EF-Train, ACM TODAES 27(5), 2022, table 7.
@@ -255,14 +256,14 @@ def test_flops_equal_those_that_torch_counts():
             loss = functional.cross_entropy(network(x), y)
         with FlopCounterMode(display=False) as backward:
             loss.backward()
-    flops = capture_model("resnet18", 2).flops_by_phase()
+    flops = traced("resnet18", 2).flops_by_phase()
     assert flops["forward"] == forward.get_total_flops()
     assert flops["dgrad"] + flops["wgrad"] == backward.get_total_flops()
     assert set(flops) == {"forward", "dgrad", "wgrad"}
 
 
 def test_work_grows_with_the_batch_and_parameters_do_not():
-    small, large = (capture_model("resnet18", batch) for batch in (2, 64))
+    small, large = (traced("resnet18", batch) for batch in (2, 64))
     assert large.parameters == small.parameters
     assert large.flops_by_phase() == {k: 32 * v for k, v in small.flops_by_phase().items()}
 
@@ -306,7 +307,7 @@ def test_the_command_line_captures_a_model(tmp_path):
     done = trainsoc("capture", "cnn1x_cifar10", "--batch", "2", "-o", out)
     assert done.returncode == 0, done.stderr
     summary = json.loads(trainsoc("show", out, "--json").stdout)
-    assert summary["flops_by_phase"] == capture_model("cnn1x_cifar10", 2).flops_by_phase()
+    assert summary["flops_by_phase"] == traced("cnn1x_cifar10", 2).flops_by_phase()
     assert (summary["steps"], summary["epochs"], summary["parameters"]) == (1, 1, 82_330)
 
 

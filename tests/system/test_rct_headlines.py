@@ -16,11 +16,6 @@ from workloads.recipes.methods_digits import train
 pytestmark = pytest.mark.torch
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)  # these layers are too small to share
-
-
 def trained(method, **options):
     """Return the trace of a training of LeNet, and its accuracy in the end."""
     with capture(name=method) as recording:

@@ -19,7 +19,6 @@ PARAMETERS = {"mlp_digits": 17_226, "lenet_digits": 61_706}
 def torch():
     module = pytest.importorskip("torch")
     pytest.importorskip("sklearn")
-    module.set_num_threads(2)
     return module
 
 

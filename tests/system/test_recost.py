@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import polars
 import pytest
@@ -29,20 +28,13 @@ from simulator.replay import Replay, save_run
 from simulator.results import saved
 from simulator.results.recost import recost, save_recosted
 from tests.builders import ACTIONS, StepBuilder, one_step_trace
+from tests.command_line import ROOT, trainsoc
 from tests.system.strategies import machines, traces
 
-ROOT = Path(__file__).parents[2]
 EDGE = load_hardware("edge-16x16")
 KEY = "trainsoc.records"
 CYCLES = ACTIONS["cpu_cycles"]
 FILES = ("result.json", "step.json", "hardware.json", "energy.yaml", "records.parquet")
-
-
-def trainsoc(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "simulator.cli", *map(str, arguments)],
-        capture_output=True, text=True, cwd=ROOT, check=False,
-    )  # fmt: skip
 
 
 def _table(folder, text):

@@ -22,15 +22,6 @@ OPAQUE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """A sum over threads may come out in another order, whatever the order of the ops."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("name", [name for name in CATALOGUE if name not in OPAQUE])
 def test_every_allowed_order_gives_the_same_bits(name):
     recorded = record(setup(name))

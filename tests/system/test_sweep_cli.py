@@ -6,7 +6,7 @@ import polars
 import pytest
 
 from tests.builders import small_trace
-from tests.system.test_cli import trainsoc
+from tests.command_line import trainsoc
 
 ROWS = ("--set", "accelerator.rows=8,16")
 

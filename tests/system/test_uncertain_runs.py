@@ -23,7 +23,7 @@ from simulator.views.plots.bars import latency_per_phase
 from simulator.views.plots.canvas import styled
 from simulator.views.plots.decides import decides
 from tests.builders import small_trace
-from tests.system.test_cli import trainsoc
+from tests.command_line import trainsoc
 
 RANGES = {
     "cpu.gemm_efficiency": (300, 600, 900),
