@@ -15,6 +15,7 @@ from simulator.hardware.soc import Hardware
 from simulator.lowering.cache import Moved
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
+from simulator.mapping.layout import Layout
 from simulator.timing.cores import dispatch_ps
 from simulator.timing.kernels import Kernel, kernel_of
 from simulator.trace.accesses import elements_of, moved_bytes
@@ -114,6 +115,7 @@ class Asking:
     def array_gemm(
         self,
         gemm: Gemm,
+        layout: Layout,
         placement: Placement,
         out_bits: int,
         cached: frozenset[str],
@@ -132,7 +134,9 @@ class Asking:
         return self._once(
             Unit.ACCELERATOR,
             key,
-            lambda on: on.array_gemm(gemm, placement, out_bits, cached=cached, in_memory=in_memory),
+            lambda on: on.array_gemm(
+                gemm, layout, placement, out_bits, cached=cached, in_memory=in_memory
+            ),
         )
 
     def pass_over(

@@ -75,8 +75,9 @@ class Offload:
         token = tokens[0]
         cached, flush = self._through_cache(request, operands, token)
         work = self._asking.array_gemm(
-            request.gemm, request.placement, request.out_bits, cached, request.in_memory
-        )
+            request.gemm, request.layout, request.placement, request.out_bits, cached,
+            request.in_memory,
+        )  # fmt: skip
         self._build(work, site)
         launch = binding.driver(Stage.LAUNCH, dispatch_ps + runtime.launch, site)
         random = request.op.random

@@ -9,7 +9,7 @@ from simulator.hardware.accelerator import Accelerator, Dma
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
-from simulator.timing.dma import port_ps
+from simulator.timing.dma import STREAMS, port_ps
 from simulator.timing.dram.cost import LINE, PatternCost, idle_ps, pattern_cost
 from simulator.timing.pipeline import Tile, Transfer
 from simulator.units import PS_PER_S, transfer_ps
@@ -78,9 +78,9 @@ class Pricing:
         """Return a tile with its transfers priced; operands with streams of their own move side
         by side, others in turn.
         """
-        together = array.dma.streams == "operand"
-        load = self._transfer(run.loads, array, write_permille, together)
-        store = self._transfer(run.stores, array, write_permille, together)
+        side_by_side = STREAMS[array.dma.streams].operands
+        load = self._transfer(run.loads, array, write_permille, side_by_side)
+        store = self._transfer(run.stores, array, write_permille, side_by_side)
         return Tile(load, run.compute_cycles, store)
 
     def _transfer(
@@ -88,7 +88,7 @@ class Pricing:
         patterns: tuple[AccessPattern, ...],
         array: Accelerator,
         write_permille: int,
-        together: bool,
+        side_by_side: bool,
     ) -> Transfer:
         if not patterns:
             return Transfer(0, 0)
@@ -96,7 +96,7 @@ class Pricing:
         ports = [*map(self.ports(array).ps, patterns)]
         reads = not patterns[0].write
         lag = array.dma.latency if reads else 0
-        return Transfer(channel, max(ports) if together else sum(ports), lag)
+        return Transfer(channel, max(ports) if side_by_side else sum(ports), lag)
 
     def ports(self, array: Accelerator) -> "Ports":
         """Return what the ports of `array` take, behind this path's interconnect."""
