@@ -5,14 +5,16 @@ A package names them in its `pyproject.toml`, for example
     [project.entry-points."trainsoc.dataflows"]
     toy = "my_package.toy:TOY"
 
-Entry points are files beside the installed package, so worker processes find the same objects. They
-are read only when a name is not built in: a scan of `sys.path` takes as long as many imports.
+Entry points are files beside the installed package, so worker processes find the same objects.
+They are read only when a name is not built in, since that takes some milliseconds.
 """
 
+import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from simulator.errors import InputError
+from simulator.memo import remember
 
 
 def load(group: str, name: str) -> Any | None:
@@ -35,6 +37,12 @@ def names(group: str) -> list[str]:
 
 
 def _points(group: str) -> tuple[EntryPoint, ...]:
+    return _points_on(tuple(sys.path), group)
+
+
+@remember("entry points of groups", most=16)
+def _points_on(_path: tuple[str, ...], group: str) -> tuple[EntryPoint, ...]:
+    """Return the entry points of a group; what is installed changes with the path alone."""
     return tuple(entry_points(group=group))
 
 

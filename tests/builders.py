@@ -1,8 +1,12 @@
 """Small traces and machines made by hand, for tests that need no torch."""
 
-from simulator.activity import Counts
+from simulator.activity import Counts, Work
 from simulator.energy.price_file import STANDARD_ACTIONS
 from simulator.hardware import Hardware, load_hardware
+from simulator.hardware.unit import ACCELERATOR
+from simulator.lowering.placement import Placement
+from simulator.lowering.works import Templates
+from simulator.mapping.layout import layout
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.storage import save_trace
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
@@ -92,6 +96,13 @@ def counts(macs=0, macs_issued=0, **amounts):
 def machine(base: str = "edge-16x16", **overrides: object) -> Hardware:
     """Return `base` with overrides, dots written as double underscores."""
     return load_hardware(base, {k.replace("__", "."): v for k, v in overrides.items()})
+
+
+def array_work(hardware: Hardware, gemm: Gemm, out_bits: int) -> Work:
+    """Return a GEMM on the accelerator of `hardware`, in its own precision."""
+    array = hardware.accelerator
+    native = Placement(ACCELERATOR, array.precision)
+    return Templates(hardware).array_gemm(gemm, layout(gemm, array), native, out_bits)
 
 
 def unrolled(body):

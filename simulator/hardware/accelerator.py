@@ -6,12 +6,11 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from simulator.hardware.dataflow import Dataflow
 from simulator.hardware.operating import OperatingPoint, check_points, supply_ratio
 from simulator.hardware.part import FASTEST_HZ, Part
 from simulator.hardware.precision import PRECISION_BITS, Precision, accumulator_of
 from simulator.units import Bytes, BytesPerSecond, Cycles, Hertz, Millivolts, Picoseconds
-
-Dataflow = Literal["ws", "os", "is"]
 
 
 class Dma(Part):

@@ -11,6 +11,7 @@ from simulator.lowering.cache import Moved
 from simulator.lowering.outline import Outline
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
+from simulator.mapping.layout import Layout
 from simulator.timing.cores import dispatch_ps
 from simulator.timing.kernels import KernelCost, kernel_of
 from simulator.trace.accesses import elements_of, moved_bytes
@@ -80,6 +81,7 @@ class Requests:
     def array_gemm(
         self,
         gemm: Gemm,
+        layout: Layout,
         placement: Placement,
         out_bits: int,
         cached: frozenset[str],
@@ -99,7 +101,9 @@ class Requests:
         return self.once(
             placement.unit,
             key,
-            lambda on: on.array_gemm(gemm, placement, out_bits, cached=cached, in_memory=in_memory),
+            lambda on: on.array_gemm(
+                gemm, layout, placement, out_bits, cached=cached, in_memory=in_memory
+            ),
         )
 
     def pass_over(

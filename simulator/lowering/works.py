@@ -10,15 +10,13 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
-from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.cache import Moved
 from simulator.lowering.placement import Placement
-from simulator.mapping.convolution import ConvShape
-from simulator.mapping.layout import below_diagonal, layout
-from simulator.mapping.mapper import mapped
-from simulator.mapping.shape import GemmShape, Widths
+from simulator.mapping.array_shape import shape_of
+from simulator.mapping.layout import Layout
+from simulator.mapping.mapper import map_shape
 from simulator.memo import Memo
 from simulator.timing.convolutions import convolution
 from simulator.timing.cores import (
@@ -36,7 +34,7 @@ from simulator.timing.pricing import Pricing, Traffic, permille_written, pricing
 from simulator.timing.products import products_ps
 from simulator.timing.stretches import Stretch, StretchBound, Stretched, cycles_ps
 from simulator.trace.accesses import elements_of, moved_bytes
-from simulator.trace.op import Gemm, Op, OpKind, Role
+from simulator.trace.op import Gemm, Op, OpKind
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
 
@@ -71,6 +69,7 @@ class Templates:
     def array_gemm(
         self,
         gemm: Gemm,
+        layout: Layout,
         placement: Placement,
         out_bits: int,
         mapping: str = "",
@@ -84,10 +83,11 @@ class Templates:
         native = self.hardware.units[placement.unit]
         assert isinstance(native, Accelerator), "placement chose an array"
         array = native.at(placement.precision).for_groups(gemm.conv.groups if gemm.conv else 1)
-        shape = shape_of(gemm, array, placement, out_bits)
-        widths = shape.widths._replace(a=in_memory[0], b=in_memory[1])
-        shape = replace(shape, widths=widths, cached=cached)
-        work = mapped(array, self._pricing_of(placement.unit), shape, gemm.macs, mapping)
+        shape = shape_of(
+            gemm, layout, array, out_bits,
+            passes=placement.passes, in_memory=in_memory, cached=cached,
+        )  # fmt: skip
+        work = map_shape(array, self._pricing_of(placement.unit), shape, gemm.macs, mapping)
         own = "" if placement.precision == native.precision else placement.precision
         counts = _counted_on(work.counts, placement.unit, own)
         return replace(
@@ -280,33 +280,6 @@ def _renamed(action: Action, unit: str, number_format: str) -> Action:
     if action.unit != ACCELERATOR:
         return action
     return Action(unit, action.what, number_format if action.what == ARRAY_MACS else "")
-
-
-def shape_of(
-    gemm: Gemm, array: Accelerator, placement: Placement, out_bits: int
-) -> GemmShape | ConvShape:
-    """Return what the array is asked to compute for `gemm`.
-
-    Of a causal one it leaves out the blocks of its own size that are above the diagonal.
-    """
-    gemm = below_diagonal(gemm, max(array.rows, array.cols))
-    laid = layout(gemm, array)
-    sum_bits = PRECISION_BITS[array.accumulator_precision]
-    widths = Widths(PRECISION_BITS[placement.precision], out_bits, sum_bits)
-    repeats = gemm.batch * placement.passes
-    dataflow = array.dataflow
-    if gemm.role is Role.WGRAD and array.wgrad_dataflow:
-        dataflow = array.wgrad_dataflow
-    if laid.taps:
-        word_bits, command = 8 * array.dma.word, (array.rows, array.command)
-        tile = (array.rows * array.dot_width, array.cols) if array.padded else None
-        return ConvShape(
-            repeats, laid.taps, widths, dataflow, array.layout, word_bits, array.cols, command, tile
-        )
-    blocked = array.layout == "blocked"
-    return GemmShape(
-        repeats, laid.dims, widths, dataflow, laid.window_a, laid.window_b, blocked=blocked
-    )
 
 
 def _lane_bits(op: Op) -> int:

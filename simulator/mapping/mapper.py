@@ -1,47 +1,47 @@
-"""The mapping of an operation for this accelerator and memory, and the work that it becomes.
+"""Which mapping an operation has on this accelerator and memory, and the work that it becomes.
 
-The mapping is the best of the mapper's space, by time or by traffic. A machine may have a rule of
-its own instead, and a mapping may be given.
+By default the best of the mapper's space, in time or traffic. A machine may have a rule of its own
+instead, and a mapping may be prescribed as text.
 """
 
 from simulator.activity import Work
 from simulator.hardware.accelerator import Accelerator
-from simulator.mapping import rules
 from simulator.mapping.plan import Plan
+from simulator.mapping.problem import ProblemShape
+from simulator.mapping.rules import RULES, prescribed
 from simulator.mapping.search import Search
-from simulator.mapping.sums import Shape
 from simulator.memo import Memo
 from simulator.timing.pricing import Pricing
 from simulator.timing.shares import WHOLE
 
 # A guess: the mappings of some tens of designs, each of about 4 kB. Designs far apart in a sweep
 # seldom have an array and a memory path in common.
-_MAPPED: Memo[Work] = Memo("mapped shapes", 8192)
-
-
-def mapped(
-    array: Accelerator, pricing: Pricing, shape: Shape, useful_macs: int, given: str = ""
-) -> Work:
-    """Return `map_shape`, remembered for every equal array, memory path and shape."""
-    key = (array, pricing, shape.key, useful_macs, given)
-    return _MAPPED.get(key, lambda: map_shape(array, pricing, shape, useful_macs, given))
+_WORKS: Memo[Work] = Memo("mapped shapes", 8192)
 
 
 def map_shape(
-    array: Accelerator, pricing: Pricing, shape: Shape, useful_macs: int, given: str = ""
+    array: Accelerator, pricing: Pricing, shape: ProblemShape, useful_macs: int, text: str = ""
 ) -> Work:
-    """Return the accelerator's work for `shape`.
+    """Return the accelerator's work for `shape`; equal arrays, memory paths and shapes share it.
 
-    Under the mapping `given` as text, else under the machine's own rule, else under the best of
-    the mapper's space. `useful_macs` are those that the operation asks for; the array may execute
-    more. Raises Infeasible when no tile fits, InputError when `given` cannot be read.
+    Its mapping is the one that `text` prescribes, else that of the machine's own rule, else the
+    best of the mapper's space. `useful_macs` are those of the operation; the array may execute
+    more. Raises Infeasible when no tile fits, InputError when `text` cannot be read.
     """
-    if given:
-        plan = Plan(array, pricing, shape, rules.given(given, shape))
+    key = (array, pricing, shape.key, useful_macs, text)
+    return _WORKS.get(key, lambda: _work(array, pricing, shape, useful_macs, text))
+
+
+def _work(
+    array: Accelerator, pricing: Pricing, shape: ProblemShape, useful_macs: int, text: str
+) -> Work:
+    if text:
+        plan = Plan(array, pricing, shape, prescribed(text, shape))
         return plan.work(useful_macs, "given")
-    rule = rules.RULES.get(array.mapping)
-    considered = [Plan(array, pricing, shape, m) for m in rule(array, shape)] if rule else []
-    if considered:
-        found = min(considered, key=lambda plan: plan.progress.duration_ps(WHOLE))
-        return found.work(useful_macs, "default")
+    rule = RULES.get(array.mapping)
+    mappings = shape.under(rule, array) if rule else ()
+    plans = [Plan(array, pricing, shape, mapping) for mapping in mappings]
+    if plans:
+        fastest = min(plans, key=lambda plan: plan.progress.duration_ps(WHOLE))
+        return fastest.work(useful_macs, "default")
     return Search(array, pricing, shape).best().work(useful_macs, "best")

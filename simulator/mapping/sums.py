@@ -1,20 +1,17 @@
-"""What all tiles of a mapping need together, summed axis by axis instead of tile by tile."""
+"""Cycles and bytes of all tiles of a mapping, summed axis by axis instead of tile by tile."""
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern
 from simulator.hardware.accelerator import Accelerator
-from simulator.mapping.convolution import ConvShape
-from simulator.mapping.nest import Mapping, block, cut, rounds
-from simulator.mapping.shape import GemmShape
-from simulator.memo import Memo
+from simulator.mapping.loops import Mapping, Sizes, block, cut, reloads
+from simulator.mapping.problem import ProblemShape
+from simulator.memo import Memo, remember
 
-Shape = GemmShape | ConvShape
-Sizes = tuple[int, ...]
-Moved = tuple[AccessPattern, int]
+Pieces = list[tuple[AccessPattern, int]]
+"""Different accesses of an operand's tiles, and how many there are of each."""
 
 
 class Totals(NamedTuple):
@@ -25,23 +22,23 @@ class Totals(NamedTuple):
     write_bytes: int
 
 
-class Order(NamedTuple):
-    """A mapping, the bytes that it moves in one repeat, and those that it keeps at one time.
+class MappingTraffic(NamedTuple):
+    """A mapping, the bytes that it moves in one repeat, and its footprint on chip.
 
-    `beside_bytes` are those of the reads that come beside the computation, `kept` is what
-    `kept_bytes` says, `often` how often A and B are loaded in full.
+    `overlapped_read_bytes` are read while the array computes; preloads are not. `reloads`: how
+    often A and B are loaded in full.
     """
 
     mapping: Mapping
     read_bytes: int
     write_bytes: int
-    beside_bytes: int
-    kept: tuple[int, int, int]
-    often: tuple[int, int]
+    overlapped_read_bytes: int
+    footprint: tuple[int, int, int]
+    reloads: tuple[int, int]
 
 
-class _Part(NamedTuple):
-    """A tile's part of an operand: which axes it has, and how it lies in memory."""
+class _Operand(NamedTuple):
+    """An operand or the output: which axes it has, and how a tile's part lies in memory."""
 
     name: str
     indices: tuple[int, ...]
@@ -52,101 +49,104 @@ class _Part(NamedTuple):
         return self.pattern(tile).bytes
 
 
-class Moves:
-    """What the tiles of an operation move that cuts every axis once and spills nothing.
+class TileTraffic:
+    """Traffic of an operation whose mappings cut every axis once and spill nothing.
 
-    It depends on the operation alone, not on the array nor the memory, and so is kept for all of
-    them. Operands that are `held` are loaded whole before the first tile.
+    It depends on the operation alone, so that all arrays and memories share it. `preloaded`
+    operands are loaded whole before the first tile.
     """
 
-    def __init__(self, shape: Shape, held: tuple[str, ...] = ()) -> None:
-        """Say what tiles of `shape` move."""
-        self.shape, self.held = shape, held
+    def __init__(self, shape: ProblemShape, preloaded: tuple[str, ...] = ()) -> None:
+        """Count for tiles of `shape`."""
+        self.shape, self.preloaded = shape, preloaded
         self.axes = tuple(shape.extents)
         self.whole = tuple(shape.extents.values())
         output = shape.widths.output
-        self._a = self._part("a", shape.a_axes, shape.a)
-        self._b = self._part("b", shape.b_axes, shape.b)
-        self._c = self._part("c", shape.c_axes, lambda tile: shape.c(tile, output))
-        self._streamed = [part for part in (self._a, self._b) if part.name not in held]
-        self.least_bytes = sum(part.size(self.whole) for part in (self._a, self._b, self._c))
-        self.held_loads = [
-            part.pattern(self.whole) for part in (self._a, self._b) if part.name in held
-        ]
-        self._orders: Memo[list[Order]] = Memo("orders of a tile", _TILES)
-        self.end_bytes = lru_cache(maxsize=_TILES)(self._end_bytes)
+        self._a = self._operand("a", shape.a_axes, shape.a)
+        self._b = self._operand("b", shape.b_axes, shape.b)
+        self._c = self._operand("c", shape.c_axes, lambda tile: shape.c(tile, output))
+        inputs = (self._a, self._b)
+        self._streamed = [operand for operand in inputs if operand.name not in preloaded]
+        self.least_bytes = sum(each.size(self.whole) for each in (*inputs, self._c))
+        self.preloads = [each.pattern(self.whole) for each in inputs if each.name in preloaded]
+        self._mappings: Memo[list[MappingTraffic]] = Memo("mappings of a tile", _TILES)
+        self.end_bytes = remember("end bytes of a tile", most=_TILES)(self._end_bytes)
         self._bytes: Memo[int] = Memo("bytes of an operand", _TILES)
-        self._pieces: Memo[list[Moved]] = Memo("pieces of an operand", _TILES)
+        self._pieces: Memo[Pieces] = Memo("pieces of an operand", _TILES)
 
-    def _part(
-        self, name: str, axes: frozenset[str], pattern: Callable[[Sizes], AccessPattern]
-    ) -> _Part:
-        indices = tuple(i for i, axis in enumerate(self.axes) if axis in axes)
-        return _Part(name, indices, pattern)
+    def of_mappings(
+        self, tile: Sizes, mappings: Callable[[], Iterable[Mapping]]
+    ) -> list[MappingTraffic]:
+        """Return the traffic of the `mappings` with this tile."""
+        return self._mappings.get(tile, lambda: [self.of(tile, each) for each in mappings()])
 
-    def _end_bytes(self, tile: Sizes) -> int:
-        """Return the bytes loaded before the first computation or stored after the last."""
-        a, b = (self.whole if name in self.held else tile for name in "ab")
-        return self._a.size(a) + self._b.size(b) + self._c.size(self.last_tile(tile))
-
-    def orders(self, tile: Sizes, mappings: Callable[[], Iterable[Mapping]]) -> list[Order]:
-        """Return what the `mappings` with this tile move and keep."""
-        return self._orders.get(tile, lambda: [self.order(tile, each) for each in mappings()])
-
-    def order(self, tile: Sizes, mapping: Mapping) -> Order:
-        """Return what a mapping with this `tile` moves and keeps."""
-        often = self._often("a", mapping), self._often("b", mapping)
+    def of(self, tile: Sizes, mapping: Mapping) -> MappingTraffic:
+        """Return the traffic of a mapping with this `tile`."""
+        often = self._reloads("a", mapping), self._reloads("b", mapping)
         a, b = often[0] * self._all_bytes(self._a, tile), often[1] * self._all_bytes(self._b, tile)
-        beside = sum(size for name, size in (("a", a), ("b", b)) if name not in self.held)
+        overlapped = sum(size for name, size in (("a", a), ("b", b)) if name not in self.preloaded)
         c = self._all_bytes(self._c, tile)
-        return Order(mapping, a + b, c, beside, kept_bytes(self.shape, mapping), often)
+        return MappingTraffic(mapping, a + b, c, overlapped, footprint(self.shape, mapping), often)
 
-    def loads(self, tile: Sizes, order: Order) -> list[tuple[int, list[Moved]]]:
-        """Return, of each operand that is loaded beside the computation, how often it is in full,
-        and its different tiles with their number, the first one first.
+    def loads(self, tile: Sizes, traffic: MappingTraffic) -> list[tuple[int, Pieces]]:
+        """Return, of each operand that is not preloaded, how often it is loaded in full, and its
+        different tiles, the first one first.
         """
         return [
-            (order.often["ab".index(part.name)], self._different(part, tile))
-            for part in self._streamed
+            (traffic.reloads["ab".index(operand.name)], self._different(operand, tile))
+            for operand in self._streamed
         ]
 
-    def stores(self, tile: Sizes) -> list[Moved]:
-        """Return each different store and how often it happens, the last one last."""
+    def stores(self, tile: Sizes) -> Pieces:
+        """Return the different stores, the last one last."""
         return self._different(self._c, tile)
 
     def last_tile(self, tile: Sizes) -> Sizes:
         """Return the last tile along every axis, which is the smallest."""
         return tuple([n % step or step for n, step in zip(self.whole, tile, strict=True)])
 
-    def _often(self, name: str, mapping: Mapping) -> int:
-        if name in self.held:
+    def _operand(
+        self, name: str, axes: frozenset[str], pattern: Callable[[Sizes], AccessPattern]
+    ) -> _Operand:
+        indices = tuple(i for i, axis in enumerate(self.axes) if axis in axes)
+        return _Operand(name, indices, pattern)
+
+    def _end_bytes(self, tile: Sizes) -> int:
+        """Return the bytes loaded before the first computation or stored after the last."""
+        a, b = (self.whole if name in self.preloaded else tile for name in "ab")
+        return self._a.size(a) + self._b.size(b) + self._c.size(self.last_tile(tile))
+
+    def _reloads(self, name: str, mapping: Mapping) -> int:
+        if name in self.preloaded:
             return 1
         if name == "a":
-            return rounds(self.shape, mapping, self.shape.a_axes, mapping.a_from)
-        return rounds(self.shape, mapping, self.shape.b_axes, mapping.b_from)
+            return reloads(self.shape, mapping, self.shape.a_axes, mapping.a_from)
+        return reloads(self.shape, mapping, self.shape.b_axes, mapping.b_from)
 
-    def _all_bytes(self, part: _Part, tile: Sizes) -> int:
+    def _all_bytes(self, operand: _Operand, tile: Sizes) -> int:
         """Return the bytes of all tiles of an operand, which its own axes alone decide."""
-        if part.name in self.held:
-            return part.size(self.whole)
-        key = part.name, *(tile[i] for i in part.indices)
+        if operand.name in self.preloaded:
+            return operand.size(self.whole)
+        key = operand.name, *(tile[i] for i in operand.indices)
         return self._bytes.get(
-            key, lambda: sum(count * part.size(sizes) for sizes, count in self._over(part, tile))
+            key,
+            lambda: sum(count * operand.size(sizes) for sizes, count in self._over(operand, tile)),
         )
 
-    def _different(self, part: _Part, tile: Sizes) -> list[Moved]:
-        """Return how the different tiles of an operand lie, and their number."""
-        key = part.name, *(tile[i] for i in part.indices)
+    def _different(self, operand: _Operand, tile: Sizes) -> Pieces:
+        """Return the different tiles of an operand."""
+        key = operand.name, *(tile[i] for i in operand.indices)
         return self._pieces.get(
-            key, lambda: [(part.pattern(sizes), count) for sizes, count in self._over(part, tile)]
+            key,
+            lambda: [(operand.pattern(sizes), count) for sizes, count in self._over(operand, tile)],
         )
 
-    def _over(self, part: _Part, tile: Sizes) -> Iterator[tuple[Sizes, int]]:
+    def _over(self, operand: _Operand, tile: Sizes) -> Iterator[tuple[Sizes, int]]:
         """Yield each different tile along an operand's axes (1 along others), and their number."""
         sizes = [1] * len(tile)
-        for chosen in product(*(cut(self.whole[i], tile[i]) for i in part.indices)):
+        for pieces in product(*(cut(self.whole[i], tile[i]) for i in operand.indices)):
             count = 1
-            for i, (size, times) in zip(part.indices, chosen, strict=True):
+            for i, (size, times) in zip(operand.indices, pieces, strict=True):
                 sizes[i] = size
                 count *= times
             yield tuple(sizes), count
@@ -156,42 +156,42 @@ class Moves:
 # with their mappings, and operations of one trace.
 _TILES = 256
 _SHAPES = 256
-_MOVES: Memo[Moves] = Memo("moves of a shape", _SHAPES)
+_TRAFFIC: Memo[TileTraffic] = Memo("traffic of shapes", _SHAPES)
 
 
-def moves_of(shape: Shape, held: tuple[str, ...] = ()) -> Moves:
-    """Return what tiles of `shape` move; equal shapes share one, whatever computes them."""
-    return _MOVES.get((shape.key, held), lambda: Moves(shape, held))
+def traffic_of(shape: ProblemShape, preloaded: tuple[str, ...] = ()) -> TileTraffic:
+    """Return the traffic of tiles of `shape`; equal shapes share one object."""
+    return _TRAFFIC.get((shape.key, preloaded), lambda: TileTraffic(shape, preloaded))
 
 
-def kept_bytes(shape: Shape, mapping: Mapping) -> tuple[int, int, int]:
-    """Return the bytes of one copy of the block of A, of B and of the sums that stays."""
-    blocks = [block(shape, mapping, level) for level in mapping.stays]
-    a = 0 if "a" in mapping.held else shape.a_size(blocks[0])
-    b = 0 if "b" in mapping.held else shape.b_size(blocks[1])
+def footprint(shape: ProblemShape, mapping: Mapping) -> tuple[int, int, int]:
+    """Return the bytes of one copy of the blocks of A, of B and of the sums that stay on chip."""
+    blocks = [block(shape, mapping, level) for level in mapping.reuse_levels]
+    a = 0 if "a" in mapping.preloaded else shape.a_size(blocks[0])
+    b = 0 if "b" in mapping.preloaded else shape.b_size(blocks[1])
     return a, b, shape.sum_bytes(blocks[2])
 
 
 class Sums:
-    """Sums over the tiles of an operation on one array; see `Moves`.
+    """Sums over the tiles of an operation on one array, axis by axis; see `TileTraffic`."""
 
-    What tiles have in common is summed once.
-    """
-
-    def __init__(self, array: Accelerator, shape: Shape, held: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, array: Accelerator, shape: ProblemShape, preloaded: tuple[str, ...] = ()
+    ) -> None:
         """Sum over tiles of `shape` on `array`."""
-        self.moves = moves_of(shape, held)
-        self._array, self._shape = array, self.moves.shape
+        self.traffic = traffic_of(shape, preloaded)
+        self._array, self._shape = array, self.traffic.shape
         folds = shape.folds(array)
-        self.cycles = folds.cycles if folds else lru_cache(maxsize=_TILES)(self._grid_cycles)
+        grid_cycles = remember("cycles of a grid", most=_TILES)(self._grid_cycles)
+        self.cycles = folds.cycles if folds else grid_cycles
 
     def _grid_cycles(self, tile: Sizes) -> int:
         """Return the cycles of all tiles, in whatever order."""
-        axes = zip(self.moves.axes, self.moves.whole, tile, strict=True)
+        axes = zip(self.traffic.axes, self.traffic.whole, tile, strict=True)
         cuts = {axis: cut(size, step) for axis, size, step in axes}
         return self._shape.grid_cycles(self._array, cuts)
 
     def totals(self, tile: Sizes, mapping: Mapping) -> Totals:
         """Return the sums over all tiles of a mapping with this `tile`."""
-        order = self.moves.order(tile, mapping)
-        return Totals(self.cycles(tile), order.read_bytes, order.write_bytes)
+        traffic = self.traffic.of(tile, mapping)
+        return Totals(self.cycles(tile), traffic.read_bytes, traffic.write_bytes)

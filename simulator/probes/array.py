@@ -12,6 +12,7 @@ from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.machine.soc import MOST_TILES, run_step
+from simulator.mapping.layout import layout
 from simulator.pattern_store import kept_samples
 from simulator.probes.table import read_rows, write_rows
 from simulator.trace.op import Gemm, Phase, Role, convolution, valid_convolution
@@ -78,7 +79,7 @@ class _Probe:
         array = self._array
         native = Placement(ACCELERATOR, array.precision)
         bits = PRECISION_BITS[array.precision]
-        work = self._templates.array_gemm(gemm, native, bits, mapping)
+        work = self._templates.array_gemm(gemm, layout(gemm, array), native, bits, mapping)
         task = Task(work, 0, Phase.FORWARD, "", ())
         run = run_step((task,), "in_order", fidelity, most_tiles=most_tiles)
         duration = run.duration_ps

@@ -11,6 +11,20 @@ from simulator.units import PS_PER_S, ceil_div, transfer_ps
 _LEAST_REQUEST = 16  # bytes; requests are powers of two from here (Gemmini's DMA.scala)
 
 
+class Streams(NamedTuple):
+    """A value of `accelerator.dma.streams`: which transfers run side by side."""
+
+    duplex: bool  # loads beside stores
+    operands: bool = False  # each operand beside the others
+
+
+STREAMS = {
+    "shared": Streams(duplex=False),
+    "duplex": Streams(duplex=True),
+    "operand": Streams(duplex=True, operands=True),
+}
+
+
 class Split(NamedTuple):
     """Requests, beats on the port and lines touched, by `rows` rows of the scratchpad."""
 

@@ -1,7 +1,6 @@
 """What accesses cost on this machine's memory path: channel time, port time, DRAM commands."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import NamedTuple
 
 from simulator.activity import (
@@ -19,7 +18,8 @@ from simulator.hardware.accelerator import Accelerator, Dma
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
-from simulator.timing.dma import port_ps
+from simulator.memo import Memo, remember
+from simulator.timing.dma import STREAMS, port_ps
 from simulator.timing.dram.cost import LINE, PatternCost, idle_ps, pattern_cost
 from simulator.timing.pipeline import Tile, Transfer
 from simulator.units import PS_PER_S, transfer_ps
@@ -52,7 +52,7 @@ class Traffic(NamedTuple):
         }
 
 
-_REMEMBERED = 65_536  # prices of patterns that one path keeps: 20 MB; more than a run asks for
+_PATTERNS = 65_536  # prices of patterns that one path keeps: 20 MB; more than a run asks for
 FREE = PatternCost(0, 0, 0)
 
 
@@ -63,7 +63,7 @@ class Pricing:
         """Price patterns on this memory behind this interconnect."""
         self._dram = dram
         self._interconnect = interconnect
-        self._costs: dict[tuple[AccessPattern, int], PatternCost] = {}
+        self._costs: Memo[PatternCost] = Memo("costs of patterns on a path", _PATTERNS)
         self.peak_bytes_per_s = dram.peak_bytes_per_s
 
     def cost(self, pattern: AccessPattern, write_permille: int) -> PatternCost:
@@ -71,12 +71,9 @@ class Pricing:
         if pattern.cached:
             return FREE
         key = (pattern, write_permille)
-        cost = self._costs.get(key)
+        cost = self._costs.find(key)
         if cost is None:
-            cost = pattern_cost(self._dram, pattern, write_permille)
-            if len(self._costs) >= _REMEMBERED:
-                self._costs.clear()
-            self._costs[key] = cost
+            cost = self._costs.keep(key, pattern_cost(self._dram, pattern, write_permille))
         return cost
 
     def cores_ps(self, size: int, cpu: Cpu, cores: int, *, copying: bool = False) -> int:
@@ -100,9 +97,9 @@ class Pricing:
         """Return a tile with its transfers priced; operands with streams of their own move side
         by side, others in turn.
         """
-        together = array.dma.streams == "operand"
-        load = self._transfer(run.loads, array, write_permille, together)
-        store = self._transfer(run.stores, array, write_permille, together)
+        side_by_side = STREAMS[array.dma.streams].operands
+        load = self._transfer(run.loads, array, write_permille, side_by_side)
+        store = self._transfer(run.stores, array, write_permille, side_by_side)
         return Tile(load, run.compute_cycles, store)
 
     def _transfer(
@@ -110,7 +107,7 @@ class Pricing:
         patterns: tuple[AccessPattern, ...],
         array: Accelerator,
         write_permille: int,
-        together: bool,
+        side_by_side: bool,
     ) -> Transfer:
         if not patterns:
             return Transfer(0, 0)
@@ -118,7 +115,7 @@ class Pricing:
         ports = [*map(self.ports(array).ps, patterns)]
         reads = not patterns[0].write
         lag = array.dma.latency if reads else 0
-        return Transfer(channel, max(ports) if together else sum(ports), lag)
+        return Transfer(channel, max(ports) if side_by_side else sum(ports), lag)
 
     def ports(self, array: Accelerator) -> "Ports":
         """Return what the ports of `array` take, behind this path's interconnect."""
@@ -145,26 +142,24 @@ class Ports:
     def __init__(self, dma: Dma, clock: int, fabric: int) -> None:
         """Pass patterns through `dma` at `clock` Hz, at `fabric` bytes per second at most."""
         self._dma, self._clock, self._fabric = dma, clock, fabric
-        self._known: dict[AccessPattern, int] = {}
+        self._times: Memo[int] = Memo("times of patterns at ports", _PATTERNS)
 
     def ps(self, pattern: AccessPattern) -> int:
         """Return the least time in which one stream passes `pattern`."""
-        found = self._known.get(pattern)
-        if found is None:
-            found = port_ps(pattern, self._dma, self._clock, self._fabric)
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[pattern] = found
-        return found
+        time_ps = self._times.find(pattern)
+        if time_ps is None:
+            made_ps = port_ps(pattern, self._dma, self._clock, self._fabric)
+            time_ps = self._times.keep(pattern, made_ps)
+        return time_ps
 
 
-@lru_cache(maxsize=16)
+@remember("ports of DMA engines", most=16)
 def _ports_of(dma: Dma, clock: int, fabric: int) -> Ports:
     """Return the ports of a DMA engine; equal ones share one object, and so what it knows."""
     return Ports(dma, clock, fabric)
 
 
-@lru_cache(maxsize=64)
+@remember("prices of memory paths", most=64)
 def pricing_of(dram: Dram, interconnect: Interconnect) -> Pricing:
     """Return the prices of a memory path; equal paths share one object, and so what it knows."""
     return Pricing(dram, interconnect)

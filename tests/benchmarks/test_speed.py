@@ -13,10 +13,8 @@ import pytest
 from simulator.activity import Counts, Stage, Task, Work
 from simulator.energy.price_file import EnergyTable
 from simulator.hardware import load_hardware
-from simulator.hardware.unit import ACCELERATOR, HOST
+from simulator.hardware.unit import HOST
 from simulator.lowering.lower import Carry, Lowering
-from simulator.lowering.placement import Placement
-from simulator.lowering.works import Templates
 from simulator.machine.soc import run_step
 from simulator.probes import probe_array
 from simulator.replay import Replay, as_trace, save_run
@@ -28,7 +26,7 @@ from simulator.timing.sharing import Sharing
 from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Gemm, Phase, Role
 from simulator.trace.trace import Segment, Trace
-from tests.builders import machine, unrolled
+from tests.builders import array_work, machine, unrolled
 
 ROOT = Path(__file__).parents[2]
 WORKS_PER_SECOND = 20_000
@@ -299,9 +297,8 @@ SCHEDULES = {
 def test_tiles_per_second_of_cpu_time(benchmark, schedule, contended):
     """Every transfer and computation of a GEMM as an event."""
     small = {"accelerator__scratchpad": "8 KiB", "accelerator__accumulator": "4 KiB"}
-    native = Placement(ACCELERATOR, "int8")
     gemm = Gemm(Role.FORWARD, 1, 1024, 1024, 512, 0, 1, 0)
-    work = Templates(machine(**small, **SCHEDULES[schedule])).array_gemm(gemm, native, 8)
+    work = array_work(machine(**small, **SCHEDULES[schedule]), gemm, 8)
     count = sum(1 for _ in unrolled(work.progress.body))
     least_ps = 4 * work.progress.duration_ps(WHOLE)
     stream = Stretched(0, [StretchBound(least_ps, least_ps * 3 // 10)])

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from simulator.activity import Counts, Stage, StepRun, Task, Work
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.unit import ACCELERATOR, HOST
-from simulator.lowering.placement import Placement
-from simulator.lowering.works import Templates
 from simulator.machine.soc import run_step
 from simulator.timing.pipeline import Loop, Pipelined, Tile, Transfer
 from simulator.timing.schedules import InTurn, Lockstep, SideBySide, TwoSlots
@@ -23,7 +21,7 @@ from simulator.timing.shares import WHOLE
 from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Gemm, Phase
 from simulator.units import Clock
-from tests.builders import machine
+from tests.builders import array_work, machine
 
 MOST_TILES = 20_000  # per GEMM; larger ones would take most of the time and show nothing more
 FEW_TILES = 400  # per GEMM in the quick tests
@@ -72,10 +70,8 @@ def gemms() -> tuple[Gemm, ...]:
 def works(name: str) -> tuple[Work, ...]:
     """Return what every GEMM is on a machine."""
     hardware = machine(**{f"accelerator.{key}": value for key, value in MACHINES[name].items()})
-    array, templates = hardware.accelerator, Templates(hardware)
-    native = Placement(ACCELERATOR, array.precision)
-    bits = PRECISION_BITS[array.precision]
-    return tuple(templates.array_gemm(gemm, native, bits) for gemm in gemms())
+    bits = PRECISION_BITS[hardware.accelerator.precision]
+    return tuple(array_work(hardware, gemm, bits) for gemm in gemms())
 
 
 def tiles(body) -> int:

@@ -4,13 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.hardware.unit import ACCELERATOR
-from simulator.lowering.placement import Placement
-from simulator.lowering.works import Templates
 from simulator.replay import simulate
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Role
-from tests.builders import StepBuilder, machine, one_step_trace
+from tests.builders import StepBuilder, array_work, machine, one_step_trace
 
 sizes = st.integers(1, 300)
 dataflows = st.sampled_from(["ws", "os", "is"])
@@ -22,7 +19,7 @@ def alone_ps(dims, **settings_):
     hardware = machine(**{f"accelerator__{k}": v for k, v in settings_.items() if k != "dram"},
                        **settings_.get("dram", {}))  # fmt: skip
     gemm = Gemm(Role.FORWARD, 1, *dims, 0, 1, 0)
-    work = Templates(hardware).array_gemm(gemm, Placement(ACCELERATOR, "int8"), 32)
+    work = array_work(hardware, gemm, 32)
     return work.progress.duration_ps(WHOLE)
 
 

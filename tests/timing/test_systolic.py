@@ -6,12 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.hardware.unit import ACCELERATOR
-from simulator.lowering.placement import Placement
-from simulator.lowering.works import Templates
-from simulator.timing.systolic import Dims, Folds, accesses, fill_cycles, tile_cycles
+from simulator.timing.dataflows import Dims, dataflow_of
+from simulator.timing.systolic import Folds, tile_cycles
 from simulator.trace.op import Gemm, Role
-from tests.builders import machine
+from tests.builders import array_work, machine
 from tests.reference import rows
 
 SCALESIM = [row for row in rows("array/scalesim.csv") if row["layer_kind"] == "gemm"]
@@ -20,6 +18,11 @@ SCALESIM = [row for row in rows("array/scalesim.csv") if row["layer_kind"] == "g
 def array(row_count, col_count, dataflow, **more):
     settings = {"rows": row_count, "cols": col_count, "dataflow": dataflow, "overlap": "none"}
     return machine(**{f"accelerator__{key}": value for key, value in (settings | more).items()})
+
+
+def cycles(accelerator, dims, dataflow):
+    flow = dataflow_of(dataflow)
+    return tile_cycles(accelerator, dims, flow) + flow.fill_cycles(accelerator)
 
 
 def case(row):
@@ -32,17 +35,14 @@ def case(row):
 )
 def test_compute_cycles_equal_scalesim(row):
     hardware, dims = case(row)
-    cycles = tile_cycles(hardware.accelerator, dims, row["dataflow"]) + fill_cycles(
-        hardware.accelerator, row["dataflow"]
-    )
-    assert cycles == int(row["compute_cycles"])
+    assert cycles(hardware.accelerator, dims, row["dataflow"]) == int(row["compute_cycles"])
 
 
 def test_operand_reads_equal_scalesim():
     wrong = 0
     for row in SCALESIM:
         hardware, dims = case(row)
-        words = accesses(hardware.accelerator, dims, row["dataflow"])
+        words = dataflow_of(row["dataflow"]).accesses(hardware.accelerator, dims)
         seen = (
             int(float(row["sram_ifmap_reads"] or -1)),
             int(float(row["sram_filter_reads"] or -1)),
@@ -66,8 +66,9 @@ def test_folds_counted_by_dimension_are_those_of_all_tiles(dims, tile, dataflow,
         [min(step, size - start) for start in range(0, size, step)]
         for size, step in zip(dims, tile, strict=True)
     ]
-    one_by_one = sum(tile_cycles(accelerator, Dims(*each), dataflow) for each in product(*pieces))
-    assert Folds(accelerator, Dims(*dims), dataflow).cycles(tile) == one_by_one
+    flow = dataflow_of(dataflow)
+    one_by_one = sum(tile_cycles(accelerator, Dims(*each), flow) for each in product(*pieces))
+    assert Folds(accelerator, Dims(*dims), flow).cycles(tile) == one_by_one
 
 
 FORMULA = {
@@ -83,7 +84,7 @@ FORMULA = {
 def test_a_gemm_that_fits_takes_the_formula_end_to_end(dataflow, dims, size):
     hardware = array(*size, dataflow, scratchpad="1 MiB", accumulator="1 MiB")
     gemm = Gemm(Role.FORWARD, 1, *dims, 0, 1, 0)
-    work = Templates(hardware).array_gemm(gemm, Placement(ACCELERATOR, "int8"), 32)
+    work = array_work(hardware, gemm, 32)
     assert work.compute_cycles == FORMULA[dataflow](*size, *dims)
 
 
@@ -91,11 +92,11 @@ def test_a_gemm_that_fits_takes_the_formula_end_to_end(dataflow, dims, size):
 @pytest.mark.parametrize("partly", ["preload", "drain"])
 def test_more_overlap_is_never_slower(dataflow, partly):
     dims = Dims(200, 48, 80)
-    cycles = []
-    for overlap in ("none", partly, "full"):
-        part = array(16, 16, dataflow, overlap=overlap).accelerator
-        cycles.append(tile_cycles(part, dims, dataflow) + fill_cycles(part, dataflow))
-    assert cycles == sorted(cycles, reverse=True)
+    counts = [
+        cycles(array(16, 16, dataflow, overlap=overlap).accelerator, dims, dataflow)
+        for overlap in ("none", partly, "full")
+    ]
+    assert counts == sorted(counts, reverse=True)
 
 
 @pytest.mark.parametrize("dataflow", FORMULA)
@@ -104,6 +105,5 @@ def test_more_overlap_is_never_slower(dataflow, partly):
 def test_no_array_computes_faster_than_its_multipliers(dataflow, overlap, structure):
     part = array(8, 8, dataflow, overlap=overlap, structure=structure).accelerator
     for dims in (Dims(64, 64, 64), Dims(8, 8, 1000), Dims(1000, 8, 8), Dims(8, 1000, 8)):
-        cycles = tile_cycles(part, dims, dataflow) + fill_cycles(part, dataflow)
-        slack = 1 if fill_cycles(part, dataflow) < 0 else 0  # the formula counts cycles from 0
-        assert cycles >= dims.m * dims.n * dims.k // (8 * 8) - slack
+        slack = 1 if dataflow_of(dataflow).fill_cycles(part) < 0 else 0  # SCALE-Sim counts from 0
+        assert cycles(part, dims, dataflow) >= dims.m * dims.n * dims.k // (8 * 8) - slack

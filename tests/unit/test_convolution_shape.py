@@ -6,19 +6,18 @@ from math import prod
 import pytest
 
 from simulator.hardware.precision import PRECISION_BITS
-from simulator.hardware.unit import ACCELERATOR
-from simulator.lowering.placement import Placement
-from simulator.lowering.works import Templates
 from simulator.mapping import mapper
-from simulator.mapping.convolution import ConvShape, ConvTile, backward_taps, forward_taps
+from simulator.mapping.convolution import ConvShape
 from simulator.mapping.plan import Plan
-from simulator.mapping.shape import Widths
+from simulator.mapping.problem import Widths
+from simulator.mapping.taps import ConvTile, backward_taps, forward_taps
 from simulator.mapping.tiling import candidates
+from simulator.timing.dataflows import OS, WS, Dims
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
-from simulator.timing.systolic import Dims, tile_cycles
+from simulator.timing.systolic import tile_cycles
 from simulator.trace.op import Conv, Role, convolution
-from tests.builders import machine
+from tests.builders import array_work, machine
 
 WIDTHS = Widths(8, 8)
 
@@ -146,14 +145,12 @@ def test_macs_and_cycles_are_those_of_a_product_per_tap(name, role):
         Role.WGRAD: Dims(outputs, inputs, pixels),
     }[role]
     assert shape.macs == prod(c.kernel) * prod(each)
-    assert shape.cycles(array, shape.whole) == prod(c.kernel) * tile_cycles(array, each, "ws")
+    assert shape.cycles(array, shape.whole) == prod(c.kernel) * tile_cycles(array, each, WS)
 
 
 def work_of(hardware, c, role):
     precision = hardware.accelerator.precision
-    native = Placement(ACCELERATOR, precision)
-    gemm = convolution(c, role)
-    return Templates(hardware).array_gemm(gemm, native, PRECISION_BITS[precision])
+    return array_work(hardware, convolution(c, role), PRECISION_BITS[precision])
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -195,6 +192,6 @@ def test_a_gradient_that_stays_lies_on_the_array_as_its_weight_does_forward(rows
     ).accelerator  # fmt: skip
     c = conv(8, 32, (20, 20))
     forward = ConvShape(1, forward_taps(c, Role.FORWARD), WIDTHS)
-    gradient = ConvShape(1, forward_taps(c, Role.WGRAD), WIDTHS, "os")
+    gradient = ConvShape(1, forward_taps(c, Role.WGRAD), WIDTHS, OS)
     for shape in (forward, gradient):
         assert shape.cycles(array, shape.whole) == folds * 9 * 2 * 20 * 20

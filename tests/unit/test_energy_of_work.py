@@ -72,7 +72,7 @@ def test_the_peak_of_a_phase_is_the_power_of_its_own_op_and_what_is_always_drawn
     builder = one_op(OpKind.TRANSCENDENTAL, 4 * GRAIN, 4 * GRAIN)
     one_op(OpKind.TRANSCENDENTAL, GRAIN, GRAIN, phase=Phase.LOSS, builder=builder)
     result = simulate(machine("cpu-only", **ARITHMETIC_ONLY), one_step_trace(builder))
-    static_w = sum(result.prices.static_uw) / 1e6
+    static_w = result.prices.whole_static_uw / 1e6
     for phase, op in zip(result.phases, result.ops, strict=True):
         taken_s = op["end_s"] - op["start_s"]
         assert phase["peak_power_w"] == pytest.approx(op["energy_j"] / taken_s, rel=1e-5)

@@ -7,22 +7,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simulator.hardware.accelerator import Accelerator
-from simulator.hardware.unit import ACCELERATOR
-from simulator.lowering.placement import Placement
-from simulator.lowering.works import Templates
 from simulator.mapping import mapper
 from simulator.mapping.layout import layout
-from simulator.mapping.nest import Mapping, block
+from simulator.mapping.loops import Mapping, block
 from simulator.mapping.plan import Plan
-from simulator.mapping.search import Search
-from simulator.mapping.shape import GemmShape, Widths, backward_window, forward_window
+from simulator.mapping.problem import Widths
+from simulator.mapping.search import EXACT, Search
+from simulator.mapping.shape import GemmShape
 from simulator.mapping.sums import Sums
 from simulator.mapping.tiling import Space, candidates, fits
+from simulator.mapping.window import backward_window, forward_window
+from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
-from simulator.timing.systolic import Dims, fill_cycles
 from simulator.trace.op import Conv, Gemm, Role
-from tests.builders import machine
+from tests.builders import array_work, machine
 
 EDGE = machine()
 EDGE_MEMORY = pricing_of(EDGE.dram, EDGE.interconnect)
@@ -118,7 +117,7 @@ def test_a_weight_gradient_reads_its_feature_map_as_the_forward_pass_does():
     c = conv(padding=(0, 0))
     rows = c.images * c.output[0] * c.output[1]
     shape = GemmShape(1, Dims(4, 27, rows), Widths(8, 32), window_b=forward_window(c))
-    assert shape.b_bytes(rows, 27) == 2 * 3 * 7 * 6
+    assert shape.b_size((4, 27, rows)) == 2 * 3 * 7 * 6
 
 
 @settings(max_examples=40, deadline=None)
@@ -126,7 +125,7 @@ def test_a_weight_gradient_reads_its_feature_map_as_the_forward_pass_does():
 def test_the_mapping_is_the_best_of_its_space(m, n, k, dataflow, batch):
     hardware = machine(accelerator__dataflow=dataflow, accelerator__scratchpad="16 KiB")
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
-    shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow)
+    shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     chosen = mapper.map_shape(array, pricing, shape, batch * m * n * k)
     times = [
         Plan(array, pricing, shape, mapping).progress.duration_ps(WHOLE)
@@ -153,25 +152,27 @@ def test_of_equal_plans_that_with_the_lowest_bounds_and_the_first_place_is_taken
         accelerator__scratchpad="4 KiB",
     )  # fmt: skip
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
-    shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow)
+    shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     search, ends = Search(array, pricing, shape), []
     for place, tile in enumerate(Space(array, shape).tiles()):
-        follow(search, search.open(tile, place), ends)
+        follow(search, search.tile_candidate(tile, place), ends)
 
     def rank(end):
-        cost = (end.moved, end.least_ps) if mapping == "traffic" else (end.least_ps, end.moved)
-        return cost, search._precedence(end)
+        cost = (end.moved_bytes, end.bound_ps)
+        if mapping != "traffic":
+            cost = cost[::-1]
+        return cost, search._tie_break(end)
 
     best = min(ends, key=rank)
-    assert Search(array, pricing, shape).best().work(1, "").mapping == best.order.mapping.text
+    assert Search(array, pricing, shape).best().work(1, "").mapping == best.traffic.mapping.text
 
 
 def follow(search, found, ends):
-    if found.looked == 3:
+    if found.stage == EXACT:
         ends.append(found)
         return
-    for closer in search.closer(found):
-        follow(search, closer, ends)
+    for tighter in search.refine(found):
+        follow(search, tighter, ends)
 
 
 @settings(max_examples=25, deadline=None)
@@ -183,7 +184,7 @@ def test_the_mapping_of_least_traffic_is_that_of_its_space(m, n, k, dataflow, ba
         accelerator__mapping="traffic",
     )
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
-    shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow)
+    shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     counts = mapper.map_shape(array, pricing, shape, 1).counts
     sums = Sums(array, shape)
     found = [sums.totals(tile_of(shape, mapping), mapping) for mapping in candidates(array, shape)]
@@ -197,12 +198,12 @@ def test_tiles_add_up_to_the_gemm(m, n, k, dataflow, data):
     hardware = machine(accelerator__dataflow=dataflow, accelerator__scratchpad="16 KiB")
     array: Accelerator = hardware.accelerator
     pricing = pricing_of(hardware.dram, hardware.interconnect)
-    shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow)
+    shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     mapping = data.draw(st.sampled_from(list(candidates(array, shape))))
     assert fits(array, shape, mapping)
     found = Sums(array, shape).totals(tile_of(shape, mapping), mapping)
     work = Plan(array, pricing, shape, mapping).work(1, "")
-    assert work.compute_cycles == found.cycles + fill_cycles(array, dataflow)
+    assert work.compute_cycles == found.cycles + shape.dataflow.fill_cycles(array)
     assert work.counts.dram_read_bytes == found.read_bytes
     assert work.counts.dram_write_bytes == found.write_bytes == 4 * m * n
 
@@ -227,17 +228,19 @@ def test_no_bound_of_the_search_is_above_what_it_leads_to(
         accelerator__dma__streams=streams, accelerator__dma__latency="100 ns",
     )  # fmt: skip
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
-    search = Search(array, pricing, GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow))
+    search = Search(
+        array, pricing, GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
+    )
     for tile in Space(array, search.shape).tiles():
-        not_above_what_it_leads_to(search, search.open(tile))
+        not_above_what_it_leads_to(search, search.tile_candidate(tile))
 
 
 def not_above_what_it_leads_to(search, found):
-    if found.looked < 3:
-        for closer in search.closer(found):
-            assert found.least_ps <= closer.least_ps
-            assert found.moved <= closer.moved
-            not_above_what_it_leads_to(search, closer)
+    if found.stage < EXACT:
+        for tighter in search.refine(found):
+            assert found.bound_ps <= tighter.bound_ps
+            assert found.moved_bytes <= tighter.moved_bytes
+            not_above_what_it_leads_to(search, tighter)
 
 
 @pytest.mark.parametrize("dims", [(100, 100, 100), (256, 256, 256), (300, 200, 64)])
@@ -263,7 +266,7 @@ def offloaded(role, sizes, conv_, **settings_):
         **{f"accelerator__{key}": value for key, value in settings_.items()},
     )  # fmt: skip
     gemm = Gemm(role, 1, *sizes, 0, 1, 0, conv_)
-    return Templates(hardware).array_gemm(gemm, Placement(ACCELERATOR, "int8"), 8)
+    return array_work(hardware, gemm, 8)
 
 
 MAPS = Conv(2, 3, 4, (8, 8), (8, 8), (3, 3), (1, 1), (1, 1), (1, 1))

@@ -19,14 +19,6 @@ from tests.builders import StepBuilder, machine, one_step_trace
 
 ROOM = Path(simulator.__file__).parent
 SOURCES = {path.relative_to(ROOM).as_posix(): path for path in ROOM.rglob("*.py")}
-TO_CONVERT = {  # rooms that are being rewritten: nothing else may join them
-    "mapping/search.py",
-    "mapping/sums.py",
-    "mapping/tiling.py",
-    "timing/dram/address.py",
-    "timing/dram/cost.py",
-    "timing/pricing.py",
-}
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 5))
@@ -148,7 +140,7 @@ def _made_by_hand():
 
 
 def test_every_cache_is_a_registered_memo():
-    assert set(_made_by_hand()) - {"memo.py"} <= TO_CONVERT, _made_by_hand()
+    assert set(_made_by_hand()) == {"memo.py"}, _made_by_hand()
 
 
 def _names():

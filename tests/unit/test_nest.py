@@ -7,8 +7,8 @@ from math import prod
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.mapping.nest import For, Mapping, block, census, nest, rounds
-from simulator.mapping.tiling import kept
+from simulator.mapping.loops import For, Mapping, block, reloads, reusing
+from simulator.mapping.nest import census, nest
 from tests.builders import unrolled
 
 
@@ -51,11 +51,11 @@ loops = st.lists(st.builds(For, st.sampled_from("mnk"), st.integers(1, 6)), max_
 def mappings(draw):
     cuts = draw(loops)
     levels = st.integers(0, len(cuts))
-    held = draw(st.sampled_from([(), (), ("a",), ("b",), ("b", "a")]))
+    preloaded = draw(st.sampled_from([(), (), ("a",), ("b",), ("b", "a")]))
     region = draw(st.one_of(st.none(), levels))
     drains = draw(st.sampled_from(["", "m", "n", "k"]))
     return Mapping(
-        cuts, draw(levels), draw(levels), draw(levels), held, region=region, drains=drains
+        cuts, draw(levels), draw(levels), draw(levels), preloaded, region=region, drains=drains
     )
 
 
@@ -122,9 +122,9 @@ def sums(found, shape, stays_from):
 def test_tiles_load_and_store_what_brute_force_says(shape, mapping):
     found = iterations(shape, mapping.loops)
     parts = list(unrolled(nest(shape, mapping)))
-    first = len(mapping.held)
+    first = len(mapping.preloaded)
     assert [(p.load_a, p.load_b, p.computes) for p in parts[:first]] == [
-        (name == "a", name == "b", False) for name in mapping.held
+        (name == "a", name == "b", False) for name in mapping.preloaded
     ]
     parts = parts[first:]
     assert [part.sizes for part in parts] == [tile.sizes for tile in found]
@@ -133,7 +133,7 @@ def test_tiles_load_and_store_what_brute_force_says(shape, mapping):
         ("b", shape.b_axes, mapping.b_from),
     ):
         mine = [getattr(part, f"load_{name}") for part in parts]
-        wanted = [False] * len(found) if name in mapping.held else loaded(found, axes, level)
+        wanted = [False] * len(found) if name in mapping.preloaded else loaded(found, axes, level)
         assert mine == wanted, name
     resumed, stored = sums(found, shape, mapping.c_from)
     assert [part.load_c for part in parts] == resumed
@@ -143,7 +143,7 @@ def test_tiles_load_and_store_what_brute_force_says(shape, mapping):
 @given(shapes, mappings())
 def test_a_region_ends_with_the_last_tile_of_its_loops(shape, mapping):
     found = iterations(shape, mapping.loops)
-    parts = list(unrolled(nest(shape, mapping)))[len(mapping.held) :]
+    parts = list(unrolled(nest(shape, mapping)))[len(mapping.preloaded) :]
     region = mapping.region_from
     for tile, part in zip(found, parts, strict=True):
         assert part.ends == all(tile.lasts[region:])
@@ -169,26 +169,26 @@ def test_a_block_is_what_the_inner_loops_work_on(shape, mapping):
 
 
 @given(shapes, st.permutations("mnk"), st.data())
-def test_rounds_are_full_loads(shape, order, data):
-    """For nests that cut every axis once, as `rounds` is used; each full load is every element."""
+def test_reloads_are_full_loads(shape, order, data):
+    """For nests that cut every axis once, as `reloads` is used; each full load is every element."""
     cuts = tuple(For(axis, data.draw(st.integers(1, 6))) for axis in order)
     level = data.draw(st.integers(0, 3))
     mapping = Mapping(cuts, level, level, level)
     parts = list(unrolled(nest(shape, mapping)))
     elements = sum(part.sizes[0] * part.sizes[2] for part in parts if part.load_a)
-    assert elements == rounds(shape, mapping, shape.a_axes, level) * shape.m * shape.k
+    assert elements == reloads(shape, mapping, shape.a_axes, level) * shape.m * shape.k
 
 
 @settings(max_examples=300)
 @given(shapes, st.permutations("mnk"), st.data())
 def test_staying_longer_loads_no_more_and_takes_no_more_memory(shape, order, data):
-    longer = kept([For(axis, data.draw(st.integers(1, 6))) for axis in order], shape)
+    longer = reusing([For(axis, data.draw(st.integers(1, 6))) for axis in order], shape)
     inside = len(longer.loops)
     mapping = Mapping(longer.loops, inside, inside, inside)
-    pairs = zip(longer.stays, mapping.stays, strict=True)
+    pairs = zip(longer.reuse_levels, mapping.reuse_levels, strict=True)
     assert all(after <= before for after, before in pairs)
     axes = (shape.a_axes, shape.b_axes, shape.c_axes)
-    for needed, before, after in zip(axes, mapping.stays, longer.stays, strict=True):
+    for needed, before, after in zip(axes, mapping.reuse_levels, longer.reuse_levels, strict=True):
         sizes = [
             [size for axis, size in zip("mnk", block(shape, mapping, level), strict=True)
              if axis in needed]
@@ -205,7 +205,7 @@ def test_staying_longer_loads_no_more_and_takes_no_more_memory(shape, order, dat
 
 def test_a_loop_that_does_not_cut_b_loads_it_once_for_all():
     shape = Product(4, 6, 5)
-    mapping = Mapping((For("k", 2), For("m", 2)), 2, 2, 0, b_uncut=0)
+    mapping = Mapping((For("k", 2), For("m", 2)), 2, 2, 0, b_untiled=0)
     parts = list(unrolled(nest(shape, mapping)))
     assert [part.sizes for part in parts] == [(2, 6, 2)] * 4 + [(2, 6, 1)] * 2
     loads = [part.b_sizes or part.sizes for part in parts if part.load_b]
@@ -225,9 +225,9 @@ def elements(parts, axes, moves):
 
 @settings(max_examples=300)
 @given(shapes, mappings(), st.sets(st.sampled_from("abc"), min_size=1))
-def test_what_moves_together_is_as_much_as_tile_by_tile(shape, mapping, names):
-    chosen = mapping._replace(together=tuple(sorted(names)))
-    apart, together = (list(unrolled(nest(shape, one))) for one in (mapping, chosen))
+def test_what_moves_in_bulk_is_as_much_as_tile_by_tile(shape, mapping, names):
+    chosen = mapping._replace(bulk=tuple(sorted(names)))
+    apart, bulk = (list(unrolled(nest(shape, one))) for one in (mapping, chosen))
     for axes, moves in (
         (shape.a_axes, lambda part: part.load_a),
         (shape.b_axes, lambda part: part.load_b),
@@ -235,16 +235,16 @@ def test_what_moves_together_is_as_much_as_tile_by_tile(shape, mapping, names):
         (shape.c_axes, lambda part: part.store == "partial"),
         (shape.c_axes, lambda part: part.store == "final"),
     ):
-        assert elements(together, axes, moves) == elements(apart, axes, moves)
-    assert [p.sizes for p in together if p.computes] == [p.sizes for p in apart if p.computes]
-    tiles = [part for part in together if part.computes]
+        assert elements(bulk, axes, moves) == elements(apart, axes, moves)
+    assert [p.sizes for p in bulk if p.computes] == [p.sizes for p in apart if p.computes]
+    tiles = [part for part in bulk if part.computes]
     for name, moves in (("a", "load_a"), ("b", "load_b"), ("c", "load_c"), ("c", "store")):
-        if chosen.in_one_piece(name):
+        if chosen.moves_in_bulk(name):
             assert not any(getattr(part, moves) for part in tiles)
 
 
-def test_what_moves_together_comes_before_the_tiles_that_use_it_and_leaves_after_them():
-    mapping = Mapping((For("m", 2), For("n", 3), For("k", 5)), 1, 3, 1, together=("a", "c"))
+def test_bulk_transfers_come_before_the_tiles_that_use_it_and_leave_after_them():
+    mapping = Mapping((For("m", 2), For("n", 3), For("k", 5)), 1, 3, 1, bulk=("a", "c"))
     parts = list(unrolled(nest(Product(4, 6, 10), mapping)))
     loads, tiles, stores = [parts[i::6] for i in (0, 1, 5)]
     assert [part.computes for part in parts] == [False, True, True, True, True, False] * 2

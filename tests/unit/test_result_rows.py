@@ -47,7 +47,7 @@ def test_cycles_of_the_array_are_those_of_its_span_whatever_is_charged_to_it(res
 
 def test_average_power_is_dynamic_energy_over_the_time_active_and_static_power(result):
     """Static energy goes with the time charged to a row, static power is always drawn."""
-    static_w = sum(result.prices.static_uw) / 1e6
+    static_w = result.prices.whole_static_uw / 1e6
     hidden = 0
     for row in (result.total, *result.phases, *result.layers):
         moved = row["dram_read_bytes"] + row["dram_write_bytes"]
@@ -76,7 +76,7 @@ def test_an_array_is_used_by_its_macs_in_the_time_active_and_utilised_in_its_bus
 def test_the_peak_of_a_phase_is_the_power_of_all_that_runs_at_once_with_one_of_its_ops():
     """The first product runs beside the launch of the second, then beside the update."""
     result = overlapped(products=2)
-    static_w, drawn = sum(result.prices.static_uw) / 1e6, []
+    static_w, drawn = result.prices.whole_static_uw / 1e6, []
     for op in result.ops:
         dynamic_j = op["energy_j"] - static_w * op["attributed_s"]
         drawn.append((op["start_s"], op["end_s"], dynamic_j / (op["end_s"] - op["start_s"])))

@@ -6,13 +6,12 @@ from simulator.activity import Task
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.precision import PRECISION_BITS
-from simulator.hardware.unit import ACCELERATOR
-from simulator.lowering.placement import Placement
-from simulator.lowering.works import shape_of
 from simulator.machine.soc import run_step
-from simulator.mapping.mapper import mapped
+from simulator.mapping.array_shape import shape_of
+from simulator.mapping.layout import layout
+from simulator.mapping.mapper import map_shape
 from simulator.mapping.nest import census, nest
-from simulator.mapping.rules import given
+from simulator.mapping.rules import prescribed
 from simulator.mapping.rules.gemmini import ConvSearch, matmul_tile
 from simulator.probes import probe_array
 from simulator.timing.pricing import pricing_of
@@ -38,7 +37,7 @@ def shape(row):
         size = ((p - 1) * stride + r, (q - 1) * stride + s)
         gemm = convolution(valid_convolution(channels, filters, size, (r, s), stride))
     bits = PRECISION_BITS["int8"]
-    return shape_of(gemm, GEMMINI, Placement(ACCELERATOR, "int8"), bits)
+    return shape_of(gemm, layout(gemm, GEMMINI), GEMMINI, bits)
 
 
 def test_the_library_s_tiles_are_those_recorded():
@@ -61,7 +60,7 @@ def test_the_library_s_tiles_are_those_recorded():
 @pytest.mark.parametrize("row", DOSA[::7], ids=lambda row: row["dosa_mapping"][:40])
 def test_a_given_mapping_covers_the_operation_once(row):
     asked = shape(row)
-    parts = census(nest(asked, given(row["dosa_mapping"], asked)))
+    parts = census(nest(asked, prescribed(row["dosa_mapping"], asked)))
     macs = 0
     for part, count in parts.items():
         product = count
@@ -90,13 +89,13 @@ def test_a_given_mapping_covers_the_operation_once(row):
 )
 def test_a_text_that_is_no_mapping_says_so(text, message):
     with pytest.raises(InputError, match=message):
-        given(text, shape(DOSA[0]))
+        prescribed(text, shape(DOSA[0]))
 
 
 @pytest.mark.parametrize("row", DOSA[::12], ids=lambda row: row["dosa_mapping"][:40])
 def test_two_slots_take_the_same_time_tile_by_tile(row):
     hardware = load_hardware("gemmini-16x16")
-    work = mapped(GEMMINI, pricing_of(hardware.dram, hardware.interconnect), shape(row), 1)
+    work = map_shape(GEMMINI, pricing_of(hardware.dram, hardware.interconnect), shape(row), 1)
     task = Task(work, 0, Phase.FORWARD, "", ())
     assert run_step((task,), "in_order", "tile").duration_ps == work.progress.duration_ps(WHOLE)
 

@@ -11,14 +11,15 @@ from itertools import product
 import pytest
 
 from simulator.mapping import mapper
-from simulator.mapping.convolution import ConvShape, forward_taps
-from simulator.mapping.nest import For, Mapping
+from simulator.mapping.convolution import ConvShape
+from simulator.mapping.loops import For, Mapping
 from simulator.mapping.plan import Plan
 from simulator.mapping.shape import GemmShape, Widths
+from simulator.mapping.taps import forward_taps
 from simulator.mapping.tiling import Space
+from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
-from simulator.timing.systolic import Dims
 from simulator.trace.op import Conv, Role
 from tests.builders import machine
 
@@ -63,12 +64,13 @@ def kept(shape, mapping):
     """Return the bytes of the blocks of A, of B and of the sums."""
     sizes = shape.a_size, shape.b_size, shape.sum_bytes
     return [
-        size(block(shape, mapping, level)) for size, level in zip(sizes, mapping.stays, strict=True)
+        size(block(shape, mapping, level))
+        for size, level in zip(sizes, mapping.reuse_levels, strict=True)
     ]
 
 
 def fits(array, shape, mapping):
-    copies = [1 if shape.repeats == 1 and not level else 2 for level in mapping.stays]
+    copies = [1 if shape.repeats == 1 and not level else 2 for level in mapping.reuse_levels]
     a, b, c = (n * size for n, size in zip(copies, kept(shape, mapping), strict=True))
     return a + b <= array.scratchpad and c <= array.accumulator
 
@@ -98,7 +100,7 @@ def undominated(shape, mappings):
 
 def of_product(array, shape):
     """Return every mapping of a product; an operand stays whole where its own loop is inside."""
-    streamed, on_rows = STREAMED[shape.dataflow], ROWS[shape.dataflow]
+    streamed, on_rows = STREAMED[shape.dataflow.name], ROWS[shape.dataflow.name]
     (on_cols,) = set("mnk") - {streamed, on_rows}
     sides = {on_rows: array.rows, on_cols: array.cols}
     cuts = {
@@ -162,7 +164,7 @@ DIMS = [(100, 60, 70), (1, 200, 90), (250, 10, 40), (33, 17, 300)]
 @pytest.mark.parametrize(("dims", "repeats"), [*((dims, 1) for dims in DIMS), (DIMS[0], 3)])
 def test_a_product_is_mapped_as_fast_as_brute_force_finds(dims, repeats, dataflow):
     array, pricing = on_array(dataflow=dataflow, scratchpad="8 KiB", accumulator="4 KiB")
-    shape = GemmShape(repeats, Dims(*dims), Widths(8, 32), dataflow)
+    shape = GemmShape(repeats, Dims(*dims), Widths(8, 32), dataflow_of(dataflow))
     chosen = mapper.map_shape(array, pricing, shape, 1).progress.duration_ps(WHOLE)
     assert chosen == fastest_ps(array, pricing, shape, of_product(array, shape))
 
@@ -188,7 +190,7 @@ def test_the_space_of_a_cube_has_as_many_mappings_as_are_counted_by_hand(dims, c
     sizes: 8 + 1 + 1 x (4 - 1) + 1 x (4 - 1) = 15.
     """
     array, _ = on_array()
-    found = in_space(array, GemmShape(1, Dims(*dims), Widths(8, 32), "ws"))
+    found = in_space(array, GemmShape(1, Dims(*dims), Widths(8, 32), dataflow_of("ws")))
     assert len(found) == len(set(found)) == count
 
 
@@ -196,5 +198,5 @@ def test_the_space_of_a_cube_has_as_many_mappings_as_are_counted_by_hand(dims, c
 @pytest.mark.parametrize("dims", DIMS)
 def test_the_space_is_what_the_rules_say(dims, dataflow):
     array, _ = on_array(dataflow=dataflow, scratchpad="8 KiB", accumulator="4 KiB")
-    shape = GemmShape(1, Dims(*dims), Widths(8, 32), dataflow)
+    shape = GemmShape(1, Dims(*dims), Widths(8, 32), dataflow_of(dataflow))
     assert set(in_space(array, shape)) == set(of_product(array, shape))

@@ -6,13 +6,12 @@ import pytest
 
 from simulator.activity import Task
 from simulator.hardware import load_hardware
-from simulator.hardware.unit import ACCELERATOR
-from simulator.lowering.placement import Placement
-from simulator.lowering.works import shape_of
 from simulator.machine.soc import run_step
-from simulator.mapping.mapper import mapped
+from simulator.mapping import layout as operands
+from simulator.mapping.array_shape import shape_of
+from simulator.mapping.mapper import map_shape
 from simulator.mapping.nest import nest
-from simulator.mapping.rules.square_tiles import square_tiles
+from simulator.mapping.rules import RULES
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Conv, Gemm, Phase, Role, convolution
@@ -32,13 +31,16 @@ def conv(channels, filters, size, kernel, stride=1, padding=0, images=2):
 
 
 def shape(layout, c, role=Role.FORWARD):
-    placement = Placement(ACCELERATOR, "fp32")
-    return shape_of(convolution(c, role), MACHINES[layout].accelerator, placement, 32)
+    return shape_on(MACHINES[layout].accelerator, convolution(c, role))
+
+
+def shape_on(array, gemm):
+    return shape_of(gemm, operands.layout(gemm, array), array, 32)
 
 
 def mapping(layout, c, role=Role.FORWARD):
-    (found,) = square_tiles(MACHINES[layout].accelerator, shape(layout, c, role))
-    return found
+    (chosen,) = shape(layout, c, role).under(RULES["square_tiles"], MACHINES[layout].accelerator)
+    return chosen
 
 
 def side(layout, c):
@@ -68,8 +70,7 @@ def test_a_tile_is_the_largest_square_that_divides_the_map_and_fits(layout, c, w
 def test_a_matrix_product_is_not_cut_by_the_rule():
     array = MACHINES["bchw"].accelerator
     gemm = Gemm(Role.FORWARD, 1, 8, 8, 8, 0, 1, 0)
-    plain = shape_of(gemm, array, Placement(ACCELERATOR, "fp32"), 32)
-    assert list(square_tiles(array, plain)) == []
+    assert list(shape_on(array, gemm).under(RULES["square_tiles"], array)) == []
 
 
 def moves(layout, role):
@@ -107,7 +108,7 @@ def test_weights_come_in_whole_tiles_even_where_channels_do_not_fill_one(layout)
 def cycles(layout, c, role):
     hardware = MACHINES[layout]
     pricing = pricing_of(hardware.dram, hardware.interconnect)
-    return mapped(hardware.accelerator, pricing, shape(layout, c, role), 1)
+    return map_shape(hardware.accelerator, pricing, shape(layout, c, role), 1)
 
 
 def test_forward_with_channels_first_takes_its_closed_form():

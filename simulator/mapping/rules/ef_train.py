@@ -6,27 +6,29 @@ the first image and then stay. A weight gradient sums over rows and images in th
 stored with the last image.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.convolution import ConvShape
-from simulator.mapping.nest import For, Mapping
-from simulator.mapping.sums import Shape
-from simulator.mapping.tiling import cutting, fits
+from simulator.mapping.loops import For, Mapping, cutting
+from simulator.mapping.shape import GemmShape
+from simulator.mapping.tiling import fits
 from simulator.trace.op import Role
 
 
-def ef_train(array: Accelerator, shape: Shape) -> Iterator[Mapping]:
-    """Yield a mapping for every number of rows Tr that fits the buffers.
+class EfTrain:
+    """A mapping for every number of rows Tr that fits the buffers."""
 
-    A weight gradient takes the most rows that fit. Yields nothing for a matrix product.
-    """
-    if not isinstance(shape, ConvShape):
-        return
-    for mapping in _by_rows(array, shape):
-        yield mapping
-        if shape.taps.weight_gradient:
-            return
+    def gemm(self, _array: Accelerator, _shape: GemmShape) -> Iterable[Mapping]:
+        """Return nothing: the paper has convolutions only."""
+        return ()
+
+    def convolution(self, array: Accelerator, shape: ConvShape) -> Iterator[Mapping]:
+        """Yield the mappings, most rows first; a weight gradient takes the first."""
+        for mapping in _by_rows(array, shape):
+            yield mapping
+            if shape.taps.weight_gradient:
+                return
 
 
 def _by_rows(array: Accelerator, shape: ConvShape) -> Iterator[Mapping]:
@@ -64,7 +66,7 @@ def cut_in(array: Accelerator, shape: ConvShape, rows: int, block: int) -> Mappi
     channels = _level(loops, "channel")
     return Mapping(
         loops, inside, in_block, channels, region=channels, drains="image", padded=("row",),
-        b_uncut=tiles if shape.taps.role is Role.DGRAD else -1,
+        b_untiled=tiles if shape.taps.role is Role.DGRAD else -1,
     )  # fmt: skip
 
 
@@ -80,5 +82,5 @@ def _weight_gradient(loops: tuple[For, ...]) -> Mapping:
 
 def _level(loops: tuple[For, ...], axis: str, start: int = 0) -> int:
     """Return the first loop over `axis` from `start` on, or their number if there is none."""
-    found = (i for i, loop in enumerate(loops) if i >= start and loop.axis == axis)
-    return next(found, len(loops))
+    levels = (i for i, loop in enumerate(loops) if i >= start and loop.axis == axis)
+    return next(levels, len(loops))

@@ -5,38 +5,30 @@ largest dimension until a tile fits half of each memory, then grows what still c
 a convolution runs on the host before every call.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from math import isqrt
 
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.convolution import ConvShape
-from simulator.mapping.nest import For, Mapping
+from simulator.mapping.loops import For, Mapping, reloading
 from simulator.mapping.shape import GemmShape
-from simulator.mapping.sums import Shape
-from simulator.mapping.tiling import cutting
 from simulator.units import ceil_div
 
 
-def gemmini(array: Accelerator, shape: Shape) -> Iterator[Mapping]:
-    """Yield the one mapping that the library would use."""
-    if isinstance(shape, GemmShape):
+class Gemmini:
+    """The one mapping that the library would use; both operands are loaded for every tile."""
+
+    def gemm(self, array: Accelerator, shape: GemmShape) -> Iterable[Mapping]:
+        """Return the mapping of `tiled_matmul_auto`."""
         m, n, k = matmul_tile(array, shape)
-        yield reloading((For("m", m), For("n", n), For("k", k)), shape)
-        return
-    search = ConvSearch(array, shape)
-    tile = search.tile()
-    loops = tuple(For(axis, tile[axis]) for axis in _ORDER)
-    yield reloading(loops, shape)._replace(tried=search.tried)
+        return (reloading((For("m", m), For("n", n), For("k", k)), shape),)
 
-
-def reloading(loops: tuple[For, ...], shape: Shape) -> Mapping:
-    """Return the mapping that loads both operands for every tile; sums stay until complete."""
-    cuts = cutting(shape, loops)
-    inside = len(cuts)
-    sums_from = inside
-    while sums_from and cuts[sums_from - 1].axis not in shape.c_axes:
-        sums_from -= 1
-    return Mapping(cuts, inside, inside, sums_from)
+    def convolution(self, array: Accelerator, shape: ConvShape) -> Iterable[Mapping]:
+        """Return the mapping of `tiled_conv_auto`, with how many tiles its search evaluates."""
+        search = ConvSearch(array, shape)
+        tile = search.tile()
+        loops = tuple(For(axis, tile[axis]) for axis in _ORDER)
+        return (reloading(loops, shape)._replace(evaluated=search.evaluated),)
 
 
 def matmul_tile(array: Accelerator, shape: GemmShape) -> tuple[int, int, int]:
@@ -62,18 +54,18 @@ def matmul_tile(array: Accelerator, shape: GemmShape) -> tuple[int, int, int]:
     return m * side, n * side, k * side
 
 
-# of the search's arguments, and of the loops from the outermost
+# order of the search's arguments, and of the loops from the outermost
 _ORDER = ("image", "row", "col", "filter", "tap_row", "tap_col", "channel")
 
 
 class ConvSearch:
-    """The search of `tiled_conv_auto`, which counts the tiles that it tries."""
+    """The search of `tiled_conv_auto`, which counts the tiles that it evaluates."""
 
     def __init__(self, array: Accelerator, shape: ConvShape) -> None:
         """Search for `shape` in halves of the memories of `array`."""
         self._array, self._shape = array, shape
         self._most = [shape.extents[axis] for axis in _ORDER]
-        self.tried = 0
+        self.evaluated = 0
 
     def tile(self) -> dict[str, int]:
         """Return the tile's size along every axis."""
@@ -89,7 +81,7 @@ class ConvSearch:
         return dict(zip(_ORDER, sizes, strict=True))
 
     def _shrinkable(self, sizes: list[int]) -> list[int]:
-        """Columns that fill the array at most stay while there are rows to give up."""
+        """Columns that do not exceed the array are kept while there are rows to give up."""
         _, row, col, *_ = sizes
         keeps_cols = col <= self._array.rows and row > 1
         return [i for i in range(len(sizes)) if not (i == 2 and keeps_cols)]
@@ -110,11 +102,11 @@ class ConvSearch:
         return False
 
     def _fits(self, sizes: list[int]) -> bool:
-        self.tried += 1
+        self.evaluated += 1
         image, row, col, filters, tap_row, tap_col, channel = sizes
         side, widths, taps = self._array.rows, self._shape.widths, self._shape.taps
-        rows = row * taps.rows.up + tap_row - 1
-        cols = col * taps.cols.up + tap_col - 1
+        rows = row * taps.rows.stride + tap_row - 1
+        cols = col * taps.cols.stride + tap_col - 1
         wide = ceil_div(filters, side)
         operands = (
             ceil_div(channel, side) * image * rows * cols + wide * tap_row * tap_col * channel

@@ -3,27 +3,20 @@
 import re
 
 from simulator.errors import InputError
-from simulator.mapping.convolution import ConvShape
-from simulator.mapping.nest import For, Mapping
-from simulator.mapping.rules.gemmini import reloading
-from simulator.mapping.sums import Shape
+from simulator.mapping.loops import For, Mapping, reloading
+from simulator.mapping.problem import ProblemShape
 
 _LEVEL = re.compile(r"L(\d)\[[A-Z]*\]\s*([^-]*)")
 _FACTOR = re.compile(r"([RSPQCKN])(\d+)X?$")
-_CONV_AXES = {
-    "N": "image", "Q": "row", "P": "col", "K": "filter", "C": "channel",
-    "S": "tap_row", "R": "tap_col",
-}  # fmt: skip
-_GEMM_AXES = {"P": "m", "K": "n", "C": "k"}
 _OUTERMOST = 3  # the level whose loops are over tiles; all inside is the tile
 
 
-def given(text: str, shape: Shape) -> Mapping:
+def prescribed(text: str, shape: ProblemShape) -> Mapping:
     """Return the mapping that `text` describes.
 
-    `L3[WIO] K4 S3 - L2[WI] K16X - ...`: factors of the dimensions R S P Q C K N per level of
-    memory, outermost first; loops of L3 are over tiles. `R_S_q_p_C_K_b` are Gemmini's tile sizes,
-    in its library's order of loops. Raises InputError.
+    `L3[WIO] K4 S3 - L2[WI] K16X - ...`: factors of the dimensions R S P Q C K N per memory level,
+    outermost first; the loops of L3 are temporal loops over tiles. `R_S_q_p_C_K_b` are Gemmini's
+    tile sizes, in its library's loop order. Raises InputError.
     """
     if text.startswith("L"):
         return _of_levels(text, shape)
@@ -37,7 +30,7 @@ def given(text: str, shape: Shape) -> Mapping:
     )
 
 
-def _of_levels(text: str, shape: Shape) -> Mapping:
+def _of_levels(text: str, shape: ProblemShape) -> Mapping:
     levels = {int(level): factors.split() for level, factors in _LEVEL.findall(text)}
     if _OUTERMOST not in levels:
         raise InputError(f"mapping {text!r} has no level L{_OUTERMOST}: name the loops over tiles")
@@ -52,13 +45,13 @@ def _of_levels(text: str, shape: Shape) -> Mapping:
 
 
 def _factor(text: str, mapping: str) -> tuple[str, int]:
-    found = _FACTOR.match(text)
-    if not found or not int(found[2]):
+    match = _FACTOR.match(text)
+    if not match or not int(match[2]):
         raise InputError(f"mapping {mapping!r}: factor {text!r} must be a dimension and a number")
-    return found[1], int(found[2])
+    return match[1], int(match[2])
 
 
-def _mapping(order: str, tile: dict[str, int], shape: Shape) -> Mapping:
-    axes = _CONV_AXES if isinstance(shape, ConvShape) else _GEMM_AXES
+def _mapping(order: str, tile: dict[str, int], shape: ProblemShape) -> Mapping:
+    axes = shape.letters
     loops = tuple(For(axes[dim], tile[dim]) for dim in order if dim in axes)
     return reloading(loops, shape)

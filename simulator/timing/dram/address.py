@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
 from simulator.errors import InputError
 from simulator.hardware.dram import DramDevice
+from simulator.memo import remember
 
 _FIELD = re.compile(r"(ch|bg|ba|ra|co|ro)(\*|[0-9]+)")
 _ROW_BITS = 40  # more than any address has
@@ -22,7 +22,7 @@ class _Segment(NamedTuple):
     place: int
 
 
-@lru_cache(maxsize=64)
+@remember("address decoders", most=64)
 def decoder(device: DramDevice, mapping: str = "", *, hashed: bool = True) -> Decode:
     """Return what turns the index of a granule into (channel, bank, row).
 

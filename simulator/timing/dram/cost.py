@@ -6,13 +6,14 @@ share of the time of all.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
 
 from simulator.activity import AccessPattern
 from simulator.hardware.dram import Dram, DramDevice
 from simulator.hardware.dram_standards import ACT, PRE, RD, REF
+from simulator.memo import remember
 from simulator.timing.dram.gates import gates_of
 from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.traffic import Stream, Transaction
@@ -160,7 +161,7 @@ class Samples:
         return Sample(done.bursts, done.cycles - start, done.activates)
 
 
-@lru_cache(maxsize=64)
+@remember("samples of devices", most=64)
 def samples_of(device: DramDevice) -> Samples:
     """Return the samples of a device; equal devices share them."""
     return Samples(device)

@@ -1,12 +1,12 @@
 """The constraint table of a device, compiled to cycles: what each command delays, and how long."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.dram_standards import ACT, COMMANDS, Constraint
+from simulator.memo import remember
 
 Delays = tuple[tuple[int, int], ...]
 """Pairs of what is delayed and for how many cycles."""
@@ -30,7 +30,7 @@ class Gates(NamedTuple):
         return dict(self.bank[before]).get(after, 0)
 
 
-@lru_cache(maxsize=64)
+@remember("gates of devices", most=64)
 def gates_of(device: DramDevice) -> Gates:
     """Return the delays of `device`, of each pair of commands the longest in its table."""
     groups = device.bank_groups

@@ -1,21 +1,43 @@
-"""How machines overlap load, compute and store: one state machine for each way."""
+"""How machines overlap load, compute and store: one state machine for each way.
 
-from simulator.hardware.accelerator import Accelerator
+Each recurrence has an event-driven twin in `machine.schedules`, found by its type.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from simulator.hardware.accelerator import Accelerator, Dma
+from simulator.timing.dma import STREAMS
 from simulator.timing.schedules.buffered import InTurn, SideBySide, TwoSlots
 from simulator.timing.schedules.lockstep import Lockstep
 from simulator.timing.schedules.schedule import Schedule, Ticks
 
 __all__ = [
-    "InTurn", "Lockstep", "Schedule", "SideBySide", "Start", "Ticks", "TwoSlots", "schedule_of",
+    "SCHEDULES", "InTurn", "Lockstep", "Policy", "Schedule", "SideBySide", "Start", "Ticks",
+    "TwoSlots", "schedule_of",
 ]  # fmt: skip
 
 Start = InTurn | SideBySide | TwoSlots | Lockstep
 
 
+class Policy(NamedTuple):
+    """A value of `accelerator.schedule`.
+
+    `start` gives the state before the first tile. `bulk_buffers`: buffers of an operand that moves
+    apart from the tiles that use it; one is enough where nothing runs beside that transfer.
+    """
+
+    start: Callable[[Dma], Start]
+    bulk_buffers: int = 2
+
+
+SCHEDULES = {
+    "decoupled": Policy(lambda dma: SideBySide() if STREAMS[dma.streams].duplex else InTurn()),
+    "slots": Policy(lambda _: TwoSlots()),
+    "lockstep": Policy(lambda _: Lockstep(), bulk_buffers=1),
+}
+
+
 def schedule_of(array: Accelerator) -> Start:
     """Return the state in which an operation of `array` starts."""
-    if array.schedule == "lockstep":
-        return Lockstep()
-    if array.schedule == "slots":
-        return TwoSlots()
-    return InTurn() if array.dma.streams == "shared" else SideBySide()
+    return SCHEDULES[array.schedule].start(array.dma)

@@ -85,7 +85,7 @@ class ArrayStages:
         result_access = Access(token, bytes_of(call.gemm.made, call.out_bits))
         cached, flush = past_cache(binding, site, operands, result_access)
         work = self._requests.array_gemm(
-            call.gemm, call.placement, call.out_bits, cached, call.in_memory
+            call.gemm, call.layout, call.placement, call.out_bits, cached, call.in_memory
         )
         self._build(work, site)
         launch = binding.driver(Stage.LAUNCH, dispatch_ps + self._costs.launch, site)

@@ -1,0 +1,23 @@
+"""The names that `accelerator.dataflow` takes: built in, or registered by another package."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from simulator import extensions
+
+BUILT_IN = ("ws", "os", "is")
+GROUP = "trainsoc.dataflows"
+"""Entry points of this group are objects of `timing.dataflows.Dataflow`, by their names."""
+
+
+def _known(name: str) -> str:
+    """Return `name` if there is such a dataflow; other packages are searched last."""
+    if name in BUILT_IN or name in (others := extensions.names(GROUP)):
+        return name
+    *first, last = (repr(known) for known in (*BUILT_IN, *others))
+    raise PydanticCustomError("unknown_dataflow", f"input should be {', '.join(first)} or {last}")
+
+
+Dataflow = Annotated[str, AfterValidator(_known)]

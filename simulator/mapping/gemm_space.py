@@ -1,0 +1,105 @@
+"""The mapper's space of a GEMM: tiles at powers of two and multiples of the array, two loop orders.
+
+An array whose folds do not overlap takes a GEMM whose operands fit the scratchpad in whole folds,
+and in one tile if its outputs fit too.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from simulator.hardware.accelerator import Accelerator
+from simulator.mapping.loops import For, Mapping, Sizes, halves, multiples, reusing
+from simulator.mapping.problem import ProblemShape
+from simulator.timing.dataflows import Dims
+
+_LEAST = 8  # smallest tile dimension tried; half of the array's where that is more
+_STREAM_LEVELS = 5  # halvings of the streamed dimension tried from the first that fits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GemmSpace:
+    """Tiles (m, n, k) of a GEMM on an array. Reductions are innermost: sums never spill."""
+
+    array: Accelerator
+    shape: ProblemShape
+
+    def tiles(self, fits: Callable[[Sizes], bool]) -> Iterable[Sizes]:
+        """Return the tiles of the first halvings of the streamed dimension that fit."""
+        dims, stream_axis = self._dims, self.shape.dataflow.axes.stream
+        serial = self.array.overlap == "none" and self._operands_fit()
+        if serial and fits(dims):
+            return [dims]
+        chosen: list[Sizes] = []
+        levels = 0
+        sides = self._sides(whole_folds=serial)
+        for stream in halves(getattr(dims, stream_axis)):
+            tiles = self._that_may_fit(self._with_stream(sides, stream))
+            if not any(fits(tile) for tile in reversed(tiles)):
+                continue
+            if serial:
+                return tiles
+            chosen += tiles
+            levels += 1
+            if levels == _STREAM_LEVELS or stream <= _LEAST:
+                break
+        return chosen
+
+    def mappings(self, tile: Sizes) -> Iterator[Mapping]:
+        """Yield the loop orders of a tile that differ in what they load."""
+        m, n, k = (For(axis, size) for axis, size in zip("mnk", tile, strict=True))
+        cuts_m, cuts_n, cuts_k = (t < d for t, d in zip(tile, self._dims, strict=True))
+        by_m, by_n = reusing((m, n, k), self.shape), reusing((n, m, k), self.shape)
+        yield by_m
+        if not cuts_k and cuts_m and cuts_n:
+            yield by_n
+        if cuts_m and (cuts_k or cuts_n):
+            yield by_m._replace(b_from=0)
+        if cuts_n and (cuts_k or cuts_m):
+            yield by_n._replace(a_from=0)
+
+    def smallest(self) -> list[Mapping]:
+        """Return the mappings of tiles with one vector of the streamed dimension."""
+        tiles = self._with_stream(self._sides(whole_folds=False), 1)
+        return [mapping for tile in tiles for mapping in self.mappings(tile)]
+
+    @property
+    def _dims(self) -> Dims:
+        return Dims(*self.shape.extents.values())
+
+    def _operands_fit(self) -> bool:
+        a, b = self.shape.a_size(self._dims), self.shape.b_size(self._dims)
+        return a + b <= self.array.scratchpad
+
+    def _sides(self, *, whole_folds: bool) -> dict[str, list[int]]:
+        """Return the tile sizes along the two dimensions that are unrolled, largest first.
+
+        Parts of the array may stay unused for a better overlap of transfers, unless tiles are to
+        be made of `whole_folds`.
+        """
+        array, axes, sides = self.array, self.shape.dataflow.axes, {}
+        for axis, size in ((axes.row, array.rows), (axes.col, array.cols)):
+            fold = size * (array.dot_width if axis == "k" else 1)
+            least = fold if whole_folds else max(_LEAST, fold // 2)
+            sides[axis] = multiples(self.shape.extents[axis], {fold, least})
+        return sides
+
+    def _with_stream(self, sides: dict[str, list[int]], stream: int) -> Iterator[Sizes]:
+        """Yield the tiles with that much of the streamed dimension, the largest first."""
+        axes = self.shape.dataflow.axes
+        nested = axes.row, axes.col, axes.stream
+        m, n, k = (nested.index(axis) for axis in "mnk")
+        for sizes in product(sides[axes.row], sides[axes.col], (stream,)):
+            yield sizes[m], sizes[n], sizes[k]
+
+    def _that_may_fit(self, tiles: Iterable[Sizes]) -> list[Sizes]:
+        """Return the tiles whose operands and sums fit all memories together, once each."""
+        array, a_size, b_size = self.array, self.shape.a_size, self.shape.b_size
+        room = array.scratchpad + (array.weight_buffer or 0) + array.prefetch
+        # outputs, their bytes rounded down
+        most = (array.accumulator * 8 + 7) // self.shape.widths.sum
+        return [
+            tile
+            for tile in tiles
+            if tile[0] * tile[1] <= most and a_size(tile) + b_size(tile) <= room
+        ]

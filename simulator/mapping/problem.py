@@ -1,0 +1,118 @@
+"""What the mapper must know of the operation that it maps: Timeloop's problem shape."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Mapping as Table
+from typing import NamedTuple, Protocol
+
+from simulator.activity import AccessPattern
+from simulator.hardware.accelerator import Accelerator
+from simulator.mapping.loops import IterationSpace, Mapping, Sizes
+from simulator.mapping.rule import MappingRule
+from simulator.timing.dataflows import Accesses, Dataflow
+from simulator.timing.systolic import Folds
+
+
+class Widths(NamedTuple):
+    """Bits of an operand in the scratchpad, of an output in memory, and of a partial sum.
+
+    `a` and `b` are those of the operands in memory, where the DMA engine converts them in flight;
+    0: they are stored as in the scratchpad.
+    """
+
+    operand: int
+    output: int
+    sum: int = 32
+    a: int = 0
+    b: int = 0
+
+    def in_memory(self, name: str) -> int:
+        """Return the bits of operand "a" or "b" in memory."""
+        return (self.a if name == "a" else self.b) or self.operand
+
+
+class MapSpace(Protocol):
+    """The tiles and loop orders of one operation on one array that the mapper considers."""
+
+    def tiles(self, fits: Callable[[Sizes], bool]) -> Iterable[Sizes]:
+        """Return the tiles; `fits` says whether some mapping of a tile fits the memories."""
+
+    def mappings(self, tile: Sizes) -> Iterator[Mapping]:
+        """Yield the loop orders of a tile, whether they fit or not; the same on every array."""
+
+    def smallest(self) -> list[Mapping]:
+        """Return the mappings that need the least memory."""
+
+
+class ProblemShape(IterationSpace, Protocol):
+    """An operation as one array executes it: axes, operands in memory, cycles of a tile.
+
+    Tiles are sizes along every axis, in the order of `extents`.
+    """
+
+    @property
+    def repeats(self) -> int:
+        """How often the operation runs: for every member of a batch in every pass."""
+
+    @property
+    def widths(self) -> Widths:
+        """Bits of its operands, outputs and sums."""
+
+    @property
+    def dataflow(self) -> Dataflow:
+        """How the array computes a tile."""
+
+    @property
+    def key(self) -> Hashable:
+        """What makes two shapes equal."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates that the array executes in all repeats."""
+
+    @property
+    def text(self) -> str:
+        """The operation in words, for messages."""
+
+    @property
+    def letters(self) -> Table[str, str]:
+        """Its axes by Timeloop's letters: R S P Q C K N."""
+
+    @property
+    def sums_weights(self) -> bool:
+        """Whether outputs are weights, which are summed in the weight buffer if there is one."""
+
+    def space(self, array: Accelerator) -> MapSpace:
+        """Return the tiles and loop orders to consider on `array`."""
+
+    def under(self, rule: MappingRule, array: Accelerator) -> Iterable[Mapping]:
+        """Return the mappings that a machine's own rule considers."""
+
+    def a(self, tile: Sizes) -> AccessPattern:
+        """Return how a tile's part of A lies in memory."""
+
+    def b(self, tile: Sizes) -> AccessPattern:
+        """Return how a tile's part of B lies in memory."""
+
+    def c(self, tile: Sizes, bits: int) -> AccessPattern:
+        """Return how a tile's outputs, or its partial sums, of `bits` each lie in memory."""
+
+    def a_size(self, tile: Sizes) -> int:
+        """Return the bytes of a tile's part of A in the scratchpad."""
+
+    def b_size(self, tile: Sizes) -> int:
+        """Return the bytes of a tile's part of B in the scratchpad."""
+
+    def sum_bytes(self, tile: Sizes) -> int:
+        """Return the bytes of a tile's partial sums in the accumulator."""
+
+    def cycles(self, array: Accelerator, tile: Sizes) -> int:
+        """Return the cycles of a tile, without the fill that an operation adds once."""
+
+    def grid_cycles(self, array: Accelerator, cuts: dict[str, list[tuple[int, int]]]) -> int:
+        """Return the cycles of all tiles, cut into (size, count) along every axis."""
+
+    def folds(self, array: Accelerator) -> Folds | None:
+        """Return `grid_cycles` dimension by dimension, where it factors so on `array`."""
+
+    def accesses(self, array: Accelerator, tile: Sizes) -> Accesses:
+        """Return the words between the array and its memories for a tile."""
