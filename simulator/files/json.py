@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from simulator.errors import InputError, shown
 
 _M = TypeVar("_M", bound="Strict")
+_D = TypeVar("_D")
 
 
 class Strict(BaseModel):
@@ -25,22 +26,28 @@ def parse_json(model: type[_M], data: str | bytes, source: str, fix: str) -> _M:
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise InputError(f"{source}: {_mistake(first)}: {fix}") from None
+        raise _refused(error, source, fix) from None
 
 
-def read_document(model: type[Strict], path: Path, fix: str) -> dict[str, Any]:
-    """Return the whole content of a JSON file that is an object as `model` has it.
+def read_document(adapter: TypeAdapter[_D], path: Path, fix: str) -> _D:
+    """Return the whole content of a JSON file, an object as the TypedDict of `adapter` has it.
 
-    Raises OSError, and InputError as `parse_json` does.
+    Keys that it does not name are there too. Raises OSError, and InputError as `parse_json` does.
     """
     data = path.read_bytes()
-    parse_json(model, data, str(path), fix)
     try:
-        document: dict[str, Any] = from_json(data, allow_inf_nan=False)
+        adapter.validate_json(data, strict=True)
+        document: _D = from_json(data, allow_inf_nan=False)
+    except ValidationError as error:
+        raise _refused(error, str(path), fix) from None
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}): {fix}") from None
     return document
+
+
+def _refused(error: ValidationError, source: str, fix: str) -> InputError:
+    first = error.errors(include_url=False)[0]
+    return InputError(f"{source}: {_mistake(first)}: {fix}")
 
 
 def _mistake(error: Any) -> str:

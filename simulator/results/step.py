@@ -1,20 +1,32 @@
 """One step over time, as a plain document: what ran when, what moved, what power it drew."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, TypeAdapter
 
 from simulator.activity import Counts, Span, StepRun, Unit
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files.json import read_document
 from simulator.hardware import Hardware
-from simulator.results.documents import AGAIN, StepFile
-from simulator.results.power import power_levels
+from simulator.results.documents import (
+    AGAIN,
+    FlowRow,
+    MachineDocument,
+    PowerRow,
+    StepDocument,
+    TaskRow,
+    check_step,
+)
+from simulator.results.power import PowerLevel, power_levels
+
+_STEP = TypeAdapter(Annotated[StepDocument, AfterValidator(check_step)])
 
 
 def step_document(
     hardware: Hardware, prices: Prices, run: StepRun, op_names: tuple[str, ...], name: str
-) -> dict[str, Any]:
+) -> StepDocument:
     """Return `run` as plain lists: tasks, memory flows and power levels, times in ps.
 
     Each flow has the bytes that one task moved between two moments at a constant rate.
@@ -28,37 +40,39 @@ def step_document(
         "machine": _machine(hardware),
         "tasks": [_task(run, index, dynamic[index], op_names) for index in range(len(run.tasks))],
         "flows": _flows(run),
-        "power": [level._asdict() for level in levels],
+        "power": list(map(_power, levels)),
     }
 
 
-def recost_step(document: dict[str, Any], prices: Prices) -> dict[str, Any]:
-    """Return the document of a step with its energies and its power at other `prices`."""
-    tasks = document["tasks"]
+def recost_step(step: StepDocument, prices: Prices) -> StepDocument:
+    """Return a step with its energies and its power at other `prices`."""
+    tasks = step["tasks"]
     dynamic = [prices.dynamic_aj_of(Counts(*task["counts"])) for task in tasks]
     spans = [Span(task["start_ps"], task["end_ps"]) for task in tasks]
     levels = power_levels(spans, dynamic, sum(prices.static_uw))
-    return document | {
-        "tasks": [
-            task | {"dynamic_aj": energy} for task, energy in zip(tasks, dynamic, strict=True)
-        ],
-        "power": [level._asdict() for level in levels],
-    }
+    repriced: list[TaskRow] = [
+        {**task, "dynamic_aj": energy} for task, energy in zip(tasks, dynamic, strict=True)
+    ]
+    return {**step, "tasks": repriced, "power": list(map(_power, levels))}
 
 
-def read_step(directory: Path) -> dict[str, Any]:
-    """Return the document that `run -o` left in `directory`.
+def read_step(directory: Path) -> StepDocument:
+    """Return the step that `run -o` left in `directory`.
 
     Raises InputError without one, and where a value is none that a step can have.
     """
     path = directory / "step.json"
     try:
-        return read_document(StepFile, path, AGAIN)
+        return read_document(_STEP, path, AGAIN)
     except OSError:
         raise InputError(f"{directory}: no step.json here: run `trainsoc run -o` first") from None
 
 
-def _machine(hardware: Hardware) -> dict[str, Any]:
+def _power(level: PowerLevel) -> PowerRow:
+    return {"start_ps": level.start_ps, "power_uw": level.power_uw}
+
+
+def _machine(hardware: Hardware) -> MachineDocument:
     cpu, array = hardware.cpu, hardware.accelerator
     lanes = cpu.simd * 8 // 32
     return {
@@ -69,7 +83,7 @@ def _machine(hardware: Hardware) -> dict[str, Any]:
     }
 
 
-def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) -> dict[str, Any]:
+def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) -> TaskRow:
     task, span = run.tasks[index], run.spans[index]
     counts = task.work.counts
     return {
@@ -90,13 +104,13 @@ def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) 
     }
 
 
-def _flows(run: StepRun) -> list[dict[str, Any]]:
+def _flows(run: StepRun) -> list[FlowRow]:
     served: dict[int, int] = {}
-    rows = []
+    rows: list[FlowRow] = []
     for flow in run.flows:
         before = served.get(flow.task, 0)
         after = served[flow.task] = before + flow.channel_ps
-        row = {
+        row: FlowRow = {
             "unit": Unit(flow.unit).value,
             "task": flow.task,
             "start_ps": flow.start_ps,

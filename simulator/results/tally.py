@@ -6,9 +6,7 @@ from itertools import compress
 from typing import Any, NamedTuple, TypeVar
 
 from simulator.activity import Counts, Span
-from simulator.energy.prices import COMPONENTS, Prices
 from simulator.trace.op import Phase
-from simulator.units import AJ_PER_J, PS_PER_S
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -57,56 +55,6 @@ class Tally:
         self.peak_uw = max(self.peak_uw, other.peak_uw)
         self.counts = [a + b * times for a, b in zip(self.counts, other.counts, strict=True)]
 
-    def as_dict(self, prices: Prices, macs_per_s: int) -> dict[str, object]:
-        """Return the sums as the result's keys; `macs_per_s` is the array's peak rate.
-
-        Dynamic energy follows the counts, static energy the attributed time; rates are over the
-        time in which the tasks were active, so that they never exceed the machine's. The lowest
-        and highest energy are at the ends of all prices at once, as if all erred together.
-        `array_use` is the share of the array's MACs that were done in that time,
-        `array_utilization` in the accelerator's busy time alone.
-        """
-        counts = Counts(*self.counts)
-        dynamic = prices.dynamic_by_component_aj(counts)
-        static = prices.static_by_component_aj(self.latency_ps)
-        energy = [a + b for a, b in zip(dynamic, static, strict=True)]
-        total = sum(energy)
-        moved = counts.dram_read_bytes + counts.dram_write_bytes
-        by_cpu, by_accelerator = self.cpu_dram_bytes, moved - self.cpu_dram_bytes
-        bursts = counts.dram_read_bursts + counts.dram_write_bursts
-        powered = sum(dynamic) + sum(prices.static_by_component_aj(self.active_ps))
-        low, high = (end.energy_aj(counts, self.latency_ps) for end in (prices.low, prices.high))
-        board_aj = (prices.board_uw or 0) * self.latency_ps
-        return {
-            "latency_s": self.latency_ps / PS_PER_S,
-            "latency_ps": self.latency_ps,
-            "energy_j": total / AJ_PER_J,
-            "energy_aj": total,
-            "energy_low_j": low / AJ_PER_J,
-            "energy_high_j": high / AJ_PER_J,
-            "energy_by_component_j": {
-                name: value / AJ_PER_J for name, value in zip(COMPONENTS, energy, strict=True)
-            },
-            **({"board_energy_j": board_aj / AJ_PER_J} if prices.board_uw else {}),
-            "macs": counts.macs,
-            "macs_issued": counts.macs_issued,
-            "dram_read_bytes": counts.dram_read_bytes,
-            "dram_write_bytes": counts.dram_write_bytes,
-            "bandwidth_bytes_per_s": _ratio(moved * PS_PER_S, self.active_ps),
-            "bandwidth_by_master_bytes_per_s": {
-                "cpu": _ratio(by_cpu * PS_PER_S, self.active_ps),
-                "accelerator": _ratio(by_accelerator * PS_PER_S, self.active_ps),
-            },
-            "row_hit_rate": max(0.0, _ratio(bursts - counts.dram_activates, bursts)),
-            "contention_s": self.contention_ps / PS_PER_S,
-            "array_use": _used(counts.array_macs, macs_per_s, self.active_ps),
-            "array_utilization": _used(counts.array_macs, macs_per_s, self.accelerator_busy_ps),
-            "cpu_busy_s": self.cpu_busy_ps / PS_PER_S,
-            "accelerator_busy_s": self.accelerator_busy_ps / PS_PER_S,
-            "average_power_w": _ratio(powered, self.active_ps) / 10**6,
-            "peak_power_w": self.peak_uw / 10**6,
-        }
-
 
 def tallies(ran: Ran, keys: Iterable[Key]) -> dict[Key, Tally]:
     """Return the sums of the tasks of each key, keys in order of appearance."""
@@ -145,12 +93,3 @@ def union_ps(spans: Iterable[Span]) -> int:
             covered += end - max(start, reached)
             reached = end
     return covered
-
-
-def _used(macs: int, macs_per_s: int, time_ps: int) -> float:
-    """Return the share of an array's MACs in `time_ps` that were done."""
-    return _ratio(macs * PS_PER_S, macs_per_s * time_ps)
-
-
-def _ratio(numerator: int, denominator: int) -> float:
-    return numerator / denominator if denominator else 0.0

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError
+from simulator.results.metrics import minimisable
 from simulator.sweeps.condition import column_for, where
-from simulator.sweeps.job import Row
 from simulator.sweeps.sampled import SAMPLES, stays_best
-from simulator.sweeps.table import MEASURES
+from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
     import polars
@@ -29,13 +29,13 @@ def objectives_of(text: str) -> tuple[str, ...]:
 
     Raises InputError for an unknown one, before there is a table.
     """
-    found = tuple(column_for(name.strip(), MEASURES) for name in text.split(","))
+    found = tuple(column_for(name.strip(), minimisable()) for name in text.split(","))
     if len(set(found)) < len(found):
         raise InputError(f"--minimize {text}: names the same twice")
     return found
 
 
-def best(table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()) -> Row:
+def best(table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()) -> PointRow:
     """Return the feasible point that has the least of `name` and meets all `conditions`.
 
     Of equals the first. Raises InputError when no point does, or a name is unknown.

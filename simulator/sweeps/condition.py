@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from simulator.errors import InputError, shown
 from simulator.hardware.settings import quantity_of
+from simulator.results.metrics import METRICS, OF_MACHINE
 from simulator.units import (
     BANDWIDTH,
     CYCLES,
@@ -39,10 +40,9 @@ _UNITS = {
     for quantity, inner in _INNER.items()
     for unit, factor in quantity.units.items()
 } | {"mm2": Decimal(1)}
-_ENDINGS = ("_s", "_j", "_w", "_mm2", "_bytes", "_bytes_per_s")
-_ALIASES = {
-    "area": "area_total_mm2", "power": "average_power_w", "utilization": "array_utilization",
-}  # fmt: skip
+_RESULTS = (*METRICS, *OF_MACHINE)
+_ENDINGS = tuple(dict.fromkeys(each.suffix for each in _RESULTS if each.suffix))
+_ALIASES = {each.alias: each.key for each in _RESULTS if each.alias}
 _WORDS = {"and", "or", "not", "in", "between", "is", "null", "true", "false", "like"}
 _FUNCTIONS = {"abs", "least", "greatest", "log2", "log10", "sqrt", "power", "floor", "ceil"}
 _COMPARISONS = {"<", "<=", ">", ">=", "=", "==", "!=", "<>"}

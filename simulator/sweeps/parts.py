@@ -12,10 +12,11 @@ from simulator.errors import InputError, shown
 from simulator.files.columns import ColumnRule, first_broken, present
 from simulator.files.json import Strict, parse_json
 from simulator.files.parquet import read_columns
+from simulator.results.metrics import METRICS, OBJECTIVES, TRAINING_PART
 from simulator.sweeps.sampled import SAMPLES
-from simulator.sweeps.table import OBJECTIVES
 
-_TEXTS = ("point", "reason", "trace", "method", "baseline", "energy_aj", SAMPLES)
+_EXACT = tuple(each.key for each in METRICS if each.is_text)
+_TEXTS = ("point", "reason", "trace", "method", "baseline", *_EXACT, SAMPLES)
 _FLAGS = ("feasible", "pareto")
 _LABELS = (*_FLAGS, "batch")
 _POINT = ("point", "feasible")
@@ -159,7 +160,7 @@ def _rules(frame: pl.DataFrame, required: Sequence[str]) -> list[ColumnRule]:
 
 def _least(name: str) -> float:
     """Return the least that a column may hold: rounding may leave a difference just below 0."""
-    return -1e-6 if name.startswith("training_") else 0.0
+    return -1e-6 if name.startswith(f"{TRAINING_PART}_") else 0.0
 
 
 def _rule(name: str, holds: pl.Expr, says: str) -> ColumnRule:

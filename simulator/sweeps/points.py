@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from simulator.errors import InputError
-from simulator.sweeps.job import Job, Row
+from simulator.sweeps.job import Job
 from simulator.sweeps.space import Point, Space
 from simulator.sweeps.store import Store
 from simulator.sweeps.study import Study
 from simulator.sweeps.watch import Watcher
+from simulator.views.design_space import Cell
 
 
 class Points:
@@ -16,7 +17,7 @@ class Points:
     def __init__(self, asked: Study, store: Store, *, full: bool = False) -> None:
         """Start without points; with `full`, whole results are asked for."""
         self._study, self._store, self._full = asked, store, full
-        self.rows: list[Row] = []
+        self.rows: list[dict[str, Cell]] = []
         self._seen: set[str] = set()
 
     def missing(self, points: Iterable[Point], watch: Watcher) -> Iterator[Job]:
@@ -44,17 +45,18 @@ class Points:
     def give_up(self, reasons: Mapping[str, str]) -> None:
         """Note why points of these addresses have no result."""
         for row in self.rows:
-            if row["point"] in reasons:
-                row.update(_why(reasons[row["point"]]))
+            reason = reasons.get(str(row["point"]))
+            if reason is not None:
+                row.update(_why(reason))
 
-    def _identity(self, point: Point) -> Row:
+    def _identity(self, point: Point) -> dict[str, Cell]:
         return {
             "trace": point.labels.get("trace", self._study.trace),
             "method": point.labels.get("method", self._study.method),
             "baseline": point.baseline,
         }
 
-    def _columns(self, point: Point) -> Row:
+    def _columns(self, point: Point) -> dict[str, Cell]:
         """Return the plain values of a point's knobs; none of a baseline, which has no knobs."""
         space = self._study.space
         if point.baseline:
@@ -62,16 +64,16 @@ class Points:
         return plain_knobs(space, point)
 
 
-def plain_knobs(space: Space, point: Point) -> Row:
+def plain_knobs(space: Space, point: Point) -> dict[str, Cell]:
     """Return the value of every knob at `point`, in inner units: 65536 for "64 KiB"."""
     told = {**point.settings, **point.labels}
-    columns: Row = {}
+    columns: dict[str, Cell] = {}
     for axis, values in zip(space.axes, space.values, strict=True):
         index = axis.choices.index(tuple(told[key] for key in axis.keys))
         columns |= dict(zip(axis.keys, values[index], strict=True))
     return columns
 
 
-def _why(reason: str) -> Row:
+def _why(reason: str) -> dict[str, Cell]:
     """Return what a row tells of itself where the store has no result for it."""
     return {"feasible_told": False, "reason_told": reason}

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.errors import Stopped
+from simulator.results.metrics import OBJECTIVES
 from simulator.sweeps.executors import Workers
 from simulator.sweeps.folder import begin, finish
-from simulator.sweeps.job import Row
 from simulator.sweeps.points import Points
 from simulator.sweeps.runner import Note, Runner, forget
 from simulator.sweeps.space import Point
 from simulator.sweeps.store import Folder, Memory, Store
 from simulator.sweeps.study import Study
-from simulator.sweeps.table import OBJECTIVES, table_of
+from simulator.sweeps.table import table_of
 from simulator.sweeps.watch import Watcher
+from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
     import polars
@@ -93,7 +94,7 @@ class Session:
         self._points = Points(asked, store, full=full)
         self.store, self.runner = store, runner
 
-    def replay(self, points: Iterable[Point]) -> list[Row]:
+    def replay(self, points: Iterable[Point]) -> Sequence[PointRow]:
         """Replay those of `points` that the store has not, and return what tells them apart."""
         before = len(self._points.rows)
         self.runner.run(self._points.missing(points, self._watch))

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from simulator.sweeps.executors import WorkerLost, Workers, gone
-from simulator.sweeps.job import Done, Job, Row
+from simulator.sweeps.job import Done, Job
 from simulator.sweeps.store import Store
 from simulator.sweeps.watch import Watcher
+from simulator.views.design_space import PointRow
 
 _PATIENCE = 2  # seconds without a result, until workers are asked whether they are there
 _DEATHS = 2  # of workers that had one suspect and no other point, before it is given up
 
-Note = Callable[[Row], None]
+Note = Callable[[PointRow], None]
 
 
-def forget(_row: Row) -> None:
+def forget(_row: PointRow) -> None:
     """Keep no rows in memory: a sweep has many."""
 
 

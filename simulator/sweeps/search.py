@@ -17,16 +17,16 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import InputError
+from simulator.results.metrics import OBJECTIVES, column_of
 from simulator.sweeps.answers import objectives_of
 from simulator.sweeps.axis import Axis
 from simulator.sweeps.executors import Workers
-from simulator.sweeps.job import Row
 from simulator.sweeps.pareto import pareto_front
 from simulator.sweeps.run import run_study, session
 from simulator.sweeps.space import Space
 from simulator.sweeps.study import Study
-from simulator.sweeps.table import OBJECTIVES
 from simulator.sweeps.watch import Watcher
+from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
     import polars
@@ -76,7 +76,7 @@ def search_study(
         work.replay(baselines)
         for numbers in chain([first], generations):
             rows = work.replay(map(asked.space.point, numbers))
-            proposals.tell([values.of(row["point"]) for row in rows])
+            proposals.tell([values.of(str(row["point"])) for row in rows])
         return work.table(objectives)
 
 
@@ -94,9 +94,10 @@ class Values:
             rows = finished.select("point", *self._objectives).rows()
             self._of.update((address, tuple(values)) for address, *values in rows)
 
-    def note(self, row: Row) -> None:
+    def note(self, row: PointRow) -> None:
         """Take those of one more point."""
-        self._of[row["point"]] = tuple(row.get(name) for name in self._objectives)
+        values = (column_of(name).get(row) for name in self._objectives)
+        self._of[str(row["point"])] = tuple(values)
 
     def of(self, address: str) -> tuple[float, ...] | None:
         """Return the objectives of a point; None where it cannot run."""

@@ -11,9 +11,9 @@ from simulator.energy.area import areas
 from simulator.errors import InputError, shown
 from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.settings import setting_paths, value_of
+from simulator.results.metrics import AREA, AREAS, minimisable
 from simulator.sweeps.axis import LABELS, Axis
 from simulator.sweeps.condition import condition, holding
-from simulator.sweeps.table import MEASURES
 
 if TYPE_CHECKING:
     import polars
@@ -163,7 +163,7 @@ class Space:
         except InputError:
             _refuse_results(text, columns)
             raise
-        return any(name.startswith("area_") for name in asked.names)
+        return any(map(AREAS.name_in, asked.names))
 
     def _areas(self, numbers: Sequence[int]) -> "polars.DataFrame":
         """Return the areas of these combinations, those that do not fit together as missing."""
@@ -240,10 +240,10 @@ def _none_meets(points: str, texts: Sequence[str]) -> InputError:
 def _refuse_results(text: str, columns: Sequence[str]) -> None:
     """Raise InputError where a condition asks for what is known of a point only when it has run."""
     try:
-        asked = condition(text, (*columns, *MEASURES))
+        asked = condition(text, (*columns, *minimisable()))
     except InputError:
         return
-    results = sorted(asked.names & set(MEASURES))
+    results = sorted(asked.names & set(minimisable()))
     are = "are" if len(results) > 1 else "is"
     raise InputError(
         f"condition {shown(text, 80)}: {', '.join(results)} {are} known when a point has run; ask "
@@ -274,5 +274,5 @@ def _label(key: str, text: str) -> Any:
 
 
 def _area_columns(hardware: Hardware) -> dict[str, float]:
-    parts = {f"area_{part.component}_mm2": part.mm2 for part in areas(hardware)}
-    return parts | {"area_total_mm2": sum(parts.values())}
+    parts = AREAS.columns({part.component: part.mm2 for part in areas(hardware)})
+    return parts | {AREA.key: sum(parts.values())}

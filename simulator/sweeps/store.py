@@ -17,8 +17,9 @@ from simulator.errors import InputError
 from simulator.files.json import parse_json
 from simulator.files.writing import write_bytes, write_text
 from simulator.results.documents import Version
-from simulator.sweeps.job import Done, Row
+from simulator.sweeps.job import Done
 from simulator.sweeps.parts import framed, read_part
+from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
     import polars
@@ -51,7 +52,7 @@ class Memory:
     def __init__(self) -> None:
         """Start without points."""
         self.set_aside: list[str] = []
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, PointRow] = {}
 
     def __contains__(self, address: str) -> bool:
         """Return whether the point with this address is finished."""
@@ -59,7 +60,7 @@ class Memory:
 
     def add(self, done: Done) -> None:
         """Keep a finished point."""
-        self._rows[done.row["point"]] = done.row
+        self._rows[done.address] = done.row
 
     def frame(self) -> "polars.DataFrame":
         """Return the rows of all finished points, each once, in any order."""
@@ -93,11 +94,11 @@ class Folder:
 
     def add(self, done: Done) -> None:
         """Keep a finished point; raises InputError when it cannot be written."""
-        address = done.row["point"]
+        address = done.address
         if done.document:
             write_text(self._result(address), done.document)
         self._append(json.dumps(done.row) + "\n")
-        self._known[address] = done.row["feasible"]
+        self._known[address] = done.feasible
         if self._lines >= _LINES:
             self.close()
 

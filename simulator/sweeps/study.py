@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
@@ -15,6 +14,7 @@ from simulator.sweeps.request import Request, baselines_of, listed, plain_axis
 from simulator.sweeps.space import Point, Space
 from simulator.trace.passes.file import load_method
 from simulator.trace.trace import Trace
+from simulator.views.design_space import PointRow
 
 Source = Trace | Recording | str | Path
 Models = Callable[[str, int | None], Trace]
@@ -55,7 +55,7 @@ class Study:
         """The columns that tell points apart."""
         return self.space.knobs
 
-    def job(self, point: Point, columns: Mapping[str, Any], *, full: bool = False) -> Job:
+    def job(self, point: Point, columns: PointRow, *, full: bool = False) -> Job:
         """Return the job of a point; raises InputError where its settings do not fit together."""
         hardware = self.space.resolve(point)
         trace = point.labels.get("trace", self.trace)

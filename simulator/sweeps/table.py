@@ -3,28 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from simulator.sweeps.job import Row
+from simulator.results.metrics import AREA, LEADING, OBJECTIVES, using
 from simulator.sweeps.pareto import pareto_front
-from simulator.trace.op import Phase
+from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
     import polars
 
-OBJECTIVES = ("latency_s", "energy_j")
-MEASURES = (
-    *OBJECTIVES, "energy_low_j", "energy_high_j", "area_total_mm2", "average_power_w",
-    "peak_power_w", "dram_read_bytes", "dram_write_bytes", "memory_peak_bytes",
-    *(f"{part}_{name}" for part in ("training", *(p.value for p in Phase)) for name in OBJECTIVES),
-)  # fmt: skip
-"""What a search can make least of: columns of every table, or of traces that have the phase."""
-
 _IDENTITY = ("trace", "method", "baseline")
 _ANSWER = ("feasible", "reason", "pareto")
-_FIRST = ("epochs", "latency_s", "energy_j", "energy_low_j", "energy_high_j", "area_total_mm2")
+_FIRST = ("epochs", *(each.key for each in (*using(LEADING), AREA)))
 
 
 def table_of(
-    told: Sequence[Row],
+    told: Sequence[PointRow],
     finished: "polars.DataFrame",
     knobs: Sequence[str],
     objectives: Sequence[str] = OBJECTIVES,

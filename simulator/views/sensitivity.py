@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import exp, fsum, log
 from typing import Any
 
-Row = Mapping[str, Any]
+from simulator.views.design_space import PointRow
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,10 @@ class Effect:
 
 
 def main_effect(
-    rows: Sequence[Row], knob: str, others: Sequence[str], measure: Callable[[Row], float | None]
+    rows: Sequence[PointRow],
+    knob: str,
+    others: Sequence[str],
+    measure: Callable[[PointRow], float | None],
 ) -> Effect | None:
     """Return the main effect of `knob` on `measure`, or None where nothing can be compared.
 
@@ -61,7 +64,7 @@ def main_effect(
 
 
 def main_effects(
-    rows: Sequence[Row], knobs: Sequence[str], measure: Callable[[Row], float | None]
+    rows: Sequence[PointRow], knobs: Sequence[str], measure: Callable[[PointRow], float | None]
 ) -> list[Effect]:
     """Return the main effects of all `knobs` that can be compared, the largest ratio first."""
     found = (

@@ -11,6 +11,8 @@ from simulator.activity import Counts
 from simulator.energy import COMPONENTS, price_constants, prices, prices_at, tables
 from simulator.hardware import load_hardware
 from simulator.hardware.load import hardware_names
+from simulator.results.metrics import cost_row
+from simulator.results.priced import Priced
 from simulator.results.tally import Tally
 from simulator.si import si_range
 
@@ -60,7 +62,7 @@ def test_every_price_lies_in_its_range(name):
 @given(amounts, st.integers(1, 10**15))
 @settings(deadline=None, max_examples=60)
 def test_the_ends_of_the_total_are_the_sums_of_the_ends_of_its_parts(counts, duration):
-    row = Tally(latency_ps=duration, counts=list(counts)).as_dict(PRICES, 0)
+    row = cost_row(Priced(Tally(latency_ps=duration, counts=list(counts)), PRICES))
     for end, costs in (("low", PRICES.low), ("high", PRICES.high)):
         dynamic = sum(a * b for a, b in zip(counts, costs.dynamic_aj, strict=True))
         total = dynamic + sum(power * duration for power in costs.static_uw)

@@ -7,9 +7,11 @@ its own: no window, no backend and no setting of matplotlib outside is touched.
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from matplotlib.figure import Figure
 
+from simulator.results.documents import ResultDocument, StepDocument
 from simulator.views.design_space import SweepTable
 from simulator.views.plots.against import against
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
@@ -30,6 +32,11 @@ from simulator.views.plots.sweep_front import front
 from simulator.views.plots.sweep_map import heat_map
 from simulator.views.plots.trace import memory, work
 
+Results = Mapping[str, ResultDocument]
+Steps = Mapping[str, StepDocument]
+"""Documents of machines or methods by their labels."""
+_D = TypeVar("_D")
+
 __all__ = [
     "draw_comparison",
     "draw_methods",
@@ -39,13 +46,13 @@ __all__ = [
     "draw_trace",
 ]
 
-_OF_RESULTS: dict[str, Callable[[Mapping[str, Document]], Figure | None]] = {
+_OF_RESULTS: dict[str, Callable[[Results], Figure | None]] = {
     "energy_per_epoch": energy_per_epoch,
     "energy_per_phase": energy_per_phase,
     "latency_per_phase": latency_per_phase,
     "decides": decides,
 }
-_OF_STEPS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
+_OF_STEPS: dict[str, Callable[[Steps], Figure]] = {
     "dram_bandwidth": dram_bandwidth,
     "occupancy": occupancy,
     "roofline": roofline,
@@ -53,7 +60,7 @@ _OF_STEPS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
     "layers": layers,
 }
 
-_OF_METHODS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
+_OF_METHODS: dict[str, Callable[[Results], Figure]] = {
     "method_energy": method_energy,
     "energy_to_accuracy": energy_to_accuracy,
     "bits_over_epochs": bits_over_epochs,
@@ -69,9 +76,7 @@ _OF_SWEEPS: dict[str, Callable[[SweepTable], Figure | None]] = {
 }
 
 
-def draw_run(
-    results: Mapping[str, Document], steps: Mapping[str, Document], directory: Path
-) -> list[Path]:
+def draw_run(results: Results, steps: Steps, directory: Path) -> list[Path]:
     """Draw every figure of a run into `directory` and return the files.
 
     `results` and `steps` hold the documents of result.json and step.json by the machine's label;
@@ -81,7 +86,7 @@ def draw_run(
     return _draw(_OF_RESULTS, results, directory) + draw_step(steps, directory)
 
 
-def draw_methods(results: Mapping[str, Document], directory: Path) -> list[Path]:
+def draw_methods(results: Results, directory: Path) -> list[Path]:
     """Draw training methods side by side into `directory` and return the files.
 
     `results` holds documents of result.json by the method's label. Raises InputError when
@@ -112,7 +117,7 @@ def draw_sweep(table: SweepTable, directory: Path) -> list[Path]:
     return paths
 
 
-def draw_step(steps: Mapping[str, Document], directory: Path) -> list[Path]:
+def draw_step(steps: Steps, directory: Path) -> list[Path]:
     """Draw the figures of one step, as `draw_run` does; none when `steps` is empty."""
     return _draw(_OF_STEPS, steps, directory)
 
@@ -139,8 +144,8 @@ def draw_trace(summary: Document, held: Document, directory: Path) -> list[Path]
 
 
 def _draw(
-    figures: Mapping[str, Callable[[Mapping[str, Document]], Figure | None]],
-    documents: Mapping[str, Document],
+    figures: Mapping[str, Callable[[Mapping[str, _D]], Figure | None]],
+    documents: Mapping[str, _D],
     directory: Path,
 ) -> list[Path]:
     paths: list[Path] = []

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from simulator.results.documents import StepDocument, TaskRow
 from simulator.si import digits, si
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
@@ -14,7 +15,6 @@ from simulator.views.plots.canvas import (
     INK,
     MACHINES,
     UNITS,
-    Document,
     canvas,
     colour,
     in_order,
@@ -27,7 +27,7 @@ from simulator.views.plots.canvas import (
     swatches,
 )
 
-Documents = Mapping[str, Document]
+Steps = Mapping[str, StepDocument]
 Group = tuple[str, str]  # what, and the unit that does it
 Sums = dict[Group, float]
 
@@ -38,7 +38,7 @@ _SMALL = 7.5
 _PRODUCTS = ("forward", "dgrad", "wgrad")
 
 
-def profile(steps: Documents) -> Figure:
+def profile(steps: Steps) -> Figure:
     """Draw the operations of one step of the first machine by busy time and by energy."""
     label, step = next(iter(steps.items()))
     time = _sums(step, lambda task: task["end_ps"] - task["start_ps"])
@@ -61,7 +61,7 @@ def profile(steps: Documents) -> Figure:
     return figure
 
 
-def layers(steps: Documents) -> Figure:
+def layers(steps: Steps) -> Figure:
     """Draw the products of every layer, forward, dgrad and wgrad, a bar per machine.
 
     The layers that take longest; what an offload drags along (conversions, launch) is included.
@@ -94,7 +94,7 @@ def layers(steps: Documents) -> Figure:
     return figure
 
 
-def _sums(step: Document, value: Callable[[Document], float]) -> Sums:
+def _sums(step: StepDocument, value: Callable[[TaskRow], float]) -> Sums:
     found: Sums = {}
     for task in step["tasks"]:
         group = _name(task), task["unit"]
@@ -102,7 +102,7 @@ def _sums(step: Document, value: Callable[[Document], float]) -> Sums:
     return found
 
 
-def _name(task: Document) -> str:
+def _name(task: TaskRow) -> str:
     """Return the operator's own name, or what a stage of an offload does."""
     if task["stage"] not in ("op", "gemm", "view"):
         return str(task["stage"])
@@ -142,7 +142,7 @@ def _tell(axes: Axes, part: float, y: float) -> None:
                   fontsize=_SMALL)  # fmt: skip
 
 
-def _profile_title(label: str, step: Document, time: Sums) -> str:
+def _profile_title(label: str, step: StepDocument, time: Sums) -> str:
     whole = sum(time.values())
     if not whole:
         return f"A step on {label} keeps no unit busy"
@@ -157,7 +157,7 @@ def _profile_title(label: str, step: Document, time: Sums) -> str:
 Table = dict[tuple[str, str], int]
 
 
-def _by_layer(step: Document) -> Table:
+def _by_layer(step: StepDocument) -> Table:
     """Return the busy time of what serves the products of each layer and phase."""
     products = {(t["layer"], t["op"], t["phase"]) for t in step["tasks"] if t["stage"] == "gemm"}
     found: Table = {}
@@ -199,7 +199,7 @@ def _layer_title(tables: Mapping[str, Table]) -> str:
     )
 
 
-def _layer_note(steps: Documents, names: list[str], tables: Mapping[str, Table]) -> str:
+def _layer_note(steps: Steps, names: list[str], tables: Mapping[str, Table]) -> str:
     step = next(iter(steps.values()))
     known = {name for table in tables.values() for name, phase in table if phase in _PRODUCTS}
     left = len(known) - len(names)

@@ -18,7 +18,7 @@ from simulator.views.design_space import (
     ROWS,
     Axis,
     Measure,
-    Row,
+    PointRow,
     SweepTable,
     best_by,
     named,
@@ -63,7 +63,7 @@ def _pair(axes: Sequence[Axis]) -> tuple[Axis, Axis] | None:
     return (first[1], first[0]) if len(first) == 2 else None
 
 
-def _best(table: SweepTable, y: Axis, x: Axis, measure: Measure) -> dict[Place, Row]:
+def _best(table: SweepTable, y: Axis, x: Axis, measure: Measure) -> dict[Place, PointRow]:
     return best_by(table.feasible, lambda row: (y.of(row), x.of(row)), measure)
 
 
@@ -71,7 +71,7 @@ def _panel(
     axes: Axes,
     table: SweepTable,
     pair: tuple[Axis, Axis],
-    cells: Mapping[Place, Row],
+    cells: Mapping[Place, PointRow],
     measure: Measure,
 ) -> None:
     y, x = pair
@@ -106,7 +106,7 @@ def _norm(grid: "np.ndarray[Any, Any]") -> Normalize:
 
 
 def _hatch(
-    axes: Axes, table: SweepTable, pair: tuple[Axis, Axis], cells: Mapping[Place, Row]
+    axes: Axes, table: SweepTable, pair: tuple[Axis, Axis], cells: Mapping[Place, PointRow]
 ) -> None:
     tried = {(pair[0].of(row), pair[1].of(row)) for row in table.points}
     for place in sorted(tried - cells.keys(), key=lambda place: _at(pair, place)):

@@ -26,7 +26,7 @@ from simulator.views.plots.canvas import (
     spoken,
     swatches,
 )
-from simulator.views.plots.series import bars
+from simulator.views.plots.series import Stretch, bars
 
 HELD = {
     "parameters": BLUE,
@@ -168,7 +168,9 @@ def _mark(axes: Axes, peak: Document, factor: float) -> None:
 
 
 def _lanes(axes: Axes, of_ops: list[str], phases: list[str]) -> None:
-    ops = [{"start_ps": i, "end_ps": i + 1, "phase": phase} for i, phase in enumerate(of_ops)]
+    ops: list[Stretch] = [
+        {"start_ps": i, "end_ps": i + 1, "phase": phase} for i, phase in enumerate(of_ops)
+    ]
     for y, phase in enumerate(phases):
         mine = [op for op in ops if op["phase"] == phase]
         spans = [(b.start_ps, b.end_ps - b.start_ps) for b in bars(mine, len(ops) // _PIXELS)]
