@@ -106,11 +106,8 @@ def _whole(name: str, row: PointRow) -> str:
 
 def _names(row: PointRow, axes: Sequence[Axis]) -> list[str]:
     """Return the cells of a baseline: its name, and which training it runs."""
-    values = (axis.of(row) for axis in axes)
-    first, *rest = [
-        "" if value is None else axis.text(value) for axis, value in zip(axes, values, strict=True)
-    ] or [""]
-    return [f"{row['baseline']} {first}".rstrip(), *rest]
+    cells = ["" if axis.of(row) is None else axis.text(axis.of(row)) for axis in axes] or [""]
+    return [f"{row['baseline']} {cells[0]}".rstrip(), *cells[1:]]
 
 
 def _length(space: SweepTable) -> str:
