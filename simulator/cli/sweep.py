@@ -11,7 +11,7 @@ from simulator.cli.terminal import print_table
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
-    from simulator.sweeps.request import Request
+    from simulator.sweeps.request import SweepRequest
     from simulator.sweeps.study import Models
     from simulator.trace.trace import Trace
 
@@ -155,7 +155,9 @@ def sweep(
     print(f"{table.height} points in {out / TABLE}; `trainsoc plot {out}` draws them")
 
 
-def _request(hardware: str | None, trace: str | None, out: Path, settings: list[str]) -> "Request":
+def _request(
+    hardware: str | None, trace: str | None, out: Path, settings: list[str]
+) -> "SweepRequest":
     """Return the sweep that is meant: of a command line, of a file, or of the folder itself."""
     from simulator.sweeps.folder import asked_before
     from simulator.sweeps.request import read_request, request_of

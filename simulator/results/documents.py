@@ -25,16 +25,16 @@ AGAIN = "run `trainsoc run -o` again"
 _ACTIONS = len(Counts._fields)
 _LARGEST = 10**60  # far beyond any sum of a run, and still a float
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
-Amount = Annotated[float, Field(ge=0, le=float(_LARGEST), allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, le=float(_LARGEST), allow_inf_nan=False)]
 
 
 def _cost_fields() -> dict[str, Any]:
     """Return the type of every metric's value, by its key."""
     fields: dict[str, Any] = {}
     for row in metrics.TABLE:
-        kind: Any = dict[str, Amount]
+        kind: Any = dict[str, NonNegative]
         if isinstance(row, metrics.Metric):
-            kind = Count if row.is_whole else Amount
+            kind = Count if row.is_whole else NonNegative
         fields[row.key] = kind if metrics.REQUIRED in row.uses else NotRequired[kind]
     return fields
 
@@ -61,8 +61,8 @@ class OpRow(TypedDict):
     stage: str
     unit: str
     count: Count
-    attributed_s: Amount
-    energy_j: Amount
+    attributed_s: NonNegative
+    energy_j: NonNegative
     dram_read_bytes: Count
     dram_write_bytes: Count
 
@@ -71,9 +71,9 @@ class BitsRow(TypedDict):
     """The bits of a layer in each epoch."""
 
     layer: str
-    weights: list[Amount]
-    activations: list[Amount]
-    gradients: list[Amount]
+    weights: list[NonNegative]
+    activations: list[NonNegative]
+    gradients: list[NonNegative]
 
 
 def _equally_long(rows: list[BitsRow]) -> list[BitsRow]:
@@ -111,9 +111,9 @@ class AreaRow(TypedDict):
     """The area of a component."""
 
     component: str
-    mm2: Amount
-    low_mm2: Amount
-    high_mm2: Amount
+    mm2: NonNegative
+    low_mm2: NonNegative
+    high_mm2: NonNegative
     source: str
     confidence: str
 
@@ -121,9 +121,9 @@ class AreaRow(TypedDict):
 class IntervalRow(TypedDict):
     """A number that is not sure: its median and the interval that holds it."""
 
-    low: Amount
-    median: Amount
-    high: Amount
+    low: NonNegative
+    median: NonNegative
+    high: NonNegative
 
 
 class ShareRow(TypedDict):
@@ -132,8 +132,8 @@ class ShareRow(TypedDict):
     setting: str
     name: str
     machines: list[str]
-    share: Amount
-    share_with_others: Amount
+    share: NonNegative
+    share_with_others: NonNegative
     value: str
     low: str
     high: str
@@ -147,17 +147,17 @@ class UncertaintyDocument(TypedDict):
 
     samples: Count
     seed: Count
-    level: Amount
+    level: NonNegative
     infeasible: Count
     reasons: dict[str, Count]
-    probability_faster: NotRequired[Amount]
-    probability_less_energy: NotRequired[Amount]
-    probability_both: NotRequired[Amount]
+    probability_faster: NotRequired[NonNegative]
+    probability_less_energy: NotRequired[NonNegative]
+    probability_both: NotRequired[NonNegative]
     decided: str
-    r2: Amount
+    r2: NonNegative
     decided_by: list[ShareRow]
     energy_decided: str
-    energy_r2: Amount
+    energy_r2: NonNegative
     energy_decided_by: list[ShareRow]
 
 
@@ -200,7 +200,7 @@ class ResultDocument(TypedDict):
     layers: list[LayerRow]
     epochs: list[EpochRow]
     memory: MemoryDocument
-    area_mm2: NotRequired[dict[str, Amount]]
+    area_mm2: NotRequired[dict[str, NonNegative]]
     area: NotRequired[list[AreaRow]]
     ops: NotRequired[list[OpRow]]
     uncertainty: NotRequired[Annotated[UncertaintyDocument, AfterValidator(_check_intervals)]]

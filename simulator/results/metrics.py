@@ -22,7 +22,7 @@ _UNITS = {
 _SPELLINGS = {"cpu": "CPU", "dma": "DMA", "dram": "DRAM", "llc": "LLC"}
 
 
-class Kind(Enum):
+class MetricKind(Enum):
     """How the values of the parts of a run make that of the whole."""
 
     ADDITIVE = auto()  # their sum
@@ -30,7 +30,7 @@ class Kind(Enum):
     PEAK = auto()  # the largest of them
 
 
-class Use(Flag):
+class MetricUse(Flag):
     """Where a metric appears, beside every row of a result."""
 
     NOWHERE = 0
@@ -42,9 +42,9 @@ class Use(Flag):
     REQUIRED = auto()  # in every result of this schema; others are newer, or not of every machine
 
 
-ADDITIVE, RATIO, PEAK = Kind
-NOWHERE, OBJECTIVE, PHASES, TRAINING = Use.NOWHERE, Use.OBJECTIVE, Use.PHASES, Use.TRAINING
-LEADING, SAMPLED, REQUIRED = Use.LEADING, Use.SAMPLED, Use.REQUIRED
+ADDITIVE, RATIO, PEAK = MetricKind
+OBJECTIVE, PHASES, TRAINING, LEADING, SAMPLED, REQUIRED = MetricUse
+NOWHERE = MetricUse.NOWHERE
 _HEADLINE = OBJECTIVE | PHASES | TRAINING | LEADING | SAMPLED | REQUIRED
 
 
@@ -96,9 +96,9 @@ class Ratio(NamedTuple):
 class Metric(Column):
     """A number that every part of a run has; `compute` returns it, None on some machines."""
 
-    kind: Kind
+    kind: MetricKind
     compute: Callable[[Priced], float | None]
-    uses: Use
+    uses: MetricUse
     ratio: Ratio | None = None
 
     @property
@@ -141,7 +141,7 @@ class CostBreakdown(Breakdown):
     """A metric that every part of a run has, by what takes part in it."""
 
     compute: Callable[[Priced], Mapping[str, float]]
-    uses: Use
+    uses: MetricUse
 
 
 TABLE: tuple[Metric | CostBreakdown, ...] = (
@@ -205,7 +205,7 @@ PERCENTILES = ("p05", "p50", "p95")
 """What a sweep tells of a metric in samples; the outer two bound nine in ten of them."""
 
 
-def using(use: Use) -> tuple[Metric, ...]:
+def using(use: MetricUse) -> tuple[Metric, ...]:
     """Return the metrics that appear where `use` says."""
     return tuple(metric for metric in METRICS if use in metric.uses)
 

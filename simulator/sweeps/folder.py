@@ -12,7 +12,7 @@ from simulator.files.parquet import read_columns
 from simulator.files.writing import write_text
 from simulator.files.yaml import yaml_text
 from simulator.sweeps.parts import misfit
-from simulator.sweeps.request import Request, read_request
+from simulator.sweeps.request import SweepRequest, read_request
 from simulator.sweeps.sampled import SAMPLES
 from simulator.sweeps.store import write_frame
 from simulator.sweeps.study import Study
@@ -26,7 +26,7 @@ TABLE = "points.parquet"
 _STORE = 1  # how points are kept in a folder
 
 
-def asked_before(folder: Path) -> Request:
+def asked_before(folder: Path) -> SweepRequest:
     """Return what the sweep in `folder` was asked; raises InputError where there is none."""
     if not (folder / SWEEP).is_file():
         raise InputError(
@@ -93,7 +93,7 @@ def write_csv(table: "polars.DataFrame", path: Path) -> None:
     write_text(path, text.getvalue())
 
 
-def _check(folder: Path, request: Request) -> None:
+def _check(folder: Path, request: SweepRequest) -> None:
     ours = version_of("trainsoc")
     if request.store not in (None, _STORE) or request.trainsoc not in (None, ours):
         raise InputError(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from simulator.errors import InputError
 from simulator.sweeps.job import Job
-from simulator.sweeps.space import Point, Space
+from simulator.sweeps.space import DesignSpace, Point
 from simulator.sweeps.store import Store
 from simulator.sweeps.study import Study
 from simulator.sweeps.watch import Watcher
@@ -64,7 +64,7 @@ class Points:
         return plain_knobs(space, point)
 
 
-def plain_knobs(space: Space, point: Point) -> dict[str, Cell]:
+def plain_knobs(space: DesignSpace, point: Point) -> dict[str, Cell]:
     """Return the value of every knob at `point`, in inner units: 65536 for "64 KiB"."""
     told = {**point.settings, **point.labels}
     columns: dict[str, Cell] = {}

@@ -17,7 +17,7 @@ from simulator.results.metrics import (
 )
 from simulator.si import digits, percent, si, si_range, times
 from simulator.sweeps.table import knobs_of, with_front
-from simulator.views.design_space import Axis, Measure, PointRow, SweepTable, epochs_of, named
+from simulator.views.design_space import KnobAxis, Measure, PointRow, SweepTable, epochs_of, named
 from simulator.views.sensitivity import main_effects
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _whole(name: str, row: PointRow) -> str:
     return f"{digits(value)} {unit}".strip() if unit in ("mm2", "") else si(value, unit)
 
 
-def _names(row: PointRow, axes: Sequence[Axis]) -> list[str]:
+def _names(row: PointRow, axes: Sequence[KnobAxis]) -> list[str]:
     """Return the cells of a baseline: its name, and which training it runs."""
     cells = ["" if axis.of(row) is None else axis.text(axis.of(row)) for axis in axes] or [""]
     return [f"{row['baseline']} {cells[0]}".rstrip(), *cells[1:]]

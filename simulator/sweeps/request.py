@@ -31,7 +31,7 @@ class _Baseline(BaseModel):
     set: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
-class Request(BaseModel):
+class SweepRequest(BaseModel):
     """A sweep as it stands in a file.
 
     `trace` and `method` take one name or file, or several; `batch` sizes make `trace` the name of
@@ -57,20 +57,23 @@ class Request(BaseModel):
     store: int | None = None
 
 
-def read_request(path: Path) -> Request:
+def read_request(path: Path) -> SweepRequest:
     """Return the sweep that a YAML file asks for; raises InputError naming file, key and fix."""
     raw = read_yaml(path, _EXAMPLE)
     try:
-        return Request.model_validate(raw)
+        return SweepRequest.model_validate(raw)
     except ValidationError as error:
         raise refusal(error, partial(_sentence, path)) from None
 
 
 def request_of(
-    hardware: str | None, trace: str | None, settings: Sequence[str], request: Request | None = None
-) -> Request:
+    hardware: str | None,
+    trace: str | None,
+    settings: Sequence[str],
+    request: SweepRequest | None = None,
+) -> SweepRequest:
     """Return `request` with what a command line says instead, or beside: `settings` are axes."""
-    base = request or Request()
+    base = request or SweepRequest()
     axes = base.axes | {axis.name: plain_axis(axis) for axis in parse_axes(settings)}
     told = {"hardware": hardware, "trace": trace, "axes": axes}
     return base.model_copy(update={key: value for key, value in told.items() if value is not None})
@@ -103,7 +106,7 @@ def _sentence(path: Path, detail: ErrorDetails) -> str:
     key = str(detail["loc"][0])
     where = f"{path}: {path_of(detail)}"
     if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-        return f"{where}: unknown key; known: {', '.join(Request.model_fields)}"
+        return f"{where}: unknown key; known: {', '.join(SweepRequest.model_fields)}"
     if key in _HOW:
         return f"{path}: {key}: write {_HOW[key]}"
     return f"{where}: {problem(detail)}; write {_EXAMPLE}"

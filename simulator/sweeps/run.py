@@ -12,7 +12,7 @@ from simulator.sweeps.folder import begin, finish
 from simulator.sweeps.points import Points
 from simulator.sweeps.runner import Note, Runner, forget
 from simulator.sweeps.space import Point
-from simulator.sweeps.store import Folder, Memory, Store
+from simulator.sweeps.store import FolderStore, MemoryStore, Store
 from simulator.sweeps.study import Study
 from simulator.sweeps.table import table_of
 from simulator.sweeps.watch import Watcher
@@ -58,10 +58,10 @@ def session(
     `note` takes the row of each new point. Raises InputError where the folder cannot be used,
     and Stopped when the user interrupts.
     """
-    store: Store = Memory()
+    store: Store = MemoryStore()
     if out is not None:
         begin(out, asked)
-        store = Folder(out, full=full)
+        store = FolderStore(out, full=full)
     for sentence in store.set_aside:
         watch.say(sentence)
     runner = Runner(crew, store, watch, note or forget)

@@ -23,7 +23,7 @@ from simulator.sweeps.axis import Axis
 from simulator.sweeps.executors import Workers
 from simulator.sweeps.pareto import pareto_front
 from simulator.sweeps.run import run_study, session
-from simulator.sweeps.space import Space
+from simulator.sweeps.space import DesignSpace
 from simulator.sweeps.study import Study
 from simulator.sweeps.watch import Watcher
 from simulator.views.design_space import PointRow
@@ -108,7 +108,7 @@ class Values:
 class Proposals:
     """Which points to replay next, a generation at a time, each point once."""
 
-    def __init__(self, space: Space, objectives: int, seed: int) -> None:
+    def __init__(self, space: DesignSpace, objectives: int, seed: int) -> None:
         """Propose points of `space` for so many objectives; raises InputError without optuna."""
         try:
             import optuna  # noqa: PLC0415 - an extra

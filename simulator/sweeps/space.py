@@ -37,7 +37,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Space:
+class DesignSpace:
     """Every combination of the choices of `axes` over `hardware` that meets all `conditions`.
 
     `hardware` was read from `source`; `baselines` are SoCs by name, whatever the axes say.

@@ -46,7 +46,7 @@ class Store(Protocol):
         """Bring what was added into its final form."""
 
 
-class Memory:
+class MemoryStore:
     """Points that live as long as the process."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Memory:
         """Do nothing: there is no other form."""
 
 
-class Folder:
+class FolderStore:
     """Points in the folder of a sweep, under `points`; whole results under `results`."""
 
     def __init__(self, folder: Path, *, full: bool = False) -> None:

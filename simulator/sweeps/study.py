@@ -10,8 +10,8 @@ from simulator.hardware import Hardware, load_hardware
 from simulator.replay import Recording, as_trace
 from simulator.sweeps.axis import Axis, read_axes
 from simulator.sweeps.job import AS_TRACED, Job, Training, address_of
-from simulator.sweeps.request import Request, baselines_of, listed, plain_axis
-from simulator.sweeps.space import Point, Space
+from simulator.sweeps.request import SweepRequest, baselines_of, listed, plain_axis
+from simulator.sweeps.space import DesignSpace, Point
 from simulator.trace.passes.file import load_method
 from simulator.trace.trace import Trace
 from simulator.views.design_space import PointRow
@@ -31,11 +31,11 @@ class Study:
     stands in a file.
     """
 
-    space: Space
+    space: DesignSpace
     training: Training
     trace: str
     method: str
-    asked: Request
+    asked: SweepRequest
 
     def baselines(self) -> Iterator[Point]:
         """Yield the baselines, each with every training."""
@@ -97,7 +97,7 @@ def study(
     told = dict(traces) if isinstance(traces, Mapping) else {_name_of(traces): traces}
     if not told and not _choices(axes, "trace"):
         raise InputError("a sweep needs a trace: name a file, or one such as lenet_digits")
-    asked = Request(
+    asked = SweepRequest(
         hardware=hardware.name if isinstance(hardware, Hardware) else str(hardware),
         trace=[str(each) if isinstance(each, str | Path) else name for name, each in told.items()],
         method=list(methods) or None,
@@ -120,13 +120,13 @@ def study(
     names = _choices(axes, "method") or list(methods) or [AS_TRACED]
     schedules = {name: load_method(name) for name in names if name != AS_TRACED}
     others = {name: load_hardware(each) for name, each in (baselines or {}).items()}
-    space = Space(load_hardware(hardware), str(hardware), axes, tuple(conditions), others)
+    space = DesignSpace(load_hardware(hardware), str(hardware), axes, tuple(conditions), others)
     _ = space.values  # a wrong value is told before anything runs
     return Study(space, Training(loaded, schedules), next(iter(loaded)), names[0], asked)
 
 
 def study_of(
-    request: Request,
+    request: SweepRequest,
     models: Models | None = None,
     *,
     hardware: Hardware | str | Path | None = None,

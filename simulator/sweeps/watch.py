@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from simulator.results.metrics import LATENCY, column_of
 from simulator.si import digits, si
-from simulator.views.design_space import Axis, PointRow, label_of, named
+from simulator.views.design_space import KnobAxis, PointRow, label_of, named
 
 _SECONDS = {"terminal": 0.2, "notebook": 1.0, "lines": 30.0}
 
@@ -106,7 +106,7 @@ class Display:
 
     def _where(self) -> str:
         row = self._best or {}
-        axes = [Axis((key,), label_of(key), ()) for key in row if "." in key]
+        axes = [KnobAxis((key,), label_of(key), ()) for key in row if "." in key]
         return named(row, axes) or str(row.get("trace", ""))
 
     def _show(self, text: str) -> None:

@@ -23,7 +23,7 @@ _ABBREVIATIONS = {"cpu", "dma", "dram", "llc"}
 
 
 @dataclass(frozen=True)
-class Axis:
+class KnobAxis:
     """One direction of a space: a knob, or several that always have equal values.
 
     `values` are those that occur, numbers in ascending order, text as it first came.
@@ -140,7 +140,7 @@ class SweepTable:
         }
 
     @cached_property
-    def axes(self) -> list[Axis]:
+    def axes(self) -> list[KnobAxis]:
         """The knobs that take more than one value; equal ones are one axis."""
         columns: dict[tuple[Any, ...], list[str]] = {}
         for knob in self.knobs:
@@ -148,7 +148,7 @@ class SweepTable:
             if len(set(values)) > 1:
                 columns.setdefault(values, []).append(knob)
         return [
-            Axis(
+            KnobAxis(
                 tuple(knobs), " = ".join(label_of(knob, self.knobs) for knob in knobs), _ordered(v)
             )
             for v, knobs in columns.items()
@@ -193,7 +193,7 @@ def best_by(
     return best
 
 
-def named(row: PointRow, axes: Sequence[Axis]) -> str:
+def named(row: PointRow, axes: Sequence[KnobAxis]) -> str:
     """Return the values of `row` on `axes`, rows and columns as "32 × 16"."""
     by_knob = {axis.knobs: axis for axis in axes}
     shaped = {(ROWS,), (COLS,)} <= by_knob.keys()

@@ -32,14 +32,14 @@ _TOTAL = "total"
 Intervals = Mapping[str, IntervalRow]
 
 
-class Part(NamedTuple):
+class CostLine(NamedTuple):
     """A part of a run, and what it costs."""
 
     name: str
     costs: CostRow
 
 
-class Pair(NamedTuple):
+class PhasePair(NamedTuple):
     """A part of two runs; `name` is its phase, or "total"."""
 
     name: str
@@ -92,7 +92,7 @@ def verdict(document: ResultDocument, baseline: ResultDocument) -> Group:
 
 def verdict_sentence(document: ResultDocument, baseline: ResultDocument) -> str:
     """Return the answer in one sentence, naming both precisions."""
-    total = Pair(_TOTAL, document["total"], baseline["total"])
+    total = PhasePair(_TOTAL, document["total"], baseline["total"])
     speed, energy = total.ratio(LATENCY) or 0.0, total.ratio(ENERGY) or 0.0
     if abs(speed - 1) < _SAME and abs(energy - 1) < _SAME:
         return (
@@ -195,7 +195,7 @@ def _contention(total: CostRow) -> str:
     return f"; {si(lost, 's')} lost at the memory to the other master" if lost else ""
 
 
-def _cost_table(rows: Sequence[Part], total: CostRow) -> Table:
+def _cost_table(rows: Sequence[CostLine], total: CostRow) -> Table:
     table = _table(
         "",
         "latency",
@@ -208,7 +208,7 @@ def _cost_table(rows: Sequence[Part], total: CostRow) -> Table:
         "array use",
         "of busy time",
     )
-    for name, costs in [*rows, Part(_TOTAL, total)]:
+    for name, costs in [*rows, CostLine(_TOTAL, total)]:
         last = bool(rows) and costs is rows[-1].costs
         table.add_row(name, *_cost_cells(costs, total), style=_style(name), end_section=last)
     return table
@@ -228,23 +228,23 @@ def _cost_cells(row: CostRow, total: CostRow) -> list[str]:
     ]
 
 
-def _phase_rows(document: ResultDocument) -> list[Part]:
-    return [Part(name, row) for name, row in by_phase(document).items()]
+def _phase_rows(document: ResultDocument) -> list[CostLine]:
+    return [CostLine(name, row) for name, row in by_phase(document).items()]
 
 
-def _layer_rows(document: ResultDocument) -> list[Part]:
+def _layer_rows(document: ResultDocument) -> list[CostLine]:
     rows = sorted(document["layers"], key=lambda row: -_EXACT.of(row))
-    return [Part(f"{row['layer'] or '-'} {row['phase']}", row) for row in rows]
+    return [CostLine(f"{row['layer'] or '-'} {row['phase']}", row) for row in rows]
 
 
-def _op_rows(document: ResultDocument) -> list[Part]:
+def _op_rows(document: ResultDocument) -> list[CostLine]:
     return _summed(
         (f"{row['op']} {row['stage']}" if row["stage"] != "op" else row["op"], row)
         for row in document["ops"]
     )
 
 
-def _stage_rows(document: ResultDocument) -> list[Part]:
+def _stage_rows(document: ResultDocument) -> list[CostLine]:
     return _summed((f"{row['phase']} {row['stage']}", row) for row in document["ops"])
 
 
@@ -252,12 +252,12 @@ ROWS = {"phase": _phase_rows, "layer": _layer_rows, "op": _op_rows, "stage": _st
 """What the rows of a run's table can be."""
 
 
-def _summed(named: Iterable[tuple[str, OpRow]]) -> list[Part]:
+def _summed(named: Iterable[tuple[str, OpRow]]) -> list[CostLine]:
     """Return one row per name, the longest first."""
     groups: dict[str, list[OpRow]] = {}
     for name, row in named:
         groups.setdefault(name, []).append(row)
-    parts = [Part(name, _costs(rows)) for name, rows in groups.items()]
+    parts = [CostLine(name, _costs(rows)) for name, rows in groups.items()]
     return sorted(parts, key=lambda part: -LATENCY.of(part.costs))
 
 
@@ -291,11 +291,11 @@ def _memory(document: ResultDocument) -> Text:
     return Text(f"Memory: {si(memory['peak_bytes'], 'B')} at its peak ({parts}).")
 
 
-def _paired(document: ResultDocument, baseline: ResultDocument) -> list[Pair]:
+def _paired(document: ResultDocument, baseline: ResultDocument) -> list[PhasePair]:
     """Return the phases that both runs have, and the total."""
     ours, theirs = by_phase(document), by_phase(baseline)
-    phases = [Pair(name, row, theirs[name]) for name, row in ours.items() if name in theirs]
-    return [*phases, Pair(_TOTAL, document["total"], baseline["total"])]
+    phases = [PhasePair(name, row, theirs[name]) for name, row in ours.items() if name in theirs]
+    return [*phases, PhasePair(_TOTAL, document["total"], baseline["total"])]
 
 
 def _pair_names(left: ResultDocument, right: ResultDocument) -> list[str]:
@@ -303,7 +303,7 @@ def _pair_names(left: ResultDocument, right: ResultDocument) -> list[str]:
     return [f"{name} {each.label}" for each, _ in COMPARED for name in names]
 
 
-def _ratio_cells(pair: Pair, known: Intervals) -> list[str]:
+def _ratio_cells(pair: PhasePair, known: Intervals) -> list[str]:
     """Return the ratios of a part, with their intervals where they are known."""
     cells = []
     for each, ratio in COMPARED:
@@ -312,7 +312,7 @@ def _ratio_cells(pair: Pair, known: Intervals) -> list[str]:
     return cells
 
 
-def _amounts(pair: Pair) -> list[str]:
+def _amounts(pair: PhasePair) -> list[str]:
     rows = pair.ours, pair.theirs
     return [si(each.of(row), each.unit) for each, _ in COMPARED for row in rows]
 

@@ -9,7 +9,7 @@ from simulator.views.design_space import PointRow
 
 
 @dataclass(frozen=True)
-class Effect:
+class MainEffect:
     """What a knob does to a measure by itself.
 
     `means` are the geometric means of the measure at each value of the knob, over the same
@@ -41,7 +41,7 @@ def main_effect(
     knob: str,
     others: Sequence[str],
     measure: Callable[[PointRow], float | None],
-) -> Effect | None:
+) -> MainEffect | None:
     """Return the main effect of `knob` on `measure`, or None where nothing can be compared.
 
     Like is compared with like: only settings of the `others` count at which every value of the
@@ -60,12 +60,12 @@ def main_effect(
     if len(values) < 2 or not complete:
         return None
     means = {value: _geometric([block[value] for block in complete]) for value in values}
-    return Effect(knob, means, len(complete))
+    return MainEffect(knob, means, len(complete))
 
 
 def main_effects(
     rows: Sequence[PointRow], knobs: Sequence[str], measure: Callable[[PointRow], float | None]
-) -> list[Effect]:
+) -> list[MainEffect]:
     """Return the main effects of all `knobs` that can be compared, the largest ratio first."""
     found = (
         main_effect(rows, knob, [each for each in knobs if each != knob], measure) for knob in knobs

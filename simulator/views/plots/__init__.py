@@ -11,11 +11,11 @@ from typing import TypeVar
 
 from matplotlib.figure import Figure
 
-from simulator.results.documents import ResultDocument, StepDocument
+from simulator.comparison import Comparison
 from simulator.views.design_space import SweepTable
 from simulator.views.plots.against import against
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
-from simulator.views.plots.canvas import Document, save, styled
+from simulator.views.plots.canvas import Results, Steps, save, styled
 from simulator.views.plots.decides import decides
 from simulator.views.plots.methods import (
     bits_over_epochs,
@@ -31,10 +31,8 @@ from simulator.views.plots.sweep_curves import curves, sensitivity
 from simulator.views.plots.sweep_front import front
 from simulator.views.plots.sweep_map import heat_map
 from simulator.views.plots.trace import memory, work
+from simulator.views.trace_documents import MemoryOverTime, TraceSummary
 
-Results = Mapping[str, ResultDocument]
-Steps = Mapping[str, StepDocument]
-"""Documents of machines or methods by their labels."""
 _D = TypeVar("_D")
 
 __all__ = [
@@ -122,24 +120,22 @@ def draw_step(steps: Steps, directory: Path) -> list[Path]:
     return _draw(_OF_STEPS, steps, directory)
 
 
-def draw_comparison(document: Document, path: Path) -> None:
+def draw_comparison(document: Comparison, path: Path) -> None:
     """Draw predicted against measured times of the ops of a step; raises InputError as others."""
     with styled():
         save(against(document), path)
 
 
-def draw_trace(summary: Document, held: Document, directory: Path) -> list[Path]:
+def draw_trace(summary: TraceSummary, held: MemoryOverTime, directory: Path) -> list[Path]:
     """Draw what a step of a trace does and what it holds, and return the files.
 
     `summary` is a document of `trace_summary`, `held` one of `memory_over_time`. Raises InputError
     when `directory` cannot be written.
     """
-    figures = {"trace": (work, summary), "memory": (memory, held)}
-    paths: list[Path] = []
-    for name, (figure, document) in figures.items():
-        paths.append(directory / f"{name}.png")
-        with styled():
-            save(figure(document), paths[-1])
+    paths = [directory / "trace.png", directory / "memory.png"]
+    with styled():
+        save(work(summary), paths[0])
+        save(memory(held), paths[1])
     return paths
 
 

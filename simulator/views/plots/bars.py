@@ -30,6 +30,7 @@ from simulator.views.plots.canvas import (
     INK,
     MACHINES,
     PHASES,
+    Results,
     canvas,
     colour,
     in_order,
@@ -41,8 +42,6 @@ from simulator.views.plots.canvas import (
     spoken,
     swatches,
 )
-
-Results = Mapping[str, ResultDocument]
 
 _LABELLED_EPOCHS = 6  # more bars than this leave no room for a number above each
 _NAMED_EPOCHS = 12

@@ -1,17 +1,18 @@
 """What decides an answer: the shares of uncertain constants in the variance of its logarithm."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from simulator.results.documents import ResultDocument, UncertaintyDocument
+from simulator.results.documents import UncertaintyDocument
 from simulator.results.uncertainty import Decision, decisions
 from simulator.si import digits
 from simulator.views.plots.canvas import (
     BLUE,
     VERMILLION,
+    Results,
     canvas,
     legend,
     only,
@@ -25,7 +26,7 @@ _LEAST = 0.01  # share that is seen
 _LABEL = 44  # characters
 
 
-def decides(results: Mapping[str, ResultDocument]) -> Figure | None:
+def decides(results: Results) -> Figure | None:
     """Draw the shares of the constants that decide the first result, or its verdict.
 
     None where it was not sampled, or its samples do not tell what decides it.
@@ -75,7 +76,7 @@ def _rows(found: Sequence[Decision]) -> dict[str, dict[int, float]]:
     return {name: shares[name] for name in order[:_MOST]}
 
 
-def _title(found: Sequence[Decision], results: Mapping[str, ResultDocument]) -> str:
+def _title(found: Sequence[Decision], results: Results) -> str:
     parts = [
         f"{100 * decision.rows[0]['share']:.0f} % of the {decision.label}'s spread by "
         f"{decision.rows[0]['name']}"

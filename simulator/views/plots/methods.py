@@ -22,6 +22,7 @@ from simulator.views.plots.canvas import (
     MACHINES,
     ORANGE,
     VERMILLION,
+    Results,
     canvas,
     colour,
     legend,
@@ -30,8 +31,6 @@ from simulator.views.plots.canvas import (
     short,
     swatches,
 )
-
-Results = Mapping[str, ResultDocument]
 
 _MARKS = "osD^vPX*"
 _MEMORY = {

@@ -1,6 +1,5 @@
 """One step over time: what the DRAM delivers to whom, and which unit is busy with which phase."""
 
-from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
 
@@ -19,6 +18,7 @@ from simulator.views.plots.canvas import (
     PAPER,
     PHASES,
     UNITS,
+    Steps,
     canvas,
     colour,
     in_order,
@@ -31,8 +31,6 @@ from simulator.views.plots.canvas import (
     swatches,
 )
 from simulator.views.plots.series import bars, bin_edges, binned_bytes, busy_ps
-
-Steps = Mapping[str, StepDocument]
 
 _BINS = 250
 _PIXELS = 800  # across the axes: what is closer together than one cannot be told apart

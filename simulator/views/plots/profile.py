@@ -15,6 +15,7 @@ from simulator.views.plots.canvas import (
     INK,
     MACHINES,
     UNITS,
+    Steps,
     canvas,
     colour,
     in_order,
@@ -27,7 +28,6 @@ from simulator.views.plots.canvas import (
     swatches,
 )
 
-Steps = Mapping[str, StepDocument]
 Group = tuple[str, str]  # what, and the unit that does it
 Sums = dict[Group, float]
 

@@ -4,7 +4,7 @@ After S. Williams, A. Waterman, D. Patterson, "Roofline: an insightful visual pe
 multicore architectures", CACM 52(4), 2009; in MACs instead of FLOPs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import atan, degrees, log
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from simulator.views.plots.canvas import (
     INK,
     PHASES,
     UNITS,
+    Steps,
     canvas,
     colour,
     in_order,
@@ -46,7 +47,7 @@ class _Roof(NamedTuple):
     macs_per_s: int
 
 
-def roofline(steps: Mapping[str, StepDocument]) -> Figure:
+def roofline(steps: Steps) -> Figure:
     """Draw the first machine's GEMMs under its roofs, and beside them what only moves bytes."""
     label, step = next(iter(steps.items()))
     tasks = [task for task in step["tasks"] if task["end_ps"] > task["start_ps"]]

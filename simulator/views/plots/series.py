@@ -8,7 +8,7 @@ from typing import NamedTuple, TypedDict
 from simulator.results.documents import FlowRow
 
 
-class Stretch(TypedDict):
+class PhaseStretch(TypedDict):
     """Something of one phase between two moments: a task, or an op."""
 
     phase: str
@@ -61,7 +61,7 @@ def _interval(edges: Sequence[int], moment: int) -> int:
     return min(max(bisect_right(edges, moment) - 1, 0), len(edges) - 2)
 
 
-def busy_ps(tasks: Iterable[Stretch]) -> int:
+def busy_ps(tasks: Iterable[PhaseStretch]) -> int:
     """Return the time in which at least one of `tasks` ran."""
     busy, until = 0, 0
     for task in sorted(tasks, key=lambda task: (task["start_ps"], task["end_ps"])):
@@ -70,7 +70,7 @@ def busy_ps(tasks: Iterable[Stretch]) -> int:
     return busy
 
 
-def bars(tasks: Iterable[Stretch], resolution_ps: int) -> list[Bar]:
+def bars(tasks: Iterable[PhaseStretch], resolution_ps: int) -> list[Bar]:
     """Return the tasks of one lane as bars, in order of time.
 
     Neighbours of the same phase that are at most `resolution_ps` apart become one bar; so a step

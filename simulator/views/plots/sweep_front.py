@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from simulator.views.design_space import Axis, Measure, PointRow, SweepTable, named
+from simulator.views.design_space import KnobAxis, Measure, PointRow, SweepTable, named
 from simulator.views.plots.canvas import (
     BLACK,
     BLUE,
@@ -151,7 +151,7 @@ def _edge(points: Sequence[PointRow], objectives: Objectives) -> list[PointRow]:
     return edge
 
 
-def _telling(table: SweepTable, best: Sequence[PointRow]) -> tuple[list[Axis], list[str]]:
+def _telling(table: SweepTable, best: Sequence[PointRow]) -> tuple[list[KnobAxis], list[str]]:
     """Return the axes that tell the points of the front apart, and what all of them share."""
     apart = [axis for axis in table.axes if len({axis.of(row) for row in best}) > 1]
     if len(best) == 1:
