@@ -39,7 +39,7 @@ _LARGEST = 2**63 - 1
 
 @dataclass(frozen=True)
 class Training:
-    """The runs that a sweep replays: traces and methods by name, and which trainsoc asks.
+    """The runs that a sweep replays: traces and methods by name, and the trainsoc that sweeps.
 
     Sent to every worker once.
     """
@@ -59,7 +59,7 @@ class Training:
         return self._treated[key]
 
     def check(self) -> None:
-        """Raise InputError where this process has another trainsoc than the one that asks."""
+        """Raise InputError where this process has another trainsoc than the one that sweeps."""
         if self.code != fingerprint():
             raise InputError(
                 f"a worker runs trainsoc {fingerprint()}, the sweep trainsoc {self.code}: "
@@ -87,7 +87,7 @@ class Job:
 
 
 class Done(NamedTuple):
-    """A row of the table, and the whole result as text if that was asked for."""
+    """A row of the table, and the whole result as text where the job is `full`."""
 
     row: PointRow
     document: str = ""

@@ -14,18 +14,18 @@ from simulator.views.design_space import Cell
 class Points:
     """The points of a study as rows that await their results, which the store has by address."""
 
-    def __init__(self, asked: Study, store: Store, *, full: bool = False) -> None:
-        """Start without points; with `full`, whole results are asked for."""
-        self._study, self._store, self._full = asked, store, full
+    def __init__(self, study: Study, store: Store, *, full: bool = False) -> None:
+        """Start without points; with `full`, whole results are kept too."""
+        self._study, self._store, self._full = study, store, full
         self.rows: list[dict[str, Cell]] = []
         self._seen: set[str] = set()
 
     def missing(self, points: Iterable[Point], watch: Watcher) -> Iterator[Job]:
-        """Yield a job for each of `points` that the store has not, and tell of all others."""
+        """Yield a job for each of `points` that the store has not, and count all others."""
         for point in points:
             job = self.job(point)
             if job is None or job.address in self._seen or job.address in self._store:
-                watch.found()
+                watch.finished()
             else:
                 yield job
             if job is not None:
@@ -66,14 +66,14 @@ class Points:
 
 def plain_knobs(space: DesignSpace, point: Point) -> dict[str, Cell]:
     """Return the value of every knob at `point`, in inner units: 65536 for "64 KiB"."""
-    told = {**point.settings, **point.labels}
+    texts = {**point.settings, **point.labels}
     columns: dict[str, Cell] = {}
     for axis, values in zip(space.axes, space.values, strict=True):
-        index = axis.choices.index(tuple(told[key] for key in axis.keys))
+        index = axis.choices.index(tuple(texts[key] for key in axis.keys))
         columns |= dict(zip(axis.keys, values[index], strict=True))
     return columns
 
 
 def _why(reason: str) -> dict[str, Cell]:
     """Return what a row tells of itself where the store has no result for it."""
-    return {"feasible_told": False, "reason_told": reason}
+    return {"feasible_own": False, "reason_own": reason}

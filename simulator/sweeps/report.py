@@ -1,4 +1,4 @@
-"""What a sweep found, on screen: the front of its objectives, the best, what cannot run."""
+"""The outcome of a sweep on screen: the front of its objectives, the best, what cannot run."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -44,8 +44,8 @@ def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIV
     front = [row for row in space.feasible if row["pareto"]]
     front.sort(key=lambda row: (str(row["trace"]), column_of(objectives[0]).of(row)))
     for row in front[:_SHOWN]:
-        told = [axis.text(axis.of(row)) for axis in space.axes] or [""]
-        view.add_row(*told, *_metric_cells(row))
+        cells = [axis.text(axis.of(row)) for axis in space.axes] or [""]
+        view.add_row(*cells, *_metric_cells(row))
     if space.baselines:
         view.add_section()
         for row in space.rows:
@@ -58,19 +58,19 @@ def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIV
 def effects_sentence(table: "polars.DataFrame", name: str = ENERGY.key) -> str:
     """Return how much each knob matters for a metric by itself, in words.
 
-    Empty where not every knob can be told, as in the points of a search.
+    Empty where not every knob can be compared, as in the points of a search.
     """
     space = drawable(table)
     axes = {axis.knobs[0]: axis for axis in space.axes}
     measure = Measure(name)
-    found = main_effects(space.feasible, list(axes), measure.of)
-    told = [
+    effects = main_effects(space.feasible, list(axes), measure.of)
+    parts = [
         f"{axes[each.knob].label} {times(each.ratio)} (best {axes[each.knob].text(each.best)})"
-        for each in found
+        for each in effects
     ]
-    if not told or len(told) < len(axes):
+    if not parts or len(parts) < len(axes):
         return ""
-    return f"alone, each knob changes {measure.name} by up to: {', '.join(told)}"
+    return f"alone, each knob changes {measure.name} by up to: {', '.join(parts)}"
 
 
 def best_sentence(
@@ -116,8 +116,8 @@ def _length(space: SweepTable) -> str:
 
 
 def _caption(space: SweepTable, front: int) -> str | None:
-    told = [f"{_SHOWN} of {front} on the front; the table has all"] if front > _SHOWN else []
+    notes = [f"{_SHOWN} of {front} on the front; the table has all"] if front > _SHOWN else []
     infeasible = len(space.points) - len(space.feasible)
     if infeasible:
-        told.append(f"{infeasible} of {len(space.points)} points cannot run; see their reason")
-    return "; ".join(told) or None
+        notes.append(f"{infeasible} of {len(space.points)} points cannot run; see their reason")
+    return "; ".join(notes) or None

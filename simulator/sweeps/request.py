@@ -75,8 +75,8 @@ def request_of(
     """Return `request` with what a command line says instead, or beside: `settings` are axes."""
     base = request or SweepRequest()
     axes = base.axes | {axis.name: plain_axis(axis) for axis in parse_axes(settings)}
-    told = {"hardware": hardware, "trace": trace, "axes": axes}
-    return base.model_copy(update={key: value for key, value in told.items() if value is not None})
+    given = {"hardware": hardware, "trace": trace, "axes": axes}
+    return base.model_copy(update={key: value for key, value in given.items() if value is not None})
 
 
 def plain_axis(axis: Axis) -> list[Any]:
@@ -85,21 +85,21 @@ def plain_axis(axis: Axis) -> list[Any]:
     return [row[0] for row in rows] if axis.is_equal else [*rows]
 
 
-def baselines_of(told: Mapping[str, str | _Baseline] | list[str]) -> dict[str, Hardware]:
+def baselines_of(baselines: Mapping[str, str | _Baseline] | list[str]) -> dict[str, Hardware]:
     """Return the SoCs that a request compares with, by name."""
-    entries = told if isinstance(told, Mapping) else {name: name for name in told}
-    found = {}
+    entries = baselines if isinstance(baselines, Mapping) else {name: name for name in baselines}
+    machines = {}
     for name, entry in entries.items():
         if isinstance(entry, str):
-            found[name] = load_hardware(entry)
+            machines[name] = load_hardware(entry)
         else:
-            found[name] = load_hardware(entry.hardware, entry.set)
-    return found
+            machines[name] = load_hardware(entry.hardware, entry.set)
+    return machines
 
 
-def listed(told: str | Sequence[str] | None) -> list[str]:
+def listed(texts: str | Sequence[str] | None) -> list[str]:
     """Return what one text or several say, as a list."""
-    return [told] if isinstance(told, str) else list(told or ())
+    return [texts] if isinstance(texts, str) else list(texts or ())
 
 
 def _sentence(path: Path, detail: ErrorDetails) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run_study(
-    asked: Study,
+    study: Study,
     crew: Workers,
     out: Path | None,
     watch: Watcher,
@@ -31,13 +31,13 @@ def run_study(
     *,
     full: bool = False,
 ) -> "polars.DataFrame":
-    """Replay what folder `out` has not of the points of a study, and return the table of all.
+    """Replay the points of a study that folder `out` lacks, and return the table of all.
 
-    `objectives` are columns of the table, of which it tells the front. Whatever stops it,
+    `objectives` are columns of the table, whose front it marks. Whatever stops it,
     finished points stay in `out`. Raises InputError as `sweep` does.
     """
-    points = list(asked.points())
-    with session(asked, crew, out, watch, full=full) as work:
+    points = list(study.points())
+    with session(study, crew, out, watch, full=full) as work:
         watch.begin(len(points))
         work.replay(points)
         return work.table(objectives)
@@ -45,7 +45,7 @@ def run_study(
 
 @contextmanager
 def session(
-    asked: Study,
+    study: Study,
     crew: Workers,
     out: Path | None,
     watch: Watcher,
@@ -60,12 +60,12 @@ def session(
     """
     store: Store = MemoryStore()
     if out is not None:
-        begin(out, asked)
+        begin(out, study)
         store = FolderStore(out, full=full)
     for sentence in store.set_aside:
         watch.say(sentence)
     runner = Runner(crew, store, watch, note or forget)
-    work = Session(asked, store, runner, watch, out, full=full)
+    work = Session(study, store, runner, watch, out, full=full)
     try:
         yield work
     except KeyboardInterrupt:
@@ -81,7 +81,7 @@ class Session:
 
     def __init__(
         self,
-        asked: Study,
+        study: Study,
         store: Store,
         runner: Runner,
         watch: Watcher,
@@ -90,8 +90,8 @@ class Session:
         full: bool,
     ) -> None:
         """Start without points."""
-        self._study, self._watch, self._out = asked, watch, out
-        self._points = Points(asked, store, full=full)
+        self._study, self._watch, self._out = study, watch, out
+        self._points = Points(study, store, full=full)
         self.store, self.runner = store, runner
 
     def replay(self, points: Iterable[Point]) -> Sequence[PointRow]:

@@ -16,24 +16,24 @@ _FIRST = ("epochs", *(each.key for each in (*using(LEADING), AREA)))
 
 
 def table_of(
-    told: Sequence[PointRow],
+    points: Sequence[PointRow],
     finished: "polars.DataFrame",
     knobs: Sequence[str],
     objectives: Sequence[str] = OBJECTIVES,
 ) -> "polars.DataFrame":
-    """Return a row for each of `told`: what tells the point apart, and how it went.
+    """Return a row for each of `points`: what tells the point apart, and how it went.
 
-    `told` have the address of a finished point as "point", or their own reason. The front of
+    `points` have the address of a finished point as "point", or their own reason. The front of
     `objectives` is that of the points of each trace, baselines aside.
     """
     import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
 
-    asked = pl.DataFrame(list(told), infer_schema_length=None, strict=False)
+    known = pl.DataFrame(list(points), infer_schema_length=None, strict=False)
     measures = finished.drop(_keys(finished))
-    table = asked.join(measures, on="point", how="left", maintain_order="left")
+    table = known.join(measures, on="point", how="left", maintain_order="left")
     for name in ("feasible", "reason"):
-        ways = [way for way in (f"{name}_told", name) if way in table.columns]
-        table = table.with_columns(pl.coalesce(ways).alias(name)).drop(f"{name}_told", strict=False)
+        ways = [way for way in (f"{name}_own", name) if way in table.columns]
+        table = table.with_columns(pl.coalesce(ways).alias(name)).drop(f"{name}_own", strict=False)
     return _ordered(with_front(table, objectives), knobs)
 
 

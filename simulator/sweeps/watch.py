@@ -12,12 +12,12 @@ _SECONDS = {"terminal": 0.2, "notebook": 1.0, "lines": 30.0}
 
 
 class Watcher(Protocol):
-    """Is told how a sweep goes."""
+    """Follows how a sweep goes."""
 
     def begin(self, total: int) -> None:
-        """So many points are asked for."""
+        """So many points are to come."""
 
-    def found(self, row: PointRow | None = None) -> None:
+    def finished(self, row: PointRow | None = None) -> None:
         """One more point is there: from an earlier run, or with its row."""
 
     def say(self, sentence: str) -> None:
@@ -33,7 +33,7 @@ class Silent:
     def begin(self, total: int) -> None:
         """Do nothing."""
 
-    def found(self, row: PointRow | None = None) -> None:
+    def finished(self, row: PointRow | None = None) -> None:
         """Do nothing."""
 
     def say(self, sentence: str) -> None:
@@ -60,7 +60,7 @@ class Display:
         self._total = total
         self._begun = self._shown = time.monotonic()
 
-    def found(self, row: PointRow | None = None) -> None:
+    def finished(self, row: PointRow | None = None) -> None:
         """Count a point, and show the line if the last one is old."""
         if row is None:
             self._kept += 1

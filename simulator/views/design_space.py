@@ -51,7 +51,7 @@ class KnobAxis:
             return "none"
         return digits(value) if isinstance(value, float) else str(value)
 
-    def told(self, value: Any) -> str:
+    def phrase(self, value: Any) -> str:
         """Return `value` so that it speaks for itself: "64 KiB scratchpad", "ws", "rows 16"."""
         text = self.text(value)
         if not _is_number(value):
@@ -202,7 +202,7 @@ def named(row: PointRow, axes: Sequence[KnobAxis]) -> str:
     for axis in rest:
         square = set(axis.knobs) == {ROWS, COLS}
         value = axis.of(row)
-        parts.append(f"{value}{TIMES}{value}" if square else axis.told(value))
+        parts.append(f"{value}{TIMES}{value}" if square else axis.phrase(value))
     return ", ".join(parts)
 
 

@@ -52,10 +52,10 @@ def main_effect(
     blocks: dict[tuple[Hashable, ...], dict[Any, float]] = {}
     values: dict[Any, None] = {}
     for row in rows:
-        found = measure(row)
-        if found is not None and found > 0:
+        value = measure(row)
+        if value is not None and value > 0:
             values.setdefault(row[knob])
-            blocks.setdefault(tuple(row[each] for each in others), {})[row[knob]] = found
+            blocks.setdefault(tuple(row[each] for each in others), {})[row[knob]] = value
     complete = [block for block in blocks.values() if len(block) == len(values)]
     if len(values) < 2 or not complete:
         return None
@@ -67,10 +67,10 @@ def main_effects(
     rows: Sequence[PointRow], knobs: Sequence[str], measure: Callable[[PointRow], float | None]
 ) -> list[MainEffect]:
     """Return the main effects of all `knobs` that can be compared, the largest ratio first."""
-    found = (
+    compared = (
         main_effect(rows, knob, [each for each in knobs if each != knob], measure) for knob in knobs
     )
-    effects = [effect for effect in found if effect is not None]
+    effects = [effect for effect in compared if effect is not None]
     return sorted(effects, key=lambda effect: -effect.ratio)
 
 

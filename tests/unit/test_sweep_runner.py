@@ -28,7 +28,7 @@ class _Count(Silent):
     def __init__(self) -> None:
         self.points = 0
 
-    def found(self, row=None) -> None:  # noqa: ARG002 - as watchers are told
+    def finished(self, row=None) -> None:  # noqa: ARG002 - the signature of a Watcher
         self.points += 1
 
 

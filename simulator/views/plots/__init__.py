@@ -126,16 +126,16 @@ def draw_comparison(document: Comparison, path: Path) -> None:
         save(against(document), path)
 
 
-def draw_trace(summary: TraceSummary, held: MemoryOverTime, directory: Path) -> list[Path]:
+def draw_trace(summary: TraceSummary, footprint: MemoryOverTime, directory: Path) -> list[Path]:
     """Draw what a step of a trace does and what it holds, and return the files.
 
-    `summary` is a document of `trace_summary`, `held` one of `memory_over_time`. Raises InputError
-    when `directory` cannot be written.
+    `footprint` is what the step holds over time. Raises InputError when `directory` cannot be
+    written.
     """
     paths = [directory / "trace.png", directory / "memory.png"]
     with styled():
         save(work(summary), paths[0])
-        save(memory(held), paths[1])
+        save(memory(footprint), paths[1])
     return paths
 
 

@@ -32,12 +32,12 @@ def decides(results: Results) -> Figure | None:
     None where it was not sampled, or its samples do not tell what decides it.
     """
     known = next(iter(results.values())).get("uncertainty")
-    found = decisions(known) if known else ()
-    if not known or not any(decision.rows for decision in found):
+    decided = decisions(known) if known else ()
+    if not known or not any(decision.rows for decision in decided):
         return None
-    rows = _rows(found)
+    rows = _rows(decided)
     height = 1.7 + _ROW_INCHES * max(3, len(rows))
-    figure = canvas(_title(found, results), _note(known, len(rows)), height)
+    figure = canvas(_title(decided, results), _note(known, len(rows)), height)
     axes = figure.subplots()
     for place, paint in enumerate(_COLOURS):
         for y, shares in enumerate(rows.values()):
@@ -57,17 +57,17 @@ def decides(results: Results) -> Figure | None:
     only(axes, "left", "bottom")
     handles: list[Artist] = [
         Patch(color=paint, label=decision.label)
-        for paint, decision in zip(_COLOURS, found, strict=True)
+        for paint, decision in zip(_COLOURS, decided, strict=True)
         if decision.rows
     ]
     legend(figure, handles)
     return figure
 
 
-def _rows(found: Sequence[Decision]) -> dict[str, dict[int, float]]:
+def _rows(decided: Sequence[Decision]) -> dict[str, dict[int, float]]:
     """Return the shares by constant, the largest first; its range stands in its name."""
     shares: dict[str, dict[int, float]] = {}
-    for place, decision in enumerate(found):
+    for place, decision in enumerate(decided):
         for row in decision.rows:
             name = f"{short(row['name'], _LABEL)}\n{row['low']} .. {row['high']}"
             if row["share"] >= _LEAST:
@@ -76,11 +76,11 @@ def _rows(found: Sequence[Decision]) -> dict[str, dict[int, float]]:
     return {name: shares[name] for name in order[:_MOST]}
 
 
-def _title(found: Sequence[Decision], results: Results) -> str:
+def _title(decided: Sequence[Decision], results: Results) -> str:
     parts = [
         f"{100 * decision.rows[0]['share']:.0f} % of the {decision.label}'s spread by "
         f"{decision.rows[0]['name']}"
-        for decision in found
+        for decision in decided
         if decision.rows
     ]
     return f"What decides {' over '.join(list(results)[:2])}: {'; '.join(parts)}"

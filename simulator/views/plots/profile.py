@@ -95,11 +95,11 @@ def layers(steps: Steps) -> Figure:
 
 
 def _sums(step: StepDocument, value: Callable[[TaskRow], float]) -> Sums:
-    found: Sums = {}
+    sums: Sums = {}
     for task in step["tasks"]:
         group = _name(task), task["unit"]
-        found[group] = found.get(group, 0) + value(task)
-    return found
+        sums[group] = sums.get(group, 0) + value(task)
+    return sums
 
 
 def _name(task: TaskRow) -> str:
@@ -160,12 +160,12 @@ Table = dict[tuple[str, str], int]
 def _by_layer(step: StepDocument) -> Table:
     """Return the busy time of what serves the products of each layer and phase."""
     products = {(t["layer"], t["op"], t["phase"]) for t in step["tasks"] if t["stage"] == "gemm"}
-    found: Table = {}
+    times: Table = {}
     for task in step["tasks"]:
         if (task["layer"], task["op"], task["phase"]) in products:
             key = task["layer"] or task["op"], task["phase"]
-            found[key] = found.get(key, 0) + task["end_ps"] - task["start_ps"]
-    return found
+            times[key] = times.get(key, 0) + task["end_ps"] - task["start_ps"]
+    return times
 
 
 def _longest(tables: Mapping[str, Table]) -> list[str]:
@@ -193,9 +193,9 @@ def _layer_title(tables: Mapping[str, Table]) -> str:
         )
         if ours and theirs:
             gains[phase] = theirs / ours
-    told = ", ".join(f"{phase} {digits(gain)} ×" for phase, gain in gains.items())
+    pace = ", ".join(f"{phase} {digits(gain)} ×" for phase, gain in gains.items())
     return (
-        f"{main} computes the layers' products {told} as fast as {others[0]}, conversions included"
+        f"{main} computes the layers' products {pace} as fast as {others[0]}, conversions included"
     )
 
 

@@ -148,8 +148,8 @@ def _limits(
     axes: Axes, tasks: list[TaskRow], roofs: list[_Roof], slope: int, factor: float
 ) -> None:
     """Show every operation, and every roof from before its ridge, with room for its name."""
-    found = [task["macs"] / task["dram_bytes"] for task in tasks if task["dram_bytes"]]
-    xs = found + [roof.macs_per_s / slope for roof in roofs] or [1.0]
+    intensities = [task["macs"] / task["dram_bytes"] for task in tasks if task["dram_bytes"]]
+    xs = intensities + [roof.macs_per_s / slope for roof in roofs] or [1.0]
     ys = [_rate(task) for task in tasks] + [roof.macs_per_s for roof in roofs] or [1.0]
     axes.set(xscale="log", yscale="log")
     axes.set_xlim(min(xs) / 6, max(xs) * 10)
@@ -204,17 +204,17 @@ def _rate(task: TaskRow) -> float:
 
 
 def _title(label: str, step: StepDocument, products: list[TaskRow]) -> str:
-    found = []
+    parts = []
     for roof in reversed(_roofs(step["machine"])):
         mine = [task for task in products if task["unit"] == roof.unit]
         time = sum(map(_length, mine))
         if time:
             rate = sum(task["macs"] for task in mine) * PS_PER_S / time
             peak = f"{roof.owner}'s {si(roof.macs_per_s, 'MAC/s')}"
-            found.append(f"{share(rate, roof.macs_per_s)} of the {peak}")
-    if not found:
+            parts.append(f"{share(rate, roof.macs_per_s)} of the {peak}")
+    if not parts:
         return f"Nothing in this step on {label} multiplies: only the DRAM bounds it"
-    return f"On {label} GEMMs reach {' and '.join(found)}"
+    return f"On {label} GEMMs reach {' and '.join(parts)}"
 
 
 def _note(step: StepDocument, tasks: list[TaskRow]) -> str:

@@ -124,8 +124,8 @@ def _elements(row: PointRow) -> int:
 
 def _shapes(table: SweepTable) -> list[Shape]:
     """Return the shapes of the space by size; none where a point does not tell its shape."""
-    told = [row for row in table.points if row.get(ROWS) and row.get(COLS)]
-    shapes = {_shape(row) for row in told} if len(told) == len(table.points) else set()
+    shaped = [row for row in table.points if row.get(ROWS) and row.get(COLS)]
+    shapes = {_shape(row) for row in shaped} if len(shaped) == len(table.points) else set()
     return sorted(shapes, key=lambda shape: (shape[0] * shape[1], shape))
 
 

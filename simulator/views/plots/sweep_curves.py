@@ -151,11 +151,11 @@ def _title(table: SweepTable, x: KnobAxis, lines: KnobAxis | None) -> str:
     by_value = best_by(table.feasible, x.of, ENERGY)
     least = min(by_value.values(), key=lambda row: ENERGY.of(row) or 0.0)
     most = max(by_value.values(), key=lambda row: ENERGY.of(row) or 0.0)
-    where = f" with {lines.told(lines.of(least))}" if lines else ""
-    title = f"Energy per epoch is least at {x.told(x.of(least))}{where}, {ENERGY.text(least)}"
+    where = f" with {lines.phrase(lines.of(least))}" if lines else ""
+    title = f"Energy per epoch is least at {x.phrase(x.of(least))}{where}, {ENERGY.text(least)}"
     if len(by_value) < 2:
         return title
-    return f"{title}; at {x.told(x.of(most))} it is {ENERGY.text(most)} at best"
+    return f"{title}; at {x.phrase(x.of(most))} it is {ENERGY.text(most)} at best"
 
 
 def _note(table: SweepTable, x: KnobAxis, lines: KnobAxis | None) -> str:
@@ -175,8 +175,8 @@ def _span(effects: dict[Measure, list[MainEffect]], by_knob: dict[str, KnobAxis]
         *(
             (effect.ratio - 1)
             / (1 - _EM * len(_effect_text(effect, by_knob[effect.knob])) / _WIDTH)
-            for found in effects.values()
-            for effect in found
+            for ranked in effects.values()
+            for effect in ranked
         ),
     )
 
@@ -189,15 +189,15 @@ def _effect_text(effect: MainEffect, axis: KnobAxis) -> str:
 
 
 def _effect_title(effects: dict[Measure, list[MainEffect]], by_knob: dict[str, KnobAxis]) -> str:
-    first = {measure: found[0] for measure, found in effects.items() if found}
-    told = [
+    first = {measure: ranked[0] for measure, ranked in effects.items() if ranked}
+    parts = [
         f"{m.name} on {by_knob[e.knob].label}, {digits(e.ratio)} times"
         for m, e in first.items()
         if e.ratio >= _NOTHING_MATTERS
     ]
-    if not told:
+    if not parts:
         return "No knob by itself changes energy or latency"
-    title = "; ".join(told).replace(" on ", " depends most on ", 1)
+    title = "; ".join(parts).replace(" on ", " depends most on ", 1)
     return title[0].upper() + title[1:]
 
 

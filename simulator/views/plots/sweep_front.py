@@ -103,13 +103,13 @@ def _label(
     if key is not None:
         _explain(key, [best[i] for i in chosen], objectives)
     labels = [(spots[i], str(n) if key else best[i][0]) for n, i in enumerate(chosen, 1)]
-    told = [(_xy(row, objectives), short(name, 24)) for name, row in baselines.items()]
+    names = [(_xy(row, objectives), short(name, 24)) for name, row in baselines.items()]
     if len(panels) > 1:
         panels[0].set_title("all points")
         panels[1].set_title("the front, enlarged")
-        place_labels(panels[0], told, spots)
-        told = []
-    place_labels(panels[-1], [label for label in (*told, *labels) if label[1]], spots)
+        place_labels(panels[0], names, spots)
+        names = []
+    place_labels(panels[-1], [label for label in (*names, *labels) if label[1]], spots)
 
 
 def _explain(key: Axes, best: Sequence[tuple[str, PointRow]], objectives: Objectives) -> None:
@@ -156,7 +156,7 @@ def _telling(table: SweepTable, best: Sequence[PointRow]) -> tuple[list[KnobAxis
     apart = [axis for axis in table.axes if len({axis.of(row) for row in best}) > 1]
     if len(best) == 1:
         return table.axes, []
-    shared = [axis.told(axis.of(best[0])) for axis in table.axes if axis not in apart]
+    shared = [axis.phrase(axis.of(best[0])) for axis in table.axes if axis not in apart]
     return apart, shared
 
 
@@ -219,8 +219,8 @@ def _title(
     left = min(best, key=lambda row: _xy(row, objectives))
     low = min(best, key=lambda row: _xy(row, objectives)[::-1])
     if left is low:
-        told = " and ".join(f"{m.label} {m.text(left)}" for m in (first, second))
-        return f"{short(names[best.index(left)] or 'The only point', 50)} is best in both: {told}"
+        values = " and ".join(f"{m.label} {m.text(left)}" for m in (first, second))
+        return f"{short(names[best.index(left)] or 'The only point', 50)} is best in both: {values}"
     (x, top), (right, y) = _xy(left, objectives), _xy(low, objectives)
     return (
         f"{share(top - y, top)} less {second.name} costs {share(right - x, x)} more {first.name} "

@@ -149,10 +149,10 @@ def _note(document: TraceSummary) -> str:
     )
 
 
-def _layers(axes: Axes, held: dict[str, list[int]], factor: float) -> None:
-    moments = len(next(iter(held.values()), [0]))
+def _layers(axes: Axes, series_of: dict[str, list[int]], factor: float) -> None:
+    moments = len(next(iter(series_of.values()), [0]))
     lower = [0.0] * moments
-    for group, series in held.items():
+    for group, series in series_of.items():
         upper = [a + b / factor for a, b in zip(lower, series, strict=True)]
         axes.stairs(upper, range(moments + 1), baseline=lower, fill=True, color=HELD[group],
                     linewidth=0)  # fmt: skip
