@@ -1,7 +1,7 @@
 """Predicted against measured: a step of a timed trace on a machine, op by op and summed up."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from simulator.errors import InputError
 from simulator.hardware import Hardware
@@ -15,7 +15,60 @@ Row = dict[str, Any]
 SCHEMA = "1.0"
 
 
-def compare(hardware: Hardware, trace: Trace) -> Row:
+class ComparedRow(TypedDict):
+    """A part of a step as measured and as predicted; `error` is None where nothing was measured."""
+
+    count: int
+    measured_s: float
+    predicted_s: float
+    error: float | None
+    predicted_low_s: NotRequired[float]
+    predicted_high_s: NotRequired[float]
+
+
+class ComparedStep(ComparedRow):
+    """The whole step; `measured_is` says whether it ran unrecorded, or is the sum of its ops."""
+
+    measured_is: str
+
+
+class ComparedPhase(ComparedRow):
+    """The ops of a phase."""
+
+    phase: str
+
+
+class ComparedKind(ComparedRow):
+    """The ops of a kind."""
+
+    kind: str
+
+
+class ComparedOp(TypedDict):
+    """An op of the step."""
+
+    kind: str
+    phase: str
+    measured_s: float
+    predicted_s: float
+
+
+class Comparison(TypedDict):
+    """A step of a timed trace on a machine, predicted against measured."""
+
+    schema: str
+    hardware: str
+    trace: str
+    step: ComparedStep
+    phases: list[ComparedPhase]
+    kinds: list[ComparedKind]
+    ops: list[ComparedOp]
+    samples: NotRequired[int]
+    seed: NotRequired[int]
+    level: NotRequired[float]
+
+
+def compare(hardware: Hardware, trace: Trace) -> Comparison:
     """Return the typical step of `trace` as measured and as predicted on `hardware`.
 
     The document has rows for the `step`, `phases`, `kinds` and `ops`; times in seconds, `error`
@@ -29,7 +82,7 @@ def compare(hardware: Hardware, trace: Trace) -> Row:
     step, timing = trace.steps[index], trace.timings[index]
     predicted = _predicted_ps(Replay(hardware, trace), index, len(step.ops))
     ops = _op_rows(step, timing, predicted)
-    return {
+    document = {
         "schema": SCHEMA,
         "hardware": hardware.name,
         "trace": trace.name,
@@ -38,6 +91,7 @@ def compare(hardware: Hardware, trace: Trace) -> Row:
         "kinds": _grouped(ops, "kind"),
         "ops": ops,
     }
+    return cast(Comparison, document)
 
 
 def _predicted_ps(replay: Replay, index: int, ops: int) -> list[int]:

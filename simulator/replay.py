@@ -24,7 +24,9 @@ from simulator.machine.soc import FIDELITIES, MOST_TILES, run_step
 from simulator.pattern_store import kept_samples
 from simulator.placing import Placed, candidates
 from simulator.results.constants import constants_document
+from simulator.results.documents import StepDocument
 from simulator.results.methods import bits_by_epoch
+from simulator.results.metrics import metric
 from simulator.results.power import peaks_of
 from simulator.results.recost import save_costs
 from simulator.results.result import Identity, Result, StepRecord, write_result
@@ -100,14 +102,14 @@ class Replay:
 
     def _best(self, progress: Progress) -> Result:
         """Return the best of some placements, each simulated, and keep to it."""
-        key = "energy_aj" if self.hardware.runtime.placement == "frugal" else "latency_ps"
+        cost = metric("energy_aj" if self.hardware.runtime.placement == "frugal" else "latency_ps")
         found: list[tuple[Placed, Result]] = []
         options = candidates(self.hardware, self.trace, self._lowering, self._prices)
         for name, self._placed in options.items():
             result = self._run(progress)
             result.identity.provenance["placement"] = name
             found.append((self._placed, result))
-        self._placed, best = min(found, key=lambda item: item[1].total[key])
+        self._placed, best = min(found, key=lambda item: cost.of(item[1].total))
         return best
 
     def _run(self, progress: Progress) -> Result:
@@ -134,7 +136,7 @@ class Replay:
             areas(self.hardware),
         )
 
-    def typical_step(self) -> dict[str, Any]:
+    def typical_step(self) -> StepDocument:
         """Return one steady run of the most frequent training step over time, as a document."""
         if self._searches and self._placed is None:
             self.run()

@@ -3,7 +3,7 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from simulator.cli.meter import meter
 from simulator.cli.terminal import print_table, progress
 from simulator.errors import InputError, shown
 from simulator.units import DURATION, PS_PER_S
+
+if TYPE_CHECKING:
+    from simulator.comparison import Comparison
 
 _MOST_THREADS = 1024
 _LEAST_LIMIT_S = 20
@@ -97,7 +100,7 @@ def compare(
     print_table(comparison_report(document))
 
 
-def _keep_comparison(document: dict[str, Any], out: Path) -> None:
+def _keep_comparison(document: "Comparison", out: Path) -> None:
     from simulator.files.writing import write_text
     from simulator.views.plots import draw_comparison
 

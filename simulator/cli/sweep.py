@@ -11,7 +11,7 @@ from simulator.cli.terminal import print_table
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
-    from simulator.sweeps.request import Request
+    from simulator.sweeps.request import SweepRequest
     from simulator.sweeps.study import Models
     from simulator.trace.trace import Trace
 
@@ -124,22 +124,22 @@ def sweep(
 
     if out is None:
         raise InputError("sweep needs -o DIR: the folder that keeps every finished point")
-    asked = _request(hardware, trace, out, settings or [])
+    request = _request(hardware, trace, out, settings or [])
     more = {
-        "constraints": [*listed(asked.constraints), *(require or [])],
-        "method": method or asked.method,
-        "baselines": asked.baselines or list(baseline or []),
-        "search": search or asked.search,
-        "minimize": minimize or asked.minimize,
-        "seed": asked.seed if seed is None else seed,
-        "samples": asked.samples if samples is None else samples,
+        "constraints": [*listed(request.constraints), *(require or [])],
+        "method": method or request.method,
+        "baselines": request.baselines or list(baseline or []),
+        "search": search or request.search,
+        "minimize": minimize or request.minimize,
+        "seed": request.seed if seed is None else seed,
+        "samples": request.samples if samples is None else samples,
     }
-    asked = asked.model_copy(update=more)
-    check_count(asked.samples)
-    goals = objectives_of(asked.minimize)
-    found = study_of(asked, _models())
-    with workers_for(found.training, workers, cluster) as crew:
-        table = answered(found, crew, out, Display(goals[0]), full=full)
+    request = request.model_copy(update=more)
+    check_count(request.samples)
+    goals = objectives_of(request.minimize)
+    study = study_of(request, _models())
+    with workers_for(study.training, workers, cluster) as crew:
+        table = answered(study, crew, out, Display(goals[0]), full=full)
     if csv:
         write_csv(table, csv)
     row = best_of(table, best, where or []) if best else None
@@ -155,13 +155,15 @@ def sweep(
     print(f"{table.height} points in {out / TABLE}; `trainsoc plot {out}` draws them")
 
 
-def _request(hardware: str | None, trace: str | None, out: Path, settings: list[str]) -> "Request":
+def _request(
+    hardware: str | None, trace: str | None, out: Path, settings: list[str]
+) -> "SweepRequest":
     """Return the sweep that is meant: of a command line, of a file, or of the folder itself."""
-    from simulator.sweeps.folder import asked_before
+    from simulator.sweeps.folder import request_in
     from simulator.sweeps.request import read_request, request_of
 
     if hardware is None:
-        return request_of(None, None, settings, asked_before(out))
+        return request_of(None, None, settings, request_in(out))
     if trace is None:
         path = Path(hardware)
         if path.suffix not in (".yaml", ".yml"):

@@ -1,15 +1,16 @@
 """Reading JSON that the product wrote itself: checked once, every mistake in one sentence."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from simulator.errors import InputError
 from simulator.files.refusals import damage
 
 _M = TypeVar("_M", bound="Strict")
+_D = TypeVar("_D")
 
 
 class Strict(BaseModel):
@@ -29,15 +30,17 @@ def parse_json(model: type[_M], data: str | bytes, source: str, fix: str) -> _M:
         raise InputError(f"{source}: {damage(error)}: {fix}") from None
 
 
-def read_document(model: type[Strict], path: Path, fix: str) -> dict[str, Any]:
-    """Return the whole content of a JSON file that is an object as `model` has it.
+def read_document(adapter: TypeAdapter[_D], path: Path, fix: str) -> _D:
+    """Return the whole content of a JSON file, an object as the TypedDict of `adapter` has it.
 
-    Raises OSError, and InputError as `parse_json` does.
+    Keys that it does not name are there too. Raises OSError, and InputError as `parse_json` does.
     """
     data = path.read_bytes()
-    parse_json(model, data, str(path), fix)
     try:
-        document: dict[str, Any] = from_json(data, allow_inf_nan=False)
+        adapter.validate_json(data, strict=True)
+        document: _D = from_json(data, allow_inf_nan=False)
+    except ValidationError as error:
+        raise InputError(f"{path}: {damage(error)}: {fix}") from None
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}): {fix}") from None
     return document

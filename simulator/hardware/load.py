@@ -20,7 +20,7 @@ from simulator.hardware.core import Core
 from simulator.hardware.cpu import ORDINARY
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part, part_of
-from simulator.hardware.settings import collected, known_paths, likely, setting_paths
+from simulator.hardware.settings import UNITS, collected, known_paths, likely, setting_paths
 from simulator.hardware.soc import Hardware
 from simulator.hardware.stated import Mistake, Stated, is_long_form, stated
 from simulator.hardware.unit import BoardUnit, description_of
@@ -166,7 +166,7 @@ def _find(source: str | Path) -> Path:
 
 def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
     """Set the value at `path`, and return what is said of it beside."""
-    if path.startswith(_UNITS):
+    if path.startswith(UNITS):
         return _override_unit(raw, path, value)
     *parents, leaf = path.split(".")
     _check_path(path)
@@ -190,9 +190,6 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
         return Stated()
     node[leaf] = given.get("value", node.get(leaf))
     return _stated_alone(path, given)
-
-
-_UNITS = "units."
 
 
 def _override_unit(raw: dict[str, Any], path: str, value: Any) -> Stated:

@@ -23,6 +23,10 @@ def quantity_of(path: str) -> Quantity | None:
     return next(iter(units_of(info)), None) if info else None
 
 
+UNITS = "units."
+"""The start of paths to settings of units by name, which a kind of unit checks."""
+
+
 def value_of(hardware: Hardware, path: str) -> Any:
     """Return the value at `path`, in inner units; None where this SoC has no such part.
 
@@ -57,8 +61,8 @@ def setting_paths(part: type[Part] = Hardware, prefix: str = "") -> list[str]:
     paths: list[str] = []
     for name, info in part.model_fields.items():
         nested = part_of(info.annotation)
-        if nested is DramDevice or get_origin(info.annotation) is tuple:
-            continue  # a preset, or a list: not one setting
+        if nested is DramDevice or get_origin(info.annotation) is tuple or info.alias:
+            continue  # a preset, a list, or units by name: not one setting
         if nested:
             paths += setting_paths(nested, f"{prefix}{name}.")
         if not nested or name == "accelerator":

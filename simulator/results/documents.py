@@ -1,63 +1,58 @@
 """What result.json and step.json hold: checked once when they are read, so that readers may trust.
 
-Numbers are finite and not negative. Keys that a later version added are left as they are.
+Numbers are finite and not negative. Keys that a later version added are left as they are. Each
+document is one TypedDict: pydantic checks files by it, and mypy the code that reads them.
 """
 
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Self, cast
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    model_validator,
+    with_config,
+)
+from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
 
 from simulator.files.json import Strict
+from simulator.results import metrics
 
 AGAIN = "run `trainsoc run -o` again"
 _LARGEST = 10**60  # far beyond any sum of a run, and still a float
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
-Amount = Annotated[float, Field(ge=0, le=float(_LARGEST))]
+NonNegative = Annotated[float, Field(ge=0, le=float(_LARGEST), allow_inf_nan=False)]
 
 
-class Sums(Strict):
-    """What some part of a run took, moved and cost."""
-
-    latency_s: Amount
-    latency_ps: Count
-    energy_j: Amount
-    energy_aj: Count
-    energy_low_j: Amount = 0.0
-    energy_high_j: Amount = 0.0
-    energy_by_component_j: dict[str, Amount]
-    macs: Count
-    macs_issued: Count
-    dram_read_bytes: Count
-    dram_write_bytes: Count
-    bandwidth_bytes_per_s: Amount
-    average_power_w: Amount
-    peak_power_w: Amount
-    contention_s: Amount = 0.0
-    array_use: Amount = 0.0
-    array_utilization: Amount = 0.0
-    cpu_busy_s: Amount = 0.0
-    accelerator_busy_s: Amount = 0.0
+def _cost_fields() -> dict[str, Any]:
+    """Return the type of every metric's value, by its key."""
+    fields: dict[str, Any] = {}
+    for row in metrics.TABLE:
+        if isinstance(row, metrics.UnitBreakdown):
+            continue  # a key for each unit that the SoC has
+        kind: Any = dict[str, NonNegative]
+        if isinstance(row, metrics.Metric):
+            kind = Count if row.is_whole else NonNegative
+        fields[row.key] = kind if metrics.REQUIRED in row.uses else NotRequired[kind]
+    return fields
 
 
-class PhaseSums(Sums):
-    """The sums of a phase."""
+if TYPE_CHECKING:
+    from simulator.results.metrics import CostRow
 
-    phase: str
-
-
-class LayerSums(PhaseSums):
-    """The sums of a layer in a phase."""
-
-    layer: str
-
-
-class EpochSums(Sums):
-    """The sums of an epoch."""
-
-    epoch: Count
+    EpochRow = CostRow
+    PhaseRow = CostRow
+    LayerRow = CostRow
+else:
+    CostRow = TypedDict("CostRow", _cost_fields())
+    EpochRow = TypedDict("EpochRow", _cost_fields() | {"epoch": Count})
+    PhaseRow = TypedDict("PhaseRow", _cost_fields() | {"phase": str})
+    LayerRow = TypedDict("LayerRow", _cost_fields() | {"phase": str, "layer": str})
 
 
-class OpRow(Strict):
+class OpRow(TypedDict):
     """A piece of work, and what it took and cost each time."""
 
     phase: str
@@ -66,44 +61,44 @@ class OpRow(Strict):
     stage: str
     unit: str
     count: Count
-    attributed_s: Amount
-    energy_j: Amount
+    attributed_s: NonNegative
+    energy_j: NonNegative
     dram_read_bytes: Count
     dram_write_bytes: Count
 
 
-class Bits(Strict):
+class BitsRow(TypedDict):
     """The bits of a layer in each epoch."""
 
     layer: str
-    weights: list[Amount]
-    activations: list[Amount]
-    gradients: list[Amount]
+    weights: list[NonNegative]
+    activations: list[NonNegative]
+    gradients: list[NonNegative]
 
 
-class Precision(Strict):
+def _equally_long(rows: list[BitsRow]) -> list[BitsRow]:
+    if len({len(row["weights"]) for row in rows}) > 1:
+        raise ValueError("layers have different numbers of epochs")
+    return rows
+
+
+class PrecisionDocument(TypedDict):
     """The precisions of the GEMMs, and what a method made of the layers."""
 
     traced: list[str]
     executed: list[str]
-    bits: tuple[Bits, ...] = ()
-
-    @model_validator(mode="after")
-    def _equally_long(self) -> Self:
-        if len({len(row.weights) for row in self.bits}) > 1:
-            raise ValueError("layers have different numbers of epochs")
-        return self
+    bits: NotRequired[Annotated[list[BitsRow], AfterValidator(_equally_long)]]
 
 
-class Provenance(Strict):
+class ProvenanceDocument(TypedDict):
     """What the run was made of."""
 
     energy_digest: str
-    trace_origin: dict[str, str] = Field(default_factory=dict)
+    trace_origin: NotRequired[dict[str, str]]
 
 
-class Memory(Strict):
-    """The most memory that a step holds, in bytes."""
+class MemoryDocument(TypedDict):
+    """The most memory that a step holds, in bytes; each kind at its own maximum."""
 
     parameters: Count
     gradients: Count
@@ -112,33 +107,33 @@ class Memory(Strict):
     peak_bytes: Count
 
 
-class AreaRow(Strict):
+class AreaRow(TypedDict):
     """The area of a component."""
 
     component: str
-    mm2: Amount
-    low_mm2: Amount
-    high_mm2: Amount
+    mm2: NonNegative
+    low_mm2: NonNegative
+    high_mm2: NonNegative
     source: str
     confidence: str
 
 
-class IntervalRow(Strict):
-    """Where a number lies, that is not sure."""
+class IntervalRow(TypedDict):
+    """A number that is not sure: its median and the interval that holds it."""
 
-    low: Amount
-    median: Amount
-    high: Amount
+    low: NonNegative
+    median: NonNegative
+    high: NonNegative
 
 
-class ShareRow(Strict):
+class ShareRow(TypedDict):
     """A constant, and its share in the variance of an answer."""
 
     setting: str
     name: str
     machines: list[str]
-    share: Amount
-    share_with_others: Amount
+    share: NonNegative
+    share_with_others: NonNegative
     value: str
     low: str
     high: str
@@ -146,26 +141,38 @@ class ShareRow(Strict):
     source: str
 
 
-class Uncertainty(Strict):
-    """How sure a result is; all other keys are intervals of measures and ratios."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, IntervalRow] = Field(init=False)
+@with_config(ConfigDict(extra="allow"))
+class UncertaintyDocument(TypedDict):
+    """How sure a result is; all other keys are intervals of metrics and ratios: `interval_of`."""
 
     samples: Count
     seed: Count
-    level: Amount
+    level: NonNegative
     infeasible: Count
     reasons: dict[str, Count]
-    probability_faster: Amount = 0.0
-    probability_less_energy: Amount = 0.0
-    probability_both: Amount = 0.0
+    probability_faster: NotRequired[NonNegative]
+    probability_less_energy: NotRequired[NonNegative]
+    probability_both: NotRequired[NonNegative]
     decided: str
-    r2: Amount
+    r2: NonNegative
     decided_by: list[ShareRow]
     energy_decided: str
-    energy_r2: Amount
+    energy_r2: NonNegative
     energy_decided_by: list[ShareRow]
+
+
+_INTERVALS: TypeAdapter[dict[str, IntervalRow]] = TypeAdapter(dict[str, IntervalRow])
+
+
+def _check_intervals(known: UncertaintyDocument) -> UncertaintyDocument:
+    named = UncertaintyDocument.__annotations__
+    _INTERVALS.validate_python({key: row for key, row in known.items() if key not in named})
+    return known
+
+
+def interval_of(known: UncertaintyDocument, key: str) -> IntervalRow | None:
+    """Return the interval of a metric or ratio, None where the samples have none."""
+    return cast("IntervalRow | None", known.get(key))
 
 
 class Version(Strict):
@@ -176,42 +183,52 @@ class Version(Strict):
     )
 
 
-class ResultFile(Version):
+class ResultDocument(TypedDict):
     """The content of result.json, as far as anything reads it."""
 
-    provenance: Provenance
+    schema: str
+    provenance: ProvenanceDocument
     hardware: str
     trace: str
     method: str
     fidelity: str
-    precision: Precision
+    precision: PrecisionDocument
     epochs_simulated: Count
     steps_simulated: Count
-    total: Sums
-    phases: list[PhaseSums]
-    layers: list[LayerSums]
-    epochs: list[EpochSums]
-    memory: Memory
-    area: tuple[AreaRow, ...] = ()
-    ops: tuple[OpRow, ...] = ()
-    uncertainty: Uncertainty | None = None
+    total: CostRow
+    phases: list[PhaseRow]
+    layers: list[LayerRow]
+    epochs: list[EpochRow]
+    memory: MemoryDocument
+    area_mm2: NotRequired[dict[str, NonNegative]]
+    area: NotRequired[list[AreaRow]]
+    ops: NotRequired[list[OpRow]]
+    uncertainty: NotRequired[Annotated[UncertaintyDocument, AfterValidator(_check_intervals)]]
 
 
-class Timed(Strict):
+def by_phase(document: ResultDocument) -> dict[str, CostRow]:
+    """Return what each phase of a run costs, by its name."""
+    return {str(row["phase"]): row for row in document["phases"]}
+
+
+class TimedRow(TypedDict):
     """Something between two moments of a step."""
 
     start_ps: Count
     end_ps: Count
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.end_ps < self.start_ps:
-            raise ValueError("ends before it starts")
-        return self
+
+def _in_order(row: Any) -> Any:
+    if row["end_ps"] < row["start_ps"]:
+        raise ValueError("ends before it starts")
+    return row
 
 
-class TaskRow(Timed):
-    """A task of a step: what it was, when it ran, what it moved and cost."""
+class TaskRow(TimedRow):
+    """A task of a step: what it was, when it ran, what it moved and cost.
+
+    `counts` are those of its actions, `mnk` its batch, M, N and K.
+    """
 
     index: Count
     unit: str
@@ -224,10 +241,10 @@ class TaskRow(Timed):
     dram_bytes: Count
     dynamic_aj: Count
     counts: dict[str, Count]
-    mnk: list[Count] = Field(min_length=4, max_length=4)
+    mnk: Annotated[list[Count], Field(min_length=4, max_length=4)]
 
 
-class FlowRow(Timed):
+class FlowRow(TimedRow):
     """Bytes that a task moved at a constant rate."""
 
     unit: str
@@ -235,14 +252,14 @@ class FlowRow(Timed):
     bytes: Count
 
 
-class PowerRow(Strict):
+class PowerRow(TypedDict):
     """The power from a moment on."""
 
     start_ps: Count
     power_uw: Count
 
 
-class Machine(Strict):
+class MachineDocument(TypedDict):
     """The rates that bound the step."""
 
     dram_bytes_per_s: Count
@@ -251,23 +268,25 @@ class Machine(Strict):
     cpu_fp32_macs_per_s: Count
 
 
-class StepFile(Strict):
-    """The content of step.json."""
+class StepDocument(TypedDict):
+    """The content of step.json: one step over time."""
 
     trace: str
     hardware: str
     duration_ps: Count
-    machine: Machine
-    tasks: list[TaskRow]
-    flows: list[FlowRow]
+    machine: MachineDocument
+    tasks: list[Annotated[TaskRow, AfterValidator(_in_order)]]
+    flows: list[Annotated[FlowRow, AfterValidator(_in_order)]]
     power: list[PowerRow]
 
-    @model_validator(mode="after")
-    def _within(self) -> Self:
-        last = max((each.end_ps for each in (*self.tasks, *self.flows)), default=0)
-        if last > self.duration_ps:
-            raise ValueError(f"a task or flow ends at {last} ps, after the step")
-        return self
+
+def check_step(step: StepDocument) -> StepDocument:
+    """Return a step; raises ValueError where something of it ends after it."""
+    ends = [*(row["end_ps"] for row in step["tasks"]), *(row["end_ps"] for row in step["flows"])]
+    last = max(ends, default=0)
+    if last > step["duration_ps"]:
+        raise ValueError(f"a task or flow ends at {last} ps, after the step")
+    return step
 
 
 class RecordEntry(Strict):

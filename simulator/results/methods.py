@@ -1,16 +1,16 @@
 """What results of training methods say side by side: accuracy, energy until it, bits of layers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import Any
 
+from simulator.results.documents import BitsRow, ResultDocument
+from simulator.results.metrics import ENERGY
 from simulator.trace.trace import Trace
 
-Document = dict[str, Any]
 _AS_TRACED = 32  # bits of fp32
 
 
-def accuracies(result: Document) -> list[float]:
+def accuracies(result: ResultDocument) -> list[float]:
     """Return the test accuracy after each epoch, from 0 to 1, as the training noted it.
 
     A note is free text: what is no list of such numbers tells no accuracy.
@@ -23,19 +23,19 @@ def accuracies(result: Document) -> list[float]:
     return shares if all(0 <= share <= 1 for share in shares) else []
 
 
-def reached_j(result: Document, accuracy: float) -> float | None:
+def reached_j(result: ResultDocument, accuracy: float) -> float | None:
     """Return the energy in J until an epoch ends with this accuracy, None if none does."""
-    spent = accumulate(row["energy_j"] for row in result["epochs"])
+    spent = accumulate(map(ENERGY.of, result["epochs"]))
     pairs = zip(spent, accuracies(result), strict=False)
-    return next((joules for joules, found in pairs if found >= accuracy), None)
+    return next((joules for joules, after in pairs if after >= accuracy), None)
 
 
-def bit_table(result: Document) -> dict[str, list[float]]:
+def bit_table(result: ResultDocument) -> dict[str, list[float]]:
     """Return the bits of each layer's weights in each epoch; empty without a method."""
     return {row["layer"]: row["weights"] for row in result["precision"].get("bits", [])}
 
 
-def bits_by_epoch(trace: Trace) -> list[Document]:
+def bits_by_epoch(trace: Trace) -> list[BitsRow]:
     """Return, for each layer that a method names, its bits in each epoch: means over the steps.
 
     A tensor that is as traced counts in fp32's 32 bits.
@@ -44,13 +44,18 @@ def bits_by_epoch(trace: Trace) -> list[Document]:
     return [_bits_of(trace, layer) for layer in layers]
 
 
-def _bits_of(trace: Trace, layer: str) -> Document:
+def _bits_of(trace: Trace, layer: str) -> BitsRow:
     treatments = [method.of(layer) for method in trace.methods]
-    row: Document = {"layer": layer}
-    for kind in ("weights", "activations", "gradients"):
-        bits = [getattr(treatment, kind) for treatment in treatments]
-        row[kind] = _means(trace, [_AS_TRACED if each is None else each for each in bits])
-    return row
+
+    def means(bits: Iterable[int | None]) -> list[float]:
+        return _means(trace, [_AS_TRACED if each is None else each for each in bits])
+
+    return {
+        "layer": layer,
+        "weights": means(each.weights for each in treatments),
+        "activations": means(each.activations for each in treatments),
+        "gradients": means(each.gradients for each in treatments),
+    }
 
 
 def _means(trace: Trace, bits: Sequence[int]) -> list[float]:

@@ -1,15 +1,17 @@
 """A finished run at other prices: its counts and times as they were, its energies anew."""
 
 import json
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from simulator.energy.area import Area
 from simulator.energy.price_file import EnergyTable, read_table, table_text, with_table
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files.writing import write_bytes, write_text
+from simulator.results.documents import AreaRow, ResultDocument
+from simulator.results.metrics import metric
 from simulator.results.records import read_records, write_records, write_repriced
 from simulator.results.result import Identity, Result, read_result, write_result
 from simulator.results.samples import discard_samples
@@ -32,10 +34,11 @@ def recost(directory: Path, table: EnergyTable) -> Result:
         records.at(prices),
         prices,
         records.macs_per_s,
-        document["memory"],
-        tuple(_area(part) for part in document.get("area", ())),
+        cast(Mapping[str, int], document["memory"]),
+        tuple(map(_area, document.get("area", ()))),
     )
-    if result.total["latency_ps"] != document["total"]["latency_ps"]:
+    latency = metric("latency_ps")
+    if latency.of(result.total) != latency.of(document["total"]):
         raise InputError(
             f"{directory}: its files are of different runs: run `trainsoc run -o` again"
         )
@@ -67,7 +70,7 @@ def _kept(directory: Path, name: str) -> Path:
     return path
 
 
-def _paid(directory: Path, document: dict[str, Any], kept: Prices) -> Prices:
+def _paid(directory: Path, document: ResultDocument, kept: Prices) -> Prices:
     """Return the prices of the run in `directory`, all of them as it left them.
 
     They are `kept` with its steps too, so that a file of prices that was not touched since, which
@@ -81,16 +84,17 @@ def _paid(directory: Path, document: dict[str, Any], kept: Prices) -> Prices:
     return prices
 
 
-def _area(part: dict[str, Any]) -> Area:
-    return Area(**{each.name: part[each.name] for each in fields(Area)})
+def _area(part: AreaRow) -> Area:
+    low, high = part["low_mm2"], part["high_mm2"]
+    return Area(part["component"], part["mm2"], low, high, part["source"], part["confidence"])
 
 
-def _identity(document: dict[str, Any], prices: Prices) -> Identity:
+def _identity(document: ResultDocument, prices: Prices) -> Identity:
     return Identity(
         document["hardware"],
         document["trace"],
         document["method"],
         document["fidelity"],
-        document["precision"],
-        document["provenance"] | {"energy_digest": prices.digest},
+        {**document["precision"]},
+        {**document["provenance"], "energy_digest": prices.digest},
     )

@@ -1,10 +1,13 @@
 """The versioned result of a replay: totals, phases, layers, epochs, ops, memory, provenance."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+from pydantic import TypeAdapter
 
 from simulator.activity import Counts, Span, Task
 from simulator.energy.area import Area
@@ -12,13 +15,26 @@ from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files.json import parse_json, read_document
 from simulator.files.writing import write_text
-from simulator.results.documents import AGAIN, ResultFile, Version
+from simulator.results.documents import (
+    AGAIN,
+    AreaRow,
+    MemoryDocument,
+    OpRow,
+    PrecisionDocument,
+    ProvenanceDocument,
+    ResultDocument,
+    UncertaintyDocument,
+    Version,
+)
+from simulator.results.metrics import CostRow, cost_row
 from simulator.results.op_rows import Record, op_rows
+from simulator.results.priced import Priced
 from simulator.results.tally import Ran, Tally, tallies
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Phase
 
 SCHEMA = "1.0"
+_DOCUMENT = TypeAdapter(ResultDocument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +102,7 @@ class Result:
         records: tuple[Record, ...],
         prices: Prices,
         macs_per_s: int,
-        memory: dict[str, int],
+        memory: Mapping[str, int],
         area: tuple[Area, ...] = (),
     ) -> None:
         """Take `records`, to be summed when asked; `macs_per_s` is the array's peak, or 0."""
@@ -96,10 +112,10 @@ class Result:
         self.memory = memory
         self.area = area
         self.macs_per_s = macs_per_s
-        self.uncertainty: dict[str, Any] = {}  # until samples say how sure it is
+        self.uncertainty: UncertaintyDocument | None = None  # until samples say how sure it is
 
     @property
-    def total(self) -> dict[str, Any]:
+    def total(self) -> CostRow:
         """Return the totals of the run."""
         whole = Tally()
         for tally in self._by_epoch.values():
@@ -122,13 +138,13 @@ class Result:
         return parts | {"total": sum(parts.values())}
 
     @property
-    def phases(self) -> list[dict[str, Any]]:
+    def phases(self) -> list[CostRow]:
         """Return the sums of each phase, in the order of a training step."""
-        found = [phase for phase in Phase if phase in self._by_phase]
-        return [{"phase": phase.value, **self._view(self._by_phase[phase])} for phase in found]
+        phases = [phase for phase in Phase if phase in self._by_phase]
+        return [{"phase": phase.value, **self._view(self._by_phase[phase])} for phase in phases]
 
     @property
-    def layers(self) -> list[dict[str, Any]]:
+    def layers(self) -> list[CostRow]:
         """Return the sums of each layer and phase, in order of appearance."""
         return [
             {"layer": layer, "phase": phase.value, **self._view(tally)}
@@ -136,7 +152,7 @@ class Result:
         ]
 
     @property
-    def epochs(self) -> list[dict[str, Any]]:
+    def epochs(self) -> list[CostRow]:
         """Return the sums of each epoch."""
         return [
             {"epoch": epoch, **self._view(self._by_epoch[epoch])}
@@ -144,41 +160,44 @@ class Result:
         ]
 
     @property
-    def ops(self) -> list[dict[str, Any]]:
+    def ops(self) -> list[OpRow]:
         """Return one row per piece of work of each distinct step, with how often it ran."""
-        return [row for record in self.records for row in op_rows(record, self.prices)]
+        rows = [row for record in self.records for row in op_rows(record, self.prices)]
+        return cast(list[OpRow], rows)
 
-    def as_dict(self, *, ops: bool = False) -> dict[str, Any]:
+    def as_dict(self, *, ops: bool = False) -> ResultDocument:
         """Return the result in its published schema."""
         identity = self.identity
-        document: dict[str, Any] = {
+        document: ResultDocument = {
             "schema": SCHEMA,
-            "provenance": identity.provenance,
+            "provenance": cast(ProvenanceDocument, identity.provenance),
             "hardware": identity.hardware,
             "trace": identity.trace,
             "method": identity.method,
             "fidelity": identity.fidelity,
-            "precision": identity.precision,
+            "precision": cast(PrecisionDocument, identity.precision),
             "epochs_simulated": len(self._by_epoch),
             "steps_simulated": sum(record.count for record in self.records),
             "total": self.total,
             "phases": self.phases,
             "layers": self.layers,
             "epochs": self.epochs,
-            "memory": self.memory,
+            "memory": cast(MemoryDocument, self.memory),
             "area_mm2": self.area_mm2,
-            "area": [part.as_dict() for part in self.area],
+            "area": [cast(AreaRow, part.as_dict()) for part in self.area],
         }
         if self.uncertainty:
             document["uncertainty"] = self.uncertainty
-        return document | ({"ops": self.ops} if ops else {})
+        if ops:
+            document["ops"] = self.ops
+        return document
 
     def to_json(self, *, ops: bool = False) -> str:
         """Return `as_dict` as JSON text; equal results give equal text."""
         return json.dumps(self.as_dict(ops=ops), indent=1, ensure_ascii=False) + "\n"
 
-    def _view(self, tally: Tally) -> dict[str, Any]:
-        return tally.as_dict(self.prices, self.macs_per_s)
+    def _view(self, tally: Tally) -> CostRow:
+        return cost_row(Priced(tally, self.prices, self.macs_per_s))
 
     @cached_property
     def _ran(self) -> tuple[Ran, ...]:
@@ -222,7 +241,7 @@ def write_result(path: Path, result: Result, *, ops: bool = False) -> None:
     write_text(path, result.to_json(ops=ops))
 
 
-def read_result(directory: Path) -> dict[str, Any]:
+def read_result(directory: Path) -> ResultDocument:
     """Return the document that `write_result` left in `directory`.
 
     Raises InputError when there is none, when it is of a newer major schema, and where a value is
@@ -231,7 +250,7 @@ def read_result(directory: Path) -> dict[str, Any]:
     path = directory / "result.json"
     try:
         _check_schema(path, parse_json(Version, path.read_bytes(), str(path), AGAIN).version)
-        return read_document(ResultFile, path, AGAIN)
+        return read_document(_DOCUMENT, path, AGAIN)
     except OSError:
         raise InputError(f"{directory}: no result.json here: run `trainsoc run -o` first") from None
 

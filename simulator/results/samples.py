@@ -13,18 +13,14 @@ from simulator.files.json import Strict, parse_json
 from simulator.files.parquet import parquet_bytes, read_columns, read_metadata
 from simulator.files.writing import write_bytes
 from simulator.hardware.constant import Constant
-from simulator.results.documents import AGAIN, Count
+from simulator.results.documents import AGAIN, Count, IntervalRow
 from simulator.results.intervals import interval
+from simulator.results.metrics import COMPARED, LATENCY
 
 if TYPE_CHECKING:
     import polars
 
 FILE = "samples.parquet"
-LATENCY, ENERGY = "latency_s", "energy_j"
-MEASURES = (LATENCY, ENERGY)
-"""What every sample has of the whole run, and of phase p as p_latency_s and p_energy_j."""
-RATIOS = {LATENCY: "speedup", ENERGY: "energy_ratio"}
-"""The baseline's measure over the run's."""
 _KEY = "trainsoc.samples"
 Columns = Mapping[str, Sequence[float]]
 
@@ -33,8 +29,9 @@ Columns = Mapping[str, Sequence[float]]
 class Samples:
     """What one machine takes in each sample.
 
-    `drawn` holds the value of each of its uncertain `constants` by path, `columns` the measures by
-    key, NaN where it cannot run; `reasons` counts those samples.
+    `drawn` holds the value of each of its uncertain `constants` by path, `columns` the sampled
+    metrics by key, those of phase p as p_latency_s, NaN where it cannot run; `reasons` counts
+    those samples.
     """
 
     hardware: str
@@ -47,8 +44,8 @@ class Samples:
 
     @property
     def phases(self) -> list[str]:
-        """The phases that have measures, in the order of a step."""
-        ending = f"_{LATENCY}"
+        """The phases that have metrics, in the order of a step."""
+        ending = f"_{LATENCY.key}"
         return [key.removesuffix(ending) for key in self.columns if key.endswith(ending)]
 
     def pairs_with(self, other: "Samples") -> bool:
@@ -60,23 +57,25 @@ def ratios(ours: Samples, theirs: Samples) -> Columns:
     """Return speed-up and energy ratio of every sample, of the run and of each phase of both."""
     starts = ["", *(f"{phase}_" for phase in ours.phases if phase in theirs.phases)]
     return {
-        f"{start}{name}": list(map(_over, theirs.columns[key], ours.columns[key]))
+        f"{start}{ratio.key}": list(map(_over, theirs.columns[key], ours.columns[key]))
         for start in starts
-        for measure, name in RATIOS.items()
-        if (key := f"{start}{measure}") in ours.columns and key in theirs.columns
+        for metric, ratio in COMPARED
+        if (key := f"{start}{metric.key}") in ours.columns and key in theirs.columns
     }
 
 
-def intervals_of(columns: Columns) -> dict[str, dict[str, float]]:
+def intervals_of(columns: Columns) -> dict[str, IntervalRow]:
     """Return the interval of each column that has a number in any sample."""
+    known = {
+        key: interval(column) for key, column in columns.items() if not all(map(math.isnan, column))
+    }
     return {
-        key: interval(column)._asdict()
-        for key, column in columns.items()
-        if not all(map(math.isnan, column))
+        key: {"low": each.low, "median": each.median, "high": each.high}
+        for key, each in known.items()
     }
 
 
-def compared(left: Path, right: Path) -> dict[str, dict[str, float]]:
+def compared(left: Path, right: Path) -> dict[str, IntervalRow]:
     """Return the intervals of the right run's ratios over the left one's, by their keys.
 
     Empty where a folder has no samples, or where the two did not draw alike.
@@ -126,13 +125,13 @@ def read_samples(directory: Path) -> Samples | None:
         constants = tuple(Constant(**each.model_dump()) for each in header.constants)
     except ValueError as error:
         raise InputError(f"{path}: {error}: {AGAIN}") from None
-    drawn, measured = _told_apart(frame, path)
+    drawn, measured = _separated(frame, path)
     return Samples(
         header.hardware, header.seed, constants, drawn, measured, frame.height, header.reasons
     )
 
 
-class _Known(Strict):
+class _ConstantRow(Strict):
     path: str
     value: int
     low: int
@@ -145,11 +144,11 @@ class _Header(Strict):
     hardware: str
     seed: Count
     reasons: dict[str, Count]
-    constants: list[_Known]
+    constants: list[_ConstantRow]
 
 
-def _told_apart(frame: "polars.DataFrame", path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return drawn values and measures by column; settings have dots in their names."""
+def _separated(frame: "polars.DataFrame", path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return drawn values and metrics by column; settings have dots in their names."""
     drawn: dict[str, Any] = {}
     measured: dict[str, Any] = {}
     for name in frame.columns:

@@ -2,20 +2,32 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, TypeAdapter
 
 from simulator.activity import Action, Counts, Span, StepRun
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files.json import read_document
 from simulator.hardware import Hardware
-from simulator.results.documents import AGAIN, StepFile
-from simulator.results.power import power_levels
+from simulator.results.documents import (
+    AGAIN,
+    FlowRow,
+    MachineDocument,
+    PowerRow,
+    StepDocument,
+    TaskRow,
+    check_step,
+)
+from simulator.results.power import PowerLevel, power_levels
+
+_STEP = TypeAdapter(Annotated[StepDocument, AfterValidator(check_step)])
 
 
 def step_document(
     hardware: Hardware, prices: Prices, run: StepRun, op_names: tuple[str, ...], name: str
-) -> dict[str, Any]:
+) -> StepDocument:
     """Return `run` as plain lists: tasks, memory flows and power levels, times in ps.
 
     Each flow has the bytes that one task moved between two moments at a constant rate.
@@ -29,23 +41,20 @@ def step_document(
         "machine": _machine(hardware),
         "tasks": [_task(run, index, dynamic[index], op_names) for index in range(len(run.tasks))],
         "flows": _flows(run),
-        "power": [level._asdict() for level in levels],
+        "power": list(map(_power, levels)),
     }
 
 
-def recost_step(document: dict[str, Any], prices: Prices) -> dict[str, Any]:
-    """Return the document of a step with its energies and its power at other `prices`."""
-    tasks = document["tasks"]
-    actions = prices.by_key
+def recost_step(step: StepDocument, prices: Prices) -> StepDocument:
+    """Return a step with its energies and its power at other `prices`."""
+    tasks, actions = step["tasks"], prices.by_key
     dynamic = [prices.dynamic_aj_of(_counts(task["counts"], actions)) for task in tasks]
     spans = [Span(task["start_ps"], task["end_ps"]) for task in tasks]
     levels = power_levels(spans, dynamic, prices.whole_static_uw)
-    return document | {
-        "tasks": [
-            task | {"dynamic_aj": energy} for task, energy in zip(tasks, dynamic, strict=True)
-        ],
-        "power": [level._asdict() for level in levels],
-    }
+    repriced: list[TaskRow] = [
+        {**task, "dynamic_aj": energy} for task, energy in zip(tasks, dynamic, strict=True)
+    ]
+    return {**step, "tasks": repriced, "power": list(map(_power, levels))}
 
 
 def _counts(amounts: Mapping[str, int], actions: Mapping[str, Action]) -> Counts:
@@ -55,19 +64,23 @@ def _counts(amounts: Mapping[str, int], actions: Mapping[str, Action]) -> Counts
     return Counts({actions[key]: amount for key, amount in amounts.items()})
 
 
-def read_step(directory: Path) -> dict[str, Any]:
-    """Return the document that `run -o` left in `directory`.
+def read_step(directory: Path) -> StepDocument:
+    """Return the step that `run -o` left in `directory`.
 
     Raises InputError without one, and where a value is none that a step can have.
     """
     path = directory / "step.json"
     try:
-        return read_document(StepFile, path, AGAIN)
+        return read_document(_STEP, path, AGAIN)
     except OSError:
         raise InputError(f"{directory}: no step.json here: run `trainsoc run -o` first") from None
 
 
-def _machine(hardware: Hardware) -> dict[str, Any]:
+def _power(level: PowerLevel) -> PowerRow:
+    return {"start_ps": level.start_ps, "power_uw": level.power_uw}
+
+
+def _machine(hardware: Hardware) -> MachineDocument:
     cpu, array = hardware.cpu, hardware.accelerator
     lanes = cpu.simd * 8 // 32
     return {
@@ -78,7 +91,7 @@ def _machine(hardware: Hardware) -> dict[str, Any]:
     }
 
 
-def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) -> dict[str, Any]:
+def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) -> TaskRow:
     task, span = run.tasks[index], run.spans[index]
     counts = task.work.counts
     return {
@@ -99,13 +112,13 @@ def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) 
     }
 
 
-def _flows(run: StepRun) -> list[dict[str, Any]]:
+def _flows(run: StepRun) -> list[FlowRow]:
     served: dict[int, int] = {}
-    rows = []
+    rows: list[FlowRow] = []
     for flow in run.flows:
         before = served.get(flow.task, 0)
         after = served[flow.task] = before + flow.channel_ps
-        row = {
+        row: FlowRow = {
             "unit": flow.unit,
             "task": flow.task,
             "start_ps": flow.start_ps,

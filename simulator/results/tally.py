@@ -5,11 +5,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from simulator.activity import DRAM_ACTIVATES, Counts, Span, total
-from simulator.energy.prices import Prices
-from simulator.hardware.unit import ACCELERATOR, HOST
+from simulator.activity import Counts, Span, total
 from simulator.trace.op import Phase
-from simulator.units import AJ_PER_J, PS_PER_S
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -70,55 +67,6 @@ class Tally:
         for name, unit in other.units.items():
             self.units.setdefault(name, UnitTally()).add(unit, times)
 
-    def as_dict(self, prices: Prices, macs_per_s: int) -> dict[str, object]:
-        """Return the sums as the result's keys; `macs_per_s` is the array's peak rate.
-
-        Dynamic energy follows the counts, static energy the attributed time; rates are over the
-        time in which the tasks were active, so that they never exceed the machine's. The lowest
-        and highest energy are at the ends of all prices at once, as if all erred together.
-        `array_use` is the share of the array's MACs that were done in that time,
-        `array_utilization` in the accelerator's busy time alone.
-        """
-        counts, cpu, array = self.counts, self._unit(HOST), self._unit(ACCELERATOR)
-        dynamic = prices.dynamic_by_component_aj(counts)
-        static = prices.static_by_component_aj(self.latency_ps)
-        energy = {name: dynamic[name] + static[name] for name in dynamic}
-        whole = sum(energy.values())
-        moved, bursts = counts.dram_bytes, counts.dram_bursts
-        powered = sum(dynamic.values()) + prices.whole_static_uw * self.active_ps
-        low, high = (end.energy_aj(counts, self.latency_ps) for end in (prices.low, prices.high))
-        board_aj = (prices.board_uw or 0) * self.latency_ps
-        units = {HOST: cpu, ACCELERATOR: array} | self.units
-        return {
-            "latency_s": self.latency_ps / PS_PER_S,
-            "latency_ps": self.latency_ps,
-            "energy_j": whole / AJ_PER_J,
-            "energy_aj": whole,
-            "energy_low_j": low / AJ_PER_J,
-            "energy_high_j": high / AJ_PER_J,
-            "energy_by_component_j": {name: value / AJ_PER_J for name, value in energy.items()},
-            **({"board_energy_j": board_aj / AJ_PER_J} if prices.board_uw else {}),
-            "macs": counts.macs,
-            "macs_issued": counts.macs_issued,
-            "dram_read_bytes": counts.dram_read_bytes,
-            "dram_write_bytes": counts.dram_write_bytes,
-            "bandwidth_bytes_per_s": _ratio(moved * PS_PER_S, self.active_ps),
-            "bandwidth_by_master_bytes_per_s": {
-                name: _ratio(unit.dram_bytes * PS_PER_S, self.active_ps)
-                for name, unit in units.items()
-            },
-            "row_hit_rate": max(0.0, _ratio(bursts - counts[DRAM_ACTIVATES], bursts)),
-            "contention_s": self.contention_ps / PS_PER_S,
-            "array_use": _used(array.macs, macs_per_s, self.active_ps),
-            "array_utilization": _used(array.macs, macs_per_s, array.busy_ps),
-            **{f"{name}_busy_s": unit.busy_ps / PS_PER_S for name, unit in units.items()},
-            "average_power_w": _ratio(powered, self.active_ps) / 10**6,
-            "peak_power_w": self.peak_uw / 10**6,
-        }
-
-    def _unit(self, name: str) -> UnitTally:
-        return self.units.get(name) or UnitTally()
-
 
 def tallies(ran: Ran, keys: Iterable[Key]) -> dict[Key, Tally]:
     """Return the sums of the tasks of each key, keys in order of appearance."""
@@ -172,12 +120,3 @@ def union_ps(spans: Iterable[Span]) -> int:
             covered += end - max(start, reached)
             reached = end
     return covered
-
-
-def _used(macs: int, macs_per_s: int, time_ps: int) -> float:
-    """Return the share of an array's MACs in `time_ps` that were done."""
-    return _ratio(macs * PS_PER_S, macs_per_s * time_ps)
-
-
-def _ratio(numerator: int, denominator: int) -> float:
-    return numerator / denominator if denominator else 0.0

@@ -1,33 +1,51 @@
 """How sure a result is, in words: intervals behind numbers, and what decides them."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from simulator.results.documents import (
+    IntervalRow,
+    ResultDocument,
+    ShareRow,
+    UncertaintyDocument,
+    interval_of,
+)
+from simulator.results.metrics import COMPARED, METRICS
 from simulator.si import digits, si, si_range
 
-Row = Mapping[str, Any]
-NAMES = {
-    "speedup": "speed-up", "energy_ratio": "energy ratio", "latency_s": "latency",
-    "energy_j": "energy",
-}  # fmt: skip
-"""What is decided, as people say it."""
-_TOLD = 3  # constants in a sentence; the document has all
-_LEAST = 0.05  # of the variance, to be told in a sentence
+LABELS = {each.key: each.label for each in METRICS} | {
+    ratio.key: ratio.label for _, ratio in COMPARED
+}
+"""What constants decide, as people say it."""
+_NAMED = 3  # constants in a sentence; the document has all
+_LEAST = 0.05  # of the variance, to be named in a sentence
 
 
-def si_with(document: Row, key: str, value: float, unit: str) -> str:
+class Decision(NamedTuple):
+    """Which constants decide a metric, the largest share first.
+
+    `r2` is that of the fit behind it; there are no rows where it is too bad to tell.
+    """
+
+    label: str
+    r2: float
+    rows: Sequence[ShareRow]
+
+
+def si_with(document: ResultDocument, key: str, value: float, unit: str) -> str:
     """Return a value with its unit, and its interval where the document has one for `key`."""
     known = interval_in(document, key)
     return si_range(value, known["low"], known["high"], unit) if known else si(value, unit)
 
 
-def interval_in(document: Row, key: str) -> dict[str, float] | None:
+def interval_in(document: ResultDocument, key: str) -> IntervalRow | None:
     """Return the interval that a document has for `key`; None without one that has a width."""
-    known: dict[str, float] | None = document.get("uncertainty", {}).get(key)
+    uncertainty = document.get("uncertainty")
+    known = interval_of(uncertainty, key) if uncertainty else None
     return known if known and known["low"] < known["high"] else None
 
 
-def bracket(known: Row | None, *, inverted: bool = False) -> str:
+def bracket(known: IntervalRow | None, *, inverted: bool = False) -> str:
     """Return " (2.3 .. 6.1)", if `inverted` of the inverse ratio; "" where nothing is known."""
     if known is None or not 0 < known["low"] < known["high"]:
         return ""
@@ -35,7 +53,7 @@ def bracket(known: Row | None, *, inverted: bool = False) -> str:
     return f" ({digits(ends[0])} .. {digits(ends[1])})"
 
 
-def sureness(document: Row) -> str:
+def sureness(document: ResultDocument) -> str:
     """Return how sure a run, or its verdict, is: what brackets hold, how often it pays, and why.
 
     Empty where nothing was sampled.
@@ -43,35 +61,47 @@ def sureness(document: Row) -> str:
     known = document.get("uncertainty")
     if not known:
         return ""
-    told = [f"Brackets hold {held_by(known)}"]
+    parts = [f"Brackets hold {interval_content(known)}"]
     if "probability_faster" in known:
-        told.append(
+        parts.append(
             f"faster in {_percent(known['probability_faster'])} of them, "
             f"less energy in {_percent(known['probability_less_energy'])}"
         )
-    told += [text for text in (_decides(known, ""), _decides(known, "energy_")) if text]
+    parts += filter(None, map(_decides, decisions(known)))
     if known["infeasible"]:
-        told.append(f"{known['infeasible']} of them cannot run: {next(iter(known['reasons']))}")
-    return "; ".join(told) + "."
+        parts.append(f"{known['infeasible']} of them cannot run: {next(iter(known['reasons']))}")
+    return "; ".join(parts) + "."
 
 
-def held_by(known: Row) -> str:
-    """Return what an interval holds, in words."""
+def interval_content(known: UncertaintyDocument) -> str:
+    """Return which samples an interval holds, in words."""
     part = "nine in ten" if known["level"] >= 0.9 else "all"
     return f"{part} of {known['samples']} samples over the ranges of all constants"
 
 
-def _decides(known: Row, start: str) -> str:
-    """Return which constants decide a measure; or that the samples do not tell."""
-    rows, what = known[f"{start}decided_by"], known[f"{start}decided"]
-    said = NAMES.get(what, what)
-    if not rows:
-        r2 = known[f"{start}r2"]
-        return "" if r2 == 1 else f"what decides the {said} cannot be told (R2 {digits(r2)})"
-    large = [row for row in rows if row["share"] >= _LEAST][:_TOLD] or rows[:1]
+def decisions(known: UncertaintyDocument) -> tuple[Decision, Decision]:
+    """Return what decides the latency, and what the energy, or the verdict in each."""
+    return (
+        Decision(_label(known["decided"]), known["r2"], known["decided_by"]),
+        Decision(_label(known["energy_decided"]), known["energy_r2"], known["energy_decided_by"]),
+    )
+
+
+def _label(key: str) -> str:
+    return LABELS.get(key, key)
+
+
+def _decides(decision: Decision) -> str:
+    """Return which constants decide a metric; or that the samples do not tell."""
+    if not decision.rows:
+        why = f"what decides the {decision.label} cannot be told (R2 {digits(decision.r2)})"
+        return "" if decision.r2 == 1 else why
+    large = [row for row in decision.rows if row["share"] >= _LEAST][:_NAMED] or decision.rows[:1]
     first, *others = large
-    told = [f"{first['name']} decides {_percent(first['share'])} of the spread of the {said}"]
-    return ", ".join([*told, *(f"{row['name']} {_percent(row['share'])}" for row in others)])
+    most = (
+        f"{first['name']} decides {_percent(first['share'])} of the spread of the {decision.label}"
+    )
+    return ", ".join([most, *(f"{row['name']} {_percent(row['share'])}" for row in others)])
 
 
 def _percent(part: float) -> str:

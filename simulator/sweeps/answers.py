@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError
+from simulator.results.metrics import minimisable
 from simulator.sweeps.condition import column_for, where
-from simulator.sweeps.job import Row
 from simulator.sweeps.sampled import SAMPLES, stays_best
-from simulator.sweeps.table import MEASURES
+from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
     import polars
@@ -29,19 +29,19 @@ def objectives_of(text: str) -> tuple[str, ...]:
 
     Raises InputError for an unknown one, before there is a table.
     """
-    found = tuple(column_for(name.strip(), MEASURES) for name in text.split(","))
-    if len(set(found)) < len(found):
+    objectives = tuple(column_for(name.strip(), minimisable()) for name in text.split(","))
+    if len(set(objectives)) < len(objectives):
         raise InputError(f"--minimize {text}: names the same twice")
-    return found
+    return objectives
 
 
-def best(table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()) -> Row:
+def best(table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()) -> PointRow:
     """Return the feasible point that has the least of `name` and meets all `conditions`.
 
     Of equals the first. Raises InputError when no point does, or a name is unknown.
     """
-    column, found = _candidates(table, name, conditions)
-    row = found.sort(column, maintain_order=True).row(0, named=True)
+    column, candidates = _candidates(table, name, conditions)
+    row = candidates.sort(column, maintain_order=True).row(0, named=True)
     return {key: value for key, value in row.items() if key != SAMPLES}
 
 
@@ -52,8 +52,8 @@ def best_in_samples(
 
     None where not all of them were sampled, or by a measure that samples have not.
     """
-    column, found = _candidates(table, name, conditions)
-    return stays_best(found.sort(column, maintain_order=True), column)
+    column, candidates = _candidates(table, name, conditions)
+    return stays_best(candidates.sort(column, maintain_order=True), column)
 
 
 def _candidates(
@@ -63,9 +63,9 @@ def _candidates(
     if not points.height:
         raise InputError(f"no point of {table.height} can run: see their reasons in the table")
     column = measure(table, name)
-    found = where(points, conditions).drop_nulls(column)
-    if not found.height:
-        asked = " and ".join(map(repr, conditions)) or f"has {column}"
-        verb = "meets " if conditions else ""
-        raise InputError(f"no point of {points.height} {verb}{asked}: ask for less, or add points")
-    return column, found
+    candidates = where(points, conditions).drop_nulls(column)
+    if not candidates.height:
+        texts = " and ".join(map(repr, conditions))
+        wish = f"meets {texts}" if conditions else f"has {column}"
+        raise InputError(f"no point of {points.height} {wish}: ask for less, or add points")
+    return column, candidates

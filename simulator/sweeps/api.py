@@ -54,11 +54,11 @@ def sweep(
     runs for what is wrong in the space.
     """
     if isinstance(space, str | Path):
-        asked = study_of(read_request(Path(space)), hardware=hardware, traces=trace)
+        plan = study_of(read_request(Path(space)), hardware=hardware, traces=trace)
     elif trace is None:
         raise InputError('sweep() needs a trace: sweep({"accelerator.rows": [8, 16]}, "run.trace")')
     else:
-        asked = study(
+        plan = study(
             DEFAULT_HARDWARE if hardware is None else hardware,
             read_axes(space) if isinstance(space, Mapping) else space,
             trace,
@@ -67,10 +67,10 @@ def sweep(
             baselines=baselines,
         )
     check_count(samples)
-    told = {"search": search, "minimize": minimize, "seed": seed, "samples": samples}
-    given = {name: value for name, value in told.items() if value is not None}
-    asked = replace(asked, asked=asked.asked.model_copy(update=given))
-    goals = objectives_of(asked.asked.minimize)
+    options = {"search": search, "minimize": minimize, "seed": seed, "samples": samples}
+    given = {name: value for name, value in options.items() if value is not None}
+    plan = replace(plan, request=plan.request.model_copy(update=given))
+    goals = objectives_of(plan.request.minimize)
     watch = Silent() if quiet else Display(goals[0])
-    with workers_for(asked.training, workers, cluster) as crew:
-        return answered(asked, crew, Path(out) if out is not None else None, watch, full=full)
+    with workers_for(plan.training, workers, cluster) as crew:
+        return answered(plan, crew, Path(out) if out is not None else None, watch, full=full)

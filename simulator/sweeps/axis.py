@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from simulator.errors import InputError, shown
-from simulator.hardware.settings import likely, quantity_of, setting_paths
+from simulator.hardware.settings import UNITS, likely, quantity_of, setting_paths
 
 LABELS = ("trace", "method", "batch")
 """Axes that are no settings of the hardware: which training, treated how, with which batch."""
@@ -74,7 +74,7 @@ def checked(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     known = [*setting_paths(), *LABELS]
     keys = [key for axis in axes for key in axis.keys]
     for key in keys:
-        if key not in known:
+        if key not in known and not key.startswith(UNITS):
             raise InputError(f"axis {key}: unknown setting; {likely(key, known)}")
         if keys.count(key) > 1:
             raise InputError(f"axis {key}: given twice; list all its values once")
@@ -129,9 +129,9 @@ def _described(name: str, key: str, value: Mapping[str, Any]) -> Iterator[str]:
 def _values(text: str, key: str) -> Iterator[str]:
     """Yield the values in "8,16,32", of which each may be a range."""
     for part in text.split(","):
-        found = _RANGE.fullmatch(part.strip())
-        if found:
-            yield from _range(key, *found.groups())
+        match = _RANGE.fullmatch(part.strip())
+        if match:
+            yield from _range(key, *match.groups())
         elif part.strip():
             yield part.strip()
 
@@ -144,8 +144,8 @@ def _range(key: str, first: str, last: str, sign: str, step: str) -> Iterator[st
         times = sign == "x" or not quantity
         by = Decimal(step) if times or quantity is None else Decimal(quantity.parse(step))
     except (ValueError, ArithmeticError) as error:
-        told = str(error) if quantity and isinstance(error, ValueError) else "not numbers"
-        raise InputError(f"axis {key}: {text}: {told}") from None
+        why = str(error) if quantity and isinstance(error, ValueError) else "not numbers"
+        raise InputError(f"axis {key}: {text}: {why}") from None
     if not all(number.is_finite() for number in (low, high, by)):
         raise InputError(f"axis {key}: {text}: not numbers")
     if low > high or by <= (1 if sign == "x" else 0) or (sign == "x" and low <= 0):

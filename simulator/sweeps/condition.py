@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from simulator.errors import InputError, shown
 from simulator.hardware.settings import quantity_of
+from simulator.results.metrics import METRICS, OF_MACHINE
 from simulator.units import (
     BANDWIDTH,
     CYCLES,
@@ -39,10 +40,9 @@ _UNITS = {
     for quantity, inner in _INNER.items()
     for unit, factor in quantity.units.items()
 } | {"mm2": Decimal(1)}
-_ENDINGS = ("_s", "_j", "_w", "_mm2", "_bytes", "_bytes_per_s")
-_ALIASES = {
-    "area": "area_total_mm2", "power": "average_power_w", "utilization": "array_utilization",
-}  # fmt: skip
+_RESULTS = (*METRICS, *OF_MACHINE)
+_ENDINGS = tuple(dict.fromkeys(each.suffix for each in _RESULTS if each.suffix))
+_ALIASES = {each.alias: each.key for each in _RESULTS if each.alias}
 _WORDS = {"and", "or", "not", "in", "between", "is", "null", "true", "false", "like"}
 _FUNCTIONS = {"abs", "least", "greatest", "log2", "log10", "sqrt", "power", "floor", "ceil"}
 _COMPARISONS = {"<", "<=", ">", ">=", "=", "==", "!=", "<>"}
@@ -68,7 +68,7 @@ _EXAMPLE = "rows * cols <= 1024 and latency < 20 ms"
 
 @dataclass(frozen=True)
 class Condition:
-    """What is asked, the columns that it reads, and the SQL that computes it from them."""
+    """A condition, the columns that it reads, and the SQL that computes it from them."""
 
     text: str
     names: frozenset[str]
@@ -89,15 +89,15 @@ class Condition:
             if table.schema[name].is_numeric()
         ]
         try:
-            asked = pl.sql_expr(self.sql).alias("holds")
-            found = table.with_columns(scaled).select(asked).to_series()
+            expression = pl.sql_expr(self.sql).alias("holds")
+            values = table.with_columns(scaled).select(expression).to_series()
         except pl.exceptions.PolarsError as error:
             raise _unreadable(self.text, _PROBLEMS.get(type(error).__name__, _MIXED)) from None
-        if found.dtype == pl.Null:
+        if values.dtype == pl.Null:
             return pl.Series([False] * table.height, dtype=pl.Boolean)
-        if found.dtype != pl.Boolean:
+        if values.dtype != pl.Boolean:
             raise _unreadable(self.text, "it is a value and compares nothing")
-        whole = found if len(found) == table.height else found.new_from_index(0, table.height)
+        whole = values if len(values) == table.height else values.new_from_index(0, table.height)
         return whole.fill_null(value=False)
 
 
@@ -127,10 +127,10 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     """Yield the kind and the SQL of each word; numbers are in plain units."""
     position = 0
     while text[position:].strip():
-        found = _TOKEN.match(text, position)
-        if found is None or found.lastgroup is None:
+        match = _TOKEN.match(text, position)
+        if match is None or match.lastgroup is None:
             raise _unreadable(text, f"{shown(text[position:].strip()[:12])} means nothing here")
-        position, kind, word = found.end(), found.lastgroup, found[found.lastgroup]
+        position, kind, word = match.end(), match.lastgroup, match[match.lastgroup]
         if kind == "number" and Decimal(word).adjusted() > _LARGEST:
             raise _unreadable(text, f"{shown(word)} is too large a number")
         unit = _UNIT.match(text, position) if kind == "number" else None
@@ -219,9 +219,9 @@ def holding(
     fixed = {name: value for name, value in (others or {}).items() if name not in table.columns}
     mask = pl.Series("holds", [True] * table.height, dtype=pl.Boolean)
     for text in texts:
-        asked = condition(text, table.columns, fixed)
-        beside = [pl.lit(fixed[name]).alias(name) for name in sorted(asked.names & fixed.keys())]
-        mask &= asked.holds(table.with_columns(beside))
+        each = condition(text, table.columns, fixed)
+        beside = [pl.lit(fixed[name]).alias(name) for name in sorted(each.names & fixed.keys())]
+        mask &= each.holds(table.with_columns(beside))
     return mask
 
 

@@ -53,7 +53,7 @@ class Workers(ABC):
 
 
 def gone() -> InputError:
-    """Return what is told when workers leave in the middle of a sweep."""
+    """Return the error for workers that leave in the middle of a sweep."""
     return InputError(
         "the scheduler has ended, or cannot be reached any more; finished points are kept, and the "
         "same command goes on"
@@ -107,7 +107,7 @@ class Processes(Workers):
         except BrokenExecutor:
             self._pool = spawned(self._workers, _begin, self._training)
             return self.submit(job)
-        return _told_apart(future, (BrokenExecutor,))
+        return _separated(future, (BrokenExecutor,))
 
     def close(self) -> None:
         """Stop at once."""
@@ -146,7 +146,7 @@ class Cluster(Workers):
 
     @property
     def room(self) -> int:
-        """Twice the threads that the cluster has, of which it is asked every few seconds."""
+        """Twice the threads that the cluster has, asked for every few seconds."""
         if time.monotonic() > self._ask_again:
             try:
                 threads: int = sum(self._client.nthreads().values())
@@ -161,7 +161,7 @@ class Cluster(Workers):
             future = self._executor.submit(_replay_alone, job, self._training)
         except RuntimeError:  # the client has closed itself
             raise gone() from None
-        return _told_apart(future, self._lost, self._closed)
+        return _separated(future, self._lost, self._closed)
 
     def check(self) -> None:
         """Raise InputError where the scheduler has been away for longer than it may take."""
@@ -206,7 +206,7 @@ def _same(training: Training) -> Training:
     return training
 
 
-def _told_apart(
+def _separated(
     future: "Future[Done]",
     lost: tuple[type[BaseException], ...],
     closed: tuple[type[BaseException], ...] = (),

@@ -1,4 +1,4 @@
-"""The folder of a sweep: what was asked, the points that are finished, and the table of them."""
+"""The folder of a sweep: the request, the points that are finished, and the table of them."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from simulator.files.parquet import read_columns
 from simulator.files.writing import write_text
 from simulator.files.yaml import yaml_text
 from simulator.sweeps.parts import misfit
-from simulator.sweeps.request import Request, read_request
+from simulator.sweeps.request import SweepRequest, read_request
 from simulator.sweeps.sampled import SAMPLES
 from simulator.sweeps.store import write_frame
 from simulator.sweeps.study import Study
@@ -26,8 +26,8 @@ TABLE = "points.parquet"
 _STORE = 1  # how points are kept in a folder
 
 
-def asked_before(folder: Path) -> Request:
-    """Return what the sweep in `folder` was asked; raises InputError where there is none."""
+def request_in(folder: Path) -> SweepRequest:
+    """Return the request of the sweep in `folder`; raises InputError where there is none."""
     if not (folder / SWEEP).is_file():
         raise InputError(
             f"{folder}: no {SWEEP} here: name the hardware and the trace, such as "
@@ -38,29 +38,33 @@ def asked_before(folder: Path) -> Request:
     return request
 
 
-def begin(folder: Path, asked: Study) -> None:
-    """Write down what is asked of the sweep in `folder`.
+def begin(folder: Path, study: Study) -> None:
+    """Write the request of the sweep into `folder`.
 
     Raises InputError where another trainsoc has left its points, which stay as they are.
     """
     if (folder / SWEEP).is_file():
         _check(folder, read_request(folder / SWEEP))
-    told = asked.asked.model_dump(exclude_defaults=True)
-    told |= {"hardware": asked.asked.hardware, "trainsoc": version_of("trainsoc"), "store": _STORE}
-    write_text(folder / SWEEP, yaml_text(told))
-    resolved = json.dumps(asked.space.hardware.plain(), indent=1)
+    entries = study.request.model_dump(exclude_defaults=True)
+    entries |= {
+        "hardware": study.request.hardware,
+        "trainsoc": version_of("trainsoc"),
+        "store": _STORE,
+    }
+    write_text(folder / SWEEP, yaml_text(entries))
+    resolved = json.dumps(study.space.hardware.plain(), indent=1)
     write_text(folder / "hardware.json", resolved + "\n")
 
 
 def finish(
     folder: Path,
-    asked: Study,
+    study: Study,
     table: "polars.DataFrame",
     finished: "polars.DataFrame",
     objectives: Sequence[str],
 ) -> Path:
     """Write the table of the sweep, and of the others in its folder; return the file."""
-    whole = with_others(table, finished, asked.space.described, objectives)
+    whole = with_others(table, finished, study.space.described, objectives)
     write_frame(whole, folder / TABLE)
     return folder / TABLE
 
@@ -93,7 +97,7 @@ def write_csv(table: "polars.DataFrame", path: Path) -> None:
     write_text(path, text.getvalue())
 
 
-def _check(folder: Path, request: Request) -> None:
+def _check(folder: Path, request: SweepRequest) -> None:
     ours = version_of("trainsoc")
     if request.store not in (None, _STORE) or request.trainsoc not in (None, ours):
         raise InputError(

@@ -10,29 +10,37 @@ from simulator.code import fingerprint
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware
 from simulator.replay import Replay
+from simulator.results.metrics import (
+    AREAS,
+    COST_BREAKDOWNS,
+    MEMORY,
+    METRICS,
+    PHASES,
+    TRAINING,
+    TRAINING_PART,
+    UNIT_BREAKDOWNS,
+    CostRow,
+    Metric,
+    using,
+)
 from simulator.results.result import Result
 from simulator.sweeps.sampled import sampled_columns
+from simulator.trace.op import Phase
 from simulator.trace.passes.overlay import scheduled
 from simulator.trace.passes.treatment import MethodSchedule
-from simulator.trace.phases import FACTS
 from simulator.trace.trace import Trace
 from simulator.uncertainty.account import account
 from simulator.uncertainty.replays import Subject
 from simulator.uncertainty.sampling import draw
+from simulator.views.design_space import Cell, PointRow
 
 AS_TRACED = "as-traced"
-Row = dict[str, Any]
-_OF_PHASES = (
-    "latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s", "array_use",
-    "array_utilization", "dram_read_bytes", "dram_write_bytes",
-)  # fmt: skip
-_OF_TRAINING = ("latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s")
 _LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Training:
-    """The runs that a sweep replays: traces and methods by name, and which trainsoc asks.
+    """The runs that a sweep replays: traces and methods by name, and the trainsoc that sweeps.
 
     Sent to every worker once.
     """
@@ -52,7 +60,7 @@ class Training:
         return self._treated[key]
 
     def check(self) -> None:
-        """Raise InputError where this process has another trainsoc than the one that asks."""
+        """Raise InputError where this process has another trainsoc than the one that sweeps."""
         if self.code != fingerprint():
             raise InputError(
                 f"a worker runs trainsoc {fingerprint()}, the sweep trainsoc {self.code}: "
@@ -73,17 +81,27 @@ class Job:
     trace: str
     method: str
     settings: tuple[str, ...]
-    columns: Mapping[str, Any]
+    columns: PointRow
     full: bool = False
     samples: int = 0
     seed: int = 0
 
 
 class Done(NamedTuple):
-    """A row of the table, and the whole result as text if that was asked for."""
+    """A row of the table, and the whole result as text where the job is `full`."""
 
-    row: Row
+    row: PointRow
     document: str = ""
+
+    @property
+    def address(self) -> str:
+        """The address of the point."""
+        return str(self.row["point"])
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the point can run."""
+        return bool(self.row["feasible"])
 
 
 def address_of(hardware: Hardware, trace: Trace, code: str, samples: int = 0, seed: int = 0) -> str:
@@ -101,18 +119,18 @@ def address_of(hardware: Hardware, trace: Trace, code: str, samples: int = 0, se
 def replay(job: Job, training: Training) -> Done:
     """Return what a point costs; one that cannot run has its reason instead."""
     training.check()
-    told = {"point": job.address, **job.columns}
+    known: dict[str, Cell] = {"point": job.address, **job.columns}
     try:
         trace = training.trace(job.trace, job.method)
         result = Replay(job.hardware, trace, job.settings).run()
         sampled = _sampled(job, trace, result) if job.samples else {}
     except Infeasible as error:
-        return Done(told | {"feasible": False, "reason": error.reason})
+        return Done(known | {"feasible": False, "reason": error.reason})
     document = result.to_json() if job.full else ""
-    return Done(told | {"feasible": True, "reason": ""} | _measures(result) | sampled, document)
+    return Done(known | {"feasible": True, "reason": ""} | _metrics(result) | sampled, document)
 
 
-def _sampled(job: Job, trace: Trace, result: Result) -> Row:
+def _sampled(job: Job, trace: Trace, result: Result) -> dict[str, Cell]:
     """Return the columns of the samples of a point, and let its result say how sure it is."""
     (drawn,) = draw([Subject(job.hardware, trace)], job.samples, job.seed, most_processes=1)
     if job.full:
@@ -120,26 +138,28 @@ def _sampled(job: Job, trace: Trace, result: Result) -> Row:
     return sampled_columns(drawn)
 
 
-def _measures(result: Result) -> Row:
+def _metrics(result: Result) -> dict[str, Cell]:
     total = result.total
-    parts = total.pop("energy_by_component_j")
-    masters = total.pop("bandwidth_by_master_bytes_per_s")
-    exact = str(total.pop("energy_aj"))  # beyond 64 bits in long runs
-    row: Row = {"epochs": len(result.epochs), **total, "energy_aj": exact}
-    row |= {f"energy_{name}_j": value for name, value in parts.items()}
-    row |= {f"bandwidth_{name}_bytes_per_s": value for name, value in masters.items()}
-    row |= {f"area_{name}_mm2": value for name, value in result.area_mm2.items()}
-    row |= {f"memory_{name.removesuffix('_bytes')}_bytes": n for name, n in result.memory.items()}
+    row: dict[str, Cell] = {"epochs": len(result.epochs)}
+    row |= {each.key: _storable(each, each.get(total)) for each in METRICS if each.key in total}
+    for costs in COST_BREAKDOWNS:
+        row |= costs.columns(costs.of(total))
+    row |= AREAS.columns(result.area_mm2)
+    row |= MEMORY.columns({name.removesuffix("_bytes"): n for name, n in result.memory.items()})
+    in_eval: CostRow = {}
     for phase in result.phases:
-        row |= {f"{phase['phase']}_{name}": phase[name] for name in _OF_PHASES}
-    row |= {f"training_{name}": row[name] - _untrained(row, name) for name in _OF_TRAINING}
-    return {name: _storable(value) for name, value in row.items()}
+        name = phase["phase"]
+        row |= {f"{name}_{each.key}": _storable(each, each.get(phase)) for each in using(PHASES)}
+        for units in UNIT_BREAKDOWNS:
+            row |= {f"{name}_{key}": n for key, n in units.columns(units.of(phase)).items()}
+        in_eval = phase if name == Phase.EVAL.value else in_eval
+    for each in using(TRAINING):
+        row[f"{TRAINING_PART}_{each.key}"] = each.of(total) - each.of(in_eval)
+    return row
 
 
-def _untrained(row: Row, name: str) -> float:
-    untrained = (phase for phase, facts in FACTS.items() if not facts.trains)
-    return sum(float(row.get(f"{phase}_{name}", 0.0)) for phase in untrained)
-
-
-def _storable(value: Any) -> Any:
+def _storable(metric: Metric, value: float | None) -> str | float | None:
+    """Return a value as tables hold it: exact energies go beyond 64 bits in long runs."""
+    if metric.is_text:
+        return str(value)
     return float(value) if isinstance(value, int) and value > _LARGEST else value

@@ -12,10 +12,11 @@ from simulator.errors import InputError, shown
 from simulator.files.columns import ColumnRule, first_broken, present
 from simulator.files.json import Strict, parse_json
 from simulator.files.parquet import read_columns
+from simulator.results.metrics import METRICS, OBJECTIVES, TRAINING_PART
 from simulator.sweeps.sampled import SAMPLES
-from simulator.sweeps.table import OBJECTIVES
 
-_TEXTS = ("point", "reason", "trace", "method", "baseline", "energy_aj", SAMPLES)
+_EXACT = tuple(each.key for each in METRICS if each.is_text)
+_TEXTS = ("point", "reason", "trace", "method", "baseline", *_EXACT, SAMPLES)
 _FLAGS = ("feasible", "pareto")
 _LABELS = (*_FLAGS, "batch")
 _POINT = ("point", "feasible")
@@ -47,14 +48,14 @@ _FIELDS: dict[str, Any] = {
 _Line = create_model("_Line", __base__=_Scalars, **_FIELDS)
 
 
-class Part(NamedTuple):
+class PartRows(NamedTuple):
     """The good rows of a part of the points, and whether it has damaged ones."""
 
     rows: pl.DataFrame
     damaged: bool
 
 
-def read_part(path: Path) -> Part:
+def read_part(path: Path) -> PartRows:
     """Return the points of a part, a Parquet file or lines of JSON; none of one that is gone.
 
     A last line that was cut off, where a process was killed, is no damage.
@@ -62,7 +63,7 @@ def read_part(path: Path) -> Part:
     try:
         return _of_lines(path) if path.suffix == ".jsonl" else _of_parquet(path)
     except FileNotFoundError:  # compacted by its process meanwhile
-        return Part(framed(()), damaged=False)
+        return PartRows(framed(()), damaged=False)
 
 
 def framed(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -88,7 +89,7 @@ def misfit(frame: pl.DataFrame, required: Sequence[str]) -> str:
     return f"{field}: {shown(broken.row[field])}: {broken.rule.says}"
 
 
-def _of_lines(path: Path) -> Part:
+def _of_lines(path: Path) -> PartRows:
     *lines, last = path.read_bytes().split(b"\n")
     rows = [row for row in map(_row, lines) if row is not None]
     damaged = len(rows) < sum(map(bool, lines))
@@ -106,27 +107,27 @@ def _row(line: bytes) -> dict[str, Any] | None:
     return None if any(isinstance(value, str | bool) for value in amounts) else row
 
 
-def _of_parquet(path: Path) -> Part:
+def _of_parquet(path: Path) -> PartRows:
     try:
         frame = read_columns(path, None, "")
     except InputError:
         if not path.exists():
             raise FileNotFoundError(path) from None
-        return Part(framed(()), damaged=True)
+        return PartRows(framed(()), damaged=True)
     return _good(frame, damaged=False)
 
 
-def _good(frame: pl.DataFrame, *, damaged: bool) -> Part:
+def _good(frame: pl.DataFrame, *, damaged: bool) -> PartRows:
     """Return the rows that can be; a table with a wrong column has none."""
     if not frame.height:
-        return Part(framed(()), damaged)
+        return PartRows(framed(()), damaged)
     if any(name not in frame.columns for name in _POINT):
-        return Part(framed(()), damaged=True)
+        return PartRows(framed(()), damaged=True)
     if any(kind not in _kinds(name) for name, kind in frame.schema.items()):
-        return Part(framed(()), damaged=True)
+        return PartRows(framed(()), damaged=True)
     holds = [rule.holds.fill_null(value=False) for rule in _rules(frame, _POINT)]
     good = frame.filter(holds)
-    return Part(good, damaged or good.height < frame.height)
+    return PartRows(good, damaged or good.height < frame.height)
 
 
 def _is_amount(name: str) -> bool:
@@ -159,7 +160,7 @@ def _rules(frame: pl.DataFrame, required: Sequence[str]) -> list[ColumnRule]:
 
 def _least(name: str) -> float:
     """Return the least that a column may hold: rounding may leave a difference just below 0."""
-    return -1e-6 if name.startswith("training_") else 0.0
+    return -1e-6 if name.startswith(f"{TRAINING_PART}_") else 0.0
 
 
 def _rule(name: str, holds: pl.Expr, says: str) -> ColumnRule:

@@ -3,28 +3,29 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from simulator.errors import InputError
-from simulator.sweeps.job import Job, Row
-from simulator.sweeps.space import Point, Space
+from simulator.sweeps.job import Job
+from simulator.sweeps.space import DesignSpace, Point
 from simulator.sweeps.store import Store
 from simulator.sweeps.study import Study
 from simulator.sweeps.watch import Watcher
+from simulator.views.design_space import Cell
 
 
 class Points:
     """The points of a study as rows that await their results, which the store has by address."""
 
-    def __init__(self, asked: Study, store: Store, *, full: bool = False) -> None:
-        """Start without points; with `full`, whole results are asked for."""
-        self._study, self._store, self._full = asked, store, full
-        self.rows: list[Row] = []
+    def __init__(self, study: Study, store: Store, *, full: bool = False) -> None:
+        """Start without points; with `full`, whole results are kept too."""
+        self._study, self._store, self._full = study, store, full
+        self.rows: list[dict[str, Cell]] = []
         self._seen: set[str] = set()
 
     def missing(self, points: Iterable[Point], watch: Watcher) -> Iterator[Job]:
-        """Yield a job for each of `points` that the store has not, and tell of all others."""
+        """Yield a job for each of `points` that the store has not, and count all others."""
         for point in points:
             job = self.job(point)
             if job is None or job.address in self._seen or job.address in self._store:
-                watch.found()
+                watch.finished()
             else:
                 yield job
             if job is not None:
@@ -44,17 +45,18 @@ class Points:
     def give_up(self, reasons: Mapping[str, str]) -> None:
         """Note why points of these addresses have no result."""
         for row in self.rows:
-            if row["point"] in reasons:
-                row.update(_why(reasons[row["point"]]))
+            reason = reasons.get(str(row["point"]))
+            if reason is not None:
+                row.update(_why(reason))
 
-    def _identity(self, point: Point) -> Row:
+    def _identity(self, point: Point) -> dict[str, Cell]:
         return {
             "trace": point.labels.get("trace", self._study.trace),
             "method": point.labels.get("method", self._study.method),
             "baseline": point.baseline,
         }
 
-    def _columns(self, point: Point) -> Row:
+    def _columns(self, point: Point) -> dict[str, Cell]:
         """Return the plain values of a point's knobs; none of a baseline, which has no knobs."""
         space = self._study.space
         if point.baseline:
@@ -62,16 +64,16 @@ class Points:
         return plain_knobs(space, point)
 
 
-def plain_knobs(space: Space, point: Point) -> Row:
+def plain_knobs(space: DesignSpace, point: Point) -> dict[str, Cell]:
     """Return the value of every knob at `point`, in inner units: 65536 for "64 KiB"."""
-    told = {**point.settings, **point.labels}
-    columns: Row = {}
+    texts = {**point.settings, **point.labels}
+    columns: dict[str, Cell] = {}
     for axis, values in zip(space.axes, space.values, strict=True):
-        index = axis.choices.index(tuple(told[key] for key in axis.keys))
+        index = axis.choices.index(tuple(texts[key] for key in axis.keys))
         columns |= dict(zip(axis.keys, values[index], strict=True))
     return columns
 
 
-def _why(reason: str) -> Row:
+def _why(reason: str) -> dict[str, Cell]:
     """Return what a row tells of itself where the store has no result for it."""
-    return {"feasible_told": False, "reason_told": reason}
+    return {"feasible_own": False, "reason_own": reason}

@@ -29,7 +29,7 @@ class _Baseline(Form):
     set: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
-class Request(Form):
+class SweepRequest(Form):
     """A sweep as it stands in a file.
 
     `trace` and `method` take one name or file, or several; `batch` sizes make `trace` the name of
@@ -53,19 +53,22 @@ class Request(Form):
     store: int | None = None
 
 
-def read_request(path: Path) -> Request:
+def read_request(path: Path) -> SweepRequest:
     """Return the sweep that a YAML file asks for; raises InputError naming file, key and fix."""
-    return validate(Request, read_yaml(path, _EXAMPLE), str(path), _HINTS)
+    return validate(SweepRequest, read_yaml(path, _EXAMPLE), str(path), _HINTS)
 
 
 def request_of(
-    hardware: str | None, trace: str | None, settings: Sequence[str], request: Request | None = None
-) -> Request:
+    hardware: str | None,
+    trace: str | None,
+    settings: Sequence[str],
+    request: SweepRequest | None = None,
+) -> SweepRequest:
     """Return `request` with what a command line says instead, or beside: `settings` are axes."""
-    base = request or Request()
+    base = request or SweepRequest()
     axes = base.axes | {axis.name: plain_axis(axis) for axis in parse_axes(settings)}
-    told = {"hardware": hardware, "trace": trace, "axes": axes}
-    return base.model_copy(update={key: value for key, value in told.items() if value is not None})
+    given = {"hardware": hardware, "trace": trace, "axes": axes}
+    return base.model_copy(update={key: value for key, value in given.items() if value is not None})
 
 
 def plain_axis(axis: Axis) -> list[Any]:
@@ -74,21 +77,21 @@ def plain_axis(axis: Axis) -> list[Any]:
     return [row[0] for row in rows] if axis.is_equal else [*rows]
 
 
-def baselines_of(told: Mapping[str, str | _Baseline] | list[str]) -> dict[str, Hardware]:
+def baselines_of(baselines: Mapping[str, str | _Baseline] | list[str]) -> dict[str, Hardware]:
     """Return the SoCs that a request compares with, by name."""
-    entries = told if isinstance(told, Mapping) else {name: name for name in told}
-    found = {}
+    entries = baselines if isinstance(baselines, Mapping) else {name: name for name in baselines}
+    machines = {}
     for name, entry in entries.items():
         if isinstance(entry, str):
-            found[name] = load_hardware(entry)
+            machines[name] = load_hardware(entry)
         else:
-            found[name] = load_hardware(entry.hardware, entry.set)
-    return found
+            machines[name] = load_hardware(entry.hardware, entry.set)
+    return machines
 
 
-def listed(told: str | Sequence[str] | None) -> list[str]:
+def listed(texts: str | Sequence[str] | None) -> list[str]:
     """Return what one text or several say, as a list."""
-    return [told] if isinstance(told, str) else list(told or ())
+    return [texts] if isinstance(texts, str) else list(texts or ())
 
 
 def _instead(detail: ErrorDetails) -> str | None:
@@ -100,4 +103,4 @@ def _instead(detail: ErrorDetails) -> str | None:
     return f"{path_of(detail)}: {problem(detail)}; write {_EXAMPLE}"
 
 
-_HINTS = Hints(lambda _: f"known: {', '.join(Request.model_fields)}", instead=_instead)
+_HINTS = Hints(lambda _: f"known: {', '.join(SweepRequest.model_fields)}", instead=_instead)

@@ -6,23 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.errors import Stopped
+from simulator.results.metrics import OBJECTIVES
 from simulator.sweeps.executors import Workers
 from simulator.sweeps.folder import begin, finish
-from simulator.sweeps.job import Row
 from simulator.sweeps.points import Points
 from simulator.sweeps.runner import Note, Runner, forget
 from simulator.sweeps.space import Point
-from simulator.sweeps.store import Folder, Memory, Store
+from simulator.sweeps.store import FolderStore, MemoryStore, Store
 from simulator.sweeps.study import Study
-from simulator.sweeps.table import OBJECTIVES, table_of
+from simulator.sweeps.table import table_of
 from simulator.sweeps.watch import Watcher
+from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
     import polars
 
 
 def run_study(
-    asked: Study,
+    study: Study,
     crew: Workers,
     out: Path | None,
     watch: Watcher,
@@ -30,13 +31,13 @@ def run_study(
     *,
     full: bool = False,
 ) -> "polars.DataFrame":
-    """Replay what folder `out` has not of the points of a study, and return the table of all.
+    """Replay the points of a study that folder `out` lacks, and return the table of all.
 
-    `objectives` are columns of the table, of which it tells the front. Whatever stops it,
+    `objectives` are columns of the table, whose front it marks. Whatever stops it,
     finished points stay in `out`. Raises InputError as `sweep` does.
     """
-    points = list(asked.points())
-    with session(asked, crew, out, watch, full=full) as work:
+    points = list(study.points())
+    with session(study, crew, out, watch, full=full) as work:
         watch.begin(len(points))
         work.replay(points)
         return work.table(objectives)
@@ -44,7 +45,7 @@ def run_study(
 
 @contextmanager
 def session(
-    asked: Study,
+    study: Study,
     crew: Workers,
     out: Path | None,
     watch: Watcher,
@@ -57,14 +58,14 @@ def session(
     `note` takes the row of each new point. Raises InputError where the folder cannot be used,
     and Stopped when the user interrupts.
     """
-    store: Store = Memory()
+    store: Store = MemoryStore()
     if out is not None:
-        begin(out, asked)
-        store = Folder(out, full=full)
+        begin(out, study)
+        store = FolderStore(out, full=full)
     for sentence in store.set_aside:
         watch.say(sentence)
     runner = Runner(crew, store, watch, note or forget)
-    work = Session(asked, store, runner, watch, out, full=full)
+    work = Session(study, store, runner, watch, out, full=full)
     try:
         yield work
     except KeyboardInterrupt:
@@ -80,7 +81,7 @@ class Session:
 
     def __init__(
         self,
-        asked: Study,
+        study: Study,
         store: Store,
         runner: Runner,
         watch: Watcher,
@@ -89,11 +90,11 @@ class Session:
         full: bool,
     ) -> None:
         """Start without points."""
-        self._study, self._watch, self._out = asked, watch, out
-        self._points = Points(asked, store, full=full)
+        self._study, self._watch, self._out = study, watch, out
+        self._points = Points(study, store, full=full)
         self.store, self.runner = store, runner
 
-    def replay(self, points: Iterable[Point]) -> list[Row]:
+    def replay(self, points: Iterable[Point]) -> Sequence[PointRow]:
         """Replay those of `points` that the store has not, and return what tells them apart."""
         before = len(self._points.rows)
         self.runner.run(self._points.missing(points, self._watch))

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from simulator.sweeps.executors import WorkerLost, Workers, gone
-from simulator.sweeps.job import Done, Job, Row
+from simulator.sweeps.job import Done, Job
 from simulator.sweeps.store import Store
 from simulator.sweeps.watch import Watcher
+from simulator.views.design_space import PointRow
 
-_PATIENCE = 2  # seconds without a result, until workers are asked whether they are there
+_PATIENCE = 2  # seconds without a result, until the workers are checked
 _DEATHS = 2  # of workers that had one suspect and no other point, before it is given up
 
-Note = Callable[[Row], None]
+Note = Callable[[PointRow], None]
 
 
-def forget(_row: Row) -> None:
+def forget(_row: PointRow) -> None:
     """Keep no rows in memory: a sweep has many."""
 
 
@@ -69,20 +70,20 @@ class Runner:
         if isinstance(error, WorkerLost):
             self._lost(job)
         elif error is not None:
-            told = ", ".join(f"{key}={value}" for key, value in job.columns.items())
-            error.add_note(f"in the point {told}")
+            point = ", ".join(f"{key}={value}" for key, value in job.columns.items())
+            error.add_note(f"in the point {point}")
             raise error
         else:
             done = future.result()
             self._store.add(done)
             self.finished += 1
             self._note(done.row)
-            self._watch.found(done.row)
+            self._watch.finished(done.row)
 
     def _lost(self, job: Job) -> None:
         self._deaths[job.address] = self._deaths.get(job.address, 0) + (job is self._alone)
         if self._deaths[job.address] >= _DEATHS:
             self.given_up[job.address] = "its worker died each time, as when memory is short"
-            self._watch.found()
+            self._watch.finished()
         else:
             self._suspects.append(job)

@@ -17,16 +17,16 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import InputError
+from simulator.results.metrics import OBJECTIVES, column_of
 from simulator.sweeps.answers import objectives_of
 from simulator.sweeps.axis import Axis
 from simulator.sweeps.executors import Workers
-from simulator.sweeps.job import Row
 from simulator.sweeps.pareto import pareto_front
 from simulator.sweeps.run import run_study, session
-from simulator.sweeps.space import Space
+from simulator.sweeps.space import DesignSpace
 from simulator.sweeps.study import Study
-from simulator.sweeps.table import OBJECTIVES
 from simulator.sweeps.watch import Watcher
+from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
     import polars
@@ -38,18 +38,18 @@ _LISTED = 100_000  # points of a space that is small enough to draw from those t
 
 
 def answered(
-    asked: Study, crew: Workers, out: Path | None, watch: Watcher, *, full: bool = False
+    study: Study, crew: Workers, out: Path | None, watch: Watcher, *, full: bool = False
 ) -> "polars.DataFrame":
     """Replay what a study asks for, all of its points or a search, and return the table."""
-    told = asked.asked
-    goals = objectives_of(told.minimize)
-    if told.search is not None:
-        return search_study(asked, crew, out, watch, told.search, goals, told.seed)
-    return run_study(asked, crew, out, watch, goals, full=full)
+    request = study.request
+    goals = objectives_of(request.minimize)
+    if request.search is not None:
+        return search_study(study, crew, out, watch, request.search, goals, request.seed)
+    return run_study(study, crew, out, watch, goals, full=full)
 
 
 def search_study(
-    asked: Study,
+    study: Study,
     crew: Workers,
     out: Path | None,
     watch: Watcher,
@@ -64,19 +64,19 @@ def search_study(
     before count and cost nothing. Raises InputError as `run_study` does, without optuna, and
     where no point meets the conditions.
     """
-    proposals = Proposals(asked.space, len(objectives), seed)
+    proposals = Proposals(study.space, len(objectives), seed)
     generations = proposals.generations(count)
     first = next(generations, None)
     if first is None:
-        raise asked.space.empty()
-    baselines, values = list(asked.baselines()), Values(objectives)
-    with session(asked, crew, out, watch, note=values.note) as work:
+        raise study.space.empty()
+    baselines, values = list(study.baselines()), Values(objectives)
+    with session(study, crew, out, watch, note=values.note) as work:
         values.read(work.store.frame())
-        watch.begin(min(count, asked.space.size) + len(baselines))
+        watch.begin(min(count, study.space.size) + len(baselines))
         work.replay(baselines)
         for numbers in chain([first], generations):
-            rows = work.replay(map(asked.space.point, numbers))
-            proposals.tell([values.of(row["point"]) for row in rows])
+            rows = work.replay(map(study.space.point, numbers))
+            proposals.tell([values.of(str(row["point"])) for row in rows])
         return work.table(objectives)
 
 
@@ -94,20 +94,21 @@ class Values:
             rows = finished.select("point", *self._objectives).rows()
             self._of.update((address, tuple(values)) for address, *values in rows)
 
-    def note(self, row: Row) -> None:
+    def note(self, row: PointRow) -> None:
         """Take those of one more point."""
-        self._of[row["point"]] = tuple(row.get(name) for name in self._objectives)
+        values = (column_of(name).get(row) for name in self._objectives)
+        self._of[str(row["point"])] = tuple(values)
 
     def of(self, address: str) -> tuple[float, ...] | None:
         """Return the objectives of a point; None where it cannot run."""
-        told = tuple(value for value in self._of.get(address, ()) if value is not None)
-        return told if len(told) == len(self._objectives) else None
+        values = tuple(value for value in self._of.get(address, ()) if value is not None)
+        return values if len(values) == len(self._objectives) else None
 
 
 class Proposals:
     """Which points to replay next, a generation at a time, each point once."""
 
-    def __init__(self, space: Space, objectives: int, seed: int) -> None:
+    def __init__(self, space: DesignSpace, objectives: int, seed: int) -> None:
         """Propose points of `space` for so many objectives; raises InputError without optuna."""
         try:
             import optuna  # noqa: PLC0415 - an extra
@@ -125,7 +126,7 @@ class Proposals:
         self._random = Random(seed)
         self._steps = [_has_steps(values) for values in space.values]
         self._values: dict[int, tuple[float, ...] | None] = {}
-        self._asked: list[tuple[Any, int]] = []
+        self._pending: list[tuple[Any, int]] = []
 
     def generations(self, count: int) -> Iterator[list[int]]:
         """Yield new combinations until there were `count`; `tell` of each list before the next."""
@@ -138,31 +139,32 @@ class Proposals:
 
     def tell(self, values: Sequence[tuple[float, ...] | None]) -> None:
         """Take the objectives of the last combinations; None for those that cannot run."""
-        for (trial, number), told in zip(self._asked, values, strict=True):
-            self._values[number] = told
-            self._tell(trial, told)
+        for (trial, number), objectives in zip(self._pending, values, strict=True):
+            self._values[number] = objectives
+            self._tell(trial, objectives)
 
     def _generation(self, count: int) -> list[int]:
         """Return new combinations, of the model and beside the front in turn."""
-        self._asked = []
+        self._pending = []
         front = self._front()
         turn = idle = 0
-        while len(self._asked) < count:
-            before, turn = len(self._asked), turn + 1
+        while len(self._pending) < count:
+            before, turn = len(self._pending), turn + 1
             if idle == _IDLE:
                 drawn = self._any_new()
                 if drawn is None:
                     break
-                self._study.enqueue_trial(self._told(self._space.indices(drawn)))
+                self._study.enqueue_trial(self._suggestion(self._space.indices(drawn)))
             elif front and turn % 2:
                 self._study.enqueue_trial(self._beside(self._random.choice(front)))
             self._consider(self._study.ask())
-            idle = idle + 1 if len(self._asked) == before else 0
-        return [number for _, number in self._asked]
+            idle = idle + 1 if len(self._pending) == before else 0
+        return [number for _, number in self._pending]
 
     def _any_new(self) -> int | None:
-        """Return a new allowed combination at random; None if none is found."""
-        size, taken = self._space.size, {number for _, number in self._asked} | self._values.keys()
+        """Return a new allowed combination at random; None where none turns up."""
+        size = self._space.size
+        taken = {number for _, number in self._pending} | self._values.keys()
         if size <= _LISTED:
             left = [n for n in self._space.meeting(range(size)) if n not in taken]
             return self._random.choice(left) if left else None
@@ -170,14 +172,14 @@ class Proposals:
         return next((n for n in drawn if n not in taken and self._allowed(n)), None)
 
     def _consider(self, trial: Any) -> None:
-        """Ask for a trial's combination, unless it is known, asked for, or not allowed."""
+        """Ask for a trial's combination, unless it is known, pending, or not allowed."""
         number = self._space.number([_index(trial, axis) for axis in self._space.axes])
         if number in self._values:
             self._tell(trial, self._values[number])
-        elif any(number == asked for _, asked in self._asked) or not self._allowed(number):
+        elif any(number == other for _, other in self._pending) or not self._allowed(number):
             self._tell(trial, None)
         else:
-            self._asked.append((trial, number))
+            self._pending.append((trial, number))
 
     def _front(self) -> list[int]:
         """Return the combinations that no other one beats so far."""
@@ -194,9 +196,9 @@ class Proposals:
         near = [i for i in (indices[at] - 1, indices[at] + 1) if 0 <= i <= last]
         others = near if self._steps[at] else [i for i in range(last + 1) if i != indices[at]]
         indices[at] = self._random.choice(others)
-        return self._told(indices)
+        return self._suggestion(indices)
 
-    def _told(self, indices: Sequence[int]) -> dict[str, int]:
+    def _suggestion(self, indices: Sequence[int]) -> dict[str, int]:
         return {axis.name: i for axis, i in zip(self._space.axes, indices, strict=True)}
 
     def _allowed(self, number: int) -> bool:

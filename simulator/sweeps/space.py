@@ -11,9 +11,9 @@ from simulator.energy.area import areas
 from simulator.errors import InputError, shown
 from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.settings import setting_paths, value_of
+from simulator.results.metrics import AREA, AREAS, minimisable
 from simulator.sweeps.axis import LABELS, Axis
 from simulator.sweeps.condition import condition, holding
-from simulator.sweeps.table import MEASURES
 
 if TYPE_CHECKING:
     import polars
@@ -37,7 +37,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Space:
+class DesignSpace:
     """Every combination of the choices of `axes` over `hardware` that meets all `conditions`.
 
     `hardware` was read from `source`; `baselines` are SoCs by name, whatever the axes say.
@@ -65,11 +65,11 @@ class Space:
 
     def indices(self, number: int) -> tuple[int, ...]:
         """Return which choice of every axis combination `number` has."""
-        found = []
+        indices = []
         for axis in reversed(self.axes):
             number, index = divmod(number, len(axis.choices))
-            found.append(index)
-        return tuple(reversed(found))
+            indices.append(index)
+        return tuple(reversed(indices))
 
     def number(self, indices: Sequence[int]) -> int:
         """Return the combination with these choices."""
@@ -80,11 +80,11 @@ class Space:
 
     def at(self, indices: Sequence[int]) -> Point:
         """Return the combination with these choices, one index per axis."""
-        told: dict[str, str] = {}
+        texts: dict[str, str] = {}
         for axis, index in zip(self.axes, indices, strict=True):
-            told.update(zip(axis.keys, axis.choices[index], strict=True))
-        labels = {key: told.pop(key) for key in LABELS if key in told}
-        return Point(told, labels)
+            texts.update(zip(axis.keys, axis.choices[index], strict=True))
+        labels = {key: texts.pop(key) for key in LABELS if key in texts}
+        return Point(texts, labels)
 
     def resolve(self, point: Point) -> Hardware:
         """Return the hardware of `point`; raises InputError where its settings do not fit."""
@@ -98,13 +98,13 @@ class Space:
 
         Raises InputError for a value that is wrong whatever the other axes say.
         """
-        found = tuple(
+        plain = tuple(
             tuple(self._plain(which, index) for index in range(len(axis.choices)))
             for which, axis in enumerate(self.axes)
         )
-        for axis, values in zip(self.axes, found, strict=True):
+        for axis, values in zip(self.axes, plain, strict=True):
             _check_different(axis, values)
-        return found
+        return plain
 
     def table(self, numbers: Sequence[int]) -> "polars.DataFrame":
         """Return the plain values of the knobs of these combinations, a row for each."""
@@ -148,8 +148,8 @@ class Space:
     @cached_property
     def described(self) -> dict[str, Any]:
         """The settings of the SoC before an axis moves any."""
-        found = {path: value_of(self.hardware, path) for path in setting_paths()}
-        return {path: value for path, value in found.items() if isinstance(value, int | str)}
+        settings = {path: value_of(self.hardware, path) for path in setting_paths()}
+        return {path: value for path, value in settings.items() if isinstance(value, int | str)}
 
     @cached_property
     def fixed(self) -> dict[str, Any]:
@@ -159,11 +159,11 @@ class Space:
     def _asks_area(self, text: str) -> bool:
         columns = (*self.knobs, *_area_columns(self.hardware))
         try:
-            asked = condition(text, columns, self.fixed)
+            parsed = condition(text, columns, self.fixed)
         except InputError:
             _refuse_results(text, columns)
             raise
-        return any(name.startswith("area_") for name in asked.names)
+        return any(map(AREAS.name_in, parsed.names))
 
     def _areas(self, numbers: Sequence[int]) -> "polars.DataFrame":
         """Return the areas of these combinations, those that do not fit together as missing."""
@@ -189,11 +189,11 @@ class Space:
     def _plain(self, which: int, index: int) -> tuple[Any, ...]:
         """Return the plain values of one choice of one axis."""
         axis, choice = self.axes[which], self.axes[which].choices[index]
-        told = dict(zip(axis.keys, choice, strict=True))
-        settings = {key: text for key, text in told.items() if key not in LABELS}
+        texts = dict(zip(axis.keys, choice, strict=True))
+        settings = {key: text for key, text in texts.items() if key not in LABELS}
         hardware = self._some_hardware(which, index, settings) if settings else self.hardware
         return tuple(
-            _label(key, told[key]) if key in LABELS else _knob(value_of(hardware, key), told[key])
+            _label(key, texts[key]) if key in LABELS else _knob(value_of(hardware, key), texts[key])
             for key in axis.keys
         )
 
@@ -224,8 +224,8 @@ class Space:
             for texts in combinations(self.conditions, count):
                 if not self._meeting(range(self.size), texts):
                     return _none_meets("no point of the space", texts)
-        found = "no point of the space" if self.size <= LARGEST_GRID else "no point tried"
-        return _none_meets(found, self.conditions)
+        points = "no point of the space" if self.size <= LARGEST_GRID else "no point tried"
+        return _none_meets(points, self.conditions)
 
 
 def _none_meets(points: str, texts: Sequence[str]) -> InputError:
@@ -240,10 +240,10 @@ def _none_meets(points: str, texts: Sequence[str]) -> InputError:
 def _refuse_results(text: str, columns: Sequence[str]) -> None:
     """Raise InputError where a condition asks for what is known of a point only when it has run."""
     try:
-        asked = condition(text, (*columns, *MEASURES))
+        parsed = condition(text, (*columns, *minimisable()))
     except InputError:
         return
-    results = sorted(asked.names & set(MEASURES))
+    results = sorted(parsed.names & set(minimisable()))
     are = "are" if len(results) > 1 else "is"
     raise InputError(
         f"condition {shown(text, 80)}: {', '.join(results)} {are} known when a point has run; ask "
@@ -274,5 +274,5 @@ def _label(key: str, text: str) -> Any:
 
 
 def _area_columns(hardware: Hardware) -> dict[str, float]:
-    parts = {f"area_{part.component}_mm2": part.mm2 for part in areas(hardware)}
-    return parts | {"area_total_mm2": sum(parts.values())}
+    parts = AREAS.columns({part.component: part.mm2 for part in areas(hardware)})
+    return parts | {AREA.key: sum(parts.values())}

@@ -16,8 +16,9 @@ from simulator.files.json import parse_json
 from simulator.files.parquet import parquet_bytes
 from simulator.files.writing import append_line, unwritable, write_bytes, write_text
 from simulator.results.documents import Version
-from simulator.sweeps.job import Done, Row
+from simulator.sweeps.job import Done
 from simulator.sweeps.parts import framed, read_part
+from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
     import polars
@@ -44,13 +45,13 @@ class Store(Protocol):
         """Bring what was added into its final form."""
 
 
-class Memory:
+class MemoryStore:
     """Points that live as long as the process."""
 
     def __init__(self) -> None:
         """Start without points."""
         self.set_aside: list[str] = []
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, PointRow] = {}
 
     def __contains__(self, address: str) -> bool:
         """Return whether the point with this address is finished."""
@@ -58,7 +59,7 @@ class Memory:
 
     def add(self, done: Done) -> None:
         """Keep a finished point."""
-        self._rows[done.row["point"]] = done.row
+        self._rows[done.address] = done.row
 
     def frame(self) -> "polars.DataFrame":
         """Return the rows of all finished points, each once, in any order."""
@@ -68,7 +69,7 @@ class Memory:
         """Do nothing: there is no other form."""
 
 
-class Folder:
+class FolderStore:
     """Points in the folder of a sweep, under `points`; whole results under `results`."""
 
     def __init__(self, folder: Path, *, full: bool = False) -> None:
@@ -92,11 +93,11 @@ class Folder:
 
     def add(self, done: Done) -> None:
         """Keep a finished point; raises InputError when it cannot be written."""
-        address = done.row["point"]
+        address = done.address
         if done.document:
             write_text(self._result(address), done.document)
         self._append(json.dumps(done.row))
-        self._known[address] = done.row["feasible"]
+        self._known[address] = done.feasible
         if self._lines >= _LINES:
             self.close()
 

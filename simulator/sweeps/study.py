@@ -1,20 +1,20 @@
-"""What a sweep is asked: which designs, and how they train; from a file, or from Python."""
+"""A sweep before it runs: which designs, and how they train; from a file, or from Python."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.replay import Recording, as_trace
 from simulator.sweeps.axis import Axis, read_axes
 from simulator.sweeps.job import AS_TRACED, Job, Training, address_of
-from simulator.sweeps.request import Request, baselines_of, listed, plain_axis
-from simulator.sweeps.space import Point, Space
+from simulator.sweeps.request import SweepRequest, baselines_of, listed, plain_axis
+from simulator.sweeps.space import DesignSpace, Point
 from simulator.trace.passes.file import load_method
 from simulator.trace.trace import Trace
+from simulator.views.design_space import PointRow
 
 Source = Trace | Recording | str | Path
 Models = Callable[[str, int | None], Trace]
@@ -27,15 +27,15 @@ _BATCHED = {"trace", "batch"}
 class Study:
     """A design space and the training that its points replay.
 
-    `trace` and `method` are those of points that do not say which; `asked` is the same as it
+    `trace` and `method` are those of points that do not say which; `request` is the same as it
     stands in a file.
     """
 
-    space: Space
+    space: DesignSpace
     training: Training
     trace: str
     method: str
-    asked: Request
+    request: SweepRequest
 
     def baselines(self) -> Iterator[Point]:
         """Yield the baselines, each with every training."""
@@ -55,19 +55,19 @@ class Study:
         """The columns that tell points apart."""
         return self.space.knobs
 
-    def job(self, point: Point, columns: Mapping[str, Any], *, full: bool = False) -> Job:
+    def job(self, point: Point, columns: PointRow, *, full: bool = False) -> Job:
         """Return the job of a point; raises InputError where its settings do not fit together."""
         hardware = self.space.resolve(point)
         trace = point.labels.get("trace", self.trace)
         method = point.labels.get("method", self.method)
         training = self.training
-        count, seed = self.asked.samples, self.asked.seed
+        count, seed = self.request.samples, self.request.seed
         address = address_of(
             hardware, training.trace(trace, method), training.code, count, seed if count else 0
         )
         settings = tuple(f"{key}={value}" for key, value in point.settings.items())
-        told = {**columns, "trace": trace, "method": method, "baseline": point.baseline}
-        return Job(address, hardware, trace, method, settings, told, full, count, seed)
+        known = {**columns, "trace": trace, "method": method, "baseline": point.baseline}
+        return Job(address, hardware, trace, method, settings, known, full, count, seed)
 
     @property
     def _methods(self) -> list[str]:
@@ -94,12 +94,14 @@ def study(
     Several of them, or of `batches`, become axes of their own. Raises InputError for what cannot
     be read, and for an axis value that no hardware takes.
     """
-    told = dict(traces) if isinstance(traces, Mapping) else {_name_of(traces): traces}
-    if not told and not _choices(axes, "trace"):
+    sources = dict(traces) if isinstance(traces, Mapping) else {_name_of(traces): traces}
+    if not sources and not _choices(axes, "trace"):
         raise InputError("a sweep needs a trace: name a file, or one such as lenet_digits")
-    asked = Request(
+    request = SweepRequest(
         hardware=hardware.name if isinstance(hardware, Hardware) else str(hardware),
-        trace=[str(each) if isinstance(each, str | Path) else name for name, each in told.items()],
+        trace=[
+            str(each) if isinstance(each, str | Path) else name for name, each in sources.items()
+        ],
         method=list(methods) or None,
         batch=list(batches) or None,
         axes={axis.name: plain_axis(axis) for axis in axes},
@@ -109,24 +111,24 @@ def study(
             for name, each in (baselines or {}).items()
         },
     )
-    axes, told = _with_own_sources(tuple(axes), told)
+    axes, sources = _with_own_sources(tuple(axes), sources)
     axes = _with_axis(axes, "method", methods)
     sizes = list(batches) or _choices(axes, "batch")
     if sizes:
-        axes, loaded = _by_batch(axes, told, sizes, models)
+        axes, loaded = _by_batch(axes, sources, sizes, models)
     else:
-        axes = _with_axis(axes, "trace", list(told) if len(told) > 1 else [])
-        loaded = {name: _load(source, models) for name, source in told.items()}
+        axes = _with_axis(axes, "trace", list(sources) if len(sources) > 1 else [])
+        loaded = {name: _load(source, models) for name, source in sources.items()}
     names = _choices(axes, "method") or list(methods) or [AS_TRACED]
     schedules = {name: load_method(name) for name in names if name != AS_TRACED}
     others = {name: load_hardware(each) for name, each in (baselines or {}).items()}
-    space = Space(load_hardware(hardware), str(hardware), axes, tuple(conditions), others)
-    _ = space.values  # a wrong value is told before anything runs
-    return Study(space, Training(loaded, schedules), next(iter(loaded)), names[0], asked)
+    space = DesignSpace(load_hardware(hardware), str(hardware), axes, tuple(conditions), others)
+    _ = space.values  # a wrong value is refused before anything runs
+    return Study(space, Training(loaded, schedules), next(iter(loaded)), names[0], request)
 
 
 def study_of(
-    request: Request,
+    request: SweepRequest,
     models: Models | None = None,
     *,
     hardware: Hardware | str | Path | None = None,
@@ -137,7 +139,7 @@ def study_of(
     `hardware` and `traces` stand in for those that it names.
     """
     sources = listed(request.trace)
-    found = study(
+    whole = study(
         request.hardware if hardware is None else hardware,
         read_axes(request.axes),
         {_named(source, sources): source for source in sources} if traces is None else traces,
@@ -147,8 +149,8 @@ def study_of(
         baselines=baselines_of(request.baselines),
         models=models,
     )
-    own = {"hardware": found.asked.hardware, "trace": found.asked.trace}
-    return replace(found, asked=request.model_copy(update=own))
+    own = {"hardware": whole.request.hardware, "trace": whole.request.trace}
+    return replace(whole, request=request.model_copy(update=own))
 
 
 def _with_own_sources(

@@ -3,45 +3,37 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from simulator.sweeps.job import Row
+from simulator.results.metrics import AREA, LEADING, OBJECTIVES, using
 from simulator.sweeps.pareto import pareto_front
-from simulator.trace.op import Phase
+from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
     import polars
 
-OBJECTIVES = ("latency_s", "energy_j")
-MEASURES = (
-    *OBJECTIVES, "energy_low_j", "energy_high_j", "area_total_mm2", "average_power_w",
-    "peak_power_w", "dram_read_bytes", "dram_write_bytes", "memory_peak_bytes",
-    *(f"{part}_{name}" for part in ("training", *(p.value for p in Phase)) for name in OBJECTIVES),
-)  # fmt: skip
-"""What a search can make least of: columns of every table, or of traces that have the phase."""
-
 _IDENTITY = ("trace", "method", "baseline")
 _ANSWER = ("feasible", "reason", "pareto")
-_FIRST = ("epochs", "latency_s", "energy_j", "energy_low_j", "energy_high_j", "area_total_mm2")
+_FIRST = ("epochs", *(each.key for each in (*using(LEADING), AREA)))
 
 
 def table_of(
-    told: Sequence[Row],
+    points: Sequence[PointRow],
     finished: "polars.DataFrame",
     knobs: Sequence[str],
     objectives: Sequence[str] = OBJECTIVES,
 ) -> "polars.DataFrame":
-    """Return a row for each of `told`: what tells the point apart, and how it went.
+    """Return a row for each of `points`: what tells the point apart, and how it went.
 
-    `told` have the address of a finished point as "point", or their own reason. The front of
+    `points` have the address of a finished point as "point", or their own reason. The front of
     `objectives` is that of the points of each trace, baselines aside.
     """
     import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
 
-    asked = pl.DataFrame(list(told), infer_schema_length=None, strict=False)
+    known = pl.DataFrame(list(points), infer_schema_length=None, strict=False)
     measures = finished.drop(_keys(finished))
-    table = asked.join(measures, on="point", how="left", maintain_order="left")
+    table = known.join(measures, on="point", how="left", maintain_order="left")
     for name in ("feasible", "reason"):
-        ways = [way for way in (f"{name}_told", name) if way in table.columns]
-        table = table.with_columns(pl.coalesce(ways).alias(name)).drop(f"{name}_told", strict=False)
+        ways = [way for way in (f"{name}_own", name) if way in table.columns]
+        table = table.with_columns(pl.coalesce(ways).alias(name)).drop(f"{name}_own", strict=False)
     return _ordered(with_front(table, objectives), knobs)
 
 

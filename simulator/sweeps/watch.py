@@ -4,20 +4,20 @@ import sys
 import time
 from typing import Any, Protocol
 
+from simulator.results.metrics import LATENCY, column_of
 from simulator.si import digits, si
-from simulator.sweeps.job import Row
-from simulator.views.design_space import Axis, label_of, named
+from simulator.views.design_space import KnobAxis, PointRow, label_of, named
 
 _SECONDS = {"terminal": 0.2, "notebook": 1.0, "lines": 30.0}
 
 
 class Watcher(Protocol):
-    """Is told how a sweep goes."""
+    """Follows how a sweep goes."""
 
     def begin(self, total: int) -> None:
-        """So many points are asked for."""
+        """So many points are to come."""
 
-    def found(self, row: Row | None = None) -> None:
+    def finished(self, row: PointRow | None = None) -> None:
         """One more point is there: from an earlier run, or with its row."""
 
     def say(self, sentence: str) -> None:
@@ -33,7 +33,7 @@ class Silent:
     def begin(self, total: int) -> None:
         """Do nothing."""
 
-    def found(self, row: Row | None = None) -> None:
+    def finished(self, row: PointRow | None = None) -> None:
         """Do nothing."""
 
     def say(self, sentence: str) -> None:
@@ -46,12 +46,12 @@ class Silent:
 class Display:
     """Shows a line that changes: in a terminal, in a notebook, or now and then in a log."""
 
-    def __init__(self, objective: str = "latency_s") -> None:
+    def __init__(self, objective: str = LATENCY.key) -> None:
         """Show the best point in `objective`, a column that is small where it is good."""
-        self._objective = objective
+        self._objective = column_of(objective)
         self._place = _place()
         self._total = self._kept = self._new = 0
-        self._best: Row | None = None
+        self._best: PointRow | None = None
         self._begun = self._shown = time.monotonic()
         self._handle: Any = None
 
@@ -60,7 +60,7 @@ class Display:
         self._total = total
         self._begun = self._shown = time.monotonic()
 
-    def found(self, row: Row | None = None) -> None:
+    def finished(self, row: PointRow | None = None) -> None:
         """Count a point, and show the line if the last one is old."""
         if row is None:
             self._kept += 1
@@ -93,21 +93,20 @@ class Display:
             rate = self._new / seconds
             parts.append(f"{digits(rate)} / s, {_duration((self._total - done) / rate)} left")
         if self._best is not None:
-            unit = self._objective.rpartition("_")[2]
-            name = self._objective.removesuffix(f"_{unit}")
-            parts.append(f"least {name} {si(self._best[self._objective], unit)} at {self._where()}")
+            least = si(self._objective.of(self._best), self._objective.unit)
+            parts.append(f"least {self._objective.label} {least} at {self._where()}")
         return "; ".join(parts)
 
-    def _note(self, row: Row) -> None:
-        value = row.get(self._objective)
+    def _note(self, row: PointRow) -> None:
+        value = self._objective.get(row)
         if not row["feasible"] or row.get("baseline") or value is None:
             return
-        if self._best is None or value < self._best[self._objective]:
+        if self._best is None or value < self._objective.of(self._best):
             self._best = row
 
     def _where(self) -> str:
         row = self._best or {}
-        axes = [Axis((key,), label_of(key), ()) for key in row if "." in key]
+        axes = [KnobAxis((key,), label_of(key), ()) for key in row if "." in key]
         return named(row, axes) or str(row.get("trace", ""))
 
     def _show(self, text: str) -> None:

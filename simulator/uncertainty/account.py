@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from simulator.hardware.constant import Constant
 from simulator.results.constants import text_of
+from simulator.results.documents import UncertaintyDocument
 from simulator.results.intervals import level, share
+from simulator.results.metrics import ENERGY, LATENCY
 from simulator.results.samples import (
-    ENERGY,
-    LATENCY,
-    RATIOS,
     Columns,
     Samples,
     intervals_of,
@@ -32,7 +31,7 @@ class Uncertain(NamedTuple):
     machines: tuple[str, ...]
 
 
-def account(ours: Samples, theirs: Samples | None = None) -> Row:
+def account(ours: Samples, theirs: Samples | None = None) -> UncertaintyDocument:
     """Return how sure a run is: `{low, median, high}` of every measure, and what decides it.
 
     With a baseline, which has to have drawn alike, also of the ratios, and how often the run is
@@ -52,15 +51,15 @@ def account(ours: Samples, theirs: Samples | None = None) -> Row:
     told |= intervals_of({**ours.columns, **compared})
     told |= _probabilities(compared)
     known = _known([ours, *([theirs] if theirs else [])])
-    for measure, start in ((LATENCY, ""), (ENERGY, "energy_")):
-        key = RATIOS[measure] if theirs else measure
+    for metric, start in ((LATENCY, ""), (ENERGY, "energy_")):
+        key = metric.ratio.key if theirs and metric.ratio else metric.key
         column = compared.get(key) or ours.columns.get(key, ())
-        able = [each for each in known if measure == ENERGY or not is_price(each.constant.path)]
+        able = [each for each in known if metric is ENERGY or not is_price(each.constant.path)]
         told |= _decided(start, key, able, ours, column)
-    return told
+    return cast(UncertaintyDocument, told)
 
 
-def accounts(drawn: Sequence[Samples]) -> list[Row]:
+def accounts(drawn: Sequence[Samples]) -> list[UncertaintyDocument]:
     """Return how sure each run is; the first one with the second, if there is one, as baseline."""
     ours, *others = drawn
     return [account(ours, *others), *map(account, others)]

@@ -8,6 +8,7 @@ from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.machine.soc import FIDELITIES
 from simulator.replay import Recording, as_trace
+from simulator.results.documents import UncertaintyDocument
 from simulator.trace.trace import Trace
 from simulator.uncertainty.account import account
 from simulator.uncertainty.replays import Subject
@@ -26,7 +27,7 @@ def intervals(
     baseline: Hardware | str | Path | None = None,
     samples: int = USUAL,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> UncertaintyDocument:
     """Return how sure a run is, and with a `baseline` its verdict: `{low, median, high}` by key.
 
     Arguments are those of `simulate`; `overrides` are for `hardware` alone. What the keys are

@@ -1,9 +1,9 @@
 """Predicted against measured, with the interval that the ranges of a machine leave."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
-from simulator.comparison import compare
+from simulator.comparison import ComparedRow, Comparison, compare
 from simulator.hardware import Hardware
 from simulator.results.intervals import interval, level
 from simulator.trace.trace import Trace
@@ -12,9 +12,6 @@ from simulator.uncertainty.draws import drawn
 from simulator.uncertainty.replays import Subject
 from simulator.uncertainty.sampling import Progress, is_price, uncertain
 
-Row = dict[str, Any]
-_TABLES = {"phases": "phase", "kinds": "kind"}
-
 
 def compare_surely(
     hardware: Hardware,
@@ -22,7 +19,7 @@ def compare_surely(
     samples: int = USUAL,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Row:
+) -> Comparison:
     """Return what `simulator.comparison.compare` does, and how sure each prediction is.
 
     Rows of the step, phases and kinds gain `predicted_low_s` and `predicted_high_s`, the ends of
@@ -40,17 +37,17 @@ def compare_surely(
     found = [_predicted(compare(subject.at(each), trace)) for each in values]
     for name, row in _rows(document):
         sure = interval([each[name] for each in found])
-        row |= {"predicted_low_s": sure.low, "predicted_high_s": sure.high}
-    return document | {"samples": samples, "seed": seed, "level": round(level(samples), 4)}
+        row["predicted_low_s"], row["predicted_high_s"] = sure.low, sure.high
+    sampled = {"samples": samples, "seed": seed, "level": round(level(samples), 4)}
+    return cast(Comparison, {**document, **sampled})
 
 
-def _rows(document: Row) -> list[tuple[str, Row]]:
+def _rows(document: Comparison) -> list[tuple[str, ComparedRow]]:
     """Return the rows that have an interval, by a name of their own."""
-    tables = [
-        (f"{table} {row[key]}", row) for table, key in _TABLES.items() for row in document[table]
-    ]
-    return [("step", document["step"]), *tables]
+    phases = [(f"phase {row['phase']}", row) for row in document["phases"]]
+    kinds = [(f"kind {row['kind']}", row) for row in document["kinds"]]
+    return [("step", document["step"]), *phases, *kinds]
 
 
-def _predicted(document: Row) -> dict[str, float]:
+def _predicted(document: Comparison) -> dict[str, float]:
     return {name: row["predicted_s"] for name, row in _rows(document)}

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from simulator.energy.factors import PREFIX, price_constants
-from simulator.energy.prices import Costs, Prices, prices_at
+from simulator.energy.prices import Prices, prices_at
 from simulator.hardware.constant import Constant
-from simulator.results.samples import ENERGY, LATENCY, Samples
+from simulator.results.metrics import SAMPLED, using
+from simulator.results.priced import Priced
+from simulator.results.samples import Samples
+from simulator.results.tally import Tally
 from simulator.uncertainty.draws import drawn
 from simulator.uncertainty.replays import Amounts, Answer, Subject, Task, Values, answers
-from simulator.units import AJ_PER_J, PS_PER_S
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 
@@ -104,11 +106,12 @@ def _collected(
 
 
 def _measures(amounts: Amounts, paid: Prices) -> dict[str, float]:
-    return dict(_each_measure(amounts, Costs(paid.dynamic_aj, paid.static_uw)))
+    return dict(_each_measure(amounts, paid))
 
 
-def _each_measure(amounts: Amounts, costs: Costs) -> Iterator[tuple[str, float]]:
+def _each_measure(amounts: Amounts, paid: Prices) -> Iterator[tuple[str, float]]:
     for name, (latency_ps, counts) in amounts.items():
         start = f"{name}_" if name else ""
-        yield f"{start}{LATENCY}", latency_ps / PS_PER_S
-        yield f"{start}{ENERGY}", costs.energy_aj(counts, latency_ps) / AJ_PER_J
+        part = Priced(Tally(latency_ps=latency_ps, counts=counts), paid)
+        for each in using(SAMPLED):
+            yield f"{start}{each.key}", each.compute(part) or 0.0

@@ -1,41 +1,40 @@
 """What a comparison says on a terminal: phases, op kinds and the whole step, with errors."""
 
-from typing import Any
-
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from simulator.comparison import ComparedRow, ComparedStep, Comparison
 from simulator.si import si, si_range
 
-Row = dict[str, Any]
 
-
-def comparison_report(document: Row) -> Group:
+def comparison_report(document: Comparison) -> Group:
     """Return the table of predicted and measured times."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("", "count", "measured", "predicted", "error"):
         table.add_column(column, justify="right" if column else "left")
-    for key, rows in (("phase", document["phases"]), ("kind", document["kinds"])):
-        for row in rows:
-            table.add_row(row[key], *_cells(row), end_section=row is rows[-1])
+    phases = [(row["phase"], row) for row in document["phases"]]
+    kinds = [(row["kind"], row) for row in document["kinds"]]
+    for rows in (phases, kinds):
+        for name, row in rows:
+            table.add_row(name, *_cells(row), end_section=row is rows[-1][1])
     table.add_row("whole step", *_cells(document["step"]), style="bold")
     head = Text(f"{document['trace']} on {document['hardware']}: predicted against measured")
     notes = [_note(document["step"]), *_sureness(document)]
     return Group(head, table, Text(" ".join(notes), style="dim"))
 
 
-def _sureness(document: Row) -> list[str]:
+def _sureness(document: Comparison) -> list[str]:
     if "samples" not in document:
         return []
-    held = f"{100 * document['level']:.0f} %"
     return [
-        f"Brackets hold {held} of {document['samples']} samples over the ranges of the machine."
+        f"Brackets hold {100 * document['level']:.0f} % of {document['samples']} samples over the "
+        "ranges of the machine."
     ]
 
 
-def _cells(row: Row) -> tuple[str, str, str, str]:
+def _cells(row: ComparedRow) -> tuple[str, str, str, str]:
     measured, predicted = si(row["measured_s"], "s"), si(row["predicted_s"], "s")
     if "predicted_low_s" in row:
         ends = row["predicted_low_s"], row["predicted_high_s"]
@@ -44,7 +43,7 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
     return str(row["count"]), measured, predicted, error
 
 
-def _note(step: Row) -> str:
+def _note(step: ComparedStep) -> str:
     if step["measured_is"] == "step":
         return "The whole step was measured where it ran unrecorded; ops where they were recorded."
     return "No step ran unrecorded: the whole is the sum of its ops. Train for more steps."

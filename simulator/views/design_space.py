@@ -4,12 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from simulator.hardware.settings import quantity_of
+from simulator.results import metrics
+from simulator.results.metrics import Column, column_of
 from simulator.si import digits, si
 
-Row = Mapping[str, Any]
+Cell = str | int | float | bool | None
+PointRow = Mapping[str, Cell]
+"""A point of a sweep: knobs and names, and its metrics where it ran."""
 Key = TypeVar("Key", bound=Hashable)
 
 TIMES = "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}"
@@ -19,7 +23,7 @@ _ABBREVIATIONS = {"cpu", "dma", "dram", "llc"}
 
 
 @dataclass(frozen=True)
-class Axis:
+class KnobAxis:
     """One direction of a space: a knob, or several that always have equal values.
 
     `values` are those that occur, numbers in ascending order, text as it first came.
@@ -29,7 +33,7 @@ class Axis:
     label: str
     values: tuple[Any, ...]
 
-    def of(self, row: Row) -> Any:
+    def of(self, row: PointRow) -> Any:
         """Return where `row` lies on this axis."""
         return row[self.knobs[0]]
 
@@ -47,7 +51,7 @@ class Axis:
             return "none"
         return digits(value) if isinstance(value, float) else str(value)
 
-    def told(self, value: Any) -> str:
+    def phrase(self, value: Any) -> str:
         """Return `value` so that it speaks for itself: "64 KiB scratchpad", "ws", "rows 16"."""
         text = self.text(value)
         if not _is_number(value):
@@ -59,44 +63,50 @@ class Axis:
 
 @dataclass(frozen=True)
 class Measure:
-    """A column to be minimised, as people read it: seconds and joules count per epoch."""
+    """A column of a sweep as figures show it: what grows with the epochs counts per epoch."""
 
-    column: str
+    key: str
+
+    @cached_property
+    def column(self) -> Column:
+        """What the column holds."""
+        return column_of(self.key)
 
     @property
     def unit(self) -> str:
-        """The unit that the name of the column ends in, none for a ratio."""
-        return {"s": "s", "j": "J", "w": "W", "mm2": "mm2"}.get(self.column.rpartition("_")[2], "")
+        """The unit, "" for plain numbers."""
+        return self.column.unit
 
     @property
     def name(self) -> str:
         """What is measured, without its unit: "energy", "wgrad latency", "area"."""
-        stem = self.column.rpartition("_")[0] if self.unit else self.column
-        words = ["" if word == "total" else _spoken(word) for word in stem.split("_")]
-        return " ".join(word for word in words if word)
+        return self.column.label
 
     @property
     def label(self) -> str:
         """What an axis says, without the unit."""
-        return f"{self.name} per epoch" if self.unit in ("s", "J") else self.name
+        return f"{self.name} per epoch" if self.column.per_epoch else self.name
 
-    def of(self, row: Row) -> float | None:
+    def of(self, row: PointRow) -> float | None:
         """Return the value of `row`, None where it has none."""
-        value = row.get(self.column)
-        if value is None:
-            return None
-        epochs = row.get("epochs") or 1
-        return float(value) / epochs if self.unit in ("s", "J") else float(value)
+        value = self.column.get(row)
+        return None if value is None else value / epochs_of(row) ** self.column.per_epoch
 
-    def text(self, row: Row) -> str:
+    def text(self, row: PointRow) -> str:
         """Return the value of `row` with its unit, such as "1.12 mJ"; a dash where it has none."""
         value = self.of(row)
         if value is None:
             return "-"
-        return f"{digits(value)} {self.unit}" if self.unit == "mm2" else si(value, self.unit)
+        plain = self.unit in ("mm2", "")
+        return f"{digits(value)} {self.unit}".rstrip() if plain else si(value, self.unit)
 
 
-ENERGY, LATENCY = Measure("energy_j"), Measure("latency_s")
+def epochs_of(row: PointRow) -> int:
+    """Return the epochs of a point's run, 1 where it does not say."""
+    return cast(int, row.get("epochs") or 1)
+
+
+ENERGY, LATENCY = Measure(metrics.ENERGY.key), Measure(metrics.LATENCY.key)
 
 
 @dataclass(frozen=True)
@@ -108,27 +118,29 @@ class SweepTable:
     `latency_s` and `energy_j` of a run of `epochs` epochs. `objectives` are columns to minimise.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[PointRow]
     knobs: Sequence[str]
-    objectives: tuple[str, ...] = ("latency_s", "energy_j")
+    objectives: tuple[str, ...] = metrics.OBJECTIVES
 
     @cached_property
-    def points(self) -> list[Row]:
+    def points(self) -> list[PointRow]:
         """The rows of the space, infeasible ones too."""
         return [row for row in self.rows if not row.get("baseline")]
 
     @cached_property
-    def feasible(self) -> list[Row]:
+    def feasible(self) -> list[PointRow]:
         """The points that run."""
         return [row for row in self.points if _runs(row)]
 
     @cached_property
-    def baselines(self) -> dict[str, Row]:
+    def baselines(self) -> dict[str, PointRow]:
         """The named designs outside the space that run."""
-        return {row["baseline"]: row for row in self.rows if row.get("baseline") and _runs(row)}
+        return {
+            str(row["baseline"]): row for row in self.rows if row.get("baseline") and _runs(row)
+        }
 
     @cached_property
-    def axes(self) -> list[Axis]:
+    def axes(self) -> list[KnobAxis]:
         """The knobs that take more than one value; equal ones are one axis."""
         columns: dict[tuple[Any, ...], list[str]] = {}
         for knob in self.knobs:
@@ -136,7 +148,7 @@ class SweepTable:
             if len(set(values)) > 1:
                 columns.setdefault(values, []).append(knob)
         return [
-            Axis(
+            KnobAxis(
                 tuple(knobs), " = ".join(label_of(knob, self.knobs) for knob in knobs), _ordered(v)
             )
             for v, knobs in columns.items()
@@ -144,7 +156,7 @@ class SweepTable:
 
     def by_trace(self) -> dict[str, "SweepTable"]:
         """Return a table per workload: no design is chosen by training something else."""
-        traces = dict.fromkeys(row.get("trace", "") for row in self.points)
+        traces = dict.fromkeys(str(row.get("trace", "")) for row in self.points)
         knobs = [knob for knob in self.knobs if knob != "trace"]
         return {
             trace: SweepTable(
@@ -166,9 +178,11 @@ def label_of(knob: str, among: Iterable[str] = ()) -> str:
     return " ".join(_spoken(word.replace("_", " ")) for word in words)
 
 
-def best_by(rows: Iterable[Row], key: Callable[[Row], Key], measure: Measure) -> dict[Key, Row]:
+def best_by(
+    rows: Iterable[PointRow], key: Callable[[PointRow], Key], measure: Measure
+) -> dict[Key, PointRow]:
     """Return the row with the least `measure` for each key, the first of equals."""
-    best: dict[Key, Row] = {}
+    best: dict[Key, PointRow] = {}
     for row in rows:
         value, place = measure.of(row), key(row)
         if value is None:
@@ -179,7 +193,7 @@ def best_by(rows: Iterable[Row], key: Callable[[Row], Key], measure: Measure) ->
     return best
 
 
-def named(row: Row, axes: Sequence[Axis]) -> str:
+def named(row: PointRow, axes: Sequence[KnobAxis]) -> str:
     """Return the values of `row` on `axes`, rows and columns as "32 × 16"."""
     by_knob = {axis.knobs: axis for axis in axes}
     shaped = {(ROWS,), (COLS,)} <= by_knob.keys()
@@ -188,12 +202,12 @@ def named(row: Row, axes: Sequence[Axis]) -> str:
     for axis in rest:
         square = set(axis.knobs) == {ROWS, COLS}
         value = axis.of(row)
-        parts.append(f"{value}{TIMES}{value}" if square else axis.told(value))
+        parts.append(f"{value}{TIMES}{value}" if square else axis.phrase(value))
     return ", ".join(parts)
 
 
-def _runs(row: Row) -> bool:
-    return bool(row["feasible"]) and row.get("latency_s") is not None
+def _runs(row: PointRow) -> bool:
+    return bool(row["feasible"]) and LATENCY.of(row) is not None
 
 
 def _spoken(word: str) -> str:

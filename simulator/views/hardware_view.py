@@ -63,9 +63,9 @@ def _sure(constants: Sequence[Constant]) -> Table:
     """Return settings one by one, and entries of lists or by name as one row for all of them."""
     table = _table("setting", "value", "kind", "source")
     for path, group in groupby(constants, lambda each: _shown_path(each.path)):
-        found = list(group)
-        first = found[0]
-        value = text_of(path, first.value) if first.path == path else f"{len(found)} numbers"
+        entries = list(group)
+        first = entries[0]
+        value = text_of(path, first.value) if first.path == path else f"{len(entries)} numbers"
         table.add_row(path, value, first.kind, _reason(first))
     return table
 

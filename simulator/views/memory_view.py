@@ -1,13 +1,10 @@
 """What a step holds in memory, in plain numbers: op by op, and at its peak."""
 
-from typing import Any
-
 from simulator.si import si
 from simulator.trace.memory import Held, held_over_time
 from simulator.trace.op import Op, OpKind
 from simulator.trace.trace import Step, StorageKind, Trace
-
-Document = dict[str, Any]
+from simulator.views.trace_documents import LiveStorage, MemoryOverTime, Peak
 
 # As a footprint groups them: a buffer is a parameter that no optimizer changes.
 GROUPS = {
@@ -20,7 +17,7 @@ GROUPS = {
 _LARGEST = 10
 
 
-def memory_over_time(trace: Trace, index: int) -> Document:
+def memory_over_time(trace: Trace, index: int) -> MemoryOverTime:
     """Return what distinct step `index` holds while each op runs, and the ops' phases."""
     step = trace.steps[index]
     held = held_over_time(step)
@@ -37,7 +34,7 @@ def memory_over_time(trace: Trace, index: int) -> Document:
     }
 
 
-def peak(step: Step, held: Held) -> Document:
+def peak(step: Step, held: Held) -> Peak:
     """Return when most is held, and what: by kind, the largest layers and storages."""
     moment = held.peak_op
     alive = held.storages_at(moment)
@@ -63,7 +60,7 @@ def peak(step: Step, held: Held) -> Document:
     }
 
 
-def peak_sentence(peak: Document) -> str:
+def peak_sentence(peak: Peak) -> str:
     """Return when most memory is held, in a sentence."""
     if peak["op"] is None:
         return f"Memory: {si(peak['bytes'], 'B')}, in a step without ops."
@@ -82,13 +79,13 @@ def _owners(step: Step) -> dict[int, Op]:
     views: dict[int, Op] = {}
     owners: dict[int, Op] = {}
     for op in step.ops:
-        found = views if op.kind is OpKind.VIEW else owners
+        touching = views if op.kind is OpKind.VIEW else owners
         for tensor in (*op.inputs, *op.outputs):
-            found.setdefault(tensor.storage, op)
+            touching.setdefault(tensor.storage, op)
     return views | owners
 
 
-def _storage(step: Step, held: Held, owners: dict[int, Op], index: int) -> Document:
+def _storage(step: Step, held: Held, owners: dict[int, Op], index: int) -> LiveStorage:
     entry, owner = step.storages[index], owners.get(index)
     first, last = held.live[index]
     return {

@@ -1,7 +1,7 @@
 """What a result says: the phase table, the verdict against a baseline, two runs side by side."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, TypedDict, cast
 
 from rich import box
 from rich.console import Group
@@ -9,15 +9,62 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.energy.prices import COMPONENTS
+from simulator.results.documents import IntervalRow, OpRow, ResultDocument, by_phase
+from simulator.results.metrics import (
+    COMPARED,
+    ENERGY,
+    ENERGY_BY_COMPONENT,
+    LATENCY,
+    CostRow,
+    Metric,
+    metric,
+)
 from simulator.results.uncertainty import bracket, si_with
 from simulator.si import percent, si, si_range, times
 
-Row = dict[str, Any]
-_USED = ("array_use", "array_utilization")  # of the time in which a row ran, of busy time
+_READS, _WRITES = metric("dram_read_bytes"), metric("dram_write_bytes")
+_BANDWIDTH, _POWER = metric("bandwidth_bytes_per_s"), metric("average_power_w")
+_SHARES = metric("array_use"), metric("array_utilization")
+_CONTENTION, _EXACT = metric("contention_s"), metric("latency_ps")
 _SAME = 0.005  # ratios closer to 1 are no difference
+_TOTAL = "total"
+
+Intervals = Mapping[str, IntervalRow]
 
 
-def run_report(document: Row, by: str = "phase") -> Group:
+class CostLine(NamedTuple):
+    """A part of a run, and what it costs."""
+
+    name: str
+    costs: CostRow
+
+
+class PhasePair(NamedTuple):
+    """A part of two runs; `name` is its phase, or "total"."""
+
+    name: str
+    ours: CostRow
+    theirs: CostRow
+
+    def ratio(self, metric: Metric) -> float | None:
+        """Return the metric of the second run over that of the first; None where that is 0."""
+        return _ratio(metric.of(self.theirs), metric.of(self.ours))
+
+    @property
+    def start(self) -> str:
+        """What the keys of the intervals of this part begin with."""
+        return "" if self.name == _TOTAL else f"{self.name}_"
+
+
+class Summary(TypedDict, total=False):
+    """A verdict in plain numbers; empty without a baseline."""
+
+    baseline: str
+    sentence: str
+    phases: dict[str, dict[str, float | None]]
+
+
+def run_report(document: ResultDocument, by: str = "phase") -> Group:
     """Return the tables that answer a run: where time and energy go, and the memory held.
 
     Latency is the time charged to a row, bandwidth and power are over the time it was active.
@@ -32,23 +79,21 @@ def run_report(document: Row, by: str = "phase") -> Group:
     return Group(Text(_headline(document)), table, note, _memory(document))
 
 
-def verdict(document: Row, baseline: Row) -> Group:
+def verdict(document: ResultDocument, baseline: ResultDocument) -> Group:
     """Return speed-up and energy ratio against `baseline`, for each phase and the whole."""
-    table = _table("phase", "speed-up", "energy ratio", *_pair_names(document, baseline))
-    known = document.get("uncertainty", {})
-    for name, ours, theirs in _paired(document, baseline):
-        ratios = _ratio_cells(name, ours, theirs, known)
-        cells = *ratios, *_amounts(ours, theirs)
-        table.add_row(name, *cells, style="bold" if name == "total" else "")
+    headings = (ratio.label for _, ratio in COMPARED)
+    table = _table("phase", *headings, *_pair_names(document, baseline))
+    known = _intervals(document)
+    for pair in _paired(document, baseline):
+        cells = *_ratio_cells(pair, known), *_amounts(pair)
+        table.add_row(pair.name, *cells, style=_style(pair.name))
     return Group(Text(verdict_sentence(document, baseline), style="bold"), table)
 
 
-def verdict_sentence(document: Row, baseline: Row) -> str:
+def verdict_sentence(document: ResultDocument, baseline: ResultDocument) -> str:
     """Return the answer in one sentence, naming both precisions."""
-    known = document.get("uncertainty", {})
-    ours, theirs = document["total"], baseline["total"]
-    speed = theirs["latency_s"] / ours["latency_s"] if ours["latency_s"] else 0.0
-    energy = theirs["energy_j"] / ours["energy_j"] if ours["energy_j"] else 0.0
+    total = PhasePair(_TOTAL, document["total"], baseline["total"])
+    speed, energy = total.ratio(LATENCY) or 0.0, total.ratio(ENERGY) or 0.0
     if abs(speed - 1) < _SAME and abs(energy - 1) < _SAME:
         return (
             f"Training {document['trace']} on {document['hardware']} costs what it costs on "
@@ -59,40 +104,38 @@ def verdict_sentence(document: Row, baseline: Row) -> str:
     )
     return (
         f"Training {document['trace']} on {document['hardware']} {worth}: "
-        f"{_faster(speed, known.get('speedup'))} and "
-        f"{_frugal(energy, known.get('energy_ratio'))} than {baseline['hardware']} "
+        f"{_more_or_less(speed, _interval(document, LATENCY), 'faster', 'slower')} and "
+        f"{_more_or_less(energy, _interval(document, ENERGY), 'less energy', 'more energy')} "
+        f"than {baseline['hardware']} "
         f"({_precisions(document)})."
     )
 
 
-def side_by_side(left: Row, right: Row, known: Row) -> Table:
+def side_by_side(left: ResultDocument, right: ResultDocument, known: Intervals) -> Table:
     """Return two runs side by side: latency and energy per phase; ratios right over left.
 
     `known` has the intervals of ratios, where samples of the two runs can be compared.
     """
-    table = _table("", *_pair_names(left, right), "latency ratio", "energy ratio")
-    for name, ours, theirs in _paired(left, right):
-        start = _start(name)
+    headings = (f"{each.label} ratio" for each, _ in COMPARED)
+    table = _table("", *_pair_names(left, right), *headings)
+    for pair in _paired(left, right):
         values = [
-            si_with(document, f"{start}{key}", row[key], unit)
-            for key, unit in (("latency_s", "s"), ("energy_j", "J"))
-            for document, row in ((left, ours), (right, theirs))
+            si_with(document, f"{pair.start}{each.key}", each.of(row), each.unit)
+            for each, _ in COMPARED
+            for document, row in ((left, pair.ours), (right, pair.theirs))
         ]
-        ratios = _ratio_cells(name, ours, theirs, known)
-        table.add_row(name, *values, *ratios, style="bold" if name == "total" else "")
+        cells = *values, *_ratio_cells(pair, known)
+        table.add_row(pair.name, *cells, style=_style(pair.name))
     return table
 
 
-def summary(document: Row, baseline: Row | None) -> Row:
+def summary(document: ResultDocument, baseline: ResultDocument | None) -> Summary:
     """Return the comparison of a run with its baseline in plain numbers."""
     if baseline is None:
         return {}
     phases = {
-        name: {
-            "speedup": _ratio(theirs["latency_s"], ours["latency_s"]),
-            "energy_ratio": _ratio(theirs["energy_j"], ours["energy_j"]),
-        }
-        for name, ours, theirs in _paired(document, baseline)
+        pair.name: {ratio.key: pair.ratio(each) for each, ratio in COMPARED}
+        for pair in _paired(document, baseline)
     }
     return {
         "baseline": baseline["hardware"],
@@ -101,22 +144,23 @@ def summary(document: Row, baseline: Row | None) -> Row:
     }
 
 
-def _faster(ratio: float, known: Row | None) -> str:
-    return _more_or_less(ratio, known, "faster", "slower")
+def _intervals(document: ResultDocument) -> Intervals:
+    """Return the intervals of a run that was sampled, by key."""
+    return cast(Intervals, document.get("uncertainty", {}))
 
 
-def _frugal(ratio: float, known: Row | None) -> str:
-    return _more_or_less(ratio, known, "less energy", "more energy")
+def _interval(document: ResultDocument, metric: Metric) -> IntervalRow | None:
+    return _intervals(document).get(metric.ratio.key) if metric.ratio else None
 
 
-def _more_or_less(ratio: float, known: Row | None, more: str, less: str) -> str:
+def _more_or_less(ratio: float, known: IntervalRow | None, more: str, less: str) -> str:
     """Return a ratio in words, and its interval where it is known."""
     if ratio >= 1:
         return f"{times(ratio)} {more}{bracket(known)}"
     return f"{times(_ratio(1, ratio) or 0)} {less}{bracket(known, inverted=True)}"
 
 
-def _precisions(document: Row) -> str:
+def _precisions(document: ResultDocument) -> str:
     precision = document["precision"]
     traced, executed = " + ".join(precision["traced"]), " + ".join(precision["executed"])
     if traced == executed:
@@ -124,33 +168,34 @@ def _precisions(document: Row) -> str:
     return f"traced in {traced}, GEMMs executed in {executed}"
 
 
-def _headline(document: Row) -> str:
+def _headline(document: ResultDocument) -> str:
     total, epochs = document["total"], document["epochs_simulated"]
     return (
         f"{document['trace']} on {document['hardware']}: {epochs} epoch{'s' * (epochs != 1)}, "
         f"{document['steps_simulated']} steps in "
-        f"{si_with(document, 'latency_s', total['latency_s'], 's')}, "
+        f"{si_with(document, LATENCY.key, LATENCY.of(total), 's')}, "
         f"{_energy(document)} ({_precisions(document)})"
         f"{_contention(total)}"
     )
 
 
-def _energy(document: Row) -> str:
+def _energy(document: ResultDocument) -> str:
     """Return the energy with its interval, or without samples with the ends of all prices."""
     total = document["total"]
     if "uncertainty" in document:
-        return si_with(document, "energy_j", total["energy_j"], "J")
-    if "energy_low_j" not in total:  # a result of an earlier version
-        return si(total["energy_j"], "J")
-    return si_range(total["energy_j"], total["energy_low_j"], total["energy_high_j"], "J")
+        return si_with(document, ENERGY.key, ENERGY.of(total), "J")
+    low, high = (metric(ENERGY.between(end)).get(total) for end in ("low", "high"))
+    if low is None or high is None:  # a result of an earlier version
+        return si(ENERGY.of(total), "J")
+    return si_range(ENERGY.of(total), low, high, "J")
 
 
-def _contention(total: Row) -> str:
-    lost = total.get("contention_s", 0.0)
+def _contention(total: CostRow) -> str:
+    lost = _CONTENTION.of(total)
     return f"; {si(lost, 's')} lost at the memory to the other master" if lost else ""
 
 
-def _cost_table(rows: Sequence[tuple[str, Row]], total: Row) -> Table:
+def _cost_table(rows: Sequence[CostLine], total: CostRow) -> Table:
     table = _table(
         "",
         "latency",
@@ -163,43 +208,43 @@ def _cost_table(rows: Sequence[tuple[str, Row]], total: Row) -> Table:
         "array use",
         "of busy time",
     )
-    for name, row in [*rows, ("total", total)]:
-        bold = "bold" if name == "total" else ""
-        table.add_row(name, *_cost_cells(row, total), style=bold, end_section=row is rows[-1][1])
+    for name, costs in [*rows, CostLine(_TOTAL, total)]:
+        last = bool(rows) and costs is rows[-1].costs
+        table.add_row(name, *_cost_cells(costs, total), style=_style(name), end_section=last)
     return table
 
 
-def _cost_cells(row: Row, total: Row) -> list[str]:
-    parts = row.get("energy_by_component_j")
+def _cost_cells(row: CostRow, total: CostRow) -> list[str]:
+    parts = ENERGY_BY_COMPONENT.of(row)
     return [
-        si(row["latency_s"], "s"),
-        percent(row["latency_s"], total["latency_s"]),
-        si(row["dram_read_bytes"] + row["dram_write_bytes"], "B"),
-        si(row["bandwidth_bytes_per_s"], "B/s"),
-        si(row["energy_j"], "J"),
+        si(LATENCY.of(row), "s"),
+        percent(LATENCY.of(row), LATENCY.of(total)),
+        si(_READS.of(row) + _WRITES.of(row), "B"),
+        si(_BANDWIDTH.of(row), "B/s"),
+        si(ENERGY.of(row), "J"),
         *(si(parts[name], "J") if parts else "" for name in COMPONENTS),
-        si(row["average_power_w"], "W"),
-        *(percent(row[key], 1) if row.get(key) else "-" for key in _USED),
+        si(_POWER.of(row), "W"),
+        *(percent(each.of(row), 1) if each.of(row) else "-" for each in _SHARES),
     ]
 
 
-def _phase_rows(document: Row) -> list[tuple[str, Row]]:
-    return [(row["phase"], row) for row in document["phases"]]
+def _phase_rows(document: ResultDocument) -> list[CostLine]:
+    return [CostLine(name, row) for name, row in by_phase(document).items()]
 
 
-def _layer_rows(document: Row) -> list[tuple[str, Row]]:
-    rows = sorted(document["layers"], key=lambda row: -row["latency_ps"])
-    return [(f"{row['layer'] or '-'} {row['phase']}", row) for row in rows]
+def _layer_rows(document: ResultDocument) -> list[CostLine]:
+    rows = sorted(document["layers"], key=lambda row: -_EXACT.of(row))
+    return [CostLine(f"{row['layer'] or '-'} {row['phase']}", row) for row in rows]
 
 
-def _op_rows(document: Row) -> list[tuple[str, Row]]:
+def _op_rows(document: ResultDocument) -> list[CostLine]:
     return _summed(
         (f"{row['op']} {row['stage']}" if row["stage"] != "op" else row["op"], row)
         for row in document["ops"]
     )
 
 
-def _stage_rows(document: Row) -> list[tuple[str, Row]]:
+def _stage_rows(document: ResultDocument) -> list[CostLine]:
     return _summed((f"{row['phase']} {row['stage']}", row) for row in document["ops"])
 
 
@@ -207,64 +252,73 @@ ROWS = {"phase": _phase_rows, "layer": _layer_rows, "op": _op_rows, "stage": _st
 """What the rows of a run's table can be."""
 
 
-def _summed(named: Iterable[tuple[str, Row]]) -> list[tuple[str, Row]]:
+def _summed(named: Iterable[tuple[str, OpRow]]) -> list[CostLine]:
     """Return one row per name, the longest first."""
-    sums: dict[str, Row] = {}
+    groups: dict[str, list[OpRow]] = {}
     for name, row in named:
-        _add_op(sums.setdefault(name, {}), row)
-    for row in sums.values():
-        moved = row["dram_read_bytes"] + row["dram_write_bytes"]
-        row["bandwidth_bytes_per_s"] = _ratio(moved, row["latency_s"]) or 0.0
-        row["average_power_w"] = _ratio(row["energy_j"], row["latency_s"]) or 0.0
-    return sorted(sums.items(), key=lambda item: -item[1]["latency_s"])
+        groups.setdefault(name, []).append(row)
+    parts = [CostLine(name, _costs(rows)) for name, rows in groups.items()]
+    return sorted(parts, key=lambda part: -LATENCY.of(part.costs))
 
 
-def _add_op(into: Row, row: Row) -> None:
-    into["latency_s"] = into.get("latency_s", 0.0) + row["attributed_s"] * row["count"]
-    for key in ("energy_j", "dram_read_bytes", "dram_write_bytes"):
-        into[key] = into.get(key, 0) + row[key] * row["count"]
+def _costs(rows: Iterable[OpRow]) -> CostRow:
+    """Return what all runs of these pieces of work cost."""
+    latency, energy, read, written = 0.0, 0.0, 0, 0
+    for row in rows:
+        latency += row["attributed_s"] * row["count"]
+        energy += row["energy_j"] * row["count"]
+        read += row["dram_read_bytes"] * row["count"]
+        written += row["dram_write_bytes"] * row["count"]
+    return {
+        LATENCY.key: latency,
+        ENERGY.key: energy,
+        _READS.key: read,
+        _WRITES.key: written,
+        _BANDWIDTH.key: _ratio(read + written, latency) or 0.0,
+        _POWER.key: _ratio(energy, latency) or 0.0,
+    }
 
 
-def _memory(document: Row) -> Text:
-    names = ("parameters", "gradients", "optimizer_state", "activations")
-    held = document["memory"]
-    parts = ", ".join(f"{name.replace('_', ' ')} {si(held[name], 'B')}" for name in names)
-    return Text(f"Memory: {si(held['peak_bytes'], 'B')} at its peak ({parts}).")
+def _memory(document: ResultDocument) -> Text:
+    memory = document["memory"]
+    kinds = {
+        "parameters": memory["parameters"],
+        "gradients": memory["gradients"],
+        "optimizer state": memory["optimizer_state"],
+        "activations": memory["activations"],
+    }
+    parts = ", ".join(f"{name} {si(size, 'B')}" for name, size in kinds.items())
+    return Text(f"Memory: {si(memory['peak_bytes'], 'B')} at its peak ({parts}).")
 
 
-def _paired(document: Row, baseline: Row) -> list[tuple[str, Row, Row]]:
-    theirs = {row["phase"]: row for row in baseline["phases"]}
-    pairs = [
-        (row["phase"], row, theirs[row["phase"]])
-        for row in document["phases"]
-        if row["phase"] in theirs
-    ]
-    return [*pairs, ("total", document["total"], baseline["total"])]
+def _paired(document: ResultDocument, baseline: ResultDocument) -> list[PhasePair]:
+    """Return the phases that both runs have, and the total."""
+    ours, theirs = by_phase(document), by_phase(baseline)
+    phases = [PhasePair(name, row, theirs[name]) for name, row in ours.items() if name in theirs]
+    return [*phases, PhasePair(_TOTAL, document["total"], baseline["total"])]
 
 
-def _pair_names(left: Row, right: Row) -> list[str]:
+def _pair_names(left: ResultDocument, right: ResultDocument) -> list[str]:
     names = [left["hardware"], right["hardware"]]
-    return [f"{name} {what}" for what in ("latency", "energy") for name in names]
+    return [f"{name} {each.label}" for each, _ in COMPARED for name in names]
 
 
-def _ratio_cells(name: str, ours: Row, theirs: Row, known: Row) -> list[str]:
-    """Return the ratios of a phase, or of the total, with their intervals where they are known."""
+def _ratio_cells(pair: PhasePair, known: Intervals) -> list[str]:
+    """Return the ratios of a part, with their intervals where they are known."""
     cells = []
-    for key, ratio_name in (("latency_s", "speedup"), ("energy_j", "energy_ratio")):
-        ratio = _ratio(theirs[key], ours[key])
-        interval = known.get(f"{_start(name)}{ratio_name}")
-        cells.append("-" if ratio is None else f"{times(ratio)}{bracket(interval)}")
+    for each, ratio in COMPARED:
+        value, interval = pair.ratio(each), known.get(f"{pair.start}{ratio.key}")
+        cells.append("-" if value is None else f"{times(value)}{bracket(interval)}")
     return cells
 
 
-def _amounts(ours: Row, theirs: Row) -> list[str]:
-    values = [si(row["latency_s"], "s") for row in (ours, theirs)]
-    return values + [si(row["energy_j"], "J") for row in (ours, theirs)]
+def _amounts(pair: PhasePair) -> list[str]:
+    rows = pair.ours, pair.theirs
+    return [si(each.of(row), each.unit) for each, _ in COMPARED for row in rows]
 
 
-def _start(name: str) -> str:
-    """Return what the keys of intervals of this phase, or of the total, begin with."""
-    return "" if name == "total" else f"{name}_"
+def _style(name: str) -> str:
+    return "bold" if name == _TOTAL else ""
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:

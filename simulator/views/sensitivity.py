@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from math import exp, fsum, log
 from typing import Any
 
-Row = Mapping[str, Any]
+from simulator.views.design_space import PointRow
 
 
 @dataclass(frozen=True)
-class Effect:
+class MainEffect:
     """What a knob does to a measure by itself.
 
     `means` are the geometric means of the measure at each value of the knob, over the same
@@ -37,8 +37,11 @@ class Effect:
 
 
 def main_effect(
-    rows: Sequence[Row], knob: str, others: Sequence[str], measure: Callable[[Row], float | None]
-) -> Effect | None:
+    rows: Sequence[PointRow],
+    knob: str,
+    others: Sequence[str],
+    measure: Callable[[PointRow], float | None],
+) -> MainEffect | None:
     """Return the main effect of `knob` on `measure`, or None where nothing can be compared.
 
     Like is compared with like: only settings of the `others` count at which every value of the
@@ -49,25 +52,25 @@ def main_effect(
     blocks: dict[tuple[Hashable, ...], dict[Any, float]] = {}
     values: dict[Any, None] = {}
     for row in rows:
-        found = measure(row)
-        if found is not None and found > 0:
+        value = measure(row)
+        if value is not None and value > 0:
             values.setdefault(row[knob])
-            blocks.setdefault(tuple(row[each] for each in others), {})[row[knob]] = found
+            blocks.setdefault(tuple(row[each] for each in others), {})[row[knob]] = value
     complete = [block for block in blocks.values() if len(block) == len(values)]
     if len(values) < 2 or not complete:
         return None
     means = {value: _geometric([block[value] for block in complete]) for value in values}
-    return Effect(knob, means, len(complete))
+    return MainEffect(knob, means, len(complete))
 
 
 def main_effects(
-    rows: Sequence[Row], knobs: Sequence[str], measure: Callable[[Row], float | None]
-) -> list[Effect]:
+    rows: Sequence[PointRow], knobs: Sequence[str], measure: Callable[[PointRow], float | None]
+) -> list[MainEffect]:
     """Return the main effects of all `knobs` that can be compared, the largest ratio first."""
-    found = (
+    compared = (
         main_effect(rows, knob, [each for each in knobs if each != knob], measure) for knob in knobs
     )
-    effects = [effect for effect in found if effect is not None]
+    effects = [effect for effect in compared if effect is not None]
     return sorted(effects, key=lambda effect: -effect.ratio)
 
 

@@ -5,24 +5,44 @@ are microseconds; a picosecond is their sixth decimal, so nothing is rounded.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from simulator.files.writing import write_text
+from simulator.results.documents import FlowRow, StepDocument, TaskRow
 from simulator.stages import NAMED_BY_OP
 from simulator.units import PS_PER_S
 
-Document = dict[str, Any]
-Event = dict[str, Any]
+
+class Event(TypedDict):
+    """An event of the format: `ph` is its kind, `ts` and `dur` are in microseconds."""
+
+    ph: str
+    name: str
+    pid: int
+    tid: int
+    ts: float
+    args: Mapping[str, object]
+    cat: NotRequired[str]
+    dur: NotRequired[float]
+
+
+class ChromeTrace(TypedDict):
+    """A file of the format."""
+
+    displayTimeUnit: str
+    otherData: dict[str, str]
+    traceEvents: list[Event]
+
 
 _PID = 1
 _PS_PER_US = 10**6
 _NAMES = {"cpu": "CPU", "accelerator": "Accelerator"}
 
 
-def chrome_trace(step: Document) -> Document:
+def chrome_trace(step: StepDocument) -> ChromeTrace:
     """Return the content of step.json as a Chrome trace, ready for `json.dumps`.
 
     Every task is a complete event on the track of its unit; tasks of one unit that overlap go to
@@ -38,14 +58,14 @@ def chrome_trace(step: Document) -> Document:
     }
 
 
-def write_timeline(step: Document, path: Path) -> None:
+def write_timeline(step: StepDocument, path: Path) -> None:
     """Write `chrome_trace(step)` to `path` in one piece. Raises InputError if it cannot."""
     write_text(path, json.dumps(chrome_trace(step), ensure_ascii=False) + "\n")
 
 
-def _tracks(tasks: Iterable[Document]) -> dict[str, list[Document]]:
+def _tracks(tasks: Iterable[TaskRow]) -> dict[str, list[TaskRow]]:
     """Return the tasks of each track in order of time, no two of which overlap."""
-    slots: dict[tuple[str, int], list[Document]] = {}
+    slots: dict[tuple[str, int], list[TaskRow]] = {}
     for task in sorted(tasks, key=lambda task: (task["start_ps"], task["end_ps"], task["index"])):
         slot = 1
         while (taken := slots.get((task["unit"], slot))) and taken[-1]["end_ps"] > task["start_ps"]:
@@ -63,7 +83,7 @@ def _track(unit: str, slot: int) -> str:
     return name if slot == 1 else f"{name} {slot}"
 
 
-def _names(step: Document, tracks: Iterable[str]) -> Iterable[Event]:
+def _names(step: StepDocument, tracks: Iterable[str]) -> Iterable[Event]:
     title = f"{step['hardware']}: one step of {step['trace']}"
     yield _metadata("process_name", 0, {"name": title})
     for tid, name in enumerate(tracks, 1):
@@ -71,17 +91,17 @@ def _names(step: Document, tracks: Iterable[str]) -> Iterable[Event]:
         yield _metadata("thread_sort_index", tid, {"sort_index": tid})
 
 
-def _metadata(name: str, tid: int, args: Document) -> Event:
+def _metadata(name: str, tid: int, args: Mapping[str, object]) -> Event:
     return {"ph": "M", "name": name, "pid": _PID, "tid": tid, "ts": 0.0, "args": args}
 
 
-def _slices(tracks: dict[str, list[Document]]) -> Iterable[Event]:
+def _slices(tracks: dict[str, list[TaskRow]]) -> Iterable[Event]:
     for tid, tasks in enumerate(tracks.values(), 1):
         for task in tasks:
             yield _slice(task, tid)
 
 
-def _slice(task: Document, tid: int) -> Event:
+def _slice(task: TaskRow, tid: int) -> Event:
     stage, op = task["stage"], task["op"]
     batch, m, n, k = task["mnk"]
     return {
@@ -109,7 +129,7 @@ def _slice(task: Document, tid: int) -> Event:
     }
 
 
-def _bandwidth(step: Document) -> Iterable[Event]:
+def _bandwidth(step: StepDocument) -> Iterable[Event]:
     """Yield the rate of every master whenever one changes.
 
     Rates are summed as fractions, so that they are exactly 0 once nothing flows.
@@ -125,7 +145,7 @@ def _bandwidth(step: Document) -> Iterable[Event]:
         yield _counter("DRAM bandwidth", moment, values)
 
 
-def _changes(flows: Iterable[Document]) -> dict[int, list[tuple[str, Fraction]]]:
+def _changes(flows: Iterable[FlowRow]) -> dict[int, list[tuple[str, Fraction]]]:
     changes: dict[int, list[tuple[str, Fraction]]] = {}
     for flow in flows:
         start, end = flow["start_ps"], flow["end_ps"]
@@ -137,7 +157,7 @@ def _changes(flows: Iterable[Document]) -> dict[int, list[tuple[str, Fraction]]]
     return changes
 
 
-def _power(step: Document) -> Iterable[Event]:
+def _power(step: StepDocument) -> Iterable[Event]:
     for level in step["power"]:
         yield _counter("Power", level["start_ps"], {"total (W)": level["power_uw"] / 10**6})
 

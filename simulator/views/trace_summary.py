@@ -2,7 +2,6 @@
 
 from collections import Counter
 from itertools import pairwise
-from typing import Any
 
 from simulator.trace.memory import footprint, held_over_time
 from simulator.trace.op import OpKind, Phase
@@ -11,11 +10,16 @@ from simulator.trace.totals import Total, by_layer, by_phase_and_kind, summed
 from simulator.trace.trace import PERSISTENT, Step, StepKind, Trace
 from simulator.views.memory_view import peak
 from simulator.views.origin import notes, provenance
+from simulator.views.trace_documents import (
+    DistinctStep,
+    EqualEpochs,
+    PhaseTotals,
+    Totals,
+    TraceSummary,
+)
 
-Document = dict[str, Any]
 
-
-def trace_summary(trace: Trace, step: int | None = None) -> Document:
+def trace_summary(trace: Trace, step: int | None = None) -> TraceSummary:
     """Return the trace in plain numbers: all of the run, and distinct step `step` in detail.
 
     That is the typical one by default. FLOPs are 2 x batch x M x N x K: of `flops_by_phase` over
@@ -40,7 +44,7 @@ def trace_summary(trace: Trace, step: int | None = None) -> Document:
         "steps_per_epoch": _steps_per_epoch(trace),
         "step": index,
         "phases": _phases(shown),
-        "layers": [{"layer": n} | _figures(total) for n, total in by_layer(shown).items()],
+        "layers": [{"layer": n, **_totals(total)} for n, total in by_layer(shown).items()],
         "memory": footprint(shown).as_dict(),
         "peak": peak(shown, held_over_time(shown)),
         "segments": [[s.epoch, s.step, s.count] for s in trace.segments],
@@ -50,23 +54,22 @@ def trace_summary(trace: Trace, step: int | None = None) -> Document:
 # The run
 
 
-def _distinct(trace: Trace, index: int) -> Document:
+def _distinct(trace: Trace, index: int) -> DistinctStep:
     """Return what tells a distinct step from the others."""
     step = trace.steps[index]
     first = _first_input(step)
-    total = summed(by_phase_and_kind(step).values())
-    return (
-        {
-            "index": index,
-            "kind": step.kind.value,
-            "runs": trace.runs_of(index),
-            "batch": first[0] if first else None,
-            "input_shape": list(first),
-        }
-        | _figures(total)
-        | {"peak_bytes": footprint(step).peak_bytes}
-        | _unlike(trace, index)
-    )
+    unlike, more_ops = _unlike(trace, index)
+    return {
+        "index": index,
+        "kind": step.kind.value,
+        "runs": trace.runs_of(index),
+        "batch": first[0] if first else None,
+        "input_shape": list(first),
+        **_totals(summed(by_phase_and_kind(step).values())),
+        "peak_bytes": footprint(step).peak_bytes,
+        "unlike": unlike,
+        "more_ops": more_ops,
+    }
 
 
 def _first_input(step: Step) -> tuple[int, ...]:
@@ -79,20 +82,23 @@ def _first_input(step: Step) -> tuple[int, ...]:
     return ()
 
 
-def _unlike(trace: Trace, index: int) -> Document:
-    """Return which ops the step has more (or less) of than the most frequent one of its kind."""
+def _unlike(trace: Trace, index: int) -> tuple[int | None, dict[str, int]]:
+    """Return the most frequent step of the same kind, and which ops this one has more (or less) of.
+
+    None and no ops of that step itself.
+    """
     kind = trace.steps[index].kind
     alike = [i for i, step in enumerate(trace.steps) if step.kind is kind]
     usual = max(alike, key=lambda i: (trace.runs_of(i), i))
     if usual == index:
-        return {"unlike": None, "more_ops": {}}
+        return None, {}
     ours, theirs = (Counter(op.base_name for op in trace.steps[i].ops) for i in (index, usual))
     ours.subtract(theirs)
     changed = sorted((item for item in ours.items() if item[1]), key=lambda i: (-abs(i[1]), i[0]))
-    return {"unlike": usual, "more_ops": dict(changed)}
+    return usual, dict(changed)
 
 
-def _steps_per_epoch(trace: Trace) -> list[Document]:
+def _steps_per_epoch(trace: Trace) -> list[EqualEpochs]:
     """Return how often each distinct step runs in an epoch, equal epochs together."""
     epochs: dict[int, dict[int, int]] = {}
     for segment in trace.segments:
@@ -124,7 +130,7 @@ def _ranges(numbers: list[int]) -> list[list[int]]:
 # One step
 
 
-def _figures(total: Total) -> Document:
+def _totals(total: Total) -> Totals:
     return {
         "ops": total.ops,
         "gemms": total.gemms,
@@ -134,13 +140,13 @@ def _figures(total: Total) -> Document:
     }
 
 
-def _phases(step: Step) -> list[Document]:
+def _phases(step: Step) -> list[PhaseTotals]:
     totals = by_phase_and_kind(step)
-    rows = []
+    rows: list[PhaseTotals] = []
     for phase in Phase:
         kinds = {kind: total for (of, kind), total in totals.items() if of is phase}
         if kinds:
-            by_kind = {kind.value: _figures(kinds[kind]) for kind in OpKind if kind in kinds}
-            row = {"phase": phase.value} | _figures(summed(kinds.values()))
-            rows.append(row | {"by_kind": by_kind})
+            by_kind = {kind.value: _totals(kinds[kind]) for kind in OpKind if kind in kinds}
+            whole = _totals(summed(kinds.values()))
+            rows.append({"phase": phase.value, **whole, "by_kind": by_kind})
     return rows

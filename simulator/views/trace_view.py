@@ -1,6 +1,6 @@
 """A trace as a person wants to see it: the run, then phases, layers and memory of one step."""
 
-from typing import Any
+from collections.abc import Callable
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -9,8 +9,15 @@ from rich.text import Text
 
 from simulator.si import digits, percent, si
 from simulator.views.memory_view import peak_sentence
-
-Document = dict[str, Any]
+from simulator.views.trace_documents import (
+    DistinctStep,
+    LayerTotals,
+    Peak,
+    PhaseTotals,
+    StepCount,
+    Totals,
+    TraceSummary,
+)
 
 _LARGEST = 8  # rows of a table
 _KINDS = 5  # columns of op kinds
@@ -19,7 +26,7 @@ _DIFFERENCES = 3
 _LONGEST = 28  # characters of a name
 
 
-def trace_table(document: Document) -> Group:
+def trace_table(document: TraceSummary) -> Group:
     """Return the tables of a document of `trace_summary`."""
     notes = [Text(note) for note in (document["provenance"], *document["notes"]) if note]
     parts: list[RenderableType] = [
@@ -30,7 +37,7 @@ def trace_table(document: Document) -> Group:
         Text(""),
         Text(_step_line(document)),
         _phases(document["phases"]),
-        _side_by_side(_layers(document["layers"], "flops"), _layers(document["layers"], "bytes")),
+        _side_by_side(_by_flops(document["layers"]), _by_bytes(document["layers"])),
         Text(peak_sentence(document["peak"])),
         _side_by_side(
             _held(document["peak"]), _held_by_layer(document["peak"]), _largest(document["peak"])
@@ -59,7 +66,7 @@ def _side_by_side(*tables: Table) -> Table:
 # The run
 
 
-def _headline(document: Document) -> str:
+def _headline(document: TraceSummary) -> str:
     epochs = document["epochs"]
     return (
         f"{document['name']}: {epochs} epoch{'s' * (epochs != 1)}, "
@@ -68,7 +75,7 @@ def _headline(document: Document) -> str:
     )
 
 
-def _distinct(document: Document) -> Table:
+def _distinct(document: TraceSummary) -> Table:
     table = _table("step", "kind", "first input", "runs", "ops", "GEMM FLOP", "peak", text=3)
     table.add_column("unlike")
     for row in document["distinct"]:
@@ -85,18 +92,17 @@ def _distinct(document: Document) -> Table:
     return table
 
 
-def _unlike(row: Document) -> str:
+def _unlike(row: DistinctStep) -> str:
     """Return what a step has more or less of than the usual one of its kind."""
     if row["unlike"] is None:
         return "most frequent of its kind"
-    named = list(row["more_ops"].items())
-    told = [f"{count:+d} {name}" for name, count in named[:_DIFFERENCES]]
-    more = ["..."] if len(named) > _DIFFERENCES else []
-    what = ", ".join(told + more) or "same ops, other tensors"
+    changes = [f"{count:+d} {name}" for name, count in row["more_ops"].items()]
+    more = ["..."] if len(changes) > _DIFFERENCES else []
+    what = ", ".join(changes[:_DIFFERENCES] + more) or "same ops, other tensors"
     return f"step {row['unlike']}: {what}"
 
 
-def _epochs(document: Document) -> list[Text]:
+def _epochs(document: TraceSummary) -> list[Text]:
     """Return a line for each set of equal epochs."""
     groups = document["steps_per_epoch"]
     lines = [Text(f"{_span(g['epochs'])}: {_counts(g['steps'])}") for g in groups[:_GROUPS]]
@@ -105,12 +111,12 @@ def _epochs(document: Document) -> list[Text]:
 
 
 def _span(ranges: list[list[int]]) -> str:
-    told = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
+    numbers = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
     single = len(ranges) == 1 and ranges[0][0] == ranges[0][1]
-    return f"epoch{'s' * (not single)} {told}"
+    return f"epoch{'s' * (not single)} {numbers}"
 
 
-def _counts(steps: list[Document]) -> str:
+def _counts(steps: list[StepCount]) -> str:
     words = {"train": "step", "eval": "eval", "other": "other"}
     return ", ".join(f"{words[s['kind']]} {s['step']} x {s['count']}" for s in steps)
 
@@ -118,7 +124,7 @@ def _counts(steps: list[Document]) -> str:
 # One step
 
 
-def _step_line(document: Document) -> str:
+def _step_line(document: TraceSummary) -> str:
     shown = document["distinct"][document["step"]]
     return (
         f"Step {shown['index']} ({shown['kind']}, {shown['runs']} of the run's steps): "
@@ -127,13 +133,13 @@ def _step_line(document: Document) -> str:
     )
 
 
-def _intensity(row: Document) -> str:
+def _intensity(row: Totals) -> str:
     """Return the arithmetic intensity of a row, or a dash where there are no GEMMs."""
-    found = row["flops_per_byte"]
-    return digits(found) if found else "-"
+    intensity = row["flops_per_byte"]
+    return digits(intensity) if intensity else "-"
 
 
-def _phases(rows: list[Document]) -> Table:
+def _phases(rows: list[PhaseTotals]) -> Table:
     kinds = _heaviest(rows)
     names = [f"bytes of\n{kind}" for kind in (*kinds, "others")]
     table = _table("phase", "ops", "GEMMs", "GEMM FLOP", "FLOP / byte", "bytes", *names)
@@ -153,7 +159,7 @@ def _phases(rows: list[Document]) -> Table:
     return table
 
 
-def _heaviest(rows: list[Document]) -> list[str]:
+def _heaviest(rows: list[PhaseTotals]) -> list[str]:
     """Return the kinds of op that move most bytes, most first."""
     moved: dict[str, int] = {}
     for row in rows:
@@ -168,34 +174,41 @@ def _or_dash(value: int, unit: str) -> str:
     return si(value, unit) if unit else str(value)
 
 
-def _layers(rows: list[Document], by: str) -> Table:
-    """Return the layers with most FLOPs or bytes, with their share of all of them."""
-    titles = {"flops": "layers by GEMM FLOP", "bytes": "layers by bytes"}
-    table = _table(titles[by], "GEMM FLOP", "bytes", "FLOP / byte", "share")
-    whole = sum(row[by] for row in rows)
-    largest = sorted((row for row in rows if row[by]), key=lambda row: -row[by])[:_LARGEST]
+def _by_flops(rows: list[LayerTotals]) -> Table:
+    return _layers(rows, "layers by GEMM FLOP", lambda row: row["flops"])
+
+
+def _by_bytes(rows: list[LayerTotals]) -> Table:
+    return _layers(rows, "layers by bytes", lambda row: row["bytes"])
+
+
+def _layers(rows: list[LayerTotals], title: str, amount: Callable[[LayerTotals], int]) -> Table:
+    """Return the layers with the largest amounts, with their share of all of them."""
+    table = _table(title, "GEMM FLOP", "bytes", "FLOP / byte", "share")
+    whole = sum(map(amount, rows))
+    largest = sorted((row for row in rows if amount(row)), key=lambda row: -amount(row))[:_LARGEST]
     for row in largest:
         flops, moved = _or_dash(row["flops"], "FLOP"), _or_dash(row["bytes"], "B")
-        share = percent(row[by], whole)
+        share = percent(amount(row), whole)
         table.add_row(row["layer"] or "(no layer)", flops, moved, _intensity(row), share)
     return table
 
 
-def _held(peak: Document) -> Table:
+def _held(peak: Peak) -> Table:
     table = _table("held then", "bytes", "share")
     for group, size in peak["by_kind"].items():
         table.add_row(group.replace("_", " "), _or_dash(size, "B"), percent(size, peak["bytes"]))
     return table
 
 
-def _held_by_layer(peak: Document) -> Table:
+def _held_by_layer(peak: Peak) -> Table:
     table = _table("by layer", "bytes")
     for row in peak["layers"][:_LARGEST]:
         table.add_row(row["layer"] or "(no layer)", si(row["bytes"], "B"))
     return table
 
 
-def _largest(peak: Document) -> Table:
+def _largest(peak: Peak) -> Table:
     table = _table("largest storages", "kind", "bytes", "ops", text=2)
     for row in peak["storages"][:_LARGEST]:
         made = " of ".join(filter(None, (row["op_name"], row["layer"])))

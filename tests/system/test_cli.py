@@ -62,6 +62,7 @@ def test_result_has_the_published_keys(finished):
         "bandwidth_bytes_per_s",
         "bandwidth_by_master_bytes_per_s", "row_hit_rate", "contention_s", "array_use",
         "array_utilization", "cpu_busy_s", "accelerator_busy_s", "average_power_w", "peak_power_w",
+        "edp_js",
     }  # fmt: skip
     assert keys == set(result["total"])
     assert all(keys < set(row) for row in result["phases"])

@@ -163,11 +163,11 @@ def test_a_worker_with_another_trainsoc_is_refused(trace):
     from simulator.sweeps.axis import read_axes
     from simulator.sweeps.executors import Here
     from simulator.sweeps.points import Points
-    from simulator.sweeps.store import Memory
+    from simulator.sweeps.store import MemoryStore
     from simulator.sweeps.study import study
 
     asked = study("edge-16x16", read_axes({"accelerator.rows": [8]}), trace)
-    job = Points(asked, Memory()).job(asked.space.point(0))
+    job = Points(asked, MemoryStore()).job(asked.space.point(0))
     other = replace(asked.training, code="0.0 of another place")
     with pytest.raises(InputError, match="install the same"):
         Here(other).submit(job).result()

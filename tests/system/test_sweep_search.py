@@ -11,7 +11,7 @@ from simulator.sweeps.axis import parse_axes
 from simulator.sweeps.executors import Here
 from simulator.sweeps.points import Points
 from simulator.sweeps.search import Proposals, search_study
-from simulator.sweeps.store import Memory
+from simulator.sweeps.store import MemoryStore
 from simulator.sweeps.study import study
 from simulator.sweeps.watch import Silent
 from simulator.trace.trace import Segment, Trace
@@ -40,7 +40,7 @@ class Oracle:
 
     def __init__(self):
         self.study = asked()
-        self._here, self._points = Here(self.study.training), Points(self.study, Memory())
+        self._here, self._points = Here(self.study.training), Points(self.study, MemoryStore())
         self._known = {}
 
     def __call__(self, number):

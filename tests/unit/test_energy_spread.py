@@ -11,6 +11,8 @@ from simulator.activity import Counts
 from simulator.energy import price_constants, prices, prices_at, tables
 from simulator.hardware import load_hardware
 from simulator.hardware.load import hardware_names
+from simulator.results.metrics import cost_row
+from simulator.results.priced import Priced
 from simulator.results.tally import Tally
 from simulator.si import si_range
 from tests.builders import ACTIONS, counts
@@ -65,7 +67,7 @@ def test_every_price_lies_in_its_range(name):
 @given(amounts, st.integers(1, 10**15))
 @settings(deadline=None, max_examples=60)
 def test_the_ends_of_the_total_are_the_sums_of_the_ends_of_its_parts(counts, duration):
-    row = Tally(latency_ps=duration, counts=counts).as_dict(PRICES, 0)
+    row = cost_row(Priced(Tally(latency_ps=duration, counts=counts), PRICES))
     for end, costs in (("low", PRICES.low), ("high", PRICES.high)):
         dynamic = sum(amount * costs.dynamic_aj[action] for action, amount in counts.items())
         total = dynamic + sum(power * duration for power in costs.static_uw.values())

@@ -35,7 +35,7 @@ MADE_UP = """
 SCRIPT = """
 import json
 from simulator.replay import Replay
-from simulator.sweeps.table import MEASURES
+from simulator.results.metrics import minimisable
 from simulator.trace.op import Phase
 from simulator.views.plots.canvas import PHASES, spoken
 from simulator.views.trace_summary import trace_summary
@@ -50,7 +50,7 @@ print(json.dumps([
     [row["phase"] for row in result.phases],
     result.total["latency_ps"],
     [row["phase"] for row in trace_summary(trace)["phases"]],
-    PHASES["warmup"], spoken("warmup"), "warmup_energy_j" in MEASURES,
+    PHASES["warmup"], spoken("warmup"), "warmup_energy_j" in minimisable(),
 ]))
 """
 

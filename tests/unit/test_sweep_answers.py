@@ -126,7 +126,7 @@ def test_the_report_of_a_long_front_says_how_much_it_shows():
 
 def test_a_sweep_of_which_nothing_can_run_has_a_report():
     told = [{ROWS: 8, "trace": "a", "method": "as-traced", "baseline": "", "point": ""}]
-    told[0] |= {"feasible_told": False, "reason_told": "too large"}
+    told[0] |= {"feasible_own": False, "reason_own": "too large"}
     table = table_of(told, pl.DataFrame(schema={"point": pl.String}), [ROWS])
     assert "1 of 1 points cannot run" in _shown(table)
 
@@ -153,11 +153,11 @@ def test_the_line_tells_how_far_how_fast_and_the_best():
     display = Display()
     display.begin(10)
     assert display.line(1.0) == "0 of 10 points"
-    display.found()
-    display.found(_row(0.002))
-    display.found(_row(0.001, **{ROWS: 16}))
-    display.found(_row(None, **{ROWS: 32}))
-    display.found(_row(0.0001, baseline="cpu"))
+    display.finished()
+    display.finished(_row(0.002))
+    display.finished(_row(0.001, **{ROWS: 16}))
+    display.finished(_row(None, **{ROWS: 32}))
+    display.finished(_row(0.0001, baseline="cpu"))
     assert display.line(2.0) == (
         "5 of 10 points; 1 of them kept from before; 2 / s, 2 s left; least latency 1 ms at rows 16"
     )
@@ -167,7 +167,7 @@ def test_a_sweep_that_only_finds_kept_points_has_no_speed():
     display = Display()
     display.begin(2000)
     for _ in range(1500):
-        display.found()
+        display.finished()
     assert display.line(3.0) == "1,500 of 2,000 points; 1,500 of them kept from before"
 
 
@@ -175,7 +175,7 @@ def test_a_sweep_that_only_finds_kept_points_has_no_speed():
 def test_the_time_left_is_in_plain_units(total, left):
     display = Display()
     display.begin(total)
-    display.found(_row(0.002))
+    display.finished(_row(0.002))
     assert f"{left} left" in display.line(10.0)
 
 
@@ -185,7 +185,7 @@ def test_lines_go_to_a_log_only_now_and_then(capsys, monkeypatch):
     display = Display()
     display.begin(4)
     for _ in range(4):
-        display.found(_row(0.002))
+        display.finished(_row(0.002))
     display.end()
     told = capsys.readouterr()
     assert [line.split(" points")[0] for line in told.err.splitlines()] == ["2 of 4", "4 of 4"]
@@ -195,6 +195,6 @@ def test_lines_go_to_a_log_only_now_and_then(capsys, monkeypatch):
 def test_a_silent_watcher_says_nothing(capsys):
     silent = Silent()
     silent.begin(1)
-    silent.found()
+    silent.finished()
     silent.end()
     assert capsys.readouterr() == ("", "")

@@ -11,7 +11,7 @@ from simulator.errors import InputError
 from simulator.replay import Replay
 from simulator.sweeps.folder import read_table
 from simulator.sweeps.job import Done
-from simulator.sweeps.store import Folder
+from simulator.sweeps.store import FolderStore
 from tests.builders import StepBuilder, one_step_trace
 
 SPACE = {"accelerator.rows": [8, 16], "accelerator.cols": [8, 16]}
@@ -121,28 +121,28 @@ def test_a_damaged_part_is_set_aside_and_its_points_computed_again(
     ],
 )  # fmt: skip
 def test_a_damaged_line_costs_its_point_alone(line, tmp_path):
-    store = Folder(tmp_path)
+    store = FolderStore(tmp_path)
     for number in range(3):
         row = {"point": f"p{number}", "feasible": True, "latency_s": 1.0, "energy_j": 2.0}
         store.add(Done(row))
     (part,) = (tmp_path / "points").iterdir()
     first, *rest = part.read_bytes().splitlines(keepends=True)
     part.write_bytes(first + line + b"\n" + b"".join(rest))
-    found = Folder(tmp_path)
+    found = FolderStore(tmp_path)
     assert "3 points in it are kept" in found.set_aside[0]
     assert [name in found for name in ("p0", "p1", "p2", "p")] == [True, True, True, False]
     assert sorted(found.frame()["point"]) == ["p0", "p1", "p2"]
-    assert Folder(tmp_path).set_aside == []
+    assert FolderStore(tmp_path).set_aside == []
 
 
 def test_a_whole_result_that_was_damaged_is_not_there(tmp_path):
-    store = Folder(tmp_path, full=True)
+    store = FolderStore(tmp_path, full=True)
     row = {"point": "p", "feasible": True, "latency_s": 1.0, "energy_j": 2.0}
     store.add(Done(row, json.dumps({"schema": "1.0", "total": {}})))
     store.close()
-    assert "p" in Folder(tmp_path, full=True)
+    assert "p" in FolderStore(tmp_path, full=True)
     (tmp_path / "results" / "p.json").write_text('{"schema": "1.0", "to')
-    assert "p" not in Folder(tmp_path, full=True)
+    assert "p" not in FolderStore(tmp_path, full=True)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_values_are_told_with_the_units_of_the_hardware():
     ]
     pad, clock, flow = SweepTable(rows, [PAD, CLOCK, FLOW]).axes
     assert [pad.text(value) for value in pad.values] == ["64 KiB", "2 MiB"]
-    assert clock.told(12 * 10**8) == "1.2 GHz CPU clock"
+    assert clock.phrase(12 * 10**8) == "1.2 GHz CPU clock"
     assert (flow.label, flow.values, flow.numeric) == ("dataflow", ("ws", "os"), False)
 
 

@@ -13,7 +13,7 @@ from simulator.sweeps.executors import Here, WorkerLost, Workers
 from simulator.sweeps.job import Done, Job
 from simulator.sweeps.run import run_study
 from simulator.sweeps.runner import Runner
-from simulator.sweeps.store import Folder, Memory
+from simulator.sweeps.store import FolderStore, MemoryStore
 from simulator.sweeps.study import study
 from simulator.sweeps.watch import Silent
 from tests.builders import StepBuilder, one_step_trace
@@ -28,7 +28,7 @@ class _Count(Silent):
     def __init__(self) -> None:
         self.points = 0
 
-    def found(self, row=None) -> None:  # noqa: ARG002 - as watchers are told
+    def finished(self, row=None) -> None:  # noqa: ARG002 - the signature of a Watcher
         self.points += 1
 
 
@@ -93,7 +93,7 @@ def _run(workers: _Frail, addresses, store) -> tuple[Runner, _Count]:
 def test_the_innocent_are_finished_and_the_guilty_given_up(count, room, data):
     addresses = [f"p{number}" for number in range(count)]
     guilty = data.draw(st.sets(st.sampled_from(addresses), max_size=4))
-    workers, store = _Frail(room, dict.fromkeys(guilty, 99)), Memory()
+    workers, store = _Frail(room, dict.fromkeys(guilty, 99)), MemoryStore()
     runner, watch = _run(workers, addresses, store)
     innocent = sorted(set(addresses) - guilty)
     assert sorted(store.frame()["point"]) == innocent
@@ -107,14 +107,14 @@ def test_the_innocent_are_finished_and_the_guilty_given_up(count, room, data):
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=8), st.integers(1, 4))
 def test_one_death_beside_others_and_one_alone_are_no_reason_to_give_up(deaths, room):
     addresses = [f"p{number}" for number in range(len(deaths))]
-    workers, store = _Frail(room, dict(zip(addresses, deaths, strict=True))), Memory()
+    workers, store = _Frail(room, dict(zip(addresses, deaths, strict=True))), MemoryStore()
     runner, _ = _run(workers, addresses, store)
     assert runner.given_up == {}
     assert sorted(store.frame()["point"]) == sorted(addresses)
 
 
 def test_two_deaths_alone_are():
-    workers, store = _Frail(2, {"p1": 3}), Memory()
+    workers, store = _Frail(2, {"p1": 3}), MemoryStore()
     runner, _ = _run(workers, ["p0", "p1", "p2"], store)
     assert list(runner.given_up) == ["p1"]
     assert sorted(workers.submitted[:2] + workers.submitted[2:4]) == ["p0", "p0", "p1", "p1"]
@@ -130,7 +130,7 @@ def test_workers_never_have_more_than_they_have_room_for():
             super().work()
 
     workers = Counting(3, {"p4": 99})
-    _run(workers, [f"p{number}" for number in range(10)], Memory())
+    _run(workers, [f"p{number}" for number in range(10)], MemoryStore())
     assert workers.most == 3
 
 
@@ -150,7 +150,7 @@ def test_a_point_given_up_is_a_row_and_is_tried_anew_the_next_time(tmp_path, mon
         table = run_study(asked, workers, tmp_path, Silent())
     assert table["feasible"].to_list() == [True, False, True, True]
     assert table["reason"].to_list() == ["", GIVEN_UP, "", ""]
-    assert bad not in Folder(tmp_path)
+    assert bad not in FolderStore(tmp_path)
     again = run_study(asked, Here(asked.training), tmp_path, Silent())
     assert again["feasible"].to_list() == [True] * 4
 

@@ -13,7 +13,7 @@ from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.sweeps import space as space_module
 from simulator.sweeps.axis import Axis, parse_axes, read_axes
-from simulator.sweeps.space import Point, Space
+from simulator.sweeps.space import DesignSpace, Point
 
 BASE = load_hardware("edge-16x16")
 ROWS, COLS, PAD = "accelerator.rows", "accelerator.cols", "accelerator.scratchpad"
@@ -21,11 +21,11 @@ _PADS = ("64 KiB", "256 KiB")
 DEVICE = "LPDDR4-3200_x32_1ch"
 
 
-def _space(*texts: str, conditions: tuple[str, ...] = ()) -> Space:
-    return Space(BASE, "edge-16x16", parse_axes(texts), conditions)
+def _space(*texts: str, conditions: tuple[str, ...] = ()) -> DesignSpace:
+    return DesignSpace(BASE, "edge-16x16", parse_axes(texts), conditions)
 
 
-def _settings(space: Space) -> list[dict[str, str]]:
+def _settings(space: DesignSpace) -> list[dict[str, str]]:
     return [dict(space.point(number).settings) for number in space.allowed()]
 
 
@@ -36,7 +36,7 @@ def test_numbers_and_indices_are_one_to_one(lengths):
         Axis((f"key{at}",), tuple((str(value),) for value in range(length)))
         for at, length in enumerate(lengths)
     )
-    space = Space(BASE, "edge-16x16", axes)
+    space = DesignSpace(BASE, "edge-16x16", axes)
     grid = list(itertools.product(*map(range, lengths)))
     assert space.size == prod(lengths) == len(grid)
     assert [space.indices(number) for number in range(space.size)] == grid
@@ -52,7 +52,7 @@ def test_points_come_as_nested_loops_give_them():
 def test_linked_settings_move_together():
     equal = _space(f"{ROWS}={COLS}=8,16,32")
     assert _settings(equal) == [{ROWS: n, COLS: n} for n in ("8", "16", "32")]
-    pairs = Space(BASE, "edge-16x16", read_axes({f"{ROWS}, {COLS}": [[8, 32], [32, 8]]}))
+    pairs = DesignSpace(BASE, "edge-16x16", read_axes({f"{ROWS}, {COLS}": [[8, 32], [32, 8]]}))
     assert _settings(pairs) == [{ROWS: "8", COLS: "32"}, {ROWS: "32", COLS: "8"}]
     assert pairs.knobs == (ROWS, COLS)
 
@@ -184,5 +184,5 @@ def test_settings_of_a_part_that_another_setting_takes_away_are_told():
 
 def test_a_baseline_is_itself_whatever_the_axes_say():
     other = load_hardware("cpu-only")
-    space = Space(BASE, "edge-16x16", parse_axes([f"{ROWS}=8"]), baselines={"cpu": other})
+    space = DesignSpace(BASE, "edge-16x16", parse_axes([f"{ROWS}=8"]), baselines={"cpu": other})
     assert space.resolve(Point({}, {}, "cpu")) == other

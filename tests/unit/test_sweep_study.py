@@ -1,4 +1,4 @@
-"""What a sweep is asked: from a file, from Python, and from the folder that it left."""
+"""The request of a sweep: from a file, from Python, and from the folder that it left."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.sweeps.axis import parse_axes, read_axes
-from simulator.sweeps.folder import asked_before, begin, read_table
+from simulator.sweeps.folder import begin, read_table, request_in
 from simulator.sweeps.request import read_request, request_of
 from simulator.sweeps.study import Study, study, study_of
 from simulator.trace.storage import save_trace
@@ -73,9 +73,9 @@ baselines:
 def test_the_folder_of_a_sweep_asks_for_the_same_points(asked, traces, tmp_path):
     first = asked(_FILE.format(traces=traces))
     begin(tmp_path / "out", first)
-    again = study_of(asked_before(tmp_path / "out"))
+    again = study_of(request_in(tmp_path / "out"))
     begin(tmp_path / "out", again)
-    third = study_of(asked_before(tmp_path / "out"))
+    third = study_of(request_in(tmp_path / "out"))
     assert _jobs(first) == _jobs(again) == _jobs(third)
     # 2 traces x 2 methods x (2 baselines + 2 ports x (3 memories, or 2 with the larger array)).
     assert len(_jobs(first)) == 2 * 2 * (2 + 2 * (3 + 2))
@@ -85,7 +85,7 @@ def test_a_study_made_in_python_is_written_down_too(traces, tmp_path):
     axes = parse_axes([f"{ROWS}={COLS}=8..32:x2", "cpu.clock=1 GHz,1.4 GHz"])
     first = study("edge-16x16", axes, traces[0], conditions=["rows < 32"], baselines={"b": "host"})
     begin(tmp_path, first)
-    assert _jobs(study_of(asked_before(tmp_path))) == _jobs(first)
+    assert _jobs(study_of(request_in(tmp_path))) == _jobs(first)
 
 
 def test_axes_of_a_command_line_are_added_to_those_of_a_file(traces):
@@ -226,7 +226,7 @@ def test_points_of_another_trainsoc_stay_as_they_are(traces, tmp_path, line):
     key = line.split(":")[0]
     file.write_text(re.sub(rf"^{key}:.*$", line, file.read_text(), flags=re.MULTILINE))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    for refused in (lambda: begin(tmp_path, found), lambda: asked_before(tmp_path)):
+    for refused in (lambda: begin(tmp_path, found), lambda: request_in(tmp_path)):
         with pytest.raises(InputError, match="choose another folder; they stay as they are"):
             refused()
     assert {path: path.read_bytes() for path in before} == before
@@ -234,7 +234,7 @@ def test_points_of_another_trainsoc_stay_as_they_are(traces, tmp_path, line):
 
 def test_a_folder_without_a_sweep_or_a_table_is_told(tmp_path):
     with pytest.raises(InputError, match=r"no sweep\.yaml here"):
-        asked_before(tmp_path)
+        request_in(tmp_path)
     with pytest.raises(InputError, match=r"no points\.parquet here"):
         read_table(tmp_path)
     Path(tmp_path / "points.parquet").write_bytes(b"PAR1 not quite")

@@ -54,19 +54,19 @@ def test_points_with_equal_hardware_have_a_row_each():
 
 
 def test_a_point_with_its_own_reason_has_it_in_its_row():
-    misfit = {**_told(0), "point": "", "feasible_told": False, "reason_told": "does not fit"}
-    lost = {**_told(4), "feasible_told": False, "reason_told": "its worker died"}
+    misfit = {**_told(0), "point": "", "feasible_own": False, "reason_own": "does not fit"}
+    lost = {**_told(4), "feasible_own": False, "reason_own": "its worker died"}
     table = table_of([misfit, _told(8), lost], _finished(_done(_told(8))), [ROWS])
     assert table.select("feasible", "reason", "pareto").rows() == [
         (False, "does not fit", False),
         (True, "", True),
         (False, "its worker died", False),
     ]
-    assert not [name for name in table.columns if name.endswith("_told")]
+    assert not [name for name in table.columns if name.endswith("_own")]
 
 
 def test_a_table_in_which_nothing_ran_has_the_reasons():
-    misfit = {**_told(0), "point": "", "feasible_told": False, "reason_told": "does not fit"}
+    misfit = {**_told(0), "point": "", "feasible_own": False, "reason_own": "does not fit"}
     table = table_of([misfit], pl.DataFrame(schema={"point": pl.String}), [ROWS])
     assert table.select("feasible", "reason", "pareto").rows() == [(False, "does not fit", False)]
 

@@ -35,7 +35,7 @@ def test_progress_names_the_best_point_with_units():
     display = Display("energy_j")
     display.begin(1)
     knobs = {"accelerator.rows": 16, "accelerator.cols": 8, "accelerator.scratchpad": 65536}
-    display.found({**knobs, "feasible": True, "baseline": "", "energy_j": 0.5})
+    display.finished({**knobs, "feasible": True, "baseline": "", "energy_j": 0.5})
     assert "16\xa0\xd7\xa08, 64 KiB scratchpad" in display.line(1.0)
 
 

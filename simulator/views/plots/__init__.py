@@ -7,13 +7,15 @@ its own: no window, no backend and no setting of matplotlib outside is touched.
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from matplotlib.figure import Figure
 
+from simulator.comparison import Comparison
 from simulator.views.design_space import SweepTable
 from simulator.views.plots.against import against
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
-from simulator.views.plots.canvas import Document, save, styled
+from simulator.views.plots.canvas import Results, Steps, save, styled
 from simulator.views.plots.decides import decides
 from simulator.views.plots.methods import (
     bits_over_epochs,
@@ -29,6 +31,9 @@ from simulator.views.plots.sweep_curves import curves, sensitivity
 from simulator.views.plots.sweep_front import front
 from simulator.views.plots.sweep_map import heat_map
 from simulator.views.plots.trace import memory, work
+from simulator.views.trace_documents import MemoryOverTime, TraceSummary
+
+_D = TypeVar("_D")
 
 __all__ = [
     "draw_comparison",
@@ -39,13 +44,13 @@ __all__ = [
     "draw_trace",
 ]
 
-_OF_RESULTS: dict[str, Callable[[Mapping[str, Document]], Figure | None]] = {
+_OF_RESULTS: dict[str, Callable[[Results], Figure | None]] = {
     "energy_per_epoch": energy_per_epoch,
     "energy_per_phase": energy_per_phase,
     "latency_per_phase": latency_per_phase,
     "decides": decides,
 }
-_OF_STEPS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
+_OF_STEPS: dict[str, Callable[[Steps], Figure]] = {
     "dram_bandwidth": dram_bandwidth,
     "occupancy": occupancy,
     "roofline": roofline,
@@ -53,7 +58,7 @@ _OF_STEPS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
     "layers": layers,
 }
 
-_OF_METHODS: dict[str, Callable[[Mapping[str, Document]], Figure]] = {
+_OF_METHODS: dict[str, Callable[[Results], Figure]] = {
     "method_energy": method_energy,
     "energy_to_accuracy": energy_to_accuracy,
     "bits_over_epochs": bits_over_epochs,
@@ -69,9 +74,7 @@ _OF_SWEEPS: dict[str, Callable[[SweepTable], Figure | None]] = {
 }
 
 
-def draw_run(
-    results: Mapping[str, Document], steps: Mapping[str, Document], directory: Path
-) -> list[Path]:
+def draw_run(results: Results, steps: Steps, directory: Path) -> list[Path]:
     """Draw every figure of a run into `directory` and return the files.
 
     `results` and `steps` hold the documents of result.json and step.json by the machine's label;
@@ -81,7 +84,7 @@ def draw_run(
     return _draw(_OF_RESULTS, results, directory) + draw_step(steps, directory)
 
 
-def draw_methods(results: Mapping[str, Document], directory: Path) -> list[Path]:
+def draw_methods(results: Results, directory: Path) -> list[Path]:
     """Draw training methods side by side into `directory` and return the files.
 
     `results` holds documents of result.json by the method's label. Raises InputError when
@@ -112,35 +115,33 @@ def draw_sweep(table: SweepTable, directory: Path) -> list[Path]:
     return paths
 
 
-def draw_step(steps: Mapping[str, Document], directory: Path) -> list[Path]:
+def draw_step(steps: Steps, directory: Path) -> list[Path]:
     """Draw the figures of one step, as `draw_run` does; none when `steps` is empty."""
     return _draw(_OF_STEPS, steps, directory)
 
 
-def draw_comparison(document: Document, path: Path) -> None:
+def draw_comparison(document: Comparison, path: Path) -> None:
     """Draw predicted against measured times of the ops of a step; raises InputError as others."""
     with styled():
         save(against(document), path)
 
 
-def draw_trace(summary: Document, held: Document, directory: Path) -> list[Path]:
+def draw_trace(summary: TraceSummary, footprint: MemoryOverTime, directory: Path) -> list[Path]:
     """Draw what a step of a trace does and what it holds, and return the files.
 
-    `summary` is a document of `trace_summary`, `held` one of `memory_over_time`. Raises InputError
-    when `directory` cannot be written.
+    `footprint` is what the step holds over time. Raises InputError when `directory` cannot be
+    written.
     """
-    figures = {"trace": (work, summary), "memory": (memory, held)}
-    paths: list[Path] = []
-    for name, (figure, document) in figures.items():
-        paths.append(directory / f"{name}.png")
-        with styled():
-            save(figure(document), paths[-1])
+    paths = [directory / "trace.png", directory / "memory.png"]
+    with styled():
+        save(work(summary), paths[0])
+        save(memory(footprint), paths[1])
     return paths
 
 
 def _draw(
-    figures: Mapping[str, Callable[[Mapping[str, Document]], Figure | None]],
-    documents: Mapping[str, Document],
+    figures: Mapping[str, Callable[[Mapping[str, _D]], Figure | None]],
+    documents: Mapping[str, _D],
     directory: Path,
 ) -> list[Path]:
     paths: list[Path] = []

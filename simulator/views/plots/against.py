@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
+from simulator.comparison import ComparedOp, Comparison
 from simulator.si import percent, si
 from simulator.views.plots.canvas import (
     BLACK,
     GREY,
     KINDS,
-    Document,
     canvas,
     in_order,
     legend,
@@ -23,7 +23,7 @@ _BAND = 1.25
 _OTHER_MARKS = "^sDvPX<>"  # of kinds without a colour of their own
 
 
-def against(document: Document) -> Figure:
+def against(document: Comparison) -> Figure:
     """Draw a point per op, the diagonal, and a band of 25 % around it."""
     ops = [row for row in document["ops"] if row["measured_s"] and row["predicted_s"]]
     figure = canvas(_title(document), _note(document, len(ops)), 5.0)
@@ -38,8 +38,11 @@ def against(document: Document) -> Figure:
     return figure
 
 
-def _axes(axes: Axes, ops: list[Document]) -> None:
-    times = [row[key] for row in ops for key in ("measured_s", "predicted_s")] or [1e-6, 1e-3]
+def _axes(axes: Axes, ops: list[ComparedOp]) -> None:
+    times = [time for row in ops for time in (row["measured_s"], row["predicted_s"])] or [
+        1e-6,
+        1e-3,
+    ]
     low, high = min(times) / 1.5, max(times) * 1.5
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
     axes.plot([low, high], [low, high], color=BLACK, linewidth=0.8)
@@ -52,12 +55,12 @@ def _axes(axes: Axes, ops: list[Document]) -> None:
     axes.grid(visible=True)
 
 
-def _key(ops: list[Document]) -> list[Artist]:
+def _key(ops: list[ComparedOp]) -> list[Artist]:
     kinds = in_order(KINDS, (row["kind"] for row in ops))
     return [Line2D([], [], label=kind, **_look(kind, ops)) for kind in kinds]
 
 
-def _look(kind: str, ops: list[Document]) -> dict[str, Any]:
+def _look(kind: str, ops: list[ComparedOp]) -> dict[str, Any]:
     """Return how points of a kind are drawn: by colour, or in black by shape."""
     if kind in KINDS:
         return {"ls": "", "marker": "o", "color": KINDS[kind]}
@@ -66,7 +69,7 @@ def _look(kind: str, ops: list[Document]) -> dict[str, Any]:
     return {"ls": "", "marker": mark, "color": BLACK}
 
 
-def _title(document: Document) -> str:
+def _title(document: Comparison) -> str:
     step = document["step"]
     off = step["predicted_s"] - step["measured_s"]
     side = "longer" if off >= 0 else "shorter"
@@ -77,7 +80,7 @@ def _title(document: Document) -> str:
     )
 
 
-def _note(document: Document, ops: int) -> str:
+def _note(document: Comparison, ops: int) -> str:
     return (
         f"{document['hardware']}, {ops} ops; the band is 25 % to either side. Measured times of "
         "views and other small ops hold some microseconds of the recording itself."

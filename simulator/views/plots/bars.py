@@ -1,14 +1,28 @@
 """Bars of a whole run: energy per epoch and per phase by component, latency per phase."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import cast
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from simulator.results.uncertainty import bracket, held_by, interval_in
+from simulator.results.documents import (
+    IntervalRow,
+    ResultDocument,
+    by_phase,
+    interval_of,
+)
+from simulator.results.metrics import (
+    ENERGY,
+    ENERGY_BY_COMPONENT,
+    LATENCY,
+    CostRow,
+    Metric,
+)
+from simulator.results.uncertainty import bracket, interval_content, interval_in
 from simulator.si import digits, si, si_range
 from simulator.views.plots.canvas import (
     COMPONENTS,
@@ -16,7 +30,7 @@ from simulator.views.plots.canvas import (
     INK,
     MACHINES,
     PHASES,
-    Document,
+    Results,
     canvas,
     colour,
     in_order,
@@ -29,8 +43,6 @@ from simulator.views.plots.canvas import (
     swatches,
 )
 
-Documents = Mapping[str, Document]
-
 _LABELLED_EPOCHS = 6  # more bars than this leave no room for a number above each
 _NAMED_EPOCHS = 12
 _NOTHING = 1e-12
@@ -40,12 +52,12 @@ _EM = 0.58 * _SMALL  # points that a character of it takes, generously
 _ROW_POINTS = 330  # points from the start of the longest bar to the end of its label
 
 
-def energy_per_epoch(results: Documents) -> Figure:
+def energy_per_epoch(results: Results) -> Figure:
     """Draw the energy of every epoch stacked by component, one panel per machine."""
     figure = canvas(_epoch_title(results), _note(results))
     panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
     components = _components(row for result in results.values() for row in result["epochs"])
-    largest = max((row["energy_j"] for r in results.values() for row in r["epochs"]), default=0)
+    largest = max((ENERGY.of(row) for r in results.values() for row in r["epochs"]), default=0)
     factor, prefix = scale(largest)
     for axes, (label, result) in zip(panels, results.items(), strict=True):
         _epoch_panel(axes, result["epochs"], components, factor)
@@ -58,43 +70,43 @@ def energy_per_epoch(results: Documents) -> Figure:
     return figure
 
 
-def energy_per_phase(results: Documents) -> Figure:
+def energy_per_phase(results: Results) -> Figure:
     """Draw the energy of every phase stacked by component, the machines below each other."""
     phases = _phases(results)
     figure = canvas(_energy_title(results), _note(results), _height(results, phases))
     axes = _row_axes(figure)
-    table = {label: _by_phase(result) for label, result in results.items()}
+    table = {label: by_phase(result) for label, result in results.items()}
     components = _components(row for rows in table.values() for row in rows.values())
-    largest = max((row["energy_j"] for rows in table.values() for row in rows.values()), default=0)
+    largest = _largest(table, ENERGY)
     factor, prefix = scale(largest)
     for y, phase, label in _rows(results, phases):
-        row = table[label].get(phase, {"energy_j": 0.0, "energy_by_component_j": {}})
-        _stack(axes, y, row["energy_by_component_j"], components, factor)
-        end = _whisker(axes, results[label], f"{phase}_energy_j", y, factor)
-        _value(axes, max(end, row["energy_j"] / factor), y, si(row["energy_j"], "J"))
+        row = table[label].get(phase, {})
+        _stack(axes, y, ENERGY_BY_COMPONENT.of(row), components, factor)
+        end = _whisker(axes, results[label], f"{phase}_{ENERGY.key}", y, factor)
+        _value(axes, max(end, ENERGY.of(row) / factor), y, si(ENERGY.of(row), "J"))
     _finish_rows(axes, results, phases, named=len(results) > 1)
     axes.set_xlabel(f"energy of the whole run ({prefix}J)")
     legend(figure, swatches(COMPONENTS, components), "energy of")
     return figure
 
 
-def latency_per_phase(results: Documents) -> Figure:
+def latency_per_phase(results: Results) -> Figure:
     """Draw the latency of every phase, a bar per machine, with the speed-up of the first."""
     phases = _phases(results)
     figure = canvas(_latency_title(results), _note(results), _height(results, phases))
     axes = _row_axes(figure)
-    table = {label: _by_phase(result) for label, result in results.items()}
-    largest = max((row["latency_s"] for rows in table.values() for row in rows.values()), default=0)
+    table = {label: by_phase(result) for label, result in results.items()}
+    largest = _largest(table, LATENCY)
     factor, prefix = scale(largest)
     main, *others = results
     colours = dict(zip(results, MACHINES * len(results), strict=False))
     for y, phase, label in _rows(results, phases):
-        seconds = _latency(table[label], phase)
+        seconds = LATENCY.of(table[label].get(phase, {}))
         text = si(seconds, "s")
         if label == main and others:
-            text += _pace(seconds, _latency(table[others[0]], phase))
+            text += _pace(seconds, LATENCY.of(table[others[0]].get(phase, {})))
         axes.barh(y, seconds / factor, 0.85, color=colours[label])
-        end = _whisker(axes, results[label], f"{phase}_latency_s", y, factor)
+        end = _whisker(axes, results[label], f"{phase}_{LATENCY.key}", y, factor)
         _value(axes, max(end, seconds / factor), y, text)
     _finish_rows(axes, results, phases, named=False)
     axes.set_xlabel(f"latency of the whole run ({prefix}s)")
@@ -103,16 +115,16 @@ def latency_per_phase(results: Documents) -> Figure:
     return figure
 
 
-def _epoch_panel(axes: Axes, rows: list[Document], components: list[str], factor: float) -> None:
-    epochs = [row["epoch"] for row in rows]
+def _epoch_panel(axes: Axes, rows: Sequence[CostRow], components: list[str], factor: float) -> None:
+    epochs = [cast(int, row["epoch"]) for row in rows]
     bottom = [0.0] * len(rows)
     for name in components:
-        heights = [row["energy_by_component_j"].get(name, 0.0) / factor for row in rows]
+        heights = [ENERGY_BY_COMPONENT.of(row).get(name, 0.0) / factor for row in rows]
         axes.bar(epochs, heights, 0.8, bottom, color=colour(COMPONENTS, name))
         bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
     if len(rows) <= _LABELLED_EPOCHS:
         for epoch, height, row in zip(epochs, bottom, rows, strict=True):
-            text = digits(row["energy_j"] / factor)
+            text = digits(ENERGY.of(row) / factor)
             axes.annotate(text, (epoch, height), (0, 2), textcoords="offset points", ha="center")
     first, last = min(epochs, default=0), max(epochs, default=0)
     margin = 1.0 if len(rows) < 3 else 0.6  # a lone bar need not fill its panel
@@ -142,7 +154,7 @@ def _stack(
         left += width
 
 
-def _whisker(axes: Axes, result: Document, key: str, y: float, factor: float) -> float:
+def _whisker(axes: Axes, result: ResultDocument, key: str, y: float, factor: float) -> float:
     """Draw the interval of a bar where the result has one, and return how far right it goes."""
     known = interval_in(result, key)
     if known is None:
@@ -159,7 +171,7 @@ def _value(axes: Axes, x: float, y: float, text: str) -> None:
     axes.annotate(text, (x, y), (3, 0), textcoords="offset points", va="center", fontsize=_SMALL)
 
 
-def _rows(results: Documents, phases: list[str]) -> list[tuple[float, str, str]]:
+def _rows(results: Results, phases: list[str]) -> list[tuple[float, str, str]]:
     """Return height, phase and machine of every bar, phases half a bar apart."""
     pitch = len(results) + 0.5
     return [
@@ -169,7 +181,7 @@ def _rows(results: Documents, phases: list[str]) -> list[tuple[float, str, str]]
     ]
 
 
-def _finish_rows(axes: Axes, results: Documents, phases: list[str], *, named: bool) -> None:
+def _finish_rows(axes: Axes, results: Results, phases: list[str], *, named: bool) -> None:
     """Name the phases left of their bars, and the machines in between where they are `named`."""
     rows = _rows(results, phases)
     labels = [short(label) if named else "" for _, _, label in rows]
@@ -191,89 +203,87 @@ def _finish_rows(axes: Axes, results: Documents, phases: list[str], *, named: bo
     axes.grid(axis="x")
 
 
-def _height(results: Documents, phases: list[str]) -> float:
+def _height(results: Results, phases: list[str]) -> float:
     return max(HEIGHT, 1.3 + _ROW_INCHES * (len(results) + 0.5) * len(phases))
 
 
-def _phases(results: Documents) -> list[str]:
+def _phases(results: Results) -> list[str]:
     """Return the phases that cost anything on any machine, in the order of a step."""
     rows = [row for result in results.values() for row in result["phases"]]
-    return in_order(PHASES, (r["phase"] for r in rows if r["latency_s"] or r["energy_j"]))
+    costly = (row for row in rows if LATENCY.of(row) or ENERGY.of(row))
+    return in_order(PHASES, (str(row["phase"]) for row in costly))
 
 
-def _by_phase(result: Document) -> dict[str, Document]:
-    return {row["phase"]: row for row in result["phases"]}
+def _largest(table: Mapping[str, Mapping[str, CostRow]], metric: Metric) -> float:
+    return max((metric.of(row) for rows in table.values() for row in rows.values()), default=0)
 
 
-def _latency(rows: Mapping[str, Document], phase: str) -> float:
-    return float(rows[phase]["latency_s"]) if phase in rows else 0.0
-
-
-def _components(rows: Iterable[Document]) -> list[str]:
+def _components(rows: Iterable[CostRow]) -> list[str]:
     """Return the components that spend anything in any of `rows`."""
-    spent = (n for row in rows for n, energy in row["energy_by_component_j"].items() if energy)
+    spent = (n for row in rows for n, energy in ENERGY_BY_COMPONENT.of(row).items() if energy)
     return in_order(COMPONENTS, spent)
 
 
-def _mean_j(result: Document) -> float:
-    return float(result["total"]["energy_j"]) / max(1, len(result["epochs"]))
+def _mean_j(result: ResultDocument) -> float:
+    return ENERGY.of(result["total"]) / max(1, len(result["epochs"]))
 
 
-def _mean_text(result: Document) -> str:
+def _mean_text(result: ResultDocument) -> str:
     """Return the energy of an epoch, and its interval: that of the run, which no epoch changes."""
-    known, epochs = interval_in(result, "energy_j"), max(1, len(result["epochs"]))
+    known, epochs = interval_in(result, ENERGY.key), max(1, len(result["epochs"]))
     if known is None:
         return si(_mean_j(result), "J")
     return si_range(_mean_j(result), known["low"] / epochs, known["high"] / epochs, "J")
 
 
-def _note(results: Documents) -> str:
+def _note(results: Results) -> str:
     main = next(iter(results.values()))
     epochs, steps = main["epochs_simulated"], main["steps_simulated"]
     what = f"{main['trace']}, {main['method']}: {_count(epochs, 'epoch')}, {_count(steps, 'step')}"
     executed = (
         f"{label} executes GEMMs in {', '.join(result['precision']['executed'])}"
         for label, result in results.items()
-        if result.get("precision", {}).get("executed")
+        if result["precision"]["executed"]
     )
-    return "; ".join((what, *executed)) + "." + _held(main)
+    return "; ".join((what, *executed)) + "." + _bracket_note(main)
 
 
-def _held(result: Document) -> str:
-    """Return what whiskers and brackets hold, of a run that was sampled."""
+def _bracket_note(result: ResultDocument) -> str:
+    """Return which samples whiskers and brackets hold, of a run that was sampled."""
     known = result.get("uncertainty")
-    return f" Whiskers and brackets hold {held_by(known)}." if known else ""
+    return f" Whiskers and brackets hold {interval_content(known)}." if known else ""
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _epoch_title(results: Documents) -> str:
+def _epoch_title(results: Results) -> str:
     main, *others = results
     mean = _mean_j(results[main])
     title = f"Training costs {_mean_text(results[main])} per epoch on {main}"
     if others:
         return f"{title}, {share(mean, _mean_j(results[others[0]]))} of {others[0]}"
-    energy = results[main]["total"]["energy_by_component_j"]
+    energy = ENERGY_BY_COMPONENT.of(results[main]["total"])
     name = max(energy, key=lambda name: energy[name], default="")
     if not name or not energy[name]:
         return title
     return f"{title}, {share(energy[name], sum(energy.values()))} of it for {_the(name)}"
 
 
-def _energy_title(results: Documents) -> str:
+def _energy_title(results: Results) -> str:
     main = next(iter(results))
-    total = results[main]["total"]["energy_j"]
-    row = max(results[main]["phases"], key=lambda row: row["energy_j"], default=None)
-    if row is None or not total:
+    total = ENERGY.of(results[main]["total"])
+    phases = by_phase(results[main])
+    if not phases or not total:
         return f"No phase costs energy on {main}"
-    parts = row["energy_by_component_j"]
+    phase = max(phases, key=lambda name: ENERGY.of(phases[name]))
+    energy, parts = ENERGY.of(phases[phase]), ENERGY_BY_COMPONENT.of(phases[phase])
     name = max(parts, key=lambda name: parts[name])
     return (
-        f"{spoken(row['phase']).capitalize()} takes the most energy on {main}: "
-        f"{si(row['energy_j'], 'J')} of {si(total, 'J')}, "
-        f"{share(parts[name], row['energy_j'])} of it for {_the(name)}"
+        f"{spoken(phase).capitalize()} takes the most energy on {main}: "
+        f"{si(energy, 'J')} of {si(total, 'J')}, "
+        f"{share(parts[name], energy)} of it for {_the(name)}"
     )
 
 
@@ -281,28 +291,29 @@ def _the(component: str) -> str:
     return f"the {spoken(component)}"
 
 
-def _latency_title(results: Documents) -> str:
+def _latency_title(results: Results) -> str:
     main, *others = results
-    seconds = results[main]["total"]["latency_s"]
+    seconds = LATENCY.of(results[main]["total"])
     if others:
-        other = results[others[0]]["total"]["latency_s"]
+        other = LATENCY.of(results[others[0]]["total"])
         return (
-            f"{main} trains {_speed(seconds, other, _ratio_in(results[main]))} {others[0]}: "
+            f"{main} trains {_speed(seconds, other, _speedup_in(results[main]))} {others[0]}: "
             f"{si(seconds, 's')} against {si(other, 's')}"
         )
-    row = max(results[main]["phases"], key=lambda row: row["latency_s"], default=None)
+    phases = {name: LATENCY.of(row) for name, row in by_phase(results[main]).items()}
     title = f"Training takes {si(seconds, 's')} on {main}"
-    if row is None or not seconds:
+    if not phases or not seconds:
         return title
-    return f"{title}, {share(row['latency_s'], seconds)} of it in {spoken(row['phase'])}"
+    phase = max(phases, key=lambda name: phases[name])
+    return f"{title}, {share(phases[phase], seconds)} of it in {spoken(phase)}"
 
 
-def _ratio_in(result: Document) -> Document | None:
-    known: Document | None = result.get("uncertainty", {}).get("speedup")
-    return known
+def _speedup_in(result: ResultDocument) -> IntervalRow | None:
+    known = result.get("uncertainty")
+    return interval_of(known, LATENCY.ratio.key) if known and LATENCY.ratio else None
 
 
-def _speed(ours: float, theirs: float, known: Document | None) -> str:
+def _speed(ours: float, theirs: float, known: IntervalRow | None) -> str:
     if _alike(ours, theirs):
         return "about as fast as"
     return f"{digits(theirs / ours)} ×{bracket(known)} as fast as"

@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 from matplotlib.artist import Artist
@@ -16,12 +15,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.files.writing import write_bytes
+from simulator.results.documents import ResultDocument, StepDocument
 from simulator.trace.colours import Colour
 from simulator.trace.op_kinds import KIND_FACTS
 from simulator.trace.phases import FACTS
 from simulator.units import ceil_div
 
-Document = dict[str, Any]
+Results = Mapping[str, ResultDocument]
+Steps = Mapping[str, StepDocument]
+"""Documents of machines or methods, by their labels in a figure."""
 
 WIDTH, HEIGHT, DPI = 7.5, 4.2, 150
 

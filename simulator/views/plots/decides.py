@@ -1,45 +1,47 @@
 """What decides an answer: the shares of uncertain constants in the variance of its logarithm."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from simulator.results.uncertainty import NAMES
+from simulator.results.documents import UncertaintyDocument
+from simulator.results.uncertainty import Decision, decisions
 from simulator.si import digits
 from simulator.views.plots.canvas import (
     BLUE,
     VERMILLION,
-    Document,
+    Results,
     canvas,
     legend,
     only,
     short,
 )
 
-_COLOURS = {"": BLUE, "energy_": VERMILLION}  # by the start of the keys
+_COLOURS = (BLUE, VERMILLION)  # of what decides the latency, and the energy
 _MOST = 10  # constants; of the others no share would be seen
 _ROW_INCHES = 0.42
 _LEAST = 0.01  # share that is seen
 _LABEL = 44  # characters
 
 
-def decides(results: Mapping[str, Document]) -> Figure | None:
+def decides(results: Results) -> Figure | None:
     """Draw the shares of the constants that decide the first result, or its verdict.
 
     None where it was not sampled, or its samples do not tell what decides it.
     """
     known = next(iter(results.values())).get("uncertainty")
-    if not known or not any(known[f"{start}decided_by"] for start in _COLOURS):
+    decided = decisions(known) if known else ()
+    if not known or not any(decision.rows for decision in decided):
         return None
-    rows = _rows(known)
+    rows = _rows(decided)
     height = 1.7 + _ROW_INCHES * max(3, len(rows))
-    figure = canvas(_title(known, results), _note(known, len(rows)), height)
+    figure = canvas(_title(decided, results), _note(known, len(rows)), height)
     axes = figure.subplots()
-    for place, (start, paint) in enumerate(_COLOURS.items()):
+    for place, paint in enumerate(_COLOURS):
         for y, shares in enumerate(rows.values()):
-            share = 100 * shares.get(start, 0.0)
+            share = 100 * shares.get(place, 0.0)
             at = y + 0.38 * (place - 0.5)
             axes.barh(at, share, 0.36, color=paint)
             if share >= 0.5:
@@ -54,40 +56,38 @@ def decides(results: Mapping[str, Document]) -> Figure | None:
     axes.grid(axis="x")
     only(axes, "left", "bottom")
     handles: list[Artist] = [
-        Patch(color=paint, label=NAMES[known[f"{start}decided"]])
-        for start, paint in _COLOURS.items()
-        if known[f"{start}decided_by"]
+        Patch(color=paint, label=decision.label)
+        for paint, decision in zip(_COLOURS, decided, strict=True)
+        if decision.rows
     ]
     legend(figure, handles)
     return figure
 
 
-def _rows(known: Document) -> dict[str, dict[str, float]]:
-    """Return the shares by constant, the largest first; how far each goes stands in its name."""
-    shares: dict[str, dict[str, float]] = {}
-    for start in _COLOURS:
-        for row in known[f"{start}decided_by"]:
+def _rows(decided: Sequence[Decision]) -> dict[str, dict[int, float]]:
+    """Return the shares by constant, the largest first; its range stands in its name."""
+    shares: dict[str, dict[int, float]] = {}
+    for place, decision in enumerate(decided):
+        for row in decision.rows:
             name = f"{short(row['name'], _LABEL)}\n{row['low']} .. {row['high']}"
             if row["share"] >= _LEAST:
-                shares.setdefault(name, {})[start] = row["share"]
+                shares.setdefault(name, {})[place] = row["share"]
     order = sorted(shares, key=lambda name: -max(shares[name].values()))
     return {name: shares[name] for name in order[:_MOST]}
 
 
-def _title(known: Document, results: Mapping[str, Document]) -> str:
-    told = []
-    for start in _COLOURS:
-        rows = known[f"{start}decided_by"]
-        if rows:
-            first, what = rows[0], NAMES[known[f"{start}decided"]]
-            told.append(f"{100 * first['share']:.0f} % of the {what}'s spread by {first['name']}")
-    return f"What decides {' over '.join(list(results)[:2])}: {'; '.join(told)}"
+def _title(decided: Sequence[Decision], results: Results) -> str:
+    parts = [
+        f"{100 * decision.rows[0]['share']:.0f} % of the {decision.label}'s spread by "
+        f"{decision.rows[0]['name']}"
+        for decision in decided
+        if decision.rows
+    ]
+    return f"What decides {' over '.join(list(results)[:2])}: {'; '.join(parts)}"
 
 
-def _note(known: Document, shown: int) -> str:
-    fits = (
-        f"{NAMES[known[f'{start}decided']]} {digits(known[f'{start}r2'])}" for start in _COLOURS
-    )
+def _note(known: UncertaintyDocument, shown: int) -> str:
+    fits = (f"{decision.label} {digits(decision.r2)}" for decision in decisions(known))
     return (
         f"First-order shares of the variance of the logarithm, of a fit to {known['samples']} "
         f"samples over the ranges of all constants; its R2 on samples left out: "

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from typing import cast
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from simulator.results.documents import MemoryDocument, ResultDocument
 from simulator.results.methods import accuracies, bit_table, reached_j
+from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT
 from simulator.si import percent, si
 from simulator.views.plots.canvas import (
     BLACK,
@@ -19,7 +22,7 @@ from simulator.views.plots.canvas import (
     MACHINES,
     ORANGE,
     VERMILLION,
-    Document,
+    Results,
     canvas,
     colour,
     legend,
@@ -29,15 +32,13 @@ from simulator.views.plots.canvas import (
     swatches,
 )
 
-Documents = Mapping[str, Document]
-
 _MARKS = "osD^vPX*"
 _MEMORY = {
     "parameters": BLUE, "optimizer_state": GREEN, "gradients": VERMILLION, "activations": ORANGE,
 }  # fmt: skip
 
 
-def method_energy(results: Documents) -> Figure:
+def method_energy(results: Results) -> Figure:
     """Draw the energy of an epoch by component for each method, and its accuracy at the end."""
     energies = {label: _epoch_j(result) for label, result in results.items()}
     least = min(energies, key=lambda label: energies[label])
@@ -60,7 +61,8 @@ def method_energy(results: Documents) -> Figure:
     axes.set_xticks(range(len(results)), [short(label, 14) for label in results])
     axes.set_ylabel(f"energy per epoch ({prefix}J)")
     handles = swatches(COMPONENTS, reversed(components))
-    last = {x: found[-1] for x, r in enumerate(results.values()) if (found := accuracies(r))}
+    known = enumerate(map(accuracies, results.values()))
+    last = {x: shares[-1] for x, shares in known if shares}
     axes.set_ylim(0, (1.45 if last else 1.15) * max(bottom))  # high accuracies lie above the bars
     if last:
         right = axes.twinx()
@@ -73,7 +75,7 @@ def method_energy(results: Documents) -> Figure:
     return figure
 
 
-def energy_to_accuracy(results: Documents) -> Figure:
+def energy_to_accuracy(results: Results) -> Figure:
     """Draw accuracy over the energy spent so far, a line per method."""
     known = {label: result for label, result in results.items() if accuracies(result)}
     goal = max((max(accuracies(result)) for result in known.values()), default=0.0) - 0.02
@@ -86,12 +88,12 @@ def energy_to_accuracy(results: Documents) -> Figure:
     figure = canvas(title, _note(results, "A mark per epoch, its evaluation included; energy from "
                                  "the start of the run."))  # fmt: skip
     axes = figure.subplots()
-    totals = [result["total"]["energy_j"] for result in known.values()]
+    totals = [ENERGY.of(result["total"]) for result in known.values()]
     factor, prefix = scale(max(totals, default=1.0))
     handles: list[Artist] = []
     for index, (label, result) in enumerate(known.items()):
         paint, mark = MACHINES[index % len(MACHINES)], _MARKS[index % len(_MARKS)]
-        spent = accumulate(row["energy_j"] / factor for row in result["epochs"])
+        spent = accumulate(ENERGY.of(row) / factor for row in result["epochs"])
         pairs = list(zip(spent, accuracies(result), strict=False))
         axes.plot(
             [x for x, _ in pairs], [100 * y for _, y in pairs],
@@ -107,7 +109,7 @@ def energy_to_accuracy(results: Documents) -> Figure:
     return figure
 
 
-def bits_over_epochs(results: Documents) -> Figure:
+def bits_over_epochs(results: Results) -> Figure:
     """Draw the bits of weights by layer and epoch, of the method that changes them most."""
     tables = {label: bit_table(result) for label, result in results.items()}
     label = max(
@@ -128,58 +130,59 @@ def bits_over_epochs(results: Documents) -> Figure:
     return figure
 
 
-def memory_of_methods(results: Documents) -> Figure:
+def memory_of_methods(results: Results) -> Figure:
     """Draw what a training step of each method holds, by kind, at its own maxima."""
-    held = {label: result["memory"] for label, result in results.items()}
-    least = min(held, key=lambda label: held[label]["peak_bytes"])
+    memory = {label: result["memory"] for label, result in results.items()}
+    least = min(memory, key=lambda label: memory[label]["peak_bytes"])
     figure = canvas(
-        f"{short(least)} holds least: {si(held[least]['peak_bytes'], 'B')} at its peak",
+        f"{short(least)} holds least: {si(memory[least]['peak_bytes'], 'B')} at its peak",
         _note(results, "Bars: each kind at its own maximum. Line: the most that is held at one "
               "time."),
     )  # fmt: skip
     axes = figure.subplots()
-    most = max(sum(each[name] for name in _MEMORY) for each in held.values())
+    most = max(sum(_bytes(each, name) for name in _MEMORY) for each in memory.values())
     factor, prefix = scale(most)
-    _stack(axes, held, factor)
-    axes.set_xticks(range(len(held)), [short(label, 14) for label in held])
+    _stack(axes, memory, factor)
+    axes.set_xticks(range(len(memory)), [short(label, 14) for label in memory])
     axes.set_ylabel(f"memory of a training step ({prefix}B)")
     peak = Line2D([], [], color=BLACK, linewidth=1.5, label="peak")
     legend(figure, [*swatches(_MEMORY, reversed(list(_MEMORY))), peak], "held")
     return figure
 
 
-def _stack(axes: Axes, held: Documents, factor: float) -> None:
-    bottom = [0.0] * len(held)
+def _stack(axes: Axes, memory: Mapping[str, MemoryDocument], factor: float) -> None:
+    bottom = [0.0] * len(memory)
     for name, paint in _MEMORY.items():
-        heights = [each[name] / factor for each in held.values()]
-        axes.bar(range(len(held)), heights, 0.7, bottom, color=paint)
+        heights = [_bytes(each, name) / factor for each in memory.values()]
+        axes.bar(range(len(memory)), heights, 0.7, bottom, color=paint)
         bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
-    for x, each in enumerate(held.values()):
+    for x, each in enumerate(memory.values()):
         peak = each["peak_bytes"] / factor
         axes.plot([x - 0.4, x + 0.4], [peak, peak], color=BLACK, linewidth=1.5)
         text = si(each["peak_bytes"], "B")
         axes.annotate(text, (x, bottom[x]), (0, 2), textcoords="offset points", ha="center")
 
 
+def _bytes(memory: MemoryDocument, kind: str) -> int:
+    return cast(Mapping[str, int], memory)[kind]
+
+
 def _bits_title(label: str, table: Mapping[str, Iterable[float]]) -> str:
-    found = [bits for row in table.values() for bits in row]
-    if not found:
+    widths = [bits for row in table.values() for bits in row]
+    if not widths:
         return "No method changes the bits of a layer"
-    return f"{short(label)} trains in {min(found):.0f} to {max(found):.0f} bits"
+    return f"{short(label)} trains in {min(widths):.0f} to {max(widths):.0f} bits"
 
 
-def _epoch_j(result: Document) -> float:
-    energy: float = result["total"]["energy_j"]
-    epochs: int = result["epochs_simulated"]
-    return energy / max(1, epochs)
+def _epoch_j(result: ResultDocument) -> float:
+    return ENERGY.of(result["total"]) / max(1, result["epochs_simulated"])
 
 
-def _component(result: Document, name: str) -> float:
-    energy: float = result["total"]["energy_by_component_j"].get(name, 0.0)
-    epochs: int = result["epochs_simulated"]
-    return energy / max(1, epochs)
+def _component(result: ResultDocument, name: str) -> float:
+    energy = ENERGY_BY_COMPONENT.of(result["total"]).get(name, 0.0)
+    return energy / max(1, result["epochs_simulated"])
 
 
-def _note(results: Documents, text: str) -> str:
+def _note(results: Results, text: str) -> str:
     machines = " and ".join(dict.fromkeys(result["hardware"] for result in results.values()))
     return f"On {machines}. {text}"

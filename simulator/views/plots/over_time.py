@@ -1,6 +1,5 @@
 """One step over time: what the DRAM delivers to whom, and which unit is busy with which phase."""
 
-from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from simulator.results.documents import StepDocument, TaskRow
 from simulator.si import si
 from simulator.stages import OF_OP
 from simulator.units import PS_PER_S
@@ -19,7 +19,7 @@ from simulator.views.plots.canvas import (
     PAPER,
     PHASES,
     UNITS,
-    Document,
+    Steps,
     canvas,
     colour,
     in_order,
@@ -33,14 +33,12 @@ from simulator.views.plots.canvas import (
 )
 from simulator.views.plots.series import bars, bin_edges, binned_bytes, busy_ps
 
-Documents = Mapping[str, Document]
-
 _BINS = 250
 _PIXELS = 800  # across the axes: what is closer together than one cannot be told apart
 _LANE_INCHES = 0.75
 
 
-def dram_bandwidth(steps: Documents) -> Figure:
+def dram_bandwidth(steps: Steps) -> Figure:
     """Draw DRAM bandwidth over one step, stacked by master, one panel per machine."""
     figure = canvas(_bandwidth_title(steps), _bandwidth_note(steps), 2.2 + 1.1 * len(steps))
     panels = figure.subplots(len(steps), 1, sharey=True, squeeze=False)[:, 0]
@@ -60,7 +58,7 @@ def dram_bandwidth(steps: Documents) -> Figure:
     return figure
 
 
-def occupancy(steps: Documents) -> Figure:
+def occupancy(steps: Steps) -> Figure:
     """Draw when each unit of each machine is busy, by phase, and for how much of a step."""
     lanes = [len(_units(step)) for step in steps.values()]
     height = 1.5 + 0.5 * len(lanes) + _LANE_INCHES * sum(lanes)
@@ -77,7 +75,7 @@ def occupancy(steps: Documents) -> Figure:
     return figure
 
 
-def _time_axis(axes: Axes, step: Document) -> float:
+def _time_axis(axes: Axes, step: StepDocument) -> float:
     """Set the time axis to the step and return how many seconds its unit has."""
     duration = step["duration_ps"] / PS_PER_S
     factor, prefix = scale(duration)
@@ -86,11 +84,11 @@ def _time_axis(axes: Axes, step: Document) -> float:
     return factor
 
 
-def _duration(step: Document) -> str:
+def _duration(step: StepDocument) -> str:
     return si(step["duration_ps"] / PS_PER_S, "s")
 
 
-def _panel(axes: Axes, step: Document) -> float:
+def _panel(axes: Axes, step: StepDocument) -> float:
     """Draw one machine's bandwidth and return its highest bin in GB/s."""
     factor = _time_axis(axes, step)
     edges = bin_edges(step["duration_ps"], _BINS)
@@ -114,13 +112,13 @@ def _rates(sizes: list[Fraction], edges: list[int]) -> list[float]:
     return [float(size * 1000 / width) for size, width in zip(sizes, widths, strict=True)]
 
 
-def _mean(step: Document) -> float:
+def _mean(step: StepDocument) -> float:
     """Return the average bandwidth of the step in bytes per second."""
     moved = sum(flow["bytes"] for flow in step["flows"])
     return float(moved * PS_PER_S / step["duration_ps"]) if step["duration_ps"] else 0.0
 
 
-def _traffic(step: Document) -> str:
+def _traffic(step: StepDocument) -> str:
     mean, peak = _mean(step), step["machine"]["dram_bytes_per_s"]
     average = f"{si(mean, 'B/s')} on average, {share(mean, peak)} of peak"
     moved: dict[str, int] = {}
@@ -133,7 +131,7 @@ def _traffic(step: Document) -> str:
     return f"{average}; {', '.join(parts)}"
 
 
-def _bandwidth_title(steps: Documents) -> str:
+def _bandwidth_title(steps: Steps) -> str:
     main, step = next(iter(steps.items()))
     peak = step["machine"]["dram_bytes_per_s"]
     moved = sum(flow["bytes"] for flow in step["flows"])
@@ -143,35 +141,35 @@ def _bandwidth_title(steps: Documents) -> str:
     )
 
 
-def _bandwidth_note(steps: Documents) -> str:
+def _bandwidth_note(steps: Steps) -> str:
     step = next(iter(steps.values()))
     return f"{_what(step)}, averaged over each of {_BINS} intervals.{_own_axes(steps)}"
 
 
-def _what(step: Document) -> str:
+def _what(step: StepDocument) -> str:
     return f"{step['trace']}: one steady training step"
 
 
-def _own_axes(steps: Documents) -> str:
+def _own_axes(steps: Steps) -> str:
     return " Each machine has a time axis of its own." if len(steps) > 1 else ""
 
 
-def _units(step: Document) -> list[str]:
+def _units(step: StepDocument) -> list[str]:
     units = {task["unit"] for task in step["tasks"]} | {"cpu"}
     if step["machine"].get("array_macs_per_s"):
         units.add("accelerator")  # an array that never works shows an empty lane
     return in_order(UNITS, units)
 
 
-def _of(step: Document, unit: str) -> list[Document]:
+def _of(step: StepDocument, unit: str) -> list[TaskRow]:
     return [task for task in step["tasks"] if task["unit"] == unit]
 
 
-def _length(task: Document) -> int:
+def _length(task: TaskRow) -> int:
     return int(task["end_ps"] - task["start_ps"])
 
 
-def _lanes(axes: Axes, step: Document) -> None:
+def _lanes(axes: Axes, step: StepDocument) -> None:
     factor, units = _time_axis(axes, step), _units(step)
     for y, unit in enumerate(units):
         _lane(axes, y, step, unit, factor)
@@ -185,7 +183,7 @@ def _lanes(axes: Axes, step: Document) -> None:
     axes.set_ylim(len(units) - 0.5, -0.5)
 
 
-def _lane(axes: Axes, y: int, step: Document, unit: str, factor: float) -> None:
+def _lane(axes: Axes, y: int, step: StepDocument, unit: str, factor: float) -> None:
     """Draw one lane: idle as a pale band, busy in the colour of the phase."""
     band, per_unit = (y - 0.38, 0.76), PS_PER_S * factor
     axes.broken_barh([(0, step["duration_ps"] / per_unit)], band, color=PAPER, linewidth=0)
@@ -199,11 +197,11 @@ def _lane(axes: Axes, y: int, step: Document, unit: str, factor: float) -> None:
         axes.broken_barh(spans, band, color=colour(PHASES, phase), linewidth=0)
 
 
-def _busy(step: Document, unit: str) -> str:
+def _busy(step: StepDocument, unit: str) -> str:
     return f"{share(busy_ps(_of(step, unit)), step['duration_ps'])}\nbusy"
 
 
-def _occupancy_title(steps: Documents) -> str:
+def _occupancy_title(steps: Steps) -> str:
     main, step = next(iter(steps.items()))
     busy = {unit: share(busy_ps(_of(step, unit)), step["duration_ps"]) for unit in _units(step)}
     first, *rest = (f"the {spoken(unit)} is busy {part}" for unit, part in busy.items())
@@ -211,7 +209,7 @@ def _occupancy_title(steps: Documents) -> str:
     return f"In a step of {_duration(step)} on {main} {', '.join(parts)}"
 
 
-def _occupancy_note(steps: Documents) -> str:
+def _occupancy_note(steps: Steps) -> str:
     """Say what the CPU does for the accelerator, which the phases do not show."""
     step = next(iter(steps.values()))
     cpu = _of(step, "cpu")

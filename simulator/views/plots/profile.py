@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from simulator.results.documents import StepDocument, TaskRow
 from simulator.si import digits, si
 from simulator.stages import OF_OP
 from simulator.units import PS_PER_S
@@ -15,7 +16,7 @@ from simulator.views.plots.canvas import (
     INK,
     MACHINES,
     UNITS,
-    Document,
+    Steps,
     canvas,
     colour,
     in_order,
@@ -28,7 +29,6 @@ from simulator.views.plots.canvas import (
     swatches,
 )
 
-Documents = Mapping[str, Document]
 Group = tuple[str, str]  # what, and the unit that does it
 Sums = dict[Group, float]
 
@@ -39,7 +39,7 @@ _SMALL = 7.5
 _PRODUCTS = ("forward", "dgrad", "wgrad")
 
 
-def profile(steps: Documents) -> Figure:
+def profile(steps: Steps) -> Figure:
     """Draw the operations of one step of the first machine by busy time and by energy."""
     label, step = next(iter(steps.items()))
     time = _sums(step, lambda task: task["end_ps"] - task["start_ps"])
@@ -62,7 +62,7 @@ def profile(steps: Documents) -> Figure:
     return figure
 
 
-def layers(steps: Documents) -> Figure:
+def layers(steps: Steps) -> Figure:
     """Draw the products of every layer, forward, dgrad and wgrad, a bar per machine.
 
     The layers that take longest; what an offload drags along (conversions, launch) is included.
@@ -95,15 +95,15 @@ def layers(steps: Documents) -> Figure:
     return figure
 
 
-def _sums(step: Document, value: Callable[[Document], float]) -> Sums:
-    found: Sums = {}
+def _sums(step: StepDocument, value: Callable[[TaskRow], float]) -> Sums:
+    sums: Sums = {}
     for task in step["tasks"]:
         group = _name(task), task["unit"]
-        found[group] = found.get(group, 0) + value(task)
-    return found
+        sums[group] = sums.get(group, 0) + value(task)
+    return sums
 
 
-def _name(task: Document) -> str:
+def _name(task: TaskRow) -> str:
     """Return the operator's own name, or what a stage of an offload does."""
     if task["stage"] not in OF_OP:
         return str(task["stage"])
@@ -143,7 +143,7 @@ def _tell(axes: Axes, part: float, y: float) -> None:
                   fontsize=_SMALL)  # fmt: skip
 
 
-def _profile_title(label: str, step: Document, time: Sums) -> str:
+def _profile_title(label: str, step: StepDocument, time: Sums) -> str:
     whole = sum(time.values())
     if not whole:
         return f"A step on {label} keeps no unit busy"
@@ -158,15 +158,15 @@ def _profile_title(label: str, step: Document, time: Sums) -> str:
 Table = dict[tuple[str, str], int]
 
 
-def _by_layer(step: Document) -> Table:
+def _by_layer(step: StepDocument) -> Table:
     """Return the busy time of what serves the products of each layer and phase."""
     products = {(t["layer"], t["op"], t["phase"]) for t in step["tasks"] if t["stage"] == "gemm"}
-    found: Table = {}
+    times: Table = {}
     for task in step["tasks"]:
         if (task["layer"], task["op"], task["phase"]) in products:
             key = task["layer"] or task["op"], task["phase"]
-            found[key] = found.get(key, 0) + task["end_ps"] - task["start_ps"]
-    return found
+            times[key] = times.get(key, 0) + task["end_ps"] - task["start_ps"]
+    return times
 
 
 def _longest(tables: Mapping[str, Table]) -> list[str]:
@@ -194,13 +194,13 @@ def _layer_title(tables: Mapping[str, Table]) -> str:
         )
         if ours and theirs:
             gains[phase] = theirs / ours
-    told = ", ".join(f"{phase} {digits(gain)} ×" for phase, gain in gains.items())
+    pace = ", ".join(f"{phase} {digits(gain)} ×" for phase, gain in gains.items())
     return (
-        f"{main} computes the layers' products {told} as fast as {others[0]}, conversions included"
+        f"{main} computes the layers' products {pace} as fast as {others[0]}, conversions included"
     )
 
 
-def _layer_note(steps: Documents, names: list[str], tables: Mapping[str, Table]) -> str:
+def _layer_note(steps: Steps, names: list[str], tables: Mapping[str, Table]) -> str:
     step = next(iter(steps.values()))
     known = {name for table in tables.values() for name, phase in table if phase in _PRODUCTS}
     left = len(known) - len(names)

@@ -4,7 +4,7 @@ After S. Williams, A. Waterman, D. Patterson, "Roofline: an insightful visual pe
 multicore architectures", CACM 52(4), 2009; in MACs instead of FLOPs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import atan, degrees, log
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from simulator.results.documents import MachineDocument, StepDocument, TaskRow
 from simulator.si import si
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
@@ -22,7 +23,7 @@ from simulator.views.plots.canvas import (
     INK,
     PHASES,
     UNITS,
-    Document,
+    Steps,
     canvas,
     colour,
     in_order,
@@ -46,7 +47,7 @@ class _Roof(NamedTuple):
     macs_per_s: int
 
 
-def roofline(steps: Mapping[str, Document]) -> Figure:
+def roofline(steps: Steps) -> Figure:
     """Draw the first machine's GEMMs under its roofs, and beside them what only moves bytes."""
     label, step = next(iter(steps.items()))
     tasks = [task for task in step["tasks"] if task["end_ps"] > task["start_ps"]]
@@ -62,7 +63,7 @@ def roofline(steps: Mapping[str, Document]) -> Figure:
     return figure
 
 
-def _products(axes: Axes, step: Document, tasks: list[Document]) -> None:
+def _products(axes: Axes, step: StepDocument, tasks: list[TaskRow]) -> None:
     roofs, slope = _roofs(step["machine"]), step["machine"]["dram_bytes_per_s"]
     factor, prefix = scale(max((roof.macs_per_s for roof in roofs), default=1))
     _limits(axes, tasks, roofs, slope, factor)
@@ -84,13 +85,13 @@ def _products(axes: Axes, step: Document, tasks: list[Document]) -> None:
     axes.grid()
 
 
-def _rings(tasks: list[Document]) -> list[tuple[Document, float]]:
+def _rings(tasks: list[TaskRow]) -> list[tuple[TaskRow, float]]:
     """Return one task per point and phase, and the part of its area to draw; largest first.
 
     Equal GEMMs of several phases, such as those of a square layer, would hide each other: they
     become concentric rings.
     """
-    points: dict[tuple[object, ...], dict[str, Document]] = {}
+    points: dict[tuple[object, ...], dict[str, TaskRow]] = {}
     for task in sorted(tasks, key=_length, reverse=True):
         place = (task["unit"], task["macs"], task["dram_bytes"], round(50 * log(_rate(task))))
         points.setdefault(place, {}).setdefault(task["phase"], task)
@@ -101,7 +102,7 @@ def _rings(tasks: list[Document]) -> list[tuple[Document, float]]:
     ]
 
 
-def _movers(axes: Axes, step: Document, tasks: list[Document]) -> None:
+def _movers(axes: Axes, step: StepDocument, tasks: list[TaskRow]) -> None:
     """Draw operations without MACs, as long as they last: all that bounds them is bandwidth."""
     factor, prefix = scale(step["duration_ps"] / PS_PER_S)
     peak = step["machine"]["dram_bytes_per_s"] / 1e9
@@ -128,14 +129,14 @@ def _movers(axes: Axes, step: Document, tasks: list[Document]) -> None:
     axes.grid(axis="y")
 
 
-def _visible(task: Document, duration_ps: int) -> tuple[float, float]:
+def _visible(task: TaskRow, duration_ps: int) -> tuple[float, float]:
     """Return start and end of a task, apart by what can be seen in a narrow panel at least."""
     middle = (task["start_ps"] + task["end_ps"]) / 2
     half = max(_length(task), duration_ps / _NARROWEST) / 2
     return middle - half, middle + half
 
 
-def _roofs(machine: Document) -> list[_Roof]:
+def _roofs(machine: MachineDocument) -> list[_Roof]:
     roofs = [_Roof("cpu", "CPU", "CPU fp32", machine["cpu_fp32_macs_per_s"])]
     if machine["array_macs_per_s"]:
         name = f"array {machine['array_precision']}"
@@ -144,11 +145,11 @@ def _roofs(machine: Document) -> list[_Roof]:
 
 
 def _limits(
-    axes: Axes, tasks: list[Document], roofs: list[_Roof], slope: int, factor: float
+    axes: Axes, tasks: list[TaskRow], roofs: list[_Roof], slope: int, factor: float
 ) -> None:
     """Show every operation, and every roof from before its ridge, with room for its name."""
-    found = [task["macs"] / task["dram_bytes"] for task in tasks if task["dram_bytes"]]
-    xs = found + [roof.macs_per_s / slope for roof in roofs] or [1.0]
+    intensities = [task["macs"] / task["dram_bytes"] for task in tasks if task["dram_bytes"]]
+    xs = intensities + [roof.macs_per_s / slope for roof in roofs] or [1.0]
     ys = [_rate(task) for task in tasks] + [roof.macs_per_s for roof in roofs] or [1.0]
     axes.set(xscale="log", yscale="log")
     axes.set_xlim(min(xs) / 6, max(xs) * 10)
@@ -183,7 +184,7 @@ def _slope(axes: Axes, roofs: list[_Roof], slope: int, factor: float) -> None:
     )  # fmt: skip
 
 
-def _key(products: list[Document], movers: list[Document]) -> list[Artist]:
+def _key(products: list[TaskRow], movers: list[TaskRow]) -> list[Artist]:
     phases = in_order(PHASES, (task["phase"] for task in products + movers))
     units = in_order(UNITS, (task["unit"] for task in products))
     marks: list[Artist] = [
@@ -193,30 +194,30 @@ def _key(products: list[Document], movers: list[Document]) -> list[Artist]:
     return marks + swatches(PHASES, phases)
 
 
-def _length(task: Document) -> int:
+def _length(task: TaskRow) -> int:
     return int(task["end_ps"] - task["start_ps"])
 
 
-def _rate(task: Document) -> float:
+def _rate(task: TaskRow) -> float:
     """Return the MACs per second over the span of the task."""
     return float(task["macs"] * PS_PER_S / _length(task))
 
 
-def _title(label: str, step: Document, products: list[Document]) -> str:
-    found = []
+def _title(label: str, step: StepDocument, products: list[TaskRow]) -> str:
+    parts = []
     for roof in reversed(_roofs(step["machine"])):
         mine = [task for task in products if task["unit"] == roof.unit]
         time = sum(map(_length, mine))
         if time:
             rate = sum(task["macs"] for task in mine) * PS_PER_S / time
             peak = f"{roof.owner}'s {si(roof.macs_per_s, 'MAC/s')}"
-            found.append(f"{share(rate, roof.macs_per_s)} of the {peak}")
-    if not found:
+            parts.append(f"{share(rate, roof.macs_per_s)} of the {peak}")
+    if not parts:
         return f"Nothing in this step on {label} multiplies: only the DRAM bounds it"
-    return f"On {label} GEMMs reach {' and '.join(found)}"
+    return f"On {label} GEMMs reach {' and '.join(parts)}"
 
 
-def _note(step: Document, tasks: list[Document]) -> str:
+def _note(step: StepDocument, tasks: list[TaskRow]) -> str:
     """Say what is drawn, and what is not."""
     parts = [
         f"{step['trace']}: the area of a marker follows the time that its GEMM takes; "
@@ -235,5 +236,5 @@ def _note(step: Document, tasks: list[Document]) -> str:
     return " ".join(parts)
 
 
-def _kinds(tasks: Iterable[Document]) -> list[str]:
+def _kinds(tasks: Iterable[TaskRow]) -> list[str]:
     return list(dict.fromkeys(task["stage"] for task in tasks))

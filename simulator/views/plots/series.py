@@ -3,9 +3,17 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
-Row = dict[str, Any]
+from simulator.results.documents import FlowRow
+
+
+class PhaseStretch(TypedDict):
+    """Something of one phase between two moments: a task, or an op."""
+
+    phase: str
+    start_ps: int
+    end_ps: int
 
 
 class Bar(NamedTuple):
@@ -22,7 +30,7 @@ def bin_edges(duration_ps: int, bins: int) -> list[int]:
     return [max(1, duration_ps) * i // count for i in range(count + 1)]
 
 
-def binned_bytes(flows: Iterable[Row], edges: Sequence[int]) -> dict[str, list[Fraction]]:
+def binned_bytes(flows: Iterable[FlowRow], edges: Sequence[int]) -> dict[str, list[Fraction]]:
     """Return the bytes that each unit moved in each interval between `edges`, exactly.
 
     The bytes of a flow spread evenly over its time, so that intervals hold fractions of bytes;
@@ -37,7 +45,7 @@ def binned_bytes(flows: Iterable[Row], edges: Sequence[int]) -> dict[str, list[F
     return series
 
 
-def _spread(flow: Row, edges: Sequence[int]) -> Iterable[tuple[int, Fraction]]:
+def _spread(flow: FlowRow, edges: Sequence[int]) -> Iterable[tuple[int, Fraction]]:
     start, end = flow["start_ps"], flow["end_ps"]
     first, last = _interval(edges, start), _interval(edges, end - 1)
     if first >= last:
@@ -53,7 +61,7 @@ def _interval(edges: Sequence[int], moment: int) -> int:
     return min(max(bisect_right(edges, moment) - 1, 0), len(edges) - 2)
 
 
-def busy_ps(tasks: Iterable[Row]) -> int:
+def busy_ps(tasks: Iterable[PhaseStretch]) -> int:
     """Return the time in which at least one of `tasks` ran."""
     busy, until = 0, 0
     for task in sorted(tasks, key=lambda task: (task["start_ps"], task["end_ps"])):
@@ -62,7 +70,7 @@ def busy_ps(tasks: Iterable[Row]) -> int:
     return busy
 
 
-def bars(tasks: Iterable[Row], resolution_ps: int) -> list[Bar]:
+def bars(tasks: Iterable[PhaseStretch], resolution_ps: int) -> list[Bar]:
     """Return the tasks of one lane as bars, in order of time.
 
     Neighbours of the same phase that are at most `resolution_ps` apart become one bar; so a step

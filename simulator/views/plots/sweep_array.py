@@ -1,7 +1,7 @@
 """What the size of the array does: energy per epoch by component, and how much of it is in use."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -9,8 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
+from simulator.results.metrics import ENERGY_BY_COMPONENT, column_of, metric
 from simulator.si import digits
-from simulator.views.design_space import COLS, ENERGY, ROWS, TIMES, Row, SweepTable, best_by
+from simulator.views.design_space import (
+    COLS,
+    ENERGY,
+    ROWS,
+    TIMES,
+    PointRow,
+    SweepTable,
+    best_by,
+    epochs_of,
+)
 from simulator.views.plots.canvas import (
     BLACK,
     COMPONENTS,
@@ -34,7 +44,7 @@ _SHAPES = 14  # more bars than this: one per number of elements
 _NAMED = 14
 _NAME_CHARACTERS = 65  # more on one line would touch
 _MARKS = "os^Dv<>pPX"
-_UTILIZATION = "_array_utilization"
+_UTILIZATION = metric("array_utilization")
 
 
 def energy_by_array(table: SweepTable) -> Figure | None:
@@ -44,7 +54,7 @@ def energy_by_array(table: SweepTable) -> Figure | None:
     a point runs.
     """
     tried = _shapes(table)
-    best: dict[Shape, Row] = best_by(table.feasible, _shape, ENERGY) if tried else {}
+    best: dict[Shape, PointRow] = best_by(table.feasible, _shape, ENERGY) if tried else {}
     if len(tried) < 2 or not best:
         return None
     several = len(tried) > _SHAPES
@@ -53,7 +63,7 @@ def energy_by_array(table: SweepTable) -> Figure | None:
     axes = figure.subplots()
     names = [*(_shape_text(shape) for shape in shapes), *(short(n, 12) for n in table.baselines)]
     rows = [*(best.get(shape) for shape in shapes), *table.baselines.values()]
-    components = [n for n in COMPONENTS if any(row and row.get(f"energy_{n}_j") for row in rows)]
+    components = [n for n in COMPONENTS if any(row and _component(row, n) for row in rows)]
     _stacks(axes, rows, components)
     at = [*thinned(shapes, _NAMED), *range(len(shapes), len(rows))]
     crowded = sum(len(names[i]) for i in at) > _NAME_CHARACTERS
@@ -76,12 +86,13 @@ def utilization(table: SweepTable) -> Figure | None:
     phases = _phases(best)
     if len(sizes) < 2 or not phases:
         return None
-    overall = [float(best[size].get("array_utilization") or 0.0) for size in sizes]
+    overall = [_UTILIZATION.of(best[size]) for size in sizes]
     figure = canvas(_use_title(sizes, overall), _use_note(table))
     axes = figure.subplots()
     handles: list[Artist] = []
     for phase, mark in zip(phases, _MARKS, strict=False):
-        used = [best[size].get(f"{phase}{_UTILIZATION}") for size in sizes]
+        column = column_of(f"{phase}_{_UTILIZATION.key}")
+        used = [column.get(best[size]) for size in sizes]
         y = [float("nan") if value is None else float(value) for value in used]
         look: dict[str, Any] = {
             "color": colour(PHASES, phase),
@@ -102,22 +113,23 @@ def utilization(table: SweepTable) -> Figure | None:
     return figure
 
 
-def _shape(row: Row) -> Shape:
-    return row[ROWS], row[COLS]
+def _shape(row: PointRow) -> Shape:
+    return cast(int, row[ROWS]), cast(int, row[COLS])
 
 
-def _elements(row: Row) -> int:
-    return int(row[ROWS]) * int(row[COLS])
+def _elements(row: PointRow) -> int:
+    rows, cols = _shape(row)
+    return rows * cols
 
 
 def _shapes(table: SweepTable) -> list[Shape]:
     """Return the shapes of the space by size; none where a point does not tell its shape."""
-    told = [row for row in table.points if row.get(ROWS) and row.get(COLS)]
-    shapes = {_shape(row) for row in told} if len(told) == len(table.points) else set()
+    shaped = [row for row in table.points if row.get(ROWS) and row.get(COLS)]
+    shapes = {_shape(row) for row in shaped} if len(shaped) == len(table.points) else set()
     return sorted(shapes, key=lambda shape: (shape[0] * shape[1], shape))
 
 
-def _best_shapes(tried: Sequence[Shape], best: Mapping[Shape, Row]) -> list[Shape]:
+def _best_shapes(tried: Sequence[Shape], best: Mapping[Shape, PointRow]) -> list[Shape]:
     """Return one shape per number of elements, that of least energy if any of them runs."""
     chosen: dict[int, Shape] = {}
     for shape in tried:
@@ -127,7 +139,7 @@ def _best_shapes(tried: Sequence[Shape], best: Mapping[Shape, Row]) -> list[Shap
     return list(chosen.values())
 
 
-def _joules(row: Row | None) -> float:
+def _joules(row: PointRow | None) -> float:
     value = ENERGY.of(row) if row else None
     return float("inf") if value is None else value
 
@@ -136,7 +148,7 @@ def _shape_text(shape: Shape) -> str:
     return f"{shape[0]}{TIMES}{shape[1]}"
 
 
-def _stacks(axes: Axes, rows: Sequence[Row | None], components: Sequence[str]) -> None:
+def _stacks(axes: Axes, rows: Sequence[PointRow | None], components: Sequence[str]) -> None:
     tops = [ENERGY.of(row) or 0.0 if row else 0.0 for row in rows]
     factor, prefix = scale(max(tops))
     bottom = [0.0] * len(rows)
@@ -158,13 +170,13 @@ def _stacks(axes: Axes, rows: Sequence[Row | None], components: Sequence[str]) -
     axes.grid(axis="y")
 
 
-def _component(row: Row | None, name: str) -> float:
+def _component(row: PointRow | None, name: str) -> float:
     if row is None:
         return 0.0
-    return float(row.get(f"energy_{name}_j") or 0.0) / (row.get("epochs") or 1)
+    return column_of(ENERGY_BY_COMPONENT.column.format(name)).of(row) / epochs_of(row)
 
 
-def _title(best: Mapping[Shape, Row]) -> str:
+def _title(best: Mapping[Shape, PointRow]) -> str:
     shape = min(best, key=lambda shape: _joules(best[shape]))
     row = best[shape]
     parts = {name: _component(row, name) for name in COMPONENTS}
@@ -185,12 +197,13 @@ def _over(table: SweepTable, what: str) -> str:
     return f" {what} is the point of least energy over {listed(others)}." if others else ""
 
 
-def _phases(best: Mapping[int, Row]) -> list[str]:
+def _phases(best: Mapping[int, PointRow]) -> list[str]:
+    ending = f"_{_UTILIZATION.key}"
     columns = {
-        column.removesuffix(_UTILIZATION)
+        column.removesuffix(ending)
         for row in best.values()
         for column, value in row.items()
-        if column.endswith(_UTILIZATION) and value
+        if column.endswith(ending) and value
     }
     return in_order(PHASES, sorted(columns))
 

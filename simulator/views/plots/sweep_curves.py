@@ -11,7 +11,7 @@ from simulator.si import digits
 from simulator.views.design_space import (
     ENERGY,
     LATENCY,
-    Axis,
+    KnobAxis,
     Measure,
     SweepTable,
     best_by,
@@ -30,7 +30,7 @@ from simulator.views.plots.canvas import (
     short,
 )
 from simulator.views.plots.sweep_notes import listed, number_axis, scene, span_axis, thinned
-from simulator.views.sensitivity import Effect, main_effects
+from simulator.views.sensitivity import MainEffect, main_effects
 
 _LINES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 _MARKS = "osD^vPX"
@@ -106,7 +106,7 @@ def sensitivity(table: SweepTable) -> Figure | None:
     return figure
 
 
-def _line_axis(table: SweepTable, x: Axis) -> Axis | None:
+def _line_axis(table: SweepTable, x: KnobAxis) -> KnobAxis | None:
     """Return the axis besides `x` that moves energy most, else the one of fewest values."""
     others = {axis.knobs[0]: axis for axis in table.axes if axis != x}
     effects = main_effects(table.feasible, [*others, x.knobs[0]], ENERGY.of)
@@ -115,7 +115,7 @@ def _line_axis(table: SweepTable, x: Axis) -> Axis | None:
     return next(strongest, fewest[0] if fewest else None)
 
 
-def _shown(table: SweepTable, lines: Axis | None) -> list[object]:
+def _shown(table: SweepTable, lines: KnobAxis | None) -> list[object]:
     """Return the values that get a line: all, or seven from end to end, the best among them."""
     if lines is None:
         return [None]
@@ -128,7 +128,9 @@ def _shown(table: SweepTable, lines: Axis | None) -> list[object]:
     return [lines.values[i] for i in kept]
 
 
-def _panel(axes: Axes, table: SweepTable, x: Axis, lines: Axis | None, measure: Measure) -> None:
+def _panel(
+    axes: Axes, table: SweepTable, x: KnobAxis, lines: KnobAxis | None, measure: Measure
+) -> None:
     best = best_by(
         table.feasible, lambda row: (lines.of(row) if lines else None, x.of(row)), measure
     )
@@ -145,18 +147,18 @@ def _panel(axes: Axes, table: SweepTable, x: Axis, lines: Axis | None, measure: 
     axes.grid(visible=True)
 
 
-def _title(table: SweepTable, x: Axis, lines: Axis | None) -> str:
+def _title(table: SweepTable, x: KnobAxis, lines: KnobAxis | None) -> str:
     by_value = best_by(table.feasible, x.of, ENERGY)
     least = min(by_value.values(), key=lambda row: ENERGY.of(row) or 0.0)
     most = max(by_value.values(), key=lambda row: ENERGY.of(row) or 0.0)
-    where = f" with {lines.told(lines.of(least))}" if lines else ""
-    title = f"Energy per epoch is least at {x.told(x.of(least))}{where}, {ENERGY.text(least)}"
+    where = f" with {lines.phrase(lines.of(least))}" if lines else ""
+    title = f"Energy per epoch is least at {x.phrase(x.of(least))}{where}, {ENERGY.text(least)}"
     if len(by_value) < 2:
         return title
-    return f"{title}; at {x.told(x.of(most))} it is {ENERGY.text(most)} at best"
+    return f"{title}; at {x.phrase(x.of(most))} it is {ENERGY.text(most)} at best"
 
 
-def _note(table: SweepTable, x: Axis, lines: Axis | None) -> str:
+def _note(table: SweepTable, x: KnobAxis, lines: KnobAxis | None) -> str:
     others = [axis.label for axis in table.axes if axis not in (x, lines)]
     best = (
         f" Each mark is the best over {listed(others)}, for each panel its own." if others else ""
@@ -166,40 +168,40 @@ def _note(table: SweepTable, x: Axis, lines: Axis | None) -> str:
     return f"{scene(table)}{best}{some}"
 
 
-def _span(effects: dict[Measure, list[Effect]], by_knob: dict[str, Axis]) -> float:
+def _span(effects: dict[Measure, list[MainEffect]], by_knob: dict[str, KnobAxis]) -> float:
     """Return how far beyond 1 the axis must go until the text right of each bar fits."""
     return max(
         0.01,
         *(
             (effect.ratio - 1)
             / (1 - _EM * len(_effect_text(effect, by_knob[effect.knob])) / _WIDTH)
-            for found in effects.values()
-            for effect in found
+            for ranked in effects.values()
+            for effect in ranked
         ),
     )
 
 
-def _effect_text(effect: Effect, axis: Axis) -> str:
+def _effect_text(effect: MainEffect, axis: KnobAxis) -> str:
     best, worst = (short(axis.text(value), 20) for value in (effect.best, effect.worst))
     if effect.ratio < _NOTHING_MATTERS:
         return "1"
     return f"{digits(effect.ratio)}: {best} best, {worst} worst"
 
 
-def _effect_title(effects: dict[Measure, list[Effect]], by_knob: dict[str, Axis]) -> str:
-    first = {measure: found[0] for measure, found in effects.items() if found}
-    told = [
+def _effect_title(effects: dict[Measure, list[MainEffect]], by_knob: dict[str, KnobAxis]) -> str:
+    first = {measure: ranked[0] for measure, ranked in effects.items() if ranked}
+    parts = [
         f"{m.name} on {by_knob[e.knob].label}, {digits(e.ratio)} times"
         for m, e in first.items()
         if e.ratio >= _NOTHING_MATTERS
     ]
-    if not told:
+    if not parts:
         return "No knob by itself changes energy or latency"
-    title = "; ".join(told).replace(" on ", " depends most on ", 1)
+    title = "; ".join(parts).replace(" on ", " depends most on ", 1)
     return title[0].upper() + title[1:]
 
 
-def _effect_note(table: SweepTable, order: Sequence[str], by_knob: dict[str, Axis]) -> str:
+def _effect_note(table: SweepTable, order: Sequence[str], by_knob: dict[str, KnobAxis]) -> str:
     missing = [axis.label for knob, axis in by_knob.items() if knob not in order]
     left = f" Not comparable: {listed(missing)}." if missing else ""
     return (

@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from simulator.views.design_space import Axis, Measure, Row, SweepTable, named
+from simulator.views.design_space import KnobAxis, Measure, PointRow, SweepTable, named
 from simulator.views.plots.canvas import (
     BLACK,
     BLUE,
@@ -68,7 +68,7 @@ def front(table: SweepTable) -> Figure | None:
     return figure
 
 
-def _is_small(best: Sequence[Row], rows: Sequence[Row], objectives: Objectives) -> bool:
+def _is_small(best: Sequence[PointRow], rows: Sequence[PointRow], objectives: Objectives) -> bool:
     """Whether `best` spans so little of what `rows` do that its points would lie on a heap."""
     if len(best) < 2:
         return False
@@ -90,8 +90,8 @@ def _panels(figure: Figure, count: int, lines: int) -> tuple[list[Axes], Axes | 
 def _label(
     panels: Sequence[Axes],
     key: Axes | None,
-    best: Sequence[tuple[str, Row]],
-    baselines: Mapping[str, Row],
+    best: Sequence[tuple[str, PointRow]],
+    baselines: Mapping[str, PointRow],
     objectives: Objectives,
 ) -> None:
     """Name the baselines in the first panel, and points far apart on the front in the last.
@@ -103,16 +103,16 @@ def _label(
     if key is not None:
         _explain(key, [best[i] for i in chosen], objectives)
     labels = [(spots[i], str(n) if key else best[i][0]) for n, i in enumerate(chosen, 1)]
-    told = [(_xy(row, objectives), short(name, 24)) for name, row in baselines.items()]
+    names = [(_xy(row, objectives), short(name, 24)) for name, row in baselines.items()]
     if len(panels) > 1:
         panels[0].set_title("all points")
         panels[1].set_title("the front, enlarged")
-        place_labels(panels[0], told, spots)
-        told = []
-    place_labels(panels[-1], [label for label in (*told, *labels) if label[1]], spots)
+        place_labels(panels[0], names, spots)
+        names = []
+    place_labels(panels[-1], [label for label in (*names, *labels) if label[1]], spots)
 
 
-def _explain(key: Axes, best: Sequence[tuple[str, Row]], objectives: Objectives) -> None:
+def _explain(key: Axes, best: Sequence[tuple[str, PointRow]], objectives: Objectives) -> None:
     """Write a line per numbered point: its knobs and its objectives."""
     key.set_axis_off()
     columns = [0.018, 0.035, *(0.7 + 0.32 * i / len(objectives) for i in range(len(objectives)))]
@@ -127,40 +127,40 @@ def _explain(key: Axes, best: Sequence[tuple[str, Row]], objectives: Objectives)
             )  # fmt: skip
 
 
-def _known(row: Row, objectives: Objectives) -> bool:
+def _known(row: PointRow, objectives: Objectives) -> bool:
     return all(measure.of(row) is not None for measure in objectives)
 
 
-def _xy(row: Row, objectives: Objectives) -> tuple[float, float]:
+def _xy(row: PointRow, objectives: Objectives) -> tuple[float, float]:
     return objectives[0].of(row) or 0.0, objectives[1].of(row) or 0.0
 
 
-def _front(points: Sequence[Row], objectives: Objectives) -> list[Row]:
+def _front(points: Sequence[PointRow], objectives: Objectives) -> list[PointRow]:
     """Return the points on the front, and those on its edge in the two objectives drawn."""
     edge = {id(row) for row in _edge(points, objectives)}
     kept = [row for row in points if row.get("pareto") or id(row) in edge]
     return sorted(kept, key=lambda row: _xy(row, objectives))
 
 
-def _edge(points: Sequence[Row], objectives: Objectives) -> list[Row]:
+def _edge(points: Sequence[PointRow], objectives: Objectives) -> list[PointRow]:
     """Return the points that no other beats in the two objectives drawn, from left to right."""
-    edge: list[Row] = []
+    edge: list[PointRow] = []
     for row in sorted(points, key=lambda row: _xy(row, objectives)):
         if not edge or _xy(row, objectives)[1] < _xy(edge[-1], objectives)[1]:
             edge.append(row)
     return edge
 
 
-def _telling(table: SweepTable, best: Sequence[Row]) -> tuple[list[Axis], list[str]]:
+def _telling(table: SweepTable, best: Sequence[PointRow]) -> tuple[list[KnobAxis], list[str]]:
     """Return the axes that tell the points of the front apart, and what all of them share."""
     apart = [axis for axis in table.axes if len({axis.of(row) for row in best}) > 1]
     if len(best) == 1:
         return table.axes, []
-    shared = [axis.told(axis.of(best[0])) for axis in table.axes if axis not in apart]
+    shared = [axis.phrase(axis.of(best[0])) for axis in table.axes if axis not in apart]
     return apart, shared
 
 
-def _limits(axes: Axes, rows: Sequence[Row], objectives: Objectives) -> None:
+def _limits(axes: Axes, rows: Sequence[PointRow], objectives: Objectives) -> None:
     """Let the axes span `rows`, with room for labels."""
     for measure, which in zip(objectives, "xy", strict=False):
         span_axis(axes, which, measure, [measure.of(row) or 0.0 for row in rows])
@@ -168,7 +168,7 @@ def _limits(axes: Axes, rows: Sequence[Row], objectives: Objectives) -> None:
 
 
 def _scatter(
-    axes: Axes, points: Sequence[Row], best: Sequence[Row], objectives: Objectives
+    axes: Axes, points: Sequence[PointRow], best: Sequence[PointRow], objectives: Objectives
 ) -> None:
     chosen = {id(row) for row in best}
     beaten = [row for row in points if id(row) not in chosen]
@@ -177,7 +177,7 @@ def _scatter(
         _dots(axes, best, objectives, color=BLUE, s=32, zorder=3, edgecolors="white")
         return
     norm = _norm(points, objectives[2])
-    looks: tuple[tuple[Sequence[Row], dict[str, Any]], ...] = (
+    looks: tuple[tuple[Sequence[PointRow], dict[str, Any]], ...] = (
         (beaten, {"s": 12, "alpha": 0.35, "linewidths": 0}),
         (best, {"s": 36, "zorder": 3, "edgecolors": INK, "linewidths": 0.7}),
     )
@@ -186,25 +186,25 @@ def _scatter(
         _dots(axes, rows, objectives, c=third, cmap=_MAP, norm=norm, **look)
 
 
-def _norm(points: Sequence[Row], measure: Measure) -> Normalize:
+def _norm(points: Sequence[PointRow], measure: Measure) -> Normalize:
     values = [measure.of(row) or 0.0 for row in points]
     low, high = min(values), max(values)
     return LogNorm(low, high) if low > 0 and high / low > WIDE else Normalize(low, high)
 
 
-def _colours(panels: Sequence[Axes], points: Sequence[Row], measure: Measure) -> None:
+def _colours(panels: Sequence[Axes], points: Sequence[PointRow], measure: Measure) -> None:
     """Explain the colours of the third objective."""
     mapped = ScalarMappable(_norm(points, measure), _MAP)
     bar = panels[0].figure.colorbar(mapped, ax=panels, pad=0.02, aspect=35)
     measure_axis(bar.ax.yaxis, measure, [measure.of(row) or 0.0 for row in points])
 
 
-def _dots(axes: Axes, rows: Sequence[Row], objectives: Objectives, **look: Any) -> None:
+def _dots(axes: Axes, rows: Sequence[PointRow], objectives: Objectives, **look: Any) -> None:
     pairs = [_xy(row, objectives) for row in rows]
     axes.scatter([x for x, _ in pairs], [y for _, y in pairs], **look)
 
 
-def _staircase(axes: Axes, best: Sequence[Row], objectives: Objectives) -> None:
+def _staircase(axes: Axes, best: Sequence[PointRow], objectives: Objectives) -> None:
     """Draw the edge of what the space reaches; it goes on to the ends of the axes."""
     edge = [_xy(row, objectives) for row in _edge(best, objectives)]
     x = [edge[0][0], *(x for x, _ in edge), axes.get_xlim()[1]]
@@ -212,13 +212,15 @@ def _staircase(axes: Axes, best: Sequence[Row], objectives: Objectives) -> None:
     axes.plot(x, y, drawstyle="steps-post", color=BLUE, linewidth=1.2, zorder=2)
 
 
-def _title(best: Sequence[Row], objectives: Objectives, names: Sequence[str], points: int) -> str:
+def _title(
+    best: Sequence[PointRow], objectives: Objectives, names: Sequence[str], points: int
+) -> str:
     first, second = objectives[:2]
     left = min(best, key=lambda row: _xy(row, objectives))
     low = min(best, key=lambda row: _xy(row, objectives)[::-1])
     if left is low:
-        told = " and ".join(f"{m.label} {m.text(left)}" for m in (first, second))
-        return f"{short(names[best.index(left)] or 'The only point', 50)} is best in both: {told}"
+        values = " and ".join(f"{m.label} {m.text(left)}" for m in (first, second))
+        return f"{short(names[best.index(left)] or 'The only point', 50)} is best in both: {values}"
     (x, top), (right, y) = _xy(left, objectives), _xy(low, objectives)
     return (
         f"{share(top - y, top)} less {second.name} costs {share(right - x, x)} more {first.name} "

@@ -16,9 +16,9 @@ from simulator.views.design_space import (
     ENERGY,
     LATENCY,
     ROWS,
-    Axis,
+    KnobAxis,
     Measure,
-    Row,
+    PointRow,
     SweepTable,
     best_by,
     named,
@@ -54,7 +54,7 @@ def heat_map(table: SweepTable) -> Figure | None:
     return figure
 
 
-def _pair(axes: Sequence[Axis]) -> tuple[Axis, Axis] | None:
+def _pair(axes: Sequence[KnobAxis]) -> tuple[KnobAxis, KnobAxis] | None:
     """Return the vertical and the horizontal axis: rows and columns, else those of most values."""
     by_knobs = {axis.knobs: axis for axis in axes}
     if (ROWS,) in by_knobs and (COLS,) in by_knobs:
@@ -63,15 +63,15 @@ def _pair(axes: Sequence[Axis]) -> tuple[Axis, Axis] | None:
     return (first[1], first[0]) if len(first) == 2 else None
 
 
-def _best(table: SweepTable, y: Axis, x: Axis, measure: Measure) -> dict[Place, Row]:
+def _best(table: SweepTable, y: KnobAxis, x: KnobAxis, measure: Measure) -> dict[Place, PointRow]:
     return best_by(table.feasible, lambda row: (y.of(row), x.of(row)), measure)
 
 
 def _panel(
     axes: Axes,
     table: SweepTable,
-    pair: tuple[Axis, Axis],
-    cells: Mapping[Place, Row],
+    pair: tuple[KnobAxis, KnobAxis],
+    cells: Mapping[Place, PointRow],
     measure: Measure,
 ) -> None:
     y, x = pair
@@ -96,7 +96,7 @@ def _panel(
     only(axes)
 
 
-def _at(pair: tuple[Axis, Axis], place: Place) -> tuple[int, int]:
+def _at(pair: tuple[KnobAxis, KnobAxis], place: Place) -> tuple[int, int]:
     return pair[0].values.index(place[0]), pair[1].values.index(place[1])
 
 
@@ -106,7 +106,7 @@ def _norm(grid: "np.ndarray[Any, Any]") -> Normalize:
 
 
 def _hatch(
-    axes: Axes, table: SweepTable, pair: tuple[Axis, Axis], cells: Mapping[Place, Row]
+    axes: Axes, table: SweepTable, pair: tuple[KnobAxis, KnobAxis], cells: Mapping[Place, PointRow]
 ) -> None:
     tried = {(pair[0].of(row), pair[1].of(row)) for row in table.points}
     for place in sorted(tried - cells.keys(), key=lambda place: _at(pair, place)):
@@ -153,7 +153,7 @@ def _outline(axes: Axes, place: tuple[int, int]) -> None:
     )
 
 
-def _ticks(axes: Axes, pair: tuple[Axis, Axis]) -> None:
+def _ticks(axes: Axes, pair: tuple[KnobAxis, KnobAxis]) -> None:
     y, x = pair
     across, up = thinned(x.values, _TICKS), thinned(y.values, _TICKS)
     labels = [x.text(x.values[i]) for i in across]
@@ -163,7 +163,7 @@ def _ticks(axes: Axes, pair: tuple[Axis, Axis]) -> None:
     axes.tick_params(length=0)
 
 
-def _title(table: SweepTable, pair: tuple[Axis, Axis]) -> str:
+def _title(table: SweepTable, pair: tuple[KnobAxis, KnobAxis]) -> str:
     least = min(table.feasible, key=lambda row: ENERGY.of(row) or 0.0)
     fastest = min(table.feasible, key=lambda row: LATENCY.of(row) or 0.0)
     name, other = named(least, pair), named(fastest, pair)
@@ -173,7 +173,7 @@ def _title(table: SweepTable, pair: tuple[Axis, Axis]) -> str:
     return f"{energy}; {other} the least time, {LATENCY.text(fastest)}"
 
 
-def _note(table: SweepTable, pair: tuple[Axis, Axis]) -> str:
+def _note(table: SweepTable, pair: tuple[KnobAxis, KnobAxis]) -> str:
     others = [axis.label for axis in table.axes if axis not in pair]
     best = (
         f" Each cell is the best over {listed(others)}, for each panel its own." if others else ""

@@ -21,9 +21,9 @@ _WIDE_RANGE = 8.0  # a larger ratio of a knob's values is drawn in powers of two
 def scene(table: SweepTable) -> str:
     """Return what was swept in one sentence, such as "lenet, as traced: 36 points."."""
     words = [
-        short(str(next(iter(found))), 40)
-        for found in ({row.get(key) for row in table.points} for key in ("trace", "method"))
-        if len(found) == 1 and None not in found and "" not in found
+        short(str(next(iter(values))), 40)
+        for values in ({row.get(key) for row in table.points} for key in ("trace", "method"))
+        if len(values) == 1 and None not in values and "" not in values
     ]
     points, runs = len(table.points), len(table.feasible)
     count = f"{points} point" if points == 1 else f"{points} points"

@@ -15,7 +15,6 @@ from simulator.views.plots.canvas import (
     SILVER,
     SKY,
     VERMILLION,
-    Document,
     canvas,
     in_order,
     legend,
@@ -26,7 +25,8 @@ from simulator.views.plots.canvas import (
     spoken,
     swatches,
 )
-from simulator.views.plots.series import bars
+from simulator.views.plots.series import PhaseStretch, bars
+from simulator.views.trace_documents import MemoryOverTime, Peak, PhaseTotals, TraceSummary
 
 HELD = {
     "parameters": BLUE,
@@ -40,19 +40,18 @@ _PIXELS = 800  # across the axes: what is closer together than one cannot be tol
 _LANE_INCHES = 0.17
 _ROW_INCHES = 0.24
 _SMALL = 7.5
-_LABEL_ROOM = {"flops": 1.45, "bytes": 1.8}  # the longest bar and the text beside it, in bars
 
 
-def work(document: Document) -> Figure:
+def work(document: TraceSummary) -> Figure:
     """Draw GEMM FLOPs and bytes of every phase, the bytes by kind of op."""
     rows = [row for row in document["phases"] if row["flops"] or row["bytes"]]
     figure = canvas(_work_title(document, rows), _note(document), 1.6 + _ROW_INCHES * len(rows))
     left, right = figure.subplots(1, 2, sharey=True)
-    factor = _axis(left, rows, "flops", "GEMM operations", "FLOP")
+    factor = _axis(left, [row["flops"] for row in rows], 1.45, "GEMM operations", "FLOP")
     for y, row in enumerate(rows):
         left.barh(y, row["flops"] / factor, 0.8, color=KINDS["gemm"])
         _tell(left, row["flops"] / factor, y, si(row["flops"], "FLOP") if row["flops"] else "none")
-    factor = _axis(right, rows, "bytes", "read and written", "B")
+    factor = _axis(right, [row["bytes"] for row in rows], 1.8, "read and written", "B")
     for y, row in enumerate(rows):
         _stack(right, y, _by_kind(row), factor)
         _tell(right, row["bytes"] / factor, y, _moved(row))
@@ -63,7 +62,7 @@ def work(document: Document) -> Figure:
     return figure
 
 
-def memory(document: Document) -> Figure:
+def memory(document: MemoryOverTime) -> Figure:
     """Draw the memory held while each op runs, stacked by kind, above a lane for every phase."""
     phases = list(dict.fromkeys(document["phases"]))
     height = 3.6 + _LANE_INCHES * len(phases)
@@ -82,11 +81,11 @@ def memory(document: Document) -> Figure:
     return figure
 
 
-def _axis(axes: Axes, rows: list[Document], key: str, what: str, unit: str) -> float:
-    """Make room for the largest value and the number beside it; return the unit's factor."""
-    largest = max((row[key] for row in rows), default=0)
+def _axis(axes: Axes, values: list[int], room: float, what: str, unit: str) -> float:
+    """Make `room`, in longest bars, for bars and their numbers; return the unit's factor."""
+    largest = max(values, default=0)
     factor, prefix = scale(largest)
-    axes.set_xlim(0, _LABEL_ROOM[key] * largest / factor or 1)
+    axes.set_xlim(0, room * largest / factor or 1)
     axes.set_xlabel(f"{what} ({prefix}{unit})")
     axes.tick_params("y", length=0)
     only(axes, "bottom")
@@ -98,7 +97,7 @@ def _tell(axes: Axes, x: float, y: float, text: str) -> None:
     axes.annotate(text, (x, y), (3, 0), textcoords="offset points", va="center", fontsize=_SMALL)
 
 
-def _by_kind(row: Document) -> dict[str, int]:
+def _by_kind(row: PhaseTotals) -> dict[str, int]:
     """Return the bytes of each kind of op that has a colour, and of all others."""
     moved: dict[str, int] = {}
     for kind, part in row["by_kind"].items():
@@ -116,30 +115,32 @@ def _stack(axes: Axes, y: float, moved: dict[str, int], factor: float) -> None:
         start += width
 
 
-def _moved(row: Document) -> str:
+def _moved(row: PhaseTotals) -> str:
     text = si(row["bytes"], "B")
     return f"{text}, {row['flops_per_byte']:.1f} FLOP/B" if row["flops"] else text
 
 
-def _work_title(document: Document, rows: list[Document]) -> str:
-    flops, moved = (sum(row[key] for row in rows) for key in ("flops", "bytes"))
+def _work_title(document: TraceSummary, rows: list[PhaseTotals]) -> str:
+    flops, moved = sum(row["flops"] for row in rows), sum(row["bytes"] for row in rows)
     name = document["name"]
     if not moved:
         return f"A step of {name} moves nothing"
     most = max(rows, key=lambda row: row["bytes"])
-    told = f"moves {si(moved, 'B')}, {share(most['bytes'], moved)} of it in {_in(most)}"
+    traffic = f"moves {si(moved, 'B')}, {share(most['bytes'], moved)} of it in {_in(most)}"
     if not flops:
-        return f"A step of {name} has no GEMMs and {told}"
+        return f"A step of {name} has no GEMMs and {traffic}"
     most = max(rows, key=lambda row: row["flops"])
     part = share(most["flops"], flops)
-    return f"A step of {name} computes {si(flops, 'FLOP')}, {part} of it in {_in(most)}, and {told}"
+    return (
+        f"A step of {name} computes {si(flops, 'FLOP')}, {part} of it in {_in(most)}, and {traffic}"
+    )
 
 
-def _in(row: Document) -> str:
+def _in(row: PhaseTotals) -> str:
     return spoken(row["phase"])
 
 
-def _note(document: Document) -> str:
+def _note(document: TraceSummary) -> str:
     step = document["distinct"][document["step"]]
     return (
         f"{document['name']}, distinct step {step['index']} ({step['kind']}), {step['ops']} ops. "
@@ -148,10 +149,10 @@ def _note(document: Document) -> str:
     )
 
 
-def _layers(axes: Axes, held: dict[str, list[int]], factor: float) -> None:
-    moments = len(next(iter(held.values()), [0]))
+def _layers(axes: Axes, series_of: dict[str, list[int]], factor: float) -> None:
+    moments = len(next(iter(series_of.values()), [0]))
     lower = [0.0] * moments
-    for group, series in held.items():
+    for group, series in series_of.items():
         upper = [a + b / factor for a, b in zip(lower, series, strict=True)]
         axes.stairs(upper, range(moments + 1), baseline=lower, fill=True, color=HELD[group],
                     linewidth=0)  # fmt: skip
@@ -161,14 +162,16 @@ def _layers(axes: Axes, held: dict[str, list[int]], factor: float) -> None:
     axes.grid(axis="y")
 
 
-def _mark(axes: Axes, peak: Document, factor: float) -> None:
+def _mark(axes: Axes, peak: Peak, factor: float) -> None:
     if peak["op"] is not None:
         place = (peak["op"] + 0.5, peak["bytes"] / factor)
         axes.annotate("▼", place, (0, 1), textcoords="offset points", ha="center", fontsize=_SMALL)
 
 
 def _lanes(axes: Axes, of_ops: list[str], phases: list[str]) -> None:
-    ops = [{"start_ps": i, "end_ps": i + 1, "phase": phase} for i, phase in enumerate(of_ops)]
+    ops: list[PhaseStretch] = [
+        {"start_ps": i, "end_ps": i + 1, "phase": phase} for i, phase in enumerate(of_ops)
+    ]
     for y, phase in enumerate(phases):
         mine = [op for op in ops if op["phase"] == phase]
         spans = [(b.start_ps, b.end_ps - b.start_ps) for b in bars(mine, len(ops) // _PIXELS)]
@@ -180,7 +183,7 @@ def _lanes(axes: Axes, of_ops: list[str], phases: list[str]) -> None:
     only(axes, "bottom")
 
 
-def _memory_title(document: Document) -> str:
+def _memory_title(document: MemoryOverTime) -> str:
     peak = document["peak"]
     group, most = max(peak["by_kind"].items(), key=lambda item: item[1])
     return (
@@ -189,7 +192,7 @@ def _memory_title(document: Document) -> str:
     )
 
 
-def _memory_note(document: Document) -> str:
+def _memory_note(document: MemoryOverTime) -> str:
     return (
         f"{document['trace']}, distinct step {document['step']} ({document['kind']}). What the "
         "step makes is held from its first to its last use, a gradient to the step's end; of an "

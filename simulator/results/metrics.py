@@ -1,0 +1,291 @@
+"""Every metric of a run, a row each: key, unit, label, how it adds up, and where it appears.
+
+Results, reports, sweeps, conditions, fronts, uncertainty and figures read this table; a metric that
+is added here appears in all of them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, Flag, auto
+from typing import NamedTuple, cast
+
+from simulator.hardware.unit import ACCELERATOR, HOST
+from simulator.results.priced import Priced
+from simulator.trace.op import Phase
+
+CostRow = Mapping[str, object]
+"""What a part of a run costs: a value for the key of each metric, beside the names of the part."""
+
+_UNITS = {
+    "s": "s", "ps": "ps", "j": "J", "aj": "aJ", "js": "J s", "w": "W", "mm2": "mm2", "bytes": "B",
+    "bytes_per_s": "B/s",
+}  # fmt: skip
+_SPELLINGS = {"cpu": "CPU", "dma": "DMA", "dram": "DRAM", "llc": "LLC"}
+
+
+class MetricKind(Enum):
+    """How the values of the parts of a run make that of the whole."""
+
+    ADDITIVE = auto()  # their sum
+    RATIO = auto()  # computed anew from sums
+    PEAK = auto()  # the largest of them
+
+
+class MetricUse(Flag):
+    """Where a metric appears, beside every row of a result."""
+
+    NOWHERE = 0
+    OBJECTIVE = auto()  # less is better: a sweep can minimise it
+    PHASES = auto()  # a sweep has a column for each phase
+    TRAINING = auto()  # and one for all phases but eval
+    LEADING = auto()  # among the first columns of a sweep
+    SAMPLED = auto()  # has an interval where a run was sampled
+    REQUIRED = auto()  # in every result of this schema; others are newer, or not of every machine
+
+
+ADDITIVE, RATIO, PEAK = MetricKind
+OBJECTIVE, PHASES, TRAINING, LEADING, SAMPLED, REQUIRED = MetricUse
+NOWHERE = MetricUse.NOWHERE
+_HEADLINE = OBJECTIVE | PHASES | TRAINING | LEADING | SAMPLED | REQUIRED
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number of a run, by a key that ends in its unit.
+
+    `per_epoch` is the power of the number of epochs that it grows with, 0 where it does not grow.
+    `alias` is a shorter name in conditions.
+    """
+
+    key: str
+    label: str
+    per_epoch: int
+    alias: str = field(default="", kw_only=True)
+
+    @property
+    def suffix(self) -> str:
+        """The end of the key that tells the unit, such as "_bytes_per_s"; "" for plain numbers."""
+        ends = [f"_{end}" for end in _UNITS if self.key.endswith(f"_{end}")]
+        return max(ends, key=len, default="")
+
+    @property
+    def unit(self) -> str:
+        """The unit as people write it, "" for plain numbers."""
+        return _UNITS.get(self.suffix[1:], "")
+
+    def between(self, word: str) -> str:
+        """Return the key with `word` before its unit: latency_p95_s."""
+        return f"{self.key.removesuffix(self.suffix)}_{word}{self.suffix}"
+
+    def get(self, row: CostRow) -> float | None:
+        """Return the value in `row`, None where it has none."""
+        return cast(float | None, row.get(self.key))
+
+    def of(self, row: CostRow) -> float:
+        """Return the value in `row`, 0 where it has none."""
+        return self.get(row) or 0.0
+
+
+class Ratio(NamedTuple):
+    """A metric of a baseline over that of the run, as a verdict has it."""
+
+    key: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Metric(Column):
+    """A number that every part of a run has; `compute` returns it, None on some machines."""
+
+    kind: MetricKind
+    compute: Callable[[Priced], float | None]
+    uses: MetricUse
+    ratio: Ratio | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether tables hold it as text: exact energies go beyond 64 bits."""
+        return self.unit == "aJ"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its values are whole numbers."""
+        return self.kind is ADDITIVE and self.unit in ("", "ps", "aJ", "B")
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Numbers of a run by name, an object in a result; `column` has a gap for the name."""
+
+    key: str
+    column: str
+    label: str
+    per_epoch: int
+
+    def columns(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Return the values by their columns in a sweep: {"energy_dram_j": 0.25}."""
+        return {self.column.format(name): value for name, value in values.items()}
+
+    def name_in(self, column: str) -> str:
+        """Return the name in a column, "" where it is none of these."""
+        start, end = self.column.split("{}")
+        fits = column.startswith(start) and column.endswith(end)
+        return column[len(start) : len(column) - len(end)] if fits else ""
+
+    def of(self, row: CostRow) -> Mapping[str, float]:
+        """Return the values in `row` by name; empty where it has none."""
+        return cast(Mapping[str, float], row.get(self.key) or {})
+
+
+@dataclass(frozen=True)
+class CostBreakdown(Breakdown):
+    """A metric that every part of a run has, by what takes part in it."""
+
+    compute: Callable[[Priced], Mapping[str, float]]
+    uses: MetricUse
+
+
+@dataclass(frozen=True)
+class UnitBreakdown(CostBreakdown):
+    """A metric of each unit beside CPU and accelerator, a key of the result for each."""
+
+    def of(self, row: CostRow) -> Mapping[str, float]:
+        """Return the values in `row` by name of the unit."""
+        names = {key: self.name_in(key) for key in row}
+        return {
+            name: cast(float, row[key]) for key, name in names.items() if name and name not in _OWN
+        }
+
+
+_OWN = (HOST, ACCELERATOR)
+"""The units whose metrics have rows of their own."""
+
+
+TABLE: tuple[Metric | CostBreakdown, ...] = (
+    Metric("latency_s", "latency", 1, ADDITIVE, lambda part: part.latency_s, _HEADLINE,
+           Ratio("speedup", "speed-up")),
+    Metric("latency_ps", "latency", 1, ADDITIVE, lambda part: part.tally.latency_ps, REQUIRED),
+    Metric("energy_j", "energy", 1, ADDITIVE, lambda part: part.energy_j, _HEADLINE,
+           Ratio("energy_ratio", "energy ratio")),
+    Metric("energy_aj", "energy", 1, ADDITIVE, lambda part: part.energy_aj, REQUIRED),
+    Metric("energy_low_j", "energy at the lowest prices", 1, ADDITIVE,
+           lambda part: part.energy_low_j, OBJECTIVE | LEADING),
+    Metric("energy_high_j", "energy at the highest prices", 1, ADDITIVE,
+           lambda part: part.energy_high_j, OBJECTIVE | LEADING),
+    CostBreakdown("energy_by_component_j", "energy_{}_j", "{} energy", 1,
+                  lambda part: part.energy_by_component_j, REQUIRED),
+    Metric("board_energy_j", "board energy", 1, ADDITIVE, lambda part: part.board_energy_j,
+           NOWHERE),
+    Metric("macs", "MACs", 1, ADDITIVE, lambda part: part.counts.macs, REQUIRED),
+    Metric("macs_issued", "issued MACs", 1, ADDITIVE, lambda part: part.counts.macs_issued,
+           REQUIRED),
+    Metric("dram_read_bytes", "DRAM reads", 1, ADDITIVE, lambda part: part.counts.dram_read_bytes,
+           OBJECTIVE | PHASES | REQUIRED),
+    Metric("dram_write_bytes", "DRAM writes", 1, ADDITIVE,
+           lambda part: part.counts.dram_write_bytes, OBJECTIVE | PHASES | REQUIRED),
+    Metric("bandwidth_bytes_per_s", "bandwidth", 0, RATIO, lambda part: part.bandwidth, REQUIRED),
+    CostBreakdown("bandwidth_by_master_bytes_per_s", "bandwidth_{}_bytes_per_s", "{} bandwidth", 0,
+                  lambda part: part.bandwidth_by_master, NOWHERE),
+    Metric("row_hit_rate", "row hit rate", 0, RATIO, lambda part: part.row_hit_rate, NOWHERE),
+    Metric("contention_s", "contention", 1, ADDITIVE, lambda part: part.contention_s, NOWHERE),
+    Metric("array_use", "array use", 0, RATIO,
+           lambda part: part.array_share(part.tally.active_ps), PHASES),
+    Metric("array_utilization", "array utilization", 0, RATIO,
+           lambda part: part.array_share(part.units[ACCELERATOR].busy_ps), PHASES,
+           alias="utilization"),
+    Metric("cpu_busy_s", "CPU busy time", 1, ADDITIVE, lambda part: part.busy_s[HOST],
+           PHASES | TRAINING),
+    Metric("accelerator_busy_s", "accelerator busy time", 1, ADDITIVE,
+           lambda part: part.busy_s[ACCELERATOR], PHASES | TRAINING),
+    UnitBreakdown("", "{}_busy_s", "{} busy time", 1,
+                  lambda part: {name: s for name, s in part.busy_s.items() if name not in _OWN},
+                  PHASES | TRAINING),
+    Metric("average_power_w", "average power", 0, RATIO, lambda part: part.average_power_w,
+           OBJECTIVE | REQUIRED, alias="power"),
+    Metric("peak_power_w", "peak power", 0, PEAK, lambda part: part.peak_power_w,
+           OBJECTIVE | REQUIRED),
+    Metric("edp_js", "energy-delay product", 2, RATIO, lambda part: part.energy_j * part.latency_s,
+           OBJECTIVE | PHASES | SAMPLED),
+)  # fmt: skip
+"""All that a result says of each part of a run, in its order.
+
+`array_use` is over the time in which the part was active, `array_utilization` over the
+accelerator's busy time; the lowest and highest energy are at the ends of all prices at once.
+"""
+METRICS = tuple(row for row in TABLE if isinstance(row, Metric))
+AREAS = Breakdown("area_mm2", "area_{}_mm2", "{} area", 0)
+MEMORY = Breakdown("memory", "memory_{}_bytes", "{} memory", 0)
+UNIT_BREAKDOWNS = tuple(row for row in TABLE if isinstance(row, UnitBreakdown))
+COST_BREAKDOWNS = tuple(row for row in TABLE if isinstance(row, CostBreakdown))
+BREAKDOWNS = (*COST_BREAKDOWNS, AREAS, MEMORY)
+AREA = Column(AREAS.column.format("total"), "area", 0, alias="area")
+PEAK_MEMORY = Column(MEMORY.column.format("peak"), "peak memory", 0)
+OF_MACHINE = (AREA, PEAK_MEMORY)
+"""What a sweep can minimise that belongs to no part of a run."""
+PERCENTILES = ("p05", "p50", "p95")
+"""What a sweep tells of a metric in samples; the outer two bound nine in ten of them."""
+
+
+def using(use: MetricUse) -> tuple[Metric, ...]:
+    """Return the metrics that appear where `use` says."""
+    return tuple(metric for metric in METRICS if use in metric.uses)
+
+
+def metric(key: str) -> Metric:
+    """Return the metric with this key; raises KeyError for another one."""
+    return {each.key: each for each in METRICS}[key]
+
+
+def cost_row(part: Priced) -> dict[str, object]:
+    """Return the value of every metric that `part` has, by its key."""
+    values: dict[str, object] = {}
+    for row in TABLE:
+        if isinstance(row, UnitBreakdown):
+            values |= row.columns(row.compute(part))
+        else:
+            values[row.key] = row.compute(part)
+    return {key: value for key, value in values.items() if value is not None}
+
+
+LATENCY, ENERGY = metric("latency_s"), metric("energy_j")
+ENERGY_BY_COMPONENT = COST_BREAKDOWNS[0]
+COMPARED = tuple((each, each.ratio) for each in METRICS if each.ratio)
+"""The metrics of a verdict, and their ratios."""
+OBJECTIVES = tuple(each.key for each in (LATENCY, ENERGY))
+"""The columns that a sweep minimises where nobody says which."""
+TRAINING_PART = "training"
+"""All phases but eval: the start of its columns in a sweep."""
+_PARTS = (TRAINING_PART, *(phase.value for phase in Phase))
+
+
+def column_of(key: str) -> Column:
+    """Return what a column of a sweep holds, whichever part of the run it is of."""
+    known = {each.key: each for each in (*METRICS, *OF_MACHINE)}
+    if key in known:
+        return known[key]
+    for part in _PARTS:
+        whole = known.get(key.removeprefix(f"{part}_"))
+        if whole is not None:
+            return Column(key, f"{spoken(part)} {whole.label}", whole.per_epoch)
+    for each in using(SAMPLED):
+        for word in PERCENTILES:
+            if key == each.between(word):
+                return Column(key, f"{each.label} {word}", each.per_epoch)
+    for breakdown in BREAKDOWNS:
+        if name := breakdown.name_in(key):
+            return Column(key, breakdown.label.format(spoken(name)), breakdown.per_epoch)
+    return Column(key, spoken(key), 0)
+
+
+def minimisable() -> tuple[str, ...]:
+    """Return the columns that a search can make least of: those of the run, then of its parts."""
+    return (
+        *(each.key for each in (*using(OBJECTIVE), *OF_MACHINE)),
+        *(f"{TRAINING_PART}_{each.key}" for each in using(OBJECTIVE | TRAINING)),
+        *(f"{phase.value}_{each.key}" for phase in Phase for each in using(OBJECTIVE | PHASES)),
+    )
+
+
+def spoken(key: str) -> str:
+    """Return the words of a key as people write them: "CPU busy"."""
+    return " ".join(_SPELLINGS.get(word, word) for word in key.split("_"))
