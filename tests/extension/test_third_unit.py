@@ -160,7 +160,7 @@ def _rule(values):
 
 def test_a_sweep_over_its_lanes(soc, tmp_path):
     table = sweep({"units.relu.lanes": [1, 16]}, trace(), hardware=soc, workers=2, out=tmp_path)
-    rows = sorted(table.rows, key=lambda row: row["units.relu.lanes"])
+    rows = table.sort("units.relu.lanes").to_dicts()
     slow, fast = (row["relu_busy_s"] for row in rows)
     assert slow == pytest.approx(ELEMENTS / 1e9, rel=1e-6)
     assert fast == pytest.approx(2 * 4 * ELEMENTS / 8e9, rel=1e-6)
