@@ -59,13 +59,15 @@ def _key(op: Op) -> tuple[object, ...]:
 
 
 def _choice(step: Step, op: Op, lowering: Lowering, units: Sequence[str], cost: _Cost) -> Choice:
-    on_host = cost(_alone(step, op, lowering, HOST))
-    found = {unit: _on_unit(step, op, lowering, unit, cost) for unit in units}
-    return Choice(on_host, {unit: own for unit, own in found.items() if own})
+    alone = Step(step.kind, (op,), step.storages)
+    others = {unit: _on_unit(alone, lowering, unit, cost) for unit in units}
+    return Choice(
+        cost(_alone(alone, lowering, HOST)), {unit: own for unit, own in others.items() if own}
+    )
 
 
-def _on_unit(step: Step, op: Op, lowering: Lowering, unit: str, cost: _Cost) -> UnitCost | None:
-    tasks = _alone(step, op, lowering, unit)
+def _on_unit(step: Step, lowering: Lowering, unit: str, cost: _Cost) -> UnitCost | None:
+    tasks = _alone(step, lowering, unit)
     if all(task.work.unit == HOST for task in tasks):
         return None
     enter = [task for task in tasks if STAGE_FACTS[task.work.stage].enters]
@@ -75,11 +77,10 @@ def _on_unit(step: Step, op: Op, lowering: Lowering, unit: str, cost: _Cost) -> 
     return UnitCost(cost(stay), cost(enter), leave)
 
 
-def _alone(step: Step, op: Op, lowering: Lowering, unit: str) -> tuple[Task, ...]:
-    """Return the tasks of one operation by itself, caches empty and engines built."""
-    by_itself = Step(step.kind, (op,), step.storages)
-    _, after = lowering.lower(by_itself, Carry(), (unit,))
-    return lowering.lower(by_itself, Carry(after.engines), (unit,))[0]
+def _alone(step: Step, lowering: Lowering, unit: str) -> tuple[Task, ...]:
+    """Return the tasks of a step of one operation, caches empty and engines built."""
+    _, after = lowering.lower(step, Carry(), (unit,))
+    return lowering.lower(step, Carry(after.engines), (unit,))[0]
 
 
 def _duration_ps(tasks: Iterable[Task]) -> int:

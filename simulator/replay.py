@@ -3,12 +3,12 @@
 import json
 import platform
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from simulator.activity import StepRun, Task
+from simulator.activity import StepRun
 from simulator.code import version_of
 from simulator.collector import paused_collector
 from simulator.energy.area import areas
@@ -54,8 +54,72 @@ class Recording(Protocol):
         """The captured run."""
 
 
+class Machine:
+    """A SoC that runs steps of any trace. Lowered work is kept: a step costs its tasks alone."""
+
+    def __init__(
+        self, hardware: Hardware, fidelity: str = "flow", most_tiles: int = MOST_TILES
+    ) -> None:
+        """Build `hardware`; see `Replay` for the other parameters."""
+        if fidelity not in FIDELITIES:
+            names = " or ".join(FIDELITIES)
+            raise InputError(f"no fidelity {fidelity!r}: choose {names}")
+        self.hardware, self.fidelity = hardware, fidelity
+        self.lowering, self.prices = Lowering(hardware), prices(hardware)
+        self._most_tiles, self._sharing = most_tiles, Sharing(hardware)
+
+    def run(
+        self, step: Step, carry: Carry, units: Sequence[str] | None, *, record: bool = False
+    ) -> tuple[StepRun, Carry]:
+        """Run one step after what left `carry`, op i on `units[i]` or where the rules place it.
+
+        Returns what happened and what the step leaves; with `record` the memory traffic over time,
+        at fidelity "flow", too.
+        """
+        tasks, after = self.lowering.lower(step, carry, units)
+        fidelity = "flow" if record else self.fidelity
+        run = run_step(
+            tasks, self.hardware.runtime.issue, fidelity, self._sharing,
+            record=record, most_tiles=self._most_tiles,
+        )  # fmt: skip
+        return run, after
+
+
+def replay(
+    machine: Machine, trace: Trace, placed: Placed | None = None, progress: Progress = _silently
+) -> tuple[StepRecord, ...]:
+    """Return the records of a run of `trace`, without methods, on `machine`.
+
+    Each distinct step runs once cold, after the one that comes before it, and once steady, after
+    itself. Its ops run where they are `placed`, or where the rules place them.
+    """
+    carry = Carry()
+    records: list[StepRecord] = []
+    order = _in_order_of_use(trace)
+    for index in progress(order, len(order), f"replaying on {machine.hardware.name}"):
+        step, units = trace.steps[index], placed[index] if placed else None
+        cold_run, after = machine.run(step, carry, units)
+        first, rest = _first_and_rest(trace, index)
+        if after == carry:
+            first, rest = _merged(first, rest), {}
+        records.append(_record(machine, step, index, cold_run, first))
+        if rest:
+            steady_run, _ = machine.run(step, after, units)
+            records.append(_record(machine, step, index, steady_run, rest))
+        carry = after
+    return tuple(records)
+
+
+def _record(
+    machine: Machine, step: Step, index: int, run: StepRun, runs: dict[int, int]
+) -> StepRecord:
+    peaks = peaks_of(run.tasks, run.spans, machine.prices)
+    names = tuple(op.name for op in step.ops)
+    return StepRecord(index, run.tasks, run.spans, run.attributed_ps, peaks, names, runs)
+
+
 class Replay:
-    """One trace on one machine. Lowered work is kept, so that a step costs its tasks alone."""
+    """One trace on one machine, placed by the rules or as a search finds best."""
 
     def __init__(
         self,
@@ -70,67 +134,52 @@ class Replay:
         `settings` are the overrides "key=value" that made `hardware`; the result names them.
         `fidelity` is one of `machine.soc.FIDELITIES`; "tile" takes `most_tiles` in a step.
         """
-        if fidelity not in FIDELITIES:
-            names = " or ".join(FIDELITIES)
-            raise InputError(f"no fidelity {fidelity!r}: choose {names}")
+        self._machine = Machine(hardware, fidelity, most_tiles)
         self.hardware = hardware
-        self._fidelity = fidelity
-        self._most_tiles = most_tiles
+        self._best_placed: Placed | None = None  # until a search has found it
         self._settings = tuple(settings)
         self.trace = resolved(trace)
         self._footprints = tuple(map(footprint, self.trace.steps))
         self._method = _method_name(trace)
         self._bits = bits_by_epoch(trace)
-        self._lowering = Lowering(hardware)
-        self._placed: Placed | None = None  # by the rules, until a search has found better
-        self._sharing = Sharing(hardware)
-        self._prices = prices(hardware)
-        for step, held in zip(self.trace.steps, self._footprints, strict=True):
-            _check_capacity(hardware, step, held)
+        for step, peak in zip(self.trace.steps, self._footprints, strict=True):
+            _check_capacity(hardware, step, peak)
 
     def run(self, progress: Progress = _silently) -> Result:
         """Return what the whole run costs; `progress` wraps the loop over distinct steps."""
         with kept_samples(self.hardware.dram.device), paused_collector():
-            if self._searches:
-                return self._best(progress)
-            return self._run(progress)
+            if not self._searches:
+                return self._result(None, replay(self._machine, self.trace, None, progress))
+            self._best_placed, result = self._best(progress)
+            return result
 
     @property
     def _searches(self) -> bool:
-        runtime, array = self.hardware.runtime, self.hardware.accelerator
-        return runtime.placement != "rules" and array is not None
+        return self.hardware.runtime.placement != "rules" and bool(self.hardware.drivers)
 
-    def _best(self, progress: Progress) -> Result:
-        """Return the best of some placements, each simulated, and keep to it."""
+    def _best(self, progress: Progress) -> tuple[Placed, Result]:
+        """Return the best placement of some candidates, each simulated, and its result."""
         cost = metric("energy_aj" if self.hardware.runtime.placement == "frugal" else "latency_ps")
-        found: list[tuple[Placed, Result]] = []
-        options = candidates(self.hardware, self.trace, self._lowering, self._prices)
-        for name, self._placed in options.items():
-            result = self._run(progress)
+        machine, results = self._machine, []
+        options = candidates(self.hardware, self.trace, machine.lowering, machine.prices)
+        for name, placed in options.items():
+            result = self._result(placed, replay(machine, self.trace, placed, progress))
             result.identity.provenance["placement"] = name
-            found.append((self._placed, result))
-        self._placed, best = min(found, key=lambda item: cost.of(item[1].total))
-        return best
+            results.append((placed, result))
+        return min(results, key=lambda item: cost.of(item[1].total))
 
-    def _run(self, progress: Progress) -> Result:
-        carry = Carry()
-        records: list[StepRecord] = []
-        order = _in_order_of_use(self.trace)
-        for index in progress(order, len(order), f"replaying on {self.hardware.name}"):
-            cold_run, after = self._simulate(index, carry)
-            first, rest = _first_and_rest(self.trace, index)
-            if after == carry:
-                records.append(self._record(index, cold_run, _merged(first, rest)))
-            else:
-                records.append(self._record(index, cold_run, first))
-                if rest:
-                    steady_run, _ = self._simulate(index, after)
-                    records.append(self._record(index, steady_run, rest))
-            carry = after
+    @property
+    def _placed(self) -> Placed | None:
+        """The placement of the ops, None where the rules place them."""
+        if self._searches and self._best_placed is None:
+            self.run()
+        return self._best_placed
+
+    def _result(self, placed: Placed | None, records: tuple[StepRecord, ...]) -> Result:
         return Result(
-            self._identity(),
-            tuple(records),
-            self._prices,
+            self._identity(placed),
+            records,
+            self._machine.prices,
             self._macs_per_s,
             self._memory(),
             areas(self.hardware),
@@ -138,72 +187,57 @@ class Replay:
 
     def typical_step(self) -> StepDocument:
         """Return one steady run of the most frequent training step over time, as a document."""
-        if self._searches and self._placed is None:
-            self.run()
         index = self.trace.typical_step
         step_run = self.steady_step(index)
         names = tuple(op.name for op in self.trace.steps[index].ops)
-        return step_document(self.hardware, self._prices, step_run, names, self.trace.name)
+        return step_document(self.hardware, self._machine.prices, step_run, names, self.trace.name)
 
     def steady_step(self, index: int) -> StepRun:
         """Return a run of distinct step `index` after itself, with what flowed when."""
-        _, carry = self._lower(index, Carry())
-        tasks, _ = self._lower(index, carry)
-        issue = self.hardware.runtime.issue
-        return run_step(tasks, issue, sharing=self._sharing, record=True)
-
-    def _simulate(self, index: int, carry: Carry) -> tuple[StepRun, Carry]:
-        tasks, after = self._lower(index, carry)
-        run = run_step(
-            tasks,
-            self.hardware.runtime.issue,
-            self._fidelity,
-            self._sharing,
-            most_tiles=self._most_tiles,
-        )
-        return run, after
-
-    def _lower(self, index: int, carry: Carry) -> tuple[tuple[Task, ...], Carry]:
-        placed = self._placed[index] if self._placed else None
-        return self._lowering.lower(self.trace.steps[index], carry, placed)
-
-    def _record(self, index: int, run: StepRun, runs: dict[int, int]) -> StepRecord:
-        peaks = peaks_of(run.tasks, run.spans, self._prices)
-        names = tuple(op.name for op in self.trace.steps[index].ops)
-        return StepRecord(index, run.tasks, run.spans, run.attributed_ps, peaks, names, runs)
+        step, placed = self.trace.steps[index], self._placed
+        units = placed[index] if placed else None
+        _, carry = self._machine.lowering.lower(step, Carry(), units)
+        return self._machine.run(step, carry, units, record=True)[0]
 
     def _memory(self) -> dict[str, int]:
         """Return the footprint of the training step that holds most (of any step without one)."""
         pairs = list(zip(self.trace.steps, self._footprints, strict=True))
-        training = [held for step, held in pairs if step.kind is StepKind.TRAIN]
-        held = max(training or self._footprints, key=lambda held: held.peak_bytes)
-        return held.as_dict()
+        training = [each for step, each in pairs if step.kind is StepKind.TRAIN]
+        largest = max(training or self._footprints, key=lambda each: each.peak_bytes)
+        return largest.as_dict()
 
     @property
     def _macs_per_s(self) -> int:
         array = self.hardware.accelerator
         return array.peak_macs_per_s if array else 0
 
-    def _identity(self) -> Identity:
+    def _identity(self, placed: Placed | None) -> Identity:
         hardware, trace = self.hardware, self.trace
         return Identity(
             hardware.name,
             trace.name,
             self._method,
-            self._fidelity,
-            precisions(hardware, trace, self._placed)
-            | ({"bits": self._bits} if self._bits else {}),
+            self._machine.fidelity,
+            precisions(hardware, trace, placed) | ({"bits": self._bits} if self._bits else {}),
             {
                 "trainsoc": version_of("trainsoc"),
                 "simpy": version_of("simpy"),
                 "python": ".".join(platform.python_version_tuple()[:2]),
                 "hardware_digest": hardware.digest,
-                "energy_digest": self._prices.digest,
+                "energy_digest": self._machine.prices.digest,
                 "trace_digest": trace.digest,
                 "trace_origin": trace.origin,
-                "command": _command(hardware.name, trace.name, self._settings, self._fidelity),
+                "command": self._command,
             },
         )
+
+    @property
+    def _command(self) -> str:
+        """The command that gives this result, whatever files it was read from."""
+        fidelity = self._machine.fidelity
+        options = [part for setting in self._settings for part in ("--set", setting)]
+        options += ["--fidelity", fidelity] if fidelity != FIDELITIES[0] else []
+        return shlex.join(["trainsoc", "run", self.hardware.name, self.trace.name, *options])
 
 
 def simulate(
@@ -280,13 +314,13 @@ def _method_name(trace: Trace) -> str:
     return " + ".join(dict.fromkeys(method.name for method in trace.methods))
 
 
-def _check_capacity(hardware: Hardware, step: Step, held: Footprint) -> None:
-    if held.peak_bytes > hardware.dram.capacity:
+def _check_capacity(hardware: Hardware, step: Step, needed: Footprint) -> None:
+    if needed.peak_bytes > hardware.dram.capacity:
         raise Infeasible(
             "dram.capacity",
-            held.peak_bytes,
+            needed.peak_bytes,
             hardware.dram.capacity,
-            f"{a_or_an(step.kind)} step holds {si(held.peak_bytes, 'B')} at its peak but "
+            f"{a_or_an(step.kind)} step holds {si(needed.peak_bytes, 'B')} at its peak but "
             f"{hardware.name}'s DRAM has {si(hardware.dram.capacity, 'B')}: "
             "use a smaller batch or a larger dram.capacity",
         )
@@ -307,10 +341,3 @@ def _first_and_rest(trace: Trace, step: int) -> tuple[dict[int, int], dict[int, 
 def _merged(first: dict[int, int], rest: dict[int, int]) -> dict[int, int]:
     (epoch,) = first
     return {epoch: rest.get(epoch, 0) + 1, **{k: n for k, n in rest.items() if k != epoch}}
-
-
-def _command(hardware: str, trace: str, settings: Iterable[str], fidelity: str) -> str:
-    """Return the command that gives this result, whatever files it was read from."""
-    options = [part for setting in settings for part in ("--set", setting)]
-    options += ["--fidelity", fidelity] if fidelity != FIDELITIES[0] else []
-    return shlex.join(["trainsoc", "run", hardware, trace, *options])

@@ -23,11 +23,10 @@ def new_bytes(step: Step) -> tuple[int, ...]:
 
     It follows from the step alone: machines that run the same one share it.
     """
-    # What is remembered keeps its step, and so no other one has its id.
-    return _KNOWN.get(id(step), lambda: (step, _new_bytes(step)))[1]
+    return _KNOWN.get(step.digest, lambda: _new_bytes(step))
 
 
-_KNOWN: Memo[tuple[Step, tuple[int, ...]]] = Memo("new bytes of steps", _REMEMBERED)
+_KNOWN: Memo[tuple[int, ...]] = Memo("new bytes of steps", _REMEMBERED)
 
 
 def _new_bytes(step: Step) -> tuple[int, ...]:

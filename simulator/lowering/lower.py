@@ -102,8 +102,7 @@ class Programs:
 
     def of(self, step: Step, carry: Carry, units: Units | None) -> Program:
         """Return what `Lowering.lower` says, made once."""
-        # The program keeps its step, and so no other one has its id.
-        key = id(step), carry, None if units is None else tuple(units)
+        key = step.digest, carry, None if units is None else tuple(units)
         return self._known.get(key, lambda: self._lowered(step, carry, units))
 
     def _lowered(self, step: Step, carry: Carry, units: Units | None) -> Program:

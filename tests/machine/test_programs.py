@@ -1,0 +1,78 @@
+"""Several programs on one SoC, in an environment from outside, at any time."""
+
+from simpy import Environment
+
+from simulator.activity import Counts, Stage, Task, Work
+from simulator.machine.probe import Probe
+from simulator.machine.soc import Soc, run_step
+from simulator.timing.stretches import StretchBound, Stretched
+from simulator.trace.op import Phase
+
+
+def task(unit, ps, channel_ps=0, waits=(), program=""):
+    progress = Stretched(0, [StretchBound(ps, channel_ps)])
+    work = Work(unit, Stage.OP, progress, Counts(), 0, ps, channel_ps)
+    return Task(work, 0, Phase.FORWARD, "", waits, program)
+
+
+def submit(env, soc, tasks, at_ps=0, issue="dataflow"):
+    """Return the probe of a program that starts at a time, and the moments of its end."""
+    probe, ends = Probe(tasks), []
+
+    def start():
+        yield env.timeout(at_ps)
+        yield soc.submit(tasks, issue, probe)
+        ends.append(int(env.now))
+
+    env.process(start())
+    return probe, ends
+
+
+def test_a_program_alone_runs_as_a_step_does():
+    tasks = [task("cpu", 500), task("npu", 700, waits=(0,)), task("cpu", 300, waits=(0,))]
+    env = Environment()
+    probe, ends = submit(env, Soc(env), tasks, at_ps=1000)
+    env.run()
+    alone = run_step(tasks, "dataflow")
+    assert [(a - 1000, b - 1000) for a, b in probe.spans] == [tuple(s) for s in alone.spans]
+    assert ends == [1000 + alone.duration_ps]
+
+
+def test_a_unit_serves_the_program_that_came_first_then_the_other():
+    env = Environment()
+    soc = Soc(env)
+    first, first_ends = submit(env, soc, [task("cpu", 100), task("cpu", 100)], issue="in_order")
+    second, second_ends = submit(env, soc, [task("cpu", 40)], at_ps=50)
+    env.run()
+    assert [tuple(span) for span in first.spans] == [(0, 100), (100, 200)]
+    assert [tuple(span) for span in second.spans] == [(200, 240)]
+    assert (first_ends, second_ends) == ([200], [240])
+
+
+def test_a_ready_task_does_not_wait_for_an_idle_program_before_it():
+    """The first program waits for another unit: the second one's task takes the CPU meanwhile."""
+    env = Environment()
+    soc = Soc(env)
+    chain = [task("npu", 300), task("cpu", 100, waits=(0,))]
+    first, _ = submit(env, soc, chain)
+    second, _ = submit(env, soc, [task("cpu", 50), task("cpu", 50)], issue="in_order")
+    env.run()
+    assert [tuple(span) for span in second.spans] == [(0, 50), (50, 100)]
+    assert tuple(first.spans[1]) == (300, 400)
+
+
+def test_programs_share_the_memory():
+    """Two units of two programs that want all of its time take twice as long."""
+    env = Environment()
+    soc = Soc(env)
+    one, _ = submit(env, soc, [task("cpu", 1000, 1000)])
+    other, _ = submit(env, soc, [task("npu", 1000, 1000)])
+    env.run()
+    assert one.spans[0].end_ps == other.spans[0].end_ps == 2000
+
+
+def test_an_empty_program_ends_at_once():
+    env = Environment()
+    _, ends = submit(env, Soc(env), [], at_ps=7)
+    env.run()
+    assert ends == [7]
