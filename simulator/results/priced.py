@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from simulator.activity import DRAM_ACTIVATES, Counts
-from simulator.energy.prices import Prices
+from simulator.energy.prices import COMPONENTS, Prices
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.results.tally import Tally, UnitTally
 from simulator.units import AJ_PER_J, PS_PER_S
@@ -35,8 +35,10 @@ class Priced:
 
     @cached_property
     def units(self) -> Mapping[str, UnitTally]:
-        """The sums of every unit by name, of CPU and accelerator always."""
-        return {HOST: UnitTally(), ACCELERATOR: UnitTally()} | self.tally.units
+        """The sums of every unit by name, also of one that ran nothing."""
+        further = (name for name in self.prices.static_uw if name not in COMPONENTS)
+        idle = {name: UnitTally() for name in (HOST, ACCELERATOR, *further)}
+        return idle | self.tally.units
 
     @cached_property
     def energy_by_component_aj(self) -> Mapping[str, int]:

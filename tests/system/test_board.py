@@ -1,0 +1,80 @@
+"""A board of units: an array under `units:` is the accelerator by another name."""
+
+import pytest
+from ruamel.yaml import YAML
+
+from simulator.errors import InputError
+from simulator.hardware import load_hardware
+from simulator.hardware.runtime import Driver
+from simulator.replay import Replay, as_trace
+from tests.builders import StepBuilder, one_step_trace
+
+NAME = "npu"
+
+
+def written(raw, folder):
+    path = folder / f"{raw['name']}.yaml"
+    with path.open("w") as file:
+        YAML().dump(raw, file)
+    return path
+
+
+def renamed(name, folder):
+    """Return a shipped SoC with its accelerator, driver included, as a unit of another name."""
+    raw = load_hardware(name).as_text()
+    runtime = raw["runtime"]
+    driver = {key: value for key, value in runtime.items() if key in Driver.model_fields}
+    raw["units"] = {NAME: {"kind": "array", "driver": driver} | raw.pop("accelerator")}
+    raw["dram"].pop("device", None)
+    return load_hardware(written(raw, folder))
+
+
+@pytest.mark.parametrize("name", ["edge-16x16", "gemmini-16x16", "edge-16x16-mp"])
+def test_an_array_by_another_name_costs_the_same(name, tmp_path):
+    trace = as_trace("lenet_digits")
+    own = Replay(load_hardware(name), trace).run()
+    other = Replay(renamed(name, tmp_path), trace).run()
+    same = ("latency_ps", "energy_aj", "macs", "dram_read_bytes", "cpu_busy_s", "contention_s")
+    assert {key: other.total[key] for key in same} == {key: own.total[key] for key in same}
+    assert other.total[f"{NAME}_busy_s"] == own.total["accelerator_busy_s"]
+    assert other.total["accelerator_busy_s"] == 0
+    parts, whole = other.total["energy_by_component_j"], own.total["energy_by_component_j"]
+    assert parts[NAME] == pytest.approx(whole["array"] + whole["scratchpad"])
+
+
+def test_two_arrays_divide_independent_products(tmp_path):
+    """Under dataflow issue two equal products take an array each, placed by a rule."""
+    raw = load_hardware("edge-16x16", {"runtime.issue": "dataflow"}).as_text()
+    raw["dram"].pop("device", None)
+    raw["units"] = {NAME: {"kind": "array"} | raw["accelerator"]}
+    raw["runtime"]["rules"] = [{"unit": NAME, "layer": "second"}]
+    builder = StepBuilder()
+    for layer in ("first", "second"):
+        builder.gemm(256, 256, 256, layer=layer)
+    trace = one_step_trace(builder)
+    both = Replay(load_hardware(written(raw, tmp_path)), trace).run()
+    del raw["runtime"]["rules"]
+    alone = Replay(load_hardware(written(raw, tmp_path)), trace).run()
+    assert both.total[f"{NAME}_busy_s"] > 0 == alone.total[f"{NAME}_busy_s"]
+    assert both.total["latency_ps"] < alone.total["latency_ps"]
+    assert both.total["macs"] == alone.total["macs"] == 2 * 256**3
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"interconnect": {"first": "gpu"}}, "interconnect.first: no unit 'gpu'"),
+        ({"runtime": {"rules": [{"unit": "gpu"}]}}, "runtime.rules.0.unit: no unit 'gpu'"),
+        ({"units": {"cpu": {"kind": "array"}}}, "units.cpu"),
+        ({"units": {"npu": {"rows": 3}}}, "units.npu: kind is missing"),
+    ],
+)
+def test_a_name_of_no_unit_is_one_sentence(change, says, tmp_path):
+    raw = load_hardware("edge-16x16").as_text()
+    raw["dram"].pop("device", None)
+    for key, value in change.items():
+        raw[key] = raw.get(key, {}) | value
+    with pytest.raises(InputError) as caught:
+        load_hardware(written(raw, tmp_path))
+    assert says in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
