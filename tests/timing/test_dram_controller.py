@@ -138,6 +138,27 @@ def test_sequential_reads_reach_the_peak_less_refresh(preset):
     assert reached == pytest.approx(1 - lost, rel=0.015)  # rows reopen one tRRD after the other
 
 
+@pytest.mark.parametrize(
+    ("preset", "cycles"),
+    [
+        # Clock cycles per activation by hand, over the share of time that refresh leaves.
+        (GDDR6, 7 / (1 - (26 + 210 + 26) / 3333)),  # tRRD_S 7 = tFAW / 4; a burst takes 2
+        (DDR5, 8 / (1 - (39 + 708 + 39) / 9360)),  # tRRD_S 8 = tFAW / 4 = a burst
+        ("HBM2_8ch", 7.5 / (1 - (14 + 260 + 14) / 3900)),  # tFAW / 4; tRRD_S 4, a burst 2
+    ],
+)
+def test_row_misses_go_as_fast_as_activations_may(preset, cycles):
+    """Every read opens another row of the next bank; groups in turn, then banks of a group."""
+    spec = device(preset)
+    n = 2048 * spec.channels
+    reads = [Transaction(i * spec.granule, spec.granule) for i in range(n)]
+    banks_first = "ch*,bg*,ba*,ro*,co*,ra*"
+    measured = Memory(spec, (Stream(lambda: reads, 512),), banks_first, hashed=False).run()
+    assert n == measured.reads <= measured.activates < 1.01 * n  # refresh closes a few rows unread
+    per_channel = measured.activates / spec.channels
+    assert measured.cycles / per_channel == pytest.approx(cycles, rel=0.015)
+
+
 def test_an_unknown_pattern_and_wrong_params_are_refused():
     spec = device("DDR4-2400_x64_1ch")
     for name, params in [
