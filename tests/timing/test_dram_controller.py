@@ -122,6 +122,16 @@ def test_refresh_closes_all_banks_once_per_interval():
     assert all(0 <= at - (i + 1) * spec.timing.tREFI < 200 for i, at in enumerate(refreshes))
 
 
+@pytest.mark.parametrize(
+    ("preset", "firsts"), [("LPDDR5-6400_2x16b_2ch_REFpb", range(16)), (f"{DDR5}_REFsb", range(4))]
+)
+def test_partial_refreshes_take_every_bank_in_turn(preset, firsts):
+    spec = device(preset)
+    _, log = serve(spec, [], until=(len(firsts) + 1) * spec.timing.tREFI)
+    assert sorted(line.bank for line in log) == list(firsts)
+    assert all(line.command == REF for line in log)
+
+
 def measure(spec, name, params="{}"):
     what = pattern(spec, name, params)
     return Memory(spec, what.streams, what.mapping, hashed=what.hashed).run()
