@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from simulator.errors import InputError
 from simulator.hardware.dram_standards import ACT, PRE, RD, REF, WR
 from simulator.timing.dram.address import decoder
-from simulator.timing.dram.controller import NEVER, Access, Controller, Issued
+from simulator.timing.dram.controller import NEVER, Access, Controller, LogEntry
 from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.patterns import pattern
 from simulator.timing.dram.traffic import Stream, Transaction
@@ -25,7 +25,7 @@ def device(preset):
 
 
 class Seen:
-    """Owner of an access that remembers when it was complete."""
+    """Requester that records when its access completed."""
 
     def __init__(self):
         self.at = None
@@ -37,7 +37,7 @@ class Seen:
 
 def serve(spec, accesses, until=4000):
     """Put (bank, row, command) in at cycle 0 and return when each was complete, and the log."""
-    log: list[Issued] = []
+    log: list[LogEntry] = []
     controller, owners = Controller(spec, log), []
     for index, (bank, row, command) in enumerate(accesses):
         owners.append(Seen())
