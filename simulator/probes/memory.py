@@ -1,4 +1,4 @@
-"""A microbenchmark of the simulated memory: access patterns in, bandwidth and energy out."""
+"""Memory microbenchmark: access patterns in, bandwidth, row hit rate and energy out."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +16,7 @@ from simulator.timing.dram.patterns import Pattern, pattern
 
 Rows = Iterable[dict[str, Any]]
 Progress = Callable[[Rows, int, str], Rows]
-_FEW = 8  # patterns that take less time than to start another process
+_FEW = 8  # patterns; fewer run faster than worker processes start
 
 
 def _silently(rows: Rows, _total: int, _what: str) -> Rows:
@@ -30,12 +30,12 @@ def probe_memory(
     workers: int | None = None,
     progress: Progress = _silently,
 ) -> int:
-    """Run every row of the CSV `patterns` on the memory, alone, and write `out`.
+    """Simulate every row of the CSV `patterns` on the memory alone and write `out`.
 
-    Rows have a pattern's name and, as a JSON object, its params. Added are bandwidth_gbps (useful
-    bytes of all streams, 10^9 per second), row_hit_rate, and pj_per_bit, of all components per bit
-    on the bus. `workers` processes share the rows, by default one per core. Returns the number of
-    rows; raises InputError naming the row and the fix.
+    A row is a pattern name and, as a JSON object, its params. Adds bandwidth_gbps (useful bytes of
+    all streams, 10^9 per second), row_hit_rate, and pj_per_bit (total energy per bit on the bus).
+    `workers` processes share the rows; default one per core. Returns the number of rows. Raises
+    InputError naming the row and the fix.
     """
     device = hardware.dram.device
     if device is None:
@@ -55,7 +55,7 @@ def probe_memory(
 
 
 def _patterns(path: Path, device: DramDevice) -> list[dict[str, str]]:
-    """Return the rows of the file; all of them are checked before any of them runs."""
+    """Return the rows of the file; all are checked before the first runs."""
     rows = read_rows(path, "patterns")
     for line, row in rows:
         if "pattern" not in row:
@@ -72,11 +72,11 @@ def _pattern(device: DramDevice, row: dict[str, str]) -> Pattern:
 
 
 def _measure(device: DramDevice, typical_permille: int, row: dict[str, str]) -> dict[str, Any]:
-    offered = _pattern(device, row)
-    memory = Memory(device, offered.streams, offered.mapping, hashed=offered.hashed)
-    done = memory.run()
+    workload = _pattern(device, row)
+    memory = Memory(device, workload.streams, workload.mapping, hashed=workload.hashed)
+    stats = memory.run()
     return row | {
-        "bandwidth_gbps": done.useful_gbps,
-        "row_hit_rate": done.row_hit_rate,
-        "pj_per_bit": done.pj_per_bit_bus * typical_permille / 1000,
+        "bandwidth_gbps": stats.useful_gbps,
+        "row_hit_rate": stats.row_hit_rate,
+        "pj_per_bit": stats.pj_per_bit_bus * typical_permille / 1000,
     }

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from simulator.errors import InputError
 from simulator.hardware.dram_standards import ACT, PRE, RD, REF, WR
 from simulator.timing.dram.address import decoder
-from simulator.timing.dram.controller import NEVER, Access, Controller, Issued
+from simulator.timing.dram.controller import NEVER, Access, Controller, LogEntry
 from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.patterns import pattern
 from simulator.timing.dram.traffic import Stream, Transaction
@@ -25,7 +25,7 @@ def device(preset):
 
 
 class Seen:
-    """Owner of an access that remembers when it was complete."""
+    """Requester that records when its access completed."""
 
     def __init__(self):
         self.at = None
@@ -37,7 +37,7 @@ class Seen:
 
 def serve(spec, accesses, until=4000):
     """Put (bank, row, command) in at cycle 0 and return when each was complete, and the log."""
-    log: list[Issued] = []
+    log: list[LogEntry] = []
     controller, owners = Controller(spec, log), []
     for index, (bank, row, command) in enumerate(accesses):
         owners.append(Seen())
@@ -122,6 +122,16 @@ def test_refresh_closes_all_banks_once_per_interval():
     assert all(0 <= at - (i + 1) * spec.timing.tREFI < 200 for i, at in enumerate(refreshes))
 
 
+@pytest.mark.parametrize(
+    ("preset", "firsts"), [("LPDDR5-6400_2x16b_2ch_REFpb", range(16)), (f"{DDR5}_REFsb", range(4))]
+)
+def test_partial_refreshes_take_every_bank_in_turn(preset, firsts):
+    spec = device(preset)
+    _, log = serve(spec, [], until=(len(firsts) + 1) * spec.timing.tREFI)
+    assert sorted(line.bank for line in log) == list(firsts)
+    assert all(line.command == REF for line in log)
+
+
 def measure(spec, name, params="{}"):
     what = pattern(spec, name, params)
     return Memory(spec, what.streams, what.mapping, hashed=what.hashed).run()
@@ -136,6 +146,27 @@ def test_sequential_reads_reach_the_peak_less_refresh(preset):
     lost = (t.tRFC + t.tRP + (t.tRCD or t.tRCDRD)) / t.tREFI
     reached = measured.useful_gbps * 1e9 / spec.peak_bytes_per_s
     assert reached == pytest.approx(1 - lost, rel=0.015)  # rows reopen one tRRD after the other
+
+
+@pytest.mark.parametrize(
+    ("preset", "cycles"),
+    [
+        # Clock cycles per activation by hand, over the share of time that refresh leaves.
+        (GDDR6, 7 / (1 - (26 + 210 + 26) / 3333)),  # tRRD_S 7 = tFAW / 4; a burst takes 2
+        (DDR5, 8 / (1 - (39 + 708 + 39) / 9360)),  # tRRD_S 8 = tFAW / 4 = a burst
+        ("HBM2_8ch", 7.5 / (1 - (14 + 260 + 14) / 3900)),  # tFAW / 4; tRRD_S 4, a burst 2
+    ],
+)
+def test_row_misses_go_as_fast_as_activations_may(preset, cycles):
+    """Every read opens another row of the next bank; groups in turn, then banks of a group."""
+    spec = device(preset)
+    n = 2048 * spec.channels
+    reads = [Transaction(i * spec.granule, spec.granule) for i in range(n)]
+    banks_first = "ch*,bg*,ba*,ro*,co*,ra*"
+    measured = Memory(spec, (Stream(lambda: reads, 512),), banks_first, hashed=False).run()
+    assert n == measured.reads <= measured.activates < 1.01 * n  # refresh closes a few rows unread
+    per_channel = measured.activates / spec.channels
+    assert measured.cycles / per_channel == pytest.approx(cycles, rel=0.015)
 
 
 def test_an_unknown_pattern_and_wrong_params_are_refused():

@@ -22,6 +22,7 @@ from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.traffic import Stream, Transaction
 from tests.reference import rows
 
+GDDR6, DDR5 = "GDDR6-14000_2x16b_2ch", "DDR5-4800_2x32b_2ch"
 PRESETS = ("LPDDR4-3200_x32_1ch", "DDR4-2400_x64_1ch", "DDR4-2400_x64_2ch", "LPDDR4-4266_x64_2ch")
 MIB = 1 << 20
 
@@ -31,12 +32,15 @@ def dram(preset):
 
 
 @pytest.mark.parametrize("write", [False, True])
-@pytest.mark.parametrize("preset", [*PRESETS, "HBM2_8ch", "LPDDR5-6400_2x16b_2ch_REFpb"])
+@pytest.mark.parametrize(
+    "preset", [*PRESETS, "HBM2_8ch", "LPDDR5-6400_2x16b_2ch_REFpb", GDDR6, DDR5, f"{DDR5}_REFsb"]
+)
 def test_a_sequential_stream_takes_the_bus_but_for_refresh(preset, write):
     memory = dram(preset)
     t, device = memory.device.timing, memory.device
-    banks = device.banks if device.refresh == "per_bank" else 1
-    busy = 1 - (t.tRFC + t.tRP + t.tRCD) / (t.tREFI * banks)
+    turns = {"all_bank": 1, "per_bank": device.banks, "same_bank": device.banks_per_group}
+    blocked = t.tRFC + t.tRP + (t.tRCD or t.tRCDRD)
+    busy = 1 - blocked / (t.tREFI * turns[device.refresh])
     cost = pattern_cost(memory, sequential(MIB, write=write), 1000 * write)
     expected_ps = MIB * 10**12 / memory.peak_bytes_per_s / busy
     assert cost.channel_ps == pytest.approx(expected_ps, rel=0.035)

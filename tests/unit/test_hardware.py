@@ -8,13 +8,15 @@ from simulator.hardware.load import CONFIGS, dram_presets, hardware_names
 from simulator.hardware.settings import setting_paths
 from tests.builders import machine
 
-PEAK_GBPS = {  # from the configurations that DRAMsim3 and Ramulator were run with
+PEAK_GBPS = {  # from the configurations that DRAMsim3 and Ramulator were run with; pins x rate
     "DDR4-2400_x64_1ch": 19.208,
     "DDR4-3200_x64_2ch": 51.2,
     "LPDDR4-3200_x32_1ch": 12.8,
     "LPDDR4-4266_x64_2ch": 34.133,
     "LPDDR5-6400_4x16b_4ch": 51.2,
     "HBM2_8ch": 256.0,
+    "DDR5-4800_2x32b_2ch": 64 * 4.8 / 8,
+    "GDDR6-14000_2x16b_2ch": 32 * 14 / 8,
 }
 
 

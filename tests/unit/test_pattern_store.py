@@ -1,9 +1,12 @@
 """Samples on disk: taken once, recalled by whoever has the same memory, never trusted blindly."""
 
+from dataclasses import replace
+
 import pytest
 
 from simulator.activity import sequential
 from simulator.hardware import load_hardware
+from simulator.hardware.dram_standards import PRE, STANDARDS, Constraint
 from simulator.pattern_store import kept_samples
 from simulator.timing.dram import cost
 from simulator.timing.dram.cost import Samples, pattern_cost, samples_of
@@ -35,6 +38,28 @@ def test_samples_of_another_memory_are_not(dram, tmp_path):
     other = load_hardware("edge-16x16", {"dram.preset": "DDR4-2400_x64_1ch"}).dram
     priced(other)
     assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def priced_with(dram, monkeypatch, standard, row):
+    """Price with one more row in the table of `standard`."""
+    table = STANDARDS[standard]
+    longer = replace(table, constraints=(*table.constraints, row))
+    monkeypatch.setitem(STANDARDS, standard, longer)
+    samples_of.cache_clear()
+    priced(dram)
+
+
+def test_a_change_of_a_standard_concerns_the_samples_of_its_devices_alone(
+    dram, monkeypatch, tmp_path
+):
+    priced(dram)
+    files = set((tmp_path / "cache").iterdir())
+    row = Constraint((PRE,), (PRE,), "rank", "1")
+    priced_with(dram, monkeypatch, "DDR5", row)
+    assert set((tmp_path / "cache").iterdir()) == files
+    assert dram.device.protocol == "LPDDR4"
+    priced_with(dram, monkeypatch, "LPDDR4", row)
+    assert len(set((tmp_path / "cache").iterdir()) - files) == 1
 
 
 @pytest.mark.parametrize("text", ["", "{", "[[1, 2]]", '[[["a"], [1, 2, 3]]]'])

@@ -1,1 +1,1 @@
-"""One DRAM, command by command: device, address mapping, controller, and what masters offer it."""
+"""Cycle-accurate DRAM: constraint tables, banks, address mapping, controller and traffic."""

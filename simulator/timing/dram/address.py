@@ -1,4 +1,4 @@
-"""Where a granule of memory lies: channel, bank and row, from mapping text."""
+"""Address mapping: channel, bank and row of a granule."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Decode = Callable[[int], tuple[int, int, int]]
 
 
 class _Segment(NamedTuple):
-    """`width` bits of an address from `shift` on are a field's bits from `place` on."""
+    """`width` address bits from bit `shift` on, which are a field's bits from `place` on."""
 
     shift: int
     width: int
@@ -24,7 +24,7 @@ class _Segment(NamedTuple):
 
 @remember("address decoders", most=64)
 def decoder(device: DramDevice, mapping: str = "", *, hashed: bool = True) -> Decode:
-    """Return what turns the index of a granule into (channel, bank, row).
+    """Return the function from a granule index to (channel, bank, row).
 
     `mapping` (the device's where empty) lists fields from the least significant bit on:
     `co2,ch*,co*,ba*,ra*,ro*` is two column bits, all channel bits, the other column bits, ...
@@ -59,7 +59,7 @@ def _widths(device: DramDevice) -> dict[str, int]:
 
 
 def _parse(mapping: str, widths: dict[str, int]) -> dict[str, list[_Segment]]:
-    """Return the segments of every field; a star takes what the field's numbers leave."""
+    """Return the segments of every field; a star stands for the remaining bits of its field."""
     fields = [_field(text.strip(), mapping) for text in mapping.split(",")]
     left = dict(widths)
     for name, width in fields:
@@ -67,12 +67,12 @@ def _parse(mapping: str, widths: dict[str, int]) -> dict[str, list[_Segment]]:
     segments: dict[str, list[_Segment]] = {name: [] for name in widths}
     shift, placed = 0, dict.fromkeys(widths, 0)
     for name, width in fields:
-        taken = left[name] if width is None else width
+        bits = left[name] if width is None else width
         if width is None:
             left[name] = 0
-        segments[name].append(_Segment(shift, taken, placed[name]))
-        placed[name] += taken
-        shift += taken
+        segments[name].append(_Segment(shift, bits, placed[name]))
+        placed[name] += bits
+        shift += bits
     wrong = [name for name, rest in left.items() if rest]
     if wrong:
         raise InputError(f"mapping {mapping!r} has too many or too few bits of {', '.join(wrong)}")
@@ -87,7 +87,7 @@ def _field(text: str, mapping: str) -> tuple[str, int | None]:
 
 
 def _gather(segments: list[_Segment]) -> Callable[[int], int]:
-    """Return what collects a field's bits; one segment, as nearly always, is a shift and mask."""
+    """Return the function that extracts a field; one segment, the usual case, is shift and mask."""
     pieces = [(s.shift, (1 << s.width) - 1, s.place) for s in segments if s.width]
     if not pieces:
         return lambda _: 0

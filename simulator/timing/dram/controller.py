@@ -17,30 +17,33 @@ READ_QUEUE = 32
 WRITE_BUFFER = 32
 BANK_QUEUE = 8
 IDLE_DRAIN = 8  # an idle channel drains a write buffer that holds more
-HIT_LIMIT = 4  # after as many accesses of a row, hits behind a conflict no longer keep it open
+HIT_LIMIT = 4  # accesses of an open row after which an older conflict precharges it
 NEVER = 1 << 62
 
 
-class Owner(Protocol):
-    """Who waits for a granule."""
+class Requester(Protocol):
+    """Requester of a granule."""
 
     def complete(self, at: int) -> None:
-        """Take note that one of its granules is complete at cycle `at`."""
+        """Record that one of its granules completes at cycle `at`."""
 
 
 class Access(NamedTuple):
-    """One granule to read or write (`command`): its index in memory, and where it lies."""
+    """Read or write (`command`) of one granule: its index in memory and its location."""
 
     channel: int
     bank: int
     row: int
     command: int
     granule: int
-    owner: Owner
+    requester: Requester
 
 
-class Issued(NamedTuple):
-    """One line of a command log; `row` is that of an activation, `bank` -1 for all."""
+class LogEntry(NamedTuple):
+    """One command of a log. `row` is set for activations; `bank` is -1 for an all-bank refresh.
+
+    A same-bank refresh logs the first of its banks.
+    """
 
     at: int
     command: int
@@ -58,51 +61,51 @@ class Controller:
         "counts", "log", "room", "wake",
     )  # fmt: skip
 
-    def __init__(self, device: DramDevice, log: list[Issued] | None = None) -> None:
+    def __init__(self, device: DramDevice, log: list[LogEntry] | None = None) -> None:
         """Start with empty queues and closed banks; `log` collects commands if given."""
         self.channel = Channel(device)
         self.counts = [0] * len(COMMANDS)
         self.log = log
-        self.room = [0, READ_QUEUE, WRITE_BUFFER]  # for how many more, by command
+        self.room = [0, READ_QUEUE, WRITE_BUFFER]  # free entries, by command
         banks = device.banks
         self._latency = device.timing.CL + device.timing.burst
         self._queues: list[list[Access]] = [[] for _ in range(banks)]
-        self._writes_of = [0] * banks  # how many of the queue are writes
+        self._writes_of = [0] * banks  # writes in each bank queue
         self._waiting = [[deque[tuple[int, Access]]() for _ in range(banks)] for _ in (ACT, RD, WR)]
         self._movable: tuple[set[int], ...] = (set(), set(), set())  # banks waiting and with room
-        self._pending_reads: dict[int, list[Owner]] = {}
+        self._pending_reads: dict[int, list[Requester]] = {}
         self._pending_writes: set[int] = set()
         self._order = 0
-        self._drain = 0  # writes still to move before reads may
-        self._active: list[int] = []  # banks with something queued, in order
-        self._local = [NEVER] * banks  # when a bank by itself is ready for its first choice
-        self._key = [0] * banks  # the gate of that choice: command * groups + group
-        self._second: dict[int, tuple[int, int]] = {}  # likewise of a second choice
+        self._drain = 0  # writes to move before reads may
+        self._active: list[int] = []  # banks with queued accesses, in order
+        self._local = [NEVER] * banks  # when the bank itself allows its first candidate
+        self._key = [0] * banks  # the gate of that candidate: command * groups + group
+        self._second: dict[int, tuple[int, int]] = {}  # ready time and gate of a second candidate
         self._last = -1  # bank served last
-        self._next, self._stale = (NEVER, 0, PRE), False  # next command: when, bank, which
+        self._next, self._stale = (NEVER, 0, PRE), False  # next command: cycle, bank, command
         self._refresh_sets = device.refresh_sets
         self._tREFI = device.timing.tREFI
         self._next_refresh = self.wake = self._tREFI
-        self._due = range(0)  # banks that a refresh waits for
+        self._due = range(0)  # banks due for refresh
 
     def add(self, access: Access, now: int) -> None:
-        """Take one granule before the tick of cycle `now`; there must be room for it.
+        """Queue one granule before the tick of cycle `now`; the caller checks `room`.
 
-        A write is complete, for its owner, when it is in the buffer; so is a read of a granule
-        that waits there. Reads of a granule that is being read already share its burst.
+        Writes are posted: they complete in the write buffer, and reads hit there. A read of a
+        granule that is already being read shares its burst.
         """
         command, granule = access.command, access.granule
         if granule in self._pending_writes:
-            access.owner.complete(now + 1)
+            access.requester.complete(now + 1)
             return
         if command == WR:
-            access.owner.complete(now + 1)
+            access.requester.complete(now + 1)
             self._pending_writes.add(granule)
         elif granule in self._pending_reads:
-            self._pending_reads[granule].append(access.owner)
+            self._pending_reads[granule].append(access.requester)
             return
         else:
-            self._pending_reads[granule] = [access.owner]
+            self._pending_reads[granule] = [access.requester]
         self.room[command] -= 1
         self._order += 1
         bank = access.bank
@@ -114,7 +117,7 @@ class Controller:
             self.wake = min(self.wake, now)
 
     def tick(self, now: int) -> bool:
-        """Do what is due in cycle `now`; return whether a queue has room again."""
+        """Issue the command due in cycle `now`; return whether a queue freed an entry."""
         if now >= self._next_refresh:
             self._start_refresh(now)
         if self._next[0] <= now:
@@ -130,7 +133,7 @@ class Controller:
         return moved
 
     def _move(self) -> bool:
-        """Move the oldest access that finds room in the queue of its bank."""
+        """Move the oldest access whose bank queue has room."""
         free = self.room[WR]
         idle = not self._active and free < WRITE_BUFFER - IDLE_DRAIN
         if not self._drain and (idle or not free):
@@ -149,7 +152,7 @@ class Controller:
         return True
 
     def _oldest(self, command: int) -> int:
-        """Return the bank of the access that has waited longest of those that find room."""
+        """Return the bank of the oldest access whose bank queue has room."""
         movable, waiting = self._movable[command], self._waiting[command]
         if len(movable) == 1:
             return next(iter(movable))
@@ -183,7 +186,7 @@ class Controller:
                 self._weigh(bank)
 
     def _weigh(self, bank: int) -> None:
-        """Note what the bank asks for next: the first of its queue that could be served."""
+        """Update the next command of a bank: for the first request in its queue that can go."""
         channel, queue = self.channel, self._queues[bank]
         self._stale = True
         if self._second:
@@ -204,7 +207,7 @@ class Controller:
             self._weigh_all(bank, queue, row)
 
     def _weigh_all(self, bank: int, queue: list[Access], row: int) -> None:
-        """Note the bank's choices: to precharge, and to read or write the open row."""
+        """Update the candidate commands of a bank: precharge, read or write of the open row."""
         channel = self.channel
         group, groups = channel.group[bank], channel.groups
         commands = dict.fromkeys([access.command for access in queue if access.row == row])
@@ -216,7 +219,7 @@ class Controller:
             self._second[bank] = choices[1]
 
     def _choose(self, now: int) -> tuple[int, int, int]:
-        """Return the next command from cycle `now` on: of what is ready first, the next in turn."""
+        """Return the next command from cycle `now` on: the earliest; round robin among equals."""
         if self._due:
             return self._choose_in_refresh(now)
         if not self._active:
@@ -264,19 +267,19 @@ class Controller:
         else:
             self._serve(bank, command, now)
         if self.log is not None:
-            self.log.append(Issued(now, command, bank, row))
+            self.log.append(LogEntry(now, command, bank, row))
         if not self._due and command != REF:
             self._last = bank
         self._weigh(bank)
 
     def _serve(self, bank: int, command: int, now: int) -> None:
-        """Read or write the first granule of the queue that is of the open row."""
+        """Read or write the oldest row hit of the bank's queue."""
         queue = self._queues[bank]
         granule = queue.pop(self._place(queue, self.channel.open_row[bank], command)).granule
         if command == RD:
             self.channel.read(bank, now)
-            for owner in self._pending_reads.pop(granule):
-                owner.complete(now + self._latency)
+            for requester in self._pending_reads.pop(granule):
+                requester.complete(now + self._latency)
         else:
             self.channel.write(bank, now)
             self._writes_of[bank] -= 1
@@ -293,7 +296,7 @@ class Controller:
         for place, access in enumerate(queue):
             if access.row == row and access.command == command:
                 return place
-        raise AssertionError("the choice was made of what is queued")
+        raise AssertionError("the scheduler chose a queued access")
 
     def _start_refresh(self, now: int) -> None:
         sets = self._refresh_sets
@@ -302,7 +305,7 @@ class Controller:
         self._next = self._choose(now)
 
     def _choose_in_refresh(self, now: int) -> tuple[int, int, int]:
-        """Close the banks that are to be refreshed, then refresh; others may go on meanwhile."""
+        """Precharge the banks due for refresh, then refresh; other banks continue meanwhile."""
         channel = self.channel
         still_open = [bank for bank in self._due if channel.open_row[bank] != CLOSED]
         if still_open:

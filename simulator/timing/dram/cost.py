@@ -1,8 +1,7 @@
-"""What an access pattern costs a DRAM: channel time, activations and bursts, by running samples.
+"""Cost of an access pattern: channel time, activations and bursts, from simulated samples.
 
-A pattern is sampled as one of few walks through memory, each of which the command-by-command
-model of the device runs once. The samples are long streams without refresh; refresh takes its
-share of the time of all.
+Patterns are classified into few strided walks; the cycle-accurate model simulates each once, as a
+long stream without refresh. Refresh scales the time of all by the fraction it leaves.
 """
 
 from collections.abc import Iterator
@@ -19,20 +18,20 @@ from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.traffic import Stream, Transaction
 from simulator.units import ceil_div, transfer_ps
 
-_NO_REFRESH = 1 << 60  # cycles between refreshes that never come
-_BLOCK = 64  # granules that a mixture moves in one direction: a DMA's tile or part of one
-_BLOCKS = 16  # of a sample: long against start-up and queues
-_CHANNELS = 4  # beyond which a sample grows with their number
-_FAR = 1 << 24  # granules between the two walks of a mixture, beside other banks
-_UNDER_WAY = 64  # transactions: more than the queues of a channel hold
+_NO_REFRESH = 1 << 60  # tREFI in cycles that disables refresh
+_BLOCK = 64  # granules between turnarounds of a mix: a DMA tile or part of one
+_BLOCKS = 16  # blocks per sample: long against start-up and queues
+_CHANNELS = 4  # above this, samples grow with the channels
+_FAR = 1 << 24  # granules between the two walks of a mix, plus half of the banks
+_IN_FLIGHT = 64  # transactions in flight: more than the queues of a channel hold
 _FS_PER_PS = 1000
-_SHORT = 4  # granules of runs that are told apart by halves
-_FEW = 16  # odd parts of a pitch below which each is sampled for itself
+_SHORT = 4  # longest runs, in granules, that round to halves of powers of two
+_FEW = 16  # odd factors of a pitch below this are exact
 LINE = 64  # bytes of a cache line
 
 
 class PatternCost(NamedTuple):
-    """Channel time in ps when the memory serves this pattern alone; commands over all channels."""
+    """Channel time in ps without contention; activations and bursts over all channels."""
 
     channel_ps: int
     activates: int
@@ -40,7 +39,7 @@ class PatternCost(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """Runs of `run` granules, `pitch` granules from start to start, read or written."""
+    """Strided access: runs of `run` granules, `pitch` granules from start to start."""
 
     run: int
     pitch: int
@@ -48,7 +47,7 @@ class Walk(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What so many granules of a walk took: clock cycles, and activations of all channels."""
+    """Clock cycles and activations, over all channels, of `granules` granules of a walk."""
 
     granules: int
     cycles: int
@@ -56,16 +55,16 @@ class Sample(NamedTuple):
 
 
 class Traffic(NamedTuple):
-    """What a master moves: a walk, or one mixed with as much in the other direction."""
+    """Traffic of a master: a walk, alone or in a 1:1 read-write mix with a sequential one."""
 
     walk: Walk
     mixed: bool = False
 
 
 class Samples:
-    """Samples of one device, each run once.
+    """Samples of one device, each simulated once.
 
-    `known` are those taken already: of one traffic, or of two at the same time.
+    `known` maps the traffic of one master, or of two concurrent ones, to its sample.
     """
 
     def __init__(self, device: DramDevice) -> None:
@@ -78,7 +77,7 @@ class Samples:
         self._mixed: dict[Walk, int] = {}
 
     def of(self, *masters: Traffic) -> Sample:
-        """Return a sample of one master, or of several at the same time, each as much."""
+        """Return the sample of one master, or of several that move equal amounts concurrently."""
         sample = self.known.get(masters)
         if sample is None:
             starts = (i * (2 * _FAR + self._half_of_the_banks) for i in range(len(masters)))
@@ -89,9 +88,9 @@ class Samples:
         return sample
 
     def mixed_cycles(self, walk: Walk) -> int:
-        """Return the cycles of a walk's sample beside as much, in sequence, the other way.
+        """Return the cycles of a walk's sample in a 1:1 mix with sequential opposite traffic.
 
-        It is stretched as a walk of its kind is that is sampled so.
+        The slowdown is that of the walk's class (`traffic_of`), which is what is simulated.
         """
         cycles = self._mixed.get(walk)
         if cycles is None:
@@ -109,9 +108,9 @@ class Samples:
         return alone.cycles * max(apart, whole) // apart
 
     def stretch_permille(self, one: Traffic, other: Traffic) -> int:
-        """Return by how much two masters that move as much at once stretch each other's time.
+        """Return the slowdown, in permille, of two masters that move equal amounts concurrently.
 
-        1000 where together they take as long as one after the other.
+        1000: they take as long as one after the other.
         """
         one, other = sorted((one, other))
         together = self.of(one, other)
@@ -119,7 +118,7 @@ class Samples:
         return max(1000, together.cycles * 2000 * self._granules // (apart * together.granules))
 
     def _cycles(self, traffic: Traffic) -> int:
-        """Return what the granules of a whole sample take alone."""
+        """Return the uncontended cycles of a full-length sample."""
         alone = self.of(traffic)
         return alone.cycles * self._granules // alone.granules
 
@@ -128,7 +127,7 @@ class Samples:
         return self._blocks * _BLOCK
 
     def _blocks_of(self, traffic: Traffic, start: int = 0) -> list[Transaction]:
-        """Return the transactions of a sample from granule `start` on, in blocks where mixed."""
+        """Return the transactions of a sample from granule `start` on; a mix alternates blocks."""
         walk = traffic.walk
         if not traffic.mixed:
             return list(chain.from_iterable(self._walked(walk, start)))
@@ -139,7 +138,7 @@ class Samples:
         return list(chain.from_iterable(blocks))
 
     def _walked(self, walk: Walk, start: int) -> Iterator[list[Transaction]]:
-        """Yield as many blocks of a walk as a sample has, from granule `start` on."""
+        """Yield the blocks of a sample of a walk, from granule `start` on."""
         size, per_block = self.device.granule, max(1, _BLOCK // walk.run)
         for block in range(self._blocks):
             first = start + block * per_block * walk.pitch
@@ -154,7 +153,7 @@ class Samples:
 
     def _run(self, *masters: list[Transaction]) -> Sample:
         streams = tuple(
-            Stream(partial(iter, transactions), outstanding=_UNDER_WAY) for transactions in masters
+            Stream(partial(iter, transactions), outstanding=_IN_FLIGHT) for transactions in masters
         )
         done = Memory(self.device, streams).run()
         start = gates_of(self.device).in_bank(ACT, RD) + self.device.timing.CL
@@ -168,7 +167,7 @@ def samples_of(device: DramDevice) -> Samples:
 
 
 def pattern_cost(dram: Dram, pattern: AccessPattern, write_permille: int) -> PatternCost:
-    """Return the cost of `pattern`, in a mixture in which `write_permille` of the bytes write."""
+    """Return the cost of `pattern` in traffic of which `write_permille` of the bytes are writes."""
     if not pattern.bytes:
         return PatternCost(0, 0, 0)
     device = dram.device
@@ -180,7 +179,7 @@ def pattern_cost(dram: Dram, pattern: AccessPattern, write_permille: int) -> Pat
     sample = samples.of(Traffic(walk))
     cycles = sample.cycles * 1000
     rarer = min(write_permille, 1000 - write_permille)
-    if rarer:  # the bus turns around as often as the rarer direction comes
+    if rarer:  # turnarounds scale with the rarer direction
         cycles += 2 * rarer * (samples.mixed_cycles(walk) - sample.cycles)
     interval, blocked = samples.refresh
     fs = ceil_div(
@@ -191,7 +190,7 @@ def pattern_cost(dram: Dram, pattern: AccessPattern, write_permille: int) -> Pat
 
 
 def idle_ps(dram: Dram) -> int:
-    """Return the time from a read's command to its last byte, of a bank that is closed."""
+    """Return the idle latency in ps: a read of a closed bank, from activation to last byte."""
     if dram.device is None:
         return 0
     t = dram.device.timing
@@ -200,7 +199,7 @@ def idle_ps(dram: Dram) -> int:
 
 
 def walk_of(device: DramDevice, pattern: AccessPattern) -> Walk:
-    """Return the walk that stands for a pattern.
+    """Return the walk that represents a pattern.
 
     Runs are rounded down to 1, 2, 3, 4, 6, 8, 16 ... granules, pitches up to one of few.
     """
@@ -208,14 +207,14 @@ def walk_of(device: DramDevice, pattern: AccessPattern) -> Walk:
     if pattern.run >= pattern.pitch or run >= _row_of_all(device):
         return Walk(_BLOCK, _BLOCK, pattern.write)
     pitch, part = divmod(pattern.pitch, device.granule)
-    # Runs that begin within a granule begin on all channels.
+    # Misaligned runs start on all channels.
     return Walk(_rounded(run), _pitch(device, pitch + 1 | 1 if part else pitch), pattern.write)
 
 
 def traffic_of(device: DramDevice, bursts: int, written: int, activates: int) -> Traffic:
-    """Return the traffic that stands for work with so many bursts, of them `written`.
+    """Return the traffic class of work with `bursts` bursts, `written` of them writes.
 
-    In sequence where rows are used often; else runs of as few granules, each in another row.
+    Sequential if most bursts hit open rows; else runs of one or four granules per row.
     """
     run = next((run for run in (1, 4) if bursts < 4 * run * activates), _BLOCK)
     apart = _row_of_all(device) * device.bank_groups + run
@@ -231,11 +230,11 @@ def _rounded(run: int) -> int:
 
 
 def _pitch(device: DramDevice, pitch: int) -> int:
-    """Return the pitch of a walk: 2^i, or 2^i times an odd number of few.
+    """Return the pitch of a walk: 2^i times an odd factor, rounded up to one of few.
 
-    2^i decides on channels and bank groups and is kept, and so is an odd part that is small. Of
-    larger ones those stand for all that are far from whole rows of few banks, as most are. Beyond
-    all banks the places repeat.
+    2^i selects channels and bank groups, so it is exact, and so are small odd factors. Larger
+    ones round to factors that do not alias with rows of few banks, as most do not. Pitches beyond
+    all banks wrap around.
     """
     most = _row_of_all(device) * device.banks
     pitch = pitch if pitch <= most else most + pitch % most
@@ -248,7 +247,7 @@ def _pitch(device: DramDevice, pitch: int) -> int:
 
 
 def _row_of_all(device: DramDevice) -> int:
-    """Return the granules of a row on every channel."""
+    """Return the granules in one row of all channels."""
     return device.row // device.granule * device.channels
 
 

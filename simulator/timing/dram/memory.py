@@ -1,17 +1,17 @@
-"""A memory under traffic: runs streams against the controllers of all channels."""
+"""Runs streams against the controllers of all channels."""
 
 from dataclasses import dataclass
 
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.dram_standards import ACT, RD, REF, WR
 from simulator.timing.dram.address import decoder
-from simulator.timing.dram.controller import NEVER, Controller, Issued
+from simulator.timing.dram.controller import NEVER, Controller, LogEntry
 from simulator.timing.dram.traffic import Source, Stream
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What a run did: cycles, useful bytes of ended transactions, commands over all channels."""
+class MemoryStats:
+    """Statistics of a run: cycles, useful bytes per stream, commands over all channels."""
 
     device: DramDevice
     cycles: int
@@ -28,7 +28,7 @@ class Measured:
 
     @property
     def useful_gbps(self) -> float:
-        """Useful bytes of all streams per ns."""
+        """Useful bandwidth of all streams, in GB/s."""
         return sum(self.useful_bytes) * 1e6 / self.time_fs
 
     @property
@@ -38,12 +38,12 @@ class Measured:
 
     @property
     def row_hit_rate(self) -> float:
-        """Share of bursts that needed no activation of their own."""
+        """Fraction of bursts that hit an open row."""
         return max(0.0, 1 - self.activates / self.bursts)
 
     @property
     def energy_aj(self) -> int:
-        """Commands, interface and standby of all channels."""
+        """Energy in aJ of commands, interface and standby, over all channels."""
         e, bits = self.device.energy, self.device.granule * 8
         commands = (
             self.activates * e.activate
@@ -55,12 +55,12 @@ class Measured:
 
     @property
     def pj_per_bit_bus(self) -> float:
-        """Energy per bit on the data buses, all components."""
+        """Total energy per bit on the data buses, in pJ."""
         return self.energy_aj / (self.bursts * self.device.granule * 8) / 1e6
 
 
 class Memory:
-    """All channels of a device, and the streams that they serve."""
+    """All channels of a device and the streams they serve."""
 
     def __init__(
         self,
@@ -73,17 +73,17 @@ class Memory:
     ) -> None:
         """`mapping` and `hashed` are as for `decoder`; `logged` keeps every channel's commands."""
         self.device = device
-        self.logs: list[list[Issued]] = [[] for _ in range(device.channels if logged else 0)]
+        self.logs: list[list[LogEntry]] = [[] for _ in range(device.channels if logged else 0)]
         self.controllers = [
             Controller(device, self.logs[i] if logged else None) for i in range(device.channels)
         ]
         decode = decoder(device, mapping, hashed=hashed)
         self.sources = [Source(s, decode, device.granule, device.period) for s in streams]
         self._turn = 0
-        self._per_cycle = 2 + 2 * device.channels  # granules that all streams together may put in
+        self._per_cycle = 2 + 2 * device.channels  # granules accepted per cycle, over all streams
 
-    def run(self) -> Measured:
-        """Serve the streams until the first that is not endless has ended."""
+    def run(self) -> MemoryStats:
+        """Serve the streams until all granules of one finite stream are complete."""
         controllers, sources = self.controllers, self.sources
         now, freed = 0, True
         while True:
@@ -91,7 +91,7 @@ class Memory:
             now = min(offer_at, *[c.wake for c in controllers])
             end = min([source.end for source in sources])
             if end <= now:
-                return self._measured(end)
+                return self._stats(end)
             freed = now == offer_at and self._offer(now)
             for controller in controllers:
                 if controller.wake <= now and controller.tick(now):
@@ -99,7 +99,7 @@ class Memory:
             now += 1
 
     def _next_offer(self, now: int, freed: bool) -> int:
-        """Return the next cycle, from `now` on, in which a stream may get a granule in."""
+        """Return the next cycle, from `now` on, in which a stream may issue a granule."""
         soonest = NEVER
         for source in self.sources:
             if source.head is None:
@@ -109,14 +109,14 @@ class Memory:
         return soonest
 
     def _offer(self, now: int) -> bool:
-        """Let the streams in turn put in granules; return whether they may have more to offer."""
+        """Accept granules from the streams round robin; return whether the cycle limit ended it."""
         sources, controllers = self.sources, self.controllers
         blocked, left = 0, self._per_cycle
         while left and blocked < len(sources):
             source = sources[self._turn]
             head = source.head or source.refill(now)
             if head is not None and (controller := controllers[head.channel]).room[head.command]:
-                source.taken()
+                source.pop()
                 controller.add(head, now)
                 blocked, left = 0, left - 1
             else:
@@ -124,9 +124,9 @@ class Memory:
             self._turn = (self._turn + 1) % len(sources)
         return not left
 
-    def _measured(self, end: int) -> Measured:
+    def _stats(self, end: int) -> MemoryStats:
         for source in self.sources:
             source.settle(end + 1)
         totals = [sum(c.counts[kind] for c in self.controllers) for kind in (ACT, RD, WR, REF)]
         useful = tuple(source.bytes for source in self.sources)
-        return Measured(self.device, end + 1, useful, *totals)
+        return MemoryStats(self.device, end + 1, useful, *totals)

@@ -1,4 +1,4 @@
-"""Access patterns by name: what a microbenchmark of a memory offers, as streams.
+"""Memory microbenchmarks by name: access patterns as request streams.
 
 Names and parameters are those of the DRAMsim3 runs in tests/reference/dram. Their totals, blocks,
 outstanding transactions and strides follow from the counts and times of those rows; where streams
@@ -22,7 +22,7 @@ MIB = 1 << 20
 LINE = 64  # bytes of one access of a processor
 BLOCK = 4096  # bytes of one burst of a streaming engine
 SEED = 1
-WINDOW = 256  # granules under way of one stream, unless it says otherwise
+WINDOW = 256  # default granules in flight of one stream
 _SPACE = 1 << 30  # bytes that random addresses cover
 _COPY_TO = (1 << 26) + (32 << 10)  # another row of other banks, of LPDDR4; of DDR4, half of them
 _FS_PER_S = 10**15
@@ -32,7 +32,7 @@ Transactions = Callable[[], Iterator[Transaction]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pattern:
-    """Streams, and how addresses map to banks where it is not the device's own way."""
+    """Streams, with the address mapping where it differs from the device's."""
 
     streams: tuple[Stream, ...]
     hashed: bool = True
@@ -72,18 +72,18 @@ def _given(name: str, params: str | dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(name: str, key: str, value: Any) -> None:
-    told = f"pattern {name}: {key} = {shown(value)}"
+    setting = f"pattern {name}: {key} = {shown(value)}"
     if key in _CHOICES:
         if value not in _CHOICES[key]:
             known = " or ".join(repr(choice) for choice in _CHOICES[key])
-            raise InputError(f"{told} must be {known}")
+            raise InputError(f"{setting} must be {known}")
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{told} must be a number")
+        raise InputError(f"{setting} must be a number")
     elif key in _FRACTIONS:
         if not 0 < value <= 1:
-            raise InputError(f"{told} must be above 0, 1 at most")
+            raise InputError(f"{setting} must be above 0, 1 at most")
     elif not isinstance(value, int) or not 1 <= value <= MIB:
-        raise InputError(f"{told} must be a whole number, 1 to {MIB}")
+        raise InputError(f"{setting} must be a whole number, 1 to {MIB}")
 
 
 _FRACTIONS = ("inj", "write_inj", "accel_inj", "cpu_inj", "read_frac")
@@ -96,12 +96,12 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 
 
 def _blocks(n: int, size: int, *, write: bool = False, base: int = 0) -> Transactions:
-    """Return `n` blocks one after the other."""
+    """Return `n` consecutive blocks."""
     return lambda: (Transaction(base + i * size, size, write) for i in range(n))
 
 
 def _mixed_blocks(n: int, size: int, read_share: float, pieces: int = 1) -> Transactions:
-    """Return blocks one after the other, each read or written at random, in equal pieces."""
+    """Return consecutive blocks in equal pieces, each block randomly a read or a write."""
 
     def blocks() -> Iterator[Transaction]:
         random = Random(SEED)
@@ -114,7 +114,7 @@ def _mixed_blocks(n: int, size: int, read_share: float, pieces: int = 1) -> Tran
 
 
 def _random_blocks(n: int | None, size: int, read_share: float, seed: int = SEED) -> Transactions:
-    """Return aligned blocks at random places, each read or written at random; None: no end."""
+    """Return aligned blocks at random addresses, randomly reads or writes; None: endless."""
 
     def blocks() -> Iterator[Transaction]:
         random = Random(seed)
@@ -130,7 +130,7 @@ def _evenly(n: int | None, interval_fs: float) -> Callable[[], Iterator[int]]:
 
 
 def _poisson(n: int, interval_fs: float, seed: int = SEED) -> Callable[[], Iterator[int]]:
-    """Return `n` Poisson arrivals, given that so many come in the time expected for them."""
+    """Return `n` Poisson arrivals, conditioned on `n` in the expected time of `n`."""
 
     def arrivals() -> Iterator[int]:
         random = Random(seed + 1)
@@ -165,13 +165,13 @@ def _sequential(_: DramDevice, __: dict[str, Any], *, write: bool) -> Pattern:
 
 
 def _simple_mapping(_: DramDevice, __: dict[str, Any], *, write: bool) -> Pattern:
-    """A page of one bank after the other, channels interleaved by burst of a page."""
+    """Page-contiguous mapping: one bank after the other, channels interleaved by burst."""
     blocks = _blocks(2 * MIB // BLOCK, BLOCK, write=write)
     return _alone(blocks, 16, mapping="ch*,co*,bg*,ba*,ra*,ro*")
 
 
 def _copy(_: DramDevice, p: dict[str, Any]) -> Pattern:
-    """Blocks read from one region and written to another, in turn."""
+    """Copy: a block read from one region, then a block written to another."""
     size = p["block_B"]
     n = 2 * MIB // size // 2
 
@@ -214,7 +214,7 @@ def _dma(_: DramDevice, p: dict[str, Any], *, random: bool) -> Pattern:
 
 
 def _rate(device: DramDevice, p: dict[str, Any], *, kind: str) -> Pattern:
-    """Open loop: every access arrives at its time, whatever is under way."""
+    """Open loop: accesses arrive at given times, regardless of those in flight."""
     size = BLOCK if kind == "randblk" else LINE
     n, interval = 2 * MIB // size, _interval_fs(device, size, p["inj"])
     transactions = {
@@ -228,7 +228,7 @@ def _rate(device: DramDevice, p: dict[str, Any], *, kind: str) -> Pattern:
 
 
 def _tile(_: DramDevice, p: dict[str, Any], *, write: bool) -> Pattern:
-    """Tiles side by side in a matrix whose rows are `pitch_B` bytes, then the band below."""
+    """Tiles of a row-major matrix with a pitch of `pitch_B` bytes, band by band."""
     rows, width, pitch = p["rows"], p["width_B"], p["pitch_B"]
     if width > pitch:
         raise InputError(f"tile: width_B = {width} must not be above pitch_B = {pitch}")
@@ -244,7 +244,7 @@ def _tile(_: DramDevice, p: dict[str, Any], *, write: bool) -> Pattern:
 
 
 def _bank_cycle(device: DramDevice) -> int:
-    """Return the bytes after which an address is in the same bank again, a row further."""
+    """Return the address distance of adjacent rows of one bank, in bytes."""
     return device.channels * device.banks * device.row
 
 

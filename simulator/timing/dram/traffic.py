@@ -1,4 +1,4 @@
-"""What masters offer a memory: streams of transactions, in a closed loop or at a rate."""
+"""Request streams of masters: closed loop (outstanding, window) or open loop (arrivals)."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Transaction(NamedTuple):
     pitch: int = 0
 
     def granules(self, size: int) -> Iterator[int]:
-        """Return the indices of the granules of `size` bytes that it touches, in order."""
+        """Return the indices of the granules of `size` bytes that it covers, in order."""
         step = self.pitch or 1
         for start in range(self.address, self.address + self.rows * step, step):
             yield from range(start // size, (start + self.width - 1) // size + 1)
@@ -31,10 +31,10 @@ class Transaction(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """One master: transactions in order, at most `outstanding` of them incomplete at a time.
+    """Transactions of one master, in order, at most `outstanding` of them in flight.
 
-    `arrivals` are when they are offered at the earliest, in fs from the start (None: at once).
-    `window` limits the granules under way. An `endless` stream ends no run.
+    `arrivals` are their earliest issue times in fs from the start (None: at once). `window`
+    limits the granules in flight. An `endless` stream is background traffic: it ends no run.
     """
 
     transactions: Callable[[], Iterable[Transaction]]
@@ -45,7 +45,7 @@ class Stream:
 
 
 class _Flight:
-    """A transaction under way: how many granules are not complete."""
+    """A transaction in flight: granules left to complete."""
 
     __slots__ = ("_last", "_left", "_source", "_useful")
 
@@ -54,7 +54,7 @@ class _Flight:
         self._last = 0
 
     def complete(self, at: int) -> None:
-        """One more granule is complete at cycle `at`."""
+        """Count a granule that completes at cycle `at`."""
         source = self._source
         self._left -= 1
         self._last = max(self._last, at)
@@ -66,7 +66,7 @@ class _Flight:
 
 
 class Source:
-    """A stream as it runs: its next granule, and what of it is under way.
+    """A running stream: its next granule, and its transactions and granules in flight.
 
     `credits` and `endings` are the cycles at which granules and transactions are complete;
     what they make possible happens a cycle later.
@@ -101,7 +101,7 @@ class Source:
             self.end = 0
 
     def ended(self, at: int) -> None:
-        """A transaction is complete at cycle `at`; the stream is with the last of them."""
+        """Record that a transaction completes at cycle `at`; with the last, the stream ends."""
         self._latest = max(self._latest, at)
         if (
             self._transaction is None
@@ -111,7 +111,7 @@ class Source:
             self.end = self._latest
 
     def settle(self, now: int) -> None:
-        """Take note of what was complete before cycle `now`."""
+        """Retire what completed before cycle `now`."""
         endings, credits = self.endings, self.credits
         while endings and endings[0][0] < now:
             self.bytes += heappop(endings)[1]
@@ -121,7 +121,7 @@ class Source:
             self._window -= 1
 
     def refill(self, now: int) -> Access | None:
-        """Put the next granule at the head, if the stream may offer one in cycle `now`."""
+        """Make the next granule the head, if the stream may issue one in cycle `now`."""
         self.settle(now)
         if self._window >= self.stream.window:
             return None
@@ -133,13 +133,13 @@ class Source:
         self.head = next(self._offers)
         return self.head
 
-    def taken(self) -> None:
-        """The head has been accepted."""
+    def pop(self) -> None:
+        """Consume the head: a controller accepted it."""
         self.head = None
         self._window += self.windowed
 
     def ready_at(self, now: int) -> int:
-        """Return when `refill` may next find something, as far as is known."""
+        """Return the earliest cycle at which `refill` may succeed."""
         if self._window >= self.stream.window:
             return self.credits[0] + 1 if self.credits else NEVER
         if self._rest:
