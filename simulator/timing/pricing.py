@@ -1,4 +1,4 @@
-"""What accesses cost on this machine's memory path: channel time, port time, DRAM commands."""
+"""Prices of accesses on a memory path: channel time, port time, DRAM commands."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -35,7 +35,7 @@ FREE = PatternCost(0, 0, 0)
 
 
 class Pricing:
-    """Prices of access patterns, remembered; one per memory path."""
+    """Memoised prices of access patterns; one object per memory path."""
 
     def __init__(self, dram: Dram, interconnect: Interconnect) -> None:
         """Price patterns on this memory behind this interconnect."""
@@ -45,7 +45,7 @@ class Pricing:
         self.peak_bytes_per_s = dram.peak_bytes_per_s
 
     def cost(self, pattern: AccessPattern, write_permille: int) -> PatternCost:
-        """Return what `pattern` costs in a mixture with that share of writes."""
+        """Return the cost of `pattern` in traffic with `write_permille` writes."""
         if pattern.cached:
             return FREE
         key = (pattern, write_permille)
@@ -58,11 +58,10 @@ class Pricing:
         return cost
 
     def cores_ps(self, size: int, cpu: Cpu, cores: int, *, copying: bool = False) -> int:
-        """Return the least time in which so many cores and their port pass `size` bytes.
+        """Return the time of `size` bytes at `cores` cores and their port, whichever is slower.
 
-        `copying` is memcpy, whose loads and stores are wider than those of a loop that computes.
-
-        A core whose line fills in flight are limited has that many per round trip (Little's law).
+        `copying`: memcpy, whose loads and stores are wider than those of a loop that computes. A
+        core with a limit of line fills in flight has that many per round trip (Little's law).
         """
         core, cluster = cpu.bandwidth_per_core, cpu.bandwidth
         if copying:
@@ -75,8 +74,9 @@ class Pricing:
         return transfer_ps(size, min(together, self._interconnect.cpu_bytes_per_s))
 
     def tile(self, run: TileRun, array: Accelerator, write_permille: int) -> Tile:
-        """Return a tile with its transfers priced; operands with streams of their own move side
-        by side, others in turn.
+        """Return a tile with its transfers priced, at `write_permille` writes.
+
+        Operands with streams of their own move side by side, others in turn.
         """
         side_by_side = STREAMS[array.dma.streams].operands
         load = self._transfer(run.loads, array, write_permille, side_by_side)
@@ -99,7 +99,7 @@ class Pricing:
         return Transfer(channel, max(ports) if side_by_side else sum(ports), lag)
 
     def ports(self, array: Accelerator) -> "Ports":
-        """Return what the ports of `array` take, behind this path's interconnect."""
+        """Return the port times of `array` behind this path's interconnect."""
         return _ports_of(array.dma, array.clock, self._interconnect.accelerator_bytes_per_s)
 
     def traffic(self, patterns: Iterable[AccessPattern], write_permille: int) -> Traffic:
@@ -118,38 +118,38 @@ class Pricing:
 
 
 class Ports:
-    """Times of access patterns at the ports of a DMA engine, remembered."""
+    """Memoised times of access patterns at the ports of a DMA engine."""
 
     def __init__(self, dma: Dma, clock: int, fabric: int) -> None:
         """Pass patterns through `dma` at `clock` Hz, at `fabric` bytes per second at most."""
         self._dma, self._clock, self._fabric = dma, clock, fabric
-        self._known: dict[AccessPattern, int] = {}
+        self._times: dict[AccessPattern, int] = {}
 
     def ps(self, pattern: AccessPattern) -> int:
-        """Return the least time in which one stream passes `pattern`."""
-        found = self._known.get(pattern)
-        if found is None:
-            found = port_ps(pattern, self._dma, self._clock, self._fabric)
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[pattern] = found
-        return found
+        """Return the time of `pattern` at the port of one stream."""
+        taken_ps = self._times.get(pattern)
+        if taken_ps is None:
+            taken_ps = port_ps(pattern, self._dma, self._clock, self._fabric)
+            if len(self._times) >= _REMEMBERED:
+                self._times.clear()
+            self._times[pattern] = taken_ps
+        return taken_ps
 
 
 @lru_cache(maxsize=16)
 def _ports_of(dma: Dma, clock: int, fabric: int) -> Ports:
-    """Return the ports of a DMA engine; equal ones share one object, and so what it knows."""
+    """Return the ports of a DMA engine; equal ones share one object and its memo."""
     return Ports(dma, clock, fabric)
 
 
 @lru_cache(maxsize=64)
 def pricing_of(dram: Dram, interconnect: Interconnect) -> Pricing:
-    """Return the prices of a memory path; equal paths share one object, and so what it knows."""
+    """Return the prices of a memory path; equal paths share one object and its memo."""
     return Pricing(dram, interconnect)
 
 
 def permille_written(read_bytes: int, write_bytes: int) -> int:
-    """Return the share of writes; a mixture never rounds to pure reads or writes."""
+    """Return the fraction of writes in permille; mixed traffic never rounds to 0 or 1000."""
     if not read_bytes or not write_bytes:
         return 1000 if write_bytes else 0
     return min(999, max(1, write_bytes * 1000 // (read_bytes + write_bytes)))

@@ -27,7 +27,11 @@ class Phases(NamedTuple):
 
 
 class Overlap(Protocol):
-    """How much of a fold runs beside the next one."""
+    """How much of a fold the next one hides."""
+
+    @property
+    def serial(self) -> bool:
+        """Whether it hides nothing."""
 
     def fold(self, phases: Phases) -> int:
         """Return the cycles from one fold to the next."""
@@ -37,6 +41,8 @@ class Overlap(Protocol):
 
 
 class _Serial:
+    serial = True
+
     def fold(self, phases: Phases) -> int:
         return phases.edge + phases.skew + phases.stream
 
@@ -45,6 +51,8 @@ class _Serial:
 
 
 class _Preload:
+    serial = False
+
     def fold(self, phases: Phases) -> int:
         return max(phases.edge, phases.skew + phases.stream)
 
@@ -53,6 +61,8 @@ class _Preload:
 
 
 class _Drain:
+    serial = False
+
     def fold(self, phases: Phases) -> int:
         return phases.edge + phases.stream
 
@@ -61,6 +71,8 @@ class _Drain:
 
 
 class _Full:
+    serial = False
+
     def fold(self, phases: Phases) -> int:
         return max(phases.shift, phases.stream)
 
