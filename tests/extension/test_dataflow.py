@@ -79,20 +79,26 @@ def test_without_its_package_the_name_is_unknown():
         load_hardware("edge-16x16", {"accelerator.dataflow": "toy"})
 
 
-@pytest.mark.usefixtures("_installed")
-@pytest.mark.parametrize("fidelity", ["flow", "tile"])
-def test_a_gemm_takes_the_closed_form(described, tmp_path, fidelity):
-    shapes, out = tmp_path / "shapes.csv", tmp_path / "out.csv"
-    lines = [",".join(map(str, shape)) for shape in SHAPES]
-    shapes.write_text("\n".join(["m,n,k", *lines]))
+def probed(hardware, folder, fidelity):
+    """Return the columns compute_cycles and stall_cycles of all shapes, each in one tile."""
+    shapes, out = folder / "shapes.csv", folder / "out.csv"
+    shapes.write_text("\n".join(["m,n,k", *(",".join(map(str, shape)) for shape in SHAPES)]))
     one_tile = {
         "accelerator.scratchpad": "1 MiB", "accelerator.accumulator": "1 MiB",
         "accelerator.overlap": "none", "accelerator.rows": 8,
     }  # fmt: skip
-    probe_array(load_hardware(described, one_tile), shapes, out, fidelity)
+    probe_array(load_hardware(hardware, one_tile), shapes, out, fidelity)
     rows = list(csv.DictReader(out.read_text().splitlines()))
-    wanted = [closed_form(8, 16, *shape) for shape in SHAPES]
-    assert [int(row["compute_cycles"]) for row in rows] == wanted
+    return tuple([int(row[name]) for row in rows] for name in ("compute_cycles", "stall_cycles"))
+
+
+@pytest.mark.usefixtures("_installed")
+@pytest.mark.parametrize("fidelity", ["flow", "tile"])
+def test_a_gemm_takes_the_closed_form(described, tmp_path, fidelity):
+    """Its transfers, which nothing overlaps, are those of any dataflow."""
+    cycles, stalls = probed(described, tmp_path, fidelity)
+    assert cycles == [closed_form(8, 16, *shape) for shape in SHAPES]
+    assert stalls == probed(machine(accelerator__dataflow="os"), tmp_path, fidelity)[1]
 
 
 @pytest.mark.usefixtures("_installed")

@@ -41,26 +41,32 @@ class Overlap(Protocol):
 
 
 class _Serial:
+    """Folds follow each other: SCALE-Sim's formula."""
+
     serial = True
 
     def fold(self, phases: Phases) -> int:
         return phases.edge + phases.skew + phases.stream
 
     def fill(self, _phases: Phases) -> int:
-        return -1  # SCALE-Sim counts cycles from 0
+        return -1  # the sum is one less: cycles count from 0
 
 
 class _Preload:
+    """The next stationary operand is loaded while the array streams."""
+
     serial = False
 
     def fold(self, phases: Phases) -> int:
         return max(phases.edge, phases.skew + phases.stream)
 
     def fill(self, phases: Phases) -> int:
-        return phases.preload or -1  # without a preload nothing overlaps: as SCALE-Sim counts
+        return phases.preload or -1  # without a preload nothing overlaps: as `_Serial`
 
 
 class _Drain:
+    """The next fold begins while results still pass through the array: the skew is hidden."""
+
     serial = False
 
     def fold(self, phases: Phases) -> int:
@@ -71,6 +77,8 @@ class _Drain:
 
 
 class _Full:
+    """Both: a fold takes as long as its streaming, or as a shift through all rows."""
+
     serial = False
 
     def fold(self, phases: Phases) -> int:
