@@ -1,11 +1,11 @@
 """A convolution that the array computes tap by tap: channels on its rows, pixels streamed."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from simulator.activity import AccessPattern, sequential
 from simulator.hardware.accelerator import Accelerator
@@ -20,9 +20,12 @@ from simulator.timing.systolic import tile_cycles
 from simulator.trace.op import Role
 from simulator.units import ceil_div
 
-_SEEN = frozenset({"image", "row", "col", "channel", "tap_row", "tap_col"})
-_WEIGHTS = frozenset({"filter", "channel", "tap_row", "tap_col"})
-_PRODUCED = frozenset({"image", "row", "col", "filter"})
+
+class _Tensor(NamedTuple):
+    """One of the tensors of a convolution: its axes, and how a tile's part lies in memory."""
+
+    axes: frozenset[str]
+    part: Callable[["ConvShape", ConvTile, int], AccessPattern]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,18 +79,18 @@ class ConvShape:
 
     @property
     def a_axes(self) -> frozenset[str]:
-        """Axes of operand A: the window's map, or the output's gradient of a weight gradient."""
-        return _PRODUCED if self.taps.weight_gradient else _SEEN
+        """Axes of operand A: the map that is read, or the output's gradient in a wgrad."""
+        return self._tensors[0].axes
 
     @property
     def b_axes(self) -> frozenset[str]:
-        """Axes of operand B: the weights, or the window's map of a weight gradient."""
-        return _SEEN if self.taps.weight_gradient else _WEIGHTS
+        """Axes of operand B: the weights, or the map that is read in a wgrad."""
+        return self._tensors[1].axes
 
     @property
     def c_axes(self) -> frozenset[str]:
-        """Axes of the result."""
-        return _WEIGHTS if self.taps.weight_gradient else _PRODUCED
+        """Axes of the result: the other map, or the weights in a wgrad."""
+        return self._tensors[2].axes
 
     @property
     def macs(self) -> int:
@@ -113,29 +116,26 @@ class ConvShape:
 
     def a(self, tile: Sizes) -> AccessPattern:
         """Return how a tile's part of A lies in memory."""
-        read = self._a(ConvTile(*tile), self.widths.in_memory("a"))
+        read = self._tensors[0].part(self, ConvTile(*tile), self.widths.in_memory("a"))
         return read._replace(cached="a" in self.cached)
 
     def b(self, tile: Sizes) -> AccessPattern:
         """Return how a tile's part of B lies in memory."""
-        read = self._b(ConvTile(*tile), self.widths.in_memory("b"))
+        read = self._tensors[1].part(self, ConvTile(*tile), self.widths.in_memory("b"))
         return read._replace(cached="b" in self.cached)
 
     def c(self, tile: Sizes, bits: int) -> AccessPattern:
         """Return how a tile's outputs, or its partial sums, of `bits` each lie in memory."""
-        part = ConvTile(*tile)
-        read = (
-            self._weights(part, bits) if self.taps.weight_gradient else self._produced(part, bits)
-        )
+        read = self._tensors[2].part(self, ConvTile(*tile), bits)
         return read._replace(write=True, cached="c" in self.cached)
 
     def a_size(self, tile: Sizes) -> int:
         """Return the bytes of a tile's part of A in the scratchpad."""
-        return self._a(ConvTile(*tile), self.widths.operand).bytes
+        return self._tensors[0].part(self, ConvTile(*tile), self.widths.operand).bytes
 
     def b_size(self, tile: Sizes) -> int:
         """Return the bytes of a tile's part of B in the scratchpad."""
-        return self._b(ConvTile(*tile), self.widths.operand).bytes
+        return self._tensors[1].part(self, ConvTile(*tile), self.widths.operand).bytes
 
     def grid_cycles(self, array: Accelerator, cuts: dict[str, list[tuple[int, int]]]) -> int:
         """Return the cycles of all tiles, cut into (size, count) along every axis."""
@@ -175,13 +175,12 @@ class ConvShape:
         cycles = full * max(most, least) + (max(rest, least) if rest else 0)
         return Dims(tile.image * tile.row * cycles, tile.filter, tile.channel)
 
-    def _a(self, tile: ConvTile, bits: int) -> AccessPattern:
-        return self._produced(tile, bits) if self.taps.weight_gradient else self._seen(tile, bits)
+    @property
+    def _tensors(self) -> tuple[_Tensor, _Tensor, _Tensor]:
+        """Operands A and B and the result."""
+        return _OPERANDS.get(self.taps.role, _FORWARD_OPERANDS)
 
-    def _b(self, tile: ConvTile, bits: int) -> AccessPattern:
-        return self._seen(tile, bits) if self.taps.weight_gradient else self._weights(tile, bits)
-
-    def _seen(self, tile: ConvTile, bits: int) -> AccessPattern:
+    def _source(self, tile: ConvTile, bits: int) -> AccessPattern:
         """Return how the receptive field of a tile's pixels lies in the map that is read."""
         rows = self.taps.rows.needed(tile.row, tile.tap_row)
         cols, width = self.taps.cols.needed(tile.col, tile.tap_col), self.taps.cols.size
@@ -212,3 +211,12 @@ class ConvShape:
             whole.filter * whole.channel * whole.taps, self.taps.role is not Role.DGRAD,
         )  # fmt: skip
         return self.layout.of_weights(part, bits)
+
+
+_SOURCE = _Tensor(
+    frozenset({"image", "row", "col", "channel", "tap_row", "tap_col"}), ConvShape._source
+)
+_WEIGHTS = _Tensor(frozenset({"filter", "channel", "tap_row", "tap_col"}), ConvShape._weights)
+_PRODUCED = _Tensor(frozenset({"image", "row", "col", "filter"}), ConvShape._produced)
+_FORWARD_OPERANDS = _SOURCE, _WEIGHTS, _PRODUCED
+_OPERANDS = {Role.WGRAD: (_PRODUCED, _SOURCE, _WEIGHTS)}

@@ -12,6 +12,7 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.loops import For, Mapping, Sizes, halves, multiples, reusing
 from simulator.mapping.problem import ProblemShape
 from simulator.timing.dataflows import Dims
+from simulator.timing.dataflows.phases import OVERLAPS
 
 _LEAST = 8  # smallest tile dimension tried; half of the array's where that is more
 _STREAM_LEVELS = 5  # halvings of the streamed dimension tried from the first that fits
@@ -27,7 +28,7 @@ class GemmSpace:
     def tiles(self, fits: Callable[[Sizes], bool]) -> Iterable[Sizes]:
         """Return the tiles of the first halvings of the streamed dimension that fit."""
         dims, stream_axis = self._dims, self.shape.dataflow.axes.stream
-        serial = self.array.overlap == "none" and self._operands_fit()
+        serial = OVERLAPS[self.array.overlap].serial and self._operands_fit()
         if serial and fits(dims):
             return [dims]
         chosen: list[Sizes] = []

@@ -23,7 +23,7 @@ from simulator.mapping.nest import TileVisit, census, nest
 from simulator.mapping.problem import ProblemShape
 from simulator.memo import Memo
 from simulator.timing.dataflows import Accesses
-from simulator.timing.pipeline import Loop, Pipelined, Tile
+from simulator.timing.pipeline import Pipelined, Tile, TileLoop
 from simulator.timing.pricing import Pricing, Traffic, permille_written
 from simulator.timing.schedules import schedule_of
 from simulator.units import Clock, ceil_div
@@ -130,7 +130,7 @@ class Plan:
         }  # fmt: skip
         body = _priced(op.tiles, tiles)
         if self._shape.repeats > 1:
-            body = (Loop(self._shape.repeats, body),)
+            body = (TileLoop(self._shape.repeats, body),)
         fill = self._shape.dataflow.fill_cycles(array)
         return Pipelined(body, fill, self._launch_ps(), Clock(array.clock), schedule_of(array))
 
@@ -202,8 +202,8 @@ def _bytes(run: TileRun) -> tuple[int, int]:
 
 def _priced(
     body: "tuple[TileVisit | Repeat[TileVisit], ...]", tiles: dict[TileVisit, Tile]
-) -> tuple[Tile | Loop, ...]:
+) -> tuple[Tile | TileLoop, ...]:
     return tuple(
-        Loop(node.times, _priced(node.body, tiles)) if isinstance(node, Repeat) else tiles[node]
+        TileLoop(node.times, _priced(node.body, tiles)) if isinstance(node, Repeat) else tiles[node]
         for node in body
     )

@@ -30,7 +30,7 @@ class Widths(NamedTuple):
         return (self.a if name == "a" else self.b) or self.operand
 
 
-class MapSpace(Protocol):
+class TileSpace(Protocol):
     """The tiles and loop orders of one operation on one array that the mapper considers."""
 
     def tiles(self, fits: Callable[[Sizes], bool]) -> Iterable[Sizes]:
@@ -81,7 +81,7 @@ class ProblemShape(IterationSpace, Protocol):
     def sums_weights(self) -> bool:
         """Whether outputs are weights, which are summed in the weight buffer if there is one."""
 
-    def space(self, array: Accelerator) -> MapSpace:
+    def space(self, array: Accelerator) -> TileSpace:
         """Return the tiles and loop orders to consider on `array`."""
 
     def under(self, rule: MappingRule, array: Accelerator) -> Iterable[Mapping]:

@@ -9,8 +9,8 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.loops import Mapping, Sizes
 from simulator.mapping.plan import Plan
 from simulator.mapping.problem import ProblemShape
-from simulator.mapping.sums import MappingTraffic, Sums
-from simulator.mapping.tiling import Space
+from simulator.mapping.sums import MappingTraffic, TileSums
+from simulator.mapping.tiling import Mapspace
 from simulator.memo import Memo, remember
 from simulator.timing.pricing import Pricing, permille_written
 from simulator.timing.shares import WHOLE
@@ -80,11 +80,11 @@ class Search:
 
     def __init__(self, array: Accelerator, pricing: Pricing, shape: ProblemShape) -> None:
         """Search the space of `shape` on `array`."""
-        self._space = Space(array, shape)
+        self._space = Mapspace(array, shape)
         self._array = _without_memories(array)
         self._times = _TIMES.get((self._array, pricing, shape.key), lambda: Times({}, {}))
         self._pricing, self.shape = pricing, shape
-        self._sums = Sums(array, shape, self._space.preloaded)
+        self._sums = TileSums(array, shape, self._space.preloaded)
         self._traffic = self._sums.traffic
         self._clock = Clock(array.clock)
         self._peak, self._repeats = pricing.peak_bytes_per_s, shape.repeats

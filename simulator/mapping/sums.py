@@ -172,8 +172,8 @@ def footprint(shape: ProblemShape, mapping: Mapping) -> tuple[int, int, int]:
     return a, b, shape.sum_bytes(blocks[2])
 
 
-class Sums:
-    """Sums over the tiles of an operation on one array, axis by axis; see `TileTraffic`."""
+class TileSums:
+    """TileSums over the tiles of an operation on one array, axis by axis; see `TileTraffic`."""
 
     def __init__(
         self, array: Accelerator, shape: ProblemShape, preloaded: tuple[str, ...] = ()

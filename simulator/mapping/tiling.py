@@ -11,7 +11,7 @@ from simulator.mapping.sums import MappingTraffic, footprint, traffic_of
 from simulator.timing.schedules import SCHEDULES
 
 
-class Space:
+class Mapspace:
     """The mappings of an operation that fit the memories of an array, tile by tile."""
 
     def __init__(self, array: Accelerator, shape: ProblemShape) -> None:
@@ -65,7 +65,7 @@ class Space:
 
 def candidates(array: Accelerator, shape: ProblemShape) -> Iterator[Mapping]:
     """Yield every mapping of the mapper's space."""
-    space = Space(array, shape)
+    space = Mapspace(array, shape)
     for tile in space.tiles():
         yield from space.mappings(tile)
 

@@ -1,4 +1,4 @@
-"""How a DMA engine splits accesses into requests, and the least time that its port takes."""
+"""How a DMA engine splits accesses into requests, and the time that its port needs for them."""
 
 from math import gcd
 from typing import NamedTuple
@@ -26,7 +26,7 @@ STREAMS = {
 
 
 class Split(NamedTuple):
-    """Requests, beats on the port and lines touched, by `rows` rows of the scratchpad."""
+    """Requests, beats on the port and cache lines of `rows` rows of the scratchpad."""
 
     requests: int
     beats: int
@@ -35,10 +35,10 @@ class Split(NamedTuple):
 
 
 def port_ps(pattern: AccessPattern, dma: Dma, clock: int, fabric: int) -> int:
-    """Return the least time in ps in which one stream passes `pattern`.
+    """Return the time in ps of `pattern` at the port of one stream, without contention.
 
-    `clock` is that of the accelerator in Hz, `fabric` the peak rate of the interconnect in bytes
-    per second.
+    `clock`: of the accelerator, in Hz. `fabric`: peak rate of the interconnect, in bytes per
+    second.
     """
     if not pattern.bytes:
         return 0
@@ -50,13 +50,13 @@ def port_ps(pattern: AccessPattern, dma: Dma, clock: int, fabric: int) -> int:
     elif dma.outstanding:
         requests = runs * ceil_div(min(pattern.run, pattern.bytes), dma.request)
         least = max(least, ceil_div(requests * dma.latency, dma.outstanding))
-    # Of a run that goes on in the next transfer this one pays its part.
+    # A run that continues in the next transfer pays its restart in proportion.
     part = min(pattern.bytes, pattern.run) if not apart else pattern.run
     return least + ceil_div(runs * part * dma.restart * PS_PER_S, pattern.run * clock)
 
 
 def _by_lines_ps(pattern: AccessPattern, dma: Dma, clock: int) -> int:
-    """Return the time of one request per row: to issue and pass them, or to wait for their lines.
+    """Return the time in ps of one request per row: bound by issue, or by round trips in flight.
 
     A write takes a line twice: it is fetched before and written back after.
     """
@@ -74,10 +74,10 @@ def _by_lines_ps(pattern: AccessPattern, dma: Dma, clock: int) -> int:
 
 @remember("rows split into requests", most=65536)
 def split_rows(row: int, pitch: int, line: int, beat: int) -> Split:
-    """Return what rows of `row` bytes need, summed over the alignments that `pitch` gives them.
+    """Return the requests of rows of `row` bytes, summed over the alignments that `pitch` leads to.
 
-    Each row is cut at multiples of `line` bytes of its own; each piece into aligned requests of a
-    power of two, the next one always that which brings most.
+    A row is cut every `line` bytes from its start. Each piece becomes aligned requests of powers
+    of two, greedily the one with most useful bytes (Gemmini's DMA.scala).
     """
     alignments = line // gcd(pitch, line)
     requests = beats = lines = 0

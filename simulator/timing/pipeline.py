@@ -1,7 +1,7 @@
-"""Load, compute and store of a run of tiles, overlapped by double buffers, as a recurrence.
+"""Load, compute and store of a sequence of tiles, overlapped by double buffers, as a recurrence.
 
-How a machine overlaps them is its schedule: a state that steps from tile to tile. Identical tiles
-become periodic, and periods are skipped, so that the cost does not grow with the number of tiles.
+A schedule is a state that steps from tile to tile. Equal tiles make it periodic, and whole periods
+are skipped, so that the cost does not grow with the number of tiles.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ _SHARES = 1024  # a guess: the shares of the memory that one operation meets
 
 
 class Transfer(NamedTuple):
-    """Memory time of a transfer at full share, and the least time that its port allows, in ps.
+    """Time of a transfer at the memory channel, at full share, and at its port, in ps.
 
-    Its last byte arrives `lag_ps` after the port is free again.
+    The slower one bounds it. Its last byte arrives `lag_ps` after the port is free again.
     """
 
     channel_ps: int
@@ -31,7 +31,7 @@ class Transfer(NamedTuple):
         return bool(self.channel_ps or self.port_ps)
 
     def duration_ps(self, share: int) -> int:
-        """Return the time that the transfer takes at `share` of the memory."""
+        """Return the time of the transfer at `share` of the memory."""
         channel = self.channel_ps
         if share != WHOLE:
             channel = ceil_div(channel * WHOLE, share)
@@ -41,8 +41,9 @@ class Transfer(NamedTuple):
 class Tile(NamedTuple):
     """One tile: transfer in, cycles, transfer out.
 
-    For a machine in lockstep, `ends` a dataflow region or not; the region's outputs leave at once
-    when it `drains`, and each in turn with its own tile when stores are `serial`.
+    For a machine in lockstep: whether the tile `ends` a dataflow region, whether the pipeline
+    `drains` after it, so that the region's outputs leave at once, and whether stores are `serial`,
+    each with its own tile.
     """
 
     load: Transfer
@@ -53,11 +54,11 @@ class Tile(NamedTuple):
     serial: bool = False
 
 
-class Loop(NamedTuple):
-    """`times` times the same sequence."""
+class TileLoop(NamedTuple):
+    """The same sequence `times` times."""
 
     times: int
-    body: "tuple[Tile | Loop, ...]"
+    body: "tuple[Tile | TileLoop, ...]"
 
 
 class Pipelined:
@@ -65,13 +66,13 @@ class Pipelined:
 
     def __init__(
         self,
-        body: Sequence[Tile | Loop],
+        body: Sequence[Tile | TileLoop],
         fill_cycles: int,
         latency_ps: int,
         clock: Clock,
         schedule: Start = InTurn(),  # noqa: B008 - a constant
     ) -> None:
-        """Take the tiles in order, the array's first fill, the launch's latency, the clock."""
+        """Run the tiles of `body` in order; the first that computes pays `fill_cycles`."""
         self.body = tuple(body)
         self.fill_cycles = fill_cycles
         self.latency_ps = latency_ps
@@ -83,7 +84,7 @@ class Pipelined:
 
     @property
     def tiles(self) -> int:
-        """How many tiles it has."""
+        """The number of tiles."""
         return _count(self.body)
 
     def duration_ps(self, share: int) -> int:
@@ -94,7 +95,7 @@ class Pipelined:
     def _run(self, share: int) -> int:
         body = _at_share(self.body, share, self.clock)
         state, (first, rest) = self.schedule, _split_first(body)
-        while rest and not first.compute:  # what is held comes first
+        while rest and not first.compute:  # preloads come first
             state, (first, rest) = state.step(first), _split_first(rest)
         fill = self.fill_cycles * self.clock.ticks_per_cycle
         state = state.step(first._replace(compute=first.compute + fill))
@@ -102,17 +103,17 @@ class Pipelined:
         return self.latency_ps + ceil_div(end, self.clock.ticks_per_ps)
 
 
-def _sum(body: Sequence[Tile | Loop], what: Callable[[Transfer], int]) -> int:
+def _sum(body: Sequence[Tile | TileLoop], what: Callable[[Transfer], int]) -> int:
     return sum(
         node.times * _sum(node.body, what)
-        if isinstance(node, Loop)
+        if isinstance(node, TileLoop)
         else what(node.load) + what(node.store)
         for node in body
     )
 
 
-def _count(body: Sequence[Tile | Loop]) -> int:
-    return sum(node.times * _count(node.body) if isinstance(node, Loop) else 1 for node in body)
+def _count(body: Sequence[Tile | TileLoop]) -> int:
+    return sum(node.times * _count(node.body) if isinstance(node, TileLoop) else 1 for node in body)
 
 
 class _Repeated(NamedTuple):
@@ -123,11 +124,11 @@ class _Repeated(NamedTuple):
 _Nodes = tuple[Ticks | _Repeated, ...]
 
 
-def _at_share(body: Sequence[Tile | Loop], share: int, clock: Clock) -> _Nodes:
+def _at_share(body: Sequence[Tile | TileLoop], share: int, clock: Clock) -> _Nodes:
     per_ps, per_cycle = clock.ticks_per_ps, clock.ticks_per_cycle
     return tuple(
         _Repeated(node.times, _at_share(node.body, share, clock))
-        if isinstance(node, Loop)
+        if isinstance(node, TileLoop)
         else Ticks(
             node.load.duration_ps(share) * per_ps,
             ceil_div(node.load.channel_ps * WHOLE, share) * per_ps,
@@ -144,7 +145,7 @@ def _at_share(body: Sequence[Tile | Loop], share: int, clock: Clock) -> _Nodes:
 
 
 def _split_first(body: _Nodes) -> tuple[Ticks, _Nodes]:
-    """Return the first tile, and all others: one that computes has the array's fill for itself."""
+    """Return the first tile, which may pay the array's fill, and all others."""
     node, rest = body[0], body[1:]
     if isinstance(node, Ticks):
         return node, rest
@@ -160,18 +161,19 @@ def _advance(state: Start, body: _Nodes) -> Start:
 
 
 def _repeat(state: Start, count: int, body: _Nodes) -> Start:
-    seen: dict[tuple[int, ...], tuple[int, int]] = {}
+    """Step through `count` repeats; once a relative state recurs, skip whole periods."""
+    visits: dict[tuple[int, ...], tuple[int, int]] = {}
     done = 0
     while done < count:
-        shape = state.shape()
-        if shape in seen:
-            first, time = seen[shape]
+        relative = state.relative()
+        if relative in visits:
+            first, time = visits[relative]
             periods, rest = divmod(count - done, done - first)
             state = state.later(periods * (state.time() - time))
             for _ in range(rest):
                 state = _advance(state, body)
             return state
-        seen[shape] = (done, state.time())
+        visits[relative] = (done, state.time())
         state = _advance(state, body)
         done += 1
     return state

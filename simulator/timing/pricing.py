@@ -1,4 +1,4 @@
-"""What accesses cost on this machine's memory path: channel time, port time, DRAM commands."""
+"""Prices of accesses on a memory path: channel time, port time, DRAM commands."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -57,7 +57,7 @@ FREE = PatternCost(0, 0, 0)
 
 
 class Pricing:
-    """Prices of access patterns, remembered; one per memory path."""
+    """Memoised prices of access patterns; one object per memory path."""
 
     def __init__(self, dram: Dram, interconnect: Interconnect) -> None:
         """Price patterns on this memory behind this interconnect."""
@@ -67,7 +67,7 @@ class Pricing:
         self.peak_bytes_per_s = dram.peak_bytes_per_s
 
     def cost(self, pattern: AccessPattern, write_permille: int) -> PatternCost:
-        """Return what `pattern` costs in a mixture with that share of writes."""
+        """Return the cost of `pattern` in traffic with `write_permille` writes."""
         if pattern.cached:
             return FREE
         key = (pattern, write_permille)
@@ -77,11 +77,10 @@ class Pricing:
         return cost
 
     def cores_ps(self, size: int, cpu: Cpu, cores: int, *, copying: bool = False) -> int:
-        """Return the least time in which so many cores and their port pass `size` bytes.
+        """Return the time of `size` bytes at `cores` cores and their port, whichever is slower.
 
-        `copying` is memcpy, whose loads and stores are wider than those of a loop that computes.
-
-        A core whose line fills in flight are limited has that many per round trip (Little's law).
+        `copying`: memcpy, whose loads and stores are wider than those of a loop that computes. A
+        core with a limit of line fills in flight has that many per round trip (Little's law).
         """
         core, cluster = cpu.bandwidth_per_core, cpu.bandwidth
         if copying:
@@ -94,8 +93,9 @@ class Pricing:
         return transfer_ps(size, min(together, self._interconnect.cpu_bytes_per_s))
 
     def tile(self, run: TileRun, array: Accelerator, write_permille: int) -> Tile:
-        """Return a tile with its transfers priced; operands with streams of their own move side
-        by side, others in turn.
+        """Return a tile with its transfers priced, at `write_permille` writes.
+
+        Operands with streams of their own move side by side, others in turn.
         """
         side_by_side = STREAMS[array.dma.streams].operands
         load = self._transfer(run.loads, array, write_permille, side_by_side)
@@ -118,7 +118,7 @@ class Pricing:
         return Transfer(channel, max(ports) if side_by_side else sum(ports), lag)
 
     def ports(self, array: Accelerator) -> "Ports":
-        """Return what the ports of `array` take, behind this path's interconnect."""
+        """Return the port times of `array` behind this path's interconnect."""
         return _ports_of(array.dma, array.clock, self._interconnect.accelerator_bytes_per_s)
 
     def traffic(self, patterns: Iterable[AccessPattern], write_permille: int) -> Traffic:
@@ -137,7 +137,7 @@ class Pricing:
 
 
 class Ports:
-    """Times of access patterns at the ports of a DMA engine, remembered."""
+    """Memoised times of access patterns at the ports of a DMA engine."""
 
     def __init__(self, dma: Dma, clock: int, fabric: int) -> None:
         """Pass patterns through `dma` at `clock` Hz, at `fabric` bytes per second at most."""
@@ -155,18 +155,18 @@ class Ports:
 
 @remember("ports of DMA engines", most=16)
 def _ports_of(dma: Dma, clock: int, fabric: int) -> Ports:
-    """Return the ports of a DMA engine; equal ones share one object, and so what it knows."""
+    """Return the ports of a DMA engine; equal ones share one object and its memo."""
     return Ports(dma, clock, fabric)
 
 
 @remember("prices of memory paths", most=64)
 def pricing_of(dram: Dram, interconnect: Interconnect) -> Pricing:
-    """Return the prices of a memory path; equal paths share one object, and so what it knows."""
+    """Return the prices of a memory path; equal paths share one object and its memo."""
     return Pricing(dram, interconnect)
 
 
 def permille_written(read_bytes: int, write_bytes: int) -> int:
-    """Return the share of writes; a mixture never rounds to pure reads or writes."""
+    """Return the fraction of writes in permille; mixed traffic never rounds to 0 or 1000."""
     if not read_bytes or not write_bytes:
         return 1000 if write_bytes else 0
     return min(999, max(1, write_bytes * 1000 // (read_bytes + write_bytes)))

@@ -14,8 +14,8 @@ from simulator.mapping.plan import Plan
 from simulator.mapping.problem import Widths
 from simulator.mapping.search import EXACT, Search
 from simulator.mapping.shape import GemmShape
-from simulator.mapping.sums import Sums
-from simulator.mapping.tiling import Space, candidates, fits
+from simulator.mapping.sums import TileSums
+from simulator.mapping.tiling import Mapspace, candidates, fits
 from simulator.mapping.window import backward_window, forward_window
 from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pricing import pricing_of
@@ -154,7 +154,7 @@ def test_of_equal_plans_that_with_the_lowest_bounds_and_the_first_place_is_taken
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     search, ends = Search(array, pricing, shape), []
-    for place, tile in enumerate(Space(array, shape).tiles()):
+    for place, tile in enumerate(Mapspace(array, shape).tiles()):
         follow(search, search.tile_candidate(tile, place), ends)
 
     def rank(end):
@@ -186,7 +186,7 @@ def test_the_mapping_of_least_traffic_is_that_of_its_space(m, n, k, dataflow, ba
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     counts = mapper.map_shape(array, pricing, shape, 1).counts
-    sums = Sums(array, shape)
+    sums = TileSums(array, shape)
     found = [sums.totals(tile_of(shape, mapping), mapping) for mapping in candidates(array, shape)]
     least = min(total.read_bytes + total.write_bytes for total in found)
     assert counts.dram_read_bytes + counts.dram_write_bytes == batch * least
@@ -201,7 +201,7 @@ def test_tiles_add_up_to_the_gemm(m, n, k, dataflow, data):
     shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     mapping = data.draw(st.sampled_from(list(candidates(array, shape))))
     assert fits(array, shape, mapping)
-    found = Sums(array, shape).totals(tile_of(shape, mapping), mapping)
+    found = TileSums(array, shape).totals(tile_of(shape, mapping), mapping)
     work = Plan(array, pricing, shape, mapping).work(1, "")
     assert work.compute_cycles == found.cycles + shape.dataflow.fill_cycles(array)
     assert work.counts.dram_read_bytes == found.read_bytes
@@ -231,7 +231,7 @@ def test_no_bound_of_the_search_is_above_what_it_leads_to(
     search = Search(
         array, pricing, GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     )
-    for tile in Space(array, search.shape).tiles():
+    for tile in Mapspace(array, search.shape).tiles():
         not_above_what_it_leads_to(search, search.tile_candidate(tile))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from simpy import Environment
 
-from simulator.machine.schedules.channel import Channel
+from simulator.machine.schedules.channel import SharedChannel
 from simulator.machine.schedules.twin import ComputeTime, Count, Move, Steps, tiles_of
 from simulator.timing.pipeline import Pipelined
 
@@ -79,7 +79,7 @@ class SideBySideTwin(_Decoupled):
     def __init__(self, env: Environment, work: Pipelined, move: Move) -> None:
         """Prepare to run the tiles of `work`."""
         super().__init__(env, work, move)
-        self._channel = Channel(env, move)
+        self._channel = SharedChannel(env, move)
 
     def movers(self) -> Sequence[Steps]:
         """Return the stream of loads and that of stores."""

@@ -6,7 +6,7 @@ from simulator.machine.schedules.twin import Move, Steps
 from simulator.timing.pipeline import Transfer
 
 
-class Channel:
+class SharedChannel:
     """The memory as a load and a store stream share it: first come, first served."""
 
     __slots__ = ("_busy", "_env", "_move", "_next")

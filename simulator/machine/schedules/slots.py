@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from simpy import Environment
 
-from simulator.machine.schedules.channel import Channel
+from simulator.machine.schedules.channel import SharedChannel
 from simulator.machine.schedules.twin import ComputeTime, Count, Move, Steps, tiles_of
 from simulator.timing.pipeline import Pipelined
 
@@ -16,7 +16,7 @@ class TwoSlotsTwin:
     def __init__(self, env: Environment, work: Pipelined, move: Move) -> None:
         """Prepare to run the tiles of `work`."""
         self._env, self._work = env, work
-        self._channel = Channel(env, move)
+        self._channel = SharedChannel(env, move)
         self._loaded, self._computed, self._freed = Count(env), Count(env), Count(env)
         self._arrivals: deque[int] = deque()  # times of loads whose tiles have not been computed
 

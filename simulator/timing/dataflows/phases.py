@@ -27,7 +27,11 @@ class Phases(NamedTuple):
 
 
 class Overlap(Protocol):
-    """How much of a fold runs beside the next one."""
+    """How much of a fold the next one hides."""
+
+    @property
+    def serial(self) -> bool:
+        """Whether it hides nothing."""
 
     def fold(self, phases: Phases) -> int:
         """Return the cycles from one fold to the next."""
@@ -37,22 +41,34 @@ class Overlap(Protocol):
 
 
 class _Serial:
+    """Folds follow each other: SCALE-Sim's formula."""
+
+    serial = True
+
     def fold(self, phases: Phases) -> int:
         return phases.edge + phases.skew + phases.stream
 
     def fill(self, _phases: Phases) -> int:
-        return -1  # SCALE-Sim counts cycles from 0
+        return -1  # the sum is one less: cycles count from 0
 
 
 class _Preload:
+    """The next stationary operand is loaded while the array streams."""
+
+    serial = False
+
     def fold(self, phases: Phases) -> int:
         return max(phases.edge, phases.skew + phases.stream)
 
     def fill(self, phases: Phases) -> int:
-        return phases.preload or -1  # without a preload nothing overlaps: as SCALE-Sim counts
+        return phases.preload or -1  # without a preload nothing overlaps: as `_Serial`
 
 
 class _Drain:
+    """The next fold begins while results still pass through the array: the skew is hidden."""
+
+    serial = False
+
     def fold(self, phases: Phases) -> int:
         return phases.edge + phases.stream
 
@@ -61,6 +77,10 @@ class _Drain:
 
 
 class _Full:
+    """Both: a fold takes as long as its streaming, or as a shift through all rows."""
+
+    serial = False
+
     def fold(self, phases: Phases) -> int:
         return max(phases.shift, phases.stream)
 

@@ -9,7 +9,8 @@ class InTurn(NamedTuple):
     """One stream serves loads and stores in the order load(i), store(i-1), load(i+1).
 
     A load waits until the tile two before has been computed, a computation until the output two
-    before has been stored. Fields: stream free, last computation, last two stores, store due.
+    before has been stored. Fields: end of the stream's last transfer, of the last computation and
+    of the last two stores; length of the store that is due.
     """
 
     memory: int = 0
@@ -32,7 +33,7 @@ class InTurn(NamedTuple):
         # Anything before `end` can no longer delay the next tile; folding it makes states equal.
         return InTurn(max(memory, computed), end, max(stored, end), max(before, end), tile.store)
 
-    def shape(self) -> tuple[int, ...]:
+    def relative(self) -> tuple[int, ...]:
         """Return the state relative to its last computation."""
         memory, computed, stored, before, due = self
         return memory - computed, stored - computed, before - computed, due
@@ -54,9 +55,10 @@ class InTurn(NamedTuple):
 class SideBySide(NamedTuple):
     """Loads and stores have streams of their own and share the channel, first come first served.
 
-    The same double buffers as `InTurn`. A store that waits for the one before may come after the
-    next load but one, and no later: it stays `queued` until then. Fields: load stream and channel
-    free, last computation, last two stores; when the queued store can start; it, and the store due.
+    The same double buffers as `InTurn`. A store that waits for the one before is `queued`, at most
+    until after the next load but one. Fields: end of the load stream's and the channel's last
+    transfer, of the last computation and the last two stores; the queued store's earliest start
+    and length; length of the store that is due.
     """
 
     loads: int = 0
@@ -98,7 +100,7 @@ class SideBySide(NamedTuple):
             stored if due else 0, due, due_channel, tile.store, tile.store_channel,
         )  # fmt: skip
 
-    def shape(self) -> tuple[int, ...]:
+    def relative(self) -> tuple[int, ...]:
         """Return the state relative to its last computation."""
         loads, channel, at, stored, before, start, *waiting = self
         start = start - at if self.queued else 0
@@ -134,8 +136,8 @@ class TwoSlots(NamedTuple):
     """A tile takes one of two slots from its first load to the end of its store.
 
     It computes when all of it is loaded, and is stored when all of it is computed (Gemmini's loop
-    unrollers). Fields: load and store streams and channel free, last computation, the slot that
-    the next tile takes free, the last tile's store due.
+    unrollers). Fields: end of the last transfer of the load stream, the store stream and the
+    channel, of the last computation; when the next tile's slot is free; length of the store due.
     """
 
     loads: int = 0
@@ -165,7 +167,7 @@ class TwoSlots(NamedTuple):
             tile.store, tile.store_channel,
         )  # fmt: skip
 
-    def shape(self) -> tuple[int, ...]:
+    def relative(self) -> tuple[int, ...]:
         """Return the state relative to its last computation."""
         loads, stores, channel, computed, slot, due, due_channel = self
         at = computed

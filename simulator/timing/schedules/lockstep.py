@@ -6,11 +6,12 @@ from simulator.timing.schedules.schedule import Ticks
 
 
 class Lockstep(NamedTuple):
-    """Stages advance together, as in an HLS dataflow region: each beat lasts as its longest part.
+    """Stages advance together, as in an HLS dataflow region: a beat takes as long as its slowest.
 
-    A region's first load is exposed, every other load is beside a computation, and the last
-    computation is beside the store of the region before. Fields: time so far; the computation, the
-    store of the region before and the serial store that the next beats hold; inside a region.
+    A region's first load is exposed, every other load overlaps a computation, and the last
+    computation overlaps the store of the region before. Fields: time so far; lengths of the
+    computation, of the store of the region before and of the serial store in the next beats;
+    whether a region is open.
     """
 
     now: int = 0
@@ -30,8 +31,8 @@ class Lockstep(NamedTuple):
             return Lockstep(now + tile.store)
         return Lockstep(now, due=tile.store)
 
-    def shape(self) -> tuple[int, ...]:
-        """Return what the next beats hold."""
+    def relative(self) -> tuple[int, ...]:
+        """Return the contents of the next beats."""
         return self.computing, self.due, self.storing, self.inside
 
     def time(self) -> int:

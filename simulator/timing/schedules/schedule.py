@@ -23,8 +23,8 @@ class Schedule(Protocol):
     def step(self, tile: Ticks) -> Self:
         """Return the state after one more tile."""
 
-    def shape(self) -> tuple[int, ...]:
-        """Return the state without its position in time: equal shapes evolve equally."""
+    def relative(self) -> tuple[int, ...]:
+        """Return the state without its position in time; equal ones evolve equally."""
 
     def time(self) -> int:
         """Return the state's position in time."""
