@@ -110,7 +110,7 @@ class Offload:
         named = {name: each for name, each in zip("ab", operands, strict=False) if each}
         if llc is not None and llc.shared:
             gemm = request.gemm
-            size = bytes_of(gemm.made, request.out_bits)
+            size = bytes_of(gemm.result_elements, request.out_bits)
             there = cache.pass_through([*named.values()], [Access(token, size)])
             return frozenset(n for n, hit in zip((*named, "c"), there, strict=True) if hit), None
         cache.drop((token,))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from simulator.si import si
-from simulator.trace.memory import Held, held_over_time
+from simulator.trace.memory import Occupancy, occupancy
 from simulator.trace.op import Op, OpKind
 from simulator.trace.trace import Step, StorageKind, Trace
 
@@ -23,7 +23,7 @@ _LARGEST = 10
 def memory_over_time(trace: Trace, index: int) -> Document:
     """Return what distinct step `index` holds while each op runs, and the ops' phases."""
     step = trace.steps[index]
-    held = held_over_time(step)
+    held = occupancy(step)
     return {
         "trace": trace.name,
         "step": index,
@@ -37,7 +37,7 @@ def memory_over_time(trace: Trace, index: int) -> Document:
     }
 
 
-def peak(step: Step, held: Held) -> Document:
+def peak(step: Step, held: Occupancy) -> Document:
     """Return when most is held, and what: by kind, the largest layers and storages."""
     moment = held.peak_op
     alive = held.storages_at(moment)
@@ -88,7 +88,7 @@ def _owners(step: Step) -> dict[int, Op]:
     return views | owners
 
 
-def _storage(step: Step, held: Held, owners: dict[int, Op], index: int) -> Document:
+def _storage(step: Step, held: Occupancy, owners: dict[int, Op], index: int) -> Document:
     entry, owner = step.storages[index], owners.get(index)
     first, last = held.live[index]
     return {
