@@ -7,15 +7,14 @@ A package adds a pass by an entry point that names its class under the pass's ke
 """
 
 import difflib
-import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from simulator import extensions
 from simulator.errors import InputError, listed
-from simulator.files.refusals import problem
+from simulator.files.forms import check
 from simulator.trace.passes.freeze import Freeze
 from simulator.trace.passes.narrow import Narrow
 from simulator.trace.passes.rewrite import Pass
@@ -79,10 +78,9 @@ def from_plain(key: str, plain: Any, where: str) -> Any:
     if kind is None:
         raise InputError(f"{where}: pass {key!r}: {_MISSING}")
     try:
-        return TypeAdapter(kind.value_type).validate_json(json.dumps(plain), strict=True)
-    except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        raise InputError(f"{where}: pass {key!r}: {problem(detail)}") from None
+        return check(TypeAdapter(kind.value_type), plain)
+    except ValueError as error:
+        raise InputError(f"{where}: pass {key!r}: {error}") from None
 
 
 _MISSING = "not installed; install the package that has it, as when the method was written"
