@@ -65,17 +65,8 @@ def validate(
 
 def check(kind: TypeAdapter[_Value], value: Any) -> _Value:
     """Return a single `value` as its kind has it. Raises ValueError with the fix."""
-    return _checked(lambda: kind.validate_python(value, strict=True))
-
-
-def check_json(kind: TypeAdapter[_Value], text: str) -> _Value:
-    """Return the value in a JSON text as its kind has it. Raises ValueError with the fix."""
-    return _checked(lambda: kind.validate_json(text, strict=True))
-
-
-def _checked(read: Callable[[], _Value]) -> _Value:
     try:
-        return read()
+        return kind.validate_python(value, strict=True)
     except ValidationError as error:
         raise ValueError(problem(error.errors(include_url=False)[0])) from None
 

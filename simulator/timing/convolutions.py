@@ -32,13 +32,13 @@ _PACKED_ROWS = 6  # of the micro-kernel of its sgemm
 _PACKED_DEPTH = _L1 // _WORD // (_PACKED_ROWS + 8) // 2 * 2  # reduction_block_max
 _STEPS = 3  # parallel loops per block of an implicit GEMM: pack kernel, pack image, multiply
 
-_MAPPED = 32 * 2**20  # DEFAULT_MMAP_THRESHOLD_MAX of glibc: larger buffers are new at each call
+_MMAP_THRESHOLD = 32 * 2**20  # DEFAULT_MMAP_THRESHOLD_MAX of glibc: larger buffers are new
 
 
 class Tiling(NamedTuple):
-    """How NNPACK transforms images: tiles of `side`, `macs` per element of a transformed product.
+    """A transform of NNPACK: tiles of `side`, `macs` per element of a transformed GEMM.
 
-    A tuple of `lanes` elements is multiplied by micro-kernels of `rows` x `rows` tiles.
+    Micro-kernels of `rows` x `rows` tiles multiply tuples of `lanes` elements.
     """
 
     side: int
@@ -54,7 +54,7 @@ FOURIER_16 = Tiling(16, 2, 8, 2, 1333)  # log 16 / log 8 butterflies per element
 
 
 def convolution(cpu: Cpu, gemm: Gemm) -> tuple[Stretch, ...]:
-    """Return what a convolution's product in its role takes beyond its dispatch and operands."""
+    """Return the stretches of a convolution in its role, without dispatch and operand traffic."""
     assert gemm.conv is not None, "the product of a convolution"
     conv = gemm.conv
     role = _mirrored(gemm.role) if conv.transposed else gemm.role
@@ -91,11 +91,11 @@ def _goes_to_nnpack(cpu: Cpu, conv: Conv) -> bool:
     )
 
 
-def _unfolded(cpu: Cpu, conv: Conv, made: int) -> tuple[Stretch, ...]:
-    """Columns of all images, then a product of each image by one core (slow_conv2d_forward)."""
+def _unfolded(cpu: Cpu, conv: Conv, filters: int) -> tuple[Stretch, ...]:
+    """im2col of all images, then a GEMM per image, on one core each (slow_conv2d_forward)."""
     pixels, depth = prod(conv.output), _depth(conv)
     threads = min(cpu.cores, conv.images)
-    each = product_ps(cpu, pixels, made, depth, aside=True)
+    each = product_ps(cpu, pixels, filters, depth, aside=True)
     product = Stretch(ceil_div(conv.images, threads) * each, threads)
     return (*_columns(cpu, conv), product)
 
@@ -112,14 +112,14 @@ def _columns(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
 
 
 def _moving_ps(cpu: Cpu, conv: Conv, each: int) -> int:
-    """Return how long im2col or col2im takes, which go row by row of the output, tap by tap."""
+    """Return the time in ps of im2col or col2im, which go tap by tap over rows of the output."""
     rows = conv.images * _depth(conv) * prod(conv.output[:-1])
     millicycles = rows * (cpu.costs.row_start + conv.output[-1] * each)
     return cycles_ps(cpu, millicycles, min(cpu.cores, conv.images))
 
 
 def _dgrad(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
-    """A product and a col2im of each image by one core (slow_conv2d_backward_update_grad_input)."""
+    """A GEMM and a col2im per image on one core (slow_conv2d_backward_update_grad_input)."""
     pixels, depth = prod(conv.output), _depth(conv)
     threads = min(cpu.cores, conv.images)
     each = product_ps(cpu, pixels, depth, conv.out_channels, aside=True)
@@ -137,7 +137,7 @@ def _dgrad(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
 
 
 def _wgrad(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
-    """Columns, then a product per image in turn, on all cores (slow_conv2d_backward_weight)."""
+    """im2col, then a GEMM per image in turn, on all cores (slow_conv2d_backward_weight)."""
     each = product_ps(cpu, _depth(conv), conv.out_channels, prod(conv.output))
     product = Stretch(conv.images * each, cpu.cores)
     return (*_columns(cpu, conv), product)
@@ -176,14 +176,16 @@ def _transformed(cpu: Cpu, conv: Conv, tiling: Tiling) -> tuple[Stretch, ...]:
 
 
 def _products(conv: Conv, tiling: Tiling) -> int:
-    """Return the parallel loops that multiply one tile: per tuple and block of input channels."""
+    """Return the parallel loops of one tile's GEMMs: per tuple and block of input channels."""
     block = max(2, _L1 // (tiling.lanes * _WORD) // (2 * tiling.rows) // 2 * 2)
     return tiling.side**2 // tiling.lanes * ceil_div(conv.in_channels, block)
 
 
 def _transform_ps(cpu: Cpu, tiling: Tiling, elements: int) -> int:
-    """Return the transforms of so many elements. Tuples of one tile lie as far apart as there are
-    tiles in the buffer; where that is a page, every store is one to a page of its own.
+    """Return the time in ps of transforming `elements`.
+
+    The tuples of one tile are strided by the tiles in the buffer; from a stride of one page on,
+    each store misses the TLB.
     """
     each = cpu.costs.transform * tiling.permille // 1000
     apart = elements // tiling.side**2 * tiling.lanes * _WORD
@@ -193,9 +195,9 @@ def _transform_ps(cpu: Cpu, tiling: Tiling, elements: int) -> int:
 
 
 def _tuples_ps(cpu: Cpu, conv: Conv, tiling: Tiling) -> int:
-    """Return the products of one tile of all images; micro-kernels take whole rows of tiles."""
-    images, made = (_whole(n, tiling.rows) for n in (conv.images, conv.out_channels))
-    macs = tiling.macs * tiling.side**2 * images * made * conv.in_channels
+    """Return the time in ps of one tile's GEMMs; micro-kernels take whole rows of tiles."""
+    images, filters = (_whole(n, tiling.rows) for n in (conv.images, conv.out_channels))
+    macs = tiling.macs * tiling.side**2 * images * filters * conv.in_channels
     return _at_ps(cpu, macs, cpu.costs.tuple_efficiency)
 
 
@@ -218,7 +220,7 @@ def _implicit(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
 
 
 def _all_groups(cpu: Cpu, conv: Conv, role: Role, one: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
-    """Return the groups in turn, each cut out of its tensors and joined with the others again."""
+    """Return the stretches of all groups in turn, with slicing and concatenation of tensors."""
     if conv.groups == 1:
         return one
     dispatches = _FORWARD_DISPATCHES if role is Role.FORWARD else _BACKWARD_DISPATCHES
@@ -261,5 +263,5 @@ def _at_ps(cpu: Cpu, macs: int, efficiency: int) -> int:
 
 
 def _new_ps(cpu: Cpu, size: int) -> int:
-    """Return how long the system takes to hand out a buffer of a kernel's own."""
-    return ceil_div(size * PS_PER_S, cpu.costs.first_touch) if size > _MAPPED else 0
+    """Return the time in ps of first touch of a kernel's own buffer, 0 where it is reused."""
+    return ceil_div(size * PS_PER_S, cpu.costs.first_touch) if size > _MMAP_THRESHOLD else 0

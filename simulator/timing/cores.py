@@ -1,4 +1,4 @@
-"""How long a CPU takes for an operation: dispatch, arithmetic on its cores, or memory."""
+"""Time of operations on a CPU: dispatch overhead, and calibrated kernels and GEMMs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _GRADIENTS = {Role.DGRAD: "_dgrad", Role.WGRAD: "_wgrad"}
 
 
 def dispatch_ps(cpu: Cpu, phase: Phase) -> int:
-    """Return what the framework takes to issue one operation in this phase, in ps."""
+    """Return the time in ps that the framework takes to dispatch an operation of this phase."""
     own = getattr(cpu.dispatch, FACTS[phase].part, None)
     return Clock(cpu.clock).cycles_to_ps(cpu.op_overhead if own is None else own)
 
@@ -36,7 +36,7 @@ def begin_ps(cpu: Cpu, part: StepPart) -> int:
 
 
 def measured_kernel(cpu: Cpu, op: Op) -> Kernel | None:
-    """Return the measured speed of this operation, or of its kind, if they were measured."""
+    """Return the calibrated kernel of this operation or else of its kind, None without one."""
     if cpu.kernels is None:
         return None
     own = cpu.kernels.operations.get(op.base_name)
@@ -44,16 +44,17 @@ def measured_kernel(cpu: Cpu, op: Op) -> Kernel | None:
 
 
 def product_of(cpu: Cpu, op: Op, gemm: Gemm) -> Product | None:
-    """Return the measured speed of products like this one of `op`, if they were measured.
+    """Return the calibrated speed of GEMMs like this one of `op`, None without one.
 
-    One of its own kind in any dtype goes behind one of a more general kind in the same dtype.
+    A more general kind in the same dtype takes precedence over the GEMM's own kind in another.
     """
     return next((product for _, product in _measured_products(cpu, op, gemm)), None)
 
 
 def is_timed_whole(cpu: Cpu, op: Op, gemm: Gemm) -> bool:
-    """Return whether the measured speed of `op` covers what it does between its products, too: a
-    calibration times attention as one kernel, its softmax included.
+    """Return whether the calibrated speed of `op` includes what it does between its GEMMs.
+
+    A calibration times attention as one kernel, softmax included.
     """
     name = next((name for name, _ in _measured_products(cpu, op, gemm)), "")
     return name.startswith("attention")
@@ -71,7 +72,7 @@ def _measured_products(cpu: Cpu, op: Op, gemm: Gemm) -> Iterator[tuple[str, Prod
 
 
 def product_names(op: Op, gemm: Gemm) -> tuple[str, str]:
-    """Return what products like this one are called in a description, and what in general."""
+    """Return the names of GEMMs like this one in a description, the specific before the general."""
     if gemm.conv is not None:
         role = _GRADIENTS.get(gemm.role, "")
         return f"{_convolution_name(gemm.conv)}{role}", f"convolution{role}"
@@ -89,13 +90,13 @@ def _convolution_name(conv: Conv) -> str:
 
 
 def is_depthwise(conv: Conv) -> bool:
-    """Return whether every channel is a group of its own."""
+    """Return whether each channel is a group of its own."""
     return conv.groups > 1 and conv.groups == conv.in_channels
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """Arithmetic of an operation: time on `threads` cores, and their cycles in total."""
+    """Arithmetic of an operation: its time in ps on `threads` cores."""
 
     ps: int
     threads: int
@@ -107,24 +108,24 @@ def threads_of(cpu: Cpu, elements: int, kind: OpKind = OpKind.ELEMENTWISE) -> in
 
 
 def loop_ps(cpu: Cpu, elements: int, bits: int, ops_per_element: int, threads: int) -> int:
-    """Return the arithmetic of a loop in vector operations on `elements` of `bits` each, in ps."""
+    """Return the time in ps of a vectorised loop over `elements` of `bits` each."""
     lanes = max(1, cpu.simd * 8 // bits)
     vector_ops = ceil_div(ceil_div(elements, threads) * ops_per_element, lanes)
     return Clock(cpu.clock).cycles_to_ps(ceil_div(vector_ops, cpu.simd_pipes))
 
 
 def new_ps(cpu: Cpu, size: int) -> int:
-    """Return how long the system takes to hand out so many bytes of results, in ps."""
+    """Return the time in ps of first touch (page faults) of `size` bytes of results."""
     return transfer_ps(size, cpu.costs.first_touch)
 
 
 def measured_compute(
     cpu: Cpu, kernel: Kernel, elements: int, moved_bytes: int, new_bytes: int, threads: int
 ) -> Compute:
-    """Return the time of a measured kernel that moves so many bytes between cores and caches, in
-    so many threads.
+    """Return the time of a calibrated kernel on `threads` cores.
 
-    `new_bytes` of its results lie in memory that the process had to fetch from the system.
+    It moves `moved_bytes` between cores and caches; `new_bytes` of its results are first-touch
+    memory.
     """
     assert cpu.kernels is not None, "a measured kernel is one of these"
     ps = elements * kernel.element
@@ -137,9 +138,9 @@ def measured_compute(
 def product_compute(
     cpu: Cpu, product: Product, gemms: Sequence[Gemm], bits: int, moved_bytes: int, new_bytes: int
 ) -> Compute:
-    """Return the time of measured products that pack and reorder so many bytes.
+    """Return the time of calibrated GEMMs that pack and reorder `moved_bytes`.
 
-    `new_bytes` of their results lie in memory that the process had to fetch.
+    `new_bytes` of their results are first-touch memory.
     """
     lanes = max(1, cpu.simd * 8 // bits)
     macs = sum(slowed_macs(gemm, lanes, product.half) for gemm in gemms)
@@ -152,23 +153,23 @@ def product_compute(
 
 
 def slowed_macs(gemm: Gemm, lanes: int, half: int) -> int:
-    """Return the MACs that take as long at full efficiency as those of `gemm` do."""
+    """Return the MACs that take as long at full efficiency as `gemm` does."""
     macs = filled_macs(gemm, lanes)
     return macs + ceil_div(macs * half, smallest(gemm))
 
 
 def filled_macs(gemm: Gemm, lanes: int) -> int:
-    """Return the MACs of whole vectors: of a convolution, those along the channels it makes."""
+    """Return the MACs of whole vectors: a convolution's output channels are padded to lanes."""
     if gemm.conv is None:
         return executed_macs(gemm)
-    made = gemm.conv.in_channels if gemm.role is Role.DGRAD else gemm.conv.out_channels
+    outputs = gemm.conv.in_channels if gemm.role is Role.DGRAD else gemm.conv.out_channels
     # Depthwise kernels have vectors across the groups.
-    channels = made if is_depthwise(gemm.conv) else max(1, made // gemm.conv.groups)
+    channels = outputs if is_depthwise(gemm.conv) else max(1, outputs // gemm.conv.groups)
     return gemm.macs * (ceil_div(channels, lanes) * lanes) // channels
 
 
 def smallest(gemm: Gemm) -> int:
-    """Return the smallest dimension of a product."""
+    """Return the smallest dimension of a GEMM."""
     return max(1, min(gemm.m, gemm.n, gemm.k))
 
 
@@ -178,7 +179,7 @@ def _touched_ps(cpu: Cpu, new_bytes: int) -> int:
 
 
 def _divided(cpu: Cpu, measured: Kernel | Product, ps: int, threads: int) -> int:
-    """Return how long `threads` take for `ps` of one of them, with their start and end."""
+    """Return the time of `ps` of one thread divided among `threads`, fork and join included."""
     if threads == 1 or cpu.kernels is None:
         return ps
     own = measured.parallel_efficiency

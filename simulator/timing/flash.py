@@ -1,4 +1,4 @@
-"""What the CPU's attention kernel computes of a causal product: whole blocks.
+"""The blocks of a causal GEMM that the CPU's attention kernel computes in full.
 
 aten/src/ATen/native/cpu/FlashAttentionKernel.cpp of PyTorch, forward and backward alike: a block of
 queries goes over the blocks of keys up to its last query (`num_keys`), each of them whole
@@ -8,7 +8,7 @@ queries goes over the blocks of keys up to its last query (`num_keys`), each of 
 from simulator.trace.causal import pairs_in_blocks
 from simulator.trace.op import Causal, Gemm
 
-_QUERIES = ((768, 256), (192, 64), (0, 32))  # from so many queries on, blocks of so many
+_QUERIES = ((768, 256), (192, 64), (0, 32))  # (least queries, rows of a block)
 _KEYS = 512
 
 
@@ -18,8 +18,10 @@ def executed_macs(gemm: Gemm) -> int:
 
 
 def executed_results(gemm: Gemm) -> int:
-    """Return the elements that the kernel computes of a product of scores; of others, all."""
-    return gemm.batch * _pairs(gemm) if gemm.causal is Causal.RESULT else gemm.made
+    """Return the output elements that the kernel computes: of scores, those of its blocks."""
+    if gemm.causal is not Causal.RESULT:
+        return gemm.result_elements
+    return gemm.batch * _pairs(gemm)
 
 
 def _pairs(gemm: Gemm) -> int:

@@ -1,4 +1,4 @@
-"""What kernels other than products take on a class of cores, by the names of their ops."""
+"""Cost of kernels other than GEMMs on a class of cores, by the name of the op."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from simulator.trace.op_kinds import KIND_FACTS
 
 
 class KernelCost(NamedTuple):
-    """A cost of `hardware.core.Core` per element, so many permille of it."""
+    """A cost per element of `hardware.core.Core`, scaled by `permille`."""
 
     cost: str
     permille: int = 1000
@@ -55,7 +55,7 @@ _BATCH_NORMS = frozenset(
 
 
 def kernel_of(op: Op) -> KernelCost:
-    """Return the kernel of an op, in place and over lists as alone."""
+    """Return the cost of an op; in-place and foreach variants cost the same per element."""
     name = op.base_name
     plain = name.removeprefix("_foreach_").rstrip("_")
     if plain in _BATCH_NORMS:
@@ -69,34 +69,34 @@ def _of_kind(kind: OpKind) -> KernelCost:
 
 
 def _takes_statistics(op: Op) -> bool:
-    """Tell whether a batch norm is one of training: in evaluation it saves no statistics."""
+    """Return whether a batch norm is in training mode: in evaluation it saves no statistics."""
     return sum(1 for tensor in op.outputs if tensor.elements) > 1
 
 
 def millicycles(cpu: Cpu, kernel: KernelCost, dtype: str = "float32") -> int:
-    """Return the millicycles of one core per element; of a float that it lacks, converted."""
+    """Return millicycles per element on one core, with the conversion of unsupported floats."""
     each = getattr(cpu.costs, kernel.cost) * kernel.permille // 1000
     return int(each) + (cpu.costs.narrow_conversion if is_narrow(cpu, dtype) else 0)
 
 
 def kernel_ps(cpu: Cpu, op: Op, elements: int, threads: int) -> int:
-    """Return the arithmetic of an op on so many elements, in ps."""
+    """Return the time in ps of the arithmetic of an op on `elements`."""
     each = millicycles(cpu, kernel_of(op), dtype_of(op))
     return cycles_ps(cpu, elements * each, threads)
 
 
 def dtype_of(op: Op) -> str:
-    """Return the type that arithmetic is done in: the widest float, else the widest type."""
+    """Return the dtype of the arithmetic: the widest float, else the widest type."""
     tensors = (*op.outputs, *op.inputs)
     floats = [tensor for tensor in tensors if tensor.is_float] or tensors
     return max(floats, key=lambda tensor: tensor.bits).dtype if floats else "float32"
 
 
 def between_kind(op_name: str) -> OpKind:
-    """Return what a fused op does between two of its products: a softmax, or recurrent gates."""
+    """Return the kind of work between two GEMMs of a fused op: softmax, or recurrent gates."""
     return OpKind.SOFTMAX if "attention" in op_name else OpKind.TRANSCENDENTAL
 
 
 def between_products(op_name: str) -> KernelCost:
-    """Return the kernel of what a fused op does between two of its products."""
+    """Return the cost of the work between two GEMMs of a fused op."""
     return KernelCost("softmax" if between_kind(op_name) is OpKind.SOFTMAX else "erf")

@@ -1,4 +1,4 @@
-"""How long a CPU's BLAS takes for products whose kernels nobody has measured."""
+"""Time of GEMMs in a CPU's BLAS where there is no calibration."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ _NARROW = frozenset({"float16", "bfloat16"})
 
 
 def is_narrow(cpu: Cpu, dtype: str) -> bool:
-    """Tell whether the cores have to convert floats of this type to compute with them."""
+    """Return whether the cores must convert floats of this type to fp32 to compute."""
     return dtype in _NARROW and not cpu.costs.narrow_floats
 
 
 def lanes_of(cpu: Cpu, dtype: str) -> int:
-    """Return the elements that one core's vector units take in a cycle.
+    """Return the elements that the vector units of one core process per cycle.
 
-    Floats that the cores lack are computed as fp32.
+    Unsupported floats are computed as fp32.
     """
     bits = 32 if is_narrow(cpu, dtype) else bits_of(dtype)
     return max(1, cpu.simd * 8 // bits) * cpu.simd_pipes
@@ -32,12 +32,12 @@ def lanes_of(cpu: Cpu, dtype: str) -> int:
 def product_ps(
     cpu: Cpu, m: int, n: int, k: int, dtype: str = "float32", *, aside: bool = False
 ) -> int:
-    """Return the time of one product in ps, on as many cores as BLAS chooses.
+    """Return the time in ps of one GEMM, on as many cores as BLAS chooses.
 
-    On one core where all of them have products of their own `aside`, and share caches.
+    With `aside` it runs on one core while the others compute GEMMs of their own and share caches.
 
-    t = m n k / (efficiency x peak) + pack (m k + k n + m n): every element of both operands is
-    packed and every result updated once, which is not worth its time where a dimension is small
+    t = m n k / (efficiency x peak) + pack (m k + k n + m n): each element of both operands is
+    packed and each result updated once, an overhead that small dimensions do not amortise
     (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, TOMS 34, 2008).
     """
     macs = m * n * k
@@ -56,10 +56,10 @@ def product_ps(
 
 
 def products_ps(cpu: Cpu, op: str, gemms: Sequence[Gemm], dtype: str) -> int:
-    """Return the time of the products of an op of this name beyond its dispatch, in ps.
+    """Return the time in ps of the GEMMs of op `op`, without dispatch.
 
-    The products of a batch are calls of BLAS in turn (at::native::bmm without MKL selects each of
-    its matrices); those of an attention go over the cores.
+    A batched GEMM is a sequence of BLAS calls (at::native::bmm without MKL selects each matrix);
+    attention heads run in parallel on the cores.
     """
     if op in _VECTOR_PRODUCTS:
         return sum(_vector_ps(cpu, gemm) for gemm in gemms)
@@ -79,9 +79,7 @@ def _batch_ps(cpu: Cpu, gemm: Gemm, dtype: str) -> int:
 
 
 def _attention_ps(cpu: Cpu, gemm: Gemm, dtype: str) -> int:
-    """Return the products of a fused attention: heads side by side, blocks above a diagonal left
-    out.
-    """
+    """Return the time in ps of a GEMM of fused attention: heads in parallel, blocks skipped."""
     each = product_ps(cpu, gemm.m, gemm.n, gemm.k, dtype, aside=True)
     all_ps = ceil_div(gemm.batch, cpu.cores) * each
     return ceil_div(all_ps * executed_macs(gemm), max(1, gemm.batch * gemm.m * gemm.n * gemm.k))

@@ -1,4 +1,4 @@
-"""Kernels as stretches in which arithmetic and memory traffic overlap, one after the other."""
+"""Kernels as stretches in sequence, each with arithmetic that overlaps its memory traffic."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from simulator.units import PS_PER_S, Clock, ceil_div
 
 
 class Stretch(NamedTuple):
-    """Arithmetic of `ps` on `threads` cores beside bytes that its own buffers move in memory."""
+    """Arithmetic of `ps` on `threads` cores, overlapped with the traffic of its own buffers."""
 
     ps: int
     threads: int = 1
@@ -18,22 +18,22 @@ class Stretch(NamedTuple):
 
 
 class StretchBound(NamedTuple):
-    """What limits a stretch: its arithmetic or port, and the memory's time at full share, in ps."""
+    """The limits of a stretch in ps: arithmetic or port, and memory time at full bandwidth."""
 
     least_ps: int
     channel_ps: int
 
     @property
     def alone_ps(self) -> int:
-        """Its duration at full share."""
+        """Its duration at full memory bandwidth."""
         return max(self.least_ps, self.channel_ps)
 
 
 class Stretched:
-    """Progress of CPU work: dispatch first, then one stretch after the other."""
+    """Duration of CPU work under a memory share: dispatch, then its stretches in sequence."""
 
     def __init__(self, overhead_ps: int, bounds: Sequence[StretchBound]) -> None:
-        """Take the dispatch and what limits each stretch."""
+        """Take the dispatch overhead and the bounds of each stretch."""
         self._fixed_ps = overhead_ps + sum(b.least_ps for b in bounds if not b.channel_ps)
         self._bounds = tuple(bound for bound in bounds if bound.channel_ps)
         self.channel_ps = sum(bound.channel_ps for bound in bounds)
@@ -47,7 +47,7 @@ class Stretched:
 
 
 def cycles_ps(cpu: Cpu, millicycles: int, threads: int = 1) -> int:
-    """Return how long so many cores take for `millicycles` of one of them, in ps."""
+    """Return the time in ps of `millicycles` of one core, divided among `threads` cores."""
     return ceil_div(millicycles * PS_PER_S, 1000 * cpu.clock * threads)
 
 
@@ -56,10 +56,10 @@ def overhead_ps(cpu: Cpu, cycles: int) -> int:
     return Clock(cpu.clock).cycles_to_ps(cycles)
 
 
-_KEPT = (3, 4)  # of the cache, a guess: the rest holds what else the kernel touches
+_USABLE = (3, 4)  # of the cache, a guess: the rest holds what else the kernel touches
 
 
 def beyond_cache(cpu: Cpu, size: int) -> int:
-    """Return the bytes of a buffer that go to memory between two passes: all of it or none."""
+    """Return the bytes of a buffer that spill to memory between two passes: all or none."""
     cache = cpu.llc.size if cpu.llc else 0
-    return size if size * _KEPT[1] > cache * _KEPT[0] else 0
+    return size if size * _USABLE[1] > cache * _USABLE[0] else 0

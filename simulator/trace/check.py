@@ -1,6 +1,6 @@
-"""Whether rows are a trace: checked once where they are read, so that all code behind may trust.
+"""Validation of the rows of a trace file, once, where they are read; later code trusts them.
 
-A rule is an expression over whole columns: it costs little beside making the ops.
+Rules are expressions over whole columns, which cost little next to the construction of ops.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def check_rows(frame: pl.DataFrame, header: Header, source: str) -> None:
 
 
 def _misfit(actual: Any, wanted: Any, where: str) -> str:
-    """Return what is wrong with the type of a column, "" if nothing; structs may have more."""
+    """Return the difference between two types, "" if none; structs may have further fields."""
     if isinstance(wanted, pl.List) and isinstance(actual, pl.List):
         return _misfit(actual.inner, wanted.inner, where)
     if isinstance(wanted, pl.Struct) and isinstance(actual, pl.Struct):
@@ -77,7 +77,7 @@ def _sentence(broken: Broken, rows: pl.DataFrame, source: str) -> str:
 
 
 def _each(rows: pl.DataFrame, side: str, fields: Sequence[str], *more: pl.Expr) -> pl.DataFrame:
-    """Return a row for each entry of a list of structs: its `fields`, and its place in the list."""
+    """Return a row per entry of a list of structs, with its `fields` and its place in the list."""
     count = pl.col(side).list.len()
     entries = rows.filter(count > 0).select(
         "row", "step", *more, pl.int_ranges(count).alias("place"), pl.col(side).alias("_entry")
@@ -88,7 +88,7 @@ def _each(rows: pl.DataFrame, side: str, fields: Sequence[str], *more: pl.Expr) 
 
 
 def _with_rooms(tensors: pl.DataFrame, header: Header) -> pl.DataFrame:
-    """Return `tensors` with the bytes of the storage of each, and the bits of its elements."""
+    """Return `tensors` with the bytes of their storages (`room`) and the bits of an element."""
     sizes = [
         (step, storage, size)
         for step, entry in enumerate(header.steps)
@@ -103,7 +103,7 @@ def _with_rooms(tensors: pl.DataFrame, header: Header) -> pl.DataFrame:
 
 
 def _with_operands(gemms: pl.DataFrame, tensors: pl.DataFrame) -> pl.DataFrame:
-    """Return `gemms` with the elements of the tensors of A, B and C; null for a temporary."""
+    """Return `gemms` with the elements of A, B and C, null for a temporary."""
     elements = _product(pl.col("shape")).alias("elements")
     sizes = tensors.select("row", "side", "place", elements)
     for name, side in _OPERANDS.items():
@@ -115,9 +115,9 @@ def _with_operands(gemms: pl.DataFrame, tensors: pl.DataFrame) -> pl.DataFrame:
 
 
 def _check_products(gemms: pl.DataFrame, rows: pl.DataFrame, source: str) -> None:
-    """Raise InputError where a product fits neither its convolution nor its operands.
+    """Raise InputError where a GEMM contradicts its convolution or its operands.
 
-    Layers and steps are alike: few products are distinct, and those are looked at one by one.
+    Layers and steps repeat, so few GEMMs are distinct; only those are checked, one by one.
     """
     parts = [name for name in gemms.columns if name not in ("row", "step", "place", *_TENSORS)]
     for entry in gemms.unique(parts, keep="first", maintain_order=True).iter_rows(named=True):
@@ -219,5 +219,5 @@ def _sizes(name: str, least: int) -> ColumnRule:
 
 
 def _product(sizes: pl.Expr) -> pl.Expr:
-    """Return the product of each list, as a float that no product is too large for."""
+    """Return the product of each list, as a float, which cannot overflow."""
     return sizes.list.eval(pl.element().cast(pl.Float64).product()).list.first()

@@ -1,4 +1,4 @@
-"""What a call does to memory: which tensors the op reads and writes, and its GEMMs among them."""
+"""The effect of a call on memory: the tensors it reads and writes, and the GEMMs among them."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from simulator.trace.phases import FACTS
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """A tensor argument: under which name it came, and whether its bytes are read or written."""
+    """A tensor argument: its name, and whether the call reads or writes its bytes."""
 
     argument: str
     tensor: Tensor
@@ -38,12 +38,12 @@ class Effect:
 
 
 def effect(name: str, kind: OpKind, touches: Sequence[Touch], results: Sequence[Tensor]) -> Effect:
-    """Return what a call of the op `name` does; one that moves nothing is a view."""
-    held = frozenset(touch.tensor.storage for touch in touches)
-    touched = held | {tensor.storage for tensor in results}
+    """Return the effect of a call of op `name`; a call that moves no bytes is a view."""
+    arguments = frozenset(touch.tensor.storage for touch in touches)
+    touched = arguments | {tensor.storage for tensor in results}
     named = {touch.argument: touch.tensor for touch in touches}
     mutated = [touch.tensor for touch in touches if touch.written]
-    fresh = [tensor for tensor in results if tensor.storage not in held]
+    fresh = [tensor for tensor in results if tensor.storage not in arguments]
     moves_nothing = not mutated and not fresh and kind is not OpKind.SYNC
     if moves_nothing and (results or kind is OpKind.OTHER):
         kind = OpKind.VIEW
@@ -56,7 +56,7 @@ def effect(name: str, kind: OpKind, touches: Sequence[Touch], results: Sequence[
 
 
 def _window(name: str, touch: Touch, touches: Sequence[Touch], results: Sequence[Tensor]) -> Tensor:
-    """Return what a gather reads of a table: as many elements as it returns, not all of it."""
+    """Return the part of a table that a gather reads: as many elements as it returns."""
     if GATHERS.get(name) != touch.argument or not results:
         return touch.tensor
     others = [other.tensor for other in touches if other is not touch]
@@ -68,7 +68,7 @@ def _distinct(tensors: list[Tensor]) -> tuple[Tensor, ...]:
 
 
 def bound(product: Product, role: Role, done: Effect) -> Gemm:
-    """Return the GEMM of a product, its operands found among what the op reads and writes."""
+    """Return the GEMM of a product, its operands as indices of the op's inputs and outputs."""
     result = done.results[product.c] if 0 <= product.c < len(done.results) else None
     return Gemm(
         product.role or role,
@@ -88,17 +88,17 @@ def _position(tensors: tuple[Tensor, ...], tensor: Tensor | None) -> int:
     return tensors.index(tensor) if tensor in tensors else -1
 
 
-def weights_among(found: Sequence[Product], done: Effect, derived: Container[int]) -> int:
-    """Return how many operands of the products are on storages derived from parameters."""
-    operands = {name for product in found for name in (product.a, product.b)}
+def weights_among(products: Sequence[Product], done: Effect, derived: Container[int]) -> int:
+    """Return the number of operands whose storages derive from parameters."""
+    operands = {name for product in products for name in (product.a, product.b)}
     return sum(done.named[name].storage in derived for name in operands & done.named.keys())
 
 
 def role_of(phase: Phase, weights: int, forward_weights: int) -> Role:
-    """Return the role of a plain product that reads so many parameters, as its forward one did.
+    """Return the role of a GEMM from the number of weights that it and its forward GEMM read.
 
-    In backward it follows from the forward product: reading its weight gives the gradient of the
-    data, not reading it the weight's own; a product of two weights has only weight gradients.
+    A backward GEMM that reads the weight is dgrad, one that does not is wgrad; a product of two
+    weights has weight gradients alone.
     """
     if phase is not Phase.DGRAD:
         return Role.FORWARD if FACTS[phase].forward else Role.OTHER
@@ -108,7 +108,7 @@ def role_of(phase: Phase, weights: int, forward_weights: int) -> Role:
 
 
 def phase_by_gemms(phase: Phase, gemms: Sequence[Gemm]) -> Phase:
-    """Return the phase of an op with these GEMMs: backward ones of weights alone are wgrad."""
+    """Return the phase of an op with these GEMMs: wgrad if backward and all of them are wgrad."""
     if phase is Phase.DGRAD and gemms and all(gemm.role is Role.WGRAD for gemm in gemms):
         return Phase.WGRAD
     return phase

@@ -1,4 +1,4 @@
-"""Whether a convolution can be: its sizes, its product and its operands fit each other."""
+"""Consistency of GEMMs: a convolution's sizes, its im2col GEMM and the operands agree."""
 
 from collections.abc import Sequence
 from math import prod
@@ -9,14 +9,14 @@ from simulator.units import ceil_div
 
 
 class Mismatch(NamedTuple):
-    """A field of a product that does not fit its convolution, and what to say."""
+    """A field that contradicts the others, and what a message says of it."""
 
     field: str
     says: str
 
 
 def mismatch(gemm: Gemm, conv: Conv) -> Mismatch | None:
-    """Return the first thing that is wrong with the convolution of a product, None if nothing."""
+    """Return the first contradiction between a GEMM and its convolution, None if they agree."""
     sizes = (conv.input, conv.output, conv.kernel, conv.stride, conv.padding, conv.dilation)
     if len({len(each) for each in sizes}) > 1 or not 1 <= len(conv.kernel) <= 3:
         return Mismatch("conv.kernel", "sizes are not of one, two or three dimensions each")
@@ -30,19 +30,19 @@ def mismatch(gemm: Gemm, conv: Conv) -> Mismatch | None:
 
 
 def larger_than_operands(gemm: Gemm, elements: Sequence[float | None]) -> Mismatch | None:
-    """Return what is wrong where two operands of a product are larger than the tensors they name.
+    """Return a mismatch where two operands of a GEMM are larger than the tensors they name.
 
-    `elements` are those of the tensors of A, B and C, None for a temporary. One may be smaller:
-    a sparse matrix holds few of its elements, grouped queries share keys.
+    `elements` are those of the tensors of A, B and C, None for a temporary. One tensor may be
+    smaller: a sparse matrix stores few of its elements, grouped queries share keys.
     """
     pairs = zip(_operand_elements(gemm), elements, strict=True)
-    if sum(held is not None and held < needed for needed, held in pairs) < 2:
+    if sum(stored is not None and stored < needed for needed, stored in pairs) < 2:
         return None
     return Mismatch("m", "with n and k more than the tensors that it names hold")
 
 
 def _operand_elements(gemm: Gemm) -> tuple[int, int, int]:
-    """Return the elements that A, B and C of a product have as whole tensors."""
+    """Return the elements of A, B and C of a GEMM as whole tensors."""
     conv = gemm.conv
     if conv is None or gemm.role is Role.OTHER:
         each = (gemm.m * gemm.k, gemm.k * gemm.n, gemm.m * gemm.n)
@@ -63,10 +63,10 @@ def _sizes(gemm: Gemm) -> tuple[int, int, int, int]:
 def _reaches(
     size: int, out: int, kernel: int, stride: int, padding: int, dilation: int, transposed: bool
 ) -> bool:
-    """Tell whether one dimension's output is that of its input.
+    """Return whether `out` is the output size of one dimension of this input `size`.
 
-    A stride that does not divide may drop what is left over or give an output more; a transposed
-    convolution may add up to a stride or dilation, less one.
+    Where the stride leaves a remainder, the output may be rounded either way; a transposed
+    convolution may add up to a stride or dilation, less one (output padding).
     """
     span = dilation * (kernel - 1) + 1
     if transposed:

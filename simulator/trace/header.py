@@ -1,4 +1,4 @@
-"""The JSON object beside the rows of a trace: its steps, when each ran, under which method."""
+"""The header of a trace file, as JSON: its steps, when each ran, under which method."""
 
 import json
 from dataclasses import asdict
@@ -49,7 +49,7 @@ class _Step(Strict):
 
 
 class Header(Strict):
-    """What stands beside the rows; `segments` are epoch, step, count and, unless 0, method."""
+    """The header; `segments` are epoch, step, count and, unless 0, method."""
 
     version: str = Field(alias="schema", pattern=r"^\d{1,9}(\.\d{1,9})?$")
     name: str
@@ -60,11 +60,11 @@ class Header(Strict):
     measured_ps: list[Whole] | None = None
 
     def steps_of(self, ops: list[list[Op]]) -> tuple[Step, ...]:
-        """Return the distinct steps, made of the ops of each."""
+        """Return the distinct steps with these ops, a list for each."""
         return tuple(_step(entry, part) for entry, part in zip(self.steps, ops, strict=True))
 
     def timings_of(self, ops_ps: list[list[int]]) -> tuple[Timing, ...]:
-        """Return the measured times, with those of the ops of each step; () if none were."""
+        """Return the measured times of steps and of their ops; () without any."""
         pairs = zip(self.measured_ps or (), ops_ps, strict=False)
         return tuple(Timing(step_ps, tuple(part)) for step_ps, part in pairs)
 
@@ -117,7 +117,7 @@ def header_text(trace: Trace) -> str:
 
 
 def member(enum: type[_E], value: str, fallback: _E) -> _E:
-    """Return the member of that value; what a newer minor schema added becomes the fallback."""
+    """Return the member of `enum` with this value; values of newer minor schemas are `fallback`."""
     return enum(value) if value in enum.__members__.values() else fallback
 
 

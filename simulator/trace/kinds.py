@@ -1,4 +1,4 @@
-"""What an aten op does, by its name alone: its kind, which arguments it reads or writes."""
+"""Kind of an ATen op, and the arguments that it reads and writes, by its name."""
 
 from typing import Any
 
@@ -118,7 +118,7 @@ GATHERS = {
     "embedding": "weight", "index": "self", "index_select": "self", "gather": "self",
     "take": "self", "_unsafe_index": "self", "masked_select": "self",
 }  # fmt: skip
-"""Ops that read, of the named argument, no more elements than they return."""
+"""Ops that read only as many elements of the named argument as they return."""
 
 _OVERWRITES = {
     "zero_", "fill_", "copy_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_",
@@ -135,23 +135,23 @@ SHAPE_ONLY = {
     "nll_loss_backward": "self",
     "nll_loss2d_backward": "self",
 }
-"""Ops that ask of the named argument only its shape: their result has it too."""
+"""Ops that use only the shape of the named argument, which is that of their result."""
 
 _UNANNOTATED_NORMS = frozenset({"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"})
 
 
 def listed_kind(name: str) -> OpKind | None:
-    """Return the kind of an op in the table, in whatever variant (in place, over lists)."""
+    """Return the kind of an op, in-place and foreach variants included, None if not listed."""
     if is_product(name):
         return OpKind.GEMM
     plain = name.removeprefix("_foreach_").rstrip("_")
-    known = _BY_NAME.get(name) or _BY_NAME.get(plain)
-    # A collective is at least a pass over what it sends and receives; the network is no part of it.
-    return known or (OpKind.COPY if collective(name) else None)
+    kind = _BY_NAME.get(name) or _BY_NAME.get(plain)
+    # A collective costs at least one pass over its buffers; the network is not modelled.
+    return kind or (OpKind.COPY if collective(name) else None)
 
 
 def writes(name: str, argument: str, annotated: bool, args: dict[str, Any]) -> bool:
-    """Tell whether the call writes to `argument`, where the schema says `annotated`."""
+    """Return whether the call writes `argument`; `annotated` is what the schema says."""
     if collective(name):
         return annotated or receives(argument)
     if name in _UNANNOTATED_NORMS and argument.startswith("running_"):
@@ -163,7 +163,7 @@ def writes(name: str, argument: str, annotated: bool, args: dict[str, Any]) -> b
 
 
 def reads(name: str, argument: str, out: bool, args: dict[str, Any]) -> bool:
-    """Tell whether the call reads the bytes of `argument`; `out` marks a pure result argument."""
+    """Return whether the call reads the bytes of `argument`; `out` marks a pure output."""
     if out or (collective(name) and is_result(argument)):
         return False
     if argument == "self" and (name in _OVERWRITES or name.endswith("_like")):

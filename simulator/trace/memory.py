@@ -1,4 +1,4 @@
-"""How much memory a step holds, by liveness: what, while each op runs, and at most how much."""
+"""The memory footprint of a step, by liveness of its storages: op by op, and at its peak."""
 
 from collections.abc import Hashable
 from dataclasses import asdict, dataclass
@@ -29,11 +29,11 @@ class Footprint:
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a step holds while each of its ops runs; a step without ops has one moment.
+class Occupancy:
+    """The memory that is live while each op of a step runs; a step without ops has one moment.
 
-    `by_kind` has the bytes of every kind of storage at each moment, `sizes` the bytes of each
-    storage that count, `live` the first and the last moment of each storage that is ever held.
+    `by_kind` has the live bytes of each kind of storage, op by op; `sizes` the bytes of each
+    storage that count; `live` the first and last op during which a storage is live.
     """
 
     by_kind: dict[StorageKind, tuple[int, ...]]
@@ -42,27 +42,27 @@ class Held:
 
     @cached_property
     def total(self) -> tuple[int, ...]:
-        """Bytes held at each moment."""
+        """Live bytes, op by op."""
         return tuple(map(sum, zip(*self.by_kind.values(), strict=True)))
 
     @property
     def peak_bytes(self) -> int:
-        """The most that is held at one time."""
+        """The largest sum of live bytes."""
         return max(self.total)
 
     @property
     def peak_op(self) -> int:
-        """Index of the first op during which most is held, 0 where there is none."""
+        """Index of the first op at the peak, 0 for a step without ops."""
         return self.total.index(self.peak_bytes)
 
     def storages_at(self, op: int) -> list[int]:
-        """Return the storages that are held while op number `op` runs, largest first."""
+        """Return the storages that are live while op number `op` runs, largest first."""
         alive = [index for index, (first, last) in self.live.items() if first <= op <= last]
         return sorted(alive, key=lambda index: (-self.sizes[index], index))
 
 
-def held_over_time(step: Step) -> Held:
-    """Return the memory that `step` holds, op by op.
+def occupancy(step: Step) -> Occupancy:
+    """Return the live memory of `step`, op by op.
 
     Parameters, buffers and optimizer state live throughout; a gradient from its first touch to
     the end; anything else from its first touch to its last. Of an input only the part that the
@@ -76,32 +76,32 @@ def held_over_time(step: Step) -> Held:
         series[first] += sizes[index]
         series[last + 1] -= sizes[index]
     by_kind = {kind: tuple(accumulate(series[:-1])) for kind, series in changes.items()}
-    return Held(by_kind, sizes, live)
+    return Occupancy(by_kind, sizes, live)
 
 
 _FOOTPRINTS: Memo[Footprint] = Memo("memory footprints", 4096)
 
 
 def footprint(step: Step) -> Footprint:
-    """Return the peak memory of `step`, by liveness as in `held_over_time`; computed once."""
+    """Return the peak memory of `step`, by liveness as in `occupancy`; computed once per step."""
     return _FOOTPRINTS.get(step.digest, lambda: _footprint(step))
 
 
 def _footprint(step: Step) -> Footprint:
-    held = held_over_time(step)
-    most = {kind: max(series) for kind, series in held.by_kind.items()}
-    activations, inputs = held.by_kind[StorageKind.ACTIVATION], held.by_kind[StorageKind.INPUT]
+    live = occupancy(step)
+    most = {kind: max(series) for kind, series in live.by_kind.items()}
+    activations, inputs = live.by_kind[StorageKind.ACTIVATION], live.by_kind[StorageKind.INPUT]
     return Footprint(
         most[StorageKind.PARAMETER] + most[StorageKind.BUFFER],
         most[StorageKind.GRADIENT],
         most[StorageKind.OPTIMIZER_STATE],
         max(map(sum, zip(activations, inputs, strict=True))),
-        held.peak_bytes,
+        live.peak_bytes,
     )
 
 
 def _lifetimes(step: Step, end: int) -> dict[int, tuple[int, int]]:
-    """Return, by storage, the first and the last op during which it is held, at most `end`."""
+    """Return, by storage, the first and last op during which it is live, at most `end`."""
     live: dict[int, tuple[int, int]] = {}
     for index, op in enumerate(step.ops):
         for tensor in (*op.inputs, *op.outputs):
@@ -116,7 +116,7 @@ def _lifetimes(step: Step, end: int) -> dict[int, tuple[int, int]]:
 
 
 def _sizes(step: Step) -> tuple[int, ...]:
-    """Return what each storage holds for this step, in bytes: of inputs the windows used."""
+    """Return the bytes of each storage that count; of inputs those of the windows used."""
     windows: dict[int, dict[Hashable, int]] = {}
     for op in step.ops:
         if op.kind is not OpKind.VIEW:

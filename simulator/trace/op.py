@@ -1,4 +1,4 @@
-"""What one operation of a training run did: its tensors, its GEMMs, its place in the step."""
+"""One operation of a training run: its tensors, its GEMMs, its phase and layer."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ def known_bits(dtype: str) -> int | None:
 
 
 def bits_of(dtype: str) -> int:
-    """Return the bits of an element of `dtype`, 32 if nobody knows it."""
+    """Return the bits of an element of `dtype`, 32 for an unknown type."""
     return known_bits(dtype) or 32
 
 
@@ -62,7 +62,7 @@ class Role(StrEnum):
 
 
 class OpKind(StrEnum):
-    """How an operation spends its time; decides its arithmetic per element on a CPU."""
+    """What an operation spends its time on; decides its cost per element on a CPU."""
 
     GEMM = "gemm"
     VIEW = "view"
@@ -105,7 +105,7 @@ class Tensor:
 
     @property
     def region(self) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """Which elements of the storage it covers, whatever the order of its dimensions."""
+        """The elements of the storage that it covers, independent of the order of dimensions."""
         pairs = zip(self.strides, self.shape, strict=True)
         return self.offset, tuple(sorted(pair for pair in pairs if pair[1] != 1))
 
@@ -151,12 +151,12 @@ class Conv:
 
     @property
     def is_pointwise(self) -> bool:
-        """Whether it is a matrix product already: its im2col is the identity."""
+        """Whether its im2col is the identity, so that it is a plain GEMM."""
         return set(self.kernel) == set(self.stride) == {1} and not any(self.padding)
 
     @property
     def mirror(self) -> "Conv":
-        """The convolution that a transposed one runs backwards: it gathers from the output."""
+        """The convolution whose dgrad this transposed one is: input and output change roles."""
         return replace(
             self,
             in_channels=self.out_channels,
@@ -166,7 +166,7 @@ class Conv:
         )
 
     def product(self, role: Role) -> tuple[int, int, int]:
-        """Return m, n and k of the im2col product of one group in this role."""
+        """Return m, n and k of the im2col GEMM of one group in this role."""
         taps, g = prod(self.kernel), self.groups
         inputs, outputs = self.in_channels // g, self.out_channels // g
         if self.transposed:
@@ -183,9 +183,9 @@ class Conv:
 
 
 class Causal(StrEnum):
-    """Which matrix of a product has a row for each query and only the keys up to it, if any.
+    """The lower-triangular matrix of a GEMM of causal attention, if it has one.
 
-    The scores that it computes (C), the weights that it multiplies by (A), or those transposed.
+    The scores that it computes (C), the attention weights that it reads (A), or those transposed.
     """
 
     NONE = ""
@@ -196,12 +196,12 @@ class Causal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gemm:
-    """`batch` products C[m,n] += A[m,k] B[k,n].
+    """`batch` matrix products C[m,n] += A[m,k] B[k,n].
 
-    `a` and `b` index the op's inputs and `c` its outputs; -1 is a temporary that no tensor holds.
-    A convolution keeps its geometry; its operands are then the tensors before im2col. A
-    `precision` other than that of its operands ("int6") is what a training method asks for. A
-    `causal` one computes nothing above the diagonal.
+    `a` and `b` index the op's inputs and `c` its outputs; -1 is a temporary without a tensor. A
+    convolution has its geometry in `conv`, and the tensors before im2col as operands. `precision`
+    ("int6") is set where a training method asks for another one than that of the operands. A
+    `causal` GEMM computes nothing above the diagonal.
     """
 
     role: Role
@@ -225,7 +225,7 @@ class Gemm:
         return self.batch * self.width * pairs(self.queries, self.keys)
 
     @property
-    def made(self) -> int:
+    def result_elements(self) -> int:
         """Elements of all results; of causal scores, those of its pairs."""
         if self.causal is not Causal.RESULT:
             return self.batch * self.m * self.n
@@ -248,8 +248,9 @@ class Gemm:
 
 
 def convolution(conv: Conv, role: Role = Role.FORWARD) -> Gemm:
-    """Return the product of a convolution in this role; operands are input 0, weight 1, output 0
-    forward and gradient 0, the other operand 1 backward.
+    """Return the GEMM of a convolution in this role.
+
+    Its operands are input 0 and weight 1 forward, gradient 0 and the other tensor 1 backward.
     """
     return Gemm(role, conv.groups, *conv.product(role), 0, 1, 0, conv)
 
@@ -267,8 +268,8 @@ def valid_convolution(
 ) -> Conv:
     """Return the convolution of images whose `size` includes the padding.
 
-    `stride` is that of both dimensions, or (vertical, horizontal). One that does not divide drops
-    what is left over, or, `rounded_up`, gives an output more. Raises ValueError when the kernel is
+    `stride` is that of both dimensions, or (vertical, horizontal). Output sizes are rounded down
+    where the stride leaves a remainder, or `rounded_up`. Raises ValueError when the kernel is
     larger than the image, or groups do not divide channels.
     """
     left = [n - k for n, k in zip(size, kernel, strict=True)]
@@ -289,10 +290,10 @@ def valid_convolution(
 class Op:
     """One dispatched operation.
 
-    `inputs` are the tensors that it reads, `outputs` those that it writes (an in-place operand
-    that is read and written is in both; a view reads and writes nothing, kind VIEW). `layer` is
-    the module path, also in backward and optimizer; `forward` the index, in its step, of the
-    forward op whose gradient this is, or -1. `random` ops draw from the generator, in order.
+    `inputs` are the tensors that it reads, `outputs` those that it writes; an in-place operand is
+    in both, and a view (kind VIEW) moves no bytes. `layer` is the module path, also in backward
+    and optimizer. `forward` is the index, in its step, of the forward op whose gradient this is,
+    or -1. `random` ops draw from the generator, in order.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The rows of a trace: an op each, as the columns of FORMAT.md have it."""
+"""The rows of a trace file, one per op, with the columns of FORMAT.md."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
@@ -19,7 +19,7 @@ CONV_SIZES = ("input", "output", "kernel", "stride", "padding", "dilation")
 
 
 def schema(*, measured: bool = False, causal: bool = False) -> dict[str, pl.DataType]:
-    """Return the types of the columns; those added later are there only where they are used."""
+    """Return the types of the columns; optional ones only where they are used."""
     whole, text, sizes = pl.Int64(), pl.String(), pl.List(pl.Int64)
     tensor = pl.Struct(
         {"storage": whole, "dtype": text, "shape": sizes, "strides": sizes, "offset": whole}
@@ -46,7 +46,7 @@ def schema(*, measured: bool = False, causal: bool = False) -> dict[str, pl.Data
 
 
 def frame_of(trace: Trace) -> pl.DataFrame:
-    """Return the rows of `trace`, whose numbers fit 64 bits."""
+    """Return the rows of `trace`; all its numbers must fit 64 bits."""
     rows = [_row(index, op) for index, step in enumerate(trace.steps) for op in step.ops]
     causal = any(gemm.causal for step in trace.steps for op in step.ops for gemm in op.gemms)
     frame = pl.DataFrame(rows, schema=schema(causal=causal), orient="row")
@@ -57,7 +57,7 @@ def frame_of(trace: Trace) -> pl.DataFrame:
 
 
 def ops_of(frame: pl.DataFrame, steps: int) -> list[list[Op]]:
-    """Return the ops of each of so many steps, of rows that were checked."""
+    """Return the ops of each of `steps` steps, from rows that were checked."""
     ops: list[list[Op]] = [[] for _ in range(steps)]
     for step, *row in frame.select(list(schema())).iter_rows():
         ops[step].append(_op(row))
@@ -65,7 +65,7 @@ def ops_of(frame: pl.DataFrame, steps: int) -> list[list[Op]]:
 
 
 def times_of(frame: pl.DataFrame, steps: int) -> list[list[int]]:
-    """Return the measured time of each op of each of so many steps, in ps."""
+    """Return the measured time in ps of each op of each of `steps` steps."""
     times: list[list[int]] = [[] for _ in range(steps)]
     for step, ps in frame.select("step", MEASURED).iter_rows():
         times[step].append(ps)
@@ -92,7 +92,7 @@ def _plain_tensors(tensors: Iterable[Tensor]) -> list[dict[str, Any]]:
 
 
 def _plain(gemm: Gemm) -> dict[str, Any]:
-    """Return a product as it was executed; what a method makes of it is not stored."""
+    """Return a GEMM as it was executed; the precision of a method is not stored."""
     values = asdict(gemm)
     words = {"role": gemm.role.value, "causal": gemm.causal.value}
     return {name: values[name] for name in (*GEMM, "conv")} | words
@@ -119,7 +119,7 @@ def _tensor(entry: dict[str, Any]) -> Tensor:
 
 
 def gemm_of(entry: Mapping[str, Any]) -> Gemm:
-    """Return the product that the fields of an entry of `gemms` describe."""
+    """Return the GEMM of an entry of column `gemms`."""
     values = {name: entry[name] for name in GEMM}
     values["role"] = member(Role, entry["role"], Role.OTHER)
     values["conv"] = _conv(entry["conv"])

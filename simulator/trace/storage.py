@@ -1,4 +1,4 @@
-"""One Parquet file per trace: a row per op of each distinct step, the rest as JSON beside it."""
+"""One Parquet file per trace: a row per op of each distinct step, and a JSON header."""
 
 import os
 import tempfile
@@ -42,17 +42,18 @@ def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
 
 
 def rescue_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
-    """Write `trace`, which took a run to make, to `path` or else to the folder for temporary files.
+    """Write a newly recorded `trace` to `path`, or else to the temporary folder.
 
-    Raises InputError if `path` cannot be written, and says where the trace is then.
+    Raises InputError if `path` cannot be written; it says where the trace was saved.
     """
     rescue(_parquet(trace, path), path, "recorded")
 
 
 def rescue(data: bytes, path: str | os.PathLike[str], how: str) -> None:
-    """Write `data`, which took long to get, to `path` or else to the folder for temporary files.
+    """Write `data`, which took long to compute, to `path`, or else to the temporary folder.
 
-    Raises InputError if `path` cannot be written, and says where that is which was `how` made.
+    Raises InputError if `path` cannot be written; it says where the data was saved. `how` is the
+    verb of the message, such as "recorded".
     """
     target = Path(path)
     spare = Path(tempfile.gettempdir()) / f"{target.stem}-{uuid.uuid4().hex[:8]}{target.suffix}"
@@ -78,7 +79,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 def unwritable(
     path: str | os.PathLike[str], error: OSError | ValueError, then: str = "choose another place"
 ) -> InputError:
-    """Return the error that says why `path` cannot be written, and what follows from it."""
+    """Return an error with the reason why `path` cannot be written, and `then` as its fix."""
     return InputError(f"cannot write {Path(path)}: {reason(error)}; {then}")
 
 

@@ -1,4 +1,4 @@
-"""What a step computes and moves: FLOPs and bytes by phase, kind of op and layer."""
+"""FLOPs and memory traffic of a step by phase, kind of op and layer."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from simulator.trace.trace import Step, phase_of
 
 @dataclass(slots=True)
 class Total:
-    """Ops, their GEMMs, the FLOPs of those (2 x MACs) and all bytes read and written, as often as
-    they come from behind a core's first cache.
+    """Ops, their GEMMs, the FLOPs of those (2 x MACs), and all bytes that are read and written
+    behind a core's first cache, repeats included.
     """
 
     ops: int = 0
@@ -22,7 +22,7 @@ class Total:
 
     @property
     def intensity(self) -> float | None:
-        """FLOPs of GEMMs per byte, None where nothing moves."""
+        """Arithmetic intensity in FLOPs of GEMMs per byte, None where nothing moves."""
         return self.flops / self.bytes if self.bytes else None
 
     def add(self, other: "Total | PhaseShare") -> None:
@@ -34,7 +34,7 @@ class Total:
 
 
 class PhaseShare(NamedTuple):
-    """What an op does for one phase."""
+    """The work of one op for one phase."""
 
     phase: Phase
     ops: int
@@ -44,11 +44,11 @@ class PhaseShare(NamedTuple):
 
 
 def shares(op: Op) -> Iterator[PhaseShare]:
-    """Yield what an op does for each phase that it serves.
+    """Yield the work of an op for each phase that it serves.
 
-    An op whose GEMMs are of two phases (`convolution_backward`) moves for each the operands of its
-    GEMMs, so one that both read counts twice; what no GEMM makes, the gradient of the bias, is
-    wgrad's. The op itself counts in its own phase.
+    An op with GEMMs of two phases (`convolution_backward`) moves the operands of its GEMMs for
+    each, so an operand of both counts twice; outputs of no GEMM (the bias gradient) belong to
+    wgrad. The op itself counts in its own phase.
     """
     phases = list(dict.fromkeys(phase_of(op, gemm.role) for gemm in op.gemms)) or [op.phase]
     for phase in phases:
@@ -70,21 +70,21 @@ def _moved(op: Op, phase: Phase) -> int:
 
 
 def by_phase_and_kind(step: Step) -> dict[tuple[Phase, OpKind], Total]:
-    """Return what the ops of each kind do for each phase."""
-    found: dict[tuple[Phase, OpKind], Total] = {}
+    """Return the totals of the ops of each kind for each phase."""
+    totals: dict[tuple[Phase, OpKind], Total] = {}
     for op in step.ops:
         for share in shares(op):
-            found.setdefault((share.phase, op.kind), Total()).add(share)
-    return found
+            totals.setdefault((share.phase, op.kind), Total()).add(share)
+    return totals
 
 
 def by_layer(step: Step) -> dict[str, Total]:
-    """Return what each layer does in all phases; ops that belong to no layer are under ""."""
-    found: dict[str, Total] = {}
+    """Return the totals of each layer over all phases; ops of no layer are under ""."""
+    totals: dict[str, Total] = {}
     for op in step.ops:
         for share in shares(op):
-            found.setdefault(op.layer, Total()).add(share)
-    return found
+            totals.setdefault(op.layer, Total()).add(share)
+    return totals
 
 
 def summed(totals: Iterable[Total]) -> Total:

@@ -1,4 +1,4 @@
-"""A training run: distinct steps, how often each ran in which epoch, what depends on what."""
+"""A training run: its distinct steps, when each ran, and the dependences between ops."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from simulator.trace.phases import FACTS
 
 
 class StorageKind(StrEnum):
-    """Why a storage is kept: decides how it counts in the memory footprint."""
+    """The use of a storage, which decides how long it is live."""
 
     PARAMETER = "parameter"
     BUFFER = "buffer"
@@ -27,7 +27,7 @@ PERSISTENT = frozenset({StorageKind.PARAMETER, StorageKind.BUFFER, StorageKind.O
 
 
 class StepKind(StrEnum):
-    """A training step runs an optimizer, an evaluation pass does not, other is what is left."""
+    """TRAIN runs an optimizer, EVAL runs forward alone, OTHER is all else."""
 
     TRAIN = "train"
     EVAL = "eval"
@@ -61,13 +61,13 @@ class Step:
     @property
     def _causal(self) -> str:
         """Which products stop at the diagonal, "" if none does."""
-        found = [
+        causal = [
             (index, number, gemm.causal.value)
             for index, op in enumerate(self.ops)
             for number, gemm in enumerate(op.gemms)
             if gemm.causal
         ]
-        return repr(found) if found else ""
+        return repr(causal) if causal else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long a step took where it was captured, in ps, as medians over its runs.
+    """Measured times of a step in ps, medians over its runs.
 
-    `step_ps` is of whole steps that ran without being recorded, 0 if none did; `ops_ps` of each
-    op, without what the program does between two of them.
+    `step_ps` is that of whole steps without the recorder, 0 if none ran so; `ops_ps` those of each
+    op, without the time between two of them.
     """
 
     step_ps: int
@@ -96,9 +96,8 @@ class Timing:
 class Trace:
     """Distinct steps and methods, and the order in which the run used them.
 
-    `origin` says how the trace came about (tool, torch version, capture mode), `timings` how long
-    each step took there, if that was measured. Neither is part of the digest, which covers what
-    ran.
+    `origin` says how the trace came about (tool, torch version, capture mode); `timings` has
+    measured times of each step, if there are any. Neither is part of the digest.
     """
 
     name: str
@@ -199,10 +198,10 @@ def phase_of(op: Op, role: Role) -> Phase:
 
 
 class Hazards:
-    """Which earlier work a new piece of work must wait for, by the storages it reads and writes.
+    """Dependences of work on earlier work, by the storages it reads and writes.
 
-    Read after write, write after read, write after write; random draws keep their order; a
-    synchronising op (`.item()`) waits for everything it reads and holds back all that follows.
+    RAW, WAR and WAW hazards; random draws keep their order; a synchronising op (`.item()`) waits
+    for all it reads and blocks all that follows.
     """
 
     def __init__(self) -> None:
@@ -239,7 +238,7 @@ class Hazards:
 
 
 def dependences(step: Step) -> Iterator[tuple[int, ...]]:
-    """Yield, for each op of the step, the indices of the ops that it must follow."""
+    """Yield the indices of the ops that each op of the step depends on."""
     hazards = Hazards()
     for index, op in enumerate(step.ops):
         if op.kind is OpKind.VIEW:

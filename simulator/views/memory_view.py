@@ -1,7 +1,7 @@
 """What a step holds in memory, in plain numbers: op by op, and at its peak."""
 
 from simulator.si import si
-from simulator.trace.memory import Held, held_over_time
+from simulator.trace.memory import Occupancy, occupancy
 from simulator.trace.op import Op, OpKind
 from simulator.trace.trace import Step, StorageKind, Trace
 from simulator.views.trace_documents import LiveStorage, MemoryOverTime, Peak
@@ -20,7 +20,7 @@ _LARGEST = 10
 def memory_over_time(trace: Trace, index: int) -> MemoryOverTime:
     """Return what distinct step `index` holds while each op runs, and the ops' phases."""
     step = trace.steps[index]
-    held = held_over_time(step)
+    held = occupancy(step)
     return {
         "trace": trace.name,
         "step": index,
@@ -34,7 +34,7 @@ def memory_over_time(trace: Trace, index: int) -> MemoryOverTime:
     }
 
 
-def peak(step: Step, held: Held) -> Peak:
+def peak(step: Step, held: Occupancy) -> Peak:
     """Return when most is held, and what: by kind, the largest layers and storages."""
     moment = held.peak_op
     alive = held.storages_at(moment)
@@ -85,7 +85,7 @@ def _owners(step: Step) -> dict[int, Op]:
     return views | owners
 
 
-def _storage(step: Step, held: Held, owners: dict[int, Op], index: int) -> LiveStorage:
+def _storage(step: Step, held: Occupancy, owners: dict[int, Op], index: int) -> LiveStorage:
     entry, owner = step.storages[index], owners.get(index)
     first, last = held.live[index]
     return {

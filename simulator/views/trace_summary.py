@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import pairwise
 
-from simulator.trace.memory import footprint, held_over_time
+from simulator.trace.memory import footprint, occupancy
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.phases import FACTS
 from simulator.trace.totals import Total, by_layer, by_phase_and_kind, summed
@@ -46,7 +46,7 @@ def trace_summary(trace: Trace, step: int | None = None) -> TraceSummary:
         "phases": _phases(shown),
         "layers": [{"layer": n, **_totals(total)} for n, total in by_layer(shown).items()],
         "memory": footprint(shown).as_dict(),
-        "peak": peak(shown, held_over_time(shown)),
+        "peak": peak(shown, occupancy(shown)),
         "segments": [[s.epoch, s.step, s.count] for s in trace.segments],
     }
 

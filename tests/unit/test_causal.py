@@ -117,7 +117,7 @@ def test_the_cpu_computes_whole_blocks(tokens, wanted):
         assert executed_macs(gemm_of(product)) == 2 * 8 * wanted
     scores = gemm_of(attention(tokens, is_causal=True)[0])
     assert executed_results(scores) == 2 * wanted
-    assert scores.made == 2 * tokens * (tokens + 1) // 2
+    assert scores.result_elements == 2 * tokens * (tokens + 1) // 2
 
 
 @given(st.sampled_from(list(Causal)[1:]), small, small, small, st.integers(1, 16))

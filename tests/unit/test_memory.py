@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.trace.memory import footprint, held_over_time
+from simulator.trace.memory import footprint, occupancy
 from simulator.trace.op import Op, OpKind, Phase, Tensor
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import PERSISTENT, Segment, Step, StepKind, Storage, StorageKind, Trace
@@ -87,7 +87,7 @@ def held_by_hand(kinds, touches, moment):
 @given(kinds_of_five, touches_of_five)
 @settings(deadline=None)
 def test_what_is_held_over_time_is_what_lives_at_each_moment(kinds, touches):
-    held = held_over_time(step(kinds, touches))
+    held = occupancy(step(kinds, touches))
     by_hand = [held_by_hand(kinds, touches, moment) for moment in range(len(touches))]
     for kind in StorageKind:
         expected = [sum(n for s, n in alive.items() if kinds[s] is kind) for alive in by_hand]
@@ -117,7 +117,7 @@ def test_the_highest_point_of_the_figure_is_the_footprint(kinds, touches):
 def test_a_step_without_ops_holds_what_lives_throughout():
     empty = step([StorageKind.PARAMETER, StorageKind.ACTIVATION], [])
     assert footprint(empty).peak_bytes == 4
-    assert peak(empty, held_over_time(empty))["op"] is None
+    assert peak(empty, occupancy(empty))["op"] is None
 
 
 def test_every_kind_of_storage_is_in_one_group():
@@ -128,7 +128,7 @@ def test_every_kind_of_storage_is_in_one_group():
 def test_liveness_of_real_steps_is_what_a_walk_over_their_ops_finds(name):
     trace = load_trace(name)
     real = trace.steps[trace.typical_step]
-    held = held_over_time(real)
+    held = occupancy(real)
     touched = [{t.storage for t in (*op.inputs, *op.outputs)} for op in real.ops]
     later = set()
     needed = []  # by each op or one after it

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -145,6 +146,7 @@ def _backward(step):
     )
 
 
+@cache
 def _captured(optimizer, frozen):
     import torch
 

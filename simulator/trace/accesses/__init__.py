@@ -1,6 +1,6 @@
-"""Which bytes an op reads and writes, how often, and how soon again: by the kernel that runs it.
+"""Memory access patterns of kernels: the bytes an op reads and writes, how often, reuse distance.
 
-An op that is in none of the tables goes over all of its tensors once, side by side.
+An op without a row in the tables streams over all its tensors once.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from simulator.trace.accesses.norms import NORMS
 from simulator.trace.accesses.scattered import OF_TABLES, OF_ZEROS
 from simulator.trace.op import Op
 
-_Made = TypeVar("_Made")
+_Value = TypeVar("_Value")
 
 __all__ = [
     "KERNELS", "LINE", "NEAR", "SCRATCH", "Access", "KernelLoop", "Loops", "Scan", "bytes_behind",
@@ -32,49 +32,47 @@ __all__ = [
 ]  # fmt: skip
 
 KERNELS: dict[str, Callable[[Op], Loops]] = {**NORMS, **OF_TABLES, **OF_ZEROS, **BUFFERED}
-"""The loops of a kernel, by the name of its op."""
+"""The loops of a kernel, by the name of its op without namespace and in-place mark."""
 
 
-def _kept(make: Callable[[Op], _Made]) -> Callable[[Op], _Made]:
-    """Return `make` with what it made kept by its op, as the op keeps its own properties: machine
-    after machine asks for it.
-    """
+def _property(make: Callable[[Op], _Value]) -> Callable[[Op], _Value]:
+    """Return `make` with its value cached on the op, like the op's own cached properties."""
     name = f"_{make.__name__}"
 
     @wraps(make)
-    def found(op: Op) -> _Made:
-        kept = op.__dict__.get(name)
-        if kept is None:
-            kept = op.__dict__[name] = make(op)
-        return cast("_Made", kept)
+    def cached(op: Op) -> _Value:
+        value = op.__dict__.get(name)
+        if value is None:
+            value = op.__dict__[name] = make(op)
+        return cast("_Value", value)
 
-    return found
+    return cached
 
 
-@_kept
+@_property
 def loops_of(op: Op) -> Loops:
-    """Return the loops of an op in turn, none of a view."""
+    """Return the loops of an op in sequence, none for a view."""
     kernel = KERNELS.get(_plain(op))
     return kernel(op) if kernel and op.inputs and op.outputs else side_by_side(op)
 
 
-@_kept
+@_property
 def moved_bytes(op: Op) -> int:
-    """Return the bytes that an op moves between its core and what lies behind the first cache."""
+    """Return the bytes that an op moves between its core and the levels behind the L1 cache."""
     return bytes_behind(NEAR, loops_of(op))
 
 
 def bytes_behind(cache: int, loops: Loops) -> int:
-    """Return the bytes of all passes that are left behind a cache of so many bytes."""
+    """Return the bytes that miss a cache of `cache` bytes."""
     passes = (each for loop in loops for each in loop.behind(cache))
     return sum(access.size for each in passes for access in (*each.reads, *each.writes))
 
 
-@_kept
+@_property
 def elements_of(op: Op) -> int:
-    """Return how many elements an op works on: those of its largest input, or of all results.
+    """Return the elements that an op processes: those of its largest input, or of all outputs.
 
-    A table of which it touches some places alone does not count.
+    A table that it gathers from or scatters to does not count.
     """
     inputs, outputs = op.inputs, op.outputs
     if inputs and _plain(op) in OF_TABLES:
@@ -85,5 +83,5 @@ def elements_of(op: Op) -> int:
 
 
 def _plain(op: Op) -> str:
-    """Return the name of an op without the mark of its variant in place."""
+    """Return the name of an op without the mark of the in-place variant."""
     return op.base_name.rstrip("_")

@@ -1,4 +1,4 @@
-"""Kernels that keep intermediate results in tensors of their own, which no trace names."""
+"""Kernels with temporary tensors of their own, which a trace does not list."""
 
 from simulator.trace.accesses.loop import (
     SCRATCH,
@@ -14,7 +14,7 @@ from simulator.trace.op import Op
 
 
 def reduced_loss(op: Op) -> Loops:
-    """Write a loss for each element, then average them; unless it is not reduced.
+    """Write the loss of each element, then average; a loss without reduction is one scan.
 
     aten/src/ATen/native/Loss.cpp: mse_loss_out, smooth_l1_loss_out, binary_cross_entropy_out_cpu,
     apply_loss_reduction.

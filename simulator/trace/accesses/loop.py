@@ -1,4 +1,4 @@
-"""How a kernel walks over tensors: passes side by side, and how soon it comes back to a byte."""
+"""Loops of a kernel over tensors: its scans, and the reuse distance between them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,60 +8,60 @@ from simulator.units import ceil_div
 
 LINE = 64  # bytes: a line of the caches of Arm's Cortex-A and of x86 cores
 NEAR = 32 * 1024
-"""Bytes that a core's first cache holds. ATen cuts rows for the same size: SoftMaxKernel.cpp in
+"""Bytes of a core's L1 data cache. ATen cuts rows for the same size: SoftMaxKernel.cpp in
 aten/src/ATen/native/cpu takes at::internal::GRAIN_SIZE (32768) for "the size of L1D cache on many
 processors".
 """
 SCRATCH = -1
-"""Token of a buffer that a kernel allocates and frees: the allocator hands it out again."""
+"""Token of a temporary buffer of a kernel; the allocator reuses its memory."""
 
 
 class Access(NamedTuple):
-    """`size` bytes of the storage, or of a buffer that no tensor names, that is called `token`."""
+    """`size` bytes of the storage, or of the temporary buffer, with this `token`."""
 
     token: int
     size: int
 
 
 class Scan(NamedTuple):
-    """What a kernel reads and writes side by side, each byte once."""
+    """Streams that a kernel reads and writes together, each byte once."""
 
     reads: tuple[Access, ...]
     writes: tuple[Access, ...] = ()
 
 
 class KernelLoop(NamedTuple):
-    """Passes over one part of their tensors after the other: a channel, a row, or all at once.
+    """Scans over one part of the tensors after the other: a channel, a row, or all at once.
 
-    A later pass finds in a cache what an earlier one left there if a part fits.
+    A later scan of a part hits in a cache that the part fits.
     """
 
-    passes: tuple[Scan, ...]
+    scans: tuple[Scan, ...]
     parts: int = 1
 
     @property
     def part_bytes(self) -> int:
-        """Bytes that the passes touch before they come to the next part: the reuse distance."""
+        """Bytes that the scans of one part touch: the reuse distance."""
         sizes: dict[int, int] = {}
-        for access in (a for each in self.passes for a in (*each.reads, *each.writes)):
+        for access in (a for each in self.scans for a in (*each.reads, *each.writes)):
             sizes[access.token] = max(access.size, sizes.get(access.token, 0))
         return ceil_div(sum(sizes.values()), max(1, self.parts))
 
     def behind(self, cache: int) -> tuple[Scan, ...]:
-        """Return the passes that are left behind a cache of so many bytes: one, if a part fits."""
-        if len(self.passes) < 2 or self.part_bytes > cache:
-            return self.passes
-        return (_together(self.passes),)
+        """Return the scans that miss a cache of `cache` bytes: a single one if a part fits."""
+        if len(self.scans) < 2 or self.part_bytes > cache:
+            return self.scans
+        return (_together(self.scans),)
 
 
 Loops = tuple[KernelLoop, ...]
 
 
-def _together(passes: Iterable[Scan]) -> Scan:
-    """Return one pass over all; what the passes write themselves, they need not read."""
+def _together(scans: Iterable[Scan]) -> Scan:
+    """Return all scans as one; bytes that they write first need no read."""
     read: dict[int, int] = {}
     written: dict[int, int] = {}
-    for each in passes:
+    for each in scans:
         for token, size in each.reads:
             if token not in written:
                 read[token] = max(size, read.get(token, 0))
@@ -75,22 +75,22 @@ def _accesses(sizes: dict[int, int]) -> tuple[Access, ...]:
 
 
 def whole(tensors: Iterable[Tensor]) -> tuple[Access, ...]:
-    """Return an access to each of these tensors from end to end."""
+    """Return an access to all of each tensor."""
     return tuple(Access(tensor.storage, lines_of(tensor)) for tensor in tensors)
 
 
 def side_by_side(op: Op) -> Loops:
-    """Return one pass over all that the op reads and writes; a view moves nothing."""
+    """Return one scan over all inputs and outputs; a view moves nothing."""
     if op.kind is OpKind.VIEW:
         return ()
     return (KernelLoop((Scan(whole(op.inputs), whole(op.outputs)),)),)
 
 
 def lines_of(tensor: Tensor) -> int:
-    """Return the bytes that come with a strided tensor.
+    """Return the bytes of the cache lines of a strided tensor.
 
-    Its own, and whole lines where gaps are at least as wide as a line: a column of a matrix takes
-    a line for each element. What lies in narrower gaps comes along.
+    Gaps narrower than a line are fetched too. Beyond wider gaps whole lines count: a column of a
+    matrix takes a line per element.
     """
     span, pieces = tensor.bits, 1  # of a run without wide gaps, in bits; how many runs
     for stride, size in sorted(zip(tensor.strides, tensor.shape, strict=True)):
@@ -106,10 +106,10 @@ def lines_of(tensor: Tensor) -> int:
 
 
 def spread(tensor: Tensor, count: int, run: int) -> Tensor:
-    """Return the window of `count` places anywhere in a tensor, each of `run` elements in a row.
+    """Return a window of `count` places in a tensor, each of `run` contiguous elements.
 
-    Which places, a trace does not say: they are taken to lie evenly apart. Where no line between
-    them is left out, they are all of the tensor.
+    A trace does not record indices, so the places are assumed evenly spaced. If they touch every
+    line, the window is the whole tensor.
     """
     apart = tensor.elements // max(1, count)
     if (apart - run) * tensor.bits < 8 * LINE:
@@ -118,5 +118,5 @@ def spread(tensor: Tensor, count: int, run: int) -> Tensor:
 
 
 def places(tensor: Tensor, count: int, run: int) -> Access:
-    """Return the access to the lines of such places."""
+    """Return the access to the cache lines of `count` places of `run` elements, as in `spread`."""
     return Access(tensor.storage, lines_of(spread(tensor, count, run)))

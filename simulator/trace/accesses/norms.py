@@ -1,7 +1,7 @@
-"""Kernels that walk over a tensor again: to sum it up first, then to scale it.
+"""Kernels that scan a tensor several times: reductions first, then the normalisation.
 
-Counted in ATen's sources (aten/src/ATen/native/cpu of PyTorch), from the first read on. What they
-read of a channel or a row again soon, they find in a cache.
+Scans are counted in ATen's sources (aten/src/ATen/native/cpu of PyTorch). Later scans of a channel
+or row may hit in a cache.
 """
 
 from simulator.trace.accesses.loop import (
@@ -48,14 +48,14 @@ def batch_norm_backward(op: Op) -> Loops:
 
 
 def _is_trained(tensors: tuple[Tensor, ...]) -> bool:
-    """Return whether a batch norm keeps statistics of this batch; in evaluation they are empty."""
+    """Return whether a batch norm is in training mode: in evaluation its statistics are empty."""
     return len(tensors) > 1 and all(tensor.elements for tensor in tensors)
 
 
 def _channels(tensor: Tensor) -> int:
-    """Return in how many parts a batch norm walks over its input.
+    """Return the parts in which a batch norm scans its input.
 
-    All at once where channels lie side by side. Channels of less than a line share theirs.
+    One with channels last. Channels narrower than a cache line share lines.
     """
     images, channels, *rest = (*tensor.shape, 1, 1)[: max(2, len(tensor.shape))]
     if rest and channels > 1 and tensor.strides[1] == 1:
@@ -130,13 +130,13 @@ def log_softmax_backward(op: Op) -> Loops:
 
 
 def _rows(op: Op) -> int:
-    """Return the rows of a softmax over the last dimension, which a trace does not say is its."""
+    """Return the rows of a softmax, assumed over the last dimension: a trace has no arguments."""
     tensor = op.inputs[0]
     return tensor.elements // max(1, tensor.shape[-1]) if tensor.shape else 1
 
 
 def _by_rows(op: Op, rows: int, *first: tuple[Access, ...]) -> Loops:
-    """Return the passes that only read, then one over all, row by row."""
+    """Return read-only scans, then one over all inputs and outputs, row by row."""
     last = Scan(whole(op.inputs), whole(op.outputs))
     return (KernelLoop((*(Scan(reads) for reads in first), last), max(1, rows)),)
 

@@ -1,7 +1,6 @@
-"""Kernels that pick places of a tensor by index: gathers read them, scatters read and write them.
+"""Gathers and scatters: kernels that access a tensor by indices.
 
-Each place costs the cache lines that it lies on (`loop.spread`), all together no more than the
-tensor.
+Each place costs its cache lines (`loop.spread`), all places together at most the whole tensor.
 """
 
 from collections.abc import Sequence
@@ -12,24 +11,24 @@ from simulator.trace.op import Op, Tensor
 
 
 def gather(op: Op) -> Loops:
-    """Read as many places as there are indices, and write each in its turn."""
+    """Read a place per index, and write each to the output."""
     table, *others = op.inputs
     picked = places(table, *gathered(others, op.outputs[0].elements))
     return _one_pass((picked, *whole(others)), whole(op.outputs))
 
 
-def gathered(others: Sequence[Tensor], found: int) -> tuple[int, int]:
-    """Return from how many places a gather of `found` elements reads, and how many in a row.
+def gathered(others: Sequence[Tensor], elements: int) -> tuple[int, int]:
+    """Return the places that a gather of `elements` reads, and the contiguous elements of each.
 
-    A place for each index among its other arguments, if that divides what it returns: a mask has
-    more elements than are found.
+    One place per index among its other arguments, if their number divides the result; a mask has
+    more elements than it selects.
     """
-    count = max(1, min(_indices(others), found))
-    return (count, found // count) if found % count == 0 else (found, 1)
+    count = max(1, min(_indices(others), elements))
+    return (count, elements // count) if elements % count == 0 else (elements, 1)
 
 
 def bag(op: Op) -> Loops:
-    """Read a row for each index; their sums are fewer.
+    """Read a row per index and write the sums of bags.
 
     aten/src/ATen/native/EmbeddingBag.cpp: index_select_add.
     """
@@ -39,7 +38,7 @@ def bag(op: Op) -> Loops:
 
 
 def pick(op: Op) -> Loops:
-    """Read one element for each target.
+    """Read one element per target.
 
     aten/src/ATen/native/LossNLL.cpp: nll_loss_out_frame.
     """
@@ -49,9 +48,9 @@ def pick(op: Op) -> Loops:
 
 
 def scatter(op: Op) -> Loops:
-    """Write places of a tensor, or add to them: the lines come to the core either way.
+    """Write places of a tensor, or add to them; both read the lines first.
 
-    In place, or into a copy that is made first.
+    In place, or into a copy.
     """
     target = op.outputs[0]
     in_place = any(tensor.storage == target.storage for tensor in op.inputs)
@@ -62,8 +61,8 @@ def scatter(op: Op) -> Loops:
 
 
 def _sources(target: Tensor, others: tuple[Tensor, ...]) -> tuple[int, int]:
-    """Return how many places are written, and how many elements each has: those of the values for
-    one index, or of a row where one value goes everywhere.
+    """Return the number of places written and the elements of each: the values per index, or a
+    row where one value goes everywhere.
     """
     count = _indices(others)
     values = max((tensor.elements for tensor in others if not _is_index(tensor)), default=0)
@@ -148,7 +147,7 @@ OF_TABLES = {
         scatter,
     ),
 }
-"""Kernels that touch some places of their first input, and all of the others."""
+"""Kernels that access their first input by indices and stream over the others."""
 
 OF_ZEROS = {
     **dict.fromkeys(_named("embedding_dense_backward _embedding_bag_dense_backward"), zeroed_rows),
@@ -167,4 +166,4 @@ OF_ZEROS = {
     ),
     **dict.fromkeys(_named("select_backward slice_backward diagonal_backward"), zeroed_slice),
 }
-"""Kernels that write zeros over their result first."""
+"""Kernels that fill their result with zeros first."""

@@ -1,8 +1,7 @@
-"""Which matrix products an op stands for: C[m,n] += A[m,k] B[k,n], `batch` times.
+"""The GEMMs of an op: `batch` products C[m,n] += A[m,k] B[k,n], from the shapes of its arguments.
 
-A convolution is its im2col product, forward and in both gradients; attention and fused recurrent
-layers are the products that they hide. `a` and `b` are named by argument, `c` by the position of
-the result.
+A convolution is its im2col GEMM, forward and in both gradients; attention and fused recurrent
+layers are the GEMMs inside them. `a` and `b` are names of arguments, `c` the index of the result.
 """
 
 from simulator.trace.gemms import attention, convolutions, engines, linears, matrices, recurrent
@@ -24,7 +23,7 @@ UNCOUNTED = words(
     _wrapped_quantized_linear_prepacked conv_tbc_backward quantized_gru quantized_lstm
     """
 )
-"""ATen's products whose sizes no argument tells: of packed weights, of two sparse matrices."""
+"""ATen's GEMMs whose sizes the arguments do not give: packed weights, sparse times sparse."""
 
 _MISFITS = (
     KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, ArithmeticError,
@@ -33,26 +32,26 @@ _MISFITS = (
 
 
 def products(name: str, args: Args) -> tuple[Product, ...]:
-    """Return the matrix products of a call of `name`.
+    """Return the GEMMs of a call of `name`.
 
-    None if it is no product, or one whose arguments do not tell its sizes. Ops of other libraries
-    than ATen are named with their namespace, "mkldnn::_linear_pointwise".
+    Empty if the op has none, or if its arguments do not determine their sizes. Ops of libraries
+    other than ATen have their namespace in the name, "mkldnn::_linear_pointwise".
     """
     formula = _formula(name)
     try:
         if formula is not None:
-            found = formula(args)
+            gemms = formula(args)
         elif _is_foreign(name) and engines.is_product(name):
-            found = engines.by_shapes(name, args)
+            gemms = engines.by_shapes(name, args)
         else:
-            found = ()
+            gemms = ()
     except _MISFITS:
         return ()
-    return found if all(_is_whole(product) for product in found) else ()
+    return gemms if all(_is_whole(gemm) for gemm in gemms) else ()
 
 
 def is_product(name: str) -> bool:
-    """Tell whether an op is a product, also one whose sizes its arguments do not tell."""
+    """Return whether an op computes GEMMs, even if its arguments do not give their sizes."""
     if _formula(name) is not None or name in UNCOUNTED:
         return True
     return _is_foreign(name) and engines.is_product(name)

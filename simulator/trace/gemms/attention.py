@@ -1,4 +1,4 @@
-"""Attention: fused kernels read Q, K and V and keep the scores to themselves."""
+"""Fused attention: kernels read Q, K and V; scores stay inside."""
 
 from dataclasses import dataclass, replace
 from math import prod
@@ -10,7 +10,7 @@ from simulator.trace.op import Causal, Role
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """What an op calls its operands."""
+    """Names of the operands of an op."""
 
     query: str = "query"
     key: str = "key"
@@ -19,9 +19,9 @@ class _Names:
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """`batch` heads in all of `s` queries and `t` keys, `d` wide; values are `dv` wide.
+    """`batch` heads in total of `s` queries and `t` keys of width `d`; values have width `dv`.
 
-    `causal` ones leave out the pairs above the diagonal.
+    `causal` ones skip the pairs above the diagonal.
     """
 
     batch: int
@@ -39,7 +39,7 @@ class _Sizes:
         )
 
     def backward(self, names: _Names, grad: str) -> Products:
-        """Return the five products of the gradients, the scores computed again among them."""
+        """Return the five GEMMs of the gradients, recomputed scores included."""
         role, batch = Role.DGRAD, self.batch
         return self._cut(
             Product(role, batch, self.s, self.t, self.d, names.query, names.key),
@@ -50,15 +50,16 @@ class _Sizes:
         )
 
     def _cut(self, *products: Product) -> Products:
-        """Return the products, of causal attention without what is above the diagonal."""
+        """Return the GEMMs, those of causal attention without pairs above the diagonal."""
         if not self.causal:
             return products
         return tuple(replace(each, causal=_triangle(each)) for each in products)
 
 
 def _triangle(product: Product) -> Causal:
-    """Return where the scores or their gradients are: products of two tensors make them, others
-    take them for A, as they are where queries come of it, transposed where keys do.
+    """Return which matrix of a GEMM has the scores or their gradients.
+
+    C of a GEMM of two tensors; A of others, transposed where the result has a row per key.
     """
     if product.a:
         return Causal.RESULT
@@ -107,7 +108,7 @@ def _tokens_first(args: Args, names: _Names) -> tuple[_Sizes, ...]:
 
 
 def _is_cut(args: Args) -> bool:
-    """Tell whether a kernel is causal, by the name that its library has for it.
+    """Return whether a kernel is causal, by the argument of its library.
 
     Masks of ATen's efficient attention are 1 or 2: causal from the first or from the last pair.
     """
@@ -117,7 +118,7 @@ def _is_cut(args: Args) -> bool:
 
 
 def _all_pairs(args: Args, names: _Names) -> tuple[_Sizes, ...]:
-    """Return the sizes of a kernel that computes all scores, and hides some of them then."""
+    """Return the sizes of a kernel that computes all scores and masks some afterwards."""
     return tuple(replace(each, causal=False) for each in _heads_first(args, names))
 
 
@@ -130,8 +131,8 @@ def _limits(args: Args, side: str) -> Any:
 def _lengths(args: Args, side: str, tokens: int) -> tuple[int, ...]:
     """Return the lengths of sequences that lie one after the other.
 
-    They are known if the offsets come with them, if there is one, or if all are of the longest.
-    Raises ValueError if they are not.
+    The offsets give them, or the maximum where there is one sequence or all have that length.
+    Raises ValueError otherwise.
     """
     limits = _limits(args, side)
     given = lengths(limits)

@@ -1,4 +1,4 @@
-"""Convolutions of all libraries, as their im2col products, forward and in both gradients."""
+"""Convolutions of all libraries as im2col GEMMs, forward and in both gradients."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ def _first(args: Args, names: tuple[str, ...]) -> str:
 
 
 def _per_dim(args: Args, name: str, dims: int, default: int) -> tuple[int, ...]:
-    """Return a setting of a convolution per spatial dimension.
+    """Return a setting of a convolution for each spatial dimension.
 
-    Ops that have no such argument have the default; one whose value is not known raises TypeError.
+    The default if the op has no such argument. Raises TypeError for an unknown value.
     """
     given = tuple(int(item) for item in args[name]) if name in args else (default,)
     return given if len(given) == dims else given * dims
@@ -64,7 +64,7 @@ def _output(
 
 
 def _forward(transposed: bool | None = None) -> Formula:
-    """Return the formula of a forward convolution; None: its arguments say if it is transposed."""
+    """Return the formula of a forward convolution; None: an argument says if it is transposed."""
 
     def formula(args: Args) -> Products:
         # A file may have any number there.
@@ -100,14 +100,14 @@ def _backward(transposed: bool | None = None) -> Formula:
 def _gradients(conv: Conv, source: str, mask: Any) -> list[Product]:
     needs_data, needs_weight = mask[:2]
     operands = (source, "grad_output") if conv.transposed else ("grad_output", source)
-    found = []
+    gemms = []
     if needs_data:
         dims = conv.product(Role.DGRAD)
-        found.append(Product(Role.DGRAD, conv.groups, *dims, "grad_output", "weight", 0, conv))
+        gemms.append(Product(Role.DGRAD, conv.groups, *dims, "grad_output", "weight", 0, conv))
     if needs_weight:
         dims = conv.product(Role.WGRAD)
-        found.append(Product(Role.WGRAD, conv.groups, *dims, *operands, int(needs_data), conv))
-    return found
+        gemms.append(Product(Role.WGRAD, conv.groups, *dims, *operands, int(needs_data), conv))
+    return gemms
 
 
 _ORDINARY = words(

@@ -1,7 +1,7 @@
-"""Products in ops of other libraries (vLLM, SGLang, AITER, FBGEMM, ...), as far as shapes tell.
+"""GEMMs in ops of other libraries (vLLM, SGLang, AITER, FBGEMM, ...), inferred from shapes.
 
-They come without a schema. One is a product if its name says so; it is counted where its first
-matrices are plain, x [rows, k] and a weight with a side of k, with or without a result before them.
+These ops have no schema. The name tells whether one is a GEMM; its sizes are inferred where its
+first matrices are x [rows, k] and a weight with a side of k, optionally after a result.
 """
 
 import re
@@ -29,19 +29,19 @@ _HIDDEN = re.compile(
 
 
 def is_product(name: str) -> bool:
-    """Tell whether an op "library::name" is a product, by what it is called."""
+    """Return whether an op "library::name" is a GEMM, by its name."""
     base = name.partition("::")[2].lower() or name.lower()
     return bool(_PRODUCT.search(base)) and not _NO_PRODUCT.search(base)
 
 
 def by_shapes(name: str, args: Args) -> Products:
-    """Return the product of such an op; raises ValueError if its shapes do not tell it."""
+    """Return the GEMM of such an op; raises ValueError if its shapes do not determine it."""
     base = name.partition("::")[2].lower()
     if not _PLAIN.search(base) or _HIDDEN.search(base):
         raise ValueError("no plain product")
-    found = list(matrices(args))[:3]
-    shift = int(len(found) == 3 and _result_first(*(shape for _, shape in found)))
-    (a, x), (b, weight) = found[shift : shift + 2]
+    first = list(matrices(args))[:3]
+    shift = int(len(first) == 3 and _result_first(*(shape for _, shape in first)))
+    (a, x), (b, weight) = first[shift : shift + 2]
     *lead, m, k = x
     if len(weight) == 3:
         return (_batched(a, x, b, weight),)
@@ -56,5 +56,5 @@ def _batched(a: str, x: tuple[int, ...], b: str, weight: tuple[int, ...]) -> Pro
 
 
 def _result_first(out: tuple[int, ...], x: tuple[int, ...], weight: tuple[int, ...]) -> bool:
-    """Tell whether the first matrix is the result of the other two."""
+    """Return whether the first matrix is the result of the other two."""
     return out[:-1] == x[:-1] and sorted(weight[-2:]) == sorted((x[-1], out[-1]))

@@ -1,4 +1,4 @@
-"""Linear layers of all libraries, with plain, packed or semi-structured weights."""
+"""Linear layers of all libraries, with plain, packed or 2:4 sparse weights."""
 
 from math import prod
 
@@ -70,7 +70,7 @@ def _given_sides(args: Args) -> Products:
     return (Product(None, 1, rows(args["inp"]), n, k, "inp", "packed_weights", 0),)
 
 
-# Semi-structured sparse: of each four values two are stored
+# Semi-structured (2:4) sparse: two of each four values are stored
 
 
 def _half_matrix(args: Args) -> Products:

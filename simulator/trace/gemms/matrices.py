@@ -1,4 +1,4 @@
-"""Matrix products as such: dense, sparse, in lists and in groups."""
+"""Plain GEMMs: dense, sparse, lists of them, grouped."""
 
 from itertools import starmap
 from math import prod
@@ -24,9 +24,9 @@ def _matrix(first: str, second: str) -> Formula:
 
 
 def sparse(m: int, n: int, values: int, first: str, second: str) -> Products:
-    """Return the products of a sparse matrix of m rows: as many MACs as it stores values, n times.
+    """Return the GEMMs of a sparse matrix of m rows: MACs of its stored values, times n.
 
-    Rows are taken to be equally full; what does not divide is one more row.
+    Rows are assumed equally full; a remainder is one more row.
     """
     each, rest = divmod(values, max(1, m))
     return _parts((m, n, each), (1, n, rest), first, second)
@@ -35,14 +35,14 @@ def sparse(m: int, n: int, values: int, first: str, second: str) -> Products:
 def _parts(
     full: tuple[int, int, int], rest: tuple[int, int, int], first: str, second: str
 ) -> Products:
-    """Return the products of these m, n and k that are not empty; the first has the operands."""
+    """Return GEMMs of these m, n and k unless they are empty; the first has the operands."""
     sizes = [size for size in (full, rest) if all(size)]
     named = [Product(None, 1, *size, first, second, 0) for size in sizes[:1]]
     return (*named, *(Product(None, 1, *size) for size in sizes[1:]))
 
 
 def _sampled(args: Args) -> Products:
-    """A product of which only the values in the pattern of `self` are computed."""
+    """SDDMM: only the values in the sparsity pattern of `self` are computed."""
     *_, m, k = args["mat1"].shape
     pattern = stored(args["self"])
     if pattern is None:
@@ -69,7 +69,7 @@ def _addbmm(args: Args) -> Products:
 
 
 def _lists(args: Args) -> Products:
-    """A product for each pair in two lists."""
+    """A GEMM for each pair of two lists."""
     pairs = zip(args["self"], args["mat2"], strict=True)
     return tuple(starmap(_pair, pairs))
 

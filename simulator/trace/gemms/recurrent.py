@@ -1,4 +1,4 @@
-"""Fused recurrent layers: one product for the inputs of all steps, one per step for the state."""
+"""Fused recurrent layers: one GEMM for the inputs of all steps, one per step for the state."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +53,7 @@ class _Stack:
     each: int = 2
 
     def forward(self) -> Products:
-        """Return one product for each weight."""
+        """Return one GEMM for each weight."""
         return tuple(
             self._state(n, k) if place % self.each else Product(None, 1, self.rows, n, k)
             for place, (n, k) in enumerate(self.weights)
@@ -65,7 +65,7 @@ class _Stack:
         return Product(role, self.rows // self.images, self.images, n, k)
 
     def backward(self, directions: int, data: bool, weights: bool) -> Products:
-        """Return the products of the gradients; those of the data as far as they are needed."""
+        """Return the GEMMs of weight gradients and of those data gradients that are needed."""
         first = self.each * directions
         dgrads = [
             self._state(k, n, Role.DGRAD)
@@ -90,21 +90,21 @@ def _stack(args: Args, name: str) -> _Stack:
 
 
 def _number(value: Any) -> int:
-    """Return a number that a trace may not list, 0 then."""
+    """Return a number, 0 where the trace does not list it."""
     return value if isinstance(value, int) else 0
 
 
 def _weights(args: Args) -> list[tuple[int, int]]:
-    """Return the sizes of weights that the trace does not list, from what it says of the layers."""
+    """Return the sizes of weights from the layer settings, for traces that list no weights."""
     hidden, projected = int(args["hidden_size"]), _number(args.get("proj_size"))
     gates, inputs = _GATES[int(args["mode"])] * hidden, args["input"].shape[-1]
     directions = 2 if args["bidirectional"] else 1
-    state, found = projected or hidden, []
+    state, sizes = projected or hidden, []
     for layer in range(int(args["num_layers"])):
         width = state * directions if layer else inputs
         one = [(gates, width), (gates, state), *([(projected, hidden)] if projected else [])]
-        found += one * directions
-    return found
+        sizes += one * directions
+    return sizes
 
 
 def _stack_forward(name: str) -> Formula:

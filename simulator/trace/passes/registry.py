@@ -7,7 +7,6 @@ A package adds a pass by an entry point that names its class under the pass's ke
 """
 
 import difflib
-import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from pydantic import TypeAdapter
 
 from simulator import extensions
 from simulator.errors import InputError, listed
-from simulator.files.forms import check_json
+from simulator.files.forms import check
 from simulator.trace.passes.freeze import Freeze
 from simulator.trace.passes.narrow import Narrow
 from simulator.trace.passes.rewrite import Pass
@@ -79,7 +78,7 @@ def from_plain(key: str, plain: Any, where: str) -> Any:
     if kind is None:
         raise InputError(f"{where}: pass {key!r}: {_MISSING}")
     try:
-        return check_json(TypeAdapter(kind.value_type), json.dumps(plain))
+        return check(TypeAdapter(kind.value_type), plain)
     except ValueError as error:
         raise InputError(f"{where}: pass {key!r}: {error}") from None
 

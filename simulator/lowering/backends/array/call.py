@@ -42,7 +42,7 @@ class Call:
     def made(self) -> int:
         """Elements that the array writes."""
         if self.is_summed or self.target is None:
-            return self.gemm.made
+            return self.gemm.result_elements
         return self.target.elements
 
     @property

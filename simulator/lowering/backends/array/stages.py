@@ -82,7 +82,7 @@ class ArrayStages:
         back = self._way_back(call)
         tokens = [*(binding.token() for _ in back), result]
         token = tokens[0]
-        result_access = Access(token, bytes_of(call.gemm.made, call.out_bits))
+        result_access = Access(token, bytes_of(call.gemm.result_elements, call.out_bits))
         cached, flush = past_cache(binding, site, operands, result_access)
         work = self._requests.array_gemm(
             call.gemm, call.layout, call.placement, call.out_bits, cached, call.in_memory
