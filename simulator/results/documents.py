@@ -1,4 +1,4 @@
-"""What result.json and step.json hold: checked once when they are read, so that readers may trust.
+"""The schemas of result.json and step.json: checked once, where a file is read.
 
 Numbers are finite and not negative. Keys that a later version added are left as they are. Each
 document is one TypedDict: pydantic checks files by it, and mypy the code that reads them.
@@ -20,6 +20,7 @@ from simulator.activity import Counts
 from simulator.energy.prices import COMPONENTS
 from simulator.files.json import Strict
 from simulator.results import metrics
+from simulator.results.metric_row import Metric
 
 AGAIN = "run `trainsoc run -o` again"
 _ACTIONS = len(Counts._fields)
@@ -33,14 +34,14 @@ def _cost_fields() -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for row in metrics.TABLE:
         kind: Any = dict[str, NonNegative]
-        if isinstance(row, metrics.Metric):
+        if isinstance(row, Metric):
             kind = Count if row.is_whole else NonNegative
         fields[row.key] = kind if metrics.REQUIRED in row.uses else NotRequired[kind]
     return fields
 
 
 if TYPE_CHECKING:
-    from simulator.results.metrics import CostRow
+    from simulator.results.metric_row import CostRow
 
     EpochRow = CostRow
     PhaseRow = CostRow

@@ -10,6 +10,7 @@ from simulator.code import fingerprint
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware
 from simulator.replay import Replay
+from simulator.results.metric_row import CostRow, Metric
 from simulator.results.metrics import (
     AREAS,
     COST_BREAKDOWNS,
@@ -18,8 +19,6 @@ from simulator.results.metrics import (
     PHASES,
     TRAINING,
     TRAINING_PART,
-    CostRow,
-    Metric,
     using,
 )
 from simulator.results.result import Result
