@@ -1,1 +1,1 @@
-"""What a replay found: exact sums, tables, figures and timelines."""
+"""Results of a replay: exact sums by phase, layer and epoch, their metrics, a run's files."""

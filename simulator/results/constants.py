@@ -1,4 +1,4 @@
-"""What a result keeps of how sure the numbers of its SoC are."""
+"""The constants of a SoC with their ranges and sources, as hardware.json lists them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _FACTOR = "permille"
 
 
 def constants_document(hardware: Hardware) -> list[dict[str, Any]]:
-    """Return what is known of the numbers of a SoC and of the prices of its actions, for JSON.
+    """Return the constants of a SoC and of its prices with their ranges and sources, for JSON.
 
     `value`, `low` and `high` are in inner units, which `unit` names, and as text; a price is a
     factor in permille on what the energy tables say.

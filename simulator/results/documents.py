@@ -1,4 +1,4 @@
-"""What result.json and step.json hold: checked once when they are read, so that readers may trust.
+"""The schemas of result.json and step.json: checked once, where a file is read.
 
 Numbers are finite and not negative. Keys that a later version added are left as they are. Each
 document is one TypedDict: pydantic checks files by it, and mypy the code that reads them.
@@ -19,6 +19,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's from Python 3
 
 from simulator.files.json import Strict
 from simulator.results import metrics
+from simulator.results.metric_row import Metric
 
 AGAIN = "run `trainsoc run -o` again"
 _LARGEST = 10**60  # far beyond any sum of a run, and still a float
@@ -30,17 +31,17 @@ def _cost_fields() -> dict[str, Any]:
     """Return the type of every metric's value, by its key."""
     fields: dict[str, Any] = {}
     for row in metrics.TABLE:
-        if isinstance(row, metrics.UnitBreakdown):
+        if row in metrics.UNIT_BREAKDOWNS:
             continue  # a key for each unit that the SoC has
         kind: Any = dict[str, NonNegative]
-        if isinstance(row, metrics.Metric):
+        if isinstance(row, Metric):
             kind = Count if row.is_whole else NonNegative
         fields[row.key] = kind if metrics.REQUIRED in row.uses else NotRequired[kind]
     return fields
 
 
 if TYPE_CHECKING:
-    from simulator.results.metrics import CostRow
+    from simulator.results.metric_row import CostRow
 
     EpochRow = CostRow
     PhaseRow = CostRow

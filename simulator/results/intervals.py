@@ -1,4 +1,4 @@
-"""What samples say of a number: its median, and the interval that holds it."""
+"""Median and interval of sampled numbers."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ LEVEL = 0.9
 
 
 class Interval(NamedTuple):
-    """A number that is not sure."""
+    """The median of a sampled number, and the interval around it."""
 
     low: float
     median: float
@@ -17,7 +17,7 @@ class Interval(NamedTuple):
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Return median and interval of samples, those that are no number left out.
+    """Return median and interval of samples, NaN left out.
 
     The quantile p lies at place p (n + 1) of the n sorted samples (Weibull), where one more draw
     falls below it with probability p; other rules make intervals of few samples too narrow. With

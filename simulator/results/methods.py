@@ -1,4 +1,4 @@
-"""What results of training methods say side by side: accuracy, energy until it, bits of layers."""
+"""Training methods side by side: accuracy, energy to accuracy, bits per layer."""
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate

@@ -10,6 +10,9 @@ from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.results.tally import Tally, UnitTally
 from simulator.units import AJ_PER_J, PS_PER_S
 
+OWN_UNITS = (HOST, ACCELERATOR)
+"""The units whose metrics have rows of their own."""
+
 
 @dataclass(frozen=True)
 class Priced:
@@ -37,7 +40,7 @@ class Priced:
     def units(self) -> Mapping[str, UnitTally]:
         """The sums of every unit by name, also of one that ran nothing."""
         further = (name for name in self.prices.static_uw if name not in COMPONENTS)
-        idle = {name: UnitTally() for name in (HOST, ACCELERATOR, *further)}
+        idle = {name: UnitTally() for name in (*OWN_UNITS, *further)}
         return idle | self.tally.units
 
     @cached_property
@@ -109,6 +112,11 @@ class Priced:
     def busy_s(self) -> Mapping[str, float]:
         """The time in which each unit ran tasks."""
         return {name: unit.busy_ps / PS_PER_S for name, unit in self.units.items()}
+
+    @property
+    def further_busy_s(self) -> Mapping[str, float]:
+        """The time in which each unit beside CPU and accelerator ran tasks."""
+        return {name: s for name, s in self.busy_s.items() if name not in OWN_UNITS}
 
     @property
     def peak_power_w(self) -> float:

@@ -26,7 +26,8 @@ from simulator.results.documents import (
     UncertaintyDocument,
     Version,
 )
-from simulator.results.metrics import CostRow, cost_row
+from simulator.results.metric_row import CostRow
+from simulator.results.metrics import cost_row
 from simulator.results.op_rows import Record, op_rows
 from simulator.results.priced import Priced
 from simulator.results.tally import Ran, Tally, tallies
@@ -76,7 +77,7 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the result is of: names and digests of everything that went in."""
+    """Names and digests of all inputs of a result."""
 
     hardware: str
     trace: str
@@ -87,7 +88,7 @@ class Identity:
 
 
 class Amount(NamedTuple):
-    """What the energy of a part of a run follows from: the time charged to it, and its counts."""
+    """Latency and counts of a part of a run: all that its energy depends on."""
 
     latency_ps: int
     counts: Counts
@@ -105,7 +106,7 @@ class Result:
         memory: Mapping[str, int],
         area: tuple[Area, ...] = (),
     ) -> None:
-        """Take `records`, to be summed when asked; `macs_per_s` is the array's peak, or 0."""
+        """Sum `records` when a sum is first needed; `macs_per_s` is the array's peak, or 0."""
         self.identity = identity
         self.records = records
         self.prices = prices

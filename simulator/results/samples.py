@@ -1,4 +1,4 @@
-"""The samples of a run, a row each: what every uncertain constant was, and what the run took."""
+"""The samples of a run, a row each: the constants drawn, and the metrics of the run with them."""
 
 import json
 import math
@@ -27,7 +27,7 @@ Columns = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class Samples:
-    """What one machine takes in each sample.
+    """The samples of one machine.
 
     `drawn` holds the value of each of its uncertain `constants` by path, `columns` the sampled
     metrics by key, those of phase p as p_latency_s, NaN where it cannot run; `reasons` counts

@@ -10,6 +10,7 @@ from simulator.code import fingerprint
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware
 from simulator.replay import Replay
+from simulator.results.metric_row import CostRow, Metric
 from simulator.results.metrics import (
     AREAS,
     COST_BREAKDOWNS,
@@ -19,8 +20,6 @@ from simulator.results.metrics import (
     TRAINING,
     TRAINING_PART,
     UNIT_BREAKDOWNS,
-    CostRow,
-    Metric,
     using,
 )
 from simulator.results.result import Result

@@ -1,4 +1,4 @@
-"""Finished points as they are read from disk: rows that can be, told apart from damaged ones."""
+"""Finished points as read from disk: valid rows, and whether others are damaged."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -118,7 +118,7 @@ def _of_parquet(path: Path) -> PartRows:
 
 
 def _good(frame: pl.DataFrame, *, damaged: bool) -> PartRows:
-    """Return the rows that can be; a table with a wrong column has none."""
+    """Return the valid rows; a table with a wrong column has none."""
     if not frame.height:
         return PartRows(framed(()), damaged)
     if any(name not in frame.columns for name in _POINT):

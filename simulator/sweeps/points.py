@@ -21,7 +21,7 @@ class Points:
         self._seen: set[str] = set()
 
     def missing(self, points: Iterable[Point], watch: Watcher) -> Iterator[Job]:
-        """Yield a job for each of `points` that the store has not, and count all others."""
+        """Yield a job for each of `points` that the store lacks, and count all others."""
         for point in points:
             job = self.job(point)
             if job is None or job.address in self._seen or job.address in self._store:
@@ -75,5 +75,5 @@ def plain_knobs(space: DesignSpace, point: Point) -> dict[str, Cell]:
 
 
 def _why(reason: str) -> dict[str, Cell]:
-    """Return what a row tells of itself where the store has no result for it."""
+    """Return the columns of a row that has a reason instead of a result."""
     return {"feasible_own": False, "reason_own": reason}

@@ -1,4 +1,4 @@
-"""Replaying the points of a study wherever there are workers, and keeping each as it finishes."""
+"""Replay of the points of a study on its workers; each is kept as it finishes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -95,7 +95,7 @@ class Session:
         self.store, self.runner = store, runner
 
     def replay(self, points: Iterable[Point]) -> Sequence[PointRow]:
-        """Replay those of `points` that the store has not, and return what tells them apart."""
+        """Replay the `points` that the store lacks; return the knobs and address of each point."""
         before = len(self._points.rows)
         self.runner.run(self._points.missing(points, self._watch))
         return self._points.rows[before:]

@@ -1,4 +1,4 @@
-"""Handing points to workers, and keeping what comes back, whichever of them die."""
+"""Hands points to workers and keeps their results, whichever workers die."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Points that were sampled: the columns of their rows, and how surely one of them is the best."""
+"""Sampled points: the columns of their rows, and how often one of them is the best."""
 
 import json
 import math

@@ -1,11 +1,11 @@
-"""Searching a space too large to list: a model of what is good proposes, and so does the front.
+"""Search of a space too large to list: a model proposes points, and so does the front so far.
 
 The model is optuna's multi-objective tree-structured Parzen estimator (Ozaki et al., JAIR 2022);
 every second proposal moves one axis of a point on the front instead (Pareto local search, Paquete,
 Chiarandini and Stuetzle 2004), as most axes act smoothly. On 245,760 designs 200 such points
 beat 200 random ones at nine seeds of ten or more: tests/system/test_sweep_search.py measures it.
 
-Proposals hang on the seed and on the results alone, not on who computed them or when. A search
+Proposals depend on the seed and the results alone, not on who computed them or when. A search
 that was stopped is made again from its start, where finished points cost nothing.
 """
 
@@ -89,13 +89,13 @@ class Values:
         self._of: dict[str, tuple[float | None, ...]] = {}
 
     def read(self, finished: "polars.DataFrame") -> None:
-        """Take those of the points in a table."""
+        """Read the objectives of the points in a table."""
         if all(name in finished.columns for name in self._objectives):
             rows = finished.select("point", *self._objectives).rows()
             self._of.update((address, tuple(values)) for address, *values in rows)
 
     def note(self, row: PointRow) -> None:
-        """Take those of one more point."""
+        """Note the objectives of one more point."""
         values = (column_of(name).get(row) for name in self._objectives)
         self._of[str(row["point"])] = tuple(values)
 

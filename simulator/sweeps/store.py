@@ -1,4 +1,4 @@
-"""The finished points of a sweep on disk: whatever stops the sweep, they stay.
+"""The finished points of a sweep on disk, which survive whatever stops it.
 
 Every process appends to a part of its own, a line of JSON per point, and turns it into Parquet
 when it has grown. A line that was cut off is no point; parts are only ever added. A damaged part is

@@ -95,7 +95,7 @@ def _keys(table: "polars.DataFrame") -> list[str]:
 
 
 def _ordered(table: "polars.DataFrame", knobs: Sequence[str]) -> "polars.DataFrame":
-    """Return `table` with its columns in an order that does not hang on what finished first."""
+    """Return `table` with its columns in an order independent of what finished first."""
     first = [*knobs, *_IDENTITY, *_ANSWER, *_FIRST]
     listed = [name for name in dict.fromkeys(first) if name in table.columns]
     rest = sorted(name for name in table.columns if name not in listed and name != "point")

@@ -1,4 +1,4 @@
-"""What people see of a sweep while it runs: how far, how fast, how long still, the best so far."""
+"""Progress of a sweep on screen: points done, rate, time left, the best point so far."""
 
 import sys
 import time
@@ -12,19 +12,19 @@ _SECONDS = {"terminal": 0.2, "notebook": 1.0, "lines": 30.0}
 
 
 class Watcher(Protocol):
-    """Follows how a sweep goes."""
+    """An observer of a sweep."""
 
     def begin(self, total: int) -> None:
-        """So many points are to come."""
+        """The sweep has `total` points."""
 
     def finished(self, row: PointRow | None = None) -> None:
-        """One more point is there: from an earlier run, or with its row."""
+        """One more point is done: in an earlier run, or now, with its row."""
 
     def say(self, sentence: str) -> None:
-        """Something that the user should know happened."""
+        """The user should know this."""
 
     def end(self) -> None:
-        """No more come."""
+        """The sweep has ended."""
 
 
 class Silent:
@@ -47,7 +47,7 @@ class Display:
     """Shows a line that changes: in a terminal, in a notebook, or now and then in a log."""
 
     def __init__(self, objective: str = LATENCY.key) -> None:
-        """Show the best point in `objective`, a column that is small where it is good."""
+        """Show the best point in `objective`, a column to minimise."""
         self._objective = column_of(objective)
         self._place = _place()
         self._total = self._kept = self._new = 0

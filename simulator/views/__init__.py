@@ -1,1 +1,1 @@
-"""What people look at: tables, figures, timelines of results, traces and sweeps."""
+"""Tables, figures and timelines of results, traces and sweeps."""

@@ -1,4 +1,4 @@
-"""What a comparison says on a terminal: phases, op kinds and the whole step, with errors."""
+"""Table of a comparison: phases, op kinds and the whole step, with errors."""
 
 from rich import box
 from rich.console import Group

@@ -8,7 +8,8 @@ from typing import Any, TypeVar, cast
 
 from simulator.hardware.settings import quantity_of
 from simulator.results import metrics
-from simulator.results.metrics import Column, column_of
+from simulator.results.metric_row import Column
+from simulator.results.metrics import column_of
 from simulator.si import digits, si
 
 Cell = str | int | float | bool | None
@@ -111,7 +112,7 @@ ENERGY, LATENCY = Measure(metrics.ENERGY.key), Measure(metrics.LATENCY.key)
 
 @dataclass(frozen=True)
 class SweepTable:
-    """The points of a sweep, a row each, and the knobs that it turned.
+    """The points of a sweep, a row each, and the knobs that it swept.
 
     A row has its knobs by dotted path in plain numbers or text, `trace`, `method`, `baseline`
     (empty for a point of the space), `feasible`, and where it is feasible its measures, such as

@@ -1,4 +1,4 @@
-"""A SoC as a person wants to see it: what is unsure of it, its other numbers, all the rest."""
+"""Tables of a SoC: its uncertain numbers first, then sourced ones, then all else."""
 
 import re
 from collections.abc import Iterable, Sequence

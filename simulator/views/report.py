@@ -1,4 +1,4 @@
-"""What a result says: the phase table, the verdict against a baseline, two runs side by side."""
+"""Tables of a result: costs by phase, the verdict against a baseline, two runs side by side."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypedDict, cast
@@ -10,15 +10,8 @@ from rich.text import Text
 
 from simulator.energy.prices import COMPONENTS
 from simulator.results.documents import IntervalRow, OpRow, ResultDocument, by_phase
-from simulator.results.metrics import (
-    COMPARED,
-    ENERGY,
-    ENERGY_BY_COMPONENT,
-    LATENCY,
-    CostRow,
-    Metric,
-    metric,
-)
+from simulator.results.metric_row import CostRow, Metric
+from simulator.results.metrics import COMPARED, ENERGY, ENERGY_BY_COMPONENT, LATENCY, metric
 from simulator.results.uncertainty import bracket, si_with
 from simulator.si import percent, si, si_range, times
 
@@ -47,7 +40,7 @@ class PhasePair(NamedTuple):
     theirs: CostRow
 
     def ratio(self, metric: Metric) -> float | None:
-        """Return the metric of the second run over that of the first; None where that is 0."""
+        """Return the metric of `theirs` over that of `ours`; None where that is 0."""
         return _ratio(metric.of(self.theirs), metric.of(self.ours))
 
     @property

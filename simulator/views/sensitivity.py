@@ -10,7 +10,7 @@ from simulator.views.design_space import PointRow
 
 @dataclass(frozen=True)
 class MainEffect:
-    """What a knob does to a measure by itself.
+    """The main effect of a knob on a measure.
 
     `means` are the geometric means of the measure at each value of the knob, over the same
     `settings` of all other knobs.

@@ -1,4 +1,4 @@
-"""A trace as a person wants to see it: the run, then phases, layers and memory of one step."""
+"""Tables of a trace: the run, then phases, layers and memory of one step."""
 
 from collections.abc import Callable
 

@@ -15,13 +15,8 @@ from simulator.results.documents import (
     by_phase,
     interval_of,
 )
-from simulator.results.metrics import (
-    ENERGY,
-    ENERGY_BY_COMPONENT,
-    LATENCY,
-    CostRow,
-    Metric,
-)
+from simulator.results.metric_row import CostRow, Metric
+from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY
 from simulator.results.uncertainty import bracket, interval_content, interval_in
 from simulator.si import digits, si, si_range
 from simulator.views.plots.canvas import (
