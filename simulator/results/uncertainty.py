@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.si import digits, si, si_range
+from simulator.si import digits, percent, si, si_range, span
 
 Row = Mapping[str, Any]
 NAMES = {
@@ -32,7 +32,7 @@ def bracket(known: Row | None, *, inverted: bool = False) -> str:
     if known is None or not 0 < known["low"] < known["high"]:
         return ""
     ends = (1 / known["high"], 1 / known["low"]) if inverted else (known["low"], known["high"])
-    return f" ({digits(ends[0])} .. {digits(ends[1])})"
+    return f" {span(*ends)}"
 
 
 def sureness(document: Row) -> str:
@@ -46,8 +46,8 @@ def sureness(document: Row) -> str:
     told = [f"Brackets hold {held_by(known)}"]
     if "probability_faster" in known:
         told.append(
-            f"faster in {_percent(known['probability_faster'])} of them, "
-            f"less energy in {_percent(known['probability_less_energy'])}"
+            f"faster in {percent(known['probability_faster'], 1, 0)} of them, "
+            f"less energy in {percent(known['probability_less_energy'], 1, 0)}"
         )
     told += [text for text in (_decides(known, ""), _decides(known, "energy_")) if text]
     if known["infeasible"]:
@@ -70,9 +70,5 @@ def _decides(known: Row, start: str) -> str:
         return "" if r2 == 1 else f"what decides the {said} cannot be told (R2 {digits(r2)})"
     large = [row for row in rows if row["share"] >= _LEAST][:_TOLD] or rows[:1]
     first, *others = large
-    told = [f"{first['name']} decides {_percent(first['share'])} of the spread of the {said}"]
-    return ", ".join([*told, *(f"{row['name']} {_percent(row['share'])}" for row in others)])
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:.0f} %"
+    told = [f"{first['name']} decides {percent(first['share'], 1, 0)} of the spread of the {said}"]
+    return ", ".join([*told, *(f"{row['name']} {percent(row['share'], 1, 0)}" for row in others)])

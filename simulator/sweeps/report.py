@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.table import Table
 
-from simulator.si import digits, percent, si, si_range, times
+from simulator.si import percent, si, si_range, times
 from simulator.sweeps.table import OBJECTIVES, knobs_of, with_front
 from simulator.views.design_space import Axis, Measure, SweepTable, named
 from simulator.views.sensitivity import main_effects
@@ -71,7 +71,7 @@ def best_sentence(
     beside = [f"{Measure(each).name} {_whole(each, row)}" for each in others if row.get(each)]
     where = named(row, drawable(table).axes)
     least = f"least {Measure(column).name}: {_whole(column, row)}"
-    sure = "" if stays is None else f"; the best in {100 * stays:.0f} % of the samples"
+    sure = "" if stays is None else f"; the best in {percent(stays, 1, 0)} of the samples"
     return f"{least} at {where} ({', '.join(beside)}){sure}"
 
 
@@ -89,7 +89,7 @@ def _whole(column: str, row: Mapping[str, Any]) -> str:
     low, high = (row.get(f"{stem}_{end}_{unit}") for end in ("p05", "p95"))
     if low is not None and high is not None:
         return si_range(value, low, high, unit)
-    return f"{digits(value)} {unit}".strip() if unit in ("mm2", "") else si(value, unit)
+    return si(value, unit)
 
 
 def _names(row: Mapping[str, Any], axes: Sequence[Axis]) -> list[str]:

@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from simulator.si import si, si_range
+from simulator.si import percent, si, si_range
 
 Row = dict[str, Any]
 
@@ -29,7 +29,7 @@ def comparison_report(document: Row) -> Group:
 def _sureness(document: Row) -> list[str]:
     if "samples" not in document:
         return []
-    held = f"{100 * document['level']:.0f} %"
+    held = percent(document["level"], 1, 0)
     return [
         f"Brackets hold {held} of {document['samples']} samples over the ranges of the machine."
     ]

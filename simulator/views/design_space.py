@@ -93,7 +93,7 @@ class Measure:
         value = self.of(row)
         if value is None:
             return "-"
-        return f"{digits(value)} {self.unit}" if self.unit == "mm2" else si(value, self.unit)
+        return si(value, self.unit)
 
 
 ENERGY, LATENCY = Measure("energy_j"), Measure("latency_s")

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from simulator.results.uncertainty import bracket, held_by, interval_in
-from simulator.si import digits, si, si_range
+from simulator.si import digits, scale, share, si, si_range
 from simulator.views.plots.canvas import (
     COMPONENTS,
     HEIGHT,
@@ -22,8 +22,6 @@ from simulator.views.plots.canvas import (
     in_order,
     legend,
     only,
-    scale,
-    share,
     short,
     spoken,
     swatches,

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.results.uncertainty import NAMES
-from simulator.si import digits
+from simulator.si import digits, percent
 from simulator.views.plots.canvas import (
     BLUE,
     VERMILLION,
@@ -39,11 +39,11 @@ def decides(results: Mapping[str, Document]) -> Figure | None:
     axes = figure.subplots()
     for place, (start, paint) in enumerate(_COLOURS.items()):
         for y, shares in enumerate(rows.values()):
-            share = 100 * shares.get(start, 0.0)
+            part = 100 * shares.get(start, 0.0)
             at = y + 0.38 * (place - 0.5)
-            axes.barh(at, share, 0.36, color=paint)
-            if share >= 0.5:
-                axes.annotate(f"{share:.0f} %", (share, at), (3, 0), textcoords="offset points",
+            axes.barh(at, part, 0.36, color=paint)
+            if part >= 0.5:
+                axes.annotate(percent(part, 100, 0), (part, at), (3, 0), textcoords="offset points",
                               va="center", fontsize=7)  # fmt: skip
     axes.set_yticks(range(len(rows)), list(rows))
     axes.tick_params("y", length=0)
@@ -80,7 +80,8 @@ def _title(known: Document, results: Mapping[str, Document]) -> str:
         rows = known[f"{start}decided_by"]
         if rows:
             first, what = rows[0], NAMES[known[f"{start}decided"]]
-            told.append(f"{100 * first['share']:.0f} % of the {what}'s spread by {first['name']}")
+            decided = percent(first["share"], 1, 0)
+            told.append(f"{decided} of the {what}'s spread by {first['name']}")
     return f"What decides {' over '.join(list(results)[:2])}: {'; '.join(told)}"
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from simulator.results.methods import accuracies, bit_table, reached_j
-from simulator.si import percent, si
+from simulator.si import percent, scale, si
 from simulator.views.plots.canvas import (
     BLACK,
     BLUE,
@@ -24,7 +24,6 @@ from simulator.views.plots.canvas import (
     colour,
     legend,
     only,
-    scale,
     short,
     swatches,
 )

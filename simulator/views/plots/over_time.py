@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from simulator.si import si
+from simulator.si import scale, share, si
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
     BLACK,
@@ -24,8 +24,6 @@ from simulator.views.plots.canvas import (
     in_order,
     legend,
     only,
-    scale,
-    share,
     short,
     spoken,
     swatches,

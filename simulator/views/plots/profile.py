@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from simulator.si import digits, si
+from simulator.si import digits, scale, share, si
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
     HEIGHT,
@@ -20,8 +20,6 @@ from simulator.views.plots.canvas import (
     in_order,
     legend,
     only,
-    scale,
-    share,
     short,
     spoken,
     swatches,

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from simulator.si import si
+from simulator.si import scale, share, si
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
     BLACK,
@@ -27,8 +27,6 @@ from simulator.views.plots.canvas import (
     colour,
     in_order,
     legend,
-    scale,
-    share,
     spoken,
     swatches,
 )

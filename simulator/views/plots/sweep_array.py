@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from simulator.si import digits
+from simulator.si import digits, scale, share
 from simulator.views.design_space import COLS, ENERGY, ROWS, TIMES, Row, SweepTable, best_by
 from simulator.views.plots.canvas import (
     BLACK,
@@ -20,8 +20,6 @@ from simulator.views.plots.canvas import (
     colour,
     in_order,
     legend,
-    scale,
-    share,
     short,
     spoken,
     swatches,
