@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator
 
 from simulator.memo import remember
+from simulator.si import PREFIXES, exact
 
 PS_PER_S = 10**12
 AJ_PER_J = 10**18
@@ -22,8 +23,6 @@ _LARGEST = Decimal(10) ** 30  # of any inner unit; more is a slip of the keyboar
 _NUMBER_AND_UNIT = re.compile(
     r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*([^\s0-9.]*)\s*"
 )
-_DECIMAL_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_BINARY_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +54,9 @@ class Quantity:
         for unit, factor in sorted(self.units.items(), key=lambda item: -item[1]):
             scaled = Decimal(value) / factor
             if abs(scaled) >= 1 and scaled == round(scaled, 4):
-                return f"{scaled.normalize():f} {unit}"
+                return f"{exact(scaled)} {unit}"
         unit = min(self.units, key=lambda name: self.units[name])
-        return f"{(Decimal(value) / self.units[unit]).normalize():f} {unit}"
+        return f"{exact(Decimal(value) / self.units[unit])} {unit}"
 
     @property
     def _one(self) -> str:
@@ -79,11 +78,14 @@ class Quantity:
         return int(number)
 
 
-def _units(**units: float | str) -> dict[str, Decimal]:
-    return {unit: Decimal(str(factor)) for unit, factor in units.items()}
+def _units(unit: str, *prefixes: str) -> dict[str, Decimal]:
+    """Return `unit` with these prefixes; the first one makes the inner unit."""
+    inner = PREFIXES[prefixes[0]]
+    return {f"{each}{unit}": Decimal(10) ** (PREFIXES[each] - inner) for each in prefixes}
 
 
-_SIZES = {unit: Decimal(factor) for unit, factor in (_DECIMAL_BYTES | _BINARY_BYTES).items()}
+_BINARY_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_SIZES = _units("B", "", "k", "M", "G", "T") | {u: Decimal(n) for u, n in _BINARY_BYTES.items()}
 _HINTS = {
     "Gb": "Gb is gigabit; write GB or GiB",
     "Mb": "Mb is megabit; write MB or MiB",
@@ -104,29 +106,22 @@ _HINTS = {
 }
 
 SIZE = Quantity("size", "_bytes", _SIZES, "256 KiB")
-FREQUENCY = Quantity("frequency", "_hz", _units(Hz=1, kHz=10**3, MHz=10**6, GHz=10**9), "1.2 GHz")
-DURATION = Quantity(
-    "duration", "_ps", _units(ps=1, ns=10**3, us=10**6, ms=10**9, s=10**12), "10 us"
-)
-PERIOD = Quantity("clock period", "_fs", _units(fs=1, ps=10**3, ns=10**6), "0.625 ns")
+FREQUENCY = Quantity("frequency", "_hz", _units("Hz", "", "k", "M", "G"), "1.2 GHz")
+DURATION = Quantity("duration", "_ps", _units("s", "p", "n", "u", "m", ""), "10 us")
+PERIOD = Quantity("clock period", "_fs", _units("s", "f", "p", "n"), "0.625 ns")
 BANDWIDTH = Quantity(
     "bandwidth",
     "_bytes_per_s",
     {f"{unit}/s": factor for unit, factor in _SIZES.items()},
     "25.6 GB/s",
 )
-ENERGY = Quantity(
-    "energy",
-    "_aj",
-    _units(aJ=1, fJ=10**3, pJ=10**6, nJ=10**9, uJ=10**12, mJ=10**15, J=10**18),
-    "0.9 pJ",
-)
-VOLTAGE = Quantity("voltage", "_mv", _units(mV=1, V=10**3), "0.9 V")
-POWER = Quantity("power", "_uw", _units(uW=1, mW=10**3, W=10**6), "20 mW")
+ENERGY = Quantity("energy", "_aj", _units("J", "a", "f", "p", "n", "u", "m", ""), "0.9 pJ")
+VOLTAGE = Quantity("voltage", "_mv", _units("V", "m", ""), "0.9 V")
+POWER = Quantity("power", "_uw", _units("W", "u", "m", ""), "20 mW")
 
-LENGTH = Quantity("length", "_nm", _units(nm=1, um=10**3), "22 nm")
-CYCLES = Quantity("cycle count", "_cycles", _units(cycles=1, kcycles=10**3), "28 kcycles")
-FRACTION = Quantity("fraction of cycles", "_mcycles", _units(cycles=10**3), "2.5 cycles")
+LENGTH = Quantity("length", "_nm", _units("m", "n", "u"), "22 nm")
+CYCLES = Quantity("cycle count", "_cycles", _units("cycles", "", "k"), "28 kcycles")
+FRACTION = Quantity("fraction of cycles", "_mcycles", {"cycles": Decimal(1000)}, "2.5 cycles")
 RATIO = Quantity("ratio", "_permille", {"%": Decimal(10)}, "60 %")
 
 

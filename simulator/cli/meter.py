@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from simulator.si import time_left
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -37,7 +39,7 @@ def plain_lines(verb: str, to: TextIO, now: Callable[[], float]) -> "Report":
             return
         next_s = now() + _BETWEEN_LINES_S
         share = 100 * done // max(1, total)
-        to.write(f"{verb}: {share} %, {what}, about {left_s:.0f} s left\n")
+        to.write(f"{verb}: {share} %, {what}, about {time_left(left_s)} left\n")
         to.flush()
 
     return report
@@ -49,13 +51,13 @@ def _bar(console: "Console", verb: str) -> "Iterator[Report]":
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
-        TextColumn("about {task.fields[left]} s left"),
+        TextColumn("about {task.fields[left]} left"),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(verb, left="?")
 
         def report(done: int, total: int, what: str, left_s: float) -> None:
-            about, left = f"{verb}: {what}", f"{left_s:.0f}"
+            about, left = f"{verb}: {what}", time_left(left_s)
             bar.update(task, completed=done, total=total, description=about, left=left)
 
         yield report

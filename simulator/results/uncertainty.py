@@ -11,7 +11,7 @@ from simulator.results.documents import (
     interval_of,
 )
 from simulator.results.metrics import COMPARED, METRICS
-from simulator.si import digits, si, si_range
+from simulator.si import digits, percent, si, si_range, span
 
 LABELS = {each.key: each.label for each in METRICS} | {
     ratio.key: ratio.label for _, ratio in COMPARED
@@ -50,7 +50,7 @@ def bracket(known: IntervalRow | None, *, inverted: bool = False) -> str:
     if known is None or not 0 < known["low"] < known["high"]:
         return ""
     ends = (1 / known["high"], 1 / known["low"]) if inverted else (known["low"], known["high"])
-    return f" ({digits(ends[0])} .. {digits(ends[1])})"
+    return f" {span(*ends)}"
 
 
 def sureness(document: ResultDocument) -> str:
@@ -64,8 +64,8 @@ def sureness(document: ResultDocument) -> str:
     parts = [f"Brackets hold {interval_content(known)}"]
     if "probability_faster" in known:
         parts.append(
-            f"faster in {_percent(known['probability_faster'])} of them, "
-            f"less energy in {_percent(known['probability_less_energy'])}"
+            f"faster in {percent(known['probability_faster'], 1, 0)} of them, "
+            f"less energy in {percent(known['probability_less_energy'], 1, 0)}"
         )
     parts += filter(None, map(_decides, decisions(known)))
     if known["infeasible"]:
@@ -98,11 +98,6 @@ def _decides(decision: Decision) -> str:
         return "" if decision.r2 == 1 else why
     large = [row for row in decision.rows if row["share"] >= _LEAST][:_NAMED] or decision.rows[:1]
     first, *others = large
-    most = (
-        f"{first['name']} decides {_percent(first['share'])} of the spread of the {decision.label}"
-    )
-    return ", ".join([most, *(f"{row['name']} {_percent(row['share'])}" for row in others)])
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:.0f} %"
+    part = percent(first["share"], 1, 0)
+    most = f"{first['name']} decides {part} of the spread of the {decision.label}"
+    return ", ".join([most, *(f"{row['name']} {percent(row['share'], 1, 0)}" for row in others)])

@@ -8,6 +8,7 @@ from typing import Any
 
 from simulator.errors import InputError, shown
 from simulator.hardware.settings import UNITS, likely, quantity_of, setting_paths
+from simulator.si import exact
 
 LABELS = ("trace", "method", "batch")
 """Axes that are no settings of the hardware: which training, treated how, with which batch."""
@@ -154,5 +155,5 @@ def _range(key: str, first: str, last: str, sign: str, step: str) -> Iterator[st
         value = low * by**count if sign == "x" else low + by * count
         if value > high:
             return
-        yield quantity.text(int(value)) if quantity else f"{value.normalize():f}"
+        yield quantity.text(int(value)) if quantity else exact(value)
     raise InputError(f"axis {key}: {text}: has more than {_MOST} values")

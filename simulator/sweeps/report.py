@@ -15,7 +15,7 @@ from simulator.results.metrics import (
     column_of,
     metric,
 )
-from simulator.si import digits, percent, si, si_range, times
+from simulator.si import percent, si, si_range, times
 from simulator.sweeps.table import knobs_of, with_front
 from simulator.views.design_space import KnobAxis, Measure, PointRow, SweepTable, epochs_of, named
 from simulator.views.sensitivity import main_effects
@@ -81,7 +81,7 @@ def best_sentence(
     beside = [f"{Measure(each).name} {_whole(each, row)}" for each in others if row.get(each)]
     where = named(row, drawable(table).axes)
     least = f"least {Measure(column).name}: {_whole(column, row)}"
-    sure = "" if stays is None else f"; the best in {100 * stays:.0f} % of the samples"
+    sure = "" if stays is None else f"; the best in {percent(stays, 1, 0)} of the samples"
     return f"{least} at {where} ({', '.join(beside)}){sure}"
 
 
@@ -101,7 +101,7 @@ def _whole(name: str, row: PointRow) -> str:
     low, high = (column_of(column.between(end)).get(row) for end in PERCENTILES[::2])
     if low is not None and high is not None:
         return si_range(value, low, high, unit)
-    return f"{digits(value)} {unit}".strip() if unit in ("mm2", "") else si(value, unit)
+    return si(value, unit)
 
 
 def _names(row: PointRow, axes: Sequence[KnobAxis]) -> list[str]:

@@ -5,7 +5,7 @@ import time
 from typing import Any, Protocol
 
 from simulator.results.metrics import LATENCY, column_of
-from simulator.si import digits, si
+from simulator.si import digits, si, time_left
 from simulator.views.design_space import KnobAxis, PointRow, label_of, named
 
 _SECONDS = {"terminal": 0.2, "notebook": 1.0, "lines": 30.0}
@@ -91,7 +91,7 @@ class Display:
             parts.append(f"{self._kept:,} of them kept from before")
         if self._new and seconds > 0:
             rate = self._new / seconds
-            parts.append(f"{digits(rate)} / s, {_duration((self._total - done) / rate)} left")
+            parts.append(f"{digits(rate)} / s, {time_left((self._total - done) / rate)} left")
         if self._best is not None:
             least = si(self._objective.of(self._best), self._objective.unit)
             parts.append(f"least {self._objective.label} {least} at {self._where()}")
@@ -141,10 +141,3 @@ def _width() -> int:
     import shutil  # noqa: PLC0415 - for a terminal alone
 
     return shutil.get_terminal_size((100, 24)).columns
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes, hours = seconds / 60, seconds / 3600
-    return f"{minutes:.0f} min" if minutes < 100 else f"{hours:.1f} h"

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from simulator.errors import InputError
 from simulator.replay import Replay
+from simulator.si import scale, share
 from simulator.trace.op import Phase, Role
 from simulator.trace.trace import Segment, Trace
 from simulator.views.plots import draw_run, draw_step
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
-from simulator.views.plots.canvas import COMPONENTS, PHASES, scale, share, styled
+from simulator.views.plots.canvas import COMPONENTS, PHASES, styled
 from simulator.views.plots.over_time import dram_bandwidth, occupancy
 from simulator.views.plots.profile import layers, profile
 from simulator.views.plots.roofline import roofline

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from simulator.trace.op import DTYPE_BITS, OpKind
 from simulator.trace.op_kinds import KIND_FACTS
-from simulator.units import PS_PER_S
+from simulator.units import BANDWIDTH, FREQUENCY, PS_PER_S, RATIO, SIZE
 from workloads.calibrate.dispatch import Overheads
 from workloads.calibrate.fit import KernelFit, ProductFit
 from workloads.calibrate.machine import Host
@@ -82,8 +82,8 @@ def _cpu(host: Host, findings: Findings, clock: int) -> str:
     lines = [
         "cpu:",
         f"  cores: {host.threads}  # threads of PyTorch",
-        f"  clock: {clock // 10**6} MHz  # {source}",
-        f"  simd: {host.simd} B  # as the system tells",
+        f"  clock: {FREQUENCY.text(clock)}  # {source}",
+        f"  simd: {SIZE.text(host.simd)}  # as the system tells",
         f"  simd_pipes: {_PIPES}  # guess; only its product with efficiencies counts",
         f"  gemm_efficiency: {_efficiency(gemm, host.lanes, clock)}  # measured, large fp32",
         f"  bandwidth_per_core: {_rate(findings.copied_per_s)}  # measured, large copy",
@@ -95,7 +95,7 @@ def _cpu(host: Host, findings: Findings, clock: int) -> str:
     if host.cache:
         lines += [
             "  llc:",
-            f"    size: {host.cache // 1024} KiB  # as the system tells",
+            f"    size: {SIZE.text(host.cache)}  # as the system tells",
             f"    bandwidth: {_rate(rate * _speed(host, findings))}  # measured, of all cores",
         ]
     lines += ["  dispatch:  # measured, networks of tiny tensors"]
@@ -137,7 +137,7 @@ interconnect:
 
 dram:
   preset: ideal
-  capacity: {host.memory // 2**20} MiB  # as the system tells
+  capacity: {SIZE.text(host.memory // 2**20 * 2**20)}  # as the system tells
   bandwidth: {rate}  # measured, large copy by all threads
 
 runtime:
@@ -164,7 +164,7 @@ def _kernel(fit: KernelFit) -> str:
 def _parallel(fit: KernelFit | ProductFit) -> list[str]:
     if fit.parallel is None:
         return []
-    return [f"parallel_efficiency: {round(1000 * fit.parallel) / 10:.1f} %"]
+    return [f"parallel_efficiency: {RATIO.text(round(1000 * fit.parallel))}"]
 
 
 def _products(fits: dict[str, ProductFit], lanes: int, clock: int, indent: str) -> list[str]:
@@ -186,7 +186,7 @@ def _efficiency(fit: ProductFit, lanes: int, clock: int) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{max(1, round(1000 * share)) / 10:.1f} %"
+    return RATIO.text(max(1, round(1000 * share)))
 
 
 def _cycles(ps: float, clock: int) -> str:
@@ -194,4 +194,4 @@ def _cycles(ps: float, clock: int) -> str:
 
 
 def _rate(per_s: float) -> str:
-    return f"{max(1, round(per_s / 10**6))} MB/s"
+    return BANDWIDTH.text(max(1, round(per_s / 10**6)) * 10**6)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from simulator.si import percent
 from simulator.trace.importers.calls import Call, Doubt
 from simulator.trace.importers.program import ImportedRun
 
@@ -29,7 +30,7 @@ def _note(calls: list[Call], whole_ns: int) -> str:
     parts = [_part(*key, members) for key, members in ordered[:_MOST_NAMES]]
     if rest := [call for _, members in ordered[_MOST_NAMES:] for call in members]:
         parts.append(f"{len(rest)} more of {len(ordered) - _MOST_NAMES} other names")
-    share = f" ({100 * _ns(calls) / whole_ns:.0f} % of the time)" if whole_ns else ""
+    share = f" ({percent(_ns(calls), whole_ns, 0)} of the time)" if whole_ns else ""
     counted = f"{len(calls)} op{'s' * (len(calls) != 1)}"
     return f"{counted}{share}: {', '.join(parts)}"
 

@@ -18,7 +18,7 @@ from simulator.results.documents import (
 from simulator.results.metric_row import CostRow, Metric
 from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY
 from simulator.results.uncertainty import bracket, interval_content, interval_in
-from simulator.si import digits, si, si_range
+from simulator.si import digits, scale, share, si, si_range
 from simulator.views.plots.canvas import (
     COMPONENTS,
     HEIGHT,
@@ -31,8 +31,6 @@ from simulator.views.plots.canvas import (
     in_order,
     legend,
     only,
-    scale,
-    share,
     short,
     spoken,
     swatches,

@@ -52,7 +52,6 @@ MACHINES = (BLUE, SILVER, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 _NAMES = {phase.value: facts.label for phase, facts in FACTS.items()} | {
     "cpu": "CPU", "dram": "DRAM", "optimizer_state": "optimizer state",
 }  # fmt: skip
-_PREFIXES = {1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "u", 1e-9: "n"}
 
 
 def styled() -> AbstractContextManager[None]:
@@ -118,25 +117,9 @@ def spoken(name: str) -> str:
     return _NAMES.get(name, name)
 
 
-def scale(largest: float) -> tuple[float, str]:
-    """Return the factor and the SI prefix that give `largest` one to three digits."""
-    return next(((f, p) for f, p in _PREFIXES.items() if largest >= f * 0.9995), (1.0, ""))
-
-
 def short(label: str, width: int = 24) -> str:
     """Return `label`, its end cut off where it is longer than `width`."""
     return label if len(label) <= width else f"{label[: width - 1]}…"
-
-
-def share(part: float, whole: float) -> str:
-    """Return part / whole in percent, with a decimal only where it is needed."""
-    percent = 100 * part / whole if whole else 0.0
-    if 0 < percent < 0.1:
-        return "<0.1 %"
-    if 99.9 < percent < 100:
-        return ">99.9 %"
-    decimals = 1 if 0 < percent < 9.95 or 99 < percent < 100 else 0
-    return f"{percent:.{decimals}f} %"
 
 
 def legend(figure: Figure, handles: list[Artist], title: str | None = None) -> None:

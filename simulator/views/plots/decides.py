@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 
 from simulator.results.documents import UncertaintyDocument
 from simulator.results.uncertainty import Decision, decisions
-from simulator.si import digits
+from simulator.si import digits, percent
 from simulator.views.plots.canvas import (
     BLUE,
     VERMILLION,
@@ -41,11 +41,11 @@ def decides(results: Results) -> Figure | None:
     axes = figure.subplots()
     for place, paint in enumerate(_COLOURS):
         for y, shares in enumerate(rows.values()):
-            share = 100 * shares.get(place, 0.0)
+            part = 100 * shares.get(place, 0.0)
             at = y + 0.38 * (place - 0.5)
-            axes.barh(at, share, 0.36, color=paint)
-            if share >= 0.5:
-                axes.annotate(f"{share:.0f} %", (share, at), (3, 0), textcoords="offset points",
+            axes.barh(at, part, 0.36, color=paint)
+            if part >= 0.5:
+                axes.annotate(percent(part, 100, 0), (part, at), (3, 0), textcoords="offset points",
                               va="center", fontsize=7)  # fmt: skip
     axes.set_yticks(range(len(rows)), list(rows))
     axes.tick_params("y", length=0)
@@ -78,7 +78,7 @@ def _rows(decided: Sequence[Decision]) -> dict[str, dict[int, float]]:
 
 def _title(decided: Sequence[Decision], results: Results) -> str:
     parts = [
-        f"{100 * decision.rows[0]['share']:.0f} % of the {decision.label}'s spread by "
+        f"{percent(decision.rows[0]['share'], 1, 0)} of the {decision.label}'s spread by "
         f"{decision.rows[0]['name']}"
         for decision in decided
         if decision.rows

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from simulator.results.documents import MemoryDocument, ResultDocument
 from simulator.results.methods import accuracies, bit_table, reached_j
 from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT
-from simulator.si import percent, si
+from simulator.si import percent, scale, si
 from simulator.views.plots.canvas import (
     BLACK,
     BLUE,
@@ -27,7 +27,6 @@ from simulator.views.plots.canvas import (
     colour,
     legend,
     only,
-    scale,
     short,
     swatches,
 )

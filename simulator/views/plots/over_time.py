@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from simulator.results.documents import StepDocument, TaskRow
-from simulator.si import si
+from simulator.si import scale, share, si
 from simulator.stages import OF_OP
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
@@ -25,8 +25,6 @@ from simulator.views.plots.canvas import (
     in_order,
     legend,
     only,
-    scale,
-    share,
     short,
     spoken,
     swatches,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.results.documents import StepDocument, TaskRow
-from simulator.si import digits, si
+from simulator.si import digits, scale, share, si
 from simulator.stages import OF_OP
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
@@ -22,8 +22,6 @@ from simulator.views.plots.canvas import (
     in_order,
     legend,
     only,
-    scale,
-    share,
     short,
     spoken,
     swatches,

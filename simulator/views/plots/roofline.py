@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from simulator.results.documents import MachineDocument, StepDocument, TaskRow
-from simulator.si import si
+from simulator.si import scale, share, si
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
     BLACK,
@@ -28,8 +28,6 @@ from simulator.views.plots.canvas import (
     colour,
     in_order,
     legend,
-    scale,
-    share,
     spoken,
     swatches,
 )

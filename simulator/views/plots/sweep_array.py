@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from simulator.results.metrics import ENERGY_BY_COMPONENT, column_of, metric
-from simulator.si import digits
+from simulator.si import digits, scale, share
 from simulator.views.design_space import (
     COLS,
     ENERGY,
@@ -30,8 +30,6 @@ from simulator.views.plots.canvas import (
     colour,
     in_order,
     legend,
-    scale,
-    share,
     short,
     spoken,
     swatches,

@@ -8,6 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
+from simulator.si import share
 from simulator.views.design_space import KnobAxis, Measure, PointRow, SweepTable, named
 from simulator.views.plots.canvas import (
     BLACK,
@@ -16,7 +17,6 @@ from simulator.views.plots.canvas import (
     SILVER,
     VERMILLION,
     canvas,
-    share,
     short,
 )
 from simulator.views.plots.labels import far_apart, place_labels

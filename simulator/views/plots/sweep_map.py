@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from simulator.si import digits
+from simulator.si import digits, scale
 from simulator.views.design_space import (
     COLS,
     ENERGY,
@@ -23,7 +23,14 @@ from simulator.views.design_space import (
     best_by,
     named,
 )
-from simulator.views.plots.canvas import BLACK, GREY, PAPER, VERMILLION, canvas, only, scale
+from simulator.views.plots.canvas import (
+    BLACK,
+    GREY,
+    PAPER,
+    VERMILLION,
+    canvas,
+    only,
+)
 from simulator.views.plots.sweep_notes import WIDE, listed, measure_axis, scene, thinned
 
 _MAP = "cividis"  # even in lightness, and the same to all colour vision
@@ -76,7 +83,7 @@ def _panel(
 ) -> None:
     y, x = pair
     values = {place: measure.of(row) or 0.0 for place, row in cells.items()}
-    factor, prefix = scale(max(values.values(), default=1.0))
+    factor, prefix = scale(max(values.values(), default=1.0), measure.unit)
     grid = np.full((len(y.values), len(x.values)), np.nan)
     for place, value in values.items():
         grid[_at(pair, place)] = value

@@ -8,8 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis as Drawn
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from simulator.si import scale
 from simulator.views.design_space import Measure, SweepTable
-from simulator.views.plots.canvas import scale, short
+from simulator.views.plots.canvas import (
+    short,
+)
 
 WIDE = 10.0  # values that span more than this ratio are drawn in logarithms
 _MARGIN = 0.1  # of what an axis spans, at each end
@@ -91,7 +94,7 @@ def measure_axis(axis: Drawn, measure: Measure, values: Sequence[float]) -> None
         axis.set_minor_locator(NullLocator())
     else:
         axis.set_major_locator(MaxNLocator(6))
-    factor, prefix = (1.0, "") if measure.unit == "mm2" else scale(high)
+    factor, prefix = scale(high, measure.unit)
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:.6g}"))
     unit = f" ({prefix}{measure.unit})" if measure.unit else ""
     axis.set_label_text(f"{measure.label}{unit}")

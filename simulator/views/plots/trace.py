@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from simulator.si import si
+from simulator.si import scale, share, si
 from simulator.views.memory_view import peak_sentence
 from simulator.views.plots.canvas import (
     BLUE,
@@ -19,8 +19,6 @@ from simulator.views.plots.canvas import (
     in_order,
     legend,
     only,
-    scale,
-    share,
     short,
     spoken,
     swatches,
