@@ -82,13 +82,13 @@ def compare(
     from simulator.hardware.load import load_hardware
     from simulator.replay import as_trace
     from simulator.uncertainty.api import USUAL, check_count
-    from simulator.uncertainty.compared import compare_surely
+    from simulator.uncertainty.compared import compare_with_intervals
     from simulator.views.comparison import comparison_report
 
     check_count(samples)
     count = USUAL if samples is None else samples
     soc = load_hardware(hardware, overrides or [])
-    document = compare_surely(soc, as_trace(trace), count, progress=progress)
+    document = compare_with_intervals(soc, as_trace(trace), count, progress=progress)
     if out:
         _keep_comparison(document, out)
     if as_json:
