@@ -169,10 +169,10 @@ def _named(names: Iterable[str]) -> dict[str, ModuleType]:
 
 def _take(names: Iterable[str]) -> dict[str, ModuleType]:
     """Remove these modules and their submodules from `sys.modules`; return them."""
-    taken = _named(names)
-    for name in taken:
+    modules = _named(names)
+    for name in modules:
         del sys.modules[name]
-    return taken
+    return modules
 
 
 def _theirs(name: str) -> ModuleSpec | None:

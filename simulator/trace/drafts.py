@@ -7,7 +7,7 @@ from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.trace import Step, StepKind, Storage, StorageKind
 
 Owned = Mapping[int, tuple[StorageKind, str]]
-Sizes = Sequence[int] | Mapping[int, int]
+StorageSizes = Sequence[int] | Mapping[int, int]
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +34,7 @@ class Draft:
     measured_ns: int = 0
 
 
-def build_step(kind: StepKind, drafts: list[Draft], sizes: Sizes, owned: Owned) -> Step:
+def build_step(kind: StepKind, drafts: list[Draft], sizes: StorageSizes, owned: Owned) -> Step:
     """Return the step of these drafts; `sizes` has the bytes of each storage, `owned` kind and name
     of those that are more than activations or inputs.
 
@@ -122,7 +122,7 @@ def _numbers(drafts: list[Draft]) -> dict[int, int]:
     return numbers
 
 
-def _storage(index: int, sizes: Sizes, owned: Owned, inputs: set[int]) -> Storage:
+def _storage(index: int, sizes: StorageSizes, owned: Owned, inputs: set[int]) -> Storage:
     kind = StorageKind.INPUT if index in inputs else StorageKind.ACTIVATION
     kind, name = owned.get(index, (kind, ""))
     return Storage(sizes[index], kind, name)
