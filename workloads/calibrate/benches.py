@@ -76,7 +76,7 @@ def conversions() -> list[Bench]:
 
 def _by_element(n: int) -> Iterator[Bench]:
     one, two = random_operands((n,)), random_operands((n,), (n,))
-    # Without zeros: MKL takes 20 times as long for their root, and their number depends on the data.
+    # Without zeros: MKL takes 20 times as long for their root, and their number varies.
     for function in (aten.sqrt, aten.exp, aten.tanh, aten.gelu, aten.silu, aten.hardswish):
         yield Bench(one, function)
     for backward in (aten.gelu_backward, aten.silu_backward, aten.hardswish_backward):

@@ -114,8 +114,8 @@ class StandIns:
         """Return the error for an op that cannot run without contents, with its place."""
         return self._error(
             program(caller()),
-            f"the shape that {func} returns is unknown: define it with torch.library.register_fake, or"
-            f" {_REALLY}",
+            f"the shape that {func} returns is unknown: define it by torch.library.register_fake,"
+            f" or {_REALLY}",
         )
 
     def no_exchange(self, func: Any) -> NeedsContents:
@@ -130,7 +130,7 @@ class StandIns:
         return self._error(
             frame,
             f"{what} depends on numbers that the network computes, and a fake capture has none:"
-            f" {_REALLY}",
+            f" or {_REALLY}",
         )
 
     def _error(self, frame: FrameType | None, why: str) -> NeedsContents:

@@ -80,8 +80,8 @@ def _by_rule(base: str, args: Args) -> Iterable[TensorType]:
     return _like_arguments(base, args)
 
 
-def _checked(found: Iterable[TensorType]) -> tuple[TensorType, ...]:
-    results = tuple(found)
+def _checked(inferred: Iterable[TensorType]) -> tuple[TensorType, ...]:
+    results = tuple(inferred)
     for shape, dtype in results:
         if min(shape, default=0) < 0 or count(shape) * bits_of(dtype) > 8 * LARGEST_STORAGE:
             raise ValueError(f"a result of shape {shape}")
