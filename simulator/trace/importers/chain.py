@@ -5,13 +5,14 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from simulator.trace.importers.calls import Operands, extent, tensors_in
+from simulator.trace.importers.calls import Operands
 from simulator.trace.importers.inference import infer
 from simulator.trace.importers.inference.result import TensorShape
 from simulator.trace.importers.names import kind_by_name
 from simulator.trace.importers.nodes import OpEvent
 from simulator.trace.importers.parameters import parameters
 from simulator.trace.importers.signature import Signature, is_parameter
+from simulator.trace.importers.values import extent, tensors_in
 from simulator.trace.op import OpKind, Tensor, contiguous
 
 _NONE = -1

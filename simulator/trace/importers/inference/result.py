@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
-from simulator.trace.importers.calls import UNLISTED, tensors_in
+from simulator.trace.importers.values import UNLISTED, tensors_in
 from simulator.trace.op import Tensor
 
 TensorShape = tuple[int, ...]
