@@ -6,7 +6,7 @@
 True
 """
 
-TYPE_CHECKING = False  # as in typing, whose import takes as long as the rest of the start
+TYPE_CHECKING = False  # as typing.TYPE_CHECKING, whose import doubles the start-up time
 if TYPE_CHECKING:
     from simulator.errors import Infeasible, InputError
     from simulator.hardware import Hardware, load_hardware
@@ -30,7 +30,7 @@ __all__ = [
     "sweep",
 ]
 
-# Looked up on first use, so that importing one room does not load the others and their libraries.
+# Imported on first use, so that one room does not load the others and their libraries.
 _HOMES = {
     "Hardware": "simulator.hardware",
     "Infeasible": "simulator.errors",

@@ -1,4 +1,4 @@
-"""Predicted against measured: a step of a timed trace on a machine, op by op and summed up."""
+"""Predicted against measured: a step of a timed trace on a machine, op by op and in sums."""
 
 from collections.abc import Iterable
 from typing import Any, NotRequired, TypedDict, cast
@@ -71,10 +71,10 @@ class Comparison(TypedDict):
 def compare(hardware: Hardware, trace: Trace) -> Comparison:
     """Return the typical step of `trace` as measured and as predicted on `hardware`.
 
-    The document has rows for the `step`, `phases`, `kinds` and `ops`; times in seconds, `error`
-    is predicted over measured minus 1. An op of both gradients (a convolution's) has one measured
-    time, so that they are one phase here, "backward". Raises InputError for a trace without
-    times.
+    The document has rows for `step`, `phases`, `kinds` and `ops`, with times in seconds; `error` is
+    predicted over measured minus 1. An op that computes both gradients (of a convolution) has one
+    measured time, so both are the phase "backward" here. Raises InputError for a trace without
+    measured times.
     """
     if not trace.timings:
         raise InputError(f"trace {trace.name} has no measured times: capture it with --time")
@@ -120,7 +120,7 @@ def phase_name(op: Op) -> str:
 
 
 def _step_row(timing: Timing, predicted: list[int]) -> Row:
-    """Return the whole step; without one that ran unrecorded, the sum of its ops."""
+    """Return the whole step; if none ran without op timing, the sum of its ops."""
     whole = timing.step_ps or sum(timing.ops_ps)
     row = {"count": len(predicted), "measured_is": "step" if timing.step_ps else "sum of ops"}
     return row | _times(whole, sum(predicted))
@@ -130,8 +130,8 @@ def _grouped(ops: list[Row], key: str) -> list[Row]:
     groups: dict[str, list[Row]] = {}
     for row in ops:
         groups.setdefault(row[key], []).append(row)
-    found = [{key: name} | _summed(rows) for name, rows in groups.items()]
-    return sorted(found, key=lambda row: -row["measured_s"])
+    rows = [{key: name} | _summed(rows) for name, rows in groups.items()]
+    return sorted(rows, key=lambda row: -row["measured_s"])
 
 
 def _summed(rows: list[Row]) -> Row:

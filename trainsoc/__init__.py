@@ -1,4 +1,4 @@
-"""The way into the program: a name that nobody's project has, unlike those of our packages."""
+"""Entry point, under a name that no other project uses, unlike those of our packages."""
 
 import os
 import sys
@@ -7,9 +7,9 @@ from trainsoc.border import OwnFinder
 
 
 def main() -> None:
-    """Run the command line with our own packages, whatever PYTHONPATH has of the same names."""
-    os.environ.pop("TRAINSOC_CHILDREN", None)  # a capture inside a captured script
+    """Run the command line on our own packages, even if PYTHONPATH has others of these names."""
+    os.environ.pop("TRAINSOC_CHILDREN", None)  # set if a captured script runs trainsoc
     sys.meta_path.insert(0, OwnFinder())
-    from simulator.cli import main as command_line  # noqa: PLC0415 - found from here on
+    from simulator.cli import main as command_line  # noqa: PLC0415 - importable from here on
 
     command_line()

@@ -1,10 +1,10 @@
-"""Whose module a name is, trainsoc's or the script's: both run in one process.
+"""Keeps modules of trainsoc apart from those of the captured script in the same process.
 
-Our packages have common names (simulator, workloads). While a script runs they are out of
-`sys.modules`, where Python looks first, and a finder answers for their names: with the script's
-own module if its path has one, else with ours, as it stands. Our modules hold each other by
-reference and go on working; a module of ours that is loaded late sees ours alone meanwhile.
-Nothing is renamed or loaded twice, and the script's other imports cost nothing extra.
+Our packages have common names (simulator, workloads). While a script runs they are not in
+`sys.modules`, and a finder answers for their names: with the script's own module if its path has
+one, else with ours, already loaded. Our modules keep their references to each other and go on
+working; one of ours that is loaded late sees only ours meanwhile. Nothing is renamed or loaded
+twice, and other imports of the script cost nothing extra.
 """
 
 import sys
@@ -31,17 +31,17 @@ _active: list["Border"] = []
 
 
 def ours() -> AbstractContextManager[None]:
-    """Return a context in which our code, called while a script runs, may import ours."""
+    """Return a context in which our code, called while a script runs, imports our modules."""
     return _active[-1].inside() if _active else nullcontext()
 
 
 class OwnFinder(MetaPathFinder):
-    """Finds our packages where they lie, whatever else on the path has their names."""
+    """Finds our packages in their own folder, whatever else the path has under their names."""
 
     def find_spec(
         self,
         name: str,
-        path: Sequence[str] | None = None,  # noqa: ARG002 - of the interface
+        path: Sequence[str] | None = None,  # noqa: ARG002 - part of the interface
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Return the spec of our package, None for any other name."""
@@ -49,21 +49,21 @@ class OwnFinder(MetaPathFinder):
 
 
 class Border(MetaPathFinder):
-    """Answers imports of the names that a script may share with us."""
+    """Answers imports of the names that script and trainsoc may share."""
 
     def __init__(self) -> None:
-        """Know none of our modules yet."""
+        """Start without any module of ours."""
         self._own: dict[str, ModuleType] = {}
         self._lock = threading.RLock()
         self._inside = False
 
     def stand(self) -> None:
-        """Answer imports from now on."""
+        """Start to answer imports."""
         sys.meta_path.insert(0, self)
         _active.append(self)
 
     def adopt(self) -> None:
-        """Count those of our modules that the script has loaded as ours."""
+        """Take our modules that the script has loaded as ours."""
         for name in NAMES & sys.modules.keys():
             file = getattr(sys.modules[name], "__file__", None)
             if file and Path(file).resolve().is_relative_to(ROOT / name):
@@ -71,7 +71,7 @@ class Border(MetaPathFinder):
 
     @contextmanager
     def apart(self, folder: str) -> Iterator[None]:
-        """Run a script, found in `folder`, with its own modules instead of those loaded so far."""
+        """Run a script from `folder` with its own modules instead of those loaded so far."""
         self._own = _take(NAMES)
         hidden = _take(_shadowed(folder))
         self.stand()
@@ -86,7 +86,7 @@ class Border(MetaPathFinder):
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Let imports of our names reach ours alone; for all threads, so keep it short."""
+        """Let imports of our names find only ours; this holds for all threads, so keep it short."""
         with self._lock:
             before, outer = _take(NAMES), self._inside
             sys.modules.update(self._own)
@@ -101,7 +101,7 @@ class Border(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of the script's module if it has one, else of ours."""
+        """Return the spec of the script's module if there is one, else of ours."""
         top, _, inner = name.partition(".")
         if top not in NAMES or (inner and sys.modules.get(top) is not self._own.get(top)):
             return None
@@ -116,7 +116,7 @@ class Border(MetaPathFinder):
 
     @property
     def _shared(self) -> bool:
-        """Whether the script has a module with the name of one of ours."""
+        """Whether the script has a module with one of our names."""
         loaded = NAMES & sys.modules.keys()
         return any(sys.modules[name] is not self._own.get(name) for name in loaded)
 
@@ -137,7 +137,7 @@ class Border(MetaPathFinder):
 
 
 class _Live(Loader):
-    """Hands out a module that is loaded already, as it is."""
+    """Loads a module by returning the one that is loaded already."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -162,21 +162,21 @@ class _Late(SourceFileLoader):
 
 
 def _named(names: Iterable[str]) -> dict[str, ModuleType]:
-    """Return the loaded top-level modules of these names and all below them."""
+    """Return the loaded modules of these top-level names, with all their submodules."""
     tops = frozenset(names)
     return {n: module for n, module in list(sys.modules.items()) if n.partition(".")[0] in tops}
 
 
 def _take(names: Iterable[str]) -> dict[str, ModuleType]:
-    """Remove these modules, and all below them, from `sys.modules`."""
-    taken = _named(names)
-    for name in taken:
+    """Remove these modules and their submodules from `sys.modules`; return them."""
+    modules = _named(names)
+    for name in modules:
         del sys.modules[name]
-    return taken
+    return modules
 
 
 def _theirs(name: str) -> ModuleSpec | None:
-    """Return the spec of a module of this name that is not ours, wherever it is on the path."""
+    """Return the spec of a module of this name that is not ours, anywhere on the path."""
     entries = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
     for finder in list(sys.meta_path):
         if isinstance(finder, Border | OwnFinder) or not hasattr(finder, "find_spec"):
@@ -188,7 +188,7 @@ def _theirs(name: str) -> ModuleSpec | None:
 
 
 def _has_code(spec: ModuleSpec) -> bool:
-    """Whether there is a module, or a folder with modules in it rather than with data."""
+    """Return whether a spec is a module, or a folder that contains modules and not only data."""
     if spec.origin is not None:
         return not Path(spec.origin).resolve().is_relative_to(ROOT / spec.name)
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
@@ -196,7 +196,7 @@ def _has_code(spec: ModuleSpec) -> bool:
 
 
 def _shadowed(folder: str) -> Iterable[str]:
-    """Yield the loaded top-level modules that Python would rather find in the script's folder."""
+    """Yield the loaded top-level modules for which the script's folder has another one."""
     for name in [name for name in sys.modules if "." not in name and name not in NAMES]:
         if BuiltinImporter.find_spec(name) or FrozenImporter.find_spec(name):
             continue

@@ -1,4 +1,4 @@
-"""Waits in a child process of a captured script for its training to begin; then records it."""
+"""Waits in a child process of a captured script until it trains, then records it."""
 
 import functools
 import sys
@@ -9,13 +9,13 @@ from typing import Any
 from trainsoc.border import Border
 
 FOLDER = "TRAINSOC_CHILDREN"
-"""Environment variable: the folder into which children put their traces."""
+"""Environment variable: the folder for the traces of children."""
 
 
 def arm(record: Callable[[], None] | None = None, *, networks: bool = False) -> None:
-    """Begin to record when the first optimizer is made, with `networks` when a network is called.
+    """Start to record with the first optimizer; also with the first network call, if `networks`.
 
-    A child that only loads data makes no optimizer; its networks are left alone.
+    A child that only loads data creates no optimizer, so its networks are left alone.
     """
     record = record or _record
     from torch.nn.modules.module import register_module_forward_pre_hook  # noqa: PLC0415
@@ -29,7 +29,7 @@ def arm(record: Callable[[], None] | None = None, *, networks: bool = False) -> 
         for stop in waiting:
             stop()
         waiting.clear()
-        with suppress(Exception):  # whatever it is, the program goes on
+        with suppress(Exception):  # whatever fails here, the program goes on
             record()
 
     for method in ("__init__", "__setstate__"):
@@ -39,7 +39,7 @@ def arm(record: Callable[[], None] | None = None, *, networks: bool = False) -> 
 
 
 def _before(owner: type, method: str, call: Callable[[], None]) -> Callable[[], None]:
-    """Make `owner.method` call something first; return how to undo that."""
+    """Make `owner.method` call `call` first; return how to undo that."""
     original = getattr(owner, method)
 
     @functools.wraps(original)
@@ -61,5 +61,5 @@ def _record() -> None:
     border.adopt()
     border.stand()
     with border.inside():
-        from workloads.capture.children import record_here  # noqa: PLC0415 - as we see the names
+        from workloads.capture.children import record_here  # noqa: PLC0415 - imports our modules
     record_here()

@@ -1,4 +1,4 @@
-"""Everything that imports torch: capture, recipes, model definitions; and traces made by them."""
+"""Everything that imports torch: capture, calibration, models and recipes; and bundled traces."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ from simulator.trace.storage import BUNDLED
 
 
 def bundled_traces() -> dict[str, Path]:
-    """Return the trace files that come with the package, by name; needs no torch."""
+    """Return the trace files of the package by name; needs no torch."""
     return {path.stem: path for path in sorted(BUNDLED.glob("*.trace"))}

@@ -1,4 +1,4 @@
-"""The command line. Only the process is prepared here, so that Ctrl-C finds it ready at once."""
+"""The command line. This module only prepares the process, so that Ctrl-C works at once."""
 
 import os
 import signal
@@ -6,19 +6,19 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; whatever goes wrong is one sentence on stderr and an exit code."""
+    """Run the command line; report any failure in one sentence on stderr, with an exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     try:
-        from simulator.cli import streams, verbs  # noqa: F401 - their imports take a while
+        from simulator.cli import streams, verbs  # noqa: F401 - slow imports
         from simulator.cli.exits import exit_code
 
         streams.prepare()
-        # A queue's time limit sends SIGTERM; it stops long work as the user does.
+        # Batch systems send SIGTERM at a time limit: handle it like Ctrl-C.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
         code = exit_code(sys.argv[1:])
-    except KeyboardInterrupt:  # a second one, while the first one is told
+    except KeyboardInterrupt:  # a second one, while the first is reported
         code = 130
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _leave(_number: int, _frame: object) -> None:
-    """End at once: an exception within an import may be lost, or become another one."""
+    """Exit at once: an import may swallow an exception, or turn it into another one."""
     if "--json" in sys.argv:
         os.write(1, b'{"error": "interrupted"}\n')
     os.write(2, b"trainsoc: interrupted\n")

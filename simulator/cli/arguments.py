@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs take."""
+"""Arguments and options that several verbs share."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. accelerator.rows=32"),
 ]
 FidelityOption = Annotated[
-    str, typer.Option(help="of the accelerator: flow, or tile (every tile is simulated; slower)")
+    str, typer.Option(help="of the accelerator: flow, or tile (simulates every tile; slower)")
 ]
 MaxTilesOption = Annotated[
     int | None,
@@ -41,7 +41,7 @@ StepOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
 
 
-def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise InputError unless the value given for `option` is among the known ones."""
-    if value not in known:
-        raise InputError(f"{option} {shown(value)}: unknown; use {' or '.join(known)}")
+def one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise InputError unless `value`, given for `option`, is one of `choices`."""
+    if value not in choices:
+        raise InputError(f"{option} {shown(value)}: unknown; use {' or '.join(choices)}")

@@ -2,51 +2,65 @@
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.script import capture_program, tell
+from simulator.cli.options import with_options
+from simulator.cli.script import capture_program, print_notes
 from simulator.cli.show import show_trace
 from simulator.errors import InputError
 
+if TYPE_CHECKING:
+    from workloads.capture.program import PythonProgram
 
-def capture(
-    context: typer.Context,
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureOptions:
+    """The arguments and options of `trainsoc capture`."""
+
     target: Annotated[
         str | None, typer.Argument(help="a training script, or a recipe's or model's name")
-    ] = None,
-    *,
-    out: Annotated[Path, typer.Option("-o", "--out", help="the trace to write")],
+    ] = None
+    out: Annotated[Path, typer.Option("-o", "--out", help="the trace to write")]
     module: Annotated[
         str | None, typer.Option("-m", help="a module to run in place of a script, as python -m")
-    ] = None,
+    ] = None
     steps: Annotated[
         str | None,
         typer.Option(
-            help="how many steps alike in a row to look at op by op before only some are, "
-            "where looking takes long beside the work",
+            help="similar steps in a row to record op by op before only some are recorded, "
+            "where recording takes long beside the work",
             show_default="1-32, with --time 1-20, then none",
         ),
-    ] = None,
+    ] = None
     time: Annotated[
         bool, typer.Option("--time", help="record how long each op takes, for trainsoc compare")
-    ] = False,
+    ] = False
     batch: Annotated[
         int | None,
         typer.Option(min=1, max=2**20, help="samples per step, for a model; default its own"),
-    ] = None,
+    ] = None
     fake: Annotated[
         bool, typer.Option("--fake", help="networks compute shapes and no numbers; as for a model")
-    ] = False,
-) -> None:
+    ] = False
+
+    @property
+    def name(self) -> str:
+        """The script, module, recipe or model."""
+        return self.module or str(self.target)
+
+
+@with_options
+def capture(context: typer.Context, options: CaptureOptions) -> None:
     """Record a real training run; the script stays as it is, its arguments follow "--".
 
-    The exit status is the script's; what was recorded is saved, however the script ends.
+    The exit status is the script's. The steps recorded so far are saved however the script ends.
 
     A model has no script: one step of its training is recorded, without computing it. With --fake
-    a script's networks compute nothing either: no number that it prints of them means anything.
+    a script's networks compute nothing either, so no number that it prints of them means anything.
 
     Example: trainsoc capture train.py -o run.trace -- --epochs 3
 
@@ -61,22 +75,18 @@ def capture(
     Example: trainsoc capture train.py --fake -o run.trace
     """
     arguments = context.args
-    if module is not None:
-        arguments = arguments if target is None else [target, *arguments]
-    elif target is None:
+    if options.module is not None:
+        arguments = arguments if options.target is None else [options.target, *arguments]
+    elif options.target is None:
         raise InputError("capture needs a script (train.py) or a module (-m project.train)")
-    name = module or str(target)
-    capture_to(
-        out, name, steps, arguments, batch,
-        time=time, fake=fake, module=module is not None, quiet=False,
-    )  # fmt: skip
+    capture_to(options, arguments, quiet=False)
 
 
 def import_(
     form: Annotated[
         str,
         typer.Argument(
-            help="what the file is: execution-trace, kineto, scalesim, or auto to find out"
+            help="format of the file: execution-trace, kineto, scalesim, or auto to detect it"
         ),
     ],
     source: Annotated[Path, typer.Argument(help="the file to import")],
@@ -84,8 +94,8 @@ def import_(
 ) -> None:
     """Turn a file of another tool into a trace.
 
-    execution-trace: what PyTorch's ExecutionTraceObserver writes, plain or gzip; kineto: the
-    Chrome trace of PyTorch's profiler, with shapes; scalesim: a topology of SCALE-Sim, CSV.
+    execution-trace: from PyTorch's ExecutionTraceObserver, plain or gzip; kineto: Chrome trace of
+    PyTorch's profiler, with shapes; scalesim: topology of SCALE-Sim, CSV.
 
     Example: trainsoc import auto trace.json -o run.trace
 
@@ -102,62 +112,66 @@ def import_(
         raise InputError(f"import {form}: unknown format; known: {', '.join(IMPORTERS)}")
     trace = IMPORTERS[form](source)
     save_trace(trace, out)
-    tell(trace.origin)
+    print_notes(trace.origin)
     show_trace(trace, noted=True)
 
 
-def capture_to(
-    out: Path,
-    target: str,
-    steps: str | None,
-    arguments: list[str],
-    batch: int | None = None,
-    *,
-    time: bool = False,
-    fake: bool = False,
-    module: bool = False,
-    quiet: bool = True,
-) -> None:
-    """Write the trace of `target`, a script, `module`, recipe or model, to `out`, and show it
-    unless `quiet`.
+def capture_to(options: CaptureOptions, arguments: list[str], *, quiet: bool = True) -> None:
+    """Write the trace of a script, module, recipe or model, and show it unless `quiet`.
 
-    `steps` ("1-2"), `arguments` and `time` are for scripts, `batch` for models; raises InputError
-    where they do not fit, where torch is missing, and where `out` cannot be written. A model is
-    `fake` in any case. A script that fails ends the program with its exit status.
+    `arguments` are those of the script. Raises InputError for options that do not fit the target,
+    without torch, and if the trace cannot be written. A script that fails ends the program with
+    its exit status.
     """
     try:
         from workloads.models import MODELS, capture_model
     except ModuleNotFoundError as error:
         raise InputError(f"capture needs {error.name}: pip install 'trainsoc[capture]'") from None
     from simulator.trace.storage import check_writable, rescue_trace
-    from workloads.capture.program import PythonProgram
 
-    script = None
-    if module:
-        script = PythonProgram(target, tuple(arguments), module=True)
-    elif target not in MODELS:
-        script = PythonProgram(str(_script(target, list(MODELS))), tuple(arguments))
-    if script is None and arguments:
-        raise InputError(f"{target} is a model: it takes --batch and no argument {arguments[0]}")
-    if script is None and time:
-        raise InputError(f"--time: {target} is a model, captured by its shapes without running it")
-    if script is None and steps is not None:
-        raise InputError(f"--steps {steps}: {target} is a model, of which one step is recorded")
-    if time and fake:
-        raise InputError("--time: a fake capture computes nothing whose time could be measured")
-    if script is not None and batch is not None:
-        raise InputError(f"--batch {batch}: {target} is no model; what it takes follows --")
+    script = _program(options, arguments, list(MODELS))
+    _check(options, arguments, is_model=script is None)
     with suppress(OSError):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    check_writable(out)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(options.out)
     if script is not None:
-        depth = _last_step(steps or ("1-20" if time else "1-32"))
-        capture_program(script, out, depth, time=time, fake=fake, quiet=quiet)
+        depth = _last_step(options.steps or ("1-20" if options.time else "1-32"))
+        capture_program(
+            script, options.out, depth, time=options.time, fake=options.fake, quiet=quiet
+        )
         return
-    trace = capture_model(target, batch)
-    rescue_trace(trace, out)
+    trace = capture_model(options.name, options.batch)
+    rescue_trace(trace, options.out)
     if not quiet:
         show_trace(trace, noted=True)
+
+
+def _program(
+    options: CaptureOptions, arguments: list[str], models: list[str]
+) -> "PythonProgram | None":
+    """Return the program to run, None for a model."""
+    from workloads.capture.program import PythonProgram
+
+    if options.module is not None:
+        return PythonProgram(options.module, tuple(arguments), module=True)
+    if options.name in models:
+        return None
+    return PythonProgram(str(_script(options.name, models)), tuple(arguments))
+
+
+def _check(options: CaptureOptions, arguments: list[str], *, is_model: bool) -> None:
+    """Raise InputError for options that the target does not take."""
+    name, steps, batch = options.name, options.steps, options.batch
+    if is_model and arguments:
+        raise InputError(f"{name} is a model: it takes --batch and no argument {arguments[0]}")
+    if is_model and options.time:
+        raise InputError(f"--time: {name} is a model, captured by its shapes without running it")
+    if is_model and steps is not None:
+        raise InputError(f"--steps {steps}: {name} is a model, of which one step is recorded")
+    if options.time and options.fake:
+        raise InputError("--time: a fake capture computes nothing whose time could be measured")
+    if not is_model and batch is not None:
+        raise InputError(f"--batch {batch}: {name} is no model; its own arguments follow --")
 
 
 def _script(target: str, models: list[str]) -> Path:
@@ -165,8 +179,8 @@ def _script(target: str, models: list[str]) -> Path:
 
     script = recipe_path(target) or Path(target)
     if not script.exists():
-        known = f"recipe ({', '.join((*RECIPES, *STUDIES))}) or model ({', '.join(models)})"
-        raise InputError(f"capture {target}: no such script, {known}")
+        names = f"recipe ({', '.join((*RECIPES, *STUDIES))}) or model ({', '.join(models)})"
+        raise InputError(f"capture {target}: no such script, {names}")
     return script
 
 

@@ -1,4 +1,4 @@
-"""The verbs that meet a real CPU: describe it, and set predicted times beside its measured ones."""
+"""The verbs for a real CPU: describe it, and compare predicted with measured times."""
 
 import json
 from importlib.util import find_spec
@@ -24,31 +24,33 @@ def calibrate(
     out: Annotated[Path, typer.Option("-o", "--out", help="the YAML to write")],
     threads: Annotated[
         str,
-        typer.Option(help="of PyTorch, such as 2 or 1,2,4; one is measured too; default all"),
+        typer.Option(help="of PyTorch, such as 2 or 1,2,4; always measures one too; default all"),
     ] = "",
-    limit: Annotated[str, typer.Option(help="time that it may take")] = "120 s",
+    limit: Annotated[str, typer.Option(help="time limit")] = "120 s",
     force: Annotated[
-        bool, typer.Option("--force", help="measure although other programs disturb")
+        bool, typer.Option("--force", help="measure although other programs interfere")
     ] = False,
 ) -> None:
-    """Describe this machine's CPU from microbenchmarks, in two minutes; let nothing else run.
+    """Describe this machine's CPU from microbenchmarks, in two minutes; run nothing else meanwhile.
 
     Example: trainsoc calibrate -o host.yaml --threads 1,2
     """
     _need_torch()
     from simulator.trace.storage import check_writable, rescue
-    from workloads.calibrate import calibrate as measured
+    from workloads.calibrate import calibrate as describe_cpu
 
     counts, limit_s = _counts(threads), _limit_s(limit)
     check_writable(out)
     with meter("calibrate") as report:
-        text = measured(counts, report, limit_s=limit_s, force=force)
+        text = describe_cpu(counts, report, limit_s=limit_s, force=force)
     rescue(text.encode(), out, "measured")
     print(out)
 
 
 def _counts(text: str) -> list[int]:
-    """Return numbers of threads, from text such as "1,2"; none of them is 0 or more than 1024."""
+    """Return numbers of threads from text such as "1,2"; raises InputError below 1 or
+    above 1024.
+    """
     words = [word.strip() for word in text.split(",") if text]
     if not all(word.isdecimal() and 1 <= int(word) <= _MOST_THREADS for word in words):
         raise InputError(
@@ -58,7 +60,7 @@ def _counts(text: str) -> list[int]:
 
 
 def _limit_s(text: str) -> float:
-    """Return the seconds that a duration such as "120 s" stands for, some more than are needed."""
+    """Return the seconds of a duration such as "120 s"; raises InputError for too few."""
     try:
         limit_s = DURATION.parse(text) / PS_PER_S
     except ValueError as error:
@@ -76,31 +78,31 @@ def compare(
     samples: SamplesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Set the predicted time of a training step beside the measured one, op kind by op kind.
+    """Compare the predicted time of a training step with the measured one, by op kind.
 
-    Where the machine has ranges, predictions have intervals, of 64 samples unless told otherwise.
+    If the machine has ranges, predictions get intervals, by default from 64 samples.
 
     Example: trainsoc compare host.yaml timed.trace -o compared
     """
     from simulator.hardware.load import load_hardware
     from simulator.replay import as_trace
     from simulator.uncertainty.api import USUAL, check_count
-    from simulator.uncertainty.compared import compare_surely
+    from simulator.uncertainty.compared import compare_with_intervals
     from simulator.views.comparison import comparison_report
 
     check_count(samples)
     count = USUAL if samples is None else samples
     soc = load_hardware(hardware, overrides or [])
-    document = compare_surely(soc, as_trace(trace), count, progress=progress)
+    document = compare_with_intervals(soc, as_trace(trace), count, progress=progress)
     if out:
-        _keep_comparison(document, out)
+        _save_comparison(document, out)
     if as_json:
         print(json.dumps(document, indent=1))
         return
     print_table(comparison_report(document))
 
 
-def _keep_comparison(document: "Comparison", out: Path) -> None:
+def _save_comparison(document: "Comparison", out: Path) -> None:
     from simulator.files.writing import write_text
     from simulator.views.plots import draw_comparison
 

@@ -1,28 +1,29 @@
-"""The whole way once: capture, run, plot and timeline of one small network."""
+"""The demo: capture, replay, plot and timeline of one small network."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from simulator.cli.capture import capture_to
+from simulator.cli.capture import CaptureOptions, capture_to
 from simulator.cli.results import draw, save_timeline
-from simulator.cli.run import run_and_report
+from simulator.cli.run import RunOptions, run_and_report
 
 
 def demo(
-    out: Annotated[Path, typer.Option("-o", "--out", help="where the answers go")] = Path("demo"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="folder for the results")] = Path("demo"),
     epochs: Annotated[
         int, typer.Option(min=1, max=10_000, help="epochs of training to capture")
     ] = 8,
 ) -> None:
-    """Train LeNet on handwritten digits, capture it, replay it, draw the answers.
+    """Train LeNet on handwritten digits, capture it, replay it, draw the results.
 
     Example: trainsoc demo -o demo
     """
     trace = out / "lenet_digits.trace"
-    capture_to(trace, "lenet_digits", "1-2", ["--epochs", str(epochs)])
-    run_and_report("edge-16x16", str(trace), out, [], "cpu-only", "phase", ops=False, quiet=False)
+    options = CaptureOptions(target="lenet_digits", out=trace, steps="1-2")
+    capture_to(options, ["--epochs", str(epochs)])
+    run_and_report(RunOptions("edge-16x16", str(trace), out, baseline="cpu-only"))
     figures = draw([out])
     save_timeline(out, out / "timeline.json")
     print(f"\nFigures: {', '.join(str(path) for path in figures)}")

@@ -1,4 +1,4 @@
-"""Every way out of the command line: a sentence on stderr, an exit code, or an answer.
+"""How the command line ends: an answer or a sentence on stderr, and an exit code.
 
 0 done, 2 bad input or a machine that cannot do it, 70 a fault of trainsoc, 130 interrupted.
 """
@@ -19,25 +19,25 @@ from simulator.cli.streams import OutputFault, nowhere
 from simulator.errors import Infeasible, InputError, Stopped, reason, sentence
 
 TRACEBACK = "TRAINSOC_TRACEBACK"
-"""The variable that asks for the traceback of a fault."""
+"""Environment variable: print the traceback of a fault."""
 
 _HERE = Path(__file__).resolve().parents[2]
-# typer brings click along under a name that differs between its versions.
+# typer vendors click under a name that differs between its versions.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a command line ends: its exit code, and what is told ("" nothing)."""
+    """How a command line ends: exit code, and message ("" for none)."""
 
     code: int
-    told: str
+    message: str
 
 
 def exit_code(arguments: Sequence[str]) -> int:
-    """Run a command line and return its exit code; a failure is told in one sentence.
+    """Run a command line and return its exit code; report a failure in one sentence.
 
-    With --json the sentence also is the object on standard output.
+    With --json the sentence is also the object on standard output.
     """
     try:
         code = _run(arguments)
@@ -45,8 +45,8 @@ def exit_code(arguments: Sequence[str]) -> int:
         return code
     except BaseException as error:
         ending = _ending(error)
-    if ending.told:
-        _tell(ending.told, arguments)
+    if ending.message:
+        _report(ending.message, arguments)
     return ending.code
 
 
@@ -64,7 +64,7 @@ def _run(arguments: Sequence[str]) -> int:
 def _ending(error: BaseException) -> Ending:
     if isinstance(error, Stopped):
         return Ending(130, str(error))
-    if isinstance(error, SystemExit):  # of a copy of this process, in the middle of a script
+    if isinstance(error, SystemExit):  # of a fork of this process, within a script
         return Ending(error.code if isinstance(error.code, int) else int(bool(error.code)), "")
     if any(isinstance(each, KeyboardInterrupt | typer.Abort) for each in _causes(error)):
         return Ending(130, "interrupted")
@@ -75,17 +75,17 @@ def _ending(error: BaseException) -> Ending:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and those during which it was raised."""
+    """Yield an exception, then those that it was raised from or during."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _refused(error: BaseException) -> Ending:
+def _bad_input(error: BaseException) -> Ending:
     return Ending(2, str(error))
 
 
-def _misused(error: Any) -> Ending:
+def _bad_usage(error: Any) -> Ending:
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error.ctx.get_help(), file=sys.stderr)
         return Ending(2, "")
@@ -94,8 +94,8 @@ def _misused(error: Any) -> Ending:
 
 
 def _output(error: Any) -> Ending:
-    """Return the ending where the reader of the output has left, or the output is full."""
-    sys.stdout = nowhere()  # or the interpreter would try once more
+    """Return the ending if the reader of the output has left, or the disk is full."""
+    sys.stdout = nowhere()  # or the interpreter tries again at exit
     if error.errno == errno.EPIPE:
         return Ending(0, "")
     return Ending(2, f"cannot write to standard output: {reason(error)}")
@@ -107,13 +107,13 @@ def _system(error: Any) -> Ending:
 
 
 def _memory(_error: BaseException) -> Ending:
-    return Ending(2, "this machine's memory does not suffice: free some, or use fewer --workers")
+    return Ending(2, "out of memory: free some, or use fewer --workers")
 
 
 _ENDINGS: dict[type[BaseException], Callable[[Any], Ending]] = {
-    InputError: _refused,
-    Infeasible: _refused,
-    _UsageError: _misused,
+    InputError: _bad_input,
+    Infeasible: _bad_input,
+    _UsageError: _bad_usage,
     OutputFault: _output,
     OSError: _system,
     MemoryError: _memory,
@@ -121,7 +121,7 @@ _ENDINGS: dict[type[BaseException], Callable[[Any], Ending]] = {
 
 
 def _fault(error: BaseException) -> str:
-    """Return how to say that trainsoc is wrong, and not its input."""
+    """Return the message for a fault of trainsoc itself."""
     hint = f"please report it with the traceback that {TRACEBACK}=1 shows"
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
@@ -138,8 +138,8 @@ def _place(error: BaseException) -> str:
     return f" ({Path(own[-1].filename).relative_to(_HERE)}, line {own[-1].lineno})"
 
 
-def _tell(told: str, arguments: Sequence[str]) -> None:
-    line = sentence(told)
+def _report(message: str, arguments: Sequence[str]) -> None:
+    line = sentence(message)
     _write("stderr", f"trainsoc: {line}")
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--json" in own:
@@ -147,7 +147,7 @@ def _tell(told: str, arguments: Sequence[str]) -> None:
 
 
 def _write(stream: str, line: str) -> None:
-    """Write a line, or nothing where the stream takes none: the exit code remains."""
+    """Write a line; drop it if the stream is closed, as the exit code remains."""
     try:
         print(line, file=getattr(sys, stream), flush=True)
     except OSError:

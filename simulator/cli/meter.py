@@ -1,4 +1,4 @@
-"""How far long work is, on stderr: a bar where someone watches, else a line now and then."""
+"""Progress of long work, on stderr: a bar on a terminal, else a line every ten seconds."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ _BETWEEN_LINES_S = 10.0
 
 @contextmanager
 def meter(verb: str) -> "Iterator[Report]":
-    """Give what shows the progress of `verb`, a bar on a terminal and plain lines elsewhere."""
+    """Yield a callback that shows the progress of `verb`: a bar on a terminal, else lines."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -30,7 +30,9 @@ def meter(verb: str) -> "Iterator[Report]":
 
 
 def plain_lines(verb: str, to: TextIO, now: Callable[[], float]) -> "Report":
-    """Return what writes a line at the start and then every ten seconds, by the clock `now`."""
+    """Return a callback that writes a line at the start, then every ten seconds by the
+    clock `now`.
+    """
     next_s = now()
 
     def report(done: int, total: int, what: str, left_s: float) -> None:

@@ -28,9 +28,9 @@ def array(
 ) -> None:
     """Time single GEMMs on the accelerator, from launch to the last byte stored.
 
-    Rows may also have batch, groups, role (forward, dgrad, wgrad), scratchpad_bytes,
-    accumulator_bytes, and a mapping: loops over tiles such as "L3[WIO] K4 - L2[WI] K16X - L1[O]
-    C8 - L0[W] P16", or tile sizes R_S_q_p_C_K_b.
+    Optional columns: batch, groups, role (forward, dgrad, wgrad), scratchpad_bytes,
+    accumulator_bytes, and mapping: loops over tiles such as "L3[WIO] K4 - L2[WI] K16X - L1[O] C8 -
+    L0[W] P16", or tile sizes R_S_q_p_C_K_b.
 
     Example: trainsoc probe array edge-16x16 shapes.csv -o cycles.csv
     """
@@ -53,8 +53,8 @@ def memory(
 ) -> None:
     """Run access patterns on the memory alone, command by command.
 
-    A row is a pattern such as seq_read, random_read or tile_read, and its parameters as a JSON
-    object; added are bandwidth_gbps, row_hit_rate and pj_per_bit.
+    A row has a pattern such as seq_read, random_read or tile_read, and its parameters as a JSON
+    object. The output adds bandwidth_gbps, row_hit_rate and pj_per_bit.
 
     Example: trainsoc probe memory edge-16x16 patterns.csv -o bandwidth.csv
     """
@@ -69,7 +69,7 @@ def memory(
 def offload(
     hardware: HardwareArg, overrides: SetOption = None, as_json: JsonOption = False
 ) -> None:
-    """Print from which size on a matrix product is worth offloading, with and without copies.
+    """Print the matrix size above which offloading pays, with and without copies.
 
     Products are n x n x n, of a linear layer's forward, dgrad and wgrad, for n up to 512.
 
@@ -88,8 +88,8 @@ def offload(
 def cpu(hardware: HardwareArg, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Print what microbenchmarks would measure on the CPU, on one core and on all.
 
-    Large products as in HPL, loops over memory as in LMBench and STREAM: to compare a description
-    with a board before trusting it. Bytes are those read and written together.
+    Large products as in HPL, loops over memory as in LMBench and STREAM, to compare a description
+    with a board. Bytes count reads and writes.
 
     Example: trainsoc probe cpu raspberry-pi-4
     """

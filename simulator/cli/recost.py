@@ -19,9 +19,9 @@ def recost(
 ) -> None:
     """Apply other prices to a finished run, without simulating it again.
 
-    TABLE is YAML such as the energy.yaml of every run's folder, which lists all names; one that
-    holds only `dynamic: {array_macs_issued: 0.2 pJ}` or `static: {cpu: 30 mW}` changes only that.
-    The run itself stays as it is.
+    TABLE is YAML such as energy.yaml in a run's folder, which lists all names. A table with only
+    `dynamic: {array_macs_issued: 0.2 pJ}` or `static: {cpu: 30 mW}` changes only that price. The
+    run itself is not changed.
 
     Example: trainsoc recost out --energy my_prices.yaml -o out-recosted
     """

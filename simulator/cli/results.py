@@ -1,4 +1,4 @@
-"""The verbs that read the folders of runs: set side by side, drawn, written as a timeline."""
+"""The verbs that read the folders of runs: compare them, draw them, export a timeline."""
 
 import json
 from pathlib import Path
@@ -15,10 +15,10 @@ def diff(
     right: Annotated[Path, typer.Argument(help="folder of another run")],
     as_json: JsonOption = False,
 ) -> None:
-    """Set two runs side by side; ratios are the right one over the left one.
+    """Compare two runs side by side; ratios are right over left.
 
-    Runs that were sampled with the same seed as often have intervals: constants that both share
-    were the same in each sample.
+    Runs with equal seeds and numbers of samples get intervals: constants of both had the same
+    values in each sample.
 
     Example: trainsoc diff out-16 out-32
     """
@@ -27,14 +27,14 @@ def diff(
     from simulator.views.report import side_by_side, summary
 
     ours, theirs = read_result(left), read_result(right)
-    known = compared(left, right)
+    uncertainty = compared(left, right)
     if as_json:
-        told = {"uncertainty": known} if known else {}
-        print(json.dumps(summary(ours, theirs) | told, indent=1))
+        more = {"uncertainty": uncertainty} if uncertainty else {}
+        print(json.dumps(summary(ours, theirs) | more, indent=1))
         return
-    print_table(side_by_side(ours, theirs, known))
-    if not known and "uncertainty" in ours and "uncertainty" in theirs:
-        print("Ratios have no interval: the runs were not sampled as often, or with another seed.")
+    print_table(side_by_side(ours, theirs, uncertainty))
+    if not uncertainty and "uncertainty" in ours and "uncertainty" in theirs:
+        print("Ratios have no interval: the runs differ in their number of samples or their seed.")
 
 
 def plot(
@@ -44,7 +44,7 @@ def plot(
         typer.Option(help="compare the runs as training methods, figures into this folder"),
     ] = None,
 ) -> None:
-    """Draw the figures of a run, or of a sweep, beside its result.
+    """Draw the figures of a run or of a sweep into its folder.
 
     Example: trainsoc plot out
 
@@ -70,7 +70,9 @@ def timeline(
 
 
 def draw(directories: list[Path]) -> list[Path]:
-    """Draw the figures of the runs in these folders, their baselines too, and return the files."""
+    """Draw the figures of the runs and sweeps in these folders, with baselines; return
+    the files.
+    """
     from simulator.results.result import read_result
     from simulator.results.step import read_step
     from simulator.sweeps.answers import objectives_of
@@ -98,7 +100,7 @@ def draw(directories: list[Path]) -> list[Path]:
 
 
 def _draw_methods(directories: list[Path], out: Path) -> list[Path]:
-    """Draw the runs in these folders side by side, by the names of their methods."""
+    """Draw the runs in these folders side by side, by their training methods."""
     from simulator.results.result import read_result
     from simulator.views.plots import draw_methods
 

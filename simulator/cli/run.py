@@ -1,8 +1,10 @@
 """The verb that replays a training run on a SoC."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,41 +18,58 @@ from simulator.cli.arguments import (
     TraceArg,
     one_of,
 )
+from simulator.cli.options import with_options
 from simulator.cli.terminal import print_table, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from simulator.hardware import Hardware
     from simulator.replay import Replay
+    from simulator.results.documents import ResultDocument
     from simulator.results.result import Result
     from simulator.results.samples import Samples
-    from simulator.uncertainty.replays import Subject
+    from simulator.trace.trace import Trace
+
+_NOT_SHARED = (
+    "accelerator",
+    "units",
+    "name",
+    "desc",
+)  # settings that a baseline does not take over
 
 
-def run(
-    hardware: HardwareArg,
-    trace: TraceArg,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for the result")] = None,
-    overrides: SetOption = None,
+@dataclass(frozen=True)
+class RunOptions:
+    """The arguments and options of `trainsoc run`."""
+
+    hardware: HardwareArg
+    trace: TraceArg
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for the result")] = None
+    overrides: SetOption = None
     baseline: Annotated[
-        str | None, typer.Option(help="SoC to compare with; takes --set too, but accelerator.*")
-    ] = None,
-    by: Annotated[str, typer.Option(help="rows of the table: phase, layer, op or stage")] = "phase",
-    fidelity: FidelityOption = "flow",
-    max_tiles: MaxTilesOption = None,
+        str | None,
+        typer.Option(
+            help="SoC to compare with; --set applies to it too, except accelerator.* and units.*"
+        ),
+    ] = None
+    by: Annotated[str, typer.Option(help="rows of the table: phase, layer, op or stage")] = "phase"
+    fidelity: FidelityOption = "flow"
+    max_tiles: MaxTilesOption = None
     method: Annotated[
         Path | None,
         typer.Option(help="a training method, bits, density, frozen layers: YAML file or name"),
-    ] = None,
-    ops: Annotated[bool, typer.Option("--ops", help="one row per piece of work in JSON")] = False,
-    samples: SamplesOption = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of the samples")] = 0,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+    ops: Annotated[bool, typer.Option("--ops", help="add one row per op and unit to JSON")] = False
+    samples: SamplesOption = None
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of the samples")] = 0
+    as_json: JsonOption = False
+
+
+@with_options
+def run(options: RunOptions) -> None:
     """Replay a training run on a SoC: latency, bandwidth and energy of every phase.
 
-    Constants that are not known exactly have ranges. Samples over all of them give every number
-    an interval and say what decides it; `trainsoc show SOC` lists the ranges.
+    Uncertain constants have ranges. Samples over all of them give each number an interval and
+    show which constants decide it; `trainsoc show SOC` lists the ranges.
 
     Example: trainsoc run edge-16x16 lenet_digits --baseline cpu-only -o out
 
@@ -63,107 +82,111 @@ def run(
     from simulator.machine.soc import FIDELITIES
     from simulator.views.report import ROWS
 
-    one_of("--by", by, tuple(ROWS))
-    one_of("--fidelity", fidelity, FIDELITIES)
-    document = run_and_report(
-        hardware, trace, out, overrides or [], baseline, by,
-        ops=ops, quiet=as_json, fidelity=fidelity, method=method, max_tiles=max_tiles,
-        samples=samples, seed=seed,
-    )  # fmt: skip
-    if as_json:
+    one_of("--by", options.by, tuple(ROWS))
+    one_of("--fidelity", options.fidelity, FIDELITIES)
+    document = run_and_report(options)
+    if options.as_json:
         print(json.dumps(document, indent=1))
 
 
-def run_and_report(
-    hardware: str,
-    trace: str,
-    out: Path | None,
-    overrides: list[str],
-    baseline: str | None,
-    by: str,
-    *,
-    ops: bool,
-    quiet: bool,
-    fidelity: str = "flow",
-    method: Path | None = None,
-    max_tiles: int | None = None,
-    samples: int | None = None,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Replay a trace, keep the result in `out` if given, print its tables unless `quiet`.
+def run_and_report(options: RunOptions) -> "ResultDocument":
+    """Replay a trace, write the result to `out` if given, print its tables unless as JSON.
 
-    So many `samples` are drawn, or as many as are usual. Returns the result's document, with the
-    verdict where there is a baseline.
+    Returns the result's document, with the verdict if there is a baseline.
     """
-    from simulator.hardware.load import load_hardware
     from simulator.machine.soc import MOST_TILES
-    from simulator.replay import Replay, as_trace
-    from simulator.results.uncertainty import sureness
+    from simulator.replay import Replay
+    from simulator.uncertainty.api import check_count
+    from simulator.views.report import summary
+
+    check_count(options.samples)
+    machines, trace = _machines(options), _trace(options)
+    most = options.max_tiles or MOST_TILES
+    replays = [Replay(soc, trace, own, options.fidelity, most) for soc, own in machines]
+    results = [replay.run(progress=progress) for replay in replays]
+    samples = _sample([soc for soc, _ in machines], trace, results, options)
+    if options.out:
+        _save(options.out, replays, results, samples, ops=options.ops)
+    ops = options.ops or options.by in ("op", "stage")
+    documents = [result.as_dict(ops=ops) for result in results]
+    if not options.as_json:
+        _print(documents, options.by, sampled=bool(samples))
+    if len(documents) == 1:
+        return documents[0]
+    return documents[0] | {"verdict": summary(*documents)}
+
+
+def _machines(options: RunOptions) -> "list[tuple[Hardware, list[str]]]":
+    """Return the SoC with its overrides and, if there is a baseline, that with its own."""
+    from simulator.hardware.load import load_hardware
+
+    overrides = options.overrides or []
+    machines = [(load_hardware(options.hardware, overrides), overrides)]
+    if options.baseline:
+        shared = [text for text in overrides if not text.startswith(_NOT_SHARED)]
+        machines.append((load_hardware(options.baseline, shared), shared))
+    return machines
+
+
+def _trace(options: RunOptions) -> "Trace":
+    """Return the trace to replay, under the training method if there is one."""
+    from simulator.replay import as_trace
     from simulator.trace.passes.file import load_method
     from simulator.trace.passes.overlay import scheduled
-    from simulator.uncertainty.api import check_count
-    from simulator.uncertainty.replays import Subject
-    from simulator.views.report import run_report, summary, verdict
 
-    check_count(samples)
-    soc = load_hardware(hardware, overrides)
-    shared = [text for text in overrides if not text.startswith(("accelerator", "name", "desc"))]
-    other = load_hardware(baseline, shared) if baseline else None
-    steps = as_trace(trace)
-    if method:
-        steps = scheduled(steps, load_method(method))
-    most = max_tiles or MOST_TILES
-    replays = [Replay(soc, steps, overrides, fidelity, most)]
-    replays += [Replay(other, steps, shared, fidelity, most)] if other else []
-    results = [replay.run(progress=progress) for replay in replays]
-    subjects = [Subject(replay.hardware, steps, fidelity, most) for replay in replays]
-    drawn = _sampled(subjects, results, samples, seed)
-    if out:
-        _keep(out, replays, results, drawn, ops=ops)
-    documents = [result.as_dict(ops=ops or by in ("op", "stage")) for result in results]
-    document, against = documents[0], documents[1] if other else None
-    if not quiet:
-        print_table(run_report(document, by))
-        if against:
-            print_table(verdict(document, against))
-        if drawn:
-            print(sureness(document))
-    return document | ({"verdict": summary(document, against)} if against else {})
+    trace = as_trace(options.trace)
+    return scheduled(trace, load_method(options.method)) if options.method else trace
 
 
-def _sampled(
-    subjects: "Sequence[Subject]", results: "Sequence[Result]", samples: int | None, seed: int
+def _sample(
+    machines: "Sequence[Hardware]", trace: "Trace", results: "Sequence[Result]", options: RunOptions
 ) -> "list[Samples]":
-    """Return samples of the runs, and let their results say how sure they are."""
+    """Return samples of the runs, by default the usual number; add their account to the results."""
+    from simulator.machine.soc import MOST_TILES
     from simulator.uncertainty.account import accounts
     from simulator.uncertainty.api import usual_count
+    from simulator.uncertainty.replays import Subject
     from simulator.uncertainty.sampling import draw
 
-    count = usual_count(subjects) if samples is None else samples
+    most = options.max_tiles or MOST_TILES
+    subjects = [Subject(soc, trace, options.fidelity, most) for soc in machines]
+    count = usual_count(subjects) if options.samples is None else options.samples
     if not count:
         return []
-    drawn = draw(subjects, count, seed, progress)
-    for result, told in zip(results, accounts(drawn), strict=True):
-        result.uncertainty = told
-    return drawn
+    samples = draw(subjects, count, options.seed, progress)
+    for result, uncertainty in zip(results, accounts(samples), strict=True):
+        result.uncertainty = uncertainty
+    return samples
 
 
-def _keep(
+def _save(
     out: Path,
     replays: "Sequence[Replay]",
     results: "Sequence[Result]",
-    drawn: "Sequence[Samples]",
+    samples: "Sequence[Samples]",
     *,
     ops: bool,
 ) -> None:
-    """Write the run into folder `out`, and that of the baseline into one within."""
+    """Write the run into folder `out`, and the baseline's into a folder in it."""
     from simulator.replay import discard_run, save_run
     from simulator.results.samples import write_samples
 
     folders = (out, out / "baseline")
     for replay, result, folder in zip(replays, results, folders, strict=False):
         save_run(replay, result, folder, ops=ops)
-    for each, folder in zip(drawn, folders, strict=False):
+    for each, folder in zip(samples, folders, strict=False):
         write_samples(folder, each)
     for folder in folders[len(replays) :]:
         discard_run(folder)
+
+
+def _print(documents: "list[ResultDocument]", by: str, *, sampled: bool) -> None:
+    """Print the tables of a run and, with a baseline's document, the verdict."""
+    from simulator.results.uncertainty import sureness
+    from simulator.views.report import run_report, verdict
+
+    print_table(run_report(documents[0], by))
+    if len(documents) > 1:
+        print_table(verdict(*documents))
+    if sampled:
+        print(sureness(documents[0]))

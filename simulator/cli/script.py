@@ -1,4 +1,4 @@
-"""Captures a script in this process, which from then on is the script's and ends as it does."""
+"""Captures a script in this process, which is then the script's and ends as the script does."""
 
 import os
 import sys
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from workloads.capture.program import PythonProgram
 
 
-def tell(origin: dict[str, str]) -> None:
-    """Say on stderr what is not as the program was written."""
+def print_notes(origin: dict[str, str]) -> None:
+    """Print on stderr where the trace differs from the program as written."""
     from simulator.views.origin import notes
 
     for note in notes(origin):
@@ -29,7 +29,7 @@ def tell(origin: dict[str, str]) -> None:
 
 
 def say(sentence: str) -> None:
-    """Print a sentence of ours on stderr."""
+    """Print one sentence on stderr."""
     print(f"trainsoc: {sentence}", file=sys.stderr, flush=True)
 
 
@@ -38,9 +38,8 @@ def capture_program(
 ) -> None:
     """Run `program`, write its trace to `out` and show it, unless `quiet`.
 
-    Python processes that it starts and that train are recorded too, unless `fake`: their traces
-    take their place behind its own. Raises typer.Exit with the program's exit status if that is
-    not 0, after one sentence.
+    Python child processes that train are recorded as well, unless `fake`, into traces beside `out`.
+    Raises typer.Exit with the program's exit status if that is not 0, after one sentence.
     """
     from workloads.capture import capture
     from workloads.capture.children import Children
@@ -48,7 +47,7 @@ def capture_program(
 
     recording = capture(steps=depth, name=program.name, time=time, fake=fake)
     children = Children(depth, time)
-    keeper = _Keeper(program, out, children, quiet)
+    keeper = _TraceWriter(program, out, children, quiet)
     with nullcontext() if fake else children.followed():
         run_script(program, recording, keeper.keep)
     if keeper.status:
@@ -56,8 +55,8 @@ def capture_program(
 
 
 @dataclass
-class _Keeper:
-    """Saves what a program and its children recorded, and says so."""
+class _TraceWriter:
+    """Saves the traces of a program and its children, and reports them."""
 
     program: "PythonProgram"
     out: Path
@@ -66,11 +65,11 @@ class _Keeper:
     status: int = 0
 
     def __post_init__(self) -> None:
-        """Remember where `out` is: the program may change the folder."""
+        """Resolve `out` now: the program may change the working directory."""
         self._place = self.out.absolute()
 
     def keep(self, outcome: "Outcome") -> None:
-        """Save all traces; the exit status is the program's, or 2 if that fails."""
+        """Save all traces; the exit status is the program's, or 2 if saving fails."""
         self.status = outcome.status
         own = outcome.trace if outcome.trained or outcome.failure else None
         traces = [*([own] if own else []), *self.children.traces(stopped=outcome.status > 128)]
@@ -82,14 +81,14 @@ class _Keeper:
             say(str(error))
             return
         for trace in traces:
-            tell(trace.origin)
+            print_notes(trace.origin)
         if saved[own is not None :]:
-            say(f"processes that {self.program.target} started trained: {_listed(saved)}")
+            say(f"traces of processes that {self.program.target} started: {_joined(saved)}")
         if not self.quiet:
             show_trace(traces[0], noted=True)
 
     def _save(self, traces: list[Trace]) -> list[Path]:
-        """Write the first trace to the place asked for, the others beside it; return where."""
+        """Write the first trace to `out`, the others beside it; return their paths."""
         from simulator.trace.storage import rescue_trace
 
         names = [self.out.name, *(numbered(self.out.name, i) for i in range(1, len(traces)))]
@@ -102,8 +101,8 @@ class _Keeper:
         from workloads.capture.script import untrained
 
         if outcome.failure:
-            kept = f"; what was recorded before it is in {_listed(saved)}" if saved else ""
-            raise InputError(f"{outcome.failure}{kept}")
+            rest = f"; the steps before it are in {_joined(saved)}" if saved else ""
+            raise InputError(f"{outcome.failure}{rest}")
         if not saved:
             ran = self.children.ran
             raise InputError(untrained(self.program, outcome.trace, processes=ran))
@@ -115,12 +114,12 @@ def numbered(name: str, number: int) -> str:
     return f"{stem}.{number}.{suffix}" if dot and stem else f"{name}.{number}"
 
 
-def _listed(paths: list[Path]) -> str:
+def _joined(paths: list[Path]) -> str:
     return ", ".join(map(str, paths))
 
 
 def _leave(status: int) -> None:
-    """End with `status`, without threads of the script that would keep the process alive."""
+    """Exit with `status`, even if threads of the script are still running."""
     mine = threading.main_thread()
     if any(t.is_alive() and not t.daemon and t is not mine for t in threading.enumerate()):
         sys.stdout.flush()

@@ -26,11 +26,10 @@ def show(
 ) -> None:
     """Describe a trace or a SoC.
 
-    Of a SoC: which of its numbers are unsure and how far they may lie from their values, with the
-    reasons, then all other settings and the area.
+    A SoC: its uncertain constants with ranges and reasons, then all other settings and the area.
 
-    Of a trace: its distinct steps and when they ran, and of one of them what each phase and layer
-    computes and moves, and the memory it holds. With -o also as figures, trace.png and memory.png.
+    A trace: its distinct steps and when they ran; for one of them, what each phase and layer
+    computes and moves, and the memory that it holds. -o draws trace.png and memory.png.
 
     Example: trainsoc show edge-16x16 --set accelerator.rows=32
 
@@ -42,7 +41,7 @@ def show(
 
     if what not in hardware_names() and Path(what).suffix not in (".yaml", ".yml"):
         if overrides:
-            raise InputError(f"--set {overrides[0]}: {what} is a trace, and only hardware is set")
+            raise InputError(f"--set {overrides[0]}: {what} is a trace; only hardware has settings")
         show_trace(what, step, out, as_json=as_json)
         return
     for option, value in (("--step", step), ("-o", out)):
@@ -52,7 +51,7 @@ def show(
 
 
 def show_hardware(hardware: "Hardware", *, as_json: bool = False) -> None:
-    """Print a SoC: how sure its numbers are, all settings, its area; or one JSON object."""
+    """Print a SoC: uncertain constants, all settings, area; or one JSON object."""
     from simulator.energy.area import areas
     from simulator.results.constants import constants_document
     from simulator.views.hardware_view import hardware_table
@@ -73,10 +72,10 @@ def show_trace(
     as_json: bool = False,
     noted: bool = False,
 ) -> None:
-    """Print what is in a trace, as tables or one JSON object, and draw it into `out` if given.
+    """Print a trace, as tables or one JSON object, and draw it into `out` if given.
 
-    `step` is the distinct step to show, by default the typical one; `noted` leaves out the notes
-    on the origin, where they have been told. Raises InputError without a trace or such a step.
+    `step` is the distinct step to show, by default the typical one; `noted` leaves out the notes on
+    the origin, if they were printed before. Raises InputError without such a trace or step.
     """
     from simulator.replay import as_trace
     from simulator.views.memory_view import memory_over_time

@@ -1,4 +1,4 @@
-"""Standard output and error of a process that may have been started without them."""
+"""Standard output and error, also of a process that was started without them."""
 
 import io
 import os
@@ -8,13 +8,14 @@ from typing import Any, TextIO
 
 
 class OutputFault(OSError):
-    """Standard output takes no more text."""
+    """Standard output cannot be written."""
 
 
 def prepare() -> None:
-    """Let the faults of standard output be told apart, also where it was closed from the start.
+    """Replace standard output by a stream that raises OutputFault; open closed descriptors.
 
-    A closed one is filled, or the first file that is opened would take its place and its text.
+    Otherwise the first file that is opened would get the descriptor of a closed stream, and its
+    text.
     """
     for number, way in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
@@ -28,7 +29,7 @@ def prepare() -> None:
 
 
 def standard_output(number: int) -> TextIO:
-    """Return the stream of a file descriptor whose faults are OutputFault."""
+    """Return a stream to a file descriptor that raises OutputFault."""
     raw = _Output(number, "wb", closefd=False)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return io.TextIOWrapper(
@@ -37,7 +38,7 @@ def standard_output(number: int) -> TextIO:
 
 
 def nowhere() -> TextIO:
-    """Return a stream that drops its text."""
+    """Return a stream that discards its text."""
     return open(os.devnull, "w", encoding="utf-8")
 
 
@@ -50,11 +51,11 @@ class _Output(io.FileIO):
             raise OutputFault(error.errno, error.strerror) from None
 
 
-def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
-    """Raise an interrupt again, shortly after, that Python dropped in a callback of its own."""
-    if issubclass(lost.exc_type, KeyboardInterrupt):
+def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Raise an interrupt again that Python dropped in one of its callbacks, shortly after."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
         import _thread
 
         threading.Timer(0.02, _thread.interrupt_main).start()
     else:
-        sys.__unraisablehook__(lost)
+        sys.__unraisablehook__(unraisable)

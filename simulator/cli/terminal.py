@@ -1,4 +1,4 @@
-"""What the terminal shows beside plain lines: tables, and progress where someone watches."""
+"""Output on a terminal besides plain lines: tables and progress bars."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from simulator.errors import escaped
 
 
 def progress(items: Any, total: int, what: str) -> Any:
-    """Iterate over `items` with a progress bar on stderr, once it has taken a while."""
+    """Iterate over `items`, with a progress bar on stderr after a second."""
     import time
 
     from rich.console import Console
@@ -25,9 +25,9 @@ def progress(items: Any, total: int, what: str) -> Any:
 
 
 def print_table(table: Any) -> None:
-    """Print a rich table, or anything else that rich prints, at least 150 characters wide.
+    """Print a rich table, or any renderable, at least 150 characters wide.
 
-    Names of layers are shown as they are: no markup, and nothing that the terminal obeys.
+    Names of layers are printed literally: no markup, no control characters.
     """
     from rich.console import Console
     from rich.segment import Segment

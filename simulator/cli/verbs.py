@@ -1,4 +1,6 @@
-"""Which verbs there are; each reads its input, calls one function and shows the answer."""
+"""The verbs of the command line; each reads its input, calls one function and shows the answer."""
+
+from typing import Annotated
 
 import typer
 
@@ -28,6 +30,27 @@ probe_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(probe_app, name="probe")
+
+
+def _print_version(show: bool) -> None:
+    if show:
+        from simulator.code import version_of
+
+        print(f"trainsoc {version_of('trainsoc')}")
+        raise typer.Exit
+
+
+@app.callback()
+def trainsoc(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that come before a verb."""
+
 
 # The help lists them in this order.
 app.command()(demo)

@@ -1,4 +1,4 @@
-"""Whether a trace fits the 64 bits of its file: a larger number would be stored as none at all."""
+"""Checks that a trace fits the 64-bit integers of its file."""
 
 from math import prod
 
@@ -9,7 +9,7 @@ from simulator.trace.trace import Trace
 
 
 def check_bounds(trace: Trace) -> None:
-    """Raise InputError that names op and number where one is too large to be stored."""
+    """Raise InputError, with op and number, if a number of the trace is too large to store."""
     for index, step in enumerate(trace.steps):
         for number, op in enumerate(step.ops):
             _check_op(op, f"op {number} of step {index} ({shown(op.name, 60)[1:-1]})")

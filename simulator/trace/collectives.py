@@ -1,10 +1,10 @@
-"""Collective operations of torch.distributed: their names, what they read and what they write."""
+"""Collective operations of torch.distributed: names, operands and results."""
 
 from enum import StrEnum
 
 
 class Collective(StrEnum):
-    """How devices communicate, in the words of MLCommons Chakra."""
+    """How devices communicate, in the terms of MLCommons Chakra."""
 
     ALL_REDUCE = "all_reduce"
     REDUCE = "reduce"
@@ -52,9 +52,9 @@ _UNLIKE_ATEN_WHOLE = {
 
 
 def collective(name: str) -> Collective | None:
-    """Return which collective an op "c10d::allreduce_" is, None for any other op.
+    """Return the kind of a collective such as "c10d::allreduce_", None for any other op.
 
-    Without its namespace an op is one only if no op of ATen is called so.
+    A name without namespace counts only if no ATen op has it.
     """
     space, separator, base = name.rpartition("::")
     if separator and space not in NAMESPACES:
@@ -65,10 +65,10 @@ def collective(name: str) -> Collective | None:
 
 
 def is_result(argument: str) -> bool:
-    """Return whether an argument of a collective is there only for the result."""
+    """Return whether an argument of a collective only receives the result."""
     return argument.startswith("output")
 
 
 def receives(argument: str) -> bool:
-    """Return whether a collective writes to an argument: c10d marks none of them in its schemas."""
+    """Return whether a collective writes to an argument; c10d's schemas do not mark these."""
     return is_result(argument) or argument == "tensors"

@@ -1,4 +1,4 @@
-"""Ops as they were seen, and how the drafts of a whole step become a Step."""
+"""Drafts of ops, and how the drafts of a whole step become a Step."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,16 +8,16 @@ from simulator.trace.phases import FACTS
 from simulator.trace.trace import Step, StepKind, Storage, StorageKind
 
 Owned = Mapping[int, tuple[StorageKind, str]]
-Sizes = Sequence[int] | Mapping[int, int]
+StorageSizes = Sequence[int] | Mapping[int, int]
 
 
 @dataclass(slots=True, eq=False)
 class Draft:
-    """An op as it was seen; what only the whole step can tell is settled when the step ends.
+    """An op as recorded; phase and role may change until the whole step is known.
 
-    `touched` are the storages of every tensor argument and result, also of those that the op
-    neither reads nor writes; `weights` counts the parameter-derived operands of a forward GEMM;
-    `measured_ns` is how long it ran.
+    `touched` are the storages of all tensor arguments and results, even of those that the op
+    neither reads nor writes; `weights` counts the operands of a forward GEMM that derive from
+    parameters; `measured_ns` is its duration.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Draft:
     measured_ns: int = 0
 
 
-def build_step(kind: StepKind, drafts: list[Draft], sizes: Sizes, owned: Owned) -> Step:
-    """Return the step of these drafts; `sizes` has the bytes of each storage, `owned` its kind and
-    name where it is more than an activation or an input.
+def build_step(kind: StepKind, drafts: list[Draft], sizes: StorageSizes, owned: Owned) -> Step:
+    """Return the step of these drafts; `sizes` has the bytes of each storage, `owned` kind and name
+    of those that are more than activations or inputs.
 
     Storages are numbered by first use, so that equal steps are equal.
     """
@@ -53,10 +53,10 @@ def build_step(kind: StepKind, drafts: list[Draft], sizes: Sizes, owned: Owned) 
 
 
 def find_weight_gradients(drafts: Sequence[Draft], gradients: Container[int]) -> None:
-    """Backward work whose results are only gradients of parameters is wgrad.
+    """Mark backward work that only computes gradients of parameters as wgrad.
 
-    Seen from the end: a result is one if it is kept as a gradient, or if all that reads it only
-    accumulates or casts it into one.
+    Going backwards, a result only serves them if it is kept as a gradient, or if all its readers
+    accumulate it, or cast it, into one.
     """
     only_gradients: dict[int, bool] = {}
     for draft in reversed(drafts):
@@ -87,24 +87,27 @@ def _make_evaluation(drafts: list[Draft]) -> None:
 
 
 def derives(draft: Draft, derived: Container[int], constants: Container[int]) -> bool:
-    """Return whether the op computes a value from parameters alone (a cast, a fake quantisation):
-    that is a parameter still. `constants` may go into it.
+    """Return whether an op computes a value from parameters, and perhaps `constants`, alone.
+
+    Such a value (a cast, a fake quantisation) still counts as a parameter.
     """
     if draft.kind is OpKind.VIEW or draft.random:
         return False
     read = [tensor.storage for tensor in draft.inputs]
-    known = all(storage in derived or storage in constants for storage in read)
-    return known and any(storage in derived for storage in read)
+    constant = all(storage in derived or storage in constants for storage in read)
+    return constant and any(storage in derived for storage in read)
 
 
 def find_optimizer_layers(drafts: Sequence[Draft], layers: dict[int, str]) -> None:
-    """Give an op the layer of the parameters it touches, if that is one; temporaries inherit it."""
+    """Give an op the layer of the parameters that it touches, if it is one; temporaries
+    inherit it.
+    """
     for draft in drafts:
         if not FACTS[draft.phase].updates:
             continue
-        found = {layers[storage] for storage in draft.touched if storage in layers}
-        if len(found) == 1:
-            draft.layer = found.pop()
+        owners = {layers[storage] for storage in draft.touched if storage in layers}
+        if len(owners) == 1:
+            draft.layer = owners.pop()
             for tensor in draft.outputs:
                 layers.setdefault(tensor.storage, draft.layer)
 
@@ -120,7 +123,7 @@ def _numbers(drafts: list[Draft]) -> dict[int, int]:
     return numbers
 
 
-def _storage(index: int, sizes: Sizes, owned: Owned, inputs: set[int]) -> Storage:
+def _storage(index: int, sizes: StorageSizes, owned: Owned, inputs: set[int]) -> Storage:
     kind = StorageKind.INPUT if index in inputs else StorageKind.ACTIVATION
     kind, name = owned.get(index, (kind, ""))
     return Storage(sizes[index], kind, name)
@@ -159,7 +162,7 @@ def _ops(
 
 def _renumber(tensor: Tensor, numbers: dict[int, int], storages: tuple[Storage, ...]) -> Tensor:
     index = numbers[tensor.storage]
-    # Which images a step happened to draw from the data set makes it no other step.
-    drawn = storages[index].kind is StorageKind.INPUT
-    offset = 0 if drawn else tensor.offset
+    # Steps that only differ in the images drawn from the data set are equal.
+    is_input = storages[index].kind is StorageKind.INPUT
+    offset = 0 if is_input else tensor.offset
     return Tensor(index, tensor.dtype, tensor.shape, tensor.strides, offset)

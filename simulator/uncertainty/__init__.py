@@ -1,1 +1,1 @@
-"""How sure an answer is: the same run at many values of its uncertain constants."""
+"""Uncertainty of a result: the same run at many values of its uncertain constants."""

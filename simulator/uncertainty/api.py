@@ -1,4 +1,4 @@
-"""How sure an answer is, in one call; and how many samples a command line draws by itself."""
+"""Uncertainty in one call, and the default number of samples."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,8 +15,8 @@ from simulator.uncertainty.replays import Subject
 from simulator.uncertainty.sampling import draw
 
 USUAL = 64
-"""Samples where nothing else is said: three of them lie beyond either end of an interval."""
-_MOST_OPERATIONS = 400_000  # a guess at what takes some ten seconds on two cores
+"""Default number of samples: three of them lie beyond either end of an interval."""
+_MOST_OPERATIONS = 400_000  # a guess: about ten seconds on two cores
 
 
 def intervals(
@@ -28,10 +28,11 @@ def intervals(
     samples: int = USUAL,
     seed: int = 0,
 ) -> UncertaintyDocument:
-    """Return how sure a run is, and with a `baseline` its verdict: `{low, median, high}` by key.
+    """Return the uncertainty of a run and, with a `baseline`, of its verdict: `{low, median, high}`
+    by key.
 
-    Arguments are those of `simulate`; `overrides` are for `hardware` alone. What the keys are
-    `simulator.uncertainty.account.account` says. Raises InputError for bad input.
+    Arguments are those of `simulate`; `overrides` apply to `hardware` alone.
+    `simulator.uncertainty.account.account` describes the keys. Raises InputError for bad input.
     """
     check_count(samples)
     run = as_trace(trace)
@@ -41,9 +42,10 @@ def intervals(
 
 
 def usual_count(subjects: Sequence[Subject]) -> int:
-    """Return how many samples are drawn where nobody says: enough, if they cost seconds, or 0.
+    """Return the number of samples unless the user gives one: USUAL for a short comparison, else 0.
 
-    A verdict is of two machines; a search for placements, and every tile, cost more.
+    Only a verdict has samples by default; neither a search for placements nor simulating each tile
+    does, as these take too long.
     """
     if len(subjects) < 2 or any(each.fidelity != FIDELITIES[0] for each in subjects):
         return 0
@@ -54,6 +56,6 @@ def usual_count(subjects: Sequence[Subject]) -> int:
 
 
 def check_count(samples: int | None) -> None:
-    """Raise InputError for a number of samples that has no interval."""
+    """Raise InputError for a single sample, which has no interval."""
     if samples == 1:
         raise InputError("--samples 1: one sample has no interval: ask for 64, or 0 for none")

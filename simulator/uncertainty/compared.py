@@ -1,4 +1,4 @@
-"""Predicted against measured, with the interval that the ranges of a machine leave."""
+"""Predicted against measured times, with intervals from the ranges of the machine's constants."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -8,35 +8,35 @@ from simulator.hardware import Hardware
 from simulator.results.intervals import interval, level
 from simulator.trace.trace import Trace
 from simulator.uncertainty.api import USUAL
-from simulator.uncertainty.draws import drawn
+from simulator.uncertainty.draws import draw_values
 from simulator.uncertainty.replays import Subject
-from simulator.uncertainty.sampling import Progress, is_price, uncertain
+from simulator.uncertainty.sampling import ProgressBar, is_price, uncertain
 
 
-def compare_surely(
+def compare_with_intervals(
     hardware: Hardware,
     trace: Trace,
     samples: int = USUAL,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressBar | None = None,
 ) -> Comparison:
-    """Return what `simulator.comparison.compare` does, and how sure each prediction is.
+    """Return what `simulator.comparison.compare` returns, with an interval for each prediction.
 
-    Rows of the step, phases and kinds gain `predicted_low_s` and `predicted_high_s`, the ends of
-    the interval of so many samples; the document `samples` and `level`. A machine of which all is
-    known, or no samples, adds nothing. Raises InputError for a trace without times.
+    The rows `step`, `phases` and `kinds` gain `predicted_low_s` and `predicted_high_s`, the
+    document `samples`, `seed` and `level`. Without samples, or if no constant is uncertain, nothing
+    is added. Raises InputError for a trace without measured times.
     """
     document = compare(hardware, trace)
     subject = Subject(hardware, trace)
     unsure = [each for each in uncertain(subject) if not is_price(each.path)]
     if not samples or not unsure:
         return document
-    values: Iterable[Any] = drawn(unsure, samples, seed)
+    values: Iterable[Any] = draw_values(unsure, samples, seed)
     if progress is not None:
         values = progress(values, samples, f"drawing {samples} samples")
-    found = [_predicted(compare(subject.at(each), trace)) for each in values]
+    predictions = [_predicted(compare(subject.at(each), trace)) for each in values]
     for name, row in _rows(document):
-        sure = interval([each[name] for each in found])
+        sure = interval([each[name] for each in predictions])
         row["predicted_low_s"], row["predicted_high_s"] = sure.low, sure.high
     sampled = {"samples": samples, "seed": seed, "level": round(level(samples), 4)}
     return cast(Comparison, {**document, **sampled})

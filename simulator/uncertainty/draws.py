@@ -1,4 +1,4 @@
-"""Which quantiles of its range each uncertain constant takes, sample by sample."""
+"""The quantiles of its range that an uncertain constant takes, sample by sample."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def quantiles(constant: Constant, samples: int, seed: int) -> "NDArray[np.float64]":
-    """Return the quantile that `constant` takes in each sample, one within each of equal strata.
+    """Return the quantile that `constant` takes in each sample, one in each of equal strata.
 
-    Columns of several constants make a Latin hypercube (McKay, Beckman and Conover, Technometrics
-    21, 1979), which is balanced for any number of samples. A column depends on its constant, on
-    `samples` and `seed` alone: machines that share a constant share its draws, whatever else is
-    uncertain about each of them, so that their ratio can be taken sample by sample.
+    The columns of several constants form a Latin hypercube (McKay, Beckman and Conover,
+    Technometrics 21, 1979), balanced for any number of samples. A column depends only on its
+    constant, `samples` and `seed`: machines that share a constant share its draws, so that ratios
+    can be taken sample by sample.
     """
     import numpy as np  # noqa: PLC0415 - scipy.stats takes a second to import
     from scipy.stats import qmc  # noqa: PLC0415
@@ -30,8 +30,8 @@ def quantiles(constant: Constant, samples: int, seed: int) -> "NDArray[np.float6
     return column
 
 
-def drawn(constants: Sequence[Constant], samples: int, seed: int) -> list[dict[str, int]]:
-    """Return the value of every constant by its path, in its inner unit, for each sample."""
+def draw_values(constants: Sequence[Constant], samples: int, seed: int) -> list[dict[str, int]]:
+    """Return the value of each constant by its path, in internal units, for each sample."""
     columns = {
         each.path: [each.at(float(quantile)) for quantile in quantiles(each, samples, seed)]
         for each in constants

@@ -1,4 +1,4 @@
-"""Constants as a sentence names them: "GEMM efficiency of the CPU", "energy per int8 MAC"."""
+"""Names of constants in sentences: "GEMM efficiency of the CPU", "energy per int8 MAC"."""
 
 from simulator.energy.factors import PREFIX
 
@@ -41,7 +41,7 @@ _OF_COSTS = "cpu.costs."
 
 
 def name_of(path: str) -> str:
-    """Return a setting by its part, or a factor of prices, as people say it."""
+    """Return the name of a setting or of a price factor."""
     if path.startswith(PREFIX):
         kind = path.removeprefix(PREFIX)
         return _PRICES.get(kind, f"energy per {kind.removeprefix('mac_')} MAC")

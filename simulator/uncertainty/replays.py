@@ -1,4 +1,4 @@
-"""Replaying a run at other values of a machine's constants: what it takes, before any price."""
+"""Replays a run at other values of a machine's constants: times and counts, before prices."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -15,15 +15,15 @@ from simulator.replay import Replay
 from simulator.results.result import Amount
 from simulator.trace.trace import Trace
 
-Values = Mapping[str, int]
-"""Settings by path, in inner units."""
+ConstantValues = Mapping[str, int]
+"""Values of constants by path, in internal units."""
 Amounts = Mapping[str, Amount]
-"""Of a run, by phase; the name of the whole run is ""."""
+"""Latency in ps and counts of a run by phase; "" is the whole run."""
 Answer: TypeAlias = "Amounts | str"
-"""Amounts, or why the machine cannot run with these values."""
+"""Amounts, or why the machine is infeasible with these values."""
 
-# Operations to replay from which on further processes pay: each takes two seconds to start, in
-# which this one replays some 25,000 (measured with mlp_digits and resnet20_digits).
+# Operations from which a further process pays: it takes two seconds to start, in
+# which this one replays 25,000 (measured with mlp_digits and resnet20_digits).
 _PARALLEL_FROM = 100_000
 
 
@@ -38,59 +38,58 @@ class Subject:
 
     @property
     def operations(self) -> int:
-        """How many operations one replay lowers and runs."""
+        """How many operations a replay lowers and simulates."""
         return sum(len(step.ops) for step in self.trace.steps)
 
-    def at(self, values: Values) -> Hardware:
-        """Return the machine with these values; raises InputError where they do not fit."""
+    def at(self, values: ConstantValues) -> Hardware:
+        """Return the machine with these values; raises InputError if they do not fit each other."""
         return load_hardware(self.hardware, {p: _text(p, value) for p, value in values.items()})
 
 
-Task = tuple[int, Values]
-"""Which of some subjects, and its values."""
+ReplayTask = tuple[int, ConstantValues]
+"""The index of a subject, and its values."""
 
 
 def answers(
-    subjects: Sequence[Subject], tasks: Sequence[Task], most_processes: int | None = None
+    subjects: Sequence[Subject], tasks: Sequence[ReplayTask], most_processes: int | None = None
 ) -> Iterator[Answer]:
-    """Yield the answer of each task, in their order; in several processes where that pays.
+    """Yield the answer to each task in order; in several processes if that pays.
 
-    There are `most_processes` at most, or as many as there are cores. Raises InputError when one
-    of them is lost.
+    There are at most `most_processes`, by default one per core. Raises InputError if one dies.
     """
     operations = sum(subjects[which].operations for which, _ in tasks)
     count = min(most_processes or cores(), max(1, 2 * operations // _PARALLEL_FROM))
     if count == 1:
-        yield from (_answered(subjects[which], values) for which, values in tasks)
+        yield from (_answer(subjects[which], values) for which, values in tasks)
         return
     with crew(count, _begin, subjects) as pool:
         try:
             with no_main_module():
-                found = pool.map(_answered_here, tasks)
-            yield from found
+                results = pool.map(_answer_here, tasks)
+            yield from results
         except BrokenProcessPool:
             raise InputError(
-                "a process that replayed samples died, as when memory is short: use --samples 0, "
+                "a process that replayed samples died, perhaps out of memory: use --samples 0, "
                 "or a machine with more memory"
             ) from None
 
 
-_HERE: list[tuple[Sequence[Subject], RareCollector]] = []  # of a process: sent once
+_HERE: list[tuple[Sequence[Subject], RareCollector]] = []  # in a worker process: sent once
 
 
 def _begin(subjects: Sequence[Subject]) -> None:
     _HERE[:] = [(subjects, RareCollector())]
 
 
-def _answered_here(task: Task) -> Answer:
+def _answer_here(task: ReplayTask) -> Answer:
     subjects, collector = _HERE[0]
     which, values = task
-    found = _answered(subjects[which], values)
+    answer = _answer(subjects[which], values)
     collector.finished_one()
-    return found
+    return answer
 
 
-def _answered(subject: Subject, values: Values) -> Answer:
+def _answer(subject: Subject, values: ConstantValues) -> Answer:
     try:
         hardware = subject.at(values)
         replay = Replay(hardware, subject.trace, (), subject.fidelity, subject.most_tiles)

@@ -1,4 +1,4 @@
-"""Drawing samples of a run: what it costs when every uncertain constant lies in its range."""
+"""Samples of a run: its cost with each uncertain constant somewhere in its range."""
 
 import math
 from collections import Counter
@@ -12,13 +12,20 @@ from simulator.results.metrics import SAMPLED, using
 from simulator.results.priced import Priced
 from simulator.results.samples import Samples
 from simulator.results.tally import Tally
-from simulator.uncertainty.draws import drawn
-from simulator.uncertainty.replays import Amounts, Answer, Subject, Task, Values, answers
+from simulator.uncertainty.draws import draw_values
+from simulator.uncertainty.replays import (
+    Amounts,
+    Answer,
+    ConstantValues,
+    ReplayTask,
+    Subject,
+    answers,
+)
 
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
+ProgressBar = Callable[[Iterable[Any], int, str], Iterable[Any]]
 
-# What prices what is counted and changes neither how long it takes nor where it runs,
-# unless placement is searched for (`runtime.placement`).
+# Prices: they change neither times nor placement, unless placement is searched
+# (`runtime.placement`).
 _PRICES = (PREFIX, "cpu.energy_per_cycle", "cpu.static_power", "cpu.voltage", "technology.")
 
 
@@ -26,71 +33,72 @@ def draw(
     subjects: Sequence[Subject],
     count: int,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressBar | None = None,
     most_processes: int | None = None,
 ) -> list[Samples]:
-    """Return `count` samples of the runs of `subjects`; constants that these share move together.
+    """Return `count` samples of each subject's run; constants that the subjects share move
+    together.
 
-    Equal arguments give equal samples, whatever the processes. Samples that differ in prices
-    alone share one replay. `progress` wraps the loop over replays, for which there are
-    `most_processes`, or all cores.
+    Equal arguments give equal samples, whatever the processes. Samples that differ only in prices
+    share a replay. `progress` wraps the loop over replays, which run in at most `most_processes`,
+    by default one per core.
     """
-    draws = [drawn(uncertain(each), count, seed) for each in subjects]
+    draws = [draw_values(uncertain(each), count, seed) for each in subjects]
     needed = [
         [(which, _timing(subject, values)) for values in draws[which]]
         for which, subject in enumerate(subjects)
     ]
     tasks = {_key(task): task for row in needed for task in row}
-    found: Iterable[Answer] = answers(subjects, list(tasks.values()), most_processes)
+    results: Iterable[Answer] = answers(subjects, list(tasks.values()), most_processes)
     if progress is not None:
-        found = progress(found, len(tasks), f"drawing {count} samples")
-    known = dict(zip(tasks, found, strict=True))
+        results = progress(results, len(tasks), f"drawing {count} samples")
+    answer_of = dict(zip(tasks, results, strict=True))
     return [
-        _collected(subject, seed, draws[which], [known[_key(task)] for task in needed[which]])
+        _samples_of(subject, seed, draws[which], [answer_of[_key(task)] for task in needed[which]])
         for which, subject in enumerate(subjects)
     ]
 
 
 def is_price(path: str) -> bool:
-    """Return whether a constant says what things cost, and not what there is of them."""
+    """Return whether a constant is a price, rather than a property that is priced."""
     return path.startswith(_PRICES)
 
 
 def uncertain(subject: Subject) -> tuple[Constant, ...]:
-    """Return the constants of a machine that are not known exactly, factors of prices last."""
-    known = (*subject.hardware.constants, *price_constants(subject.hardware))
-    return tuple(each for each in known if each.is_uncertain)
+    """Return the constants of a machine that have a range, then its uncertain price factors."""
+    constants = (*subject.hardware.constants, *price_constants(subject.hardware))
+    return tuple(each for each in constants if each.is_uncertain)
 
 
-def _settings(values: Values) -> dict[str, int]:
-    """Return those of `values` that are settings of the machine, and no factors of prices."""
+def _settings(values: ConstantValues) -> dict[str, int]:
+    """Return the `values` that are settings of the machine, without price factors."""
     return {path: value for path, value in values.items() if not path.startswith(PREFIX)}
 
 
-def _timing(subject: Subject, values: Values) -> dict[str, int]:
-    """Return those of `values` that a replay can depend on."""
+def _timing(subject: Subject, values: ConstantValues) -> dict[str, int]:
+    """Return the `values` that a replay depends on."""
     settings = _settings(values)
     if subject.hardware.runtime.placement != "rules":
         return settings
     return {path: value for path, value in settings.items() if not is_price(path)}
 
 
-def _prices(subject: Subject, values: Values) -> Prices:
+def _prices(subject: Subject, values: ConstantValues) -> Prices:
     factors = {path: value for path, value in values.items() if path.startswith(PREFIX)}
     return prices_at(subject.at(_settings(values)), factors)
 
 
-def _key(task: Task) -> tuple[int, tuple[tuple[str, int], ...]]:
+def _key(task: ReplayTask) -> tuple[int, tuple[tuple[str, int], ...]]:
     which, values = task
     return which, tuple(values.items())
 
 
-def _collected(
-    subject: Subject, seed: int, draws: Sequence[Values], found: Sequence[Answer]
+def _samples_of(
+    subject: Subject, seed: int, draws: Sequence[ConstantValues], answers_: Sequence[Answer]
 ) -> Samples:
     rows = [
         {} if isinstance(answer, str) else _measures(answer, _prices(subject, values))
-        for values, answer in zip(draws, found, strict=True)
+        for values, answer in zip(draws, answers_, strict=True)
     ]
     keys = dict.fromkeys(key for row in rows for key in row)
     constants = uncertain(subject)
@@ -101,7 +109,7 @@ def _collected(
         {each.path: tuple(values[each.path] for values in draws) for each in constants},
         {key: tuple(row.get(key, math.nan) for row in rows) for key in keys},
         len(draws),
-        dict(Counter(answer for answer in found if isinstance(answer, str))),
+        dict(Counter(answer for answer in answers_ if isinstance(answer, str))),
     )
 
 

@@ -1,14 +1,15 @@
 """Which uncertain constants decide an answer: their shares of the variance of its logarithm.
 
-The samples are fitted by a sparse polynomial chaos expansion: polynomials of degree two of the
+The samples are fitted by a sparse polynomial chaos expansion: polynomials of degree two in the
 constants' logarithms, each orthonormal under the constant's own distribution, so that the squares
-of their coefficients are parts of the variance and sum up to Sobol's indices without further
-sampling (Sudret, Reliability Engineering and System Safety 93, 2008). Terms are taken one by one,
-the one that explains most of what is left first, as long as the corrected leave-one-out error
-falls (Blatman and Sudret, Journal of Computational Physics 230, 2011). A square or a product is
-taken only after the constants themselves (effect heredity: Hamada and Wu, Journal of Quality
-Technology 24, 1992), for among a thousand of them many fit by chance. So that error still flatters;
-how good a fit is tell samples that had no part in it, the choice of its terms included.
+of their coefficients are parts of the variance and add up to Sobol's indices without further
+samples (Sudret, Reliability Engineering and System Safety 93, 2008). Terms are added one by one,
+the one that explains most of the residual first, while the corrected leave-one-out error falls
+(Blatman and Sudret, Journal of Computational Physics 230, 2011). A square or a product comes only
+after the constants in it (effect heredity: Hamada and Wu, Journal of Quality Technology 24, 1992),
+because among a thousand of them many fit by chance. The leave-one-out error is still optimistic, as
+it chose the terms; R2 is therefore taken on folds that had no part in the fit, the choice of terms
+included.
 """
 
 import math
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 TRUSTED_R2 = 0.9
-"""Shares of a worse fit are not told: a guess at what leaves the largest of them in their order."""
-_GRID = 512  # midpoints of quantiles, over which a distribution is integrated
-_SAMPLES_PER_TERM = 3  # at least: with fewer the leave-one-out error itself is not to be trusted
+"""Below it shares are not reported. A guess: the largest shares should keep their order."""
+_GRID = 512  # midpoints of quantiles: the grid to integrate a distribution
+_SAMPLES_PER_TERM = 3  # at least: with fewer the leave-one-out error is unreliable
 _FOLDS = 8  # parts of the samples, each left out once
 _NOTHING = 1e-12  # relative spread below which an answer does not vary
 
 
-class Share(NamedTuple):
-    """What one constant decides: `first` by itself, `total` with all that it does with others."""
+class VarianceShare(NamedTuple):
+    """The share of one constant: `first` by itself, `total` with its interactions."""
 
     constant: Constant
     first: float
@@ -42,23 +43,23 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shares:
-    """The shares of all constants, largest first, and how well the fit predicts left-out samples.
+class VarianceShares:
+    """The shares of all constants, largest first, and the R2 of the fit on left-out samples.
 
-    `r2` is 1 where the answer does not vary at all.
+    `r2` is 1 if the answer does not vary.
     """
 
-    shares: tuple[Share, ...]
+    shares: tuple[VarianceShare, ...]
     r2: float
 
     @property
     def is_trusted(self) -> bool:
-        """Whether the fit is good enough for its shares to be told."""
+        """Whether the fit is good enough to report its shares."""
         return self.r2 >= TRUSTED_R2
 
 
 class _Term(NamedTuple):
-    """A column of constants, and which terms are taken before it."""
+    """A column of the design matrix, its constants, and the terms that come before it."""
 
     constants: tuple[int, ...]
     column: "Floats"
@@ -66,20 +67,20 @@ class _Term(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """The columns taken, and their weights behind that of the constant term."""
+    """The columns of a fit and their weights, behind that of the constant term."""
 
-    taken: tuple[int, ...]
+    columns: tuple[int, ...]
     weights: "Floats"
 
     def at(self, matrix: "Floats") -> "Floats":
-        """Return what is predicted for the rows of a matrix of all columns."""
-        found: Floats = self.weights[0] + matrix[:, list(self.taken)] @ self.weights[1:]
-        return found
+        """Return the prediction for the rows of a matrix of all columns."""
+        predicted: Floats = self.weights[0] + matrix[:, list(self.columns)] @ self.weights[1:]
+        return predicted
 
 
 def shares(
     constants: Sequence[Constant], quantiles: Sequence["Floats"], values: Sequence[float]
-) -> Shares:
+) -> VarianceShares:
     """Return the shares of `constants` in the variance of the logarithm of positive `values`.
 
     `quantiles` has a column of samples for each constant.
@@ -90,15 +91,15 @@ def shares(
     centred = logs - logs.mean()
     variance = float(centred @ centred) / len(logs)
     if not constants or math.sqrt(variance) < _NOTHING:
-        return Shares((), 1.0)
+        return VarianceShares((), 1.0)
     bases = [_basis(each, column) for each, column in zip(constants, quantiles, strict=True)]
     terms = _terms(bases)
     matrix = np.column_stack([term.column for term in terms])
     after = [term.after for term in terms]
-    fit = _fitted(matrix, logs, after)
-    chosen = [terms[index] for index in fit.taken]
+    fit = _best_fit(matrix, logs, after)
+    chosen = [terms[index] for index in fit.columns]
     r2 = max(0.0, 1 - _left_out_error(matrix, logs, after) / variance)
-    return Shares(_shared(constants, chosen, fit.weights[1:]), r2)
+    return VarianceShares(_shares_of(constants, chosen, fit.weights[1:]), r2)
 
 
 def _basis(constant: Constant, column: "Floats") -> "tuple[Floats, Floats]":
@@ -116,7 +117,7 @@ def _basis(constant: Constant, column: "Floats") -> "tuple[Floats, Floats]":
 
 
 def _amounts(constant: Constant, quantiles: "Floats") -> "Floats":
-    """Return the logarithms of a constant's values, or the values where they reach zero."""
+    """Return the logarithms of a constant's values, or the values if they reach zero."""
     import numpy as np  # noqa: PLC0415
 
     values = np.array([constant.at(float(each)) for each in quantiles], dtype=np.float64)
@@ -134,8 +135,10 @@ def _terms(bases: "Sequence[tuple[Floats, Floats]]") -> list[_Term]:
     return linear + squares + both
 
 
-def _fitted(matrix: "Floats", logs: "Floats", after: Sequence[tuple[int, ...]]) -> _Fit:
-    """Return the columns that are worth taking, each after those that explain more."""
+def _best_fit(matrix: "Floats", logs: "Floats", after: Sequence[tuple[int, ...]]) -> _Fit:
+    """Return the fit with the least corrected error, adding the most explanatory column
+    each time.
+    """
     import numpy as np  # noqa: PLC0415
 
     lengths = np.linalg.norm(matrix - matrix.mean(axis=0), axis=0)
@@ -144,12 +147,12 @@ def _fitted(matrix: "Floats", logs: "Floats", after: Sequence[tuple[int, ...]]) 
     least = float(logs.var())
     for _ in range(min(matrix.shape[1], len(logs) // _SAMPLES_PER_TERM)):
         explains = np.abs((logs - fit.at(matrix)) @ matrix) / lengths
-        explains[list(fit.taken)] = -1
-        explains[[i for i, terms in enumerate(after) if not {*terms} <= {*fit.taken}]] = -1
-        taken = (*fit.taken, int(explains.argmax()))
-        design = np.column_stack([np.ones(len(logs)), matrix[:, taken]])
+        explains[list(fit.columns)] = -1
+        explains[[i for i, terms in enumerate(after) if not {*terms} <= {*fit.columns}]] = -1
+        columns = (*fit.columns, int(explains.argmax()))
+        design = np.column_stack([np.ones(len(logs)), matrix[:, columns]])
         weights = np.linalg.lstsq(design, logs, rcond=None)[0].astype(np.float64)
-        fit = _Fit(taken, weights)
+        fit = _Fit(columns, weights)
         error = _corrected_error(design, logs - fit.at(matrix))
         if error < least:
             best, least = fit, error
@@ -168,25 +171,25 @@ def _corrected_error(design: "Floats", residual: "Floats") -> float:
 
 
 def _left_out_error(matrix: "Floats", logs: "Floats", after: Sequence[tuple[int, ...]]) -> float:
-    """Return the mean square error at samples that had no part in a fit."""
+    """Return the mean square error on folds that had no part in the fit."""
     import numpy as np  # noqa: PLC0415
 
     squares = 0.0
     for fold in range(min(_FOLDS, len(logs))):
         out = np.arange(len(logs)) % _FOLDS == fold
-        fit = _fitted(matrix[~out], logs[~out], after)
+        fit = _best_fit(matrix[~out], logs[~out], after)
         squares += float(((logs[out] - fit.at(matrix[out])) ** 2).sum())
     return squares / len(logs)
 
 
-def _shared(
+def _shares_of(
     constants: Sequence[Constant], chosen: Sequence[_Term], weights: "Floats"
-) -> tuple[Share, ...]:
+) -> tuple[VarianceShare, ...]:
     parts = [float(weight) ** 2 for weight in weights]
     whole = sum(parts) or 1.0
-    found = []
+    rows = []
     for index, constant in enumerate(constants):
         alone = sum(p for term, p in zip(chosen, parts, strict=True) if term.constants == (index,))
         total = sum(p for term, p in zip(chosen, parts, strict=True) if index in term.constants)
-        found.append(Share(constant, alone / whole, total / whole))
-    return tuple(sorted(found, key=lambda share: -share.first))
+        rows.append(VarianceShare(constant, alone / whole, total / whole))
+    return tuple(sorted(rows, key=lambda share: -share.first))

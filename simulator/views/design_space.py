@@ -96,10 +96,7 @@ class Measure:
     def text(self, row: PointRow) -> str:
         """Return the value of `row` with its unit, such as "1.12 mJ"; a dash where it has none."""
         value = self.of(row)
-        if value is None:
-            return "-"
-        plain = self.unit in ("mm2", "")
-        return f"{digits(value)} {self.unit}".rstrip() if plain else si(value, self.unit)
+        return "-" if value is None else si(value, self.unit)
 
 
 def epochs_of(row: PointRow) -> int:

@@ -75,7 +75,7 @@ def captured(server, tmp_path):
 def test_forked_processes(captured):
     status, err, steps = captured("start('fork')")
     assert (status, steps) == (0, {"t.trace": 3, "t.1.trace": 4})
-    assert err == "trainsoc: processes that train.py started trained: t.trace, t.1.trace\n"
+    assert err == "trainsoc: traces of processes that train.py started: t.trace, t.1.trace\n"
 
 
 def test_the_script_and_its_children(captured):

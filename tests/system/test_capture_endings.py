@@ -143,7 +143,7 @@ def _interrupted(server, folder, number, moment, twice):
     assert command.wait() == 128 + number, command.err
     printed = command.out.count("step")
     assert printed <= load_trace(folder / "t.trace").count(StepKind.TRAIN) <= printed + 1
-    assert "what was recorded before it is in t.trace" in command.err
+    assert "the steps before it are in t.trace" in command.err
     assert "Traceback" not in command.err
     assert not list(folder.glob("*.part"))
 

@@ -13,7 +13,7 @@ from simulator.hardware.constant import Constant
 from simulator.trace.op import Phase
 from simulator.trace.storage import save_trace
 from simulator.trace.trace import Timing
-from simulator.uncertainty.compared import compare_surely
+from simulator.uncertainty.compared import compare_with_intervals
 from tests import calibration
 from tests.builders import StepBuilder, machine, one_step_trace
 from tests.command_line import trainsoc
@@ -51,7 +51,7 @@ def test_a_prediction_has_the_interval_of_what_is_unsure_of_the_machine():
     hardware = machine("cpu-only", **sure, cpu__dispatch__forward="14 kcycles")
     known = [each for each in hardware.constants if not each.is_uncertain]
     dispatch = Constant("cpu.dispatch.forward", 14_000, 1_400, 140_000)
-    document = compare_surely(hardware.with_constants([*known, dispatch]), timed(), 99)
+    document = compare_with_intervals(hardware.with_constants([*known, dispatch]), timed(), 99)
     step = document["step"]
     rest_s = step["predicted_s"] - 2 * 10e-6  # two ops forward, one of the gradient
     # Quantiles 5 and 95 % lie 90 % of the way to either end of the logarithm.
@@ -62,7 +62,7 @@ def test_a_prediction_has_the_interval_of_what_is_unsure_of_the_machine():
 
 def test_a_machine_of_which_all_is_known_has_no_intervals():
     hardware = machine("cpu-only").with_constants([])
-    assert compare_surely(hardware, timed()) == compare(hardware, timed())
+    assert compare_with_intervals(hardware, timed()) == compare(hardware, timed())
 
 
 def test_without_a_whole_step_the_ops_are_summed():

@@ -366,7 +366,7 @@ def test_a_wrong_share_is_refused(capsys):
     arguments = ["--method", "sparse", "--share", "1.5"]
     with pytest.raises(Exception, match="exit status 2"):
         capture_script(recipe_path("methods_digits"), arguments)
-    assert "a share lies above 0, up to 1" in capsys.readouterr().err
+    assert "a share is above 0 and at most 1" in capsys.readouterr().err
 
 
 def test_optimizer_updates_are_in_the_optimizer_phase():

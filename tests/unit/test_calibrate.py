@@ -212,7 +212,7 @@ def test_a_description_says_how_each_kernel_scales_and_what_was_left_out(tmp_pat
     shares = {name: k.parallel_efficiency for name, k in kernels.operations.items()}
     assert shares == {"exp": 250, "sort": 0}
     text = path.read_text()
-    assert "Left out, for which there was no time: attention, float16 products." in text
+    assert "Left out for lack of time: attention, float16 products." in text
     assert "this one got 70 % of a core" in text
     assert "DISTURBED" in text
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 import pytest
 
 from simulator.trace.importers import names
-from simulator.trace.importers.calls import element_type
 from simulator.trace.importers.names import base_name, kind_by_name
 from simulator.trace.importers.signature import SIGNATURES, is_parameter, signature
+from simulator.trace.importers.values import element_type
 from simulator.trace.op import OpKind
 
 

@@ -15,7 +15,7 @@ from SALib.sample import sobol as salib_sample
 
 from simulator.hardware.constant import Constant
 from simulator.results.intervals import LEVEL, interval, level
-from simulator.uncertainty.draws import drawn, quantiles
+from simulator.uncertainty.draws import draw_values, quantiles
 from simulator.uncertainty.names import name_of
 from simulator.uncertainty.shares import shares
 
@@ -29,7 +29,7 @@ def constant(name, value=1000, low=500, high=2000):
 
 def values(constants, samples, seed):
     """Return a column of drawn values for each constant."""
-    rows = drawn(constants, samples, seed)
+    rows = draw_values(constants, samples, seed)
     return [np.array([row[each.path] for row in rows], dtype=float) for each in constants]
 
 
@@ -49,7 +49,10 @@ def test_each_stratum_of_a_constant_is_drawn_once(samples, seed):
 
 
 def test_equal_constants_move_together_and_others_do_not():
-    ours, theirs = drawn([constant("a"), constant("b")], 64, 1), drawn([constant("a")], 64, 1)
+    ours, theirs = (
+        draw_values([constant("a"), constant("b")], 64, 1),
+        draw_values([constant("a")], 64, 1),
+    )
     assert [row["cpu.a"] for row in ours] == [row["cpu.a"] for row in theirs]
     a, b = values([constant("a"), constant("b")], 64, 1)
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.4

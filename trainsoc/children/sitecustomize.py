@@ -1,8 +1,8 @@
 # mypy: ignore-errors
-"""Begins every Python process that a captured script starts: this folder is on its PYTHONPATH.
+"""Starts every Python process of a captured script: this folder is on its PYTHONPATH.
 
-It must run under any Python and change nothing: it takes itself off the path, hands over to the
-sitecustomize that the process would have had, and waits for torch.optim to be imported.
+It must run under any Python and change nothing. It removes itself from the path, hands over to the
+sitecustomize that the process would have had, and waits for an import of torch.optim.
 """
 
 import os
@@ -12,13 +12,13 @@ TRIGGER = "torch.optim.optimizer"
 
 
 class AfterImport:
-    """Finds nothing, but lets a process that imports `TRIGGER` be recorded once it trains."""
+    """Finds no module; once a process imports `TRIGGER`, it is recorded if it trains."""
 
     def find_spec(self, name, path=None, target=None):  # noqa: ARG002, D102
         if name != TRIGGER:
             return None
         sys.meta_path.remove(self)
-        from importlib.machinery import PathFinder  # noqa: PLC0415 - few processes get here
+        from importlib.machinery import PathFinder  # noqa: PLC0415 - few processes need it
 
         spec = PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
@@ -33,7 +33,7 @@ class AfterImport:
 
 
 def arm():
-    """Wait for an optimizer; where trainsoc does not run, the process is left alone."""
+    """Wait for an optimizer; leave a process alone if trainsoc cannot run in it."""
     sys.path.append(ROOT)
     try:
         from trainsoc.child import arm as wait_for_optimizer  # noqa: PLC0415
@@ -46,7 +46,7 @@ def arm():
 
 
 def hand_over():
-    """Import the sitecustomize that this one stands in front of, if there is one."""
+    """Import the sitecustomize that this one hides, if there is one."""
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != HERE]
     own = sys.modules.pop("sitecustomize", None)
     try:

@@ -1,4 +1,4 @@
-"""Describes the CPU that this runs on, as hwconfigs do, from microbenchmarks of PyTorch on it."""
+"""Describes this machine's CPU in the form of hwconfigs, from microbenchmarks of PyTorch."""
 
 from workloads.calibrate.calibrate import calibrate
 

@@ -1,4 +1,4 @@
-"""The operations that a calibration runs: what training is made of, at sizes of no network."""
+"""The operations of a calibration: those of training, at sizes of no particular network."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,17 +16,19 @@ Make = Callable[[], tuple[Any, ...]]
 
 
 def random_operands(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Make:
-    """Return what makes tensors of these shapes: of no zeros, for which some kernels are slow."""
+    """Return a function that makes tensors of these shapes, without zeros, which slow
+    some kernels.
+    """
     return lambda: tuple((torch.rand(shape) + 0.1).to(dtype) for shape in shapes)
 
 
 def tiny() -> Bench:
-    """Return the least that an operation can be: its time is that of a call from Python."""
+    """Return the smallest operation: its time is that of a call from Python."""
     return Bench(random_operands((4,), (4,)), aten.add.Tensor)
 
 
 def streams() -> list[Bench]:
-    """Return elementwise operations and copies, whose time goes by the bytes that they move."""
+    """Return elementwise operations and copies that are bound by memory traffic."""
     return [bench for n in _ELEMENTS for bench in _streams(n)]
 
 
@@ -47,7 +49,7 @@ def _streams(n: int) -> Iterator[Bench]:
 
 
 def by_element() -> list[Bench]:
-    """Return operations whose time goes by their elements."""
+    """Return operations whose time is per element."""
     return [bench for n in _ELEMENTS for bench in _by_element(n)]
 
 
@@ -57,12 +59,12 @@ def by_row() -> list[Bench]:
 
 
 def by_image() -> list[Bench]:
-    """Return operations on maps of images."""
+    """Return operations on feature maps."""
     return [bench for shape in _IMAGES for bench in _by_image(*shape)]
 
 
 def conversions() -> list[Bench]:
-    """Return conversions to halved precision and back, as autocast makes them."""
+    """Return conversions to reduced precision and back, as autocast makes them."""
     half, full = torch.bfloat16, torch.float32
     benches = []
     for n in _ELEMENTS:
@@ -74,7 +76,7 @@ def conversions() -> list[Bench]:
 
 def _by_element(n: int) -> Iterator[Bench]:
     one, two = random_operands((n,)), random_operands((n,), (n,))
-    # Without zeros, of which MKL takes the root twenty times as slowly: how many is up to the data.
+    # Without zeros: MKL takes 20 times as long for their root, and their number varies.
     for function in (aten.sqrt, aten.exp, aten.tanh, aten.gelu, aten.silu, aten.hardswish):
         yield Bench(one, function)
     for backward in (aten.gelu_backward, aten.silu_backward, aten.hardswish_backward):

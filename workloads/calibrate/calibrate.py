@@ -1,4 +1,4 @@
-"""Runs the microbenchmarks and gathers what they say of the CPU."""
+"""Runs the microbenchmarks and derives the numbers of a CPU description."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -37,8 +37,8 @@ from workloads.calibrate.watch import Load, Report, TimeLimit, load_now, refuse_
 from workloads.capture.memory import settle_heap
 
 LIMIT_S = 120
-_COPIED = 2**28  # bytes of each of two arrays, which few caches hold
-_RESERVED_S = 12  # for what is measured once: dispatch, memory
+_COPIED = 2**28  # bytes of each of two arrays: more than most caches hold
+_RESERVED_S = 12  # for dispatch and memory, which are measured once
 _NEEDED = ("calls", "bandwidths", "products")
 _OPERATIONS = ("bandwidths", "elementwise operations", "norms, pools, softmax", "conversions")
 
@@ -56,10 +56,10 @@ def calibrate(
 ) -> str:
     """Return the YAML description of this machine's CPU with up to so many threads.
 
-    All of `threads` are measured, and one; by default as many as PyTorch would use. Takes about
-    `limit_s` seconds at most; what there is no time for is left out, and the description says so.
-    `report` is told after each turn. Raises InputError if other programs keep the machine busy,
-    unless `force` says to go on, and if the limit is too short for anything.
+    Measures one thread and each number in `threads`, by default PyTorch's own. Takes at most about
+    `limit_s` seconds; the description lists what was left out. `report` is called after each turn.
+    Raises InputError if other programs keep the machine busy, unless `force`, and if the limit is
+    too short to measure what a description needs.
     """
     counts = sorted({1, *(threads or [torch.get_num_threads()])})
     if not force:
@@ -123,7 +123,7 @@ def _findings(
 
 
 class _Scaling:
-    """What several threads do for the operations that were measured on one and on several."""
+    """How operations measured on one and on several threads scale."""
 
     def __init__(self, plan: list[BenchGroup], measurements: Measurements, called_ps: int) -> None:
         self._called_ps = called_ps
@@ -142,7 +142,7 @@ class _Scaling:
         self.start_ps = start_ps(flows, called_ps, self.efficiency)
 
     def of(self, fit: Fit, samples: Iterable[TimedOp]) -> Fit:
-        """Return `fit` with what each further thread adds, if that was measured."""
+        """Return `fit` with the gain per further thread, if that was measured."""
         ids = {id(sample) for sample in samples}
         own = [pair for pair in self._pairs if id(pair.alone) in ids]
         if not own:
@@ -162,7 +162,7 @@ def _products(
     host: Host,
     scaling: _Scaling,
 ) -> dict[str, dict[str, ProductFit]]:
-    """Return, by dtype, the speeds of products by name; vectors have lanes by the dtype's size."""
+    """Return product speeds by dtype and name; the lanes of a vector depend on the dtype's size."""
     by_dtype: dict[str, list[TimedOp]] = defaultdict(list)
     for group in plan:
         if group.threads == 1:
@@ -178,7 +178,7 @@ def _products(
 def _fit_of(
     samples: Sequence[TimedOp], dtype: str, called_ps: int, host: Host
 ) -> Callable[[Iterable[TimedOp]], ProductFit]:
-    """Return how products of a dtype are fitted: none is faster than the fastest of `samples`."""
+    """Return the fit of a dtype's products; none may be faster than the fastest of `samples`."""
     lanes = host.lanes * 4 // getattr(torch, dtype).itemsize
     floor = fastest_mac(samples, called_ps, lanes)
     return partial(fit_product, called_ps=called_ps, lanes=lanes, floor=floor)
@@ -190,7 +190,7 @@ def _fitted(
     fit: Callable[[list[TimedOp]], Fit],
     scaling: _Scaling,
 ) -> dict[Key, Fit]:
-    """Return a fit for each group of samples that have a key in common."""
+    """Return a fit for each group of samples with equal keys."""
     grouped: dict[Key, list[TimedOp]] = defaultdict(list)
     for sample in samples:
         grouped[key_of(sample)].append(sample)
@@ -216,7 +216,7 @@ def _call_of(operations: dict[str, KernelFit], gemm: ProductFit, name: str) -> f
 
 
 def _first_touch() -> float:
-    """Return the bytes per second at which memory new to the process becomes usable."""
+    """Return the bytes per second at which new memory becomes usable."""
     there = torch.zeros(_COPIED // 4, dtype=torch.uint8)
     old = seconds(Bench(lambda: (there,), lambda x: x.fill_(1)))
     new = seconds(Bench(lambda: (there,), lambda x: torch.empty_like(x).fill_(1)))
@@ -224,7 +224,7 @@ def _first_touch() -> float:
 
 
 def _copy_rate() -> float:
-    """Return the bytes per second, read and written, of PyTorch's threads copying large arrays."""
+    """Return the bytes per second, read and written, of copies of large arrays."""
     a, b = torch.zeros(_COPIED, dtype=torch.uint8), torch.ones(_COPIED, dtype=torch.uint8)
     bench = Bench(lambda: (a, b), lambda x, y: x.copy_(y))
     return 2 * _COPIED / seconds(bench)

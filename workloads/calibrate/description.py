@@ -1,4 +1,4 @@
-"""Writes the findings of a calibration as a YAML description, every number with its origin."""
+"""Writes the results of a calibration as a YAML description, each number with its origin."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from workloads.calibrate.machine import Host
 from workloads.calibrate.watch import Load
 
 _PIPES = 2
-# Products whose time is that of arithmetic; that of others goes by bytes or calls.
+# Products bound by arithmetic; others are bound by bytes or calls.
 _ARITHMETIC = ("gemm", "convolution", "convolution_dgrad", "convolution_wgrad")
 _MOST_EFFICIENT = 64.0  # of the vector units, as a description may say
 
 
 @dataclass
 class Findings:
-    """What was measured: times in ps, rates per second, fits of kernels and products."""
+    """Measured times in ps, rates per second, fits of kernels and products."""
 
     called_ps: int
     overheads: Overheads
@@ -48,7 +48,7 @@ def describe(host: Host, findings: Findings, took_s: float) -> str:
 
 
 def effective_clock(host: Host, findings: Findings) -> int:
-    """Return the clock in Hz: that of the system, or faster if products prove it too slow."""
+    """Return the clock in Hz: the system's, or a faster one if products prove it too slow."""
     own = findings.products["float32"]
     fits = [fit for name, fit in own.items() if name in _ARITHMETIC]
     fastest = max(PS_PER_S / fit.per_mac for fit in fits) / (host.lanes * _PIPES)
@@ -69,14 +69,14 @@ def _head(host: Host, findings: Findings, took_s: float) -> str:
     if load.busy:
         lines.append("DISTURBED: the machine was busy. Measure again while it is idle.")
     if findings.left_out:
-        lines.append(f"Left out, for which there was no time: {', '.join(findings.left_out)}.")
+        lines.append(f"Left out for lack of time: {', '.join(findings.left_out)}.")
     head = "".join(f"# {line}\n" for line in lines)
     about = f"{host.model}, {host.threads} thread(s), as calibrated on {host.date}"
     return f"{head}name: host\ndescription: {about}\n"
 
 
 def _cpu(host: Host, findings: Findings, clock: int) -> str:
-    source = "as the system tells" if clock == host.clock else "the least that explains products"
+    source = "as the system tells" if clock == host.clock else "the lowest that explains products"
     rate, over = 1e12 / findings.per_byte, findings.overheads
     gemm = findings.products["float32"]["gemm"]
     lines = [
@@ -151,7 +151,7 @@ technology:
 
 
 def _speed(host: Host, findings: Findings) -> float:
-    """Return how many times as fast as one all threads together move data."""
+    """Return how many times as fast as one thread all threads move data."""
     return 1 + (host.threads - 1) * findings.parallel_efficiency
 
 

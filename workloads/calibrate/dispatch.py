@@ -1,4 +1,4 @@
-"""What eager PyTorch takes per operation in each phase, from networks of tiny tensors."""
+"""Time of eager PyTorch per operation in each phase, from networks of tiny tensors."""
 
 import time
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from workloads.capture import capture
 _PARTS = tuple(part for part in StepPart if part)
 _DEPTHS = (2, 16)
 _STEPS = 40
-_FLUSHED = 2**22  # bytes, beyond the caches of one core
+_FLUSHED = 2**22  # bytes: more than the caches of a core
 
 
 @dataclass(frozen=True)
 class Overheads:
-    """Picoseconds per operation in each phase, per view, and before each phase's first one."""
+    """Picoseconds per operation in each phase, per view, and at the start of each phase."""
 
     forward: int
     backward: int
@@ -31,7 +31,7 @@ class Overheads:
 
 
 class _TinyBlock(nn.Module):
-    """Modules and plain calls in the mixture that networks have."""
+    """Modules and plain calls in a mix typical of networks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,9 +45,9 @@ class _TinyBlock(nn.Module):
 
 
 def overheads(call_ps: Callable[[str], float]) -> Overheads:
-    """Return the times beyond what the kernel of that name itself takes per call.
+    """Return the times beyond what `call_ps` gives for a call of the kernel of that name.
 
-    Networks of two depths tell what each operation takes and what each phase begins with.
+    Networks of two depths separate the cost per operation from the start of each phase.
     """
     view_ps = _view_ps()
     own: dict[str, list[float]] = {phase: [] for phase in _PARTS}
@@ -89,7 +89,7 @@ def _measure(
 
 
 def _phase_times(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """Return the median time of each phase in ps, where others have used the caches before."""
+    """Return the median time of each phase in ps, with caches used by others before."""
     x, loss = torch.rand(4, 6), torch.zeros(())
 
     def forward() -> None:
@@ -116,7 +116,7 @@ def _phase_times(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str
 
 
 def _flush() -> Callable[[], None]:
-    """Return what displaces code and data of a phase as the kernels of a step would."""
+    """Return a function that evicts code and data of a phase, as the kernels of a step would."""
     layer, images = nn.Conv2d(16, 16, 3), torch.rand(8, 16, 32, 32)
     large = torch.zeros(_FLUSHED // 4)
 

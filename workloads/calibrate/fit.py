@@ -1,4 +1,4 @@
-"""From samples to the numbers of a CPU description: least squares whose terms are all positive."""
+"""From samples to the numbers of a CPU description, by least squares with positive terms."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from workloads.calibrate.measure import TimedOp
 
 _MOST_BYTES_PER_S = 10**13
 _REWEIGHTED = 30
-_LEAST_ERROR = 0.01  # below which a fit is as good as the measurement
+_LEAST_ERROR = 0.01  # below it a fit is as good as the measurement
 
 
 @dataclass(frozen=True)
 class ProductFit:
-    """Terms of a product's time in ps: each call, each MAC, each MAC over the smallest dimension,
-    each byte; and what each further thread adds to the first, if that was measured.
+    """Terms of a product's time in ps: per call, per MAC, per MAC over the smallest dimension, per
+    byte; and the gain per further thread, if measured.
     """
 
     call: float
@@ -32,14 +32,14 @@ class ProductFit:
 
     @property
     def half(self) -> int:
-        """Smallest dimension at which a product runs at half its efficiency."""
+        """Smallest dimension at which a product reaches half its efficiency."""
         return round(self.per_thin_mac / self.per_mac)
 
 
 @dataclass(frozen=True)
 class KernelFit:
-    """Terms of a kernel's time in ps: each call, each element, each byte where it moves them
-    faster than others do; and what each further thread adds to the first, if that was measured.
+    """Terms of a kernel's time in ps: per call, per element, per byte if its own rate is higher
+    than that of others; and the gain per further thread, if measured.
     """
 
     call: float
@@ -51,7 +51,7 @@ class KernelFit:
 def positive_least_squares(terms: Sequence[Sequence[float]], times: Sequence[float]) -> list[float]:
     """Return coefficients >= 0 of `terms` (one row per time) with the least relative errors.
 
-    Terms whose coefficient would be negative are left out, the most negative first.
+    Terms whose coefficient would be negative are dropped, the most negative first.
     """
     matrix = np.array(terms, dtype=float) / np.array(times, dtype=float)[:, None]
     return [float(value) for value in _positive(matrix, np.ones(len(times)))]
@@ -61,10 +61,11 @@ def least_deviations(
     terms: Sequence[Sequence[float]], times: Sequence[float], fixed: Sequence[float] | None = None
 ) -> list[float]:
     """Return coefficients >= 0 of `terms` (one row per time) with the least absolute relative
-    errors, to which a shape that a library is fast or slow at matters no more than any other.
+    errors, so that a shape that a library handles unusually well or badly weighs no more than
+    others.
 
-    `fixed` is what else each time consists of. Iteratively reweighted least squares (Schlossmacher
-    1973, J. Am. Stat. Assoc. 68:857).
+    `fixed` is a part of each time outside the fit. Iteratively reweighted least squares
+    (Schlossmacher 1973, J. Am. Stat. Assoc. 68:857).
     """
     whole = np.array(times, dtype=float)
     matrix = np.array(terms, dtype=float) / whole[:, None]
@@ -90,7 +91,7 @@ def _positive(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArr
 
 
 def fit_stream(samples: Iterable[TimedOp], called_ps: int) -> float:
-    """Return the ps per byte of operations that do little but move; a call takes so long."""
+    """Return the ps per byte of operations bound by memory; `called_ps` is the time of a call."""
     large = [sample for sample in samples if moved_bytes(sample.op) > 2**17]
     terms = [(moved_bytes(sample.op),) for sample in large]
     (per_byte,) = positive_least_squares(terms, [max(1, s.ps - called_ps) for s in large])
@@ -98,9 +99,9 @@ def fit_stream(samples: Iterable[TimedOp], called_ps: int) -> float:
 
 
 def fit_kernel(samples: Iterable[TimedOp], per_byte: float, called_ps: int) -> KernelFit:
-    """Return what calls and elements cost beyond a call from Python and the bytes moved.
+    """Return the cost per call and element, beyond a call from Python and the traffic.
 
-    Small operations tell the call, large ones the elements: the median of each.
+    Small operations determine the call, large ones the element: the median of each.
     """
     chosen = list(samples)
     rest = [(elements_of(sample.op), _beyond(sample, per_byte, called_ps)) for sample in chosen]
@@ -120,10 +121,10 @@ def _beyond(sample: TimedOp, per_byte: float, called_ps: int) -> float:
 
 
 def fit_product(samples: Iterable[TimedOp], called_ps: int, lanes: int, floor: float) -> ProductFit:
-    """Return what products cost; vectors have so many lanes, and no MAC takes less than `floor` ps.
+    """Return the cost of products; vectors have `lanes`, and no MAC takes less than `floor` ps.
 
-    Where calls, bytes or the smallest dimension explain everything, arithmetic at its fastest
-    explains a part, and they the rest.
+    If calls, bytes and the smallest dimension alone would explain the times, arithmetic takes
+    `floor`, and the other terms explain the rest.
     """
     chosen = list(samples)
     rows = [_product_terms(sample.op, lanes) for sample in chosen]
@@ -137,14 +138,14 @@ def fit_product(samples: Iterable[TimedOp], called_ps: int, lanes: int, floor: f
 
 
 def fastest_mac(samples: Iterable[TimedOp], called_ps: int, lanes: int) -> float:
-    """Return the least ps per MAC of any of these products."""
+    """Return the least ps per MAC of these products."""
     return min(
         max(1, sample.ps - called_ps) / _product_terms(sample.op, lanes)[1] for sample in samples
     )
 
 
 def _product_terms(op: Op, lanes: int) -> tuple[float, float, float, float]:
-    """Return what multiplies the terms; a fused operation is as many calls as it has roles."""
+    """Return the factors of the terms; a fused operation counts as a call per role."""
     macs = [filled_macs(gemm, lanes) for gemm in op.gemms]
     thin = [each / smallest(gemm) for each, gemm in zip(macs, op.gemms, strict=True)]
     calls = len({gemm.role for gemm in op.gemms})

@@ -1,4 +1,4 @@
-"""What a calibration measures, in groups, the most important first."""
+"""The groups of benches in a calibration, most important first."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from workloads.calibrate.measure import Bench, TimedOp, operation, seconds, too_
 from workloads.calibrate.watch import TimeLimit
 
 ROUNDS = 2
-_LEAST = 0.5  # of a group's benches, for what they say to be taken
+_LEAST = 0.5  # of a group's benches: with fewer the group is left out
 
 
 @dataclass(frozen=True)
 class BenchGroup:
-    """Benches of one purpose that run on so many threads; `dtype` is that of products."""
+    """Benches of one purpose on so many threads; `dtype` is that of products."""
 
     name: str
     benches: Sequence[Bench]
@@ -29,12 +29,12 @@ class BenchGroup:
 
     @property
     def title(self) -> str:
-        """Its name, and how many threads if there are several."""
+        """Its name, with the number of threads if there are several."""
         return self.name if self.threads == 1 else f"{self.name} on {self.threads} threads"
 
 
 def groups(threads: Sequence[int]) -> list[BenchGroup]:
-    """Return what is measured for these numbers of threads, of which 1 is one."""
+    """Return the groups for these numbers of threads, which include 1."""
     alone = [*_basic(), *_further()]
     bfloat16 = _products_of("bfloat16")
     together = [count for count in threads if count > 1]
@@ -67,7 +67,7 @@ def _further() -> list[BenchGroup]:
 
 
 def _spread(alone: list[BenchGroup], threads: int) -> Iterator[BenchGroup]:
-    """Yield the groups on several threads, without what is too small for them."""
+    """Yield the groups on several threads, without benches too small for them."""
     for group in alone:
         large = [bench for bench in group.benches if _is_spread(bench)]
         if large:
@@ -75,7 +75,7 @@ def _spread(alone: list[BenchGroup], threads: int) -> Iterator[BenchGroup]:
 
 
 def _is_spread(bench: Bench) -> bool:
-    """Return whether PyTorch gives an operation to several threads."""
+    """Return whether PyTorch splits an operation over several threads."""
     with torch.device("meta"):
         operands = bench.operands()
     sizes = [x.numel() for x in operands if isinstance(x, torch.Tensor)]
@@ -92,22 +92,22 @@ def _products_of(dtype: str) -> list[BenchGroup]:
 
 @dataclass
 class Measurements:
-    """Samples of every group that was measured, and what there was no time for."""
+    """Samples of each group that was measured, and the titles of those left out."""
 
     samples: dict[str, list[TimedOp]]
     left_out: list[str]
-    spread: float  # of repeats: how much slower a usual one is than the fastest
+    spread: float  # of repeats: median over fastest
 
 
 def turns(plan: Sequence[BenchGroup]) -> int:
-    """Return how many times a bench is timed in all."""
+    """Return how often benches are timed in all."""
     return ROUNDS * sum(len(group.benches) for group in plan)
 
 
 def measure(plan: Sequence[BenchGroup], limit: TimeLimit) -> Measurements:
-    """Measure the groups in order, then all of them once more, until no time is left.
+    """Measure the groups in order, then all once more, until the time is over.
 
-    Of several times of a bench, minutes apart, the least disturbed counts.
+    Of the times of a bench, minutes apart, the least counts: the least disturbed.
     """
     times: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     reached: dict[str, int] = {}
@@ -126,7 +126,7 @@ def measure(plan: Sequence[BenchGroup], limit: TimeLimit) -> Measurements:
 
 
 def _round(group: BenchGroup, times: dict[int, list[float]], limit: TimeLimit) -> int:
-    """Time each bench of a group while there is time; return how many had their turn."""
+    """Time each bench of a group while there is time; return how many were reached."""
     timed: list[tuple[Bench, float]] = []
     by_size = sorted(enumerate(group.benches), key=lambda pair: pair[1].macs)
     for turn, (index, bench) in enumerate(by_size):
@@ -150,7 +150,7 @@ def _samples(group: BenchGroup, times: dict[int, list[float]]) -> list[TimedOp]:
 
 @contextmanager
 def threads_of_torch(count: int) -> Iterator[None]:
-    """Let PyTorch use so many threads inside the block."""
+    """Let PyTorch use `count` threads inside a block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,4 +1,4 @@
-"""What the operating system tells of the CPU and its memory."""
+"""What the operating system reports on the CPU and its memory."""
 
 import datetime
 import os
@@ -15,7 +15,9 @@ _SIMD = {"avx512f": 64, "avx2": 32, "avx": 32, "asimd": 16, "sse2": 16}
 
 @dataclass(frozen=True)
 class Host:
-    """Name and nominal figures: clock in Hz, vector register, last cache and memory in bytes."""
+    """Name and nominal figures: clock in Hz, bytes of a vector register, the last cache
+    and memory.
+    """
 
     model: str
     threads: int
@@ -33,7 +35,7 @@ class Host:
 
 
 def this_host(threads: int) -> Host:
-    """Return the machine that this runs on; what it does not tell gets a usual value."""
+    """Return this machine; figures that the system does not report get usual values."""
     cpuinfo = _read(Path("/proc/cpuinfo"))
     megahertz = re.findall(r"^cpu MHz\s*:\s*([0-9.]+)", cpuinfo, re.MULTILINE)
     clock = round(max(map(float, megahertz), default=2000.0)) * 10**6

@@ -1,5 +1,5 @@
-"""Times one operation as a training step meets it: on operands that are not in the first caches,
-with results that are kept for a while.
+"""Times one operation as in a training step: operands outside the first caches, results
+kept alive.
 """
 
 import time
@@ -16,16 +16,16 @@ from workloads.capture.recorder import OpRecorder
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
 
-_IN_TURN = 48 * 2**20  # bytes of operands and results that are used in turn
+_IN_TURN = 48 * 2**20  # bytes of operands and results used in turn
 _COPIES = range(2, 65)
 _BUDGET_S = 0.03
 _RUNS = range(3, 60)
-_SLOW_S = 0.1  # a call that takes longer is timed once, and larger ones of its group are not
+_SLOW_S = 0.1  # a longer call is timed once, and larger ones of its group not at all
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One operation: `run` on what `operands` makes; `macs` says how large a product is."""
+    """One operation: `run` on the result of `operands`; `macs` is the size of a product."""
 
     operands: Callable[[], tuple[Any, ...]]
     run: Callable[..., Any]
@@ -34,7 +34,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class TimedOp:
-    """An operation as the trace describes it, and how long it took, in ps."""
+    """An operation as in a trace, and its time in ps."""
 
     op: Op
     ps: int
@@ -42,7 +42,7 @@ class TimedOp:
 
 @dataclass(frozen=True)
 class HostClocks:
-    """What tells the time, in seconds: on the wall, and of this process on the cores."""
+    """Clocks in seconds: of the wall, and of this process on all cores."""
 
     wall: Callable[[], float] = time.perf_counter
     process: Callable[[], float] = time.process_time
@@ -54,7 +54,7 @@ CLOCKS = HostClocks()
 
 @torch.no_grad()
 def seconds(bench: Bench, clock: HostClocks = CLOCKS) -> float:
-    """Return the median time of one call; of a slow one, that of its first."""
+    """Return the median time of a call; of a slow one, the time of its first call."""
     first = bench.operands()
     start = clock.wall()
     bench.run(*first)
@@ -67,16 +67,16 @@ def seconds(bench: Bench, clock: HostClocks = CLOCKS) -> float:
 
 
 def too_slow(bench: Bench, others: list[tuple[Bench, float]]) -> bool:
-    """Return whether the speed of smaller `others`, each with its seconds, foretells a slow call.
+    """Return whether the speeds of smaller `others`, each with its seconds, predict a slow call.
 
-    What is no product is never too slow.
+    Only products can be too slow.
     """
     rates = [other.macs / max(s, 1e-9) for other, s in others if 0 < other.macs <= bench.macs]
     return bool(rates) and bench.macs / rates[-1] > _SLOW_S
 
 
 def _copies(operands: tuple[Any, ...], once_s: float) -> int:
-    """Return how many operands are used in turn: more than caches hold, as far as time allows."""
+    """Return how many operands to use in turn: more than caches hold, if time allows."""
     size = sum(tensor.nbytes for tensor in operands if isinstance(tensor, torch.Tensor))
     count = min(_IN_TURN // max(1, 2 * size), round(_BUDGET_S / max(once_s, 1e-9)))
     return min(max(count, _COPIES[0]), _COPIES[-1])
@@ -92,7 +92,7 @@ def _pass(bench: Bench, operands: list[tuple[Any, ...]]) -> None:
 
 
 def _timed(run: Callable[[], None], clock: HostClocks) -> Iterator[float]:
-    """Yield times of `run` until they are enough."""
+    """Yield times of `run` until there are enough."""
     total = 0.0
     for count in range(_RUNS[-1]):
         if total > _BUDGET_S and count >= _RUNS[0]:
@@ -106,7 +106,7 @@ def _timed(run: Callable[[], None], clock: HostClocks) -> Iterator[float]:
 
 @torch.no_grad()
 def operation(bench: Bench) -> Op:
-    """Return what the trace of a bench would say: its one operation that is no view."""
+    """Return a bench's one operation that is no view, as in a trace."""
     tape = Tape(lambda _: "")
     recorder = OpRecorder(
         lambda op, args, named, result, _: tape.append(op, args, named, result, 0)

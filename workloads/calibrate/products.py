@@ -1,4 +1,4 @@
-"""The products that a calibration runs: plain, batched, of attention, and convolutions."""
+"""The products of a calibration: plain, batched, of attention, and convolutions."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -48,7 +48,7 @@ _GROUPED = (
 
 
 def plain(dtype: torch.dtype = torch.float32) -> list[Bench]:
-    """Return matrix products small and large, also of operands that lie transposed."""
+    """Return small and large matrix products, also with transposed operands."""
     random = partial(random_operands, dtype=dtype)
     benches = [bench for m, n, k in _PLAIN for bench in _layouts(random, m, n, k)]
     for batch, m, n, k in _BATCHED:
@@ -86,12 +86,12 @@ def _attention(images: int, heads: int, tokens: int, width: int) -> Iterator[Ben
 
 
 def convolutions(dtype: torch.dtype = torch.float32) -> list[Bench]:
-    """Return convolutions forward, and each of their gradients alone."""
+    """Return convolutions, forward and each gradient alone."""
     return _all_roles((*_CONVOLUTIONS, *_POINTWISE), dtype)
 
 
 def separable() -> list[Bench]:
-    """Return depthwise and grouped convolutions forward, and each of their gradients alone."""
+    """Return depthwise and grouped convolutions, forward and each gradient alone."""
     return _all_roles((*_DEPTHWISE, *_GROUPED), torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""How operations scale over cores: what starting threads takes, what each further one adds."""
+"""How operations scale over cores: the start of threads, and the gain per further one."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from workloads.calibrate.measure import TimedOp
 
 @dataclass(frozen=True)
 class Pair:
-    """An operation on one thread, and how long it takes on several, in ps."""
+    """An operation on one thread, and its time on several, in ps."""
 
     alone: TimedOp
     together_ps: int
@@ -21,14 +21,14 @@ class Pair:
 
     @property
     def op(self) -> Op:
-        """What was measured."""
+        """The operation."""
         return self.alone.op
 
 
 def pairs(alone: Iterable[TimedOp], spread: Mapping[int, Iterable[TimedOp]]) -> list[Pair]:
-    """Return operations that were measured on one thread and, by their number, on several.
+    """Return operations measured on one thread and, by their number, on several.
 
-    Left out are those too small to be spread over threads.
+    Operations too small to be split over threads are left out.
     """
     by_key = {_key(sample.op): sample for sample in alone}
     return [
@@ -40,22 +40,22 @@ def pairs(alone: Iterable[TimedOp], spread: Mapping[int, Iterable[TimedOp]]) -> 
 
 
 def spread_over(op: Op, threads: int) -> int:
-    """Return over how many of these threads PyTorch spreads an operation."""
+    """Return over how many of these threads PyTorch splits an operation."""
     macs = sum(gemm.macs for gemm in op.gemms)
     return max(1, min(threads, ceil_div(macs or elements_of(op), GRAIN)))
 
 
 def parallel_efficiency(pairs_: Iterable[Pair], fixed_ps: float, start_ps: float) -> float:
-    """Return what each further thread adds to the first, from 0 to 1, the median of `pairs_`.
+    """Return the gain per further thread, from 0 to 1: the median over pairs.
 
-    `fixed_ps` is what one thread does whatever the size, `start_ps` what starting others takes.
+    `fixed_ps` is the part that does not scale, `start_ps` the start of the other threads.
     """
     shares = [_share(pair, fixed_ps, start_ps) for pair in pairs_]
     return median(shares) if shares else 0.0
 
 
 def start_ps(pairs_: Iterable[Pair], fixed_ps: float, efficiency: float) -> float:
-    """Return what starting and joining threads takes, from operations of little work."""
+    """Return the time to start and join threads, from operations of little work."""
     least = [pair for pair in pairs_ if elements_of(pair.op) < 2 * GRAIN]
     return max(0.0, median(_beyond(pair, fixed_ps, efficiency) for pair in least)) if least else 0.0
 

@@ -1,4 +1,4 @@
-"""How far a calibration is, how long it may take, and whether other programs disturb it."""
+"""Progress and time limit of a calibration, and whether other programs disturb it."""
 
 import os
 from collections.abc import Callable
@@ -11,21 +11,21 @@ import torch
 from simulator.errors import InputError
 from workloads.calibrate.measure import CLOCKS, HostClocks
 
-# Guesses, between what an idle machine shows (99 % of a core, repeats within 1.05 of the fastest)
+# Guesses, between an idle machine (99 % of a core, repeats within 1.05 of the fastest)
 # and one with another program on every core (50 to 70 %, 1.3 and more).
 _LEAST_SHARE = 0.93
 _MOST_SPREAD = 1.25
 _PROBES = 60
-_PROBE_SIDE = 320  # rows of a product that takes some milliseconds
+_PROBE_SIDE = 320  # rows: a product of some milliseconds
 
 Report = Callable[[int, int, str, float], None]
-"""Takes turns done, turns in all, what is measured now, and the seconds that are left."""
+"""Gets turns done, turns in all, what is measured now, and the seconds left."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What other programs leave: the share of a core that this one got, how much slower a usual
-    repeat was than the fastest, and how many programs wanted to run on how many cores.
+    """Load by other programs: the share of a core that this one got, the median of repeats over the
+    fastest, and how many programs were runnable on how many cores.
     """
 
     share: float
@@ -46,7 +46,7 @@ class Load:
 
 
 def load_now(clock: HostClocks = CLOCKS) -> Load:
-    """Return what other programs leave at the moment, from some tenths of a second of products."""
+    """Return the present load, from some tenths of a second of products."""
     a = torch.ones(_PROBE_SIDE, _PROBE_SIDE)
     start, process = clock.wall(), clock.process()
     marks = [start]
@@ -60,11 +60,11 @@ def load_now(clock: HostClocks = CLOCKS) -> Load:
 
 
 def refuse_if_busy(load: Load) -> None:
-    """Raise InputError if other programs would be measured, too."""
+    """Raise InputError if other programs would distort the measurement."""
     if load.busy:
         raise InputError(
-            f"the machine is too busy to measure, {load.busy}: end other programs, or take what "
-            "comes with --force"
+            f"the machine is too busy to measure, {load.busy}: end other programs, or measure "
+            "anyway with --force"
         )
 
 
@@ -95,11 +95,11 @@ class TimeLimit:
 
     @property
     def share(self) -> float:
-        """Share of a core that turns of one thread got; 1 before the first."""
+        """Share of a core that turns on one thread got; 1 before the first."""
         return self._process_s / self._wall_s if self._wall_s else 1.0
 
     def timed(self, turn: Callable[[], float], what: str, threads: int) -> float:
-        """Return what `turn` returns, and report it as done."""
+        """Return what `turn` returns, and report it."""
         wall, process = self.clock.wall(), self.clock.process()
         seconds = turn()
         if threads == 1:
@@ -109,12 +109,12 @@ class TimeLimit:
         return seconds
 
     def passed(self, what: str) -> None:
-        """Report one more turn as done."""
+        """Report one more turn."""
         self._done += 1
         self._report(self._done, self._total, what, self.left_s)
 
     @property
     def left_s(self) -> float:
-        """Seconds that the remaining turns will take at the pace so far, at most to the limit."""
+        """Seconds that the remaining turns take at the present pace, at most until the limit."""
         pace = self.elapsed_s / max(1, self._done)
         return max(0.0, min(pace * (self._total - self._done), self._limit_s - self.elapsed_s))

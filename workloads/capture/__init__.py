@@ -1,4 +1,4 @@
-"""Records what a real training run does, op by op, and turns it into a Trace."""
+"""Records what a real training run does, op by op, as a Trace."""
 
 from workloads.capture.script import ScriptFailed, capture_script
 from workloads.capture.session import Recording, capture, note

@@ -1,7 +1,6 @@
-"""Turns the calls on a tape into drafts: their phase, their layer, their products, what they
-differentiate.
+"""Turns the calls on a tape into drafts: phase, layer, products, and which op they differentiate.
 
-A forward op is known by its autograd sequence number, which its backward node carries too.
+A forward op is identified by its autograd sequence number, which its backward node has too.
 """
 
 from collections import Counter
@@ -29,7 +28,9 @@ from workloads.capture.tape import RecordedCall, Tape
 
 @dataclass(slots=True)
 class OpContext:
-    """Phase and layer of an op, what it differentiates, which parameter's gradient it keeps."""
+    """Phase and layer of an op, the op it differentiates, the parameter whose gradient
+    it stores.
+    """
 
     phase: Phase
     layer: str = ""
@@ -39,10 +40,10 @@ class OpContext:
 
 @dataclass(slots=True)
 class Analysis:
-    """Drafts the calls of a tape in order, following what each storage holds.
+    """Drafts the calls of a tape in order, and follows what each storage holds.
 
-    `weights` and `buffers` are storages of parameters and of buffers, `layers` the layer of each
-    parameter by name. Afterwards `gradients` has the parameter of each gradient's storage and
+    `weights` and `buffers` are storages of parameters and buffers, `layers` the layer of each
+    parameter by name. After `run`, `gradients` has the parameter of each gradient's storage and
     `unmodelled` counts the products that no GEMM describes, by name.
     """
 
@@ -119,9 +120,9 @@ class Analysis:
         return OpContext(self._outside(record, touched, kind, spot))
 
     def _in_backward(self, record: RecordedCall, node: AutogradNode, spot: Spot) -> OpContext:
-        if spot.inside is not None:  # by a hook, as soon as there is a gradient
+        if spot.inside is not None:  # an optimizer in a backward hook
             return OpContext(spot.inside)
-        # Backward runs without grad mode, unless it is differentiated itself.
+        # Backward runs without grad mode, unless it is itself differentiated.
         if record.grad and (spot.root or not spot.twice):
             return OpContext(Phase.RECOMPUTE, spot.layer)
         self._backward = True
@@ -129,7 +130,7 @@ class Analysis:
             return OpContext(Phase.DGRAD)
         if node.leaf >= 0:
             if not node.parameter and not node.is_parameter and node.leaf not in self.weights:
-                return OpContext(Phase.DGRAD)  # of an input
+                return OpContext(Phase.DGRAD)  # gradient of an input
             return OpContext(Phase.WGRAD, self.layers.get(node.parameter, ""), None, node.parameter)
         forward = self._owners.get(node.sequence)
         return OpContext(Phase.DGRAD, forward.layer if forward else "", forward)
@@ -137,7 +138,7 @@ class Analysis:
     def _outside(
         self, record: RecordedCall, touched: frozenset[int], kind: OpKind, spot: Spot
     ) -> Phase:
-        # An optimizer runs without grad mode, except the closure that computes the loss anew.
+        # An optimizer runs without grad mode, except a closure that recomputes the loss.
         closure = record.grad and not self._backward
         update = spot.closure if closure else spot.outside
         if update is not None:
@@ -150,10 +151,10 @@ class Analysis:
             return Phase.LOSS
         return Phase.OTHER
 
-    # What later ops need to know
+    # State for later ops
 
     def _follow(self, draft: Draft, place: OpContext, record: RecordedCall) -> None:
-        """Carry on producers, parameter-derived values, gradients, owners."""
+        """Update writers, values derived from parameters, gradients and autograd owners."""
         written = {tensor.storage for tensor in draft.outputs}
         if draft.kind is not OpKind.VIEW:
             self._producer.update(dict.fromkeys(written, draft.phase))
@@ -170,9 +171,9 @@ class Analysis:
             self._own(record.newest - 1, draft)
 
     def _own(self, sequence: int, draft: Draft) -> None:
-        """Note the newest autograd node as the draft's, unless an earlier op owns it.
+        """Make the draft the owner of the newest autograd node, unless an earlier op owns it.
 
-        A product under vmap is preceded by views that have no node of their own.
+        A product under vmap comes after views without a node of their own.
         """
         owner = self._owners.setdefault(sequence, draft)
         if owner.kind is OpKind.VIEW and draft.gemms:
@@ -184,8 +185,8 @@ def _functional_forward(
 ) -> frozenset[int]:
     """Return the calls that are the forward pass of functions, before any module runs.
 
-    They are differentiated, and a parameter goes into them or into a later one of them; what
-    follows is the loss.
+    They are differentiated, and one of them or a later one uses a parameter; what follows is the
+    loss.
     """
     networks = (call for call, r in enumerate(records) if spots[r.spot].root == "network")
     before = next(networks, len(records))
@@ -213,8 +214,8 @@ def _seen_in(values: Sequence[Any]) -> Iterator[TensorWindow]:
 
 
 def is_number(draft: Draft | Op) -> bool:
-    """Return whether an op makes a scalar from nothing, which may go into what
-    parameters become.
+    """Return whether an op creates a scalar from nothing; values derived from parameters may use
+    it.
     """
     made = not draft.inputs and bool(draft.outputs) and draft.kind is OpKind.COPY
     return made and all(tensor.elements == 1 for tensor in draft.outputs)

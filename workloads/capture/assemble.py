@@ -1,4 +1,4 @@
-"""Turns the tape of a finished step into a Step: whose storages are which, by the modules."""
+"""Turns the tape of a finished step into a Step; the modules say whose the storages are."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -20,15 +20,13 @@ from workloads.capture.names import ModuleNames, state_tensors
 from workloads.capture.spots import Spot
 from workloads.capture.tape import Tape
 
-Optimizers = Iterable[torch.optim.Optimizer]
-
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """What the storages of a tape are for, as long as the modules that own them live.
+    """What the storages of a tape are, while the modules that own them live.
 
-    `kinds` has the kind and name of what outlives a step, `layers` the layer of parameters and
-    of optimizer state by storage, `layer_of` that of a parameter by name.
+    `kinds` has kind and name of storages that outlive a step, `layers` the layer of parameters and
+    optimizer state by storage, `layer_of` the layer of a parameter by its name.
     """
 
     kinds: dict[int, tuple[StorageKind, str]]
@@ -41,22 +39,22 @@ class Ownership:
 
 
 class AssembledStep(NamedTuple):
-    """A step with the tape's numbers of its storages in order, and how many products of which
-    name no GEMM describes.
-    """
+    """A step, its unmodelled products by name, and the tape's numbers of its storages in order."""
 
     step: Step
     unmodelled: Counter[str]
     storages: tuple[int, ...]
 
 
-def survey(tape: Tape, names: ModuleNames, optimizers: Optimizers) -> Ownership:
-    """Return who owns the storages on the tape now."""
+def survey(
+    tape: Tape, names: ModuleNames, optimizers: Iterable[torch.optim.Optimizer]
+) -> Ownership:
+    """Return the owners of the storages on the tape, as of now."""
     kinds: dict[int, tuple[StorageKind, str]] = {}
     layers: dict[int, str] = {}
     layer_of = {name: names.layer_of(name) for name, _ in names.parameters()}
-    optimizers = list(optimizers)
-    for kind, name, owner, tensor in _persistent(names, optimizers):
+    owners = list(optimizers)
+    for kind, name, owner, tensor in _persistent(names, owners):
         index = tape.find(tensor)
         if index is not None:
             kinds.setdefault(index, (kind, name))
@@ -68,9 +66,9 @@ def survey(tape: Tape, names: ModuleNames, optimizers: Optimizers) -> Ownership:
 
 
 def assemble(tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership) -> AssembledStep:
-    """Return the step on the tape and what belongs to it.
+    """Return the step on the tape.
 
-    Storages are numbered by first use, so equal steps are equal.
+    Storages are numbered by first use, so that equal steps are equal.
     """
     weights = owned.storages(StorageKind.PARAMETER)
     analysis = Analysis(tape, spots, weights, owned.storages(StorageKind.BUFFER), owned.layer_of)
@@ -96,7 +94,7 @@ def _in_order(drafts: Sequence[Draft], step: Step) -> tuple[int, ...]:
 
 
 def _find_forward(drafts: Sequence[Draft]) -> None:
-    """What a network reads is no loss: functions between two networks are forward work."""
+    """Mark ops as forward if a later network reads their result: it is no loss."""
     needed: set[int] = set()
     for draft in reversed(drafts):
         written = {tensor.storage for tensor in draft.outputs}
@@ -107,7 +105,7 @@ def _find_forward(drafts: Sequence[Draft]) -> None:
 
 
 def _find_update(drafts: Sequence[Draft], weights: Set[int], gradients: Set[int]) -> None:
-    """Work outside of any optimizer that ends in a write to a parameter is the update by hand."""
+    """Mark work outside optimizers that ends in a write to a parameter as the update."""
     needed = set(weights)
     for draft in reversed(drafts):
         written = {tensor.storage for tensor in draft.outputs}
@@ -119,7 +117,9 @@ def _find_update(drafts: Sequence[Draft], weights: Set[int], gradients: Set[int]
 def _persistent(
     names: ModuleNames, optimizers: list[torch.optim.Optimizer]
 ) -> Iterator[tuple[StorageKind, str, str | None, torch.Tensor]]:
-    """Yield kind, name, the parameter that it belongs to if any, and the tensor."""
+    """Yield kind, name, parameter that it belongs to (or None) and tensor of what
+    outlives a step.
+    """
     for name, tensor in names.parameters():
         yield StorageKind.PARAMETER, name, name, tensor
     for name, tensor in names.buffers():

@@ -1,8 +1,8 @@
 """Decides by sizes alone whether the networks of a fake capture still run for real.
 
-An imagined op takes about 0.2 ms whatever its size, a small real one a tenth of that, and its
-numbers are exact. So networks run for real until a limit below is exceeded, and never again after
-it. Time plays no part, so the same program always takes the same way. All limits are guesses.
+A fake op takes 0.2 ms whatever its size; a small real one takes a tenth of that, and its numbers
+are exact. So networks run for real until one of the limits below is exceeded, and never again. Time
+plays no part, so that the same program always takes the same path. All limits are guesses.
 """
 
 import weakref
@@ -17,26 +17,27 @@ from workloads.capture.calls import tensors_in
 from workloads.capture.ops import OpSchema
 
 PARAMETERS = 1 << 20
-"""Elements of all parameters alive together: 4 MiB of fp32. 0 imagines every network."""
+"""Elements of all parameters alive together: 4 MiB of fp32. 0 makes every network fake."""
 INPUT = 1 << 20
 """Elements in the inputs of one network call: 4 MiB of fp32."""
 NEW_TENSOR = 1 << 24
 """Elements of one new tensor: 64 MiB of fp32."""
 CALL_S = 0.2
-"""Seconds of a network call with what follows it (loss, backward pass, update): the time that some
-thousand imagined ops take, at the rates below."""
+"""Seconds of a network call with its loss, backward pass and update: the time of about a thousand
+fake ops, at the rates below.
+"""
 _FLOPS_PER_S = 1e10  # one core with vectors of eight fp32
 _BYTES_PER_S = 2e9  # one core writing memory that is new to the process
 
 
 class Budget:
-    """The real work so far; `exceeded` says that networks are imagined from now on.
+    """The real work so far; once `exceeded`, networks are fake.
 
-    `counts` is False while a call runs whose like, by module and input, has been counted.
+    `counts` is False in a call whose like, by module and input, was counted before.
     """
 
     def __init__(self) -> None:
-        """Start with nothing run."""
+        """Start with no work."""
         self.exceeded = False
         self.counts = True
         self.largest = 0
@@ -48,7 +49,7 @@ class Budget:
         self._opener: Callable[[], Any] = _nothing
 
     def meet(self, parameters: Iterable[torch.Tensor]) -> None:
-        """Add parameters that are new; they are in `real` if they run for real."""
+        """Add new parameters; they are in `real` if they run for real."""
         new = [p for p in parameters if id(p) not in self.real and not is_lazy(p)]
         elements = self._elements + sum(p.numel() for p in {id(p): p for p in new}.values())
         if elements > PARAMETERS or any(p.is_meta for p in new):
@@ -73,7 +74,7 @@ class Budget:
             self._opener = weakref.ref(module)
 
     def update(self) -> None:
-        """Note that an optimizer is about to step: the next network call is counted anew."""
+        """Note that an optimizer is about to step: the next network call counts again."""
         self._opener = _nothing
 
     def spend(self, op: OpSchema, args: Any, kwargs: Any, result: Any) -> None:
@@ -87,7 +88,7 @@ class Budget:
             self.exceeded = True
 
     def alive(self) -> list[torch.Tensor]:
-        """Return the parameters that are `real` and still exist."""
+        """Return the `real` parameters that still exist."""
         return [tensor for ref in list(self.real.values()) if (tensor := ref()) is not None]
 
     def _forgets(self, parameter: torch.Tensor) -> Callable[[Any], None]:
@@ -101,7 +102,7 @@ class Budget:
 
 
 def too_large(args: Any) -> bool:
-    """Return whether arguments begin with the sizes of a new tensor that is not to be filled."""
+    """Return whether arguments start with the sizes of a new tensor above the limit."""
     if not args or type(args[0]) not in (list, tuple, torch.Size):
         return False
     sizes = args[0]

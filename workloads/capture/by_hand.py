@@ -1,12 +1,12 @@
-"""Updates that a program makes without an optimizer: what tells them from other writes."""
+"""Updates that a program makes without an optimizer."""
 
 from workloads.capture.open_step import OpenStep
 from workloads.capture.spots import Spot, in_backward
 
 
 def writes(step: OpenStep, spot: Spot) -> bool:
-    """Return whether the last call on the unit's tape updates a parameter: outside of backward, of
-    modules and of optimizers.
+    """Return whether the last call on the tape updates a parameter, outside backward, modules and
+    optimizers.
     """
     tape = step.tape
     if tape is None or in_backward() or spot.outside is not None or spot.root:
@@ -19,9 +19,10 @@ def writes(step: OpenStep, spot: Spot) -> bool:
 
 
 def replaces(step: OpenStep) -> int | None:
-    """Return the call after which a parameter has got other data since backward, None if none has.
+    """Return the end of the last call before a parameter's data were replaced since backward, or
+    None.
 
-    That is seen only where the parameter is looked at again, as the next step begins.
+    This shows only when the next step begins and looks at the parameter again.
     """
     tape = step.tape
     if tape is None or not step.backward or step.updated or in_backward():
@@ -35,7 +36,7 @@ def replaces(step: OpenStep) -> int | None:
 
 
 def _is_parameter(step: OpenStep, number: int) -> bool:
-    # What the step made itself is an input that learns, such as an adversarial image.
+    # A leaf that the step created is a trained input, such as an adversarial image.
     tape = step.tape
     if tape is None or number not in tape.leaves:
         return False

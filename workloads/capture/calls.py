@@ -1,4 +1,4 @@
-"""The signature of a dispatched op: its arguments by name, its kind, and whether it draws."""
+"""The signature of a dispatched op: its arguments, its kind, whether it draws numbers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ _SILENT = frozenset({"profiler", "prim"})
 class OpSignature:
     """An op: `name` without namespace and overload, `full_name` with them.
 
-    `arguments` lists (name, written in place, pure result) of each argument. A `composite` op is
-    a sequence of others; a `silent` one does no work, such as a profiler's marker. The work of an
-    `exact` op depends on more than shapes: on a convolution's stride, on the p of a dropout.
-    `func` is kept so that its id stays unique; `run` calls it the shortest way.
+    `arguments` lists (name, written in place, pure result) of each argument. A `composite` op
+    decomposes into others; a `silent` one does no work, such as a profiler marker. The work of an
+    `exact` op depends on more than shapes, such as a convolution's stride or a dropout's p. `func`
+    is kept so that its id stays unique; `run` is the fastest way to call it.
     """
 
     func: Any
@@ -38,7 +38,7 @@ class OpSignature:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def named(self, args: Sequence[Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a call by name, defaults filled in."""
+        """Return the arguments of a call by name, with defaults."""
         named = dict(self.defaults)
         named.update(zip((a[0] for a in self.arguments), args, strict=False))
         named.update(keywords)
@@ -60,9 +60,9 @@ BINDINGS: dict[str, Any] = {
         for name in ("add_.Tensor", "detach.default", "expand.default", "view.default")
     },
 }  # fmt: skip
-"""Ops that programs call by a binding of their own: it parses arguments in half the time that the
-op by its schema takes (1 to 4 us), dispatches the same overload, and is as deaf to
-`__torch_function__` while a mode handles an op.
+"""Ops with a C++ binding of their own, which parses arguments in half the time of the op by its
+schema (1 to 4 us), dispatches the same overload, and ignores `__torch_function__` alike while a
+mode handles an op.
 """
 _signatures: dict[int, OpSignature] = {}
 
@@ -101,8 +101,8 @@ _BACKENDS = ("CPU", "CUDA", "CompositeExplicitAutograd", "Autograd", "AutogradCP
 
 
 def _is_composite(func: Any) -> bool:
-    """Return whether an op is run as others; one with a kernel of its own gives other bits."""
-    # What is "prim", such as the device of a fake tensor, is not known to the dispatcher, and an
+    """Return whether an op runs as others; one with its own kernel gives other bits."""
+    # The dispatcher does not know "prim" ops, such as the device of a fake tensor, and an
     # exception in its handler ends the process.
     if not isinstance(func, OpOverload) or func.namespace == "prim":
         return False
@@ -123,7 +123,7 @@ def _is_out(argument: Any) -> bool:
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors in a value, a list or a mapping, however deep, in order."""
+    """Yield the tensors in a nested value, in order."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, (list, tuple)):

@@ -1,7 +1,7 @@
-"""Checkpoints of a fake capture: nothing is written, but a program loads what it has saved.
+"""Checkpoints of a fake capture: nothing is written, but a program can load what it saved.
 
-A path stays as it is; an open file or buffer, which the program has emptied already, gets a mark
-that says so. Renaming or copying a file that is not there renames or copies what stands for it.
+A file given by path is not touched. An open file or buffer, which the program has truncated
+already, gets a mark. Renaming or copying a file that was not written moves what stands for it.
 """
 
 import copy
@@ -21,10 +21,10 @@ _MARK = "stands for what a fake capture of trainsoc did not save"
 
 
 class Checkpoints:
-    """What was saved while networks were imagined; `unsaved` counts how often."""
+    """Objects saved with fake tensors in them; `unsaved` counts how often."""
 
     def __init__(self, is_fake: Callable[[torch.Tensor], bool]) -> None:
-        """Start with none; `is_fake` tells which tensors have no contents."""
+        """Start with none; `is_fake` says which tensors have no contents."""
         self.unsaved = 0
         self._is_fake = is_fake
         self._saved: dict[int, Any] = {}
@@ -32,7 +32,7 @@ class Checkpoints:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let torch.save and torch.load know them inside a block."""
+        """Patch torch.save, torch.load and file operations inside a block."""
         with ExitStack() as stack:
             stack.enter_context(replaced(torch, "save", self._save(torch.save)))
             stack.enter_context(replaced(torch, "load", self._load(torch.load)))
@@ -95,7 +95,7 @@ class Checkpoints:
 
 
 def _path(file: Any) -> str:
-    """Return the true path of a file that is given by its path, else ""."""
+    """Return the real path of a file given by path, "" for a stream."""
     return (
         os.path.realpath(os.fsdecode(file)) if isinstance(file, str | bytes | os.PathLike) else ""
     )
@@ -107,7 +107,7 @@ class _Nowhere:
 
 
 def _holds(obj: Any, is_fake: Callable[[torch.Tensor], bool]) -> bool:
-    """Return whether there is a fake tensor in what is to be saved."""
+    """Return whether an object to be saved contains a fake tensor."""
     holds_fake = False
 
     class FakeFinder(pickle.Pickler):
@@ -118,6 +118,6 @@ def _holds(obj: Any, is_fake: Callable[[torch.Tensor], bool]) -> bool:
             holds_fake = holds_fake or is_fake(part)
             return "tensor"
 
-    with suppress(Exception):  # saving it says what is wrong with it
+    with suppress(Exception):  # torch.save will report it
         FakeFinder(_Nowhere(), protocol=2).dump(obj)
     return holds_fake

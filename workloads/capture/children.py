@@ -1,4 +1,4 @@
-"""The processes that a captured script starts: those that train are recorded too."""
+"""Child processes of a captured script: those that train are recorded as well."""
 
 import atexit
 import json
@@ -24,7 +24,7 @@ from workloads.capture.session import capture, capturing
 
 _SETTINGS = "settings.json"
 _BUSY = ".busy"
-_PATIENCE_S = 5  # a guess: what a child needs to save its trace
+_PATIENCE_S = 5  # a guess: time to save a trace
 _HOOK = str(Path(trainsoc.child.__file__).with_name("children"))
 
 
@@ -35,7 +35,7 @@ def _children_s() -> float:
 
 @dataclass
 class Children:
-    """Records the child processes of a script, each step `depth` times, into a folder."""
+    """Records the child processes of a script into a folder, each distinct step `depth` times."""
 
     depth: int
     timed: bool
@@ -44,7 +44,7 @@ class Children:
 
     @contextmanager
     def followed(self) -> Iterator[None]:
-        """Record the processes that start meanwhile, if there is room for their traces."""
+        """Record processes that start inside the block, if there is space for their traces."""
         with suppress(OSError):
             self._folder = Path(tempfile.mkdtemp(prefix="trainsoc-"))
         if self._folder is None:
@@ -64,18 +64,18 @@ class Children:
                 os.environ.pop(name, None)
                 if value is not None:
                     os.environ[name] = value
-            if os.getpid() == process:  # not a copy of it, a fork that came here
+            if os.getpid() == process:  # not in a fork of this process
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def ran(self) -> bool:
-        """Whether there were child processes that have ended."""
+        """Whether child processes have ended."""
         return _children_s() > self._busy_s
 
     def traces(self, *, stopped: bool) -> list[Trace]:
-        """Return the traces of those that trained, by rank and then by start, and forget them.
+        """Return the traces of children that trained, by rank and then by start, and forget them.
 
-        If the script was `stopped` by a signal, its children are ending too: give them a moment.
+        If a signal `stopped` the script, its children are ending too: wait a moment.
         """
         if self._folder is None:
             return []
@@ -89,7 +89,7 @@ class Children:
 
 
 def _alive(mark: Path) -> bool:
-    """Whether the process that left `mark` still runs."""
+    """Whether the process that wrote `mark` still runs."""
     try:
         os.kill(int(mark.stem), 0)
     except ProcessLookupError:
@@ -100,10 +100,10 @@ def _alive(mark: Path) -> bool:
 
 
 def record_here() -> None:
-    """Record this child process from now on; at its end its trace goes to the script's folder."""
+    """Record this child process; when it ends, its trace goes to the script's folder."""
     folder = Path(os.environ.get(trainsoc.child.FOLDER, ""))
     if capturing() or not (folder / _SETTINGS).is_file():
-        return  # it has a recording of its own, or the captured script has ended
+        return  # it records itself, or the captured script has ended
     keeper = _ChildTraceWriter(folder)
     keeper.mark.touch()
     settings = json.loads((folder / _SETTINGS).read_text())
@@ -117,11 +117,11 @@ def record_here() -> None:
 
 
 def _end(guard: Guard, keep: Callable[[Outcome], None], watching: ExitStack) -> None:  # noqa: ARG001
-    """End the recording as its process ends; until then, `watching` must live."""
+    """End the recording with the process; keeps `watching` alive until then."""
     if guard.copied or guard.ended:
         return
     guard.end()
-    error = getattr(sys, "last_value", None)  # of a process that fails
+    error = getattr(sys, "last_value", None)  # also if the process fails
     guard.recording.__exit__(type(error) if error else None, error, None)
     keep(Outcome(guard.recording.cut()))
 
@@ -135,15 +135,15 @@ class _ChildTraceWriter:
 
     @property
     def mark(self) -> Path:
-        """The file that stands for this process while it runs."""
+        """The file that marks this process as running."""
         return self.folder / f"{os.getpid()}{_BUSY}"
 
     def keep(self, outcome: Outcome) -> None:
-        """Write the trace of `outcome`; the name puts children in order."""
+        """Write the trace of `outcome`, under a name that sorts the children."""
         if outcome.trace is None or not outcome.trained or not self.folder.is_dir():
             return
         name = f"{_rank():06}-{self._started_ns:020}-{os.getpid()}.pickle"
-        with ours():  # not as Parquet: in a forked process polars hangs
+        with ours():  # not as Parquet: polars hangs in a forked process
             data = pickle.dumps(outcome.trace)
         try:
             put(self.folder / name, data)
@@ -153,7 +153,7 @@ class _ChildTraceWriter:
 
 
 def _rank() -> int:
-    """Return the place of this process among its like: its rank, or which of them it is."""
+    """Return the rank of this process, or its number among its siblings."""
     rank = os.environ.get("RANK", "")
     started = getattr(multiprocessing.current_process(), "_identity", ())
     return int(rank) if rank.isdecimal() else sum(started[-1:])

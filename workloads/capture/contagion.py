@@ -1,4 +1,4 @@
-"""The dispatch mode of a fake capture: what touches something fake is fake, all else is real."""
+"""The dispatch mode of a fake capture: ops that touch a fake tensor give fake ones, others run."""
 
 import weakref
 from collections.abc import Callable, Iterable
@@ -31,9 +31,9 @@ _NUMBER = torch.ops.aten._local_scalar_dense.default
 
 @dataclass(slots=True)
 class FakeRegistry:
-    """What all threads know: the fakes that stand for real tensors, and which were overwritten.
+    """State shared by all threads: fakes that stand for real tensors, and overwritten real tensors.
 
-    `lock` is held while an op runs on fakes, since their mode keeps notes of the op under way.
+    `lock` is held while an op runs on fakes, as their mode keeps state of the op.
     """
 
     twins: dict[int, tuple[Callable[[], Any], FakeTensor]] = field(default_factory=dict)
@@ -42,32 +42,34 @@ class FakeRegistry:
     began: bool = False
 
     def begin(self, real: Iterable[torch.Tensor]) -> None:
-        """Let all be fake that comes of parameters which ran for real: graphs may hold them."""
+        """Count everything computed from parameters that ran for real as fake: graphs
+        may hold it.
+        """
         self.began = True
         for tensor in real:
             self.overwrite(tensor)
 
     def is_fake(self, tensor: torch.Tensor) -> bool:
-        """Return whether the contents of a tensor do not exist, or are not those of a real run."""
+        """Return whether a tensor has no contents, or not those of a real run."""
         return isinstance(tensor, FakeTensor) or address_of(tensor) in self.overwritten
 
     def overwrite(self, tensor: torch.Tensor) -> None:
-        """Take the contents of a real tensor for fake from now on."""
+        """Count the contents of a real tensor as fake from now on."""
         if not isinstance(tensor, FakeTensor):
             self.overwritten[address_of(tensor)] = tensor.untyped_storage()
 
 
 class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Runs ops for real until `budget` is exceeded, then those on fakes alone that touch one.
+    """Runs ops for real until `budget` is exceeded, then fakes those that touch a fake tensor.
 
-    A real tensor that a fake one is written into keeps its contents, but counts as fake then.
+    A real tensor that a fake one is written to keeps its contents, but counts as fake.
     """
 
     supports_higher_order_operators = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled under a capture, and the wrapper costs more than the op
+        return False  # nothing compiles under a capture; dynamo's wrapper costs more than an op
 
     def __init__(
         self,
@@ -79,7 +81,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         draws: Draws,
         registry: FakeRegistry,
     ) -> None:
-        """Prepare the mode of one thread; it shares the rest with those of the others."""
+        """Prepare the mode of one thread; only `mode` is its own."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._fake = mode
         self._swaps = swaps
@@ -94,7 +96,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Run an op, or imagine it."""
+        """Run an op, or fake it."""
         kwargs = kwargs or {}
         op, budget = schema_of(func), self._budget
         if op.silent:
@@ -128,7 +130,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if op.view or not any(map(self._registry.is_fake, tensors)):
             return False
         if op.func is _NUMBER:
-            self._stand_ins.read()  # an accumulator that a fake was added to: it says what it said
+            self._stand_ins.read()  # an accumulator that fakes were added to keeps its last value
         return op.func is not _NUMBER
 
     def _imagine(self, op: OpSchema, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> Any:
@@ -162,7 +164,7 @@ class Contagion(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return _original(func, result, tensors, real) if real else result
 
     def _twin(self, tensor: torch.Tensor) -> FakeTensor:
-        """Return the fake that stands for a real tensor, the same one each time."""
+        """Return the fake that stands for a real tensor, always the same one."""
         reference, twin = self._twins.get(id(tensor), (_nothing, None))
         if twin is not None and reference() is tensor and _alike(twin, tensor):
             return twin
@@ -197,7 +199,7 @@ def _replace(value: Any, by: dict[int, FakeTensor]) -> Any:
 def _original(
     func: Any, result: Any, tensors: list[torch.Tensor], twins: dict[int, FakeTensor]
 ) -> Any:
-    """Return the result of an op that works in place as the tensor that it was given."""
+    """Return the result of an in-place op as the tensor that was passed to it."""
     if not func._schema.returns:
         return None
     for tensor in tensors:

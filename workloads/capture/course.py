@@ -1,8 +1,8 @@
-"""Where a program uses a number, and whether that number decides when a `while` loop ends.
+"""Where a program uses a number, and whether it decides when a `while` loop ends.
 
-Read from the program's source: names that a statement's value reaches, by assignment or because an
-`if` depends on it, within one function and through what it returns. What goes through containers
-and attributes of other objects is not followed.
+Read from the source: the names that a statement's value reaches by assignment or through an `if`,
+within one function and through its return value. Containers and attributes of other objects are not
+followed.
 """
 
 import ast
@@ -19,14 +19,14 @@ import torch
 
 CAPTURE, TORCH = str(Path(__file__).parent), str(Path(torch.__file__).parent)
 _PYTHON = sysconfig.get_path("stdlib")
-_SITE = sysconfig.get_path("purelib")  # lies inside the standard library's folder
+_SITE = sysconfig.get_path("purelib")  # inside the standard library's folder
 _DEFINES = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _Position = tuple[int, int]
 
 
 class Use(NamedTuple):
-    """What a function does with a number that one of its statements reads: whether it decides
-    when a `while` loop ends, the lines of the branches that it decides, and whether it is returned.
+    """How a function uses a number that one of its statements reads: whether it decides when a
+    `while` loop ends, the lines of branches that depend on it, and whether it is returned.
     """
 
     ends_loop: bool = False
@@ -35,7 +35,7 @@ class Use(NamedTuple):
 
 
 def caller() -> FrameType | None:
-    """Return the innermost frame of code that is not part of the capture."""
+    """Return the innermost frame outside the capture."""
     frame: FrameType | None = sys._getframe()
     while frame is not None and frame.f_code.co_filename.startswith((CAPTURE, "<")):
         frame = frame.f_back
@@ -43,7 +43,7 @@ def caller() -> FrameType | None:
 
 
 def program(frame: FrameType | None) -> FrameType | None:
-    """Return the first frame, from `frame` outwards, that is neither PyTorch's nor Python's."""
+    """Return the first frame from `frame` outwards that is neither PyTorch's nor Python's."""
     while frame is not None and _is_library(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
@@ -59,7 +59,9 @@ def in_network(frame: FrameType | None) -> bool:
 
 
 def uses(frame: FrameType | None) -> Iterator[tuple[FrameType, Use]]:
-    """Yield how the function of a frame uses what the frame reads now, and who gets it returned."""
+    """Yield the use of what `frame` reads now, in its function and in callers that get
+    it returned.
+    """
     while frame is not None and frame.f_lasti >= 0:
         use = _use(frame.f_code, frame.f_lasti)
         yield frame, use
@@ -103,7 +105,7 @@ def _contains(node: ast.AST, position: _Position) -> bool:
 
 class _Statement(NamedTuple):
     node: ast.stmt
-    loop: ast.stmt | None  # the innermost one around it
+    loop: ast.stmt | None  # the innermost loop around it
 
 
 def _statements(body: list[ast.stmt], loop: ast.stmt | None) -> Iterator[_Statement]:
@@ -117,7 +119,7 @@ def _statements(body: list[ast.stmt], loop: ast.stmt | None) -> Iterator[_Statem
 
 
 def _followed(function: list[_Statement], around: list[ast.AST]) -> Use:
-    """Follow what the innermost statement of `around` reads through a function."""
+    """Return how a function uses what the innermost statement of `around` reads."""
     source = around[-1]
     loops = [node for node in around if isinstance(node, ast.While)]
     names: set[str] = set()
@@ -139,7 +141,7 @@ def _branches(node: ast.stmt) -> bool:
 
 
 def _returns(node: ast.stmt) -> bool:
-    # One of several values says nothing of the others.
+    # Of several returned values, the caller may use any.
     return isinstance(node, ast.Return) and not isinstance(node.value, ast.Tuple | ast.Dict)
 
 
@@ -157,7 +159,7 @@ def _leaves(statement: _Statement, loops: list[ast.While]) -> bool:
 
 
 def _expressions(node: ast.stmt) -> Iterator[ast.AST]:
-    """Yield what a statement itself evaluates, without the statements inside it."""
+    """Yield the expressions of a statement, without those of statements inside it."""
     if isinstance(node, _DEFINES):
         return
     for part in ast.iter_child_nodes(node):
@@ -179,7 +181,7 @@ def _read(node: ast.stmt) -> set[str]:
 
 
 def _assigned(node: ast.stmt) -> set[str]:
-    """Return the names that get a value by a statement, or by one inside it that depends on it."""
+    """Return the names that a statement, or one inside it that depends on it, assigns."""
     inside = ast.walk(node) if isinstance(node, ast.If | ast.While) else _expressions(node)
     names = set()
     for part in inside:
@@ -194,7 +196,7 @@ def _assigned(node: ast.stmt) -> set[str]:
 
 
 def _changed(node: ast.AST) -> str:
-    """Return what a call of a method such as `losses.append(loss)` changes, or ""."""
+    """Return the object that a method call such as `losses.append(loss)` changes, or ""."""
     called = node.func if isinstance(node, ast.Call) else None
     if not isinstance(called, ast.Attribute) or not isinstance(called.value, ast.Name):
         return ""
@@ -202,5 +204,5 @@ def _changed(node: ast.AST) -> str:
 
 
 def _inside(container: ast.expr) -> str:
-    """Return a name for what a container holds: its length, say, is not among that."""
+    """Return a name for the contents of a container, as opposed to its length."""
     return ast.unparse(container) + "[]"

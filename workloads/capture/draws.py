@@ -1,6 +1,6 @@
-"""Draws the random numbers that imagined ops would draw, so later ones are those of a real run.
+"""Draws the random numbers that fake ops would draw, so that later ones are those of a real run.
 
-The order of shuffled data depends on everything drawn before it: initial weights, dropout.
+The order of shuffled data depends on every earlier draw: initial weights, dropout.
 """
 
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from workloads.capture.calls import signature_of, tensors_in
 from workloads.capture.kinds import draws
 from workloads.capture.ops import OpSchema
 
-_MOST = 1 << 28  # numbers of a whole capture, about a second; a guess
-_CHUNK = 1 << 16  # numbers at once; PyTorch draws normal ones by sixteen
+_MOST = 1 << 28  # numbers in a whole capture: about a second; a guess
+_CHUNK = 1 << 16  # numbers at once; PyTorch draws normal ones in blocks of 16
 _FILLS = frozenset({"uniform_", "normal_", "random_", "bernoulli_", "exponential_"})
 _BY_VALUES = frozenset(
     {"poisson", "binomial", "_standard_gamma", "_sample_dirichlet", "rrelu_with_noise"}
@@ -25,15 +25,15 @@ _BY_VALUES = frozenset(
 
 
 class Draws:
-    """What was drawn so far; `exact` is False once it is not what a real run would have drawn."""
+    """The draws so far; `exact` is False once they differ from a real run's."""
 
     def __init__(self) -> None:
-        """Start with nothing drawn."""
+        """Start with no draw."""
         self.exact = True
         self._count = 0
 
     def repeat(self, op: OpSchema, args: Any, kwargs: Any) -> None:
-        """Draw what a call that touches fakes, or makes too large a tensor, would draw."""
+        """Draw what a call on fakes, or of a tensor above the limit, would draw."""
         if not op.seeded or not draws(signature_of(op.func).named(args, kwargs)):
             return
         tensors = [*tensors_in(args), *tensors_in(kwargs)]
@@ -56,7 +56,7 @@ def _draw(op: OpSchema, args: Any, kwargs: Any, count: int) -> None:
 
 
 def _chunks(count: int) -> Iterator[int]:
-    # The last is the longest: a rest of less than sixteen would be drawn in another way.
+    # The last chunk is the longest, as PyTorch draws less than 16 numbers in another way.
     whole = max(count // _CHUNK - 1, 0)
     yield from [_CHUNK] * whole
     yield count - whole * _CHUNK
@@ -74,7 +74,7 @@ def _seeds_only(func: Any) -> bool:
 
 
 def _made(args: Any) -> int:
-    """Return the elements of what is made of nothing, from the sizes or the count among `args`."""
+    """Return how many elements a factory op creates, from the sizes or the count in `args`."""
     sizes = [value for value in args if isinstance(value, list | tuple)]
     return prod(sizes[0]) if sizes else next((v for v in args[::-1] if isinstance(v, int)), 0)
 

@@ -1,4 +1,4 @@
-"""What a recorded call does to memory, and its products in real numbers: by its arguments alone."""
+"""Effect of a recorded call on memory, and its products in real numbers, from its arguments."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -17,12 +17,12 @@ from workloads.capture.tape import RecordedCall
 
 @dataclass(slots=True)
 class Effects:
-    """Works out what calls do; a window that several of them use becomes one tensor."""
+    """Computes the effects of calls; a window that several calls use becomes one tensor."""
 
     _tensors: dict[TensorWindow, Tensor] = field(default_factory=dict)
 
     def of(self, record: RecordedCall) -> tuple[dict[str, Any], Effect]:
-        """Return the arguments of a call by name, and what it does."""
+        """Return the arguments of a call by name, and its effect."""
         signature = record.signature
         args = signature.named(record.operands, record.keywords)
         results = [t for result in record.results for t in self._tensors_in(result)]
@@ -61,13 +61,13 @@ class Effects:
 
 
 def real_products(name: str, args: dict[str, Any]) -> list[Product]:
-    """Return the products in real numbers that a call is: four for each of complex ones."""
+    """Return the products of a call in real numbers: four for a complex one."""
     sizes = {argument: _operand(value) for argument, value in args.items()}
     return [real for each in products(name, sizes) for real in _real(each, args)]
 
 
 def _operand(value: Any) -> Any:
-    """Return a sparse or nested tensor as formulas of products take it."""
+    """Return a sparse or nested tensor in the form that the product formulas take."""
     if value.__class__ is Sparse:
         return Operand(value.shape, _name_of(value.dtype), nnz=value.nnz)
     if value.__class__ is Ragged:
@@ -78,7 +78,7 @@ def _operand(value: Any) -> Any:
 
 
 def _real(product: Product, args: dict[str, Any]) -> tuple[Product, ...]:
-    """Return the products in real numbers that a product is: of complex ones four."""
+    """Return a product in real numbers: four for a complex one."""
     operands = (args.get(product.a), args.get(product.b))
     if any(getattr(getattr(value, "dtype", None), "is_complex", False) for value in operands):
         return product, *3 * [replace(product, a="", b="", c=-1)]

@@ -1,4 +1,4 @@
-"""What a recording does when its process is ended from outside, or from inside by os._exit."""
+"""Saves a recording if its process is ended by a signal or by os._exit."""
 
 import _thread
 import os
@@ -17,7 +17,7 @@ from simulator.trace.trace import StepKind, Trace
 from trainsoc.border import ours
 from workloads.capture.session import Recording
 
-_RETRY_S = 0.002  # a guess: longer than the recorder works on one op
+_RETRY_S = 0.002  # a guess: longer than the recorder takes for one op
 _DEADLY = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
@@ -25,7 +25,7 @@ _DEADLY = tuple(
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a script ended: its exit status, and a sentence if it did not end well.
+    """How a script ended: exit status, and a sentence if it failed.
 
     `trace` is what was recorded, None if nothing was.
     """
@@ -42,9 +42,9 @@ class Outcome:
 
 @dataclass(eq=False)
 class Guard:
-    """Keeps what a recording has when a signal or os._exit ends the process.
+    """Saves a recording when a signal or os._exit ends the process.
 
-    `keep` gets the outcome then. Without it the process is not the script's, and only SIGINT is
+    `keep` then gets the outcome. Without `keep` the process is not the script's, and only SIGINT is
     handled. A signal waits while the recorder works, and is ignored once the script has ended.
     """
 
@@ -57,7 +57,7 @@ class Guard:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Handle signals and os._exit, but for those that the script handles or ignores."""
+        """Handle signals and os._exit, except signals that the script handles or ignores."""
         before = {number: signal.getsignal(number) for number in self._numbers}
         plain = (signal.SIG_DFL, signal.default_int_handler)
         self._handle(number for number, handler in before.items() if handler in plain)
@@ -80,11 +80,11 @@ class Guard:
 
     @property
     def copied(self) -> bool:
-        """Whether this is a copy (a fork) of the process that is recorded."""
+        """Whether this is a fork of the recorded process."""
         return os.getpid() != self._process
 
     def forget(self) -> None:
-        """Be gone from a copy of this process."""
+        """Stop guarding, in a fork of this process."""
         os._exit = self._exit  # type: ignore[assignment]
         for number in self._numbers:
             if signal.getsignal(number) == self._on_signal:
@@ -93,7 +93,7 @@ class Guard:
 
     @property
     def _numbers(self) -> list[int]:
-        """The signals to handle, in the main thread, where Python allows it."""
+        """The signals to handle; none outside the main thread, where Python does not allow it."""
         if threading.current_thread() is not threading.main_thread():
             return []
         numbers = (signal.SIGINT, *(_DEADLY if self.keep else ()))
@@ -119,7 +119,7 @@ class Guard:
             signal.pthread_kill(threading.main_thread().ident or 0, number)
 
     def _die(self, number: int) -> None:
-        """End the process as the signal would have, with nothing more of the script."""
+        """End the process as the signal would, without running more of the script."""
         title = signal.Signals(number).name
         self._keep(128 + number, f"{self.name} was ended by {title}")
         with suppress(Exception):
@@ -127,7 +127,7 @@ class Guard:
         self._exit(128 + number)
 
     def _leave(self, status: int) -> None:
-        """Do as os._exit."""
+        """Act as os._exit."""
         if not self.ended:
             self._keep(status, f"{self.name} ended with exit status {status}" if status else None)
         self._exit(status)

@@ -1,4 +1,4 @@
-"""Where PyTorch can be listened to: module calls, loaders, optimizers and backward passes."""
+"""Hooks into PyTorch: module calls, loaders, optimizers and backward passes."""
 
 import functools
 import inspect
@@ -22,7 +22,7 @@ from workloads.capture.names import WRAPPERS
 
 
 class Listener(Protocol):
-    """What wants to be told."""
+    """Receives the events of one thread."""
 
     def module_enter(self, module: torch.nn.Module, inputs: Any) -> None:
         """A module is about to run on `inputs`."""
@@ -40,20 +40,20 @@ class Listener(Protocol):
         """A loader's iterator is asked for a batch."""
 
     def batch_leave(self, iterator: Any, exhausted: bool) -> None:
-        """It has answered, or has no more."""
+        """The iterator has returned a batch, or is `exhausted`."""
 
     def backward_enter(self, create_graph: bool) -> None:
-        """A backward pass is about to run, itself to be differentiated or not."""
+        """A backward pass is about to run; `create_graph` if it is itself differentiated."""
 
     def gradients(self, inputs: Any, gradients: Any) -> None:
-        """A backward pass has returned the gradients of `inputs` instead of keeping them."""
+        """A backward pass has returned the gradients of `inputs` instead of accumulating them."""
 
     def compiled_enter(self) -> None:
         """A module that torch.compile wrapped is about to run."""
 
 
 class Audience(Protocol):
-    """Who listens: one listener for each thread that is followed."""
+    """The listeners, one for each recorded thread."""
 
     lock: threading.RLock
     faults: int
@@ -67,7 +67,7 @@ Tell = Callable[[Callable[[Listener], None]], None]
 
 @contextmanager
 def listening(audience: Audience) -> Iterator[None]:
-    """Tell the listeners what their threads do; errors of their own count as faults."""
+    """Call the listeners inside the block; their own errors count as faults."""
 
     def tell(event: Callable[[Listener], None]) -> None:
         listener = audience.current()
@@ -135,7 +135,7 @@ def _loader(tell: Tell) -> Iterator[None]:
 
 @contextmanager
 def _backward(tell: Tell) -> Iterator[None]:
-    # Seen from outside the engine, so that steps whose ops nobody looks at know it too.
+    # Hooked outside the engine, so that it also shows in steps whose ops are not recorded.
     backward, grad = torch.autograd.backward, torch.autograd.grad
     place = {
         f: list(inspect.signature(f).parameters).index("create_graph") for f in (backward, grad)

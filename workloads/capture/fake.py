@@ -1,8 +1,8 @@
-"""Fake capture: what a large network computes has shapes and no contents, so it costs little.
+"""Fake capture: large networks have shapes but no contents, so that they cost little.
 
-Parameters are fake and so is all that is computed from them; data stays real until it meets them.
-What a program does with its data, say shuffle or filter it, is therefore done as ever. Small
-networks run for real, which is faster and exact, until their `Budget` is exceeded.
+Parameters and everything computed from them are fake; data stay real until they meet them, so that
+the program shuffles or filters its data as ever. Small networks run for real, which is faster and
+exact, until their `Budget` is exceeded.
 """
 
 from contextlib import AbstractContextManager, ExitStack
@@ -22,13 +22,13 @@ from workloads.capture.swaps import Swaps
 
 
 class _SharedMode(FakeTensorMode):  # type: ignore[no-untyped-call]
-    """A mode for all threads; a copy of a fake tensor is of the same mode as the tensor."""
+    """A fake mode for all threads; a deep copy of a fake tensor keeps its mode."""
 
     _own = local()
 
     @property
     def in_kernel_invocation(self) -> bool:
-        """Whether an op runs on fakes in this thread: they say then that they are on `meta`."""
+        """Whether an op runs on fakes in this thread: they then claim to be on `meta`."""
         return getattr(self._own, "in_kernel_invocation", False)
 
     @in_kernel_invocation.setter
@@ -40,10 +40,10 @@ class _SharedMode(FakeTensorMode):  # type: ignore[no-untyped-call]
 
 
 class Fakes:
-    """Everything fake in a block; a context manager that puts all back when the block ends.
+    """Everything fake inside a block; a context manager that restores all when the block ends.
 
-    With `keep` the program goes on after the block, so what was real before it is kept and put
-    back bit for bit: parameters, gradients, buffers, optimizers, other tensors, random numbers.
+    With `keep` the program goes on after the block, so real state from before it is restored bit
+    for bit: parameters, gradients, buffers, optimizers, other tensors, random numbers.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Fakes:
         *,
         keep: bool,
     ) -> None:
-        """Prepare for a network and its optimizer; others are found as they are used."""
+        """Prepare for a network and its optimizer; others are picked up when they are used."""
         self._targets = model, optimizer
         self._mode = _SharedMode()
         self._budget = Budget()
@@ -65,7 +65,7 @@ class Fakes:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Take in what was given, and all further networks from here on."""
+        """Make these networks fake, and all further ones."""
         model, optimizer = self._targets
         with ExitStack() as stack:
             stack.enter_context(self._swaps)
@@ -79,7 +79,7 @@ class Fakes:
         return self
 
     def in_thread(self) -> AbstractContextManager[Any]:
-        """Return the context in which a thread handles fake tensors; each needs one of its own."""
+        """Return the context in which a thread handles fake tensors; each thread needs its own."""
         shared = self._budget, self.stand_ins, self._kernels, self._draws, self._registry
         return Contagion(self._mode, self._swaps, *shared)
 
@@ -89,11 +89,11 @@ class Fakes:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Put everything back."""
+        """Restore everything."""
         self._stack.__exit__(kind, error, traceback)
 
     def check(self) -> None:
-        """Raise InputError if the program went on after it asked for what cannot be known."""
+        """Raise InputError if the program went on after asking for an unknown value."""
         if self.stand_ins.refused:
             raise self.stand_ins.refused
 
@@ -104,7 +104,7 @@ class Fakes:
 
     @property
     def notes(self) -> dict[str, str]:
-        """What a trace's origin says: which values do not exist, or that all of them do."""
+        """Notes for a trace's origin: which values do not exist, or that all of them do."""
         if self.imagined:
             return self.stand_ins.notes | self._inexact()
         small = f"small network ({self._budget.largest:,} parameters): ran for real"

@@ -1,7 +1,7 @@
-"""What tells one call of a module from another without looking at its ops, and without effects.
+"""Tells calls of a module apart by their inputs, without looking at ops and without side effects.
 
-Only types, shapes and element types count. Nothing of the program's is called: no iterator is
-advanced, no property computed.
+Only types, shapes and element types count. No code of the program runs: no iterator advances, no
+property is computed.
 """
 
 from collections.abc import Hashable, Iterator
@@ -13,26 +13,26 @@ import torch
 
 _PLAIN = (bool, str, type(None))
 _LIMIT = 256
-"""Items of one input that are looked at; the types of the rest do not count."""
+"""Items of one input that count; the types of the rest do not."""
 
 
 def fingerprint(inputs: Any) -> Hashable:
-    """Return the shapes and types of all tensors and arrays in a module's inputs."""
+    """Return shapes and types of all tensors and arrays in a module's inputs."""
     return tuple(_leaves(inputs))
 
 
 def shapes_of(inputs: Any) -> Hashable:
-    """Return the fingerprint of inputs, at once for the usual single tensor."""
+    """Return the fingerprint of inputs, fast for the common single tensor."""
     if inputs.__class__ is tuple and len(inputs) == 1 and inputs[0].__class__ is torch.Tensor:
         try:
             return tuple(inputs[0].shape)
-        except RuntimeError:  # a nested tensor has none
+        except RuntimeError:  # a nested tensor has no strides
             pass
     return fingerprint(inputs)
 
 
 def rows_of(inputs: Any) -> int | None:
-    """Return the first size of the first tensor in a network's inputs, None if there is none."""
+    """Return the first size of the first tensor in a network's inputs, None without tensors."""
     for leaf in _leaves(inputs):
         if isinstance(leaf, tuple):
             return leaf[0][0] if leaf[0] else 1
@@ -40,7 +40,7 @@ def rows_of(inputs: Any) -> int | None:
 
 
 def modes(root: torch.nn.Module) -> Hashable:
-    """Return the modes that a network runs in."""
+    """Return the training modes of a network's modules."""
     return (
         tuple([parameter.requires_grad for parameter in root.parameters()]),
         root.training,
@@ -53,7 +53,9 @@ def modes(root: torch.nn.Module) -> Hashable:
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """Yield what tells values apart; a container once, however it refers to itself."""
+    """Yield the types and sizes in a nested value; each container once, even if it
+    contains itself.
+    """
     pending, visited = [value], set()
     for _ in range(_LIMIT):
         if not pending:
@@ -81,9 +83,9 @@ def _tensor(tensor: torch.Tensor) -> Hashable:
 
 
 def _inside(value: Any) -> list[Any]:
-    """Return the items of a container or the attributes of an object, as they are stored.
+    """Return the items of a container or the attributes of an object, as stored.
 
-    The methods of a subclass may do anything; those of the built-in type only look.
+    A subclass may override any method, so only those of the built-in type are called.
     """
     if isinstance(value, tuple):
         return list(tuple.__iter__(value))
@@ -100,7 +102,7 @@ def _inside(value: Any) -> list[Any]:
 
 
 def _slots(value: Any) -> list[Any]:
-    """Return what an object without a dictionary holds in its slots."""
+    """Return the values of an object's slots."""
     members = (m for each in type(value).__mro__ for m in vars(each).values())
     values = []
     for member in members:

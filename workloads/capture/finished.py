@@ -1,4 +1,4 @@
-"""A run that is over: its steps and epochs in order, and how long they took."""
+"""A finished run: its steps and epochs in order, and their times."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -9,11 +9,11 @@ from statistics import median
 from simulator.trace.passes.treatment import Method
 from simulator.trace.trace import Segment, Step, StepKind, Timing
 from workloads.capture.open_step import Key, LoaderPass
-from workloads.capture.segments import Catalogue, StepRun
+from workloads.capture.segments import Catalogue, RepeatedSteps
 
 
 def finish(catalogue: Catalogue) -> "FinishedRun":
-    """Return the run of a catalogue; what is not yet analysed is analysed now."""
+    """Return the run in a catalogue; analyses what is not analysed yet."""
     catalogue.build()
     steps, numbers = _distinct([catalogue.step(i) for i in range(len(catalogue.distinct))])
     resolved, approximated = _resolve(catalogue.runs)
@@ -21,9 +21,9 @@ def finish(catalogue: Catalogue) -> "FinishedRun":
 
 
 def _distinct(steps: Sequence[Step]) -> tuple[tuple[Step, ...], list[int]]:
-    """Return the steps that differ, in order, and the number among them of each step.
+    """Return the distinct steps in order, and the number of each step among them.
 
-    To hash a step takes as long as to make it, so where the sizes of storages tell, they do.
+    Hashing a step takes as long as making it, so sizes of storages replace it where they suffice.
     """
     sizes = [tuple([storage.bytes for storage in step.storages]) for step in steps]
     often = Counter(sizes)
@@ -37,8 +37,8 @@ def _distinct(steps: Sequence[Step]) -> tuple[tuple[Step, ...], list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A run that is over: its distinct `steps`, the number in them of each that the catalogue
-    kept apart, the steps of every run, and how many of these had only a similar one recorded.
+    """A finished run: its distinct `steps`, the index in them of each step of the catalogue, the
+    steps of every run, and how many of these are approximated by a similar one.
     """
 
     catalogue: Catalogue
@@ -74,7 +74,7 @@ class FinishedRun:
     def timings(self) -> tuple[Timing, ...]:
         """Return how long each distinct step took: medians over its runs.
 
-        Whole steps are those that nobody looked at, since looking takes time of its own.
+        Whole steps are timed where no op was recorded, as recording takes time.
         """
         whole: dict[int, list[int]] = {}
         for run, steps in zip(self.catalogue.runs, self.resolved, strict=True):
@@ -104,15 +104,15 @@ def _median_ps(times_ns: Iterable[int]) -> int:
     return round(1000 * median(times_ns))
 
 
-def _resolve(runs: list[StepRun]) -> tuple[list[tuple[int, ...]], int]:
-    """Map every run to distinct steps: its own, else the latest alike, else the most similar.
+def _resolve(runs: list[RepeatedSteps]) -> tuple[list[tuple[int, ...]], int]:
+    """Map each run to distinct steps: its own, else the latest alike, else the most similar.
 
-    A run of a kind that nobody ever looked at is left out.
+    A run of a kind that was never recorded is left out.
     """
     latest: dict[Key, tuple[int, ...]] = {}
     for run in reversed(runs):
         if run.steps is not None:
-            latest[run.key] = run.steps  # the earliest one, for runs before any was looked at
+            latest[run.key] = run.steps  # the earliest, for runs before the first recorded one
     resolved: list[tuple[int, ...]] = []
     approximated = 0
     for run in runs:
@@ -128,7 +128,7 @@ def _resolve(runs: list[StepRun]) -> tuple[list[tuple[int, ...]], int]:
     return resolved, approximated
 
 
-def _similar(run: StepRun, runs: list[StepRun]) -> tuple[int, ...]:
+def _similar(run: RepeatedSteps, runs: list[RepeatedSteps]) -> tuple[int, ...]:
     alike = [r for r in runs if r.steps is not None and r.kind is run.kind]
     best = max(reversed(alike), key=lambda r: _common(r.key, run.key), default=None)
     return best.steps if best is not None and best.steps is not None else ()
@@ -138,12 +138,12 @@ def _common(first: Key, second: Key) -> int:
     return sum(a == b for a, b in zip(first, second, strict=False))
 
 
-def _epochs(runs: list[StepRun], passes: Sequence[LoaderPass]) -> Iterator[int]:
+def _epochs(runs: list[RepeatedSteps], passes: Sequence[LoaderPass]) -> Iterator[int]:
     """Yield the epoch of each run.
 
-    An epoch is a pass over a loader in which an optimizer stepped; without a loader, training
-    after an evaluation begins one, unless that has smaller batches: an agent acts between two
-    steps. Evaluation belongs to the epoch before it.
+    An epoch is a pass over a loader in which an optimizer stepped. Without a loader, training after
+    an evaluation starts one, unless the evaluation has smaller batches: an agent acts between
+    steps. An evaluation belongs to the epoch before it.
     """
     epoch = 0
     last: frozenset[int] | None = None
@@ -151,7 +151,7 @@ def _epochs(runs: list[StepRun], passes: Sequence[LoaderPass]) -> Iterator[int]:
     evaluated = False
     for run in runs:
         if run.kind is StepKind.TRAIN:
-            # A unit of several steps begins with evaluations.
+            # Several steps in one: it starts with evaluations.
             evaluated |= len(run.steps or ()) > 1 and not _acts(run.first_rows, run.rows)
             used = last is not None and (not last or any(passes[n].counts for n in last))
             new_pass = bool(run.passes) and not run.passes & (last or frozenset())
@@ -164,5 +164,5 @@ def _epochs(runs: list[StepRun], passes: Sequence[LoaderPass]) -> Iterator[int]:
 
 
 def _acts(rows: int | None, learned: int | None) -> bool:
-    """Return whether an evaluation is an agent's action: fewer rows than are learned from."""
+    """Return whether an evaluation is an agent acting: on fewer rows than it learns from."""
     return rows is not None and learned is not None and rows < learned

@@ -1,4 +1,4 @@
-"""Keeps what a block changes of a program that goes on after it, and puts it back bit for bit."""
+"""Saves what a block changes in a program that goes on after it, and restores it bit for bit."""
 
 import random
 import sys
@@ -13,7 +13,7 @@ from workloads.capture.tape import address_of
 
 
 class Writes:
-    """The contents that real tensors had before an op wrote to them."""
+    """The contents of real tensors from before an op wrote to them."""
 
     def __init__(self) -> None:
         """Start with none."""
@@ -21,7 +21,7 @@ class Writes:
         self._room = 64
 
     def keep(self, tensor: torch.Tensor) -> None:
-        """Keep the contents of a tensor that is about to be written to, once."""
+        """Save the contents of a tensor that is about to be written, the first time."""
         address = address_of(tensor)
         if not address or tensor.is_meta:
             return
@@ -33,7 +33,7 @@ class Writes:
             self._contents[address] = StorageWeakRef(storage), storage.clone()  # type: ignore[no-untyped-call]
 
     def restore(self) -> None:
-        """Put the contents back into all storages that still exist."""
+        """Restore the contents of all storages that still exist."""
         for reference, contents in self._contents.values():
             storage = torch.UntypedStorage._new_with_weak_ptr(reference.cdata)
             if storage is not None:
@@ -47,21 +47,21 @@ class Writes:
 
 
 class Attributes:
-    """The tensors that a module has as attributes; it is not kept alive."""
+    """The tensors among a module's attributes; the module is not kept alive."""
 
     def __init__(self, module: torch.nn.Module) -> None:
-        """Keep those of now."""
+        """Save the present ones."""
         self._module = weakref.ref(module)
         self._parameters = dict(module._parameters)
         self._buffers = dict(module._buffers)
         self._plain = _tensors(module)
 
     def are_of(self, module: torch.nn.Module) -> bool:
-        """Return whether they are those of this module, and not of a dead one."""
+        """Return whether they belong to this module, not to a dead one with its id."""
         return self._module() is module
 
     def restore(self) -> None:
-        """Put them back, and remove those that came since."""
+        """Restore them, and remove those added since."""
         module = self._module()
         if module is None:
             return
@@ -77,16 +77,16 @@ def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 class OptimizerState:
-    """An optimizer's settings and state."""
+    """Settings and state of an optimizer."""
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
-        """Keep those of now."""
+        """Save the present ones."""
         self._optimizer = optimizer
         self._state = {key: _copied(value) for key, value in optimizer.state.items()}
         self._groups = [_copied(group) for group in optimizer.param_groups]
 
     def restore(self) -> None:
-        """Put them back."""
+        """Restore them."""
         _refill(self._optimizer.state, self._state)
         groups = self._optimizer.param_groups
         del groups[len(self._groups) :]
@@ -95,7 +95,7 @@ class OptimizerState:
 
 
 def random_numbers() -> Callable[[], None]:
-    """Return what puts the random number generators back to where they are now."""
+    """Return a function that resets the random number generators to their present state."""
     torch_state, python_state = torch.get_rng_state(), random.getstate()
     numpy = sys.modules.get("numpy")
     arrays = numpy.random.get_state() if numpy else None

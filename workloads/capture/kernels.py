@@ -1,7 +1,7 @@
-"""Ops whose results PyTorch's fakes do not know, or give other sizes than its CPU kernels do.
+"""Results of ops that PyTorch's fakes lack, or give other sizes than its CPU kernels.
 
-A kernel runs once for each form of its arguments, on zeros, if that is cheap; its results then say
-what forms they have.
+A kernel runs once per form of its arguments, on zeros, if that is cheap; then the forms of its
+results are known.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _MOST_FLOPS = 2e9  # a fifth of a second on one core; a guess
 
 
 class KernelResults:
-    """Forms of results that were looked up; `unknown` names the ops that were too large for it."""
+    """Forms of results, by kernel and arguments; `unknown` names ops that were too large to run."""
 
     def __init__(self, mode: FakeTensorMode) -> None:
         """Start with none."""
@@ -29,7 +29,7 @@ class KernelResults:
         self._forms: dict[Any, Any] = {}
 
     def knows(self, op: OpSchema, args: Any) -> bool:
-        """Return whether `imagine` has an answer for a call."""
+        """Return whether `imagine` handles a call."""
         if op.name == "_pack_padded_sequence":
             return not isinstance(args[1], FakeTensor)
         if op.name not in _PROBED:
@@ -51,7 +51,7 @@ class KernelResults:
             return tuple(self._fake(form) for form in self._forms[key])
 
     def _pack(self, func: Any, padded: FakeTensor, lengths: torch.Tensor, first: bool) -> Any:
-        """Pack a padded batch: the lengths are data, so how much remains of it is known."""
+        """Pack a padded batch: lengths are data, so the size of the result is known."""
         rows, sizes = func(torch.zeros(*padded.shape[:2], 1), lengths, first)
         return padded.new_empty((len(rows), *padded.shape[2:])), sizes
 

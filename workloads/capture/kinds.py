@@ -1,4 +1,4 @@
-"""What an op that PyTorch dispatches does: the table of names, and the tags beyond it."""
+"""Kind of a dispatched op: from the table of names, or from PyTorch's tags."""
 
 from typing import Any
 
@@ -7,18 +7,18 @@ import torch
 from simulator.trace.kinds import listed_kind
 from simulator.trace.op import OpKind
 
-_REDUCTION = getattr(torch.Tag, "reduction", None)  # a tag that older PyTorch does not have
+_REDUCTION = getattr(torch.Tag, "reduction", None)  # a tag that older PyTorch lacks
 
 
 def base_name(func: Any) -> str:
-    """Return "addmm" for `aten.addmm.default`; other libraries' ops have their namespace."""
+    """Return "addmm" for `aten.addmm.default`; ops of other libraries keep their namespace."""
     schema = getattr(func, "_schema", None)
     name = schema.name if schema is not None else str(func)
     return str(name).removeprefix("aten::")
 
 
 def kind_of(func: Any, name: str) -> OpKind:
-    """Return the kind of an op by its name, or by the tags that PyTorch gives it, else OTHER."""
+    """Return the kind of an op by its name, else by its tags, else OTHER."""
     tags = getattr(func, "tags", ())
     if torch.Tag.inplace_view in tags:
         return OpKind.VIEW
@@ -35,7 +35,7 @@ def kind_of(func: Any, name: str) -> OpKind:
 
 
 def is_seeded(func: Any) -> bool:
-    """Return whether calls of an op can draw from the random number generator."""
+    """Return whether an op can draw from the random number generator."""
     return torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
 
 

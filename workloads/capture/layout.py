@@ -1,4 +1,4 @@
-"""How the items of a call lie on a tape: a head, then its arguments, then its results."""
+"""Layout of a call on a tape: a head, its arguments, its results."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,12 +8,12 @@ from workloads.capture.operands import Many, Ragged, Sparse, TensorWindow
 HEAD = 6
 """Items before the arguments of a call."""
 Places = dict[int, tuple[int, int]]
-"""By storage, where its tensor lies among all items of a tape, and among all offsets."""
+"""By storage, the position of its tensor among all items of a tape and among all offsets."""
 _SPECIAL = frozenset({TensorWindow, Sparse, Ragged})
 
 
 def end_of(flat: Sequence[Any], place: int, values: int) -> int:
-    """Return where so many arguments or results end that begin at a place."""
+    """Return where `values` arguments or results end that start at `place`."""
     while values:
         item = flat[place]
         place, values = place + 1, values - 1
@@ -23,7 +23,7 @@ def end_of(flat: Sequence[Any], place: int, values: int) -> int:
 
 
 def places_of(items: Sequence[Any], first: int, offset: int) -> Places | None:
-    """Map storages to the item and the offset of their plain tensor, numbered from these on."""
+    """Map storages to positions of their plain tensors, counted from `first` and `offset`."""
     if any(item.__class__ in _SPECIAL for item in items):
         return None
     windows = [
@@ -34,7 +34,7 @@ def places_of(items: Sequence[Any], first: int, offset: int) -> Places | None:
 
 
 def values_of(items: Iterator[Any], offsets: Iterator[int]) -> Iterator[Any]:
-    """Yield arguments as they were given: windows with their offset, lists as lists."""
+    """Yield arguments as they were passed: windows with their offset, lists as lists."""
     for item in items:
         if item.__class__ is tuple:
             yield tuple.__new__(TensorWindow, (*item, next(offsets)))

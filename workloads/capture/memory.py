@@ -1,4 +1,4 @@
-"""The C library's heap in a state that does not hang on what the process did before."""
+"""Brings the C library's heap into a state that does not depend on earlier allocations."""
 
 import torch
 
@@ -6,9 +6,9 @@ from simulator.lowering.heap import SETTLED_BYTES
 
 
 def settle_heap() -> None:
-    """Free a block of nearly the largest size that glibc keeps: what is freed later is used again.
+    """Free a block of nearly the largest size that glibc keeps, so that it reuses later ones.
 
-    Long training gets there by itself, sooner or later; before, which freed pages go back to the
-    system, and have to be fetched anew, differs between runs of the same program by thousands.
+    Long training gets there anyway. Until then, how many freed pages go back to the system, and
+    fault again, differs by thousands between runs of the same program.
     """
     torch.ones(SETTLED_BYTES, dtype=torch.uint8)

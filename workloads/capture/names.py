@@ -1,4 +1,4 @@
-"""What modules and parameters are called, and which storages hold parameters and buffers."""
+"""Qualified names of modules and parameters, and the storages of parameters and buffers."""
 
 import weakref
 from collections.abc import Hashable, Iterator
@@ -17,7 +17,7 @@ WRAPPERS = frozenset({"OptimizedModule", "DistributedDataParallel", "DataParalle
 
 
 def unwrap(model: torch.nn.Module) -> torch.nn.Module:
-    """Return the network inside what torch.compile or data parallelism wrapped around it."""
+    """Return the network inside wrappers of torch.compile and data parallelism."""
     while type(model).__name__ in WRAPPERS:
         model = model._modules.get("_orig_mod") or model._modules["module"]  # type: ignore[assignment]
     return model
@@ -25,7 +25,7 @@ def unwrap(model: torch.nn.Module) -> torch.nn.Module:
 
 @dataclass(slots=True, eq=False)
 class _Root:
-    """A network called from outside: a weak reference, its prefix, and the ids that it named."""
+    """A network called from outside: weak reference, prefix, and the ids that it named."""
 
     network: Any
     prefix: str
@@ -35,16 +35,16 @@ class _Root:
 
 
 class ModuleNames:
-    """The root modules seen so far and the qualified names of all that is in them.
+    """The root modules so far, and the qualified names of everything in them.
 
-    The first root gives plain names; further ones (a second network) carry their class in front,
-    so that no two layers are confused. A network that takes the place of a dead one of the same
-    structure, such as the next copy of a client, takes its names too: none is kept alive. With
-    `model` given, any other root computes a loss.
+    The first root gives plain names; further ones (a second network) prefix their class, so that
+    names are unique. A network that replaces a dead one of the same structure, such as the next
+    copy of a client, takes over its names. No root is kept alive. With `model`, any other root
+    computes a loss.
     """
 
     def __init__(self, model: torch.nn.Module | None) -> None:
-        """Begin with the names in `model`, or with none."""
+        """Start with the names in `model`, or with none."""
         self._model = model
         self._roots: dict[int, _Root] = {}
         self._free: dict[Hashable, list[str]] = {}
@@ -56,7 +56,7 @@ class ModuleNames:
             self._add(model, "")
 
     def is_model(self, root: torch.nn.Module) -> bool:
-        """Return whether a module called from outside any other is a network, not a loss."""
+        """Return whether a root module is a network, not a loss."""
         if id(root) in self._modules:
             return True
         if isinstance(root, _Loss):
@@ -67,16 +67,18 @@ class ModuleNames:
         return True
 
     def is_function(self, root: torch.nn.Module) -> bool:
-        """Return whether a module only computes, without weights: a softmax made for one call."""
+        """Return whether a module has no weights and only computes, such as a softmax made for one
+        call.
+        """
         if root is self._model or isinstance(root, _Loss):
             return False
         return not any(True for _ in root.parameters()) and not any(True for _ in root.buffers())
 
     def of_module(self, module: torch.nn.Module, parent: str) -> str:
-        """Return the qualified name of a module, or its parent's if it belongs to no root."""
+        """Return the qualified name of a module; its parent's if it belongs to no root."""
         name = self._modules.get(id(module))
         if name is None and not self.is_function(module):
-            self.refresh()  # a layer that came later
+            self.refresh()  # a layer that was added later
             name = self._modules.get(id(module))
         return parent if name is None else name
 
@@ -85,12 +87,12 @@ class ModuleNames:
         return self._parameters.get(id(parameter), "")
 
     def layer_of(self, parameter: str) -> str:
-        """Return the layer that the parameter of that name belongs to."""
+        """Return the layer of a parameter."""
         layer, _, _ = parameter.rpartition(".")
         return layer or self._bare.get(parameter, "")
 
     def refresh(self) -> None:
-        """Look again at the roots: modules may have come, parameters may have moved."""
+        """Read the roots again: modules may be new, parameters may have moved."""
         for root in list(self._roots.values()):
             network = root.network()
             if network is not None:
@@ -110,7 +112,7 @@ class ModuleNames:
 
     @property
     def method(self) -> Method:
-        """How the networks say that they are trained now."""
+        """The training method of the networks now."""
         return method_of(self._named_modules)
 
     def _named_modules(self) -> Iterator[tuple[str, torch.nn.Module]]:
@@ -163,7 +165,7 @@ class ModuleNames:
             if id(module) not in self._modules:  # else another root named it first
                 self._modules[id(module)] = root.modules[id(module)] = qualified
         for name, parameter in network.named_parameters():
-            # torch.func puts other tensors in their places for the time of a call.
+            # torch.func swaps in other tensors during a call.
             own = isinstance(parameter, torch.nn.Parameter)
             if own and id(parameter) not in self._parameters:
                 qualified = root.prefix + name
@@ -178,14 +180,14 @@ class ModuleNames:
         root.parameters.clear()
 
     def _forget(self, key: int) -> None:
-        """Let go of a dead network: its names serve the next of its structure."""
+        """Drop a dead network: the next one of its structure takes over its names."""
         root = self._roots.pop(key)
         self._free.setdefault(root.structure, []).append(root.prefix)
         self._release(root)
 
 
 def _structure(network: torch.nn.Module) -> Hashable:
-    """Return what networks that are made alike have in common."""
+    """Return what networks of equal structure have in common."""
     modules = tuple((name, type(module)) for name, module in network.named_modules())
     return modules, tuple((name, _size(p)) for name, p in network.named_parameters())
 
@@ -197,7 +199,7 @@ def _size(parameter: torch.Tensor) -> Hashable:
 def state_tensors(
     optimizer: torch.optim.Optimizer, names: ModuleNames
 ) -> Iterator[tuple[str, str, torch.Tensor]]:
-    """Yield the tensors that an optimizer keeps, in order: name, parameter's name, tensor."""
+    """Yield the tensors of an optimizer's state, in order: name, parameter's name, tensor."""
     for parameter, state in optimizer.state.items():
         owner = names.of_parameter(parameter)
         entries = state.items() if isinstance(state, dict) else ()

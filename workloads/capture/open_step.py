@@ -1,4 +1,4 @@
-"""The step under way and what is known of it, and the passes over loaders."""
+"""The step under way, and the passes over loaders."""
 
 import time
 from collections.abc import Hashable
@@ -13,16 +13,15 @@ Key = tuple[Hashable, ...]
 
 @dataclass(slots=True, eq=False)
 class OpenStep:
-    """The step under way, or what might become one.
+    """The step under way, or what may become one.
 
-    `cause` is how it began (start, next, stop, after); `tape` is None once nothing is looked at;
-    a `partial` tape lacks what came before. `signature` covers all calls of modules, `path` those
-    of networks, `prefixes` its paths after each of them; `functions` tells that it begins with a
-    network of functions. `rows` is the first size of the input of the first network that learns,
-    if one does, `first_rows` of the first one. `source` is the data set with how many batches were
-    left when it began, if that is known. `end` is the call after the update that ends it, `left`
-    the one after the last network, `cuts` are calls before which it may fall apart into several
-    evaluations.
+    `cause`: what opened it (start, next, stop, after). `tape` is None if it is not recorded; a
+    `partial` tape lacks its beginning. `signature` covers all module calls, `path` those of
+    networks, `prefixes` the path after each of them; `functions`: it starts with a network of
+    functions. `rows` is the first size of the input of the first network that trains, `first_rows`
+    that of the first network. `source` is the data set, and the batches left at the start if known.
+    `end` is the call after its update, `left` the one after its last network, `cuts` the calls
+    before which it may split into evaluations.
     """
 
     cause: str
@@ -69,27 +68,27 @@ class OpenStep:
 
     @property
     def evaluates(self) -> bool:
-        """Whether networks ran in it, but none so that it could learn."""
+        """Whether networks ran in it, but none to train."""
         learns = self.trains or self.backward or self.optimizers
         return bool(self.networks or self.functions) and not learns
 
     @property
     def kind(self) -> StepKind:
-        """What kind of step it is, as far as it has come."""
+        """Its kind, as far as it has come."""
         if self.updated:
             return StepKind.TRAIN
         return StepKind.EVAL if self.evaluates else StepKind.OTHER
 
     @property
     def key(self) -> Key:
-        """What steps that are taken as alike without a look at their ops have in common."""
+        """Equal for steps that count as alike without recording their ops."""
         calls = self.networks, len(self.optimizers), self.path, self.signature
         return (self.kind, self.batches, self.backward, *calls)
 
 
 @dataclass(slots=True, eq=False)
 class LoaderPass:
-    """A pass over a loader: batches given, and left at its first one if that is known."""
+    """A pass over a loader: its batches so far, and how many it had left at the first, if known."""
 
     batches: int = 0
     length: int | None = None
@@ -97,5 +96,7 @@ class LoaderPass:
 
     @property
     def counts(self) -> bool:
-        """Whether it is a pass of an epoch: one abandoned after its first batch is none."""
+        """Whether it counts as a pass of an epoch, rather than one abandoned after its
+        first batch.
+        """
         return self.exhausted or self.batches > 1 or self.length == 1

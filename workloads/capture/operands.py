@@ -1,4 +1,4 @@
-"""How tensors and autograd nodes are written down on a tape."""
+"""Records of tensors and autograd nodes on a tape."""
 
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ class TensorWindow(NamedTuple):
 
 
 class Sparse(NamedTuple):
-    """A sparse tensor: its shape, how many entries it has, and the tensors that hold them."""
+    """A sparse tensor: shape, number of entries, and the dense tensors that hold them."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
@@ -25,7 +25,7 @@ class Sparse(NamedTuple):
 
 
 class Ragged(NamedTuple):
-    """A nested tensor without strides of its own: the size of each row, and all elements."""
+    """A nested tensor without strides: the size of each row, and all elements."""
 
     dtype: torch.dtype
     sizes: tuple[tuple[int, ...], ...]
@@ -33,7 +33,7 @@ class Ragged(NamedTuple):
 
 
 class Many(NamedTuple):
-    """Stands before the `items` items of a list argument."""
+    """Precedes the `items` items of a list argument."""
 
     items: int
 
@@ -41,7 +41,7 @@ class Many(NamedTuple):
 class AutogradNode(NamedTuple):
     """The autograd node that runs, by its `sequence` number relative to the tape's first one.
 
-    A node that accumulates the gradient of a leaf names it by storage and parameter name.
+    A node that accumulates a leaf's gradient has the leaf's storage and parameter name.
     """
 
     sequence: int
@@ -51,11 +51,11 @@ class AutogradNode(NamedTuple):
 
 
 NOWHERE = AutogradNode(-(1 << 62))
-"""The node of backward work that belongs to none."""
+"""The node of backward work outside any node."""
 
 
 def parts_of(tensor: Any) -> tuple[torch.Tensor, ...]:
-    """Return the dense tensors that hold a sparse one."""
+    """Return the dense tensors of a sparse one."""
     if tensor.layout is torch.sparse_coo:
         return tensor._indices(), tensor._values()
     if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):

@@ -1,4 +1,4 @@
-"""What is known of an op by its schema, looked up once: the lookups cost more than an op."""
+"""What the schema of an op says, looked up once, as a lookup costs more than an op."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -12,13 +12,12 @@ from workloads.capture.kinds import base_name, is_seeded
 
 
 class OpSchema(NamedTuple):
-    """An op: `written` are the positions and names of arguments that it writes to, `flops` is
-    PyTorch's formula of its work by shapes, `view` whether its results share their input's
-    storage, `silent` whether it is a question about a tensor, not work, and `seeded` whether it can
-    draw random numbers.
+    """An op: positions and names of the arguments that it has `written`, PyTorch's formula for its
+    `flops`, whether its results are a `view` of its input, whether it is `silent` (a query, not
+    work), and whether it is `seeded` (can draw random numbers).
     """
 
-    func: Any  # kept, so that its id stays its own
+    func: Any  # keeps its id unique
     name: str
     written: tuple[tuple[int, str], ...]
     flops: Callable[..., int] | None
@@ -37,7 +36,7 @@ _schemas: dict[int, OpSchema] = {}
 
 
 def schema_of(func: Any) -> OpSchema:
-    """Return what is known of an op."""
+    """Return the schema of an op."""
     schema = _schemas.get(id(func))
     if schema is None:
         schema = _schemas[id(func)] = _read(func)

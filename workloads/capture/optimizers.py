@@ -7,16 +7,16 @@ import torch
 
 
 class Optimizers:
-    """The optimizers that stepped so far; none is kept alive."""
+    """The optimizers that have stepped; none is kept alive."""
 
     def __init__(self, optimizers: Iterable[torch.optim.Optimizer]) -> None:
-        """Begin with those that are given."""
+        """Start with these."""
         self._references: list[weakref.ref[torch.optim.Optimizer]] = []
         for optimizer in optimizers:
             self.add(optimizer)
 
     def add(self, optimizer: torch.optim.Optimizer) -> None:
-        """Take an optimizer in, unless it is known."""
+        """Add an optimizer, unless it is there."""
         if all(reference is not optimizer for reference in self):
             self._references = [
                 reference for reference in self._references if reference() is not None

@@ -1,4 +1,4 @@
-"""Replaces an attribute for a while."""
+"""Temporarily replaces an attribute."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Any
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Give `owner`, a class or a module, an attribute of this value inside a block."""
+    """Set an attribute of `owner`, a class or a module, inside a block."""
     own = vars(owner).get(name)
     setattr(owner, name, value)
     try:

@@ -1,4 +1,4 @@
-"""Which steps are looked at op by op: all of them, unless that costs too much."""
+"""Decides which steps are recorded op by op: all, unless that costs too much."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from enum import Enum
 
 from simulator.trace.trace import Step
 
-_LOOK_NS = 12_000
-"""What looking at an op adds: dispatch through Python, and its record (measured, 10 to 14 us)."""
+_RECORD_NS = 12_000
+"""Overhead of recording an op: dispatch through Python, and the record (measured, 10 to 14 us)."""
 _OP_NS, _BYTES_PER_NS, _FLOPS_PER_NS = 4_000, 8, 20
-"""An eager op of a small CPU thread, its memory and arithmetic: a guess of the usual order."""
+"""Time of an eager op on a small core, memory and arithmetic rates: guesses of the order."""
 _TOO_MUCH = 0.3
 _PERIOD = 8
 
 
 class Detail(Enum):
-    """How a step is looked at: whole, only to find where the next begins, or not at all."""
+    """How a step is recorded: whole, only to find its end, or not at all."""
 
     WHOLE = "whole"
     RUN_UP = "run-up"
@@ -24,11 +24,11 @@ class Detail(Enum):
 
 @dataclass(slots=True)
 class RecordingPolicy:
-    """Decides step by step; `alike` counts those in a row that did what the last of their kind did.
+    """Decides step by step; `alike` counts steps in a row that did what their kind did last time.
 
-    While looking is cheap beside the work, every step is looked at. Where it is not, after
-    `patience` steps alike only every eighth is, or none with `resting`, until one differs. Nothing
-    here depends on measured time, so that two captures of one run are equal.
+    While recording is cheap beside the work, every step is recorded. Otherwise, after `patience`
+    steps alike, only every eighth is, or none if `resting`, until one differs. No measured time
+    plays a part, so that two captures of one run are equal.
     """
 
     patience: int
@@ -37,31 +37,31 @@ class RecordingPolicy:
     _since: int = 0
 
     def next(self) -> Detail:
-        """Return how to look at the step that begins."""
+        """Return how to record the next step."""
         if self.alike < self.patience:
             self._since = 0
             return Detail.WHOLE
         self._since += 1
         if self.resting:
             return Detail.NONE
-        # One whole look needs the end of the step before it, which belongs to that one.
+        # A whole step needs the calls after the update before it, which are not its own.
         return {_PERIOD - 1: Detail.RUN_UP, 0: Detail.WHOLE}.get(self._since % _PERIOD, Detail.NONE)
 
     def doubt(self) -> None:
-        """Take note of a step that was not looked at, but should have been: be patient longer."""
+        """Note a step that should have been recorded: double the patience."""
         self.alike, self.patience = 0, 2 * self.patience
 
     def saw(self, expected: bool, is_cheap: Callable[[], bool]) -> None:
-        """Take note of a finished step: as expected or not, and cheap to look at or not."""
+        """Note a finished step: as expected or not, cheap to record or not."""
         self.alike = self.alike + 1 if expected else 0
         if self.alike == self.patience and not self.resting and is_cheap():
             self.alike = 0
 
 
 def is_cheap(step: Step) -> bool:
-    """Return whether looking at a step's ops takes little beside running them."""
+    """Return whether recording a step's ops takes little beside running them."""
     own_ns = (
         sum(max(_OP_NS, (op.read_bytes + op.write_bytes) / _BYTES_PER_NS) for op in step.ops)
         + sum(2 * gemm.macs for op in step.ops for gemm in op.gemms) / _FLOPS_PER_NS
     )
-    return len(step.ops) * _LOOK_NS < _TOO_MUCH * own_ns
+    return len(step.ops) * _RECORD_NS < _TOO_MUCH * own_ns

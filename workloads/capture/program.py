@@ -1,4 +1,4 @@
-"""A script, module or folder with code, and the surroundings in which Python would run it."""
+"""A script, module or archive, and the surroundings in which Python would run it."""
 
 import atexit
 import builtins
@@ -22,7 +22,7 @@ _STREAMS = ("stdin", "stdout", "stderr")
 
 
 class NoModule(InputError):
-    """There is no module of the name that was given."""
+    """There is no module of that name."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PythonProgram:
 
     @property
     def name(self) -> str:
-        """The name that its trace gets."""
+        """The name of its trace."""
         return self.target if self.module else Path(self.target).stem
 
     @property
@@ -52,7 +52,7 @@ class PythonProgram:
         return str(path.absolute() if self.is_container else path.resolve().parent)
 
     def run(self) -> None:
-        """Run it as `__main__`, in the surroundings of `as_main`."""
+        """Run it as `__main__`, inside `as_main`."""
         main = sys.modules["__main__"].__dict__
         code = self._load(main)
         if self.module:
@@ -60,7 +60,9 @@ class PythonProgram:
         exec(code, main)
 
     def hint(self, error: BaseException) -> str:
-        """Return how to run a script that is part of a package, if it failed for being run so."""
+        """Return how to run a script inside a package, if it failed because it was run
+        as a file.
+        """
         if self.module or not isinstance(error, ImportError):
             return ""
         path = Path(self.target).resolve()
@@ -75,12 +77,12 @@ class PythonProgram:
 
     @property
     def is_container(self) -> bool:
-        """Whether it is a folder or an archive with a `__main__` in it."""
+        """Whether it is a folder or an archive with a `__main__`."""
         return self._container_main is not None
 
     @property
     def _container_main(self) -> ModuleSpec | None:
-        finder: Any = pkgutil.get_importer(self.target)  # None for a file that is no archive
+        finder: Any = pkgutil.get_importer(self.target)  # None if the file is no archive
         spec: ModuleSpec | None = finder and finder.find_spec("__main__")
         return spec
 
@@ -94,7 +96,7 @@ class PythonProgram:
         path = str(Path(self.target).absolute())
         main.update(__file__=path, __cached__=None, __loader__=SourceFileLoader("__main__", path))
         with open(path, "rb") as file:
-            code: CodeType | None = pkgutil.read_code(file)  # None where it is source
+            code: CodeType | None = pkgutil.read_code(file)  # None for source
             if code is None:
                 file.seek(0)
                 code = compile(file.read(), path, "exec", dont_inherit=True)
@@ -130,7 +132,7 @@ def _load_module(spec: ModuleSpec, main: dict[str, Any]) -> CodeType:
 
 @contextmanager
 def as_main(program: PythonProgram) -> Iterator[None]:
-    """Make the surroundings in which Python would run `program`, and put them back afterwards."""
+    """Set up the surroundings in which Python would run `program`; restore them afterwards."""
     main = ModuleType("__main__")
     main.__dict__.update(__builtins__=builtins, __annotations__={})
     with ExitStack() as stack:
@@ -164,10 +166,10 @@ def _keeping(module: ModuleType, *names: str) -> Iterator[None]:
 
 
 def _reopen() -> None:
-    """Give a program that closed its output somewhere to write to."""
+    """Open output streams that the program closed."""
     for name in _STREAMS[1:]:
         if getattr(getattr(sys, name), "closed", False):
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it stays open
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - stays open
 
 
 @contextmanager
@@ -191,32 +193,32 @@ def _folder() -> Iterator[None]:
 
 
 class Exits:
-    """The atexit handlers that a script registers, to be run before its recording ends."""
+    """The atexit handlers of a script, which run before its recording ends."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Start without any."""
         self._handlers: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """Take the place of atexit."""
+        """Replace atexit inside a block."""
         with _keeping(atexit, "register", "unregister"):
             self._unregister = atexit.unregister
             vars(atexit).update(register=self.register, unregister=self.unregister)
             yield
 
     def register(self, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Do as atexit.register."""
+        """Act as atexit.register."""
         self._handlers.append((handler, args, kwargs))
         return handler
 
     def unregister(self, handler: Callable[..., Any]) -> None:
-        """Do as atexit.unregister."""
+        """Act as atexit.unregister."""
         self._handlers = [each for each in self._handlers if each[0] != handler]
         self._unregister(handler)
 
     def run(self) -> None:
-        """Run them, the last one first; one that fails is reported and stops no other."""
+        """Run the handlers, last one first; report those that fail and go on."""
         while self._handlers:
             handler, args, kwargs = self._handlers.pop()
             try:

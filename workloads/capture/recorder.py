@@ -1,4 +1,4 @@
-"""The dispatch mode that sees every op of a run and writes it down; it changes nothing of it."""
+"""The dispatch mode that sees every op of a run and logs it, without changing the run."""
 
 import sys
 import threading
@@ -19,20 +19,20 @@ from torch.utils._python_dispatch import (
 
 from workloads.capture.calls import OpSignature, _signatures, signature_of
 
-_SETTLING = 100  # naps of half a millisecond: far more than an op takes to log
+_SETTLING = 100  # naps of half a millisecond: far longer than logging an op
 Log = Callable[[OpSignature, tuple[Any, ...], dict[str, Any] | None, Any, int], None]
 
 
 class OpRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Hands every op with its result to `log`, with how long it took if it is `timed`.
+    """Passes every op with its result to `log`, and its duration if `timed`.
 
-    Whatever goes wrong in there is counted in `lost` and never reaches the program.
+    Exceptions in `log` are counted in `lost` and never reach the program.
     """
 
     supports_higher_order_operators = True
 
     def __init__(self, log: Log, *, timed: bool = False) -> None:
-        """Make a recorder that is off the stack until it is started."""
+        """Create a recorder that is off the stack until it starts."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.lost = 0
         self.active = False
@@ -44,12 +44,12 @@ class OpRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # Else every op passes through torch._dynamo, which takes longer than the rest. What
-        # torch.compile wrapped runs as it is written, so nobody compiles this.
+        # Otherwise every op passes through torch._dynamo, which takes longer than the rest.
+        # Nothing compiles here: code that torch.compile wrapped runs eagerly.
         return False
 
     def start(self) -> None:
-        """Put the mode on the stack of the calling thread, the only one that it records."""
+        """Push the mode on the stack of the calling thread, the only one that it records."""
         self._thread = threading.get_ident()
         self._depth = _len_torch_dispatch_stack()
         self.resume()
@@ -57,21 +57,21 @@ class OpRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def resume(self) -> None:
         """Record from here on."""
         self.active = True
-        # Modes of the program that came since would be closed in the wrong order above ours.
+        # Modes that the program pushed since would be popped in the wrong order.
         free = self._here and _len_torch_dispatch_stack() == self._depth and not _inside_compiled()
-        # While an op is logged the mode is off the stack, but comes back by itself.
+        # While it logs an op the mode is off the stack, and returns by itself.
         if free and not self._on_stack and not self.logging:
             self.__enter__()  # type: ignore[no-untyped-call]
 
     def pause(self) -> None:
-        """Let ops pass, off the stack if possible: that costs the program nothing at all."""
+        """Stop recording; off the stack, if possible, the mode costs the program nothing."""
         self.active = False
         top = self._here and _get_current_dispatch_mode() is self
         if top and not _inside_compiled():
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def settle(self) -> None:
-        """Log no more, from another thread: wait for the op that is being logged, if any."""
+        """Stop recording, from another thread: wait for the op that is being logged."""
         self.active = False
         for _ in range(_SETTLING):
             if not self.logging:
@@ -79,7 +79,7 @@ class OpRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             time.sleep(0.0005)
 
     def abandon(self) -> None:
-        """Record nothing more, in a copy of the process."""
+        """Stop recording, in a fork of the process."""
         self.active = False
 
     @property
@@ -93,10 +93,10 @@ class OpRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Run the op, then log it; an op made of others, seen in inference mode, as those.
+        """Run the op, then log it; a composite op in inference mode is logged as its parts.
 
-        A tensor of a class of its own (a nested, quantised or distributed one) runs its op as
-        others, on plain tensors: those are logged.
+        A tensor subclass (nested, quantised, distributed) runs its op as ops on plain tensors:
+        those are logged.
         """
         if not self.active:
             return func(*args, **kwargs) if kwargs else func(*args)
@@ -122,14 +122,14 @@ class OpRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @cache
 def _runs_itself(kind: type[Any]) -> bool:
-    """Return whether tensors of a class run their ops by ops on other tensors."""
+    """Return whether a tensor class runs its ops as ops on other tensors."""
     handler = getattr(kind, "__torch_dispatch__", None)
     plain = handler is None or handler is torch._C._disabled_torch_dispatch_impl
     return not (plain or kind is torch.Tensor or issubclass(kind, FakeTensor))
 
 
 def _inside_compiled() -> bool:
-    """Return whether a wrapper of torch.compile runs: it restores the dispatch keys it found."""
+    """Return whether a torch.compile wrapper runs: it restores the dispatch keys that it found."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         if frame.f_code.co_name == "compile_wrapper":

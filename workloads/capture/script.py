@@ -1,4 +1,4 @@
-"""Runs a user's training script, unchanged, while it is recorded."""
+"""Runs a user's training script, unchanged, and records it."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ from workloads.capture.stand_ins import NeedsContents
 
 
 class ScriptFailed(InputError):
-    """The user's script raised; `trace` holds the steps it had completed, or is None."""
+    """The user's script raised; `trace` holds the steps completed before, or is None."""
 
     def __init__(self, message: str, trace: Trace | None) -> None:
         """Report `message`, one sentence, and keep the trace."""
@@ -35,14 +35,14 @@ def capture_script(
     fake: bool = False,
     module: bool = False,
 ) -> Trace:
-    """Run the script at `path` as `python path *argv` would, and return the trace of its training,
-    with the time of each op if `time` is asked for.
+    """Run the script at `path` as `python path *argv` would; return the trace of its training.
 
-    With `module`, `path` is a module's name, run as by `python -m`. With `fake` its networks
-    compute shapes and no numbers, while what it does with its data is done as ever; see `capture`.
+    `time` adds the duration of each op. With `module`, `path` is a module's name, run as by `python
+    -m`. With `fake` its networks compute shapes and no numbers, while its data stay real; see
+    `capture`.
 
-    Raises InputError if there is no such script, if it trains nothing, or if with `fake` its
-    course depends on numbers; and ScriptFailed if the script raises or exits with an error.
+    Raises InputError if there is no such script, if it trains nothing, or if with `fake` its course
+    depends on numbers; ScriptFailed if it raises or exits with an error.
     """
     program = PythonProgram(os.fspath(path), tuple(argv), module)
     recording = capture(steps=steps, name=program.name, time=time, fake=fake)
@@ -55,7 +55,7 @@ def capture_script(
 
 
 def untrained(program: PythonProgram, trace: Trace | None, *, processes: bool = False) -> str:
-    """Say that `program` trained nothing, and what it did instead, such as run `processes`."""
+    """Return the message that `program` trained nothing, and what it did instead."""
     evaluated = trace.count(StepKind.EVAL) if trace else 0
     instead = f", after {evaluated} evaluation steps" if evaluated else ""
     fix = "capture needs a script that trains"
@@ -69,8 +69,8 @@ def run_script(
 ) -> Outcome:
     """Run `program` to its end, as Python would in a process of its own, and record it.
 
-    With `keep` the process is the program's: its atexit handlers run, and `keep` gets the outcome,
-    once, however the process ends (but for SIGKILL and the like); signals cannot disturb it.
+    With `keep` the process is the program's: its atexit handlers run, and `keep` gets the outcome
+    once, however the process ends (except by SIGKILL and the like); signals cannot interrupt it.
     """
     guard = Guard(program.target, recording, keep)
     exits = Exits()
@@ -96,7 +96,7 @@ def _modules(program: PythonProgram) -> Iterator[None]:
 def _record(
     program: PythonProgram, recording: Recording, guard: Guard, exits: Exits
 ) -> BaseException | None:
-    """Return what the program raised; a step under way then is not complete."""
+    """Return what the program raised; a step that was open then is incomplete."""
     error: BaseException | None = None
     try:
         with recording:
@@ -116,7 +116,7 @@ def _record(
 
 
 def _run(program: PythonProgram, recording: Recording, exits: Exits) -> BaseException | None:
-    """Run the program and then all that Python runs before a process ends."""
+    """Run the program, then what Python runs before a process ends."""
     error = _raised(program.run)
     if not isinstance(error, KeyboardInterrupt):
         error = _raised(recording.wait) or error
@@ -133,7 +133,7 @@ def _raised(call: Callable[[], None]) -> BaseException | None:
 
 
 def _ending(program: PythonProgram, error: BaseException | None) -> tuple[int, str | None]:
-    """Return the exit status, and what went wrong if anything did."""
+    """Return the exit status, and the failure if there was one."""
     name = program.target
     if error is None:
         return 0, None
@@ -148,7 +148,7 @@ def _ending(program: PythonProgram, error: BaseException | None) -> tuple[int, s
 
 
 def _end_copy(error: BaseException | None, status: int) -> NoReturn:
-    """End a copy of the process (a fork) that came to the end of the script as Python would."""
+    """End a fork of the process that reached the end of the script, as Python would."""
     if error is not None and not isinstance(error, SystemExit):
         traceback.print_exception(error)
         status = 1
@@ -156,7 +156,7 @@ def _end_copy(error: BaseException | None, status: int) -> NoReturn:
 
 
 def _status(end: SystemExit) -> int:
-    """Return the exit status as a shell sees it; a text is printed, as Python does."""
+    """Return the exit status as a shell sees it; print a text, as Python does."""
     if end.code is None:
         return 0
     if isinstance(end.code, int):

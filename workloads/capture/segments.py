@@ -1,4 +1,4 @@
-"""The distinct steps of a run, which of its steps are alike, and how often each ran."""
+"""The distinct steps of a run, which steps are alike, and how often each ran."""
 
 import time
 from array import array
@@ -16,14 +16,14 @@ from workloads.capture.tape import Tape
 from workloads.capture.templates import StepTemplates
 
 _UNBUILT_CALLS = 50_000
-"""Calls that wait to be analysed until the run is over: some 60 MB."""
+"""Calls that may wait for analysis until the run is over: about 60 MB."""
 
 
 @dataclass(frozen=True, slots=True)
-class StepRun:
-    """Finished units in a row that are alike: the distinct steps that they consist of, None if
-    nobody ever looked at one alike; their loader passes, rows of their inputs (see Unit), and how
-    long each took, `slowed` by timing its ops or not.
+class RepeatedSteps:
+    """Similar steps in a row: the distinct steps they consist of (None if none was recorded), their
+    loader passes, rows of their inputs (see OpenStep), and the time of each one, `slowed` or not by
+    timing its ops.
     """
 
     key: Key
@@ -39,7 +39,7 @@ class StepRun:
 
 @dataclass(slots=True, eq=False)
 class DistinctStep:
-    """A distinct step: its tape until it is analysed, and how long its ops took."""
+    """A distinct step: its tape until it is analysed, and the times of its ops."""
 
     kind: StepKind
     tape: Tape | None
@@ -50,7 +50,7 @@ class DistinctStep:
     measured_ns: list[Sequence[int]] = field(default_factory=list)
 
     def build(self, templates: StepTemplates) -> Step:
-        """Return the step, analysed once."""
+        """Return the step; the first call analyses it."""
         if self.step is None and self.tape is not None:
             made = templates.assemble(self.tape, self.kind, self.spots, self.owned)
             self.step, self.unmodelled = made
@@ -61,15 +61,15 @@ class DistinctStep:
 
 @dataclass(slots=True)
 class Catalogue:
-    """The distinct steps and the order in which they ran; times each up to `depth` times.
+    """The distinct steps and the order in which they ran; times the ops of each up to `depth`
+    times.
 
-    `paths` has the network calls of the units that were looked at, up to each of them, with how
-    many optimizers stepped in one; `unseen` counts the steps that nobody looked at, `late` those
-    looked at from their middle on.
+    `paths` has the network calls of recorded steps, and how many optimizers stepped in one;
+    `unseen` counts the steps that were not recorded, `late` those recorded from their middle on.
     """
 
     depth: int
-    runs: list[StepRun] = field(default_factory=list)
+    runs: list[RepeatedSteps] = field(default_factory=list)
     passes: list[LoaderPass] = field(default_factory=list)
     paths: dict[int, int] = field(default_factory=dict)
     unseen: int = 0
@@ -83,22 +83,22 @@ class Catalogue:
     _unbuilt: int = 0
 
     def walk(self, step: OpenStep) -> None:
-        """Note the network calls of a unit that was looked at."""
+        """Note the network calls of a recorded step."""
         for prefix in step.prefixes:
             self.paths.setdefault(prefix, 0)
         updates = self.paths.get(step.path, 0)
         self.paths[step.path] = max(len(step.optimizers), updates)
 
     def updates(self, step: OpenStep) -> int:
-        """Return how many optimizers step in a unit with these network calls."""
+        """Return how many optimizers step in a step with these network calls."""
         return max(1, self.paths.get(step.path, 1))
 
     def knows(self, tape: Tape, kind: StepKind) -> int | None:
-        """Return the distinct step that did the work on the tape before, if any."""
+        """Return the distinct step that did the work on a tape, None if it is new."""
         return self._index.get((kind, tape.digest))
 
     def admit(self, tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership) -> int:
-        """Return the number of a step that was not known."""
+        """Add a distinct step; return its number."""
         index = self._index[kind, tape.digest] = len(self.distinct)
         self.distinct.append(DistinctStep(kind, tape, spots, owned))
         self._unbuilt += len(tape)
@@ -107,7 +107,7 @@ class Catalogue:
         return index
 
     def time(self, index: int, measured_ns: Sequence[int]) -> None:
-        """Note how long each op of a distinct step took this time."""
+        """Add the op times of one run of a distinct step."""
         measured = self.distinct[index].measured_ns
         if measured_ns and len(measured) < self.depth:
             measured.append(measured_ns)
@@ -117,18 +117,20 @@ class Catalogue:
         return self.distinct[index].build(self._templates)
 
     def add(self, step: OpenStep, steps: tuple[int, ...] | None) -> bool:
-        """Count a finished unit of these distinct steps, None if nobody looked.
+        """Count a finished step as these distinct steps, None if it was not recorded.
 
-        Return whether it was as expected: its calls of modules had the same steps last time.
+        Return whether it was expected: its module calls had the same distinct steps last time.
         """
-        key = self._keys.setdefault(step.key, step.key)  # one object for all steps alike
+        key = self._keys.setdefault(step.key, step.key)  # one key object for all similar steps
         expected = key in self._latest if steps is None else self._latest.get(key) == steps
         slowed = steps is not None and bool(self.distinct[steps[0]].measured_ns)
         if steps is not None:
             self._latest[key] = steps
         steps = self._latest.get(key)
         rows = step.rows, step.first_rows
-        run = StepRun(key, step.kind, frozenset(step.passes), steps, step.method, *rows, slowed)
+        run = RepeatedSteps(
+            key, step.kind, frozenset(step.passes), steps, step.method, *rows, slowed
+        )
         if not self.runs or self.runs[-1] != run:
             self.runs.append(run)  # a long run keeps a few bytes per step
         self.runs[-1].walls_ns.append(time.perf_counter_ns() - step.started_ns)
@@ -136,12 +138,12 @@ class Catalogue:
 
     @property
     def step_count(self) -> int:
-        """How many units were counted."""
+        """How many steps ran."""
         return sum(len(run.walls_ns) for run in self.runs)
 
     def build(self) -> None:
         """Analyse the steps that wait for it."""
-        with paused_collector():  # nothing made here is garbage
+        with paused_collector():  # this creates no garbage
             for distinct in self.distinct[self._built :]:
                 distinct.build(self._templates)
         self._built, self._unbuilt = len(self.distinct), 0

@@ -1,4 +1,4 @@
-"""The way in for programs and notebooks: `with capture(model, optimizer) as recording:`."""
+"""The entry point for programs and notebooks: `with capture(model, optimizer) as recording:`."""
 
 import os
 from contextlib import ExitStack, nullcontext
@@ -24,16 +24,16 @@ if hasattr(os, "register_at_fork"):
 
 
 def note(name: str, value: float) -> None:
-    """Add a figure to the trace that is being captured, such as the accuracy after an epoch.
+    """Add a value to the trace that is being captured, such as the accuracy after an epoch.
 
-    The trace's origin has all values of a name, in order; without a capture nothing happens.
+    The trace's origin has all values of a name, in order. Without a capture nothing happens.
     """
     for recording in _running:
         recording.notes.setdefault(name, []).append(value)
 
 
 def capturing() -> bool:
-    """Whether a recording is running in this process."""
+    """Return whether a recording is running in this process."""
     return bool(_running)
 
 
@@ -46,21 +46,20 @@ def capture(
     time: bool = False,
     fake: bool = False,
 ) -> "Recording":
-    """Record the training that runs inside a `with` block, without changing it.
+    """Record the training inside a `with` block, without changing it.
 
-    Every step is watched op by op, and each distinct one is kept once. Where watching takes long
-    beside the work (tiny layers), after `steps` in a row that did as expected (default 32) only
-    every eighth is watched until one differs; `origin["looked_at"]` tells how many were. Without
-    `model`, every network that is called is found; with it, other networks count as part of the
-    loss. With `time` the trace tells how long each op took, as the median over the first `steps`
-    (default 20); the steps after them run unwatched, and their whole duration is measured.
+    Steps are recorded op by op, and each distinct one is kept once. If recording takes long beside
+    the work (tiny layers), after `steps` similar ones in a row (default 32) only every eighth is
+    recorded until one differs; `origin["looked_at"]` has how many were. Without `model`, every
+    network that is called counts; with it, other networks are part of the loss. With `time` the
+    trace has the duration of each op, the median over the first `steps` (default 20); later steps
+    are not recorded, and their whole duration is measured.
 
-    With `fake` large networks carry shapes but no values, in next to no time and memory; their
-    parameters may be on the meta device. A number that a program reads of a result is 1 then:
+    With `fake` large networks have shapes but no values, and take next to no time and memory; their
+    parameters may be on the meta device. A number that the program reads from a result is 1:
     branches that depend on one are noted, and loops that might not end raise InputError. Small
-    networks run for real, which is faster (see `budget`; its PARAMETERS = 0 imagines all). After
-    the block the network and the optimizer that were given are as before it, to the bit, as are
-    random numbers.
+    networks run for real, which is faster (see `budget`; PARAMETERS = 0 makes all fake). After the
+    block network, optimizer and random numbers are restored bit for bit.
     """
     if fake and time:
         raise InputError("capture with fake computes nothing, so there is no time to measure")
@@ -72,7 +71,7 @@ def capture(
 
 
 class Recording:
-    """A run being recorded; after the `with` block, `trace` is what it did."""
+    """A run being recorded; after the `with` block, `trace` is its trace."""
 
     def __init__(
         self,
@@ -84,7 +83,7 @@ class Recording:
         time: bool = False,
         fakes: Fakes | None = None,
     ) -> None:
-        """Prepare a recording; `capture` is the way to get one."""
+        """Prepare a recording; use `capture` to get one."""
         self._names = ModuleNames(unwrap(model) if model is not None else None)
         around = fakes.in_thread if fakes else nullcontext
         optimizers = [optimizer] if optimizer else []
@@ -111,7 +110,7 @@ class Recording:
             stack.callback(_running.clear)
             stack.callback(self._allow_compiling)
             stack.enter_context(listening(self._threads))
-            if self._fakes:  # after the listener, which ends a step before anything is exchanged
+            if self._fakes:  # after the listener, which ends a step before tensors are swapped
                 stack.enter_context(self._fakes)
             stack.enter_context(self._threads.following())
             self._stack = stack.pop_all()
@@ -123,7 +122,7 @@ class Recording:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop recording; the steps that were completed are kept even if the block failed."""
+        """Stop recording; completed steps are kept even if the block failed."""
         try:
             self._threads.close(failed=not _ends_well(error))
         finally:
@@ -135,7 +134,7 @@ class Recording:
 
     @property
     def trace(self) -> Trace:
-        """The trace of the block; raises InputError if the block ran no step or has not ended."""
+        """The trace of the block; raises InputError if it ran no step or has not ended."""
         if not self._done:
             raise InputError("the trace is complete only after the capture block has ended")
         if self._trace is None:
@@ -146,20 +145,20 @@ class Recording:
         return self._trace
 
     def __getattr__(self, name: str) -> Any:
-        """Stand for the trace itself: `recording.steps`, `recording.flops_by_phase()`."""
+        """Forward to the trace: `recording.steps`, `recording.flops_by_phase()`."""
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.trace, name)
 
     @property
     def at_work(self) -> bool:
-        """Whether the calling thread is noting something right now, and should not be disturbed."""
+        """Whether the calling thread is logging right now, and must not be interrupted."""
         return self._threads.at_work
 
     def cut(self) -> Trace | None:
-        """Record no further, and return the trace of the steps completed so far, None without.
+        """Stop recording; return the trace of the steps completed so far, None without any.
 
-        May be called in the middle of the block, by any thread: the rest of it is not recorded.
+        Any thread may call this in the middle of the block; the rest of the block is not recorded.
         """
         if not self._done:
             self._threads.close(failed=True)
@@ -168,11 +167,11 @@ class Recording:
         return self._trace
 
     def wait(self) -> None:
-        """Wait for the threads that the block started and that Python would wait for at its end."""
+        """Wait for the threads of the block that Python would wait for at its end."""
         self._threads.wait()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trace to a file; raises InputError if that cannot be done."""
+        """Write the trace to a file; raises InputError if that fails."""
         save_trace(self.trace, path)
 
     def _allow_compiling(self) -> None:
@@ -196,7 +195,7 @@ class Recording:
         return Trace(name, finished.steps, finished.segments(), origin, timings, finished.methods)
 
     def _doubts(self, finished: FinishedRun) -> dict[str, str]:
-        """Return what is not known of the run exactly, for the trace's origin."""
+        """Return notes for the origin on what is not known exactly."""
         counts = {
             "approximated_steps": finished.approximated,
             "lost_ops": self._threads.lost,

@@ -1,4 +1,4 @@
-"""Where the program is: which modules run, which markers are open, who loads data."""
+"""Where the program is: which modules run, which markers are open, whether data are loaded."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -13,12 +13,12 @@ _UPDATES = {phase: facts.marker for phase, facts in FACTS.items() if facts.updat
 
 
 class Spot(NamedTuple):
-    """What holds of all ops at a place in the program, besides what autograd knows.
+    """What all ops at a place in the program have in common, apart from autograd.
 
-    `layer` is the module that runs, `root` the kind of the outermost one: "", "network" or
-    "loss"; `learns` tells that the network is in training mode. An optimizer's phase is that of
-    ops called `inside` of backward, `outside` of it, or in the `closure` that it calls in grad
-    mode. `twice` tells that backward is itself differentiated.
+    `layer` is the module that runs, `root` the kind of the outermost one: "", "network" or "loss";
+    `learns` if the network is in training mode. An optimizer's ops have the phase `inside` in
+    backward, `outside` elsewhere, or `closure` in the closure that it calls in grad mode. `twice`
+    if backward is itself differentiated.
     """
 
     layer: str = ""
@@ -33,9 +33,9 @@ class Spot(NamedTuple):
 
 @dataclass(slots=True)
 class Context:
-    """Follows the program; `spot` is the number of its spot among `spots`.
+    """Tracks the program; `spot` is the index of its spot in `spots`.
 
-    A marker is kept with whether the autograd engine was running when it was opened.
+    A marker is stored with whether the autograd engine was running when it was opened.
     """
 
     names: ModuleNames
@@ -56,7 +56,7 @@ class Context:
             self._push(module, name, root)
             return False
         if self.names.is_function(module):
-            return False  # its ops belong to what they are computed from
+            return False  # its ops belong to the layers of their inputs
         root = "network" if self.names.is_model(module) else "loss"
         self._push(module, self.names.of_module(module, "") if root == "network" else "", root)
         return root == "network" and not in_backward()
@@ -66,14 +66,14 @@ class Context:
         self.settle()
 
     def leave(self, module: torch.nn.Module) -> None:
-        """Pop a module that has ended, with those that an exception left above it."""
+        """Pop a module that has ended, and those that an exception left above it."""
         if any(entry[0] is module for entry in self.modules):
             while self.modules.pop()[0] is not module:
                 pass
             self.settle()
 
     def mark(self, name: str, title: str) -> None:
-        """Follow the record_function markers that PyTorch puts around its optimizer and loader."""
+        """Track the record_function markers that PyTorch sets around optimizers and loaders."""
         if "_record_function_enter" in name:
             self.markers.append((title, in_backward()))
         elif self.markers:
@@ -81,18 +81,18 @@ class Context:
         self._read_markers()
 
     def forget_markers(self) -> None:
-        """Drop markers whose end was not seen."""
+        """Drop markers whose end was not recorded."""
         if self.markers:
             self.markers.clear()
             self._read_markers()
 
     def load(self, change: int) -> None:
-        """A loader begins (+1) or ends (-1) to make a batch."""
+        """A loader starts (+1) or ends (-1) to make a batch."""
         self.loading += change
         self.settle()
 
     def differentiate(self, twice: bool) -> None:
-        """A backward pass begins, itself to be differentiated or not."""
+        """A backward pass starts, itself to be differentiated or not."""
         self.twice = twice
         self.settle()
 
@@ -102,7 +102,7 @@ class Context:
         self.settle()
 
     def settle(self) -> None:
-        """Work out the spot anew."""
+        """Compute the present spot."""
         layer = root = ""
         learns = False
         if self.modules:
@@ -116,7 +116,7 @@ class Context:
         self.spot = number
 
     def _update(self, *, inside: bool, closure: bool = False) -> Phase | None:
-        """Return the phase of the innermost marker of an optimizer, `inside` backward or not."""
+        """Return the phase of the innermost optimizer marker, `inside` backward or not."""
         for marker, within in reversed(self.markers):
             if within is inside:
                 phase = next((p for p, mark in _UPDATES.items() if marker.startswith(mark)), None)

@@ -1,8 +1,8 @@
-"""What a program gets that reads a fake tensor: a number where that is harmless, else a sentence.
+"""What a program gets when it reads a fake tensor: a number if that is harmless, else an error.
 
 Every number is 1, every truth True; a check for infinity or NaN finds none. A branch that depends
-on such a number is noted. It is refused where it decides when a `while` loop ends, which it might
-never do, or what a network computes.
+on such a number is noted. It is refused if it decides when a `while` loop ends, which might be
+never, or what a network computes.
 """
 
 from collections.abc import Callable
@@ -24,21 +24,21 @@ from workloads.capture.swaps import exchange
 from workloads.capture.truths import Truth
 
 _REALLY = "capture for real, without --fake (fake=True)"
-_SHOWN = 4  # places that a note names
+_SHOWN = 4  # places in a note
 
 
 class NeedsContents(InputError):
-    """The program asked for what only a real run can know."""
+    """The program asked for a value that only a real run has."""
 
 
 class StandIns:
-    """Answers for fake tensors while a block runs; `refused` is the first question left open.
+    """Answers reads of fake tensors inside a block; `refused` is the first one without an answer.
 
-    `guessed_draws` says that how often random numbers are drawn depended on them.
+    `guessed_draws`: how many random numbers are drawn depended on an answer.
     """
 
     def __init__(self, is_fake: Callable[[torch.Tensor], bool]) -> None:
-        """Start with nothing asked; `is_fake` tells which tensors have no contents."""
+        """Start without any read; `is_fake` says which tensors have no contents."""
         self.refused: NeedsContents | None = None
         self.guessed_draws = False
         self._reads = 0
@@ -47,12 +47,12 @@ class StandIns:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Let fake tensors answer what only real ones could."""
+        """Let fake tensors answer reads."""
         with ExitStack() as stack:
             for name, method in self._methods().items():
                 stack.enter_context(replaced(FakeTensor, name, method))
             stack.enter_context(replaced(torch.utils, "swap_tensors", exchange))
-            for module in (_foreach_utils, optimizer):  # which kernels they choose
+            for module in (_foreach_utils, optimizer):  # they choose kernels by tensor type
                 types = [*module._foreach_supported_types, FakeTensor]
                 stack.enter_context(replaced(module, "_foreach_supported_types", types))
             stack.enter_context(self._checkpoints.in_place())
@@ -65,12 +65,12 @@ class StandIns:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let them be as they were."""
+        """Restore fake tensors as they were."""
         self._stack.close()
 
     @property
     def notes(self) -> dict[str, str]:
-        """What was answered, for the origin of a trace."""
+        """Notes on the answers, for the origin of a trace."""
         notes = {}
         if self._reads:
             notes["stand_ins"] = f"{self._reads} values that the network computed were taken as 1"
@@ -86,7 +86,7 @@ class StandIns:
         return notes
 
     def number(self, tensor: torch.Tensor) -> Any:
-        """Return the one number of a fake tensor."""
+        """Return the number in a fake tensor of one element."""
         truth = getattr(tensor, "truth", None)
         if truth is not None and truth.sure:
             return torch.full((), truth.holds, dtype=tensor.dtype).item()
@@ -107,19 +107,19 @@ class StandIns:
                 self._branches[user.f_code.co_filename, line] = None
 
     def refuse(self, what: str) -> NeedsContents:
-        """Return the error that says what cannot be known, and where the program asks for it."""
+        """Return the error for an unknown value, with the place that asks for it."""
         return self._refuse(program(caller()), what)
 
     def no_fake_form(self, func: Any) -> NeedsContents:
-        """Return the error that says that an op cannot be run without contents, and where it is."""
+        """Return the error for an op that cannot run without contents, with its place."""
         return self._error(
             program(caller()),
-            f"nothing says which shape {func} gives: tell it with torch.library.register_fake, or"
-            f" {_REALLY}",
+            f"the shape that {func} returns is unknown: define it by torch.library.register_fake,"
+            f" or {_REALLY}",
         )
 
     def no_exchange(self, func: Any) -> NeedsContents:
-        """Return the error that says that processes cannot exchange fakes, and where they would."""
+        """Return the error for an exchange of fakes between processes, with its place."""
         return self._error(
             program(caller()),
             f"DistributedDataParallel or another collective ({func}) exchanges numbers that the"
@@ -130,7 +130,7 @@ class StandIns:
         return self._error(
             frame,
             f"{what} depends on numbers that the network computes, and a fake capture has none:"
-            f" {_REALLY}",
+            f" or {_REALLY}",
         )
 
     def _error(self, frame: FrameType | None, why: str) -> NeedsContents:
@@ -142,10 +142,10 @@ class StandIns:
     def _truth(self, tensor: Any) -> bool:
         asker = _asker()
         if asker == "torch.distributions.distribution":
-            # It checks arguments, and those of a program that runs are valid.
+            # A check of arguments: those of a working program are valid.
             tensor.truth = Truth(holds=True, sure=True)
         elif asker == "torch.nn.init":
-            # Whether to draw once more what lies outside of bounds: mostly nothing does.
+            # Whether to redraw values outside of bounds: mostly there are none.
             tensor.truth = Truth(holds=False, sure=True)
             self.guessed_draws = True
         truth = getattr(tensor, "truth", None)
@@ -179,7 +179,7 @@ class StandIns:
         }  # fmt: skip
 
 
-def _copy(tensor: Any, memo: dict[int, Any]) -> Any:  # noqa: ARG001 - copy keeps it itself
+def _copy(tensor: Any, memo: dict[int, Any]) -> Any:  # noqa: ARG001 - copy fills the memo itself
     copy = tensor.detach().clone()
     if isinstance(tensor, torch.nn.Parameter):
         copy = torch.nn.Parameter(copy, tensor.requires_grad)

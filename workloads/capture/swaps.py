@@ -1,7 +1,8 @@
-"""Exchanges the tensors of networks and optimizers for fakes, or for copies, and back afterwards.
+"""Swaps the tensors of networks and optimizers for fakes, or for copies, and back.
 
-The contents of two tensor objects are exchanged, so whoever holds a parameter (an optimizer, a
-list, a tied layer) sees the change, and the real contents stay whole beside it, gradient included.
+The contents of two tensor objects are swapped, so every reference to a parameter (an optimizer, a
+list, a tied layer) sees the change, and the real contents stay intact beside it, with their
+gradient.
 """
 
 from collections.abc import Iterator
@@ -30,9 +31,9 @@ _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 def hollow(tensor: torch.Tensor, mode: FakeTensorMode) -> FakeTensor:
-    """Return a fake of the tensor's shape, strides and type; views of one storage stay that.
+    """Return a fake with the tensor's shape, strides and type; views of one storage share one.
 
-    A tensor on the meta device, which has no contents either, becomes one of the CPU.
+    A tensor on the meta device becomes one on the CPU.
     """
     alias = tensor.detach()
     if isinstance(alias, FakeTensor):
@@ -44,7 +45,7 @@ def hollow(tensor: torch.Tensor, mode: FakeTensorMode) -> FakeTensor:
 
 
 def exchange(first: torch.Tensor, second: torch.Tensor) -> None:
-    """Exchange the contents of two tensor objects, also of such as a graph still refers to."""
+    """Swap the contents of two tensor objects, even if a graph refers to them."""
     first.__class__, second.__class__ = second.__class__, first.__class__
     first.__dict__, second.__dict__ = second.__dict__, first.__dict__
     torch._C._swap_tensor_impl(first, second)
@@ -53,11 +54,11 @@ def exchange(first: torch.Tensor, second: torch.Tensor) -> None:
 class Swaps:
     """Makes networks and optimizers fake once `budget` is exceeded.
 
-    With `keep` all is as before in the end, so networks that run for real do so on copies.
+    With `keep` everything is restored at the end, so networks that run for real do so on copies.
     """
 
     def __init__(self, mode: FakeTensorMode, budget: Budget, *, keep: bool) -> None:
-        """Start with nothing."""
+        """Start with nothing swapped."""
         self._mode = mode
         self._budget = budget
         self._keep = keep
@@ -71,7 +72,7 @@ class Swaps:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Watch for parameters that are made, networks that are called, optimizers that step."""
+        """Hook parameter registration, network calls and optimizer steps."""
         if self._keep:
             self._stack.callback(random_numbers())
         for handle in self._hooks():
@@ -84,13 +85,13 @@ class Swaps:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Put all back that was kept."""
+        """Restore everything that was kept."""
         if self._keep:
             self._put_back()
         self._stack.close()
 
     def network(self, root: torch.nn.Module) -> None:
-        """Take in the parameters of a network, and what it has on the meta device."""
+        """Swap the parameters of a network, and its tensors on the meta device."""
         parameters = list(root.parameters())
         self._budget.meet(parameters)
         if not any(is_lazy(parameter) for parameter in parameters):
@@ -106,7 +107,7 @@ class Swaps:
                     self._swap(tensor)
 
     def optimizer(self, optimizer: torch.optim.Optimizer) -> None:
-        """Take in what an optimizer updates, and what it keeps; its counters stay real."""
+        """Swap what an optimizer updates, and its state; its counters stay real."""
         self._budget.meet(p for group in optimizer.param_groups for p in group["params"])
         if id(optimizer) in self._optimizers:
             return
@@ -120,7 +121,9 @@ class Swaps:
                     self._swap(tensor)
 
     def about_to_write(self, op: OpSchema, args: Any, kwargs: Any) -> None:
-        """Keep the contents of the real tensors that an op will write to, if to be undone."""
+        """Save the contents of real tensors that an op will write to, if they are
+        restored later.
+        """
         if self._keep and op.written:
             for tensor in op.writes(args, kwargs):
                 self._writes.keep(tensor)
@@ -131,7 +134,7 @@ class Swaps:
         if not isinstance(tensor, torch.nn.Parameter) and not tensor.is_leaf:
             return
         if self._ran.get(id(tensor)) is tensor:
-            return  # a graph may hold it; what comes of it is fake all the same, see `_Known`
+            return  # a graph may hold it; its results are fake anyway, see `FakeRegistry`
         if self._budget.exceeded:
             fake = torch.nn.Parameter(hollow(tensor, self._mode), tensor.requires_grad)
             fake._is_param = isinstance(tensor, torch.nn.Parameter)
@@ -145,7 +148,7 @@ class Swaps:
     def _replace(self, tensor: torch.Tensor, other: torch.Tensor) -> None:
         hooks = {name: getattr(tensor, name) for name in _HOOKS}
         exchange(tensor, other)
-        for name, own in vars(other).items():  # such as marks that a program made
+        for name, own in vars(other).items():  # such as attributes that the program set
             vars(tensor).setdefault(name, own)
         for name, own in hooks.items():
             if own:
@@ -157,7 +160,7 @@ class Swaps:
             self._pairs.append((tensor, other))
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a real copy; views of one storage stay that."""
+        """Return a real copy; views of one storage stay views of one."""
         storage = tensor.untyped_storage()
         address = address_of(tensor)
         if address not in self._copies:
@@ -167,7 +170,7 @@ class Swaps:
         return copy.set_(self._copies[address], *form)
 
     def _hooks(self) -> Iterator[Any]:
-        # Not under the modes that are active then: what is done here is no part of the run.
+        # Outside the active modes: this work is no part of the run.
         def registered(module: Any, name: str, parameter: Any) -> None:  # noqa: ARG001
             if parameter is not None and not isinstance(parameter, FakeTensor):
                 with _disable_current_modes():

@@ -1,4 +1,4 @@
-"""Where a step ends within what ran after its update or evaluation: by what still uses it."""
+"""Where a step ends after its update or evaluation: with the last call that uses its results."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,9 +14,9 @@ def tail_end(
 ) -> tuple[int, RecordedCall | None]:
     """Return the call after the last one from `end` on that still belongs to the step.
 
-    It uses what calls from `begin` on made, a gradient, or writes to a parameter. What zeroes
-    gradients or loads a batch belongs to the next step, and so does a network of functions: the
-    second value is its first call with a parameter.
+    Such a call uses results of calls from `begin` on, or a gradient, or writes to a parameter.
+    Zeroing gradients and loading a batch belong to the next step, as does a network of functions:
+    the second value is its first call with a parameter.
     """
     last, own = end, set(range(begin, end))
     for call, record in enumerate(tape.records(end), end):
@@ -37,7 +37,7 @@ def tail_end(
 
 
 def independent(tape: Tape, cut: int) -> bool:
-    """Return whether nothing from call number `cut` on uses what the calls before it made."""
+    """Return whether no call from number `cut` on uses results of the calls before it."""
     for record in tape.records(cut):
         values = (*record.operands, *record.keywords.values())
         if any(0 <= tape.makers[number] < cut for number in storages(values)):
@@ -46,7 +46,9 @@ def independent(tape: Tape, cut: int) -> bool:
 
 
 def evaluation_end(tape: Tape, spots: Sequence[Spot]) -> int:
-    """Return the call after an evaluation by functions that a tape begins with, 0 if by none."""
+    """Return the call after an evaluation by functions at the start of a tape, 0 if
+    there is none.
+    """
     last = 0
     for call, record in enumerate(tape.records()):
         if tape.leaves.keys().isdisjoint(storages(record.operands)) or record.node is not None:
@@ -59,18 +61,18 @@ def evaluation_end(tape: Tape, spots: Sequence[Spot]) -> int:
 
 
 def _learns(record: RecordedCall) -> bool:
-    """Return whether a call with a parameter is of a forward pass that gradients go through."""
+    """Return whether a call with a parameter is part of a differentiated forward pass."""
     is_view = record.signature.kind is OpKind.VIEW
     return record.grad and not is_view and not record.signature.mutates
 
 
 def _evaluates(record: RecordedCall) -> bool:
-    """Return whether a call with a parameter is a product of an evaluation."""
+    """Return whether a call with a parameter is a product without gradient."""
     return not record.grad and record.signature.kind is OpKind.GEMM
 
 
 def storages(values: Any) -> Iterator[int]:
-    """Yield the numbers of all storages among arguments or results."""
+    """Yield the storages of all arguments or results."""
     for value in values:
         if value.__class__ is TensorWindow:
             yield value.storage

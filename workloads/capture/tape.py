@@ -1,7 +1,7 @@
-"""The ops of the step under way as they were dispatched, and a digest of the work they do.
+"""The calls of the open step as they were dispatched, and a digest of their work.
 
-Looking at an op must cost microseconds, so nothing is analysed here: the tape keeps what only
-the moment of the call can tell, and of all steps with one digest a single one is analysed.
+Recording an op must cost microseconds, so nothing is analysed here: the tape stores what only the
+moment of the call can tell, and of all steps with the same digest one is analysed.
 """
 
 import weakref
@@ -29,14 +29,14 @@ _GRAD = torch.is_grad_enabled
 _ACCUMULATE: type[Any] = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _TENSOR, _PARAMETER = torch.Tensor, torch.nn.Parameter
 _LISTS = frozenset({list, tuple})
-_IGNORED = ...  # a number that changes no work
+_IGNORED = ...  # a number that does not affect the work
 
 
 class RecordedCall(NamedTuple):
-    """A call: arguments by position, then those by name; tensors as Seen, Sparse or Ragged.
+    """A call: positional arguments, then those by name; tensors as TensorWindow, Sparse or Ragged.
 
-    `spot` numbers the place in the program, `newest` is the sequence number of the newest autograd
-    node so far, `node` the one that runs in backward, None outside.
+    `spot` is the place in the program, `newest` the sequence number of the newest autograd node so
+    far, `node` the one that runs in backward, None outside.
     """
 
     signature: OpSignature
@@ -50,16 +50,16 @@ class RecordedCall(NamedTuple):
 
 
 class Tape:
-    """The calls of one step and its storages, numbered as they were first seen.
+    """The calls of one step and its storages, numbered by first occurrence.
 
-    Calls lie flat in one list, which costs least: signature, spot, grad mode, newest
-    autograd node, node in backward, number of positional arguments, then arguments and results.
-    A weak reference is held to every storage: while it lives, PyTorch cannot hand the same
-    address to another one, so the address is an identity even after the memory was freed.
+    Calls are flat in one list, which costs least: signature, spot, grad mode, newest autograd node,
+    node in backward, number of positional arguments, arguments, results. The tape holds a weak
+    reference to every storage: meanwhile PyTorch cannot reuse its address, so the address is an
+    identity even after the memory was freed.
     """
 
     def __init__(self, name_of: Callable[[Any], str]) -> None:
-        """Begin an empty tape; `name_of` returns the name of a parameter."""
+        """Start an empty tape; `name_of` returns the name of a parameter."""
         self.name_of = name_of
         self.sizes: list[int] = []
         self.makers: list[int] = []
@@ -78,7 +78,7 @@ class Tape:
         self.first_sequence = _SEQUENCE()
 
     def __del__(self) -> None:
-        """Let the storages go."""
+        """Release the storages."""
         self.release()
 
     def __len__(self) -> int:
@@ -87,10 +87,10 @@ class Tape:
 
     @property
     def digest(self) -> int:
-        """What steps that do the same work have in common, within this process."""
+        """Equal for steps that do the same work, within this process."""
         try:
             return hash(tuple(self.flat))
-        except TypeError:  # an argument that has no hash
+        except TypeError:  # an argument without hash
             return hash(repr(self.flat))
 
     def append(
@@ -101,7 +101,7 @@ class Tape:
         result: Any,
         spot: int,
     ) -> None:
-        """Write down a call that returned `result`, made at `spot`."""
+        """Append a call made at `spot` that returned `result`."""
         flat, starts = self.flat, self.starts
         call = len(starts)
         starts.append(len(flat))
@@ -119,7 +119,7 @@ class Tape:
         self._describe(results, None, call)
 
     def _describe(self, values: Iterable[Any], exact: bool | None, maker: int) -> None:
-        """Append values: tensors, and numbers where `exact`; of results (None) only tensors."""
+        """Append values: tensors, and numbers if `exact`; of results (None) only tensors."""
         add, place = self.flat.append, self.offsets.append
         number_of, sizes = self.numbers.get, self.sizes
         for value in values:
@@ -130,7 +130,7 @@ class Tape:
                     number = number_of(storage._cdata)
                     if number is None or not sizes[number]:
                         number = self._admit(storage, maker)
-                    # A plain tuple of plain tuples is nothing that the garbage collector walks.
+                    # The garbage collector does not track plain tuples of plain tuples.
                     window = number, value.dtype, tuple(value.shape), value.stride()
                     place(value.storage_offset())
                 except (NotImplementedError, RuntimeError, TypeError):
@@ -145,7 +145,7 @@ class Tape:
                 add(_IGNORED)
 
     def _special(self, tensor: Any, maker: int) -> Any:
-        """Describe a tensor without strides of its own: sparse, nested, or opaque (None)."""
+        """Describe a tensor without strides: sparse, nested, or opaque (None)."""
         try:
             if tensor.is_nested:
                 sizes = tuple(tuple(row) for row in tensor._nested_tensor_size().tolist())
@@ -165,7 +165,7 @@ class Tape:
         )
 
     def _admit(self, storage: torch.UntypedStorage, maker: int) -> int:
-        """Return the number of a storage, a new one at first sight."""
+        """Return the number of a storage; a new one if it is new."""
         number = self.numbers.get(storage._cdata)
         if number is None:
             number = self.numbers[storage._cdata] = len(self.sizes)
@@ -177,7 +177,7 @@ class Tape:
         return number
 
     def _node(self) -> AutogradNode | int:
-        """Return the node that runs, by its sequence number alone where that says all."""
+        """Return the node that runs, as its sequence number alone if that suffices."""
         node: Any = _AUTOGRAD_NODE()
         if node is None:
             return NOWHERE
@@ -201,7 +201,7 @@ class Tape:
         return number
 
     def replaced(self) -> Iterator[tuple[int, int]]:
-        """Yield the leaves that have another storage now: by its number before, and now (or -1)."""
+        """Yield the leaves whose storage was replaced: its number before, and now (or -1)."""
         for reference, before in self._leaf_tensors:
             leaf = reference()
             now = before if leaf is None else self.find(leaf)
@@ -216,7 +216,7 @@ class Tape:
         return -1
 
     def mark_gradient(self, tensor: torch.Tensor, parameter: str) -> None:
-        """Note that the tensor is the gradient of the parameter of that name."""
+        """Note that the tensor is the gradient of a parameter."""
         self.gradients.setdefault(self._admit(tensor.untyped_storage(), -1), parameter)
 
     def records(self, start: int = 0) -> Iterator[RecordedCall]:
@@ -234,7 +234,7 @@ class Tape:
         return RecordedCall(signature, operands, keywords, list(values), spot, grad, newest, node)
 
     def items(self, call: int) -> tuple[list[Any], list[int]]:
-        """Return what was written down of a call, and the offsets of its plain tensors in order."""
+        """Return the items of a call, and the offsets of its plain tensors in order."""
         last = call + 1 == len(self.starts)
         end = None if last else self.starts[call + 1]
         offset_end = None if last else self.offset_starts[call + 1]
@@ -242,7 +242,7 @@ class Tape:
         return self.flat[self.starts[call] : end], offsets
 
     def release(self) -> None:
-        """Keep the calls, but let the storages go: none is found any more."""
+        """Release the storages but keep the calls: `find` finds nothing any more."""
         free: Any = torch.UntypedStorage._free_weak_ref
         for reference in filter(None, self.weak):
             free(reference)
@@ -251,7 +251,7 @@ class Tape:
 
 
 def address_of(tensor: torch.Tensor) -> int:
-    """Return the identity of the tensor's storage; unique as long as the storage lives."""
+    """Return the identity of the tensor's storage, unique while the storage lives."""
     try:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError, ValueError):  # ValueError: not initialised yet

@@ -1,9 +1,9 @@
-"""Steps that do the same on other shapes: one is analysed, the others take over what it found.
+"""Steps that do the same work on other shapes: one is analysed, the others reuse its analysis.
 
-Phases, layers, roles, dependences and what a storage is for follow from which calls there were, on
-which storages, with which numbers, at which places. Only sizes follow from shapes, and the few
-facts that might (which products a call is, whether it makes single numbers) are compared. Where
-anything else differs, a step is analysed on its own.
+Phases, layers, roles, dependences and kinds of storages follow from the calls, their storages,
+numbers and places. Only sizes follow from shapes; the few other facts that might (which products a
+call is, whether it creates a scalar) are compared. A step that differs in anything else is analysed
+itself.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ from workloads.capture.tape import Tape
 from workloads.capture.tape_diff import outline, resized, window_places
 
 _STRUCTURES = 64
-"""Structures that are kept: beyond them the oldest is analysed anew. A guess."""
+"""Structures that are kept; a guess. Beyond, the oldest is dropped."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class StepTemplates:
     def assemble(
         self, tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership
     ) -> tuple[Step, Counter[str]]:
-        """Return the step on the tape, and how many products of which name no GEMM describes."""
+        """Return the step on the tape, and its unmodelled products by name."""
         key = kind, id(spots), outline(tape)
         template = self._templates.get(key)
         step = template.fill(tape, owned) if template is not None else None
@@ -66,11 +66,11 @@ class _TensorPlace(NamedTuple):
 
 
 class _TemplateCall(NamedTuple):
-    """A call of the template and where the tensors of its op lie, its `inputs` first; None if
-    shapes decide which these are.
+    """A call of the template and the places of its op's tensors, the `inputs` first; None if they
+    depend on shapes.
 
-    `products` tells its products apart, None if it is none. Calls with one `twin` differ in
-    storages and shapes alone; `places` has where all their tensors lie.
+    `products` identifies its products, None if it has none. Calls with equal `twin` differ only in
+    storages and shapes; `places` has the places of all their tensors.
     """
 
     op: Op
@@ -82,7 +82,7 @@ class _TemplateCall(NamedTuple):
 
 
 class _Template:
-    """An analysed step with its tape, to be filled with the shapes of another."""
+    """An analysed step with its tape, to be filled with other shapes."""
 
     def __init__(
         self, tape: Tape, spots: Sequence[Spot], owned: Ownership, assembled: AssembledStep
@@ -91,7 +91,7 @@ class _Template:
         tape.release()
         self.unmodelled = assembled.unmodelled
         self._tape = tape
-        self._spots = spots  # kept, so that their id stays their own
+        self._spots = spots  # keeps their id unique
         self._owned = owned
         self._step = assembled.step
         self._order = assembled.storages
@@ -125,7 +125,7 @@ class _Template:
         return tuple(storages)
 
     def _op(self, number: int, tape: Tape) -> Op | None:
-        """Return the op of a call on other shapes, None if it differs in more than these."""
+        """Return the op of a call with other shapes, None if it differs in more."""
         call = self._calls.get(number) or self._calls.setdefault(number, self._call(number))
         old, gemms = call.op, call.op.gemms
         if call.windows is None:
@@ -140,7 +140,7 @@ class _Template:
         return op if call.inputs or is_number(op) is is_number(old) else None
 
     def _sized_products(self, number: int, call: _TemplateCall, tape: Tape) -> list[Product]:
-        """Return the products of a call, worked out once for layers that are alike."""
+        """Return the products of a call, computed once for similar layers."""
         key = call.twin, *[tape.flat[place][2] for place in call.places]
         products = self._products.get(key)
         if products is None:
@@ -161,7 +161,7 @@ class _Template:
         return filled
 
     def _again(self, number: int, tape: Tape, call: _TemplateCall) -> Op | None:
-        """Work out a call in full, where shapes decide which of its tensors are the same."""
+        """Derive the op of a call in full, if shapes decide which of its tensors are the same."""
         old, record = call.op, tape.record(number)
         args, done = Effects().of(record)
         products = real_products(record.signature.name, args) if call.products is not None else []
@@ -178,7 +178,7 @@ class _Template:
     def _renumbered(
         self, tensors: Sequence[Tensor], old: Sequence[Tensor]
     ) -> tuple[Tensor, ...] | None:
-        """Return tensors by the step's numbers of storages, None if these are other storages."""
+        """Return tensors with the step's storage numbers, None if their storages differ."""
         if [tensor.storage for tensor in tensors] != [self._order[t.storage] for t in old]:
             return None
         pairs = zip(tensors, old, strict=True)
@@ -199,7 +199,7 @@ class _Template:
         arguments, results = window_places(self._tape, number)
         if arguments is None or results is None or name in GATHERS:
             return _TemplateCall(op, None, 0, forms, "", ())
-        # A view is what it returns; any other op writes to what it was given, or to something new.
+        # A view writes nothing but its result; any other op may write to its arguments.
         written = results if op.kind is OpKind.VIEW else results | arguments
         windows = [self._window(tensor, arguments) for tensor in op.inputs]
         windows += [self._window(tensor, written) for tensor in op.outputs]
@@ -219,7 +219,7 @@ def _products(tape: Tape, number: int) -> list[Product]:
 
 
 def _without_sizes(value: Any) -> str:
-    """Return the arguments of a call as text, of tensors only the element type."""
+    """Return the arguments of a call as text, tensors by their element type only."""
     if value.__class__ is TensorWindow:
         return str(value.dtype)
     if isinstance(value, list | tuple):
@@ -230,7 +230,7 @@ def _without_sizes(value: Any) -> str:
 
 
 def _form(product: Product) -> Hashable:
-    """Return all of a product but its sizes."""
+    """Return everything of a product but its sizes."""
     return product.role, product.a, product.b, product.c, product.conv is None
 
 
@@ -242,7 +242,7 @@ def _regrown(old: Gemm, product: Product) -> Gemm:
 def _with(
     old: Op, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], gemms: tuple[Gemm, ...]
 ) -> Op:
-    # Past the constructor, whose guarded assignments take longer than all else here.
+    # Bypasses the constructor: its guarded assignments dominate the time of this function.
     op = object.__new__(Op)
     vars(op).update(
         name=old.name, kind=old.kind, phase=old.phase, layer=old.layer, inputs=inputs,

@@ -1,4 +1,4 @@
-"""Follows every thread of a run: each has a watch of its own, and one thing is noted at a time."""
+"""Follows every thread of a run with a listener of its own; logs one event at a time."""
 
 import functools
 import os
@@ -19,9 +19,9 @@ from workloads.capture.segments import Catalogue
 
 
 class Threads:
-    """The watches of the thread that began a recording and of those started since.
+    """The listeners of the thread that started a recording and of threads started since.
 
-    The steps of all of them go to one `catalogue`, in the order in which they end.
+    All their steps go to one `catalogue`, in the order in which they end.
     """
 
     def __init__(
@@ -33,10 +33,10 @@ class Threads:
         timed: bool = False,
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """Look at every step until `patience` in a row are alike; further optimizers are found as
-        they step. With `timed` no step is looked at after that, and ops are timed before.
+        """Record every step until `patience` in a row are alike; new optimizers are added as they
+        step. With `timed`, ops are timed, and no step is recorded after that.
 
-        `around` makes the context in which a thread runs that starts meanwhile.
+        `around` makes the context in which a new thread runs.
         """
         self.catalogue = Catalogue(patience)
         self.faults = 0
@@ -53,12 +53,12 @@ class Threads:
         _following.add(self)
 
     def current(self) -> ThreadListener | None:
-        """Return the watch of the calling thread; None if it was running before the recording."""
+        """Return the listener of the calling thread; None if it started before the recording."""
         return self._current.get(threading.get_ident())
 
     @property
     def forced_eager(self) -> bool:
-        """Whether what torch.compile wrapped was run as it is written."""
+        """Whether code that torch.compile wrapped ran eagerly."""
         return any(listener.forced_eager for listener in self._listeners)
 
     @property
@@ -68,12 +68,12 @@ class Threads:
 
     @property
     def lost(self) -> int:
-        """How many ops could not be drafted."""
+        """How many ops could not be logged."""
         return sum(listener.recorder.lost for listener in self._listeners)
 
     @contextmanager
     def following(self) -> Iterator[None]:
-        """Follow the calling thread and those that start meanwhile."""
+        """Follow the calling thread and those that start inside the block."""
         original = threading.Thread.start
 
         @functools.wraps(original)
@@ -90,7 +90,7 @@ class Threads:
             threading.Thread.start = original  # type: ignore[method-assign]
 
     def close(self, failed: bool) -> None:
-        """End the last step of every thread; of one still running it counts only if complete."""
+        """End the last step of every thread; in one that still runs it counts only if complete."""
         with self.lock:
             mine = self.current()
             for listener in list(self._current.values()):
@@ -101,13 +101,13 @@ class Threads:
 
     @property
     def at_work(self) -> bool:
-        """Whether the calling thread holds the lock, or writes down an op."""
+        """Whether the calling thread holds the lock, or logs an op."""
         listener = self.current()
         logging = listener is not None and listener.recorder.logging
         return logging or bool(self.lock._is_owned())  # type: ignore[attr-defined]
 
     def wait(self) -> None:
-        """Wait for the threads that Python itself waits for at the end of a program."""
+        """Wait for the threads that Python waits for at the end of a program."""
         with _pools_end(self._started):
             while running := [t for t in list(self._started) if t.is_alive() and not t.daemon]:
                 for thread in running:
@@ -118,7 +118,7 @@ class Threads:
         self._started.add(thread)
 
         def run_and_follow() -> None:
-            del thread.run  # it refers to the thread, which refers to it
+            del thread.run  # breaks a reference cycle
             with self._around(), self._listening():
                 run()
 
@@ -152,7 +152,7 @@ class Threads:
                 del self._current[threading.get_ident()]
 
     def abandon(self) -> None:
-        """Record nothing more: this process is a copy, whose lock may be held for ever."""
+        """Stop recording in a fork, where the lock may be held for ever."""
         self._abandoned = True
         self.lock = threading.RLock()
         self._current.clear()

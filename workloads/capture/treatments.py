@@ -1,4 +1,4 @@
-"""How a training script says in which bits it trains: set on modules, read by a capture."""
+"""How a training script declares the bits in which it trains: on modules, for a capture to read."""
 
 from collections.abc import Callable, Iterable
 
@@ -9,23 +9,21 @@ from simulator.trace.passes.treatment import AS_TRACED, Method, Treatment
 _NAME = "_trainsoc_treatment"
 
 
-_titles: set[str] = set()  # of all methods so far: without any, nobody need look at modules
+_titles: set[str] = set()  # names of all methods so far; if empty, no module need be read
 
 
 def treat(module: torch.nn.Module, treatment: Treatment, method: str = "") -> None:
-    """Say how the training method treats the weights of `module` from now on.
+    """Declare how the training method treats the weights of `module` from now on.
 
-    A capture keeps what held when a step called its network, for each step; without a capture
-    nothing happens. `method` is its name in the trace, of several the first one's.
+    A capture keeps, for each step, what held when its network was called; without a capture nothing
+    happens. `method` is the name in the trace; the first one counts.
     """
     module.__dict__[_NAME] = treatment, method
     _titles.add(method)
 
 
 def method_of(named: Callable[[], Iterable[tuple[str, torch.nn.Module]]]) -> Method:
-    """Return the method that modules, with their names, are under now; nobody asks for the names
-    where no module is under any.
-    """
+    """Return the method of these modules, by name; without any treatment `named` is not called."""
     modules = named() if _titles else ()
     treatments = [
         (name, *module.__dict__[_NAME]) for name, module in modules if _NAME in vars(module)
@@ -37,5 +35,5 @@ def method_of(named: Callable[[], Iterable[tuple[str, torch.nn.Module]]]) -> Met
 
 
 def _escaped(name: str) -> str:
-    """Return a pattern that fits this name alone: a module path has no other special signs."""
+    """Return a pattern for exactly this module path; "." is its only special character."""
     return name.replace("[", "[[]")

@@ -1,4 +1,4 @@
-"""The truth of conditions on fake tensors: for certain, or as if every number in them were 1."""
+"""Truth of conditions on fake tensors: certain, or as if every number in them were 1."""
 
 import math
 import operator
@@ -11,14 +11,14 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 
 class Truth(NamedTuple):
-    """Whether a condition holds everywhere in a tensor, or nowhere; `sure` if for any numbers."""
+    """Whether a condition holds everywhere in a tensor or nowhere; `sure` if for any numbers."""
 
     holds: bool
     sure: bool
 
 
 def truth_of(name: str, args: Sequence[Any]) -> Truth | None:
-    """Return the truth of an op's result, by the op's base name; None if it is no condition."""
+    """Return the truth of an op's result by the op's base name; None if it is no condition."""
     if name in ("isnan", "isinf"):
         return Truth(holds=False, sure=True)
     if name in _COMPARED and len(args) > 1:

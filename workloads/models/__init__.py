@@ -1,4 +1,4 @@
-"""Network definitions for capture by shape alone: no data and no training script."""
+"""Networks for capture by shapes alone: no data and no training script."""
 
 from simulator.errors import InputError
 from simulator.trace.trace import Trace

@@ -8,10 +8,10 @@ from workloads.models.model import Model
 
 
 def alexnet_eftrain() -> nn.Sequential:
-    """Return AlexNet on one device, as in EF-Train (Tang et al., ACM TODAES 27(5), 2022, table 3).
+    """Return AlexNet as EF-Train trains it (Tang et al., ACM TODAES 27(5), 2022, table 3).
 
-    Images of 3 x 227 x 227; ungrouped convolutions whose outputs are 55, 27, 13, 13 and 13 wide
-    (torchvision's AlexNet is another one: 64 filters first, 224 x 224). Without the local response
+    Images of 3 x 227 x 227; ungrouped convolutions with outputs 55, 27, 13, 13 and 13 wide
+    (torchvision's AlexNet differs: 64 filters first, 224 x 224). Without the local response
     normalisation and the dropout of 2012, for which EF-Train has no hardware; 1.14 GMAC an image,
     1.08 of them in convolutions, and 62.4 M parameters.
     """

@@ -1,4 +1,4 @@
-"""What a model for capture by shape is: a network, the samples that it trains on, a batch size."""
+"""A model for capture by shapes: a network, its samples, a batch size."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Model:
-    """A classifier as one trains it; the docstring of what `build` calls has the source.
+    """A classifier and how it is trained; the docstring of `build` has the source.
 
-    `shape` is that of one sample, without the batch; `batch` is how many of them a step takes
-    unless told otherwise; `loss` makes a module of scores [N, classes] and labels [N].
+    `shape` is that of one sample, without the batch; `batch` the default number of samples per
+    step; `loss` makes a module of scores [N, classes] and labels [N].
     """
 
     name: str
@@ -29,7 +29,7 @@ class Model:
 
 
 class Sentences(Model):
-    """A language model: samples are sequences of tokens, labels the token after each of them."""
+    """A language model: samples are token sequences, labels the token after each one."""
 
     def samples(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return random tokens [batch, *shape] and the next ones, [batch x tokens]."""

@@ -1,6 +1,6 @@
 """Residual networks for 224 x 224 images (He et al., "Deep residual learning", CVPR 2016).
 
-Layers are called what torchvision calls them, and ReLU and the residual sum work in place as there.
+Layers have torchvision's names, and ReLU and the residual sum work in place as there.
 """
 
 import torch
@@ -47,8 +47,8 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """Convolutions of 1 x 1, 3 x 3 and 1 x 1 around a shortcut.
 
-    The 3 x 3 one has the stride, as in torchvision ("v1.5") and not as in the paper, where the
-    first 1 x 1 one has it: 4.1 instead of 3.8 GMAC for ResNet-50.
+    The 3 x 3 one has the stride, as in torchvision ("v1.5"); in the paper the first 1 x 1 one has
+    it, which makes 3.8 instead of 4.1 GMAC for ResNet-50.
     """
 
     expansion = 4

@@ -1,4 +1,4 @@
-"""Captures one training step of a model from shapes alone: it takes no memory and no arithmetic."""
+"""Captures one training step of a model from shapes alone, without memory or arithmetic."""
 
 from functools import partial
 
@@ -12,12 +12,13 @@ from workloads.models.model import Model
 
 
 def capture_step(model: Model, batch: int | None = None) -> Trace:
-    """Return the trace of a typical training step on `batch` samples, or on the model's own number.
+    """Return the trace of a typical training step on `batch` samples, by default the model's own
+    number.
 
-    The step is zero_grad, forward, loss, backward and SGD with momentum, on a CPU, in fp32, and
-    not the first one, which would create the optimizer's state. Network and samples have shapes
-    and no contents, so a network of any size is captured in seconds; the trace is that of a real
-    run. Raises InputError if the batch is less than one sample.
+    The step is zero_grad, forward, loss, backward and SGD with momentum, on a CPU, in fp32, and not
+    the first one, which creates the optimizer's state. Network and samples have shapes but no
+    contents, so a network of any size takes seconds; the trace is that of a real run. Raises
+    InputError if the batch is less than one sample.
     """
     size = model.batch if batch is None else batch
     if size < 1:
@@ -33,7 +34,7 @@ def capture_step(model: Model, batch: int | None = None) -> Trace:
 
 
 def _last(trace: Trace) -> Trace:
-    """Return the trace of the run's last step alone."""
+    """Return the trace of only the run's last step."""
     step = trace.steps[trace.segments[-1].step]
     return Trace(trace.name, (step,), (Segment(0, 0, 1),), trace.origin)
 

@@ -15,9 +15,9 @@ Layers = Iterator[tuple[str, nn.Module]]
 def vgg16() -> nn.Sequential:
     """Return VGG-16 without batch normalisation: 138.4 M parameters, 15.5 GMAC an image.
 
-    EF-Train's VGG-16 has these thirteen convolutions (finetune2.py in github.com/tangyuelm/
-    EF-Train), but a global pooling and one linear layer after them (testb4.cpp there): compare
-    convolutions with it, not the rest.
+    EF-Train's VGG-16 has these thirteen convolutions (finetune2.py in
+    github.com/tangyuelm/EF-Train), but global pooling and one linear layer after them (testb4.cpp
+    there): compare only the convolutions with it.
     """
     return nn.Sequential(OrderedDict((*_features(norm=False), *_classifier())))
 

@@ -1,4 +1,4 @@
-"""Small, complete training scripts that really learn, by name; importing this imports no torch."""
+"""Small training scripts that really train, by name; importing this imports no torch."""
 
 from importlib import import_module
 from pathlib import Path
@@ -11,24 +11,24 @@ RECIPES = {
     "lenet_digits": "LeNet-5 on digits enlarged to 28 x 28, SGD with momentum",
     "resnet20_digits": "ResNet-20 on digits enlarged to 32 x 32, SGD with momentum",
 }
-"""Name and one line about each recipe."""
+"""Name and one line on each recipe."""
 
 STUDIES = {
     "methods_digits": "LeNet-5 or ResNet-20 on digits by a training method, --method NAME",
 }
-"""Name and one line about each script of many trainings, of which no trace is bundled."""
+"""Name and one line on each script of many trainings; their traces are not bundled."""
 
 
 def recipe_path(name: str) -> Path | None:
-    """Return the script of the recipe or study of that name, or None if there is none."""
+    """Return the script of a recipe or study, None if there is none of that name."""
     exists = name in RECIPES or name in STUDIES
     return Path(__file__).with_name(f"{name}.py") if exists else None
 
 
 def recipe(name: str) -> Any:
-    """Return the module of a recipe: its `train(epochs, batch_size, seed, limit)`.
+    """Return the module of a recipe, with `train(epochs, batch_size, seed, limit)`.
 
-    Raises InputError if there is none of that name or if what it needs is not installed.
+    Raises InputError if there is none of that name, or if a package that it needs is missing.
     """
     if name not in RECIPES:
         raise InputError(f"no recipe {name!r}: choose one of {', '.join(RECIPES)}")

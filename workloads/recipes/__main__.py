@@ -9,7 +9,7 @@ from workloads.recipes import RECIPES, recipe
 
 
 def capture_recipe(name: str, **options: int) -> Trace:
-    """Run a recipe under capture, with options for its `train`, and return the trace."""
+    """Run a recipe under capture, with options for its `train`; return the trace."""
     from workloads.capture import capture  # noqa: PLC0415 - torch takes seconds to import
 
     train = recipe(name).train

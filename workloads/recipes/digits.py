@@ -1,4 +1,4 @@
-"""The handwritten digits that come with scikit-learn, as training and test images of any size."""
+"""The handwritten digits of scikit-learn, as training and test images of any size."""
 
 from typing import NamedTuple
 
@@ -27,13 +27,13 @@ def digits(
 ) -> tuple[TensorDataset, TensorDataset]:
     """Return training and test sets of [channels, size, size] images and their labels.
 
-    The 8 x 8 originals are enlarged to `size - 2 * pad` pixels and framed by `pad` dark ones;
-    `limit` keeps the first images of each set only.
+    The 8 x 8 originals are enlarged to `size - 2 * pad` pixels, with `pad` dark ones around;
+    `limit` keeps only the first images of each set.
     """
     source = load_digits()
     images = torch.tensor(source.images, dtype=torch.float32).unsqueeze(1) / 16
     labels = torch.tensor(source.target)
-    # The set is ordered by writer: mixed, both parts know all hands.
+    # The set is ordered by writer: shuffle it, so that both parts have all writers.
     mixed = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     images, labels = images[mixed], labels[mixed]
     inner = size - 2 * pad

@@ -29,7 +29,7 @@ def train_epoch(
 
 @torch.no_grad()
 def evaluate(model: nn.Module, batches: Batches) -> float:
-    """Return the share of images that the model classifies correctly."""
+    """Return the fraction of images that the model classifies correctly."""
     model.eval()
     correct, count = 0, 0
     for images, labels in batches:
@@ -45,7 +45,7 @@ def main(
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--epochs", type=int, default=epochs, help="passes over the training set")
     parser.add_argument("--batch-size", type=int, default=batch_size, help="images per step")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and order of images")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and image order")
     parser.add_argument("--limit", type=int, help="use only this many images of each set")
     options = parser.parse_args()
     train(options.epochs, options.batch_size, options.seed, options.limit)

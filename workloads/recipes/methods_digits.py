@@ -1,7 +1,7 @@
 """Digits by a training method: python -m workloads.recipes.methods_digits --method rct.
 
-Methods: see `workloads.recipes.methods`. Networks are those of the recipes lenet_digits and
-resnet20_digits. A capture keeps the test accuracy after each epoch, and how layers are treated.
+Methods: see `workloads.recipes.methods`. The networks are those of the recipes lenet_digits and
+resnet20_digits. A capture records the test accuracy after each epoch, and how layers are treated.
 """
 
 import argparse
@@ -20,15 +20,15 @@ from workloads.recipes.loop import evaluate, train_epoch
 from workloads.recipes.methods import METHODS
 from workloads.recipes.methods.setup import NETWORKS, Options, Setup
 
-LAST_RATE = 0.1  # of the first, falling epoch by epoch; a choice: rounded gradients need it
+LAST_RATE = 0.1  # of the first rate, falling by epoch; a choice: rounded gradients need it
 
 
 def train(
     method: str = "fp32", *, save: Path | None = None, classes: int = 10, **values: Any
 ) -> list[EpochReport]:
-    """Train on the digits below `classes`, print a line per epoch and return what it says.
+    """Train on the digits below `classes`, print a line per epoch; return the reports.
 
-    `values` are those of `Options`; `save` is where the weights go in the end.
+    `values` are fields of `Options`; `save` is the file for the final weights.
     """
     options = Options(method, **values)
     torch.manual_seed(options.seed)
@@ -49,7 +49,7 @@ def train(
 
 
 def setup_of(options: Options) -> Setup:
-    """Return the network of `options` as its method trains it."""
+    """Return the network and training of `options`, as the method changes them."""
     method = import_module(f"workloads.recipes.methods.{options.method}")
     setup: Setup = method.prepare(options.net.build(), options)
     return setup
@@ -62,7 +62,7 @@ def _below(classes: int, images: TensorDataset) -> TensorDataset:
 
 def _share(text: str) -> float:
     if not 0 < float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: a share lies above 0, up to 1")
+        raise argparse.ArgumentTypeError(f"{text}: a share is above 0 and at most 1")
     return float(text)
 
 
@@ -73,13 +73,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     add = parser.add_argument
     add("--method", choices=METHODS, default=default["method"], help=methods)
-    add("--network", choices=NETWORKS, default=default["network"], help="what learns")
+    add("--network", choices=NETWORKS, default=default["network"], help="the network")
     add("--epochs", type=int, default=default["epochs"], help="passes over the training set")
     add("--batch-size", type=int, default=default["batch_size"], help="images per step")
-    add("--seed", type=int, default=default["seed"], help="of weights and order of images")
+    add("--seed", type=int, default=default["seed"], help="seed of weights and image order")
     add("--limit", type=int, help="use only this many images of each set")
-    add("--share", type=_share, help="of the blocks (sparse) or the rank (lowrank) that is kept")
-    add("--pretrain", type=int, default=default["pretrain"], help="epochs before (frozen)")
+    add("--share", type=_share, help="share of blocks (sparse) or of the rank (lowrank) to keep")
+    add("--pretrain", type=int, default=default["pretrain"], help="epochs of pretraining (frozen)")
     add(
         "--digits",
         type=int,
@@ -87,7 +87,7 @@ def main() -> None:
         dest="classes",
         help="learn only the digits below this",
     )
-    add("--save", type=Path, help="a file for the weights")
+    add("--save", type=Path, help="file for the final weights")
     train(**vars(parser.parse_args()))
 
 

@@ -22,7 +22,7 @@ def network() -> nn.Sequential:
 def train(
     epochs: int = 10, batch_size: int = 32, seed: int = 0, limit: int | None = None
 ) -> list[EpochReport]:
-    """Train on the digits, print a line per epoch and return what it says."""
+    """Train on the digits, print a line per epoch; return the reports."""
     torch.manual_seed(seed)
     train_loader, test_loader = loaders(*digits(limit=limit), batch_size)
     model = network()

@@ -61,7 +61,7 @@ class ResNet20(nn.Module):
 def train(
     epochs: int = 5, batch_size: int = 32, seed: int = 0, limit: int | None = None
 ) -> list[EpochReport]:
-    """Train on the digits, print a line per epoch and return what it says."""
+    """Train on the digits, print a line per epoch; return the reports."""
     torch.manual_seed(seed)
     train_loader, test_loader = loaders(*digits(size=32, channels=3, limit=limit), batch_size)
     model = ResNet20()

@@ -31,11 +31,11 @@ _PS_PER_US = 1_000_000
 def export_chakra(trace: Trace, path: str | os.PathLike[str], step: int | None = None) -> None:
     """Write a distinct step of `trace`, by default the typical one, to `path`.
 
-    Views move nothing and are left out, collectives are nodes of their own kinds; a node's id is
-    the index of its op. Attributes: `num_ops` (2 x MACs of GEMMs, else elements), `tensor_size`
+    Views move no data and are left out; collectives are nodes of their own kinds; the id of a node
+    is the index of its op. Attributes: `num_ops` (2 x MACs of GEMMs, else elements), `tensor_size`
     (bytes read and written), `is_cpu_op`, `phase`, `layer`, `kind`; of collectives also `comm_type`
-    and `comm_size` (bytes that the device gives). Raises InputError if there is no such step or no
-    place to write.
+    and `comm_size` (bytes that the device sends). Raises InputError if there is no such step or the
+    file cannot be written.
     """
     index = trace.chosen(step)
     data = b"".join(_varint(len(message)) + message for message in _messages(trace, index))
@@ -46,17 +46,19 @@ def export_chakra(trace: Trace, path: str | os.PathLike[str], step: int | None =
 
 
 def num_ops(op: Op) -> int:
-    """Return the operations of an op: 2 x MACs of its GEMMs, else the elements it touches most."""
+    """Return the operations of an op: 2 x MACs of its GEMMs, else the elements of its largest
+    tensor.
+    """
     if op.gemms:
         return 2 * sum(gemm.macs for gemm in op.gemms)
     return max((tensor.elements for tensor in (*op.inputs, *op.outputs)), default=0)
 
 
 def collective_of(op: Op) -> Collective | None:
-    """Return which collective of the training an op is, None if it is none.
+    """Return the kind of a collective op of the training, None for any other op.
 
-    DistributedDataParallel broadcasts how it has cut gradients into buckets, once and in integers:
-    that is no part of a step that repeats.
+    DistributedDataParallel also broadcasts its gradient buckets once, as integers: that is no part
+    of a repeated step.
     """
     space, _, rest = op.name.partition(".")
     kind = collective(f"{space}::{rest.partition('.')[0]}")
@@ -80,7 +82,7 @@ def _nodes(step: Step, times_ps: tuple[int, ...]) -> Iterator[bytes]:
 
 def _node(index: int, op: Op, waits: tuple[int, ...], time_ps: int) -> bytes:
     attributes = [
-        _attribute("is_cpu_op", _number(_ATTR["bool"], 0)),  # the simulator places it
+        _attribute("is_cpu_op", _number(_ATTR["bool"], 0)),  # ASTRA-sim places it
         _attribute("num_ops", _number(_ATTR["int64"], num_ops(op))),
         _attribute("tensor_size", _number(_ATTR["uint64"], op.read_bytes + op.write_bytes)),
         _text_attribute("phase", op.phase.value),
@@ -117,7 +119,7 @@ def _communication(op: Op, kind: Collective) -> Iterator[bytes]:
 
 
 def _varint(value: int) -> bytes:
-    """Return a number in groups of 7 bits, lowest first, all but the last marked."""
+    """Return a number as a varint: groups of 7 bits, lowest first, all but the last flagged."""
     groups = bytearray()
     while value > 0x7F:
         groups.append(value & 0x7F | 0x80)

@@ -5,13 +5,14 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from simulator.trace.importers.calls import Operands, extent, tensors_in
+from simulator.trace.importers.calls import Operands
 from simulator.trace.importers.inference import infer
-from simulator.trace.importers.inference.result import Dims
+from simulator.trace.importers.inference.result import TensorShape
 from simulator.trace.importers.names import kind_by_name
 from simulator.trace.importers.nodes import OpEvent
 from simulator.trace.importers.parameters import parameters
 from simulator.trace.importers.signature import Signature, is_parameter
+from simulator.trace.importers.values import extent, tensors_in
 from simulator.trace.op import OpKind, Tensor, contiguous
 
 _NONE = -1
@@ -95,7 +96,7 @@ class Chain:
             return tuple(self._argument(item, chained and item is first) for item in value)
         return value
 
-    def _result(self, shape: Dims, dtype: str) -> Tensor:
+    def _result(self, shape: TensorShape, dtype: str) -> Tensor:
         tensor = Tensor(self._new(), dtype, shape, contiguous(shape))
         self.sizes[tensor.storage] = extent(tensor)
         return tensor

@@ -6,7 +6,6 @@ from typing import Any
 
 from simulator.errors import InputError
 from simulator.memo import remember
-from simulator.trace.importers.calls import MALFORMED, complaint, tensor_of, tensors_in, whole
 from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.identities import Identities, Owners
@@ -22,6 +21,7 @@ from simulator.trace.importers.program import (
     title,
 )
 from simulator.trace.importers.stream import entries
+from simulator.trace.importers.values import MALFORMED, complaint, tensor_of, tensors_in, whole
 from simulator.trace.op import Tensor
 from simulator.trace.trace import StorageKind, Trace
 

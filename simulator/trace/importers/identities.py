@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from simulator.trace.importers.calls import Call, Operands, extent, tensors_in
+from simulator.trace.importers.calls import Call, Operands
 from simulator.trace.importers.nodes import OpEvent
 from simulator.trace.importers.signature import Signature
+from simulator.trace.importers.values import extent, tensors_in
 from simulator.trace.op import OpKind, Phase, Tensor
 from simulator.trace.op_kinds import KIND_FACTS
 from simulator.trace.trace import StorageKind

@@ -8,17 +8,7 @@ from typing import Any
 
 from simulator.errors import InputError, shown
 from simulator.memo import remember
-from simulator.trace.importers.calls import (
-    MALFORMED,
-    UNLISTED,
-    Call,
-    MalformedField,
-    complaint,
-    element_type,
-    tensor_of,
-    tensors_in,
-    whole,
-)
+from simulator.trace.importers.calls import Call
 from simulator.trace.importers.chain import Chain
 from simulator.trace.importers.doubts import doubts
 from simulator.trace.importers.drafting import Drafter
@@ -35,6 +25,16 @@ from simulator.trace.importers.program import (
 from simulator.trace.importers.signature import signature
 from simulator.trace.importers.stream import entries
 from simulator.trace.importers.threads import TimedNode, number_threads
+from simulator.trace.importers.values import (
+    MALFORMED,
+    UNLISTED,
+    MalformedField,
+    complaint,
+    element_type,
+    tensor_of,
+    tensors_in,
+    whole,
+)
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import StorageKind, Trace
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from simulator.trace.importers.calls import tensors_in
 from simulator.trace.importers.inference import infer
 from simulator.trace.importers.inference.result import count
 from simulator.trace.importers.names import kind_by_name
 from simulator.trace.importers.nodes import OpEvent
 from simulator.trace.importers.signature import is_parameter, signature
+from simulator.trace.importers.values import tensors_in
 from simulator.trace.op import OpKind, Tensor
 from simulator.trace.op_kinds import KIND_FACTS
 

@@ -13,11 +13,12 @@ from simulator.trace.drafts import (
     find_optimizer_layers,
     find_weight_gradients,
 )
-from simulator.trace.importers.calls import MALFORMED, Call, StorageResolver, bind
+from simulator.trace.importers.calls import Call, StorageResolver, bind
 from simulator.trace.importers.drafting import Drafter
 from simulator.trace.importers.nodes import Node, OpEvent, flattened
 from simulator.trace.importers.passes import restarts
 from simulator.trace.importers.steps import kind_of, phases, split
+from simulator.trace.importers.values import MALFORMED
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.phases import FACTS
 from simulator.trace.trace import Segment, Step, StorageKind, Timing, Trace

@@ -1,7 +1,7 @@
 """Training methods that really train, one file each; importing this imports no torch.
 
 Each file has `prepare(model, options)`, which changes a plain network into one that the method
-trains and tells a capture, by `treat`, what the method does to each layer.
+trains, and declares the method of each layer to a capture with `treat`.
 """
 
 METHODS = {

@@ -1,4 +1,4 @@
-"""No method: fp32 numbers, SGD with momentum; what the others are compared with."""
+"""The baseline: fp32, SGD with momentum."""
 
 from torch import nn
 

@@ -1,14 +1,13 @@
 """Adaptation of a frozen network by small adaptors beside its blocks, and a new classifier.
 
-After DA3 (arXiv:2012.01362), of which only the abstract was at hand. Theirs: the network is frozen
-and additive adaptors learn, so that frozen layers keep nothing for weight gradients. A choice, all
-else: adaptors are 1 x 1 convolutions from a block's input to its output,
-normalised, or two linear layers of
-rank 8 beside a linear one, zero at the start; theirs have attention, ours none; blocks are the
-residual ones, or LeNet-5's layers; normalisation keeps its pretrained statistics; pretraining knows
-the digits 0 to 4 and all ten are learned after it.
+After DA3 (arXiv:2012.01362), of which only the abstract was at hand. From it: the network is frozen
+and additive adaptors learn, so that frozen layers store nothing for weight gradients. Choices:
+adaptors are 1 x 1 convolutions from a block's input to its output, normalised, or two linear layers
+of rank 8 beside a linear one, zero at the start (DA3's have attention); blocks are the residual
+ones, or LeNet-5's layers; normalisation keeps its pretrained statistics; pretraining uses the
+digits 0 to 4, adaptation all ten.
 
-Pretraining runs in a process of its own, so that a capture has the adaptation alone.
+Pretraining runs in a process of its own, so that a capture has only the adaptation.
 """
 
 import subprocess
@@ -31,10 +30,10 @@ PRETRAINING_DIGITS = 5  # digits of the pretraining: a choice
 
 
 class FrozenBlock(nn.Module):
-    """A part of a network that learns nothing; its normalisation keeps its statistics."""
+    """A part of a network that does not learn; its normalisation keeps its statistics."""
 
     def __init__(self, block: nn.Module) -> None:
-        """Freeze `block`, and tell a capture so."""
+        """Freeze `block`, and declare that to a capture."""
         super().__init__()
         self.block = block.requires_grad_(requires_grad=False).eval()
         for module in block.modules():
@@ -42,7 +41,7 @@ class FrozenBlock(nn.Module):
                 treat(module, Treatment(frozen=True), "frozen")
 
     def train(self, mode: bool = True) -> Self:
-        """Leave the block as in evaluation."""
+        """Leave the block in evaluation mode."""
         super().train(mode)
         self.block.eval()
         return self
@@ -54,17 +53,17 @@ class FrozenBlock(nn.Module):
 
 
 class AdaptedBlock(FrozenBlock):
-    """A frozen block with an adaptor beside it, whose output is added."""
+    """A frozen block plus an adaptor beside it."""
 
     def __init__(self, block: nn.Module) -> None:
-        """Freeze `block` and begin with an adaptor that gives zeros."""
+        """Freeze `block` and start with an adaptor that returns zeros."""
         super().__init__(block)
         self.adaptor = adaptor_of(block)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the block's output, adapted."""
+        """Return the sum of block and adaptor."""
         y, z = self.block(x), self.adaptor(x)
-        if y.dim() == 4:  # a convolution without padding leaves the borders out
+        if y.dim() == 4:  # a convolution without padding drops the borders
             top, left = ((z.shape[i] - y.shape[i]) // 2 for i in (2, 3))
             z = z[:, :, top : top + y.shape[2], left : left + y.shape[3]]
         adapted: torch.Tensor = y + z
@@ -72,7 +71,7 @@ class AdaptedBlock(FrozenBlock):
 
 
 def adaptor_of(block: nn.Module) -> nn.Module:
-    """Return what learns beside a block, zero at the start."""
+    """Return a trainable adaptor for a block, zero at the start."""
     if isinstance(block, nn.Linear):
         last: nn.Linear | nn.BatchNorm2d = nn.Linear(RANK, block.out_features, bias=False)
         adaptor = nn.Sequential(nn.Linear(block.in_features, RANK, bias=False), last)
@@ -81,7 +80,7 @@ def adaptor_of(block: nn.Module) -> nn.Module:
         if not isinstance(first, nn.Conv2d):
             raise TypeError(f"no adaptor is known for {type(block).__name__}")
         stride = (first.stride[0], first.stride[-1])
-        last = nn.BatchNorm2d(first.out_channels)  # without it nine of them in a row diverge
+        last = nn.BatchNorm2d(first.out_channels)  # without it nine in a row diverge
         conv = nn.Conv2d(first.in_channels, first.out_channels, 1, stride, bias=False)
         adaptor = nn.Sequential(conv, last)
     nn.init.zeros_(last.weight)
@@ -89,7 +88,7 @@ def adaptor_of(block: nn.Module) -> nn.Module:
 
 
 def pretrained(options: Options) -> dict[str, torch.Tensor]:
-    """Return what another process learned of the first digits."""
+    """Return the weights that another process learned on the first digits."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "pretrained.pt"
         command = [sys.executable, "-m", "workloads.recipes.methods_digits", "--save", str(path)]

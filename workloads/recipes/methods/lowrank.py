@@ -1,10 +1,10 @@
-"""SVD training: convolutions as two factors of low rank that are trained directly.
+"""SVD training: convolutions as two low-rank factors that are trained directly.
 
-Theirs (Yang et al., "Learning Low-rank Deep Neural Networks via Singular Vector Orthogonality
-Regularization and Singular Value Sparsification", 2020, arXiv:2004.09031): W = U diag(s) V^T is
-what learns, with a penalty that keeps U and V orthogonal; in the channel-wise form V^T is a
-convolution of r filters of Cin x k x k and U one of Cout x r, 1 x 1. A choice: the rank is a fixed
-share of the full one, where they start whole and prune s; it starts from the SVD of the usual
+From Yang et al., "Learning Low-rank Deep Neural Networks via Singular Vector Orthogonality
+Regularization and Singular Value Sparsification", 2020, arXiv:2004.09031: the parameters are U
+diag(s) V^T, with a penalty that keeps U and V orthogonal; in the channel-wise form V^T is a
+convolution of r filters of Cin x k x k and U one of Cout x r, 1 x 1. Choices: the rank is a fixed
+share of the full one (the paper prunes s from the full rank); it starts from the SVD of the usual
 random weights; the penalty's weight; linear layers stay whole.
 """
 
@@ -16,7 +16,7 @@ from torch import nn
 from workloads.recipes.methods.setup import Options, Setup, plain, weighted
 
 SHARE = 0.25  # of the full rank: a choice
-PENALTY = 1.0  # guess: it holds the factors within some percent of orthogonal on the digits
+PENALTY = 1.0  # guess: keeps the factors within some percent of orthogonal on the digits
 
 
 class LowRankConv(nn.Module):
@@ -42,17 +42,19 @@ class LowRankConv(nn.Module):
         return y
 
     def distance(self) -> torch.Tensor:
-        """Return how far the factors are from orthogonal, |V^T V - 1|^2 + |U^T U - 1|^2 by r^2."""
+        """Return the distance of the factors from orthogonal ones, (|V^T V - 1|^2 + |U^T U - 1|^2)
+        / r^2.
+        """
         v, u = self.inputs.weight.flatten(1), self.outputs.weight.flatten(1)
         one = torch.eye(len(v))
         return ((v @ v.T - one).square().sum() + (u.T @ u - one).square().sum()) / len(v) ** 2
 
 
 class OrthogonalityLoss(nn.CrossEntropyLoss):
-    """Cross entropy, and the mean distance of factors from orthogonal ones."""
+    """Cross entropy plus the mean distance of factors from orthogonal ones."""
 
     def __init__(self, layers: Sequence[LowRankConv]) -> None:
-        """Penalise these layers, which stay the network's own."""
+        """Penalise these layers, without owning them."""
         super().__init__()
         self._layers = tuple(layers)
 
@@ -63,12 +65,12 @@ class OrthogonalityLoss(nn.CrossEntropyLoss):
 
 
 def rank_of(conv: nn.Conv2d, share: float) -> int:
-    """Return that share of a convolution's full rank, min(Cout, Cin k k), at least 1."""
+    """Return this share of a convolution's full rank, min(Cout, Cin k k), at least 1."""
     return max(1, round(share * min(conv.weight.flatten(1).shape)))
 
 
 def prepare(model: nn.Module, options: Options) -> Setup:
-    """Put two factors in the place of each convolution."""
+    """Replace each convolution by two factors."""
     share = SHARE if options.share is None else options.share
     layers = []
     for name, layer in weighted(model):

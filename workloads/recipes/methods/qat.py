@@ -1,10 +1,10 @@
 """Quantisation-aware training: int8 products, and fp32 master weights that SGD updates.
 
-Theirs (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-
-Arithmetic-Only Inference", CVPR 2018, arXiv:1712.05877): weights and activations are rounded in
-the forward pass, gradients pass straight through to the fp32 weights. A choice: the gradients of
+From Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", CVPR 2018, arXiv:1712.05877: weights and activations are rounded
+in the forward pass, gradients pass straight through to the fp32 weights. Choices: gradients of
 activations are rounded to int8 too, so that all three products are of integers; scales are the
-largest magnitude of each tensor, taken anew each step, symmetric; every layer is rounded.
+largest magnitude of each tensor, taken in each step, symmetric; every layer is rounded.
 """
 
 from torch import nn

@@ -1,19 +1,18 @@
-"""Resource-constrained training: one copy of the weights, in few bits, more where they are needed.
+"""Resource-constrained training: one copy of the weights, in few bits, more where needed.
 
 RCT (arXiv:2103.14493, IEEE TNNLS 2022, doi 10.1109/TNNLS.2022.3190451) and APT (arXiv:2012.12775);
-of both only abstracts were at hand.
+of both only the abstracts were at hand.
 
-Theirs, from the abstracts: one quantised copy and no fp32 master, bits of each layer that change
-during training. Theirs according to a summary by others, with care: Gavg = mean |gradient| / eps
-of a layer is compared every few batches; a bit more below Tmin, a bit less above Tmax. Theirs from
-memory, of low confidence: w <- w - trunc(lr g / eps) eps, eps = (max - min) / (2^k - 1), start at
-6 bits, Tmin = 6, Tmax infinite.
+From the abstracts: one quantised copy and no fp32 master; the bits of each layer change during
+training. From a summary by others: every few batches, Gavg = mean |gradient| / eps of a layer is
+compared; one bit more below Tmin, one less above Tmax. From memory, with low confidence: w <- w -
+trunc(lr g / eps) eps, eps = (max - min) / (2^k - 1), start at 6 bits, Tmin = 6, Tmax infinite.
 
-Choices: max and min are a power of two (less eps on the positive side) that holds the layer's
+Choices: max and min are a power of two (less eps on the positive side) that covers the layer's
 weights and doubles when they reach it, so that a finer grid contains the coarser one and every
-point is exact; Gavg is the mean since the last check; how often that is; no more than 16 bits;
+point is exact; Gavg is the mean since the last check; how often that is; at most 16 bits;
 activations and gradients have the bits of their layer; no momentum, but the rate that momentum
-amounts to, no weight decay; biases and normalisation stay fp32. The numbers of the check are read
+amounts to, no weight decay; biases and normalisation stay fp32. The numbers of a check are read
 every few batches, which a capture counts as steps like the others.
 """
 
@@ -51,14 +50,14 @@ class GridLayer(QuantisedLayer):
 
     @torch.no_grad()
     def settle(self, bits: int) -> None:
-        """Take this many bits, round the weights to the grid, and tell a capture."""
+        """Take this many bits, round the weights to the grid, and declare them to a capture."""
         self.bits = bits
         low, high = -self.reach, self.reach - self.eps
         torch.clamp(torch.round(self.weight / self.eps) * self.eps, low, high, out=self.weight)
         treat(self, Treatment(bits, bits, bits), "rct")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the output of the rounded input [N, ...] and the weights, which are on a grid."""
+        """Return the output of the rounded input [N, ...] and the weights on their grid."""
         return self.product(x, self.weight, self.bias)
 
 
@@ -70,7 +69,7 @@ def changed(bits: int, gavg: float) -> int:
 
 
 class GridSGD(torch.optim.Optimizer):
-    """SGD by whole steps of each layer's grid, of which a check decides; plain for the others."""
+    """SGD in whole steps of each layer's grid, which checks refine; plain for other parameters."""
 
     def __init__(
         self, layers: Sequence[GridLayer], others: Iterable[nn.Parameter], rate: float

@@ -9,14 +9,14 @@ from torch.nn import functional
 
 from workloads.recipes.methods.setup import Weighted, weighted
 
-_TINY = 1e-12  # the scale of zeros, which nothing divides by then
+_TINY = 1e-12  # scale of an all-zero tensor, against division by zero
 
 
 def rounded(x: torch.Tensor, bits: int) -> torch.Tensor:
-    """Return `x` on a grid of 2^bits - 1 points around zero that reaches its largest magnitude.
+    """Return `x` on a symmetric grid of 2^bits - 1 points up to its largest magnitude.
 
-    One scale per tensor. Gradients pass unchanged (straight through). The scale stays a tensor:
-    no number is read back, so nothing waits.
+    One scale per tensor. Gradients pass unchanged (straight through). The scale stays a tensor: no
+    number is read back, so nothing waits.
     """
     most = 2 ** (bits - 1) - 1
     scale = torch.linalg.vector_norm(x.detach(), torch.inf) / most
@@ -33,13 +33,13 @@ def on_grid(x: torch.Tensor, scale: torch.Tensor, most: int) -> torch.Tensor:
 
 
 class QuantisedLayer(nn.Module):
-    """A convolution or linear layer whose three products, forward and backward, take integers.
+    """A convolution or linear layer whose products, forward and backward, are of integers.
 
     The parameters are those of the layer that it replaces.
     """
 
     def __init__(self, layer: Weighted, bits: int) -> None:
-        """Replace `layer`, with so many bits for all that is multiplied."""
+        """Replace `layer`; operands have `bits`."""
         super().__init__()
         self.weight, self.bias = layer.weight, layer.bias
         self.bits = bits
@@ -52,7 +52,7 @@ class QuantisedLayer(nn.Module):
     def product(
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
-        """Return the product of `weight` and the rounded `x`, whose gradient will be rounded."""
+        """Return the product of `weight` and the rounded `x`; its gradient is rounded, too."""
         x = self._rounded(x)
         if self._place is None:
             y = functional.linear(x, weight, bias)
@@ -70,7 +70,7 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def replace_all(model: nn.Module, make: Callable[[Weighted], Layer]) -> list[Layer]:
-    """Put what `make` makes of each convolution and linear layer in its place; return them."""
+    """Replace each convolution and linear layer by `make` of it; return the new ones."""
     made = []
     for name, layer in weighted(model):
         made.append(make(layer))

@@ -1,4 +1,4 @@
-"""What a method needs to know of a training, and what it makes of it."""
+"""What a method needs for a training, and what it makes of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from workloads.recipes.resnet20_digits import ResNet20
 
 @dataclass(frozen=True)
 class Network:
-    """A network, the images that it takes, and how it is trained best as it is."""
+    """A network, its images, and its best rates without a method."""
 
     build: Callable[[], nn.Module]
     size: int
@@ -31,7 +31,7 @@ MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says: see `workloads.recipes.methods_digits`."""
+    """The options of the command line: see `workloads.recipes.methods_digits`."""
 
     method: str = "fp32"
     network: str = "lenet"
@@ -50,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Setup:
-    """A training that can start; `after_epoch` is told the number of an epoch that is over."""
+    """A training ready to start; `after_epoch` is called with the number of each finished epoch."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -59,7 +59,7 @@ class Setup:
 
 
 def plain(model: nn.Module, options: Options) -> Setup:
-    """Train what learns by SGD with momentum, as the recipes do."""
+    """Train all trainable parameters by SGD with momentum, as the recipes do."""
     learning = [p for p in model.parameters() if p.requires_grad]
     net = options.net
     sgd = torch.optim.SGD(learning, net.rate, MOMENTUM, weight_decay=net.decay)

@@ -1,11 +1,10 @@
-"""Block-sparse weights: of each block of outputs the same share of input blocks is kept.
+"""Block-sparse weights: each block of outputs keeps the same share of input blocks.
 
-After block pruning for mobile GPUs and FPGAs ("Mobile or FPGA? A Comprehensive Evaluation on
-Energy Efficiency and a Unified Optimization Framework", 2021, arXiv:2106.09166), of which only the
-abstract was at hand: theirs is the idea of blocks whose regularity hardware can use. All else is a
-choice: the blocks of the largest magnitude are kept, chosen once after an epoch of dense training;
-a mask is laid on after each update; sizes of blocks; layers whose inputs the share does not divide,
-and the classifier, stay dense.
+After block pruning for mobile GPUs and FPGAs ("Mobile or FPGA? A Comprehensive Evaluation on Energy
+Efficiency and a Unified Optimization Framework", 2021, arXiv:2106.09166), of which only the
+abstract was at hand; from it: blocks whose regularity hardware can use. Choices: the blocks of the
+largest magnitude stay, chosen once after an epoch of dense training; a mask applies after each
+update; block sizes; layers whose inputs the share does not divide, and the classifier, stay dense.
 """
 
 from typing import Any
@@ -18,13 +17,13 @@ from workloads.capture import treat
 from workloads.recipes.methods.setup import Options, Setup, Weighted, plain, weighted
 
 SHARE = 0.5  # of the blocks that are kept: a choice
-OUTPUTS = 8  # in a block; fewer where 8 does not divide a layer's
-INPUTS = 4  # in a block; fewer where the share of the blocks would be no whole number
+OUTPUTS = 8  # in a block; fewer if 8 does not divide the outputs
+INPUTS = 4  # in a block; fewer if the share of blocks is no whole number
 WARM_UP = 1  # epochs
 
 
 def block_of(layer: Weighted, share: float) -> tuple[int, int] | None:
-    """Return the outputs and inputs of a layer's block; None if no size gives the share."""
+    """Return the outputs and inputs of a layer's block; None if no size fits the share."""
     outputs, inputs = layer.weight.shape[:2]
     high = next(size for size in (OUTPUTS, OUTPUTS // 2, OUTPUTS // 4, 1) if outputs % size == 0)
     for wide in (INPUTS, INPUTS // 2, 1):
@@ -35,7 +34,7 @@ def block_of(layer: Weighted, share: float) -> tuple[int, int] | None:
 
 
 def mask_of(weight: torch.Tensor, block: tuple[int, int], share: float) -> torch.Tensor:
-    """Return 1 where weights [Cout, Cin, ...] are kept: per row of blocks the largest ones."""
+    """Return 1 where weights [Cout, Cin, ...] stay: the largest blocks of each row of blocks."""
     high, wide = block
     sizes = weight.detach().abs().flatten(2).sum(2) if weight.dim() > 2 else weight.detach().abs()
     rows, columns = sizes.shape[0] // high, sizes.shape[1] // wide
@@ -47,7 +46,7 @@ def mask_of(weight: torch.Tensor, block: tuple[int, int], share: float) -> torch
 
 
 def prepare(model: nn.Module, options: Options) -> Setup:
-    """Train all weights for an epoch, then the chosen blocks alone."""
+    """Train all weights for an epoch, then only the chosen blocks."""
     share = SHARE if options.share is None else options.share
     setup = plain(model, options)
     *layers, _classifier = (layer for _, layer in weighted(model))

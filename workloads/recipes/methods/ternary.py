@@ -1,10 +1,10 @@
 """Ternary weight networks: weights are -a, 0 or +a, activations int8.
 
-Theirs (Li, Zhang, Liu, "Ternary Weight Networks", 2016, arXiv:1605.04711): a weight is 0 where its
-magnitude is at most 0.7 of the mean one, a is the mean magnitude of the others; fp32 weights are
-kept and learn by the gradient of the ternary ones. A choice: activations and their gradients are
-int8; a multiplies the output, so that the product itself takes two bits; weights beyond 3 times
-the threshold get no gradient, as torch's rounding clips it; all layers are ternary.
+From Li, Zhang, Liu, "Ternary Weight Networks", 2016, arXiv:1605.04711: a weight is 0 if its
+magnitude is at most 0.7 of the mean one, a is the mean magnitude of the others; fp32 weights remain
+and learn by the gradient of the ternary ones. Choices: activations and their gradients are int8; a
+multiplies the output, so that the product itself takes two bits; weights beyond 3 times the
+threshold get no gradient, as torch's rounding clips it; all layers are ternary.
 """
 
 import torch

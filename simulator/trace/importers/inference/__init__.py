@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from simulator.trace.gemms import products
 from simulator.trace.gemms.product import words
 from simulator.trace.header import LARGEST_STORAGE
-from simulator.trace.importers.calls import MALFORMED, tensors_in
 from simulator.trace.importers.inference import creation, lookups, reductions, resizing
 from simulator.trace.importers.inference.allocation import allocated
 from simulator.trace.importers.inference.product_results import product_results
@@ -21,6 +20,7 @@ from simulator.trace.importers.inference.result import (
 )
 from simulator.trace.importers.names import kind_by_name
 from simulator.trace.importers.nodes import Node
+from simulator.trace.importers.values import MALFORMED, tensors_in
 from simulator.trace.op import OpKind, bits_of
 from simulator.trace.op_kinds import KIND_FACTS
 
@@ -78,8 +78,8 @@ def _by_rule(base: str, args: Args) -> Iterable[TensorType]:
     return _like_arguments(base, args, result)
 
 
-def _checked(found: Iterable[TensorType]) -> tuple[TensorType, ...]:
-    results = tuple(found)
+def _checked(inferred: Iterable[TensorType]) -> tuple[TensorType, ...]:
+    results = tuple(inferred)
     for shape, dtype in results:
         if min(shape, default=0) < 0 or count(shape) * bits_of(dtype) > 8 * LARGEST_STORAGE:
             raise ValueError(f"a result of shape {shape}")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from math import ceil
 from typing import Any
 
-from simulator.trace.importers.calls import tensors_in
 from simulator.trace.importers.inference.result import (
     Args,
     ResultRule,
@@ -12,6 +11,7 @@ from simulator.trace.importers.inference.result import (
     dtype_of_code,
     sizes,
 )
+from simulator.trace.importers.values import tensors_in
 
 _FLOAT = "float32"
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from simulator.trace.importers.calls import tensors_in
 from simulator.trace.importers.inference.result import (
     Args,
     ResultRule,
@@ -13,6 +12,7 @@ from simulator.trace.importers.inference.result import (
     sized,
     with_size,
 )
+from simulator.trace.importers.values import tensors_in
 
 
 def _embedding(args: Args) -> Iterator[TensorType]:

@@ -7,8 +7,8 @@ from typing import Any
 from simulator.trace.gemms.product import words
 from simulator.trace.importers.inference.result import (
     Args,
-    Dims,
     ResultRule,
+    TensorShape,
     TensorType,
     broadcast,
     dtype_of_code,
@@ -18,7 +18,7 @@ from simulator.trace.importers.inference.result import (
 from simulator.trace.op import Tensor
 
 
-def reduced(shape: Dims, dims: Any, keep: bool) -> Dims:
+def reduced(shape: TensorShape, dims: Any, keep: bool) -> TensorShape:
     """Return a shape without some dimensions; `dims` None or empty means all."""
     if isinstance(dims, bool):  # var(self, unbiased)
         dims = None

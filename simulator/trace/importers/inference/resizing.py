@@ -7,8 +7,8 @@ from typing import Any
 from simulator.trace.gemms.product import words
 from simulator.trace.importers.inference.result import (
     Args,
-    Dims,
     ResultRule,
+    TensorShape,
     TensorType,
     at,
     like,
@@ -21,7 +21,7 @@ from simulator.trace.kinds import SHAPE_ONLY
 # Pools
 
 
-def _pooled(args: Args) -> Dims:
+def _pooled(args: Args) -> TensorShape:
     x, kernel = args["self"], sizes(args["kernel_size"])
     spatial = x.shape[-len(kernel) :]
     outputs = [_windows(args, i, length) for i, length in enumerate(spatial)]

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
-from simulator.trace.importers.calls import UNLISTED, tensors_in
+from simulator.trace.importers.values import UNLISTED, tensors_in
 from simulator.trace.op import Tensor
 
-Dims = tuple[int, ...]
-TensorType = tuple[Dims, str]
+TensorShape = tuple[int, ...]
+TensorType = tuple[TensorShape, str]
 Args = dict[str, Any]
 ResultRule = Callable[[Args], Iterator[TensorType]]
 
@@ -58,7 +58,7 @@ def sized(name: str, source: str = "grad_output") -> ResultRule:
     return rule
 
 
-def sizes(value: Any) -> Dims:
+def sizes(value: Any) -> TensorShape:
     """Return a value as sizes; raises TypeError or ValueError if it is no list of sizes."""
     dims = tuple(int(size) for size in value)
     if min(dims, default=0) < 0:
@@ -72,14 +72,14 @@ def at(value: Any, index: int) -> int:
     return int(values[index] if index < len(values) else values[0])
 
 
-def with_size(shape: Dims, dim: int, size: int) -> Dims:
+def with_size(shape: TensorShape, dim: int, size: int) -> TensorShape:
     """Return the shape with another size in dimension `dim`; raises IndexError without that one."""
     changed = list(shape)
     changed[dim] = size
     return tuple(changed)
 
 
-def broadcast(*shapes: Dims) -> Dims:
+def broadcast(*shapes: TensorShape) -> TensorShape:
     """Return the broadcast shape; raises ValueError if the shapes do not fit."""
     length = max(map(len, shapes), default=0)
     padded = [(1,) * (length - len(shape)) + tuple(shape) for shape in shapes]
@@ -92,6 +92,6 @@ def broadcast(*shapes: Dims) -> Dims:
     return tuple(result)
 
 
-def count(shape: Dims) -> int:
+def count(shape: TensorShape) -> int:
     """Return the number of elements."""
     return prod(shape)
