@@ -1,0 +1,29 @@
+"""The columns of a point's row against a replay of its own."""
+
+import pytest
+
+from simulator.replay import simulate
+from simulator.sweeps.job import AS_TRACED, Job, Training, replay
+from simulator.trace.op import Phase
+from simulator.trace.trace import Segment, StepKind, Trace
+from tests.builders import StepBuilder, machine
+
+
+def trained_and_evaluated():
+    """Return a trace of ten training steps and three that evaluate."""
+    training, evaluation = StepBuilder(), StepBuilder()
+    training.elementwise(training.gemm(64, 64, 64))
+    evaluation.gemm(64, 64, 64, phase=Phase.EVAL)
+    steps = training.step(), evaluation.step(StepKind.EVAL)
+    return Trace("both", steps, (Segment(0, 0, 10), Segment(0, 1, 3)))
+
+
+@pytest.mark.parametrize("name", ["latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s"])
+def test_training_is_all_but_evaluation(name):
+    hardware, trace = machine(), trained_and_evaluated()
+    job = Job("here", hardware, "both", AS_TRACED, (), {})
+    row = replay(job, Training({"both": trace}, {})).row
+    alone = Trace("training", trace.steps[:1], (Segment(0, 0, 10),))
+    assert row[f"training_{name}"] == pytest.approx(simulate(hardware, alone).total[name])
+    assert row[f"training_{name}"] + row[f"eval_{name}"] == pytest.approx(row[name])
+    assert row[f"eval_{name}"] > 0
