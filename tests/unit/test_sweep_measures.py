@@ -1,9 +1,13 @@
-"""The columns of a point's row against a replay of its own."""
+"""The columns of a point's row, against a replay of its own and by hand."""
 
+import json
+
+import polars as pl
 import pytest
 
 from simulator.replay import simulate
 from simulator.sweeps.job import AS_TRACED, Job, Training, replay
+from simulator.sweeps.sampled import SAMPLES, stays_best
 from simulator.trace.op import Phase
 from simulator.trace.trace import Segment, StepKind, Trace
 from tests.builders import StepBuilder, machine
@@ -27,3 +31,17 @@ def test_training_is_all_but_evaluation(name):
     assert row[f"training_{name}"] == pytest.approx(simulate(hardware, alone).total[name])
     assert row[f"training_{name}"] + row[f"eval_{name}"] == pytest.approx(row[name])
     assert row[f"eval_{name}"] > 0
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "share"),
+    [
+        ([1.0, 1.0, 3.0, 3.0], [[2.0, 2.0, 2.0, 2.0]], 0.5),
+        ([2.0, 2.0, 3.0, 1.0], [[2.0, 2.0, 2.0, 2.0]], 0.75),  # as good is best, too
+        ([1.0, 1.0, 1.0, None], [[2.0, 0.5, None, 2.0], [3.0, 3.0, 3.0, 3.0]], 0.5),
+    ],
+)
+def test_the_first_candidate_stays_best_where_no_other_takes_less(first, others, share):
+    """None is a sample that cannot run."""
+    texts = [json.dumps({"latency_s": column}) for column in (first, *others)]
+    assert stays_best(pl.DataFrame({SAMPLES: texts}), "latency_s") == share
