@@ -63,7 +63,9 @@ class EagerOps:
         value = self._scale(request, raw, target.dtype)
         folds = request.layout.fold_back
         stage, name = (Stage.COL2IM, "col2im") if folds else (Stage.REDUCE, "sum")
-        self._op(site, stage, name, (value,), target, storages(others))
+        self._op(site, stage, name, (value,), target)
+        for each in others:
+            self._op(site, Stage.DEQUANTISE, "add", (target, each), target)
 
     def between(self, request: Request, token: int, waits: Sequence[int]) -> Access:
         """Scale, compute, convert again."""
