@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from simulator.replay import simulate
+from simulator.sweeps.condition import holding
 from simulator.sweeps.job import AS_TRACED, Job, Training, replay
 from simulator.sweeps.sampled import SAMPLES, stays_best
 from simulator.trace.op import Phase
@@ -45,3 +46,20 @@ def test_the_first_candidate_stays_best_where_no_other_takes_less(first, others,
     """None is a sample that cannot run."""
     texts = [json.dumps({"latency_s": column}) for column in (first, *others)]
     assert stays_best(pl.DataFrame({SAMPLES: texts}), "latency_s") == share
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "text"),
+    [
+        ("average_power_w", [0.4, 0.6], "power < 500 mW"),
+        ("energy_j", [0.4, 0.6], "energy < 500 mJ"),
+        ("latency_s", [0.4e-6, 0.6e-6], "latency < 500 ns"),
+        ("dram_read_bytes", [400 * 1024, 600 * 1024], "dram_read < 500 KiB"),
+        ("bandwidth_bytes_per_s", [400e6, 600e6], "bandwidth < 0.5 GB/s"),
+        ("technology.node", [14, 16], "node < 15 nm"),
+        ("cpu.voltage", [800, 900], "voltage < 0.85 V"),  # in mV
+        ("cpu.clock", [10**9, 2 * 10**9], "cpu.clock < 1500 MHz"),
+    ],
+)
+def test_units_of_a_condition_are_those_of_the_column(column, values, text):
+    assert holding(pl.DataFrame({column: values}), [text]).to_list() == [True, False]
