@@ -1,96 +1,18 @@
 """How far to trust each machine: the README's tables, row by row, with errors on rows held out.
 
-`python -m tests.accuracy` prints the tables; `tests/system/test_accuracy.py` holds the README to
-them. What is fitted on a row is refitted on one part of it and predicts the other, both ways round.
+`python -m tests.accuracy` measures all errors and prints the tables; with `--write` it pins them
+in `tests/reference/accuracy.json` and puts the tables into the README. What is fitted on a row is
+refitted on one part of it and predicts the other, both ways round.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import product
 
-import numpy as np
-
-from tests import raspberry_pi, validation
-from tests.validation import Pair, Settings, bias, mape
-
-Part = Callable[[int, Pair], bool]
-Pairs = tuple[Pair, ...]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a table: what was compared, what was fitted on it, what that predicts elsewhere.
-
-    `refitted` returns the same rows as every candidate for what was fitted predicts them; `parts`
-    are the ways to part the rows, by name; `apart` returns those that had no part in the only fit
-    that there is. A `slow` row takes many seconds, a `torch` one needs it.
-    """
-
-    machine: str
-    what: str
-    pairs: Callable[[], Pairs]
-    fitted: str = "nothing"
-    refitted: Callable[[], Iterable[Pairs]] | None = None
-    parts: tuple[tuple[str, Part], ...] = ()
-    others: str = "-"
-    slow: bool = False
-    torch: bool = False
-    apart: Callable[[Pairs], Pairs] | None = None
-
-    def cells(self) -> list[str]:
-        """Return the cells that cost no refit."""
-        pairs = self.pairs()
-        worst = max(abs(pair.error) for pair in pairs)
-        signed = f"{100 * bias(pairs):+.0f} %".replace("+0 %", "0 %").replace("-0 %", "0 %")
-        errors = [f"{100 * mape(pairs):.1f} %", signed, f"{100 * worst:.0f} %"]
-        if not worst:
-            errors = ["0"] * 3
-        return [self.machine, self.what, str(len(pairs)), *errors, self.fitted]
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether there is an error on rows held out."""
-        return self.refitted is not None or self.apart is not None
-
-    def held_out(self) -> str:
-        """Return the mean errors of each part when the other was fitted, by each way to part."""
-        if self.apart is not None:
-            rest = self.apart(self.pairs())
-            return f"the {len(rest)} others {100 * mape(rest):.1f} %"
-        if self.refitted is None:
-            return "all" if self.fitted != "nothing" else "-"
-        candidates = list(self.refitted())
-        return "; ".join(
-            f"{name} {100 * a:.1f}, {100 * b:.1f} %"
-            for name, part in self.parts
-            for a, b in [left_out(candidates, part)]
-        )
-
-    def line(self) -> str:
-        """Return the row in Markdown."""
-        return _line([*self.cells(), self.held_out(), self.others])
-
-
-def left_out(candidates: Sequence[Pairs], part: Part) -> tuple[float, float]:
-    """Return the mean errors on the rows outside of a part, and inside of it, under the candidate
-    whose mean error is least on the others.
-    """
-    errors = np.array([[abs(pair.error) for pair in pairs] for pairs in candidates])
-    inside = np.array([part(i, pair) for i, pair in enumerate(candidates[0])])
-    ends = []
-    for fitted in (inside, ~inside):
-        best = errors[:, fitted].mean(axis=1).argmin()
-        ends.append(float(errors[best, ~fitted].mean()))
-    return ends[0], ends[1]
-
-
-def along(base: Pairs, other: Pairs, factors: Iterable[float]) -> Iterable[Pairs]:
-    """Yield rows under a constant that is added once: at so many times the way to `other`."""
-    for factor in factors:
-        yield tuple(
-            a._replace(predicted=a.predicted + factor * (b.predicted - a.predicted))
-            for a, b in zip(base, other, strict=True)
-        )
+from tests import pins, raspberry_pi, validation
+from tests.held_out import Pairs, Row, along
+from tests.pins import Figures, Pins, figures_of
+from tests.validation import Pair, Settings
 
 
 def _launches(predict: Callable[[Settings], Pairs]) -> Iterable[Pairs]:
@@ -206,38 +128,67 @@ TABLES = {
 }
 
 
-def xavier_parts() -> list[str]:
-    """Return a line for the step and each part of it: measured and predicted ms. Needs torch."""
+PARTS = ("part", "measured (ms)", "predicted (ms)", "error")
+
+
+def xavier_parts() -> dict[str, list[float]]:
+    """Return measured and predicted ms of the step on the Xavier and its parts. Needs torch."""
     from tests import offload_step
 
-    return [
-        _line(
-            [
-                pair.name,
-                f"{pair.measured:.1f}",
-                f"{pair.predicted:.1f}",
-                f"{100 * pair.error:+.0f} %",
-            ]
-        )
-        for pair in offload_step.parts_ms()
-    ]
+    return {pair.name: [pair.measured, pair.predicted] for pair in offload_step.parts_ms()}
 
 
-def restarted() -> str:
+def restarted() -> Figures:
     """Return the errors of EF-Train's baselines with the restart that is published. Needs torch."""
-    pairs = _baselines((("accelerator.dma.restart", "400 cycles"),))
-    worst = max(abs(pair.error) for pair in pairs)
-    return f"{100 * mape(pairs):.0f} % on average and {100 * worst:.0f} % at worst"
+    return figures_of(_baselines((("accelerator.dma.restart", "400 cycles"),)))
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def measured() -> Pins:
+    """Return all errors as they are now. Takes minutes, and needs torch."""
+    rows = [row for table in TABLES.values() for row in table]
+    return {
+        "rows": {
+            row.name: {"figures": row.figures()._asdict(), "held_out": row.held_out()}
+            for row in rows
+        },
+        "parts": xavier_parts(),
+        "restarted": restarted()._asdict(),
+    }
+
+
+def tables(pinned: Pins) -> dict[str, list[str]]:
+    """Return the lines of each table in Markdown, by the title before it, of `pinned` errors."""
+    found = {
+        f"### {title}": pins.table(HEADINGS, [row.cells(pinned["rows"][row.name]) for row in table])
+        for title, table in TABLES.items()
+    }
+    parts = [Pair(name, *ms) for name, ms in pinned["parts"].items()]
+    return found | {"Part by part": pins.table(PARTS, map(_part_cells, parts))}
+
+
+def restarted_text(pinned: Pins) -> str:
+    """Return what the README says of the restart that is published."""
+    figures = Figures(**pinned["restarted"])
+    return f"{figures.mean:.0f} % on average and {figures.worst:.0f} % at worst"
+
+
+def _part_cells(part: Pair) -> list[str]:
+    error = f"{100 * part.error:+.0f} %"
+    return [part.name, f"{part.measured:.1f}", f"{part.predicted:.1f}", error]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure all errors; write or print them."""
+    found = measured()
+    if "--write" in arguments:
+        pins.write(found)
+        text = pins.README.read_text()
+        pins.README.write_text(pins.with_tables(text, tables(pins.read())))
+        return
+    for title, lines in tables(found).items():
+        print(title, "", *lines, "", sep="\n")
+    print(restarted_text(found))
 
 
 if __name__ == "__main__":
-    for title, table in TABLES.items():
-        print(f"\n### {title}\n\n{_line(HEADINGS)}\n{_line('---' for _ in HEADINGS)}")
-        for each in table:
-            print(each.line(), flush=True)
-    print("\n| part | measured (ms) | predicted (ms) | error |\n| --- | --- | --- | --- |")
-    print("\n".join(xavier_parts()), restarted(), sep="\n\n")
+    main(sys.argv[1:])

@@ -89,7 +89,7 @@ def run(options: RunOptions) -> None:
         print(json.dumps(document, indent=1))
 
 
-def run_and_report(options: RunOptions) -> "ResultDocument":
+def run_and_report(options: RunOptions) -> dict[str, object]:
     """Replay a trace, write the result to `out` if given, print its tables unless as JSON.
 
     Returns the result's document, with the verdict if there is a baseline.
@@ -111,9 +111,8 @@ def run_and_report(options: RunOptions) -> "ResultDocument":
     documents = [result.as_dict(ops=ops) for result in results]
     if not options.as_json:
         _print(documents, options.by, sampled=bool(samples))
-    if len(documents) == 1:
-        return documents[0]
-    return documents[0] | {"verdict": summary(*documents)}
+    own: dict[str, object] = {**documents[0]}
+    return own if len(documents) == 1 else own | {"verdict": summary(*documents)}
 
 
 def _machines(options: RunOptions) -> "list[tuple[Hardware, list[str]]]":

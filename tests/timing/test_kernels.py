@@ -3,6 +3,7 @@
 import pytest
 
 from simulator.replay import simulate
+from simulator.timing.products import product_ps, products_ps
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from tests.builders import StepBuilder, machine, one_step_trace
 
@@ -40,3 +41,29 @@ def test_between_the_products_of_a_fused_op_each_element_takes_its_kernel_s_cycl
     took_ps = round(1e12 * (between["end_s"] - between["start_s"]))
     assert took_ps == SCORES * millicycles  # 1 ps a millicycle on one core
     assert hardware.cpu.costs.softmax != hardware.cpu.costs.erf
+
+
+def cpu(**costs):
+    """Four cores at 1 GHz, of four lanes and one FMA a cycle; nothing to pack and to fork."""
+    free = {"product_pack": "0 cycles", "product_fork": "0 cycles", "inner_dispatch": "0 cycles"}
+    rest = {"clock": "1 GHz", "cores": 4, "simd": "16 B", "simd_pipes": 1}
+    settings = {f"costs__{name}": value for name, value in {**free, **costs}.items()} | rest
+    rates = {"gemm_efficiency": "50 %", "gemm_efficiency_alone": "25 %"}
+    return machine("cpu-only", **{f"cpu__{key}": v for key, v in {**settings, **rates}.items()}).cpu
+
+
+def test_a_product_on_one_core_has_the_efficiency_of_a_core_alone():
+    """BLAS splits beyond 4 x 65536 multiply-adds; 4 lanes at 25 % are one a cycle, at 50 % on 4
+    cores eight.
+    """
+    macs = 4 * 65536
+    assert product_ps(cpu(), 64, 64, 64) == macs * 1000
+    assert product_ps(cpu(), 64, 64, 128) == 2 * macs * 1000 // 8
+
+
+@pytest.mark.parametrize(("heads", "rounds"), [(1, 1), (4, 1), (5, 2), (8, 2)])
+def test_the_heads_of_an_attention_go_over_the_cores(heads, rounds):
+    """At half of 50 %, beside each other: 4 lanes make one multiply-add a cycle."""
+    scores = Gemm(Role.OTHER, heads, 64, 64, 32, 0, 1, -1)
+    found = products_ps(cpu(aside="50 %"), "aten._flash_attention_forward", (scores,), "float32")
+    assert found == rounds * 64 * 64 * 32 * 1000

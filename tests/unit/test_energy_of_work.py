@@ -61,6 +61,23 @@ def test_a_stream_opens_each_row_once():
     assert total["row_hit_rate"] == pytest.approx(63 / 64, abs=1e-3)
 
 
+@pytest.mark.parametrize(("read", "written"), [(1 << 18, 1), (1, 1 << 18), (1 << 18, 1 << 18)])
+def test_memory_spends_on_rows_opened_on_bursts_read_and_on_bursts_written(read, written):
+    """pJ of LPDDR4-3200_x32_1ch: 2410 to open a row; of a burst of 64 B 2695 and 3.223 a bit on the
+    bus to read, 1980 and 1.182 to write.
+    """
+    builder = one_op(OpKind.ELEMENTWISE, read, written)
+    hardware = machine("cpu-only", cpu__llc__size="0 B", dram__preset="LPDDR4-3200_x32_1ch")
+    result = simulate(hardware, one_step_trace(builder))
+    total = result.total
+    reads, writes = (-(-total[f"dram_{name}_bytes"] // 64) for name in ("read", "write"))
+    opened = (1 - total["row_hit_rate"]) * (reads + writes)
+    spent_pj = 2410 * opened + (2695 + 512 * 3.223) * reads + (1980 + 512 * 1.182) * writes
+    standing_w = result.prices.static_uw[-1] / 1e6
+    expected = 1e-12 * spent_pj + standing_w * total["latency_s"]
+    assert total["energy_by_component_j"]["dram"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_board_draws_its_power_for_the_whole_run():
     builder = one_op(OpKind.ELEMENTWISE, 1000, 1000)
     total = simulate(machine("cpu-only", technology__board_power="5 W"), one_step_trace(builder, 7))

@@ -3,7 +3,7 @@
 import pytest
 
 from simulator.replay import simulate
-from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
+from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, convolution
 from tests.builders import StepBuilder, machine, one_step_trace
 
 M, N, K = 32, 16, 24
@@ -70,3 +70,28 @@ def test_a_copy_that_the_way_back_drove_out_of_the_cache_is_read_from_memory():
     size = 5 * M * K
     assert M * K + K * N + 4 * M * N < size < 8 * M * N
     assert gemms(f"{size} B") == {1: 0, 4: K * N}
+
+
+UP = Conv(2, 3, 4, (8, 8), (16, 16), (2, 2), (2, 2), (0, 0), (1, 1), transposed=True)
+MADE, BIAS = 4 * 2 * 4 * 16 * 16, 4 * 4  # bytes of the output, whose taps do not overlap
+
+
+@pytest.mark.parametrize(
+    ("driver", "moved"),
+    [
+        ("fused", [("col2im", MADE + BIAS, MADE)]),  # sums begin with it
+        ("eager", [("dequantise", MADE, MADE)] * 2
+            + [("col2im", MADE, MADE), ("dequantise", MADE + BIAS, MADE)]),
+    ],
+)  # fmt: skip
+def test_outputs_that_the_cpu_folds_back_have_their_bias(driver, moved):
+    builder = StepBuilder()
+    x, w, bias = builder.tensor(2, 3, 8, 8), builder.tensor(3, 4, 2, 2), builder.tensor(4)
+    out, product = (builder.tensor(2, 4, 16, 16),), convolution(UP, Role.FORWARD)
+    name = "aten.convolution"
+    builder.ops.append(Op(name, OpKind.GEMM, Phase.FORWARD, "up", (x, w, bias), out, (product,)))
+    settings = {"runtime__conversions": driver, "accelerator__im2col": "software"}
+    ops = simulate(machine(**settings, cpu__llc__size="0 B"), one_step_trace(builder)).ops
+    back = [op for op in ops if op["stage"] in ("dequantise", "col2im")]
+    found = [(op["stage"], op["dram_read_bytes"], op["dram_write_bytes"]) for op in back]
+    assert found == moved

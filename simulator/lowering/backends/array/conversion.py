@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from simulator.activity import Stage
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.lowering.backends.array.call import Call, bytes_of, others_of
-from simulator.lowering.binding import Binding, Site, storages
+from simulator.lowering.binding import Binding, Site
 from simulator.timing.kernels import between_products
 from simulator.trace.accesses import Access, whole
 from simulator.trace.op import Tensor
@@ -80,8 +80,9 @@ class CompiledLoops:
         scales = not call.by_unit
         if call.is_summed:
             stage = Stage.COL2IM if call.layout.fold_back else Stage.REDUCE
+            # Sums begin with the bias instead of 0, which costs a read and no operation.
             loop = _Loop(stage, call.made, call.out_bits, passes + scales)
-            self._append(site, loop, raw, written, storages(others))
+            self._append(site, loop, [*raw, *whole(others)], written)
             return
         # Every further pass is a multiply-add, or without scales an addition.
         cost = passes - (not scales) + len(others)
@@ -107,14 +108,13 @@ class CompiledLoops:
         loop: "_Loop",
         reads: Sequence[Access],
         target: Access,
-        waits: Sequence[int] = (),
     ) -> None:
         binding = self._binding
         moved = binding.cache.touch(reads, [target])
         work = binding.requests.pass_over(
             loop.stage, loop.elements, loop.bits, moved, loop.ops_per_element
         )
-        tokens = dict.fromkeys([*(access.token for access in reads), *waits])
+        tokens = dict.fromkeys(access.token for access in reads)
         binding.append(work, site, tokens, (target.token,))
 
 

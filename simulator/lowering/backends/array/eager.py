@@ -65,7 +65,9 @@ class EagerOps:
         value = self._scale(call, raw, target.dtype)
         folds = call.layout.fold_back
         stage, name = (Stage.COL2IM, "col2im") if folds else (Stage.REDUCE, "sum")
-        self._op(site, stage, name, (value,), target, storages(others))
+        self._op(site, stage, name, (value,), target)
+        for each in others:
+            self._op(site, Stage.DEQUANTISE, "add", (target, each), target)
 
     def between(self, call: Call, token: int, waits: Sequence[int]) -> Access:
         """Scale, compute, convert again."""

@@ -1,0 +1,100 @@
+"""Errors that are published: pinned in a file, compared with, and shown in the README's tables.
+
+`tests/reference/accuracy.json` is the one place where they stand, in percent.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.reference import FOLDER
+from tests.validation import Pair, bias, mape
+
+FILE = FOLDER / "accuracy.json"
+README = Path(__file__).parents[1] / "README.md"
+RELATIVE = 0.02
+"""How far an error may move from the pinned one, relative to it."""
+LEAST = 0.01
+"""How far it may move in any case, in percentage points. An error pinned as 0 stays 0."""
+
+Pins = dict[str, Any]
+_INNERMOST = re.compile(r"[\[{][^][{}]+[\]}]")
+
+
+class Figures(NamedTuple):
+    """How many rows there are, their mean error without and with its sign, and the largest one."""
+
+    rows: int
+    mean: float
+    bias: float
+    worst: float
+
+    def moved(self, pinned: "Figures") -> list[str]:
+        """Return which figures are not those `pinned`.
+
+        Signed errors cancel: the bias may move by as much as the mean.
+        """
+        scales = {"mean": pinned.mean, "bias": pinned.mean, "worst": pinned.worst}
+        moved = [
+            name
+            for name, scale in scales.items()
+            if not is_near(getattr(self, name), getattr(pinned, name), scale)
+        ]
+        return moved if self.rows == pinned.rows else ["rows", *moved]
+
+    def cells(self) -> list[str]:
+        """Return the figures as a table shows them."""
+        if not self.worst:
+            return [str(self.rows), "0", "0", "0"]
+        signed = f"{self.bias:+.0f} %".replace("+0 %", "0 %").replace("-0 %", "0 %")
+        return [str(self.rows), f"{self.mean:.1f} %", signed, f"{self.worst:.0f} %"]
+
+
+def figures_of(pairs: Sequence[Pair]) -> Figures:
+    """Return the errors of rows."""
+    worst = max(abs(pair.error) for pair in pairs)
+    return Figures(len(pairs), 100 * mape(pairs), 100 * bias(pairs), 100 * worst)
+
+
+def is_near(error: float, pinned: float, scale: float | None = None) -> bool:
+    """Tell whether an error is the pinned one, or moved little beside the size of `scale`."""
+    size = abs(pinned if scale is None else scale)
+    return abs(error - pinned) <= (max(RELATIVE * size, LEAST) if size else 0)
+
+
+def read() -> Pins:
+    """Return what is pinned."""
+    pins: Pins = json.loads(FILE.read_text())
+    return pins
+
+
+def write(pins: Pins) -> None:
+    """Pin errors, those of the same rows on one line, so that a diff shows what moved."""
+    text = json.dumps(_rounded(pins), indent=1)
+    FILE.write_text(_INNERMOST.sub(lambda found: " ".join(found[0].split()), text) + "\n")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, Mapping):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table in Markdown."""
+    return [f"| {' | '.join(cells)} |" for cells in (headings, ["---"] * len(headings), *rows)]
+
+
+def with_tables(text: str, tables: Mapping[str, Sequence[str]]) -> str:
+    """Return `text` with each table, by the title before it, in the place of the one there."""
+    for title, lines in tables.items():
+        before, found, after = text.partition(title)
+        table = re.compile(r"(?:^\|.*\n)+", re.MULTILINE).search(after)
+        assert table, f"{README} has no table behind {title!r}"
+        new = "".join(f"{line}\n" for line in lines)
+        text = before + found + after[: table.start()] + new + after[table.end() :]
+    return text
