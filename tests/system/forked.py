@@ -12,6 +12,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from tests.command_line import Answer
+
 
 class Server:
     """The process that is copied."""
@@ -36,9 +38,9 @@ class Server:
         return Command(self._process.stdout, folder)
 
     def run(self, folder, *arguments):
-        """Run `trainsoc *arguments` to its end; return its exit status, stdout and stderr."""
+        """Run `trainsoc *arguments` in `folder` to its end; return its answer."""
         command = self.start(folder, *arguments)
-        return command.wait(), command.out, command.err
+        return Answer(command.wait(), command.out, command.err)
 
 
 class Command:
