@@ -1,9 +1,10 @@
-"""Runs the command line in copies of one process that has imported torch, to save the import.
+"""Runs the command line in copies of one process that has imported torch and trainsoc.
 
-Not in copies of the process of the tests: polars hangs in a copy of a process that has used it.
+Not in copies of the process of the tests: polars hangs in a copy of a process that has its threads.
 """
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -13,6 +14,11 @@ import traceback
 from pathlib import Path
 
 from tests.command_line import Answer
+
+IMPORTED = (  # what takes a command line most of its time; an optimizer imports the first
+    "torch._dynamo", "simulator.cli.script", "simulator.cli.verbs", "simulator.trace.storage",
+    "workloads.capture.program", "workloads.capture.script", "rich.table",
+)  # fmt: skip
 
 
 class Server:
@@ -96,6 +102,7 @@ def _run(folder, *arguments):
 
 
 if __name__ == "__main__":
-    import torch._dynamo  # noqa: F401 - an optimizer imports it, which takes seconds
-
+    for name in IMPORTED:
+        importlib.import_module(name)
+    assert "polars" not in sys.modules
     _serve()
