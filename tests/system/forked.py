@@ -19,6 +19,7 @@ IMPORTED = (  # what takes a command line most of its time; an optimizer imports
     "torch._dynamo", "simulator.cli.script", "simulator.cli.verbs", "simulator.trace.storage",
     "workloads.capture.program", "workloads.capture.script", "rich.table",
 )  # fmt: skip
+OUTPUT = ("command.stdout", "command.stderr")  # files, in the folder of a command
 
 
 class Server:
@@ -38,7 +39,7 @@ class Server:
 
     def start(self, folder, *arguments):
         """Start `trainsoc *arguments` in `folder`."""
-        for name in ("out", "err"):
+        for name in OUTPUT:
             (folder / name).write_text("")
         print(json.dumps([str(folder), *map(str, arguments)]), file=self._process.stdin, flush=True)
         return Command(self._process.stdout, folder)
@@ -58,11 +59,11 @@ class Command:
 
     @property
     def out(self):
-        return (self._folder / "out").read_text()
+        return (self._folder / OUTPUT[0]).read_text()
 
     @property
     def err(self):
-        return (self._folder / "err").read_text()
+        return (self._folder / OUTPUT[1]).read_text()
 
     def wait(self):
         """Return its exit status, negative for the signal that ended it."""
@@ -85,7 +86,7 @@ def _run(folder, *arguments):
     for number in (signal.SIGTERM, signal.SIGHUP):  # nohup ignores the latter
         signal.signal(number, signal.SIG_DFL)
     os.chdir(folder)
-    for name, number in (("out", 1), ("err", 2)):
+    for name, number in zip(OUTPUT, (1, 2), strict=True):
         os.dup2(os.open(name, os.O_WRONLY), number)
     sys.argv = ["trainsoc", *arguments]
     status = 99

@@ -42,11 +42,16 @@ def steps(setup, options, count):
         yield
 
 
-@cache
-def captured(method, network="lenet", **more):
+def captured(method, network="lenet", epochs=1, batch_size=16):
     """Return the trace of a short training, of which equal ones are captured once."""
+    return _captured(method, network, epochs, batch_size)
+
+
+@cache
+def _captured(method, network, epochs, batch_size):
+    options = SMALL | {"batch_size": batch_size}
     with capture() as recording:
-        train(method, network=network, epochs=more.pop("epochs", 1), **(SMALL | more))
+        train(method, network=network, epochs=epochs, **options)
     return recording.trace
 
 
