@@ -40,7 +40,7 @@ def trainsoc(*arguments: object, cwd: Path = ROOT) -> Answer:
 
 
 def process(*arguments: object, cwd: Path = ROOT) -> Answer:
-    """Run `trainsoc *arguments` in a process of its own, as a script or a signal needs it."""
+    """Run `trainsoc *arguments` in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "simulator.cli", *map(str, arguments)],
         capture_output=True, text=True, cwd=cwd, check=False,

@@ -13,8 +13,9 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 def shell(monkeypatch):
     """IPython in this process: what tests know of networks and memories, notebooks share."""
     interactive = pytest.importorskip("IPython.core.interactiveshell")
+    from traitlets.config import Config
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # the shell takes it
-    return interactive.InteractiveShell()
+    return interactive.InteractiveShell(config=Config(HistoryManager={"enabled": False}))
 
 
 @pytest.mark.torch

@@ -1,9 +1,10 @@
-"""Runs the command line in copies of one process that has imported torch, to save the import.
+"""Runs the command line in copies of one process that has imported torch and trainsoc.
 
-Not in copies of the process of the tests: polars hangs in a copy of a process that has used it.
+Not in copies of the process of the tests: polars hangs in a copy of a process that has its threads.
 """
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -11,6 +12,14 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+
+from tests.command_line import Answer
+
+IMPORTED = (  # what takes a command line most of its time; an optimizer imports the first
+    "torch._dynamo", "simulator.cli.script", "simulator.cli.verbs", "simulator.trace.storage",
+    "workloads.capture.program", "workloads.capture.script", "rich.table",
+)  # fmt: skip
+OUTPUT = ("command.stdout", "command.stderr")  # files, in the folder of a command
 
 
 class Server:
@@ -30,15 +39,15 @@ class Server:
 
     def start(self, folder, *arguments):
         """Start `trainsoc *arguments` in `folder`."""
-        for name in ("out", "err"):
+        for name in OUTPUT:
             (folder / name).write_text("")
         print(json.dumps([str(folder), *map(str, arguments)]), file=self._process.stdin, flush=True)
         return Command(self._process.stdout, folder)
 
     def run(self, folder, *arguments):
-        """Run `trainsoc *arguments` to its end; return its exit status, stdout and stderr."""
+        """Run `trainsoc *arguments` in `folder` to its end; return its answer."""
         command = self.start(folder, *arguments)
-        return command.wait(), command.out, command.err
+        return Answer(command.wait(), command.out, command.err)
 
 
 class Command:
@@ -50,11 +59,11 @@ class Command:
 
     @property
     def out(self):
-        return (self._folder / "out").read_text()
+        return (self._folder / OUTPUT[0]).read_text()
 
     @property
     def err(self):
-        return (self._folder / "err").read_text()
+        return (self._folder / OUTPUT[1]).read_text()
 
     def wait(self):
         """Return its exit status, negative for the signal that ended it."""
@@ -77,7 +86,7 @@ def _run(folder, *arguments):
     for number in (signal.SIGTERM, signal.SIGHUP):  # nohup ignores the latter
         signal.signal(number, signal.SIG_DFL)
     os.chdir(folder)
-    for name, number in (("out", 1), ("err", 2)):
+    for name, number in zip(OUTPUT, (1, 2), strict=True):
         os.dup2(os.open(name, os.O_WRONLY), number)
     sys.argv = ["trainsoc", *arguments]
     status = 99
@@ -94,6 +103,7 @@ def _run(folder, *arguments):
 
 
 if __name__ == "__main__":
-    import torch._dynamo  # noqa: F401 - an optimizer imports it, which takes seconds
-
+    for name in IMPORTED:
+        importlib.import_module(name)
+    assert "polars" not in sys.modules
     _serve()

@@ -13,12 +13,8 @@ torch = pytest.importorskip("torch")
 from simulator.cli.script import numbered
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import StepKind
-from tests.system.forked import Server
 
-pytestmark = [
-    pytest.mark.torch,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="the tests copy their process"),
-]
+pytestmark = pytest.mark.torch
 
 WORK = """
 import multiprocessing, os, subprocess, sys
@@ -50,13 +46,6 @@ def load(method):
 
 if __name__ == "__main__":
 """
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = Server()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -17,13 +17,9 @@ from simulator.errors import InputError
 from simulator.trace.storage import load_trace, rescue_trace, save_trace
 from simulator.trace.trace import StepKind
 from tests.builders import StepBuilder, one_step_trace
-from tests.system.forked import Server
 from workloads.capture import capture, capture_script
 
-pytestmark = [
-    pytest.mark.torch,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="the tests copy their process"),
-]
+pytestmark = pytest.mark.torch
 
 STEP = """
 import atexit, os, signal, sys, threading, time
@@ -45,13 +41,6 @@ def steps():
 
 step()
 """
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = Server()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def signal_alarm():
     """End this process if it hangs."""
     import signal
 
-    signal.alarm(20)
+    signal.alarm(300)
 
 
 SCRIPT = """

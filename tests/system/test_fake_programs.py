@@ -19,7 +19,6 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from simulator.errors import InputError
 from tests.catalogue import setup
 from tests.catalogue.networks import perceptron
-from tests.command_line import process
 from workloads.capture import budget, capture, capture_script
 from workloads.recipes import RECIPES, recipe_path
 
@@ -224,10 +223,10 @@ def test_a_script_with_a_transformer_and_checkpoints(script):
     assert fake.digest == real.digest
 
 
-def test_the_command_line_says_what_is_not_as_in_a_real_run(script):
+def test_the_command_line_says_what_is_not_as_in_a_real_run(script, server):
     script.write_text(SCRIPT.replace("nn.Linear(16, 3)", "nn.Linear(16, 70_000)"))
     out = script.parent / "run.trace"
-    done = process("capture", "--fake", script, "-o", out)
+    done = server.run(script.parent, "capture", "--fake", script, "-o", out)
     assert done.returncode == 0, done.stderr
     assert "values that the network computed were taken as 1" in done.stderr
     assert out.exists()

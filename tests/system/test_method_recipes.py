@@ -17,7 +17,6 @@ from simulator.trace.passes.overlay import resolved
 from simulator.trace.passes.treatment import Treatment
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import StorageKind
-from tests.command_line import process
 from workloads.capture import capture, capture_script
 from workloads.recipes import recipe_path
 from workloads.recipes.digits import digits
@@ -43,11 +42,16 @@ def steps(setup, options, count):
         yield
 
 
-@cache
-def captured(method, network="lenet", **more):
+def captured(method, network="lenet", epochs=1, batch_size=16):
     """Return the trace of a short training, of which equal ones are captured once."""
+    return _captured(method, network, epochs, batch_size)
+
+
+@cache
+def _captured(method, network, epochs, batch_size):
+    options = SMALL | {"batch_size": batch_size}
     with capture() as recording:
-        train(method, network=network, epochs=more.pop("epochs", 1), **(SMALL | more))
+        train(method, network=network, epochs=epochs, **options)
     return recording.trace
 
 
@@ -350,10 +354,10 @@ def test_factors_of_full_rank_are_the_convolution():
 # As scripts
 
 
-def test_a_method_can_be_captured_by_name(tmp_path):
+def test_a_method_can_be_captured_by_name(tmp_path, server):
     path = tmp_path / "x.trace"
     arguments = ["--method", "rct", "--network", "resnet20", "--limit", "32", "--epochs", "2"]
-    done = process("capture", "methods_digits", "-o", path, "--", *arguments)
+    done = server.run(tmp_path, "capture", "methods_digits", "-o", path, "--", *arguments)
     assert done.returncode == 0, done.stderr
     trace = load_trace(path)
     assert trace.name == "methods_digits"

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from tests.command_line import ROOT, process, trainsoc
+from tests.command_line import ROOT, trainsoc
 
 README = (ROOT / "README.md").read_text()
 TRAIN = """
@@ -37,13 +37,13 @@ def test_the_readme_has_commands():
 
 
 @pytest.mark.torch
-def test_commands_run_in_the_order_of_the_readme(tmp_path):
+def test_commands_run_in_the_order_of_the_readme(tmp_path, server):
     pytest.importorskip("torch")
     (tmp_path / "train.py").write_text(TRAIN)
     for command in commands():
         words = shlex.split(command)[1:]
-        call = process if words[0] == "capture" else trainsoc  # a script may end its process
-        done = call(*words, cwd=tmp_path)
+        captures = words[0] == "capture"  # a script may end its process
+        done = server.run(tmp_path, *words) if captures else trainsoc(*words, cwd=tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 

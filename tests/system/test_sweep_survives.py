@@ -19,10 +19,10 @@ from tests.builders import StepBuilder, one_step_trace
 from tests.command_line import ROOT, trainsoc
 
 AXES = (
-    "--set", "accelerator.rows=4..32:+4", "--set", "accelerator.cols=4..32:+4",
+    "--set", "accelerator.rows=4..32:+4", "--set", "accelerator.cols=8..32:+8",
     "--set", "accelerator.scratchpad=1 KiB,32 KiB",
 )  # fmt: skip
-POINTS = 8 * 8 * 2
+POINTS = 8 * 4 * 2
 HANGS_S = 300  # after which a process that should end never will
 
 
