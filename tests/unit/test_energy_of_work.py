@@ -73,7 +73,7 @@ def test_memory_spends_on_rows_opened_on_bursts_read_and_on_bursts_written(read,
     reads, writes = (-(-total[f"dram_{name}_bytes"] // 64) for name in ("read", "write"))
     opened = (1 - total["row_hit_rate"]) * (reads + writes)
     spent_pj = 2410 * opened + (2695 + 512 * 3.223) * reads + (1980 + 512 * 1.182) * writes
-    standing_w = result.prices.static_uw[-1] / 1e6
+    standing_w = result.prices.static_uw["dram"] / 1e6
     expected = 1e-12 * spent_pj + standing_w * total["latency_s"]
     assert total["energy_by_component_j"]["dram"] == pytest.approx(expected, rel=1e-4)
 

@@ -16,7 +16,7 @@ from simulator.mapping.loops import For, Mapping
 from simulator.mapping.plan import Plan
 from simulator.mapping.shape import GemmShape, Widths
 from simulator.mapping.taps import forward_taps
-from simulator.mapping.tiling import Space
+from simulator.mapping.tiling import Mapspace
 from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
@@ -153,7 +153,7 @@ def fastest_ps(array, pricing, shape, mappings):
 
 
 def in_space(array, shape):
-    space = Space(array, shape)
+    space = Mapspace(array, shape)
     return [mapping for tile in space.tiles() for mapping in space.mappings(tile)]
 
 
