@@ -199,7 +199,9 @@ def test_a_recording_survives_a_full_disk(tmp_path, monkeypatch, room):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "spare"))
     with monkeypatch.context() as patched:
         _full(patched, full, room)
-        with pytest.raises(InputError, match="no space left on the disk; the steps before it is in"):
+        with pytest.raises(
+            InputError, match="no space left on the disk; the steps before it is in"
+        ):
             rescue_trace(trace, full / "t.trace")
     (spare,) = (tmp_path / "spare").iterdir()
     assert load_trace(spare) == trace
