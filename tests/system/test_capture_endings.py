@@ -62,7 +62,7 @@ def ends(tmp_path, server):
         ("", 0, "", 1),
         ("sys.exit(3)", 3, "train.py ended with exit status 3; the steps before it", 1),
         ("sys.exit('no data')", 1, "no data\ntrainsoc: train.py ended with exit status", 1),
-        ("raise ValueError('odd')", 2, "failed at line 20: ValueError: odd; the steps before it", 1),
+        ("raise ValueError('odd')", 2, "failed at line 20: ValueError: odd; the steps", 1),
         ("os._exit(5)", 5, "ended with exit status 5; the steps before it", 1),
         ("os._exit(0)", 0, "", 1),
         ("threading.Thread(target=steps).start(); sys.exit(0)", 0, "", 7),

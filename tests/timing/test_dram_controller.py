@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from simulator.errors import InputError
 from simulator.hardware.dram_standards import ACT, PRE, RD, REF, WR
 from simulator.timing.dram.address import decoder
-from simulator.timing.dram.controller import NEVER, Access, Controller, LogEntry
+from simulator.timing.dram.buffers import Access
+from simulator.timing.dram.controller import NEVER, Controller, LogEntry
 from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.patterns import pattern
 from simulator.timing.dram.traffic import Stream, Transaction

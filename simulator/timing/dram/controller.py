@@ -6,37 +6,16 @@ happens between two calls of `tick`: the controller says when the next one is du
 """
 
 from bisect import insort
-from collections import deque
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.dram_standards import ACT, COMMANDS, PRE, RD, REF, WR
+from simulator.timing.dram.buffers import Access, Buffers
 from simulator.timing.dram.device import CLOSED, Channel
 
-READ_QUEUE = 32
-WRITE_BUFFER = 32
 BANK_QUEUE = 8
-IDLE_DRAIN = 8  # an idle channel drains a write buffer that holds more
 HIT_LIMIT = 4  # accesses of an open row after which an older conflict precharges it
 NEVER = 1 << 62
-
-
-class Requester(Protocol):
-    """Requester of a granule."""
-
-    def complete(self, at: int) -> None:
-        """Record that one of its granules completes at cycle `at`."""
-
-
-class Access(NamedTuple):
-    """Read or write (`command`) of one granule: its index in memory and its location."""
-
-    channel: int
-    bank: int
-    row: int
-    command: int
-    granule: int
-    requester: Requester
 
 
 class LogEntry(NamedTuple):
@@ -55,10 +34,9 @@ class Controller:
     """The queues of one channel, and the choice of its next command."""
 
     __slots__ = (
-        "_active", "_drain", "_due", "_key", "_last", "_latency", "_local", "_movable", "_next",
-        "_next_refresh", "_order", "_pending_reads", "_pending_writes", "_queues",
-        "_refresh_sets", "_second", "_stale", "_tREFI", "_waiting", "_writes_of", "channel",
-        "counts", "log", "room", "wake",
+        "_active", "_buffers", "_due", "_key", "_last", "_latency", "_local", "_next",
+        "_next_refresh", "_queues", "_refresh_sets", "_second", "_stale", "_tREFI", "_writes_of",
+        "channel", "counts", "log", "room", "wake",
     )  # fmt: skip
 
     def __init__(self, device: DramDevice, log: list[LogEntry] | None = None) -> None:
@@ -66,17 +44,12 @@ class Controller:
         self.channel = Channel(device)
         self.counts = [0] * len(COMMANDS)
         self.log = log
-        self.room = [0, READ_QUEUE, WRITE_BUFFER]  # free entries, by command
         banks = device.banks
+        self._buffers = Buffers(banks)
+        self.room = self._buffers.room  # free entries, by command
         self._latency = device.timing.CL + device.timing.burst
         self._queues: list[list[Access]] = [[] for _ in range(banks)]
         self._writes_of = [0] * banks  # writes in each bank queue
-        self._waiting = [[deque[tuple[int, Access]]() for _ in range(banks)] for _ in (ACT, RD, WR)]
-        self._movable: tuple[set[int], ...] = (set(), set(), set())  # banks waiting and with room
-        self._pending_reads: dict[int, list[Requester]] = {}
-        self._pending_writes: set[int] = set()
-        self._order = 0
-        self._drain = 0  # writes to move before reads may
         self._active: list[int] = []  # banks with queued accesses, in order
         self._local = [NEVER] * banks  # when the bank itself allows its first candidate
         self._key = [0] * banks  # the gate of that candidate: command * groups + group
@@ -89,31 +62,8 @@ class Controller:
         self._due = range(0)  # banks due for refresh
 
     def add(self, access: Access, now: int) -> None:
-        """Queue one granule before the tick of cycle `now`; the caller checks `room`.
-
-        Writes are posted: they complete in the write buffer, and reads hit there. A read of a
-        granule that is already being read shares its burst.
-        """
-        command, granule = access.command, access.granule
-        if granule in self._pending_writes:
-            access.requester.complete(now + 1)
-            return
-        if command == WR:
-            access.requester.complete(now + 1)
-            self._pending_writes.add(granule)
-        elif granule in self._pending_reads:
-            self._pending_reads[granule].append(access.requester)
-            return
-        else:
-            self._pending_reads[granule] = [access.requester]
-        self.room[command] -= 1
-        self._order += 1
-        bank = access.bank
-        self._waiting[command][bank].append((self._order, access))
-        if len(self._queues[bank]) < BANK_QUEUE:
-            self._movable[command].add(bank)
-            self.wake = min(self.wake, now)
-        elif command == WR:
+        """Accept one granule before the tick of cycle `now`; the caller checks `room`."""
+        if self._buffers.add(access, now):
             self.wake = min(self.wake, now)
 
     def tick(self, now: int) -> bool:
@@ -122,49 +72,17 @@ class Controller:
             self._start_refresh(now)
         if self._next[0] <= now:
             self._issue(now)
-        moved = self._move()
+        access = self._buffers.next(idle=not self._active)
+        if access is not None:
+            self._enter(access.bank, access)
         if self._stale:
             self._stale = False
             self._next = self._choose(now + 1)
         wake = min(self._next[0], self._next_refresh)
-        if moved and (self._movable[WR if self._drain else RD] or not self.room[WR]):
+        if access is not None and self._buffers.may_move:
             wake = now + 1
         self.wake = wake
-        return moved
-
-    def _move(self) -> bool:
-        """Move the oldest access whose bank queue has room."""
-        free = self.room[WR]
-        idle = not self._active and free < WRITE_BUFFER - IDLE_DRAIN
-        if not self._drain and (idle or not free):
-            self._drain = WRITE_BUFFER - free
-        if self._drain and self._movable[WR]:
-            bank = self._oldest(WR)
-            access = self._waiting[WR][bank][0][1]
-            if access.granule not in self._pending_reads:
-                self._drain -= 1
-                self._take(WR, bank)
-                return True
-            self._drain = 0  # reads of what it overwrites come first
-        if self._drain or not self._movable[RD]:
-            return False
-        self._take(RD, self._oldest(RD))
-        return True
-
-    def _oldest(self, command: int) -> int:
-        """Return the bank of the oldest access whose bank queue has room."""
-        movable, waiting = self._movable[command], self._waiting[command]
-        if len(movable) == 1:
-            return next(iter(movable))
-        return min(movable, key=lambda bank: waiting[bank][0][0])
-
-    def _take(self, command: int, bank: int) -> None:
-        waiting = self._waiting[command][bank]
-        self.room[command] += 1
-        access = waiting.popleft()[1]
-        if not waiting:
-            self._movable[command].discard(bank)
-        self._enter(bank, access)
+        return access is not None
 
     def _enter(self, bank: int, access: Access) -> None:
         queue = self._queues[bank]
@@ -177,8 +95,7 @@ class Controller:
             self._weigh(bank)
             return
         if len(queue) == BANK_QUEUE:
-            self._movable[RD].discard(bank)
-            self._movable[WR].discard(bank)
+            self._buffers.block(bank)
         row = self.channel.open_row[bank]
         if access.row == row:
             head = queue[0]
@@ -278,18 +195,15 @@ class Controller:
         granule = queue.pop(self._place(queue, self.channel.open_row[bank], command)).granule
         if command == RD:
             self.channel.read(bank, now)
-            for requester in self._pending_reads.pop(granule):
-                requester.complete(now + self._latency)
+            self._buffers.complete_read(granule, now + self._latency)
         else:
             self.channel.write(bank, now)
             self._writes_of[bank] -= 1
-            self._pending_writes.discard(granule)
+            self._buffers.complete_write(granule)
         if not queue:
             self._active.remove(bank)
         if len(queue) == BANK_QUEUE - 1:
-            for way in (RD, WR):
-                if self._waiting[way][bank]:
-                    self._movable[way].add(bank)
+            self._buffers.unblock(bank)
 
     @staticmethod
     def _place(queue: list[Access], row: int, command: int) -> int:

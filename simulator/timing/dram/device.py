@@ -52,14 +52,14 @@ class Channel:
     def activate(self, bank: int, row: int, at: int) -> None:
         """Open `row` of `bank`."""
         self.open_row[bank], self.hits[bank] = row, 0
-        self._delay_bank(ACT, bank, at)
-        self._delay_all(ACT, self.group[bank], at)
+        self._delay(ACT, bank, at)
         acts = self._acts
         acts.append(at)
         if len(acts) == acts.maxlen:
             after, gate = acts[0] + self._window_cycles, self.gate
             for index in range(ACT * self.groups, (ACT + 1) * self.groups):
-                gate[index] = max(gate[index], after)
+                if after > gate[index]:  # noqa: PLR1730 - as in `_delay`
+                    gate[index] = after
 
     def read(self, bank: int, at: int) -> None:
         """Read one granule of the open row."""
@@ -72,14 +72,12 @@ class Channel:
     def precharge(self, bank: int, at: int) -> None:
         """Close `bank`."""
         self.open_row[bank] = CLOSED
-        self._delay_bank(PRE, bank, at)
-        self._delay_all(PRE, self.group[bank], at)
+        self._delay(PRE, bank, at)
 
     def refresh(self, banks: Sequence[int], at: int) -> None:
         """Refresh `banks` with one command."""
         for bank in banks:
-            self._delay_bank(REF, bank, at)
-            self._delay_all(REF, self.group[bank], at)
+            self._delay(REF, bank, at)
 
     def issue(self, command: int, bank: int, at: int, row: int = CLOSED) -> None:
         """Issue any command to one bank; only an activation reads `row`."""
@@ -92,19 +90,16 @@ class Channel:
 
     def _access(self, command: int, bank: int, at: int) -> None:
         self.hits[bank] += 1
-        self._delay_bank(command, bank, at)
-        self._delay_all(command, self.group[bank], at)
+        self._delay(command, bank, at)
 
-    def _delay_bank(self, command: int, bank: int, at: int) -> None:
-        ready = self.ready
+    def _delay(self, command: int, bank: int, at: int) -> None:
+        """Push back what `command` delays. Called per command: max() costs twice."""
+        ready, gate = self.ready, self.gate
         for after, cycles in self._bank_delays[command]:
             legal = at + cycles
-            if legal > ready[after][bank]:  # noqa: PLR1730 - as below
+            if legal > ready[after][bank]:  # noqa: PLR1730
                 ready[after][bank] = legal
-
-    def _delay_all(self, command: int, group: int, at: int) -> None:
-        gate = self.gate
-        for index, cycles in self._shared_delays[command * self.groups + group]:
+        for index, cycles in self._shared_delays[command * self.groups + self.group[bank]]:
             legal = at + cycles
-            if legal > gate[index]:  # noqa: PLR1730 - called per command; max() costs twice
+            if legal > gate[index]:  # noqa: PLR1730
                 gate[index] = legal

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from simulator.hardware.dram_standards import RD, WR
 from simulator.timing.dram.address import Decode
-from simulator.timing.dram.controller import NEVER, Access
+from simulator.timing.dram.buffers import Access
+from simulator.timing.dram.controller import NEVER
 
 UNLIMITED = 1 << 30
 
