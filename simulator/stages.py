@@ -1,4 +1,4 @@
-"""What tells the stages of work apart: one row for each, read by all who ask.
+"""Facts of the stages of work: one table for all rooms, one row per stage.
 
 A new stage is a member of `Stage` and a row here.
 """

@@ -1,4 +1,4 @@
-"""What tells the kinds of operations apart: one row for each, read by all who ask.
+"""Facts of the kinds of operations: one table for all rooms, one row per kind.
 
 A new kind is a member of `OpKind` and a row here; `kinds` says which ops are of it.
 """
@@ -16,19 +16,19 @@ from simulator.trace.op import OpKind
 class KindFacts:
     """The facts of one kind of operation.
 
-    `cost` names the cost per element in a class of cores (`hardware.core.Core`), None for what
-    does no arithmetic; `measured` the kernel in a calibrated description (`hardware.cpu.Kernels`),
-    "" where only the op itself can be measured. `result` is the shape of the result where the
-    kind alone tells: that of all tensors together, or of the first one. Figures sum up the kinds
-    without a `colour`, or tell them apart by marks.
+    `cost` is the field of `hardware.core.Core` with the cost per element, None without arithmetic;
+    `measured` the field of `hardware.cpu.Kernels` with the calibrated kernel, "" if only single
+    ops are calibrated. `result` is the shape of the result where the kind determines it: that of
+    all tensors broadcast, or of the first one. Figures pool the kinds without a `colour`, or tell
+    them apart by markers.
     """
 
     cost: str | None = "elementwise"
     measured: str = ""
-    serial: bool = False  # on one thread, whatever its size
-    streams: bool = False  # takes as long as its memory traffic
-    fills: bool = False  # may write a buffer anew without computing from tensors
-    in_networks: bool = False  # only layers of a network are of it
+    serial: bool = False  # runs on one thread
+    streams: bool = False  # is bound by memory traffic
+    fills: bool = False  # may refill a buffer independent of other tensors
+    in_networks: bool = False  # occurs in layers of networks only
     result: Literal["broadcast", "first", ""] = ""
     colour: Colour | None = None
 

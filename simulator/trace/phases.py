@@ -1,4 +1,4 @@
-"""What tells the phases of a training step apart: one row for each, read by all who ask.
+"""Facts of the phases of a training step: one table for all rooms, one row per phase.
 
 A new phase is a member of `Phase` and a row here.
 """
@@ -26,9 +26,9 @@ class StepPart(StrEnum):
 class PhaseFacts:
     """The facts of one phase.
 
-    `label` and `colour` are those of figures. `part` is the code that issues its
-    operations, and with `begins_part` a part of a step begins with one; a recomputation runs
-    forward code within backward. `marker` begins the name of PyTorch's own profiler events.
+    `label` and `colour` are for figures. `part` is the code that issues its operations; with
+    `begins_part` that part of the step begins with its first one (a recomputation runs forward
+    code within backward). `marker` is the prefix of PyTorch's own profiler events.
     """
 
     label: str
@@ -37,11 +37,11 @@ class PhaseFacts:
     begins_part: bool = True
     marker: str = ""
     trains: bool = True  # counts as training
-    runs_network: bool = False  # its first operation reads the network's input
-    precedes_loss: bool = False  # what code outside of modules makes of its results is the loss
-    becomes_eval: bool = False  # is EVAL in a pass that runs neither backward nor optimizer
-    begins_step: bool = False  # after an optimizer ran, the next step begins with it
-    derives_from_weights: bool = False  # makes gradients, states and temporaries of weights' shape
+    runs_network: bool = False  # its first op reads the network's input
+    precedes_loss: bool = False  # code outside of modules that reads its results is the loss
+    becomes_eval: bool = False  # is EVAL in a step without backward and optimizer
+    begins_step: bool = False  # after the optimizer, the next step begins with it
+    derives_from_weights: bool = False  # writes gradients, state and temporaries of weights
 
     @property
     def forward(self) -> bool:

@@ -15,6 +15,7 @@ from simulator.errors import InputError
 from simulator.trace.op import Op
 from simulator.trace.passes.file import load_method
 from simulator.trace.passes.overlay import resolved, scheduled
+from simulator.trace.passes.registry import BUILT_IN
 from simulator.trace.passes.treatment import AS_TRACED
 from simulator.trace.storage import load_trace, save_trace
 from tests.builders import StepBuilder, one_step_trace
@@ -118,7 +119,7 @@ def test_a_trace_refuses_a_value_that_the_pass_does_not_take(installed):
         ("copys: 2", "rules.0.copys: unknown key; did you mean copies? known: layer, epochs"),
         ("copies: 9", "rules.0.copies: 9: input should be less than or equal to 8"),
         ("copies: many", "rules.0.copies: 'many': input should be a valid integer"),
-        ("other: 2", "other is registered as what is no pass with that key"),
+        ("other: 2", "other is registered as an object that is no pass with that key"),
     ],
 )
 def test_a_mistake_is_one_sentence(installed, rule, problem):
@@ -138,6 +139,13 @@ def test_a_machine_asks_for_it_after_the_method(installed):
     assert resolved(two_layers(), [Copies.everywhere(3)]).flops_by_phase() == {
         "forward": 2 * 3 * macs(1)
     }
+
+
+def test_a_built_in_pass_is_applied_once(installed, monkeypatch):
+    laid = scheduled(two_layers(), load_method(installed / "several.yaml"))
+    monkeypatch.setitem(BUILT_IN, "copies", Copies)
+    memo.clear()
+    assert resolved(laid).flops_by_phase() == {"forward": 2 * macs(2)}
 
 
 def test_equal_steps_are_rewritten_once(installed, monkeypatch):

@@ -1,4 +1,4 @@
-"""Which passes there are, by key: the built-in ones, and those of installed packages.
+"""The registry of passes, by key: built-in ones, and those of installed packages.
 
 A package adds a pass by an entry point that names its class under the pass's key:
 
@@ -38,7 +38,7 @@ def lookup(key: str) -> type[Pass[Any]] | None:
     if loaded is None:
         return None
     if not (isinstance(loaded, type) and issubclass(loaded, Pass) and loaded.key == key):
-        raise InputError(f"{GROUP}: {key} is registered as what is no pass with that key")
+        raise InputError(f"{GROUP}: {key} is registered as an object that is no pass with that key")
     return loaded
 
 
@@ -48,15 +48,15 @@ def chain_of(layers: Sequence[tuple[str, Treatment]]) -> tuple[Pass[Any], ...]:
     Built-in passes come first, then those of other packages by key. Raises InputError for a key
     that no installed pass has.
     """
-    keys = sorted({key for _, treatment in layers for key, _ in treatment.settings})
-    kinds = [*BUILT_IN.values(), *map(_installed, keys)]
-    wanted = (kind.of_layers(layers) for kind in kinds)
-    return tuple(each for each in wanted if each is not None)
+    keys = {key for _, treatment in layers for key, _ in treatment.settings}
+    kinds = [*BUILT_IN.values(), *map(_installed, sorted(keys - BUILT_IN.keys()))]
+    passes = (kind.of_layers(layers) for kind in kinds)
+    return tuple(each for each in passes if each is not None)
 
 
 def hint(key: str, known: Collection[str]) -> str:
     """Return the fix for a key that is neither `known` nor that of an installed pass."""
-    every = [*known, *extensions.names(GROUP)]
+    every = list(dict.fromkeys([*known, *BUILT_IN, *extensions.names(GROUP)]))
     close = difflib.get_close_matches(key, every, 1)
     return f"{f'did you mean {close[0]}? ' if close else ''}known: {listed(every)}"
 
