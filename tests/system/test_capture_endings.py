@@ -79,8 +79,8 @@ def ends(tmp_path, server):
         ("threading.Thread(target=steps).start(); sys.exit(0)", 0, "", 7),
         ("threading.Thread(target=steps).start(); sys.exit(4)", 4, "status 4", 7),
         ("raise KeyboardInterrupt", 130, "train.py was interrupted; the steps", 1),
-        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "train.py was ended by SIGTERM; the steps", 1),
-        ("os.kill(os.getpid(), signal.SIGHUP)", 129, "train.py was ended by SIGHUP; the steps", 1),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "train.py was ended by SIGTERM; the", 1),
+        ("os.kill(os.getpid(), signal.SIGHUP)", 129, "train.py was ended by SIGHUP; the", 1),
         ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
          "os.kill(os.getpid(), signal.SIGTERM)", 7, "status 7", 1),
         ("try: os.kill(os.getpid(), signal.SIGINT); time.sleep(9)\n"
