@@ -60,14 +60,14 @@ def ends(tmp_path, server):
     ("text", "status", "said", "steps"),
     [
         ("", 0, "", 1),
-        ("sys.exit(3)", 3, "train.py ended with exit status 3; the steps before it", 1),
+        ("sys.exit(3)", 3, "train.py ended with exit status 3; the steps", 1),
         ("sys.exit('no data')", 1, "no data\ntrainsoc: train.py ended with exit status", 1),
         ("raise ValueError('odd')", 2, "failed at line 20: ValueError: odd; the steps", 1),
-        ("os._exit(5)", 5, "ended with exit status 5; the steps before it", 1),
+        ("os._exit(5)", 5, "ended with exit status 5; the steps", 1),
         ("os._exit(0)", 0, "", 1),
         ("threading.Thread(target=steps).start(); sys.exit(0)", 0, "", 7),
         ("threading.Thread(target=steps).start(); sys.exit(4)", 4, "status 4", 7),
-        ("raise KeyboardInterrupt", 130, "train.py was interrupted; the steps before it", 1),
+        ("raise KeyboardInterrupt", 130, "train.py was interrupted; the steps", 1),
         ("os.kill(os.getpid(), signal.SIGTERM)", 143, "train.py was ended by SIGTERM; the", 1),
         ("os.kill(os.getpid(), signal.SIGHUP)", 129, "train.py was ended by SIGHUP; the", 1),
         ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"

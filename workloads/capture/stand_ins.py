@@ -130,7 +130,7 @@ class StandIns:
         return self._error(
             frame,
             f"{what} depends on numbers that the network computes, and a fake capture has none:"
-            f" or {_REALLY}",
+            f" {_REALLY}",
         )
 
     def _error(self, frame: FrameType | None, why: str) -> NeedsContents:
