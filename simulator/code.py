@@ -7,7 +7,7 @@ from pathlib import Path
 from simulator.memo import remember
 
 _ROOM = Path(__file__).resolve().parent
-_SHOWS = ("cli", "sweeps", "plots")  # what shows results, or asks for them, changes none
+_SHOWS = ("cli", "sweeps", "views")  # what shows results, or asks for them, changes none
 _ROWS = _ROOM / "sweeps" / "job.py"  # but for what a point keeps of its result
 
 
