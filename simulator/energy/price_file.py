@@ -1,4 +1,4 @@
-"""A table of prices as a file: what a run paid, and what to pay instead."""
+"""A table of prices as a file: those of a run, and others to cost it with."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -62,7 +62,7 @@ class Dynamic(Part):
 
 
 class Static(Part):
-    """Power of a component that flows all the time."""
+    """Power that a component draws all the time."""
 
     array: Microwatts | None = Field(ge=0, default=None)
     scratchpad: Microwatts | None = Field(ge=0, default=None)
@@ -72,7 +72,7 @@ class Static(Part):
 
 
 class CostTable(Part):
-    """Prices of actions and power of components; what is absent is not said."""
+    """Prices of actions and power of components; each one is optional."""
 
     dynamic: Dynamic = Dynamic()
     static: Static = Static()
@@ -94,7 +94,7 @@ def read_table(path: Path) -> EnergyTable:
 
 
 def table_text(prices: Prices) -> str:
-    """Return all of `prices` as YAML; read and laid over any others it gives them again."""
+    """Return all of `prices` as YAML: `with_table` of it makes any prices equal to these."""
     lines = [_HEAD, *_section(Costs(prices.dynamic_aj, prices.static_uw), "")]
     for name, costs in (("low", prices.low), ("high", prices.high)):
         lines += [f"{name}:\n", *_section(costs, "  ")]
@@ -104,11 +104,11 @@ def table_text(prices: Prices) -> str:
 
 
 def with_table(prices: Prices, table: EnergyTable) -> Prices:
-    """Return `prices` with those of `table` in their place."""
+    """Return `prices` with those that `table` has in their place."""
     before = Costs(prices.dynamic_aj, prices.static_uw)
-    after = _changed(before, table)
+    after = _replaced(before, table)
     low, high = (
-        _changed(_in_ratio(end, before, after), changes)
+        _replaced(_in_ratio(end, before, after), changes)
         for end, changes in ((prices.low, table.low), (prices.high, table.high))
     )
     board_uw = prices.board_uw if table.board is None else table.board
@@ -116,7 +116,7 @@ def with_table(prices: Prices, table: EnergyTable) -> Prices:
 
 
 def free() -> Prices:
-    """Return prices of nothing, to lay a whole table over."""
+    """Return prices that are all zero, the base of a whole table."""
     nothing = Costs(Counts(), (0,) * len(COMPONENTS))
     return Prices(nothing.dynamic_aj, COMPONENT, nothing.static_uw, nothing, nothing)
 
@@ -127,7 +127,7 @@ def plain_prices(prices: Prices) -> dict[str, Any]:
 
 
 def read_plain_prices(plain: dict[str, Any]) -> Prices:
-    """Return the prices that `plain_prices` told, before or after a journey as JSON."""
+    """Return the prices of a `plain_prices`, also after a round trip through JSON."""
     low, high = (_read_plain_costs(plain[end]) for end in ("low", "high"))
     value = _read_plain_costs(plain)
     return Prices(
@@ -151,29 +151,29 @@ def _section(costs: Costs, indent: str) -> list[str]:
     ]
 
 
-def _changed(costs: Costs, table: CostTable) -> Costs:
+def _replaced(costs: Costs, table: CostTable) -> Costs:
     dynamic = [
-        _given(table.dynamic, name, price)
+        _price(table.dynamic, name, price)
         for name, price in zip(Counts._fields, costs.dynamic_aj, strict=True)
     ]
     static = [
-        _given(table.static, name, power)
+        _price(table.static, name, power)
         for name, power in zip(COMPONENTS, costs.static_uw, strict=True)
     ]
     return Costs(Counts(*dynamic), tuple(static))
 
 
-def _given(part: Part, name: str, otherwise: int) -> int:
+def _price(part: Part, name: str, otherwise: int) -> int:
     value: Any = getattr(part, name)
     return otherwise if value is None else int(value)
 
 
 def _in_ratio(end: Costs, before: Costs, after: Costs) -> Costs:
-    """Return an end of the range that lies to the new price as it did to the old one."""
-    dynamic = map(_moved, end.dynamic_aj, before.dynamic_aj, after.dynamic_aj)
-    static = map(_moved, end.static_uw, before.static_uw, after.static_uw)
+    """Return an end of the range, scaled as the price is: its ratio to the price stays."""
+    dynamic = map(_scaled, end.dynamic_aj, before.dynamic_aj, after.dynamic_aj)
+    static = map(_scaled, end.static_uw, before.static_uw, after.static_uw)
     return Costs(Counts(*dynamic), tuple(static))
 
 
-def _moved(end: int, before: int, after: int) -> int:
+def _scaled(end: int, before: int, after: int) -> int:
     return after if not before else (2 * end * after + before) // (2 * before)
