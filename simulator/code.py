@@ -1,4 +1,4 @@
-"""Which trainsoc this is: its version, and a digest of the source that its results come from."""
+"""Identity of this trainsoc: version, and digest of the source that decides results."""
 
 import hashlib
 from importlib.metadata import PackageNotFoundError, version
@@ -7,8 +7,8 @@ from pathlib import Path
 from simulator.memo import remember
 
 _ROOM = Path(__file__).resolve().parent
-_SHOWS = ("cli", "sweeps", "plots")  # what shows results, or asks for them, changes none
-_ROWS = _ROOM / "sweeps" / "job.py"  # but for what a point keeps of its result
+_SHOWS = ("cli", "sweeps", "views")  # they show results or ask for them, and change none
+_ROWS = _ROOM / "sweeps" / "job.py"  # decides what a point keeps of its result
 
 
 def version_of(package: str) -> str:

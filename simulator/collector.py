@@ -1,4 +1,4 @@
-"""Pausing Python's search for garbage in cycles, where many objects are made that stay."""
+"""Pausing the cyclic garbage collector while many objects are made that stay."""
 
 import gc
 import itertools
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 def paused_collector() -> Iterator[None]:
     """Disable the cyclic garbage collector for the body.
 
-    It looks through all objects again and again as they are made: a sixth of the time of a replay,
-    half of that of reading a long trace, and neither makes cycles.
+    It scans all objects as new ones are made, a sixth of the time of a replay and half of that of
+    reading a long trace, and finds nothing: neither makes cycles.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -26,10 +26,10 @@ _BETWEEN_COLLECTIONS = 20  # replays, each of which leaves some 3 MB of cycles
 
 
 class RareCollector:
-    """The garbage collector of a process that replays again and again.
+    """Collects garbage now and then in a process that replays many times.
 
-    What replays remember for each other is large and lives on: a collector that walks it again
-    and again takes a sixth to a third of the time.
+    The memos that replays share are large and live on; scanning them at every collection takes a
+    sixth to a third of the time.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class RareCollector:
         self._finished = itertools.count(1)
 
     def finished_one(self) -> None:
-        """Collect now and then; what is remembered need not be walked through the next time."""
+        """Collect every so many replays, and exempt what survives from later collections."""
         if next(self._finished) % _BETWEEN_COLLECTIONS == 0:
             gc.collect()
             gc.freeze()

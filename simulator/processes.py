@@ -1,4 +1,4 @@
-"""Processes on this machine that work for this one, and end with it."""
+"""Worker processes on this machine, which end with this process."""
 
 import multiprocessing
 import os
@@ -20,7 +20,7 @@ def cores() -> int:
 
 
 def spawned(count: int, begin: Callable[..., None], *arguments: Any) -> ProcessPoolExecutor:
-    """Return so many processes, started at the first task; each calls `begin` before any.
+    """Return a pool of `count` processes, started at the first task; each calls `begin` first.
 
     Submit within `no_main_module`.
     """
@@ -31,7 +31,7 @@ def spawned(count: int, begin: Callable[..., None], *arguments: Any) -> ProcessP
 
 @contextmanager
 def crew(count: int, begin: Callable[..., None], *arguments: Any) -> Iterator[ProcessPoolExecutor]:
-    """Open `spawned` processes, and stop them at once at the end, whatever still runs."""
+    """Open a pool as `spawned` does; at the end stop its processes at once, whatever still runs."""
     others = set(multiprocessing.active_children())
     pool = spawned(count, begin, *arguments)
     try:
@@ -41,7 +41,7 @@ def crew(count: int, begin: Callable[..., None], *arguments: Any) -> Iterator[Pr
 
 
 def stop(pool: ProcessPoolExecutor, others: set[Any]) -> None:
-    """Stop all child processes but these `others`, which were there before the pool."""
+    """Kill all child processes but the `others`, which are older than the pool."""
     for process in set(multiprocessing.active_children()) - others:
         process.kill()
     pool.shutdown(cancel_futures=True)
@@ -59,7 +59,7 @@ def no_main_module() -> Iterator[None]:
 
 
 def _begin(begin: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Prepare a worker: Ctrl-C is for the process that asked, and without that one, stop."""
+    """Prepare a worker: ignore Ctrl-C, which the parent handles, and end with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -1,10 +1,10 @@
-"""How large the blocks of a SoC are in silicon, in mm2, with the source of each figure.
+"""Silicon area of the blocks of a SoC in mm2, with the source of each figure.
 
 An integer element is a synthesised one with its pipeline registers (Bit Fusion, 45 nm). A float one
 is a multiplier, an fp32 adder and registers for two operands and a sum (Aladdin's library, 40 nm);
 fp16 and bf16 are a guess: smaller than fp32 as their MAC needs less energy. Logic shrinks as
-Stillmaker and Baas (Integration 58, 2017) have it. SRAM is that of CACTI 7 down to 22 nm and then,
-a guess, shrinks like logic, which is optimistic. Cores, DMA engine, interconnect, DRAM controller
+Stillmaker and Baas (Integration 58, 2017) have it. SRAM is that of CACTI 7 down to 22 nm; below it
+shrinks like logic, an optimistic guess. Cores, DMA engine, interconnect, DRAM controller
 and pads have no source and are left out: the sum is no die size.
 """
 
@@ -37,7 +37,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Area of one component in mm2, and the range in which its sources leave it."""
+    """Area of one component in mm2, and its range by the sources."""
 
     component: str
     mm2: float
@@ -54,13 +54,13 @@ class Area:
 def areas(hardware: Hardware) -> tuple[Area, ...]:
     """Return the area of array, scratchpad and last-level cache, as far as `hardware` has them."""
     part, technology, cache = hardware.accelerator, hardware.technology, hardware.cpu.llc
-    found: list[Area] = []
+    blocks: list[Area] = []
     if part is not None:
-        found.append(_array(part, technology))
-        found.append(_memory("scratchpad", _banks(part), technology))
+        blocks.append(_array(part, technology))
+        blocks.append(_memory("scratchpad", _banks(part), technology))
     if cache is not None and cache.size:
-        found.append(_memory("llc", [Bank(cache.size, _LINE_BITS)], technology))
-    return tuple(found)
+        blocks.append(_memory("llc", [Bank(cache.size, _LINE_BITS)], technology))
+    return tuple(blocks)
 
 
 def element_um2(precision: str, node_nm: int) -> Figure:
@@ -74,8 +74,8 @@ def element_um2(precision: str, node_nm: int) -> Figure:
     logic = sum(part.value for part in parts) * smaller
     bits = 2 * PRECISION_BITS[precision] + PRECISION_BITS["fp32"]
     registers = bits * figure("register", "bit").value
-    found = _at_node(parts[0], logic + registers, node_nm)
-    return found if precision == "fp32" else found._replace(confidence="guess")
+    element = _at_node(parts[0], logic + registers, node_nm)
+    return element if precision == "fp32" else element._replace(confidence="guess")
 
 
 def figure(quantity: str, precision: str) -> Figure:
@@ -95,8 +95,8 @@ def area_trend(node_nm: int, base_nm: int) -> float:
 def sram_mm2(cell: str, node_nm: int, bank: Bank) -> float:
     """Return the area in mm2 of one bank; below 22 nm it shrinks like logic."""
     smallest = tables.SMALLEST_SRAM_NM
-    found = tables.sram_mm2(cell, max(node_nm, smallest), *bank)
-    return found * area_trend(min(node_nm, smallest), smallest)
+    mm2 = tables.sram_mm2(cell, max(node_nm, smallest), *bank)
+    return mm2 * area_trend(min(node_nm, smallest), smallest)
 
 
 def _at_node(row: Figure, value: float, node_nm: int) -> Figure:

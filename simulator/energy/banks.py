@@ -1,4 +1,4 @@
-"""Which SRAM banks an accelerator has, and how wide it reads and writes them at once."""
+"""The SRAM banks of an accelerator: size and width of an access."""
 
 from typing import NamedTuple
 

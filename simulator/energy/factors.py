@@ -1,8 +1,8 @@
 """How far prices may lie from those of the tables: one factor for each kind of price.
 
 A factor is in permille of what the tables say, that of a DRAM command in permille of its datasheet,
-so that it stands for `technology.dram_typical` where it is drawn. What all prices of a kind have in
-common is uncertain, not each price alone: a MAC at one width, every access to SRAM, every command.
+so that a draw of it replaces `technology.dram_typical`. Uncertain is what all prices of a kind
+share (a MAC at one width, every access to SRAM, every command), not each price by itself.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,10 +14,10 @@ from simulator.hardware.constant import Constant, Kind
 from simulator.hardware.soc import Hardware
 
 Drawn: TypeAlias = Mapping[str, float]
-"""Factors in permille by their names; what is absent is as the tables say."""
+"""Factors in permille by name; an absent one is 1000."""
 
 PREFIX = "energy."
-"""What paths of factors begin with; no setting does."""
+"""Paths of factors begin with this, those of settings never."""
 
 _ARRAY = ("array_leakage", "sram_access", "sram_leakage")
 _ALWAYS = ("wire", "cpu_cycle", "cpu_static")
@@ -27,11 +27,11 @@ _OF_SETTING = {
     "cpu_static": "cpu.static_power",
     **dict.fromkeys(_DRAM, "technology.dram_typical"),
 }
-"""Settings whose own range, where a description gives one, takes the place of a factor."""
+"""Settings whose own range, if a description gives one, replaces a factor."""
 
 
 class Factor(NamedTuple):
-    """One kind of price: what it is worth, at least and at most, in permille."""
+    """One kind of price: value, least and most, in permille of the tables."""
 
     name: str
     value: int
@@ -47,18 +47,18 @@ def factors(hardware: Hardware) -> list[Factor]:
     typical = hardware.technology.dram_typical
     precisions = dict.fromkeys(p for a in arrays for p in (a.precision, *a.precisions))
     macs = {mac_factor(each): each for each in precisions}
-    found = [_factor(name, "mac", precision) for name, precision in macs.items()]
-    found += [_factor(name, name) for name in (*(_ARRAY if arrays else ()), *_ALWAYS)]
+    kinds = [_factor(name, "mac", precision) for name, precision in macs.items()]
+    kinds += [_factor(name, name) for name in (*(_ARRAY if arrays else ()), *_ALWAYS)]
     if hardware.dram.device:
-        found += [_of_datasheet(_factor(name, name), typical) for name in _DRAM]
-    return found
+        kinds += [_of_datasheet(_factor(name, name), typical) for name in _DRAM]
+    return kinds
 
 
 def price_constants(hardware: Hardware) -> tuple[Constant, ...]:
     """Return the factors of `hardware` as numbers to draw, such as "energy.dram_activates".
 
-    Where the description itself gives a range to the setting that a factor multiplies, the factor
-    is left out: the same doubt does not count twice.
+    A factor is left out where the description gives a range to the setting that it multiplies, so
+    that one doubt does not count twice.
     """
     ranged = {constant.path for constant in hardware.constants if constant.is_uncertain}
     return tuple(
@@ -85,7 +85,7 @@ def _factor(name: str, action: str, precision: str = "") -> Factor:
 
 
 def _of_datasheet(factor: Factor, typical: int) -> Factor:
-    """Return a factor around the silicon that a description takes for typical."""
+    """Return the factor around the typical silicon of a description."""
     low, high = min(typical, factor.low), max(typical, factor.high)
     return factor._replace(value=typical, low=low, high=high)
 

@@ -1,4 +1,4 @@
-"""A table of prices as a file: what a run paid, and what to pay instead."""
+"""A table of prices as a file: those of a run, and others to cost it with."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -64,7 +64,7 @@ else:
 
 
 class Static(Part):
-    """Power of a component that flows all the time."""
+    """Power that a component draws all the time."""
 
     array: Microwatts | None = Field(ge=0, default=None)
     scratchpad: Microwatts | None = Field(ge=0, default=None)
@@ -81,7 +81,7 @@ class UnitCosts(Part):
 
 
 class CostTable(Part):
-    """Prices of actions and power of components; what is absent is not said."""
+    """Prices of actions and power of components; each one is optional."""
 
     dynamic: Dynamic = Dynamic()
     static: Static = Static()
@@ -137,9 +137,9 @@ def with_table(prices: Prices, table: EnergyTable) -> Prices:
     Raises InputError for a unit or an action of one that the SoC does not have.
     """
     _check_units(prices, (table, table.low, table.high))
-    after = _changed(prices, table)
+    after = _replaced(prices, table)
     low, high = (
-        _changed(_in_ratio(end, prices, after), changes)
+        _replaced(_in_ratio(end, prices, after), changes)
         for end, changes in ((prices.low, table.low), (prices.high, table.high))
     )
     board_uw = prices.board_uw if table.board is None else table.board
@@ -206,7 +206,7 @@ def _check_units(prices: Prices, tables: Iterable[CostTable]) -> None:
                     )
 
 
-def _changed(costs: Costs, table: CostTable) -> Costs:
+def _replaced(costs: Costs, table: CostTable) -> Costs:
     """Return `costs` with the prices of `table`; those of what the SoC lacks price nothing."""
     prices, powers = table.dynamic_aj, table.static_uw
     dynamic = {action: prices.get(action.key, price) for action, price in costs.dynamic_aj.items()}
@@ -217,15 +217,15 @@ def _changed(costs: Costs, table: CostTable) -> Costs:
 def _in_ratio(end: Costs, before: Costs, after: Costs) -> Costs:
     """Return an end of the range that lies to the new price as it did to the old one."""
     dynamic = {
-        action: _moved(price, before.dynamic_aj[action], after.dynamic_aj[action])
+        action: _scaled(price, before.dynamic_aj[action], after.dynamic_aj[action])
         for action, price in end.dynamic_aj.items()
     }
     static = {
-        name: _moved(power, before.static_uw[name], after.static_uw[name])
+        name: _scaled(power, before.static_uw[name], after.static_uw[name])
         for name, power in end.static_uw.items()
     }
     return Costs(dynamic, static)
 
 
-def _moved(end: int, before: int, after: int) -> int:
+def _scaled(end: int, before: int, after: int) -> int:
     return after if not before else (2 * end * after + before) // (2 * before)

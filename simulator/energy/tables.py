@@ -1,11 +1,11 @@
-"""What one action costs at a process node: sourced tables, and how to read between their rows.
+"""Energy of one action at a process node: sourced tables, interpolated between their rows.
 
-Everything is interpolated log-log, so a power law between two rows is exact. Arithmetic is anchored
-at 45 nm (Horowitz, ISSCC 2014) and 7 nm (TPUv4i, ISCA 2021); above 45 nm the same line continues,
-which is optimistic at 65 nm. SRAM and wires come from CACTI 7 for 22 to 65 nm and follow the trend
-of arithmetic below 22 nm. By 7 nm that trend leaves 3.7 times as much as the scaling equations of
-Stillmaker and Baas (Integration 58, 2017) at 0.8 V, which `scaling` "stillmaker" takes instead:
-they start from the values at 45 nm, for SRAM and wires from those at 22 nm.
+Interpolation is log-log, so a power law between two rows is exact. Arithmetic is anchored at 45 nm
+(Horowitz, ISSCC 2014) and 7 nm (TPUv4i, ISCA 2021); the same line continues above 45 nm, which is
+optimistic at 65 nm. SRAM and wires come from CACTI 7 for 22 to 65 nm and follow the trend of
+arithmetic below 22 nm. At 7 nm that trend gives 3.7 times the energy of the scaling equations of
+Stillmaker and Baas (Integration 58, 2017) at 0.8 V. `scaling` "stillmaker" takes these instead,
+starting from the values at 45 nm, for SRAM and wires from those at 22 nm.
 
 A MAC is a multiplier plus the adder of its accumulator, from one source for integers and floats.
 Synthesised integer processing elements (Bit Fusion, ISCA 2018), pipeline registers included, need
@@ -49,7 +49,7 @@ class Sram(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Factors on a price that lead to the least and the most that its sources leave possible."""
+    """Factors on a price that bound it: the least and the most that its sources allow."""
 
     low: float
     high: float

@@ -1,4 +1,4 @@
-"""YAML as ruamel.yaml reads it, within bounds, and a line for everything that it cannot read."""
+"""YAML as ruamel.yaml reads it, within bounds; mistakes have their line."""
 
 from typing import Any
 

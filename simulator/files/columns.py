@@ -1,4 +1,4 @@
-"""What holds in every row of a table: checked on whole columns, at little cost."""
+"""Rules for every row of a table, checked on whole columns at little cost."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Reading JSON that the product wrote itself: checked once, every mistake in one sentence."""
+"""Reading JSON that the product wrote: strict models, one sentence for a mistake."""
 
 from pathlib import Path
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes or its name, where that is not what was needed."""
+"""Kinds of files by their first bytes or name, and what to do with one of the wrong kind."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ _TAR = (257, b"ustar")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of file: what it is called, and what to do with it; {file} is its name.
+    """A kind of file: its name, and what to do with it; {file} is the path.
 
     `is_trace`: it may be a trace of trainsoc.
     """

@@ -1,4 +1,4 @@
-"""Reading YAML, every mistake told in one sentence, and writing it."""
+"""Reading YAML, one sentence for a mistake, and its text."""
 
 import io
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def read_value(label: str, text: str) -> Any:
 
 
 def read_document(path: Path, example: str) -> Document:
-    """Return the mapping in a YAML file, which is not to be changed, with its comments.
+    """Return the mapping in a YAML file, shared and not to be changed, with its comments.
 
     Equal text is read once and is then the same object. Raises InputError as `read_yaml` does.
     """

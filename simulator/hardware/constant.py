@@ -1,11 +1,11 @@
-"""What is known about one number of a description: its range, its source, and how it came about."""
+"""One number of a description: value, range, source, kind."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 Kind = Literal["measured", "published", "chosen", "fitted", "guess"]
-"""`chosen` is what a design is free to take, or what was taken so as not to matter."""
+"""How a number came about; `chosen`: the design is free to take it, or it does not matter."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """All of them."""
@@ -15,8 +15,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class Constant:
     """A number of a SoC, in its inner unit, that may lie anywhere from `low` to `high`.
 
-    `path` is its setting, such as "cpu.gemm_efficiency". Machines whose constants are equal share
-    one uncertain number: what is true of the A53 in one of them is true of it in the other.
+    `path` is its setting, such as "cpu.gemm_efficiency". Machines with equal constants share one
+    uncertain number, as the same A53 is in both.
     """
 
     path: str
@@ -39,8 +39,8 @@ class Constant:
     def at(self, quantile: float) -> int:
         """Return the value below which the truth lies with this probability, from 0 to 1.
 
-        `value` is the median; half of the probability is spread evenly over the logarithm on
-        either side of it (over the number itself where that side reaches zero or below).
+        `value` is the median. On either side half of the probability is uniform in the logarithm,
+        or in the number itself where the range reaches zero or below.
         """
         if quantile <= 0.5:
             return _between(self.low, self.value, 2 * quantile)

@@ -1,4 +1,4 @@
-"""What the kernels of eager PyTorch take on one kind of core that nobody has calibrated."""
+"""Costs of the kernels of eager PyTorch on a class of cores, for CPUs without calibration."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""What a CPU is: cores, caches, and what its kernels were measured to take."""
+"""A CPU: cores, caches, operating points, and the measured speed of its kernels."""
 
 from fractions import Fraction
 from typing import Literal
@@ -40,9 +40,9 @@ _OWN = "of its own, 0 on one core only; else that of all kernels"
 
 
 class Kernel(Part):
-    """Measured speed of one kind of operation, on one core and beyond its dispatch and traffic.
+    """Measured speed of one kind of operation on one core, without its dispatch and traffic.
 
-    Times as measured do not follow `cpu.clock`.
+    These times do not scale with `cpu.clock`.
     """
 
     call: Picoseconds = Field(ge=0, default=0, description="each call, whatever its size")
@@ -54,7 +54,7 @@ class Kernel(Part):
 
 
 class Product(Part):
-    """Measured speed of one kind of product, on one core and beyond its dispatch.
+    """Measured speed of one kind of product on one core, without its dispatch.
 
     t = call + macs x (1 + half / smallest of m, n, k) / (efficiency x peak) + bytes / bandwidth,
     where the channels that fill vectors count in whole ones.
@@ -99,7 +99,7 @@ class Products(Part):
 
 
 class Kernels(Products):
-    """What a CPU's kernels were measured to take; what is absent goes by the ideal of its kind.
+    """Measured speeds of a CPU's kernels; the ideal of its kind stands for what is absent.
 
     Measured traffic between cores and caches is added to the arithmetic, not overlapped with it.
     `operations` by PyTorch's names ("native_batch_norm") go before kinds, products of `dtypes`
@@ -135,7 +135,7 @@ class Kernels(Products):
 
 
 class Begin(Part):
-    """What a part of the step takes before its first operation: its code is in no cache yet."""
+    """Cost of entering a part of the step, whose code is in no cache yet."""
 
     forward: Cycles = Field(ge=0, default=0, description="the network is called")
     backward: Cycles = Field(ge=0, default=0, description="the autograd engine starts")
@@ -143,7 +143,7 @@ class Begin(Part):
 
 
 class Dispatch(Part):
-    """What the framework takes per operation where that differs by what issues it."""
+    """Dispatch of one operation by the part of the step that issues it."""
 
     forward: Cycles | None = Field(ge=0, default=None, description="modules; autograd records")
     backward: Cycles | None = Field(ge=0, default=None, description="the autograd engine")

@@ -1,4 +1,4 @@
-"""At which supply voltage a unit runs at a clock: its operating points."""
+"""Operating points of a unit: its supply voltage at a clock."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -31,14 +31,14 @@ def supply_ratio(
 ) -> Fraction | int:
     """Return the voltage at `clock` over `voltage`, that of the energies given; 1 without points.
 
-    The voltage is that of the slowest point that is fast enough. A clock beyond the last point
-    is no product's: its voltage, a guess, goes on as between the last two.
+    The voltage is that of the slowest point that is fast enough. Beyond the last point, which no
+    product reaches, it extrapolates the last two (a guess).
     """
     if not points or voltage is None:
         return 1
-    enough = next((point for point in points if point.clock >= clock), None)
-    if enough is not None:
-        return Fraction(enough.voltage, voltage)
+    point = next((point for point in points if point.clock >= clock), None)
+    if point is not None:
+        return Fraction(point.voltage, voltage)
     last, before = points[-1], points[-2] if len(points) > 1 else points[-1]
     beyond = Fraction(clock - last.clock, max(1, last.clock - before.clock))
     return (last.voltage + beyond * (last.voltage - before.voltage)) / voltage

@@ -1,4 +1,4 @@
-"""How a description writes a number and its range, in the unit of its field."""
+"""Numbers and ranges as text in the unit of their field, checked by it."""
 
 import re
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def _end(field: NumberField, text: str, value: int) -> int:
 def _whole_number(field: NumberField, value: Any) -> int:
     """Return `value` as a number of this field, in its inner unit.
 
-    Raises ValueError with the fix if it is none, or if the field does not take it.
+    Raises ValueError with the fix unless the field accepts it.
     """
     if field.quantity is None and isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
@@ -76,7 +76,7 @@ def _whole_number(field: NumberField, value: Any) -> int:
 
 @remember("checks of numbers", most=512)
 def _adapter(field: NumberField) -> TypeAdapter[Any]:
-    """Return what checks one value as its field does."""
+    """Return the check of one value of a field."""
     info = field.part.model_fields[field.name]
     kind: Any = Annotated[info.annotation, *info.metadata]
     return TypeAdapter(kind)

@@ -1,4 +1,4 @@
-"""Which settings there are, and what their dotted paths lead to: dimension, value in a SoC."""
+"""The settings of a SoC by dotted path: which there are, their dimensions and values."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -30,16 +30,16 @@ UNITS = "units."
 def value_of(hardware: Hardware, path: str) -> Any:
     """Return the value at `path`, in inner units; None where this SoC has no such part.
 
-    A part that is there but is no single value, as at path "accelerator", is told as "described".
+    A part, as at path "accelerator", is no single value: it is "described".
     """
     value = value_at(hardware, path)
     return "described" if isinstance(value, Part) else value
 
 
 def likely(key: str, known: Sequence[str]) -> str:
-    """Return a hint for an unknown setting: the one that is probably meant, or which there are.
+    """Return a hint for an unknown setting: the closest one, or the known ones.
 
-    Those are the settings of the part that it begins with, or else the parts.
+    Those are the settings of the part that `key` begins with, or else all parts.
     """
     close = difflib.get_close_matches(key, known, 1, 0.5)
     if close:

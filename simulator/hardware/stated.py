@@ -1,12 +1,11 @@
-"""What a description says of its numbers: values in their plain form, ranges, sources.
+"""What a description says of its numbers: plain values, ranges, sources.
 
-A number is written plainly with its source as a comment, `launch: 10 us  # guess: ioctl`, or as
-`launch: {value: 10 us, range: 3 us .. 40 us, source: ..., kind: guess}`, where the source may stay
-a comment. Without `kind` words of the source tell it: "guess" makes a guess, "chosen" a decision of
-the design, "calibrated" or "fitted" a fitted number, "measured" a measured one, the first of these
-that is there; anything else is published, and what has no source a guess. Of a number
-with neither source nor range nothing is known. Ranges are for settings alone: entries of lists
-and of mappings by name, which no `--set` reaches, have sources only.
+A number stands plainly, its source a comment, `launch: 10 us  # guess: ioctl`, or in the long form
+`launch: {value: 10 us, range: 3 us .. 40 us, source: ..., kind: guess}`, whose source may be a
+comment as well. Without `kind`, the first of these words that the source has decides: "guess",
+"chosen" (the design is free to take it), "calibrated" or "fitted", "measured". Any other source
+makes the number published, no source a guess. Only settings have ranges: `--set` does not reach
+entries of lists and mappings, which have sources only.
 """
 
 import difflib
@@ -34,7 +33,7 @@ _WORDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 
 @dataclass(frozen=True)
 class Mistake:
-    """What is wrong with what is said of a number, and whether it leaves it without a value."""
+    """A mistake in the long form of a number; `is_unset` if the number has no value then."""
 
     path: str
     problem: str
@@ -47,7 +46,7 @@ class Mistake:
 
 @dataclass
 class Stated:
-    """A description in plain values, what it says of them, and what is wrong with that."""
+    """A description: plain values, what is known of its numbers, and mistakes."""
 
     values: dict[str, Any] = field(default_factory=dict)
     constants: list[Constant] = field(default_factory=list)
@@ -57,23 +56,23 @@ class Stated:
 def stated(
     part: type[Part], content: Mapping[str, Any], comments: "Comments", *, ranges: bool = True
 ) -> Stated:
-    """Return what the YAML `content` of a part says; `content` itself stays as it is.
+    """Return what the YAML `content` of a part says; `content` is not changed.
 
-    Without `ranges` it is a part that no setting reaches, and a range in it is a mistake.
+    Without `ranges` a range is a mistake: no setting reaches this part.
     """
-    found = Stated()
-    found.values.update(_Reader(comments, found).part(part, content, (), ranges))
-    return found
+    result = Stated()
+    result.values.update(_Reader(comments, result).part(part, content, (), ranges))
+    return result
 
 
 def kind_of(source: str) -> Kind:
-    """Return how a number came about, by the words of its source; without any it is a guess."""
+    """Return the kind of a number by the words of its source; without a source it is a guess."""
     words = (kind for kind, word in _WORDS if word.search(source))
     return next(words, "published") if source else "guess"
 
 
 def is_long_form(value: Any) -> bool:
-    """Whether a value in YAML is one with its range or source."""
+    """Whether a value in YAML is in the long form, with a range or source."""
     return isinstance(value, Mapping) and not value.keys().isdisjoint(_KEYS)
 
 
@@ -101,10 +100,10 @@ def _check_keys(given: Iterable[Any]) -> None:
 
 @dataclass
 class _Reader:
-    """Goes through a description by the fields of its parts, and adds to what is `found`."""
+    """Walks a description along the fields of its parts and collects into `result`."""
 
     comments: "Comments"
-    found: Stated
+    result: Stated
 
     def part(
         self, part: type[Part], content: Mapping[str, Any], path: tuple[str, ...], ranges: bool
@@ -153,7 +152,7 @@ class _Reader:
         return self.part(part, value, path, ranges=False) if isinstance(value, dict) else value
 
     def _number(self, number: NumberField, value: Any, path: tuple[str, ...], ranges: bool) -> Any:
-        """Return the plain value of a number, and note what is said of it."""
+        """Return the plain value of a number, and note its range and source."""
         comment = self.comments.get(path, "")
         given = value if is_long_form(value) else {"value": value}
         if "range" in given and not ranges:
@@ -165,17 +164,17 @@ class _Reader:
     def _note(
         self, number: NumberField, given: Mapping[str, Any], path: tuple[str, ...], comment: str
     ) -> None:
-        """Note what is said of a number. Whether it is one at all is told by its field."""
+        """Note range and source of a number; its field refuses a value that is none."""
         value, where = _parsed(number, given["value"]), ".".join(path)
         if value is None:
             return
         try:
-            self.found.constants.append(_constant(where, number, value, given, comment))
+            self.result.constants.append(_constant(where, number, value, given, comment))
         except ValueError as error:
             self._wrong(path, str(error))
 
     def _wrong(self, path: tuple[str, ...], problem: str, *, is_unset: bool = False) -> None:
-        self.found.mistakes.append(Mistake(".".join(path), problem, is_unset))
+        self.result.mistakes.append(Mistake(".".join(path), problem, is_unset))
 
 
 def _parsed(number: NumberField, value: Any) -> int | None:

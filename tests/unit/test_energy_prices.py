@@ -3,14 +3,13 @@
 import csv
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import simulate
+from simulator import memo, simulate
 from simulator.activity import Counts
 from simulator.energy import COMPONENTS, prices, tables
 from simulator.energy.price_file import Dynamic
@@ -261,29 +260,17 @@ def test_streaming_costs_as_much_per_bit_as_in_a_dram_simulator(row):
     assert pj_per_bit == pytest.approx(float(row["pJ_per_bit_bus"]), rel=0.05)
 
 
-CACHED = (tables.read_rows, tables._arithmetic, tables._sram, tables._sram_widths)
+def test_prices_read_each_table_once_whatever_the_machine():
+    def reads():
+        return tables.read_rows.cache_info().misses
 
-
-def _calls(function, *arguments):
-    """Return how many Python functions a call runs."""
-    count = Counter()
-    sys.setprofile(lambda _frame, event, _argument: count.update([event]))
-    try:
-        function(*arguments)
-    finally:
-        sys.setprofile(None)
-    return count["call"]
-
-
-def test_prices_of_a_new_machine_read_each_table_once_and_take_few_calls():
-    """What makes them fast, without a clock: 3,500 calls took 2 ms."""
-    for cached in CACHED:
-        cached.cache_clear()
-    assert _calls(prices, EDGE) < 5000
-    known = [cached.cache_info() for cached in CACHED]
-    assert all(info.misses == info.currsize > 0 for info in known)
-    prices(_edge(accelerator__rows=48))
-    assert tables.read_rows.cache_info().misses == known[0].misses
+    memo.clear()
+    first = prices(EDGE)
+    assert reads() == 4  # arithmetic, spread, sram, wire
+    prices(_edge(technology__node="28 nm", accelerator__precision="fp16"))
+    assert reads() == 4
+    memo.clear()
+    assert prices(EDGE) == first
 
 
 def test_the_room_imports_no_heavy_library():

@@ -12,13 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simulator
+import workloads
 from simulator import memo
 from simulator.memo import Memo
 from simulator.replay import Replay
 from tests.builders import StepBuilder, machine, one_step_trace
 
-ROOM = Path(simulator.__file__).parent
-SOURCES = {path.relative_to(ROOM).as_posix(): path for path in ROOM.rglob("*.py")}
+ROOMS = [Path(package.__file__).parent for package in (simulator, workloads)]
+SOURCES = {
+    path.relative_to(room.parent).as_posix(): path for room in ROOMS for path in room.rglob("*.py")
+}
+OWN = "simulator/memo.py"
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 5))
@@ -99,7 +103,7 @@ def test_two_runs_in_one_process_stay_within_the_limits():
     assert {name for name, size in other.items() if size.entries > size.most} == set()
 
 
-# Every cache in the simulator is one of these. A `cached_property` is none: it is one value, an
+# Every cache in the product is one of these. A `cached_property` is none: it is one value, an
 # attribute of its object.
 @lru_cache(maxsize=1)
 def _trees():
@@ -140,14 +144,14 @@ def _made_by_hand():
 
 
 def test_every_cache_is_a_registered_memo():
-    assert set(_made_by_hand()) == {"memo.py"}, _made_by_hand()
+    assert set(_made_by_hand()) == {OWN}, _made_by_hand()
 
 
 def _names():
-    """Yield the name in every `remember(...)` and `Memo(...)` of the simulator."""
+    """Yield the name in every `remember(...)` and `Memo(...)` of the product."""
     for source, tree in _trees().items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and source != "memo.py":
+            if isinstance(node, ast.Call) and source != OWN:
                 called = node.func.id if isinstance(node.func, ast.Name) else ""
                 called = called or getattr(node.func, "attr", "")
                 if called in ("remember", "Memo"):

@@ -10,12 +10,13 @@ import linecache
 import sys
 import sysconfig
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
 
 import torch
+
+from simulator.memo import remember
 
 CAPTURE, TORCH = str(Path(__file__).parent), str(Path(torch.__file__).parent)
 _PYTHON = sysconfig.get_path("stdlib")
@@ -73,7 +74,7 @@ def _is_library(name: str) -> bool:
     return inside or (name.startswith(_PYTHON) and not name.startswith(_SITE))
 
 
-@lru_cache(maxsize=4096)
+@remember("uses of a call's result", most=4096)
 def _use(code: CodeType, instruction: int) -> Use:
     if code.co_name == "<lambda>":
         return Use(returned=True)
@@ -88,7 +89,7 @@ def _use(code: CodeType, instruction: int) -> Use:
     return _followed(list(_statements(body, None)), around[start:]) if around[start:] else Use()
 
 
-@lru_cache(maxsize=64)
+@remember("parsed sources", most=64)
 def _parsed(name: str) -> ast.Module | None:
     try:
         return ast.parse("".join(linecache.getlines(name)))

@@ -4,7 +4,6 @@ The order of shuffled data depends on every earlier draw: initial weights, dropo
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 
+from simulator.memo import remember
 from workloads.capture.calls import signature_of, tensors_in
 from workloads.capture.kinds import draws
 from workloads.capture.ops import OpSchema
@@ -62,7 +62,7 @@ def _chunks(count: int) -> Iterator[int]:
     yield count - whole * _CHUNK
 
 
-@lru_cache
+@remember("ops that draw a seed", most=128)
 def _seeds_only(func: Any) -> bool:
     """Return whether an op draws one number however many it fills, as MKL's generators do."""
     states = []

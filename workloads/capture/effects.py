@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 import torch
 
+from simulator.memo import remember
 from simulator.trace.effect import Effect, Touch, effect
 from simulator.trace.gemms import Operand, Product, products
 from simulator.trace.kinds import reads, writes
@@ -90,6 +90,6 @@ def _tensor(seen: TensorWindow) -> Tensor:
     return Tensor(storage, _name_of(dtype), tuple(shape), tuple(strides), int(offset))
 
 
-@cache
+@remember("names of dtypes", most=64)
 def _name_of(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")

@@ -4,7 +4,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch.utils._python_dispatch import (
     _get_current_dispatch_mode_stack,
 )
 
+from simulator.memo import remember
 from workloads.capture.calls import OpSignature, _signatures, signature_of
 
 _SETTLING = 100  # naps of half a millisecond: far longer than logging an op
@@ -120,7 +120,7 @@ class OpRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
-@cache
+@remember("classes of tensors", most=1024)
 def _runs_itself(kind: type[Any]) -> bool:
     """Return whether a tensor class runs its ops as ops on other tensors."""
     handler = getattr(kind, "__torch_dispatch__", None)
