@@ -138,12 +138,12 @@ def xavier_parts() -> dict[str, list[float]]:
     return {pair.name: [pair.measured, pair.predicted] for pair in offload_step.parts_ms()}
 
 
-def restarted() -> Figures:
+def with_restart() -> Figures:
     """Return the errors of EF-Train's baselines with the restart that is published. Needs torch."""
     return figures_of(_baselines((("accelerator.dma.restart", "400 cycles"),)))
 
 
-def measured() -> Pins:
+def measure() -> Pins:
     """Return all errors as they are now. Takes minutes, and needs torch."""
     rows = [row for table in TABLES.values() for row in table]
     return {
@@ -152,23 +152,23 @@ def measured() -> Pins:
             for row in rows
         },
         "parts": xavier_parts(),
-        "restarted": restarted()._asdict(),
+        "restart": with_restart()._asdict(),
     }
 
 
-def tables(pinned: Pins) -> dict[str, list[str]]:
-    """Return the lines of each table in Markdown, by the title before it, of `pinned` errors."""
-    found = {
-        f"### {title}": pins.table(HEADINGS, [row.cells(pinned["rows"][row.name]) for row in table])
+def tables(errors: Pins) -> dict[str, list[str]]:
+    """Return the lines of each table in Markdown, by the title before it, with these `errors`."""
+    by_title = {
+        f"### {title}": pins.table(HEADINGS, [row.cells(errors["rows"][row.name]) for row in table])
         for title, table in TABLES.items()
     }
-    parts = [Pair(name, *ms) for name, ms in pinned["parts"].items()]
-    return found | {"Part by part": pins.table(PARTS, map(_part_cells, parts))}
+    parts = [Pair(name, *ms) for name, ms in errors["parts"].items()]
+    return by_title | {"Part by part": pins.table(PARTS, map(_part_cells, parts))}
 
 
-def restarted_text(pinned: Pins) -> str:
+def restart_text(errors: Pins) -> str:
     """Return what the README says of the restart that is published."""
-    figures = Figures(**pinned["restarted"])
+    figures = Figures(**errors["restart"])
     return f"{figures.mean:.0f} % on average and {figures.worst:.0f} % at worst"
 
 
@@ -179,15 +179,15 @@ def _part_cells(part: Pair) -> list[str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Measure all errors; write or print them."""
-    found = measured()
+    errors = measure()
     if "--write" in arguments:
-        pins.write(found)
+        pins.write(errors)
         text = pins.README.read_text()
         pins.README.write_text(pins.with_tables(text, tables(pins.read())))
         return
-    for title, lines in tables(found).items():
+    for title, lines in tables(errors).items():
         print(title, "", *lines, "", sep="\n")
-    print(restarted_text(found))
+    print(restart_text(errors))
 
 
 if __name__ == "__main__":

@@ -62,13 +62,13 @@ class Row:
         ends = {name: left_out(candidates, part) for name, part in self.parts}
         return {name: [100 * error for error in pair] for name, pair in ends.items()}
 
-    def cells(self, pinned: Pins) -> list[str]:
-        """Return the row of the table with the errors that are `pinned`."""
+    def cells(self, errors: Pins) -> list[str]:
+        """Return the row of the table with these `errors`."""
         held_out = "; ".join(
-            f"{name} {', '.join(f'{error:.1f}' for error in errors)} %"
-            for name, errors in pinned["held_out"].items()
+            f"{name} {', '.join(f'{error:.1f}' for error in each)} %"
+            for name, each in errors["held_out"].items()
         )
-        figures = Figures(**pinned["figures"]).cells()
+        figures = Figures(**errors["figures"]).cells()
         nothing = "-" if self.fitted == "nothing" else "all"
         return [self.machine, self.what, *figures, self.fitted, held_out or nothing, self.others]
 

@@ -17,7 +17,7 @@ README = Path(__file__).parents[1] / "README.md"
 RELATIVE = 0.02
 """How far an error may move from the pinned one, relative to it."""
 LEAST = 0.01
-"""How far it may move in any case, in percentage points. An error pinned as 0 stays 0."""
+"""How far it may move in any case, in percentage points. An error of 0 stays 0."""
 
 Pins = dict[str, Any]
 _INNERMOST = re.compile(r"[\[{][^][{}]+[\]}]")
@@ -31,18 +31,18 @@ class Figures(NamedTuple):
     bias: float
     worst: float
 
-    def moved(self, pinned: "Figures") -> list[str]:
+    def differing(self, pinned: "Figures") -> list[str]:
         """Return which figures are not those `pinned`.
 
         Signed errors cancel: the bias may move by as much as the mean.
         """
         scales = {"mean": pinned.mean, "bias": pinned.mean, "worst": pinned.worst}
-        moved = [
+        names = [
             name
             for name, scale in scales.items()
             if not is_near(getattr(self, name), getattr(pinned, name), scale)
         ]
-        return moved if self.rows == pinned.rows else ["rows", *moved]
+        return names if self.rows == pinned.rows else ["rows", *names]
 
     def cells(self) -> list[str]:
         """Return the figures as a table shows them."""
@@ -73,7 +73,7 @@ def read() -> Pins:
 def write(pins: Pins) -> None:
     """Pin errors, those of the same rows on one line, so that a diff shows what moved."""
     text = json.dumps(_rounded(pins), indent=1)
-    FILE.write_text(_INNERMOST.sub(lambda found: " ".join(found[0].split()), text) + "\n")
+    FILE.write_text(_INNERMOST.sub(lambda match: " ".join(match[0].split()), text) + "\n")
 
 
 def _rounded(value: Any) -> Any:
@@ -92,9 +92,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 def with_tables(text: str, tables: Mapping[str, Sequence[str]]) -> str:
     """Return `text` with each table, by the title before it, in the place of the one there."""
     for title, lines in tables.items():
-        before, found, after = text.partition(title)
+        before, _, after = text.partition(title)
         table = re.compile(r"(?:^\|.*\n)+", re.MULTILINE).search(after)
         assert table, f"{README} has no table behind {title!r}"
         new = "".join(f"{line}\n" for line in lines)
-        text = before + found + after[: table.start()] + new + after[table.end() :]
+        text = before + title + after[: table.start()] + new + after[table.end() :]
     return text

@@ -1,8 +1,8 @@
 """What two masters lose by disturbing each other: closed forms from what a sample of both takes.
 
 They move as much in a sample: alone after each other in `apart` cycles, at once in
-(1 + lost) x `apart`. Two that take shares d1 and d2 of the memory's time then have
-(d1 + d2) / (d1 + d2 + lost x 2 min(d1, d2)) of it to divide.
+(1 + loss) x `apart`. Two that take shares d1 and d2 of the memory's time then have
+(d1 + d2) / (d1 + d2 + loss x 2 min(d1, d2)) of it to divide.
 """
 
 import pytest
@@ -42,7 +42,7 @@ def update(builder):
     builder.ops.append(op)
 
 
-def took_s(*parts, **settings):
+def durations_s(*parts, **settings):
     """Return how long the task of each unit takes."""
     builder = StepBuilder()
     for part in parts:
@@ -52,28 +52,28 @@ def took_s(*parts, **settings):
 
 
 @pytest.fixture(scope="module")
-def lost():
+def loss():
     """What two sequences lose, of which one writes and the other reads and writes."""
     samples = samples_of(machine(**WIDE).dram.device)
     writes = Traffic(Walk(SEQUENCE, SEQUENCE, True))
     both_ways = Traffic(Walk(SEQUENCE, SEQUENCE, False), mixed=True)
     first, second, both = samples.of(writes), samples.of(both_ways), samples.of(both_ways, writes)
     apart = first.cycles / first.granules + second.cycles / second.granules
-    found = 2 * both.cycles / both.granules / apart - 1
-    assert found > 0.1  # else this shows little
-    return found
+    share = 2 * both.cycles / both.granules / apart - 1
+    assert share > 0.1  # else this shows little
+    return share
 
 
-def test_two_masters_that_want_all_have_half_each_of_what_their_disturbance_leaves(lost):
-    alone, both = took_s(update, **FAST), took_s(product, update, **FAST)
-    assert both["cpu"] / alone["cpu"] == pytest.approx(2 * (1 + lost), rel=2e-3)
+def test_two_masters_that_want_all_have_half_each_of_what_their_disturbance_leaves(loss):
+    alone, both = durations_s(update, **FAST), durations_s(product, update, **FAST)
+    assert both["cpu"] / alone["cpu"] == pytest.approx(2 * (1 + loss), rel=2e-3)
 
 
-def test_the_less_one_master_wants_the_less_is_lost(lost):
-    (wanted_s,), (slow_s,) = (took_s(update, **rate).values() for rate in (FAST, SLOW))
+def test_the_less_one_master_wants_the_less_is_lost(loss):
+    (wanted_s,), (slow_s,) = (durations_s(update, **rate).values() for rate in (FAST, SLOW))
     share = wanted_s / slow_s
     assert 0.1 < share < 0.4
-    alone, both = took_s(product, **SLOW), took_s(product, update, **SLOW)
+    alone, both = durations_s(product, **SLOW), durations_s(product, update, **SLOW)
     assert both["cpu"] == pytest.approx(slow_s)
-    left = 1 / (1 + lost * 2 * share) - share
+    left = 1 / (1 + loss * 2 * share) - share
     assert both["accelerator"] / alone["accelerator"] == pytest.approx(1 / left, rel=1e-2)

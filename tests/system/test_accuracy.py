@@ -10,7 +10,7 @@ from tests.pins import Figures, is_near
 from tests.validation import Pair
 
 ROWS = [row for table in accuracy.TABLES.values() for row in table]
-PINNED = pins.read()
+PINS = pins.read()
 
 
 def marked(row: Row, *, refit: bool):
@@ -19,22 +19,22 @@ def marked(row: Row, *, refit: bool):
     return pytest.param(row, marks=[*marks, *([pytest.mark.slow] if slow else [])], id=row.name)
 
 
-def pinned(row):
-    return PINNED["rows"][row.name]
+def pin_of(row):
+    return PINS["rows"][row.name]
 
 
 @pytest.mark.parametrize("row", [marked(row, refit=False) for row in ROWS])
 def test_errors_are_those_pinned(row):
     if row.torch:
         pytest.importorskip("torch")
-    assert row.figures().moved(Figures(**pinned(row)["figures"])) == []
+    assert row.figures().differing(Figures(**pin_of(row)["figures"])) == []
 
 
 @pytest.mark.parametrize("row", [marked(row, refit=True) for row in ROWS if row.is_fitted])
 def test_errors_on_rows_held_out_are_those_pinned(row):
     if row.torch:
         pytest.importorskip("torch")
-    held_out, wanted = row.held_out(), pinned(row)["held_out"]
+    held_out, wanted = row.held_out(), pin_of(row)["held_out"]
     assert held_out.keys() == wanted.keys()
     for name, errors in held_out.items():
         assert all(map(is_near, errors, wanted[name])), name
@@ -43,39 +43,39 @@ def test_errors_on_rows_held_out_are_those_pinned(row):
 @pytest.mark.torch
 def test_every_part_of_the_xavier_s_step_takes_what_is_pinned():
     pytest.importorskip("torch")
-    parts, wanted = accuracy.xavier_parts(), PINNED["parts"]
+    parts, wanted = accuracy.xavier_parts(), PINS["parts"]
     assert len(parts) == 11
     assert parts.keys() == wanted.keys()
     for name, ms in parts.items():
-        found, pin = Pair(name, *ms), Pair(name, *wanted[name])
-        assert found.measured == pytest.approx(pin.measured)
-        assert is_near(100 * found.error, 100 * pin.error), name
+        now, pin = Pair(name, *ms), Pair(name, *wanted[name])
+        assert now.measured == pytest.approx(pin.measured)
+        assert is_near(100 * now.error, 100 * pin.error), name
 
 
 @pytest.mark.torch
 def test_the_published_restart_gives_the_errors_pinned():
     pytest.importorskip("torch")
-    assert accuracy.restarted().moved(Figures(**PINNED["restarted"])) == []
+    assert accuracy.with_restart().differing(Figures(**PINS["restart"])) == []
 
 
 def test_every_row_is_pinned_and_every_pin_is_of_a_row():
-    assert [row.name for row in ROWS] == list(PINNED["rows"])
+    assert [row.name for row in ROWS] == list(PINS["rows"])
     fitted = [row.name for row in ROWS if row.is_fitted]
-    assert [name for name, pin in PINNED["rows"].items() if pin["held_out"]] == fitted
+    assert [name for name, pin in PINS["rows"].items() if pin["held_out"]] == fitted
 
 
 def test_the_readme_shows_what_is_pinned():
     readme = pins.README.read_text()
-    assert pins.with_tables(readme, accuracy.tables(PINNED)) == readme
-    assert accuracy.restarted_text(PINNED) in readme.replace("\n", " ")
+    assert pins.with_tables(readme, accuracy.tables(PINS)) == readme
+    assert accuracy.restart_text(PINS) in readme.replace("\n", " ")
 
 
 def test_another_pin_changes_its_cell_of_the_readme_alone():
     before = pins.README.read_text().splitlines()
-    changed = {**PINNED["rows"], "SCALE-Sim: compute cycles of its array": {
+    changed = {**PINS["rows"], "SCALE-Sim: compute cycles of its array": {
         "figures": Figures(388, 1.26, -0.31, 7.4)._asdict(), "held_out": {},
     }}  # fmt: skip
-    text = pins.with_tables("\n".join(before) + "\n", accuracy.tables({**PINNED, "rows": changed}))
+    text = pins.with_tables("\n".join(before) + "\n", accuracy.tables({**PINS, "rows": changed}))
     pairs = zip(before, text.splitlines(), strict=True)
     ((old, new),) = [pair for pair in pairs if len({*pair}) > 1]
     assert "| 388 | 0 | 0 | 0 |" in old
@@ -86,7 +86,7 @@ PIN = Figures(rows=40, mean=5.0, bias=-0.2, worst=30.0)
 
 
 @pytest.mark.parametrize(
-    ("found", "moved"),
+    ("figures", "differing"),
     [
         (PIN, []),
         (PIN._replace(mean=5.09, bias=-0.29, worst=30.5), []),  # by less than 2 %
@@ -97,15 +97,15 @@ PIN = Figures(rows=40, mean=5.0, bias=-0.2, worst=30.0)
         (PIN._replace(mean=10.0, bias=-0.4, worst=60.0), ["mean", "bias", "worst"]),
     ],
 )
-def test_errors_may_move_by_two_percent_of_themselves(found, moved):
-    assert found.moved(PIN) == moved
+def test_errors_may_move_by_two_percent_of_themselves(figures, differing):
+    assert figures.differing(PIN) == differing
 
 
 def test_errors_near_nothing_may_move_by_a_hundredth_of_a_point_and_identities_not_at_all():
     near, equal = Figures(10, 0.03, 0.0, 0.05), Figures(10, 0.0, 0.0, 0.0)
-    assert near._replace(mean=0.039).moved(near) == []
-    assert near._replace(mean=0.06).moved(near) == ["mean"]  # doubled
-    assert equal._replace(mean=1e-6, worst=1e-5).moved(equal) == ["mean", "worst"]
+    assert near._replace(mean=0.039).differing(near) == []
+    assert near._replace(mean=0.06).differing(near) == ["mean"]  # doubled
+    assert equal._replace(mean=1e-6, worst=1e-5).differing(equal) == ["mean", "worst"]
 
 
 def rows_of(*predicted):

@@ -46,12 +46,12 @@ def test_cycles_of_the_array_are_those_of_its_span_whatever_is_charged_to_it(res
 
 
 def test_average_power_is_dynamic_energy_over_the_time_active_and_static_power(result):
-    """Static energy goes with the time charged to a row, static power is always drawn."""
+    """Static energy goes with the time charged to a row, static power is always powers."""
     static_w = result.prices.whole_static_uw / 1e6
     hidden = 0
     for row in (result.total, *result.phases, *result.layers):
-        moved = row["dram_read_bytes"] + row["dram_write_bytes"]
-        active_s = moved / row["bandwidth_bytes_per_s"]
+        traffic = row["dram_read_bytes"] + row["dram_write_bytes"]
+        active_s = traffic / row["bandwidth_bytes_per_s"]
         dynamic_j = row["energy_j"] - static_w * row["latency_s"]
         assert row["average_power_w"] == pytest.approx(static_w + dynamic_j / active_s)
         hidden += row["latency_s"] < 0.9 * active_s
@@ -62,8 +62,8 @@ def test_an_array_is_used_by_its_macs_in_the_time_active_and_utilised_in_its_bus
     """Of 16 x 16 MACs in every ns."""
     peak, macs = 16 * 16 * 1e9, COUNT * 8 * 512 * 512
     for row, mine in ((result.total, macs), *((row, row["macs"]) for row in result.phases)):
-        moved = row["dram_read_bytes"] + row["dram_write_bytes"]
-        active_s = moved / row["bandwidth_bytes_per_s"]
+        traffic = row["dram_read_bytes"] + row["dram_write_bytes"]
+        active_s = traffic / row["bandwidth_bytes_per_s"]
         assert row["macs"] == mine
         assert row["array_use"] == pytest.approx(mine / (peak * active_s))
         if mine:
@@ -76,16 +76,16 @@ def test_an_array_is_used_by_its_macs_in_the_time_active_and_utilised_in_its_bus
 def test_the_peak_of_a_phase_is_the_power_of_all_that_runs_at_once_with_one_of_its_ops():
     """The first product runs beside the launch of the second, then beside the update."""
     result = overlapped(products=2)
-    static_w, drawn = result.prices.whole_static_uw / 1e6, []
+    static_w, powers = result.prices.whole_static_uw / 1e6, []
     for op in result.ops:
         dynamic_j = op["energy_j"] - static_w * op["attributed_s"]
-        drawn.append((op["start_s"], op["end_s"], dynamic_j / (op["end_s"] - op["start_s"])))
+        powers.append((op["start_s"], op["end_s"], dynamic_j / (op["end_s"] - op["start_s"])))
     for phase in result.phases:
         mine = [op for op in result.ops if op["phase"] == phase["phase"]]
         moments = {
-            at for at, _, _ in drawn if any(op["start_s"] <= at < op["end_s"] for op in mine)
+            at for at, _, _ in powers if any(op["start_s"] <= at < op["end_s"] for op in mine)
         }
-        together = [sum(w for start, end, w in drawn if start <= at < end) for at in moments]
+        together = [sum(w for start, end, w in powers if start <= at < end) for at in moments]
         assert phase["peak_power_w"] == pytest.approx(static_w + max(together), rel=1e-4)
 
 

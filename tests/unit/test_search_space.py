@@ -60,7 +60,7 @@ def block(shape, mapping, level):
     return tuple(sizes.values())
 
 
-def kept(shape, mapping):
+def footprint(shape, mapping):
     """Return the bytes of the blocks of A, of B and of the sums."""
     sizes = shape.a_size, shape.b_size, shape.sum_bytes
     return [
@@ -71,7 +71,7 @@ def kept(shape, mapping):
 
 def fits(array, shape, mapping):
     copies = [1 if shape.repeats == 1 and not level else 2 for level in mapping.reuse_levels]
-    a, b, c = (n * size for n, size in zip(copies, kept(shape, mapping), strict=True))
+    a, b, c = (n * size for n, size in zip(copies, footprint(shape, mapping), strict=True))
     return a + b <= array.scratchpad and c <= array.accumulator
 
 
@@ -89,7 +89,7 @@ def loads(shape, mapping):
 
 def undominated(shape, mappings):
     """Leave out what loads and keeps no less of anything than another, or than one before it."""
-    costs = {mapping: (*loads(shape, mapping), *kept(shape, mapping)) for mapping in mappings}
+    costs = {mapping: (*loads(shape, mapping), *footprint(shape, mapping)) for mapping in mappings}
     chosen = []
     for mapping, cost in costs.items():
         others = [costs[each] for each in chosen] + [o for o in costs.values() if o != cost]
@@ -107,18 +107,18 @@ def of_product(array, shape):
         axis: powers(shape.extents[axis], side, max(SMALLEST, side // 2))
         for axis, side in sides.items()
     }
-    found, levels = [], 0
+    mappings, levels = [], 0
     for size in halves(shape.extents[streamed]):
-        before = len(found)
+        before = len(mappings)
         for row, col in product(cuts[on_rows], cuts[on_cols]):
             tile = {on_rows: row, on_cols: col, streamed: size}
-            tried = (*in_order(shape, tile, "mnk", "b"), *in_order(shape, tile, "nmk", "a"))
-            chosen = undominated(shape, dict.fromkeys(tried))
-            found += [mapping for mapping in chosen if fits(array, shape, mapping)]
-        levels += len(found) > before
-        if len(found) > before and (levels == HALVINGS or size <= SMALLEST):
+            candidates = (*in_order(shape, tile, "mnk", "b"), *in_order(shape, tile, "nmk", "a"))
+            some = undominated(shape, dict.fromkeys(candidates))
+            mappings += [mapping for mapping in some if fits(array, shape, mapping)]
+        levels += len(mappings) > before
+        if len(mappings) > before and (levels == HALVINGS or size <= SMALLEST):
             break
-    return found
+    return mappings
 
 
 def of_convolution(array, shape):
@@ -130,15 +130,15 @@ def of_convolution(array, shape):
     blocks |= {(1, 1, col) for col in halves(cols)[1:]}
     pixels, channels = ("image", "row", "col"), ("channel",)
     inside, maps = (pixels, channels) if shape.taps.weight_gradient else (channels, pixels)
-    found = []
+    mappings = []
     for filters, channel, sizes in product(
         powers(whole["filter"], array.cols), powers(whole["channel"], array.rows), blocks
     ):
         tile = dict(zip(pixels, sizes, strict=True)) | {"filter": filters, "channel": channel}
         for order in (("filter", *maps, *inside), (*maps, "filter", *inside)):
-            tried = in_order(shape, tile, order, "ab")
-            found += [mapping for mapping in tried if fits(array, shape, mapping)]
-    return found
+            candidates = in_order(shape, tile, order, "ab")
+            mappings += [mapping for mapping in candidates if fits(array, shape, mapping)]
+    return mappings
 
 
 def on_array(**settings):
@@ -190,8 +190,8 @@ def test_the_space_of_a_cube_has_as_many_mappings_as_are_counted_by_hand(dims, c
     sizes: 8 + 1 + 1 x (4 - 1) + 1 x (4 - 1) = 15.
     """
     array, _ = on_array()
-    found = in_space(array, GemmShape(1, Dims(*dims), Widths(8, 32), dataflow_of("ws")))
-    assert len(found) == len(set(found)) == count
+    mappings = in_space(array, GemmShape(1, Dims(*dims), Widths(8, 32), dataflow_of("ws")))
+    assert len(mappings) == len(set(mappings)) == count
 
 
 @pytest.mark.parametrize("dataflow", ["ws", "os", "is"])

@@ -26,7 +26,7 @@ def linear(*, bias):
     return builder
 
 
-def took_ns(builder, stage, **settings):
+def durations_ns(builder, stage, **settings):
     """Return how long each task of a stage takes, in ns."""
     ops = simulate(machine(**ARITHMETIC_ONLY, **settings), one_step_trace(builder)).ops
     return [round(1e9 * (op["end_s"] - op["start_s"])) for op in ops if op["stage"] == stage]
@@ -35,19 +35,19 @@ def took_ns(builder, stage, **settings):
 @pytest.mark.parametrize(("bias", "operations"), [(False, 1), (True, 2)])
 def test_a_result_is_scaled_in_one_operation_and_its_bias_added_in_another(bias, operations):
     """Per vector of results, at one vector operation per ns."""
-    assert took_ns(linear(bias=bias), "dequantise") == [operations * M * N // LANES]
+    assert durations_ns(linear(bias=bias), "dequantise") == [operations * M * N // LANES]
 
 
 @pytest.mark.parametrize(("bias", "operations"), [(False, 16), (True, 17)])
 def test_further_passes_are_multiply_adds(bias, operations):
     """25 bits of an fp32 significand and its sign in slices of 8: 4 x 4 passes."""
     several = {"accelerator__on_unsupported_precision": "multipass"}
-    found = took_ns(linear(bias=bias), "dequantise", **several)
-    assert found == [operations * M * N // LANES]
+    durations = durations_ns(linear(bias=bias), "dequantise", **several)
+    assert durations == [operations * M * N // LANES]
 
 
 def test_a_tensor_is_converted_in_a_pass_for_its_range_and_one_that_scales_rounds_and_clamps():
-    assert took_ns(linear(bias=False), "quantise") == [4 * x // LANES for x in (M * K, K * N)]
+    assert durations_ns(linear(bias=False), "quantise") == [4 * x // LANES for x in (M * K, K * N)]
 
 
 def gemms(cache):
@@ -77,14 +77,14 @@ MADE, BIAS = 4 * 2 * 4 * 16 * 16, 4 * 4  # bytes of the output, whose taps do no
 
 
 @pytest.mark.parametrize(
-    ("driver", "moved"),
+    ("driver", "traffic"),
     [
         ("fused", [("col2im", MADE + BIAS, MADE)]),  # sums begin with it
         ("eager", [("dequantise", MADE, MADE)] * 2
             + [("col2im", MADE, MADE), ("dequantise", MADE + BIAS, MADE)]),
     ],
 )  # fmt: skip
-def test_outputs_that_the_cpu_folds_back_have_their_bias(driver, moved):
+def test_outputs_that_the_cpu_folds_back_have_their_bias(driver, traffic):
     builder = StepBuilder()
     x, w, bias = builder.tensor(2, 3, 8, 8), builder.tensor(3, 4, 2, 2), builder.tensor(4)
     out, product = (builder.tensor(2, 4, 16, 16),), convolution(UP, Role.FORWARD)
@@ -93,5 +93,5 @@ def test_outputs_that_the_cpu_folds_back_have_their_bias(driver, moved):
     settings = {"runtime__conversions": driver, "accelerator__im2col": "software"}
     ops = simulate(machine(**settings, cpu__llc__size="0 B"), one_step_trace(builder)).ops
     back = [op for op in ops if op["stage"] in ("dequantise", "col2im")]
-    found = [(op["stage"], op["dram_read_bytes"], op["dram_write_bytes"]) for op in back]
-    assert found == moved
+    rows = [(op["stage"], op["dram_read_bytes"], op["dram_write_bytes"]) for op in back]
+    assert rows == traffic
