@@ -103,7 +103,8 @@ def run_and_report(
     from simulator.trace.passes.overlay import scheduled
     from simulator.uncertainty.api import check_count
     from simulator.uncertainty.replays import Subject
-    from simulator.views.report import run_report, summary, verdict
+    from simulator.views.report import run_report
+    from simulator.views.verdict import summary, verdict
 
     check_count(samples)
     soc = load_hardware(hardware, overrides)
