@@ -24,7 +24,6 @@ from simulator.machine.soc import FIDELITIES, MOST_TILES, run_step
 from simulator.pattern_store import kept_samples
 from simulator.placing import Placed, candidates
 from simulator.results.constants import constants_document
-from simulator.results.documents import StepDocument
 from simulator.results.methods import bits_by_epoch
 from simulator.results.metrics import metric
 from simulator.results.power import peaks_of
@@ -32,6 +31,7 @@ from simulator.results.recost import save_costs
 from simulator.results.result import Identity, Result, StepRecord, write_result
 from simulator.results.samples import discard_samples
 from simulator.results.step import step_document
+from simulator.results.step_documents import StepDocument
 from simulator.si import si
 from simulator.timing.sharing import Sharing
 from simulator.trace.memory import Footprint, footprint

@@ -24,7 +24,7 @@ def diff(
     """
     from simulator.results.result import read_result
     from simulator.results.samples import compared
-    from simulator.views.report import side_by_side, summary
+    from simulator.views.verdict import side_by_side, summary
 
     ours, theirs = read_result(left), read_result(right)
     uncertainty = compared(left, right)

@@ -97,7 +97,7 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     from simulator.machine.soc import MOST_TILES
     from simulator.replay import Replay
     from simulator.uncertainty.api import check_count
-    from simulator.views.report import summary
+    from simulator.views.verdict import summary
 
     check_count(options.samples)
     machines, trace = _machines(options), _trace(options)
@@ -182,7 +182,8 @@ def _save(
 def _print(documents: "list[ResultDocument]", by: str, *, sampled: bool) -> None:
     """Print the tables of a run and, with a baseline's document, the verdict."""
     from simulator.results.uncertainty import sureness
-    from simulator.views.report import run_report, verdict
+    from simulator.views.report import run_report
+    from simulator.views.verdict import verdict
 
     print_table(run_report(documents[0], by))
     if len(documents) > 1:

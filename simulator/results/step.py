@@ -11,8 +11,9 @@ from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files.json import read_document
 from simulator.hardware import Hardware
-from simulator.results.documents import (
-    AGAIN,
+from simulator.results.documents import AGAIN
+from simulator.results.power import PowerLevel, power_levels
+from simulator.results.step_documents import (
     FlowRow,
     MachineDocument,
     PowerRow,
@@ -20,7 +21,6 @@ from simulator.results.documents import (
     TaskRow,
     check_step,
 )
-from simulator.results.power import PowerLevel, power_levels
 
 _STEP = TypeAdapter(Annotated[StepDocument, AfterValidator(check_step)])
 

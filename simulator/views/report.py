@@ -1,7 +1,7 @@
-"""Tables of a result: costs by phase, the verdict against a baseline, two runs side by side."""
+"""The tables of a run: what each phase, layer, op or stage costs, and the memory it needs."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, TypedDict, cast
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from rich import box
 from rich.console import Group
@@ -9,20 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.energy.prices import COMPONENTS
-from simulator.results.documents import IntervalRow, OpRow, ResultDocument, by_phase
-from simulator.results.metric_row import CostRow, Metric
-from simulator.results.metrics import COMPARED, ENERGY, ENERGY_BY_COMPONENT, LATENCY, metric
-from simulator.results.uncertainty import bracket, si_with
-from simulator.si import percent, si, si_range, times
+from simulator.results.documents import OpRow, ResultDocument, by_phase
+from simulator.results.metric_row import CostRow
+from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY, metric
+from simulator.results.uncertainty import si_with
+from simulator.si import percent, si, si_range
 
 _READS, _WRITES = metric("dram_read_bytes"), metric("dram_write_bytes")
 _BANDWIDTH, _POWER = metric("bandwidth_bytes_per_s"), metric("average_power_w")
 _SHARES = metric("array_use"), metric("array_utilization")
 _CONTENTION, _EXACT = metric("contention_s"), metric("latency_ps")
-_SAME = 0.005  # ratios closer to 1 are no difference
-_TOTAL = "total"
-
-Intervals = Mapping[str, IntervalRow]
+TOTAL = "total"
 
 
 class CostLine(NamedTuple):
@@ -30,31 +27,6 @@ class CostLine(NamedTuple):
 
     name: str
     costs: CostRow
-
-
-class PhasePair(NamedTuple):
-    """A part of two runs; `name` is its phase, or "total"."""
-
-    name: str
-    ours: CostRow
-    theirs: CostRow
-
-    def ratio(self, metric: Metric) -> float | None:
-        """Return the metric of `theirs` over that of `ours`; None where that is 0."""
-        return _ratio(metric.of(self.theirs), metric.of(self.ours))
-
-    @property
-    def start(self) -> str:
-        """What the keys of the intervals of this part begin with."""
-        return "" if self.name == _TOTAL else f"{self.name}_"
-
-
-class Summary(TypedDict, total=False):
-    """A verdict in plain numbers; empty without a baseline."""
-
-    baseline: str
-    sentence: str
-    phases: dict[str, dict[str, float | None]]
 
 
 def run_report(document: ResultDocument, by: str = "phase") -> Group:
@@ -72,88 +44,8 @@ def run_report(document: ResultDocument, by: str = "phase") -> Group:
     return Group(Text(_headline(document)), table, note, _memory(document))
 
 
-def verdict(document: ResultDocument, baseline: ResultDocument) -> Group:
-    """Return speed-up and energy ratio against `baseline`, for each phase and the whole."""
-    headings = (ratio.label for _, ratio in COMPARED)
-    table = _table("phase", *headings, *_pair_names(document, baseline))
-    known = _intervals(document)
-    for pair in _paired(document, baseline):
-        cells = *_ratio_cells(pair, known), *_amounts(pair)
-        table.add_row(pair.name, *cells, style=_style(pair.name))
-    return Group(Text(verdict_sentence(document, baseline), style="bold"), table)
-
-
-def verdict_sentence(document: ResultDocument, baseline: ResultDocument) -> str:
-    """Return the answer in one sentence, naming both precisions."""
-    total = PhasePair(_TOTAL, document["total"], baseline["total"])
-    speed, energy = total.ratio(LATENCY) or 0.0, total.ratio(ENERGY) or 0.0
-    if abs(speed - 1) < _SAME and abs(energy - 1) < _SAME:
-        return (
-            f"Training {document['trace']} on {document['hardware']} costs what it costs on "
-            f"{baseline['hardware']} ({_precisions(document)})."
-        )
-    worth = {(True, True): "is worth it", (False, False): "is not worth it"}.get(
-        (speed > 1, energy > 1), "is a trade"
-    )
-    return (
-        f"Training {document['trace']} on {document['hardware']} {worth}: "
-        f"{_more_or_less(speed, _interval(document, LATENCY), 'faster', 'slower')} and "
-        f"{_more_or_less(energy, _interval(document, ENERGY), 'less energy', 'more energy')} "
-        f"than {baseline['hardware']} "
-        f"({_precisions(document)})."
-    )
-
-
-def side_by_side(left: ResultDocument, right: ResultDocument, known: Intervals) -> Table:
-    """Return two runs side by side: latency and energy per phase; ratios right over left.
-
-    `known` has the intervals of ratios, where samples of the two runs can be compared.
-    """
-    headings = (f"{each.label} ratio" for each, _ in COMPARED)
-    table = _table("", *_pair_names(left, right), *headings)
-    for pair in _paired(left, right):
-        values = [
-            si_with(document, f"{pair.start}{each.key}", each.of(row), each.unit)
-            for each, _ in COMPARED
-            for document, row in ((left, pair.ours), (right, pair.theirs))
-        ]
-        cells = *values, *_ratio_cells(pair, known)
-        table.add_row(pair.name, *cells, style=_style(pair.name))
-    return table
-
-
-def summary(document: ResultDocument, baseline: ResultDocument | None) -> Summary:
-    """Return the comparison of a run with its baseline in plain numbers."""
-    if baseline is None:
-        return {}
-    phases = {
-        pair.name: {ratio.key: pair.ratio(each) for each, ratio in COMPARED}
-        for pair in _paired(document, baseline)
-    }
-    return {
-        "baseline": baseline["hardware"],
-        "sentence": verdict_sentence(document, baseline),
-        "phases": phases,
-    }
-
-
-def _intervals(document: ResultDocument) -> Intervals:
-    """Return the intervals of a run that was sampled, by key."""
-    return cast(Intervals, document.get("uncertainty", {}))
-
-
-def _interval(document: ResultDocument, metric: Metric) -> IntervalRow | None:
-    return _intervals(document).get(metric.ratio.key) if metric.ratio else None
-
-
-def _more_or_less(ratio: float, known: IntervalRow | None, more: str, less: str) -> str:
-    """Return a ratio in words, and its interval where it is known."""
-    if ratio >= 1:
-        return f"{times(ratio)} {more}{bracket(known)}"
-    return f"{times(_ratio(1, ratio) or 0)} {less}{bracket(known, inverted=True)}"
-
-
-def _precisions(document: ResultDocument) -> str:
+def precisions(document: ResultDocument) -> str:
+    """Return in which precisions a run was traced and its GEMMs ran, in words."""
     precision = document["precision"]
     traced, executed = " + ".join(precision["traced"]), " + ".join(precision["executed"])
     if traced == executed:
@@ -167,7 +59,7 @@ def _headline(document: ResultDocument) -> str:
         f"{document['trace']} on {document['hardware']}: {epochs} epoch{'s' * (epochs != 1)}, "
         f"{document['steps_simulated']} steps in "
         f"{si_with(document, LATENCY.key, LATENCY.of(total), 's')}, "
-        f"{_energy(document)} ({_precisions(document)})"
+        f"{_energy(document)} ({precisions(document)})"
         f"{_contention(total)}"
     )
 
@@ -189,7 +81,7 @@ def _contention(total: CostRow) -> str:
 
 
 def _cost_table(rows: Sequence[CostLine], total: CostRow) -> Table:
-    table = _table(
+    table = amount_table(
         "",
         "latency",
         "share",
@@ -201,9 +93,9 @@ def _cost_table(rows: Sequence[CostLine], total: CostRow) -> Table:
         "array use",
         "of busy time",
     )
-    for name, costs in [*rows, CostLine(_TOTAL, total)]:
+    for name, costs in [*rows, CostLine(TOTAL, total)]:
         last = bool(rows) and costs is rows[-1].costs
-        table.add_row(name, *_cost_cells(costs, total), style=_style(name), end_section=last)
+        table.add_row(name, *_cost_cells(costs, total), style=style_of(name), end_section=last)
     return table
 
 
@@ -267,8 +159,8 @@ def _costs(rows: Iterable[OpRow]) -> CostRow:
         ENERGY.key: energy,
         _READS.key: read,
         _WRITES.key: written,
-        _BANDWIDTH.key: _ratio(read + written, latency) or 0.0,
-        _POWER.key: _ratio(energy, latency) or 0.0,
+        _BANDWIDTH.key: over(read + written, latency) or 0.0,
+        _POWER.key: over(energy, latency) or 0.0,
     }
 
 
@@ -284,41 +176,18 @@ def _memory(document: ResultDocument) -> Text:
     return Text(f"Memory: {si(memory['peak_bytes'], 'B')} at its peak ({parts}).")
 
 
-def _paired(document: ResultDocument, baseline: ResultDocument) -> list[PhasePair]:
-    """Return the phases that both runs have, and the total."""
-    ours, theirs = by_phase(document), by_phase(baseline)
-    phases = [PhasePair(name, row, theirs[name]) for name, row in ours.items() if name in theirs]
-    return [*phases, PhasePair(_TOTAL, document["total"], baseline["total"])]
+def style_of(name: str) -> str:
+    """Return the style of a row: the total is bold."""
+    return "bold" if name == TOTAL else ""
 
 
-def _pair_names(left: ResultDocument, right: ResultDocument) -> list[str]:
-    names = [left["hardware"], right["hardware"]]
-    return [f"{name} {each.label}" for each, _ in COMPARED for name in names]
-
-
-def _ratio_cells(pair: PhasePair, known: Intervals) -> list[str]:
-    """Return the ratios of a part, with their intervals where they are known."""
-    cells = []
-    for each, ratio in COMPARED:
-        value, interval = pair.ratio(each), known.get(f"{pair.start}{ratio.key}")
-        cells.append("-" if value is None else f"{times(value)}{bracket(interval)}")
-    return cells
-
-
-def _amounts(pair: PhasePair) -> list[str]:
-    rows = pair.ours, pair.theirs
-    return [si(each.of(row), each.unit) for each, _ in COMPARED for row in rows]
-
-
-def _style(name: str) -> str:
-    return "bold" if name == _TOTAL else ""
-
-
-def _ratio(numerator: float, denominator: float) -> float | None:
+def over(numerator: float, denominator: float) -> float | None:
+    """Return a ratio, None over 0."""
     return numerator / denominator if denominator else None
 
 
-def _table(first: str, *columns: str) -> Table:
+def amount_table(first: str, *columns: str) -> Table:
+    """Return an empty table, all but its first column for numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(first, no_wrap=True)
     for column in columns:

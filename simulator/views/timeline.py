@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from simulator.files.writing import write_text
-from simulator.results.documents import FlowRow, StepDocument, TaskRow
+from simulator.results.step_documents import FlowRow, StepDocument, TaskRow
 from simulator.stages import NAMED_BY_OP
 from simulator.units import PS_PER_S
 

@@ -28,12 +28,14 @@ from simulator.results.metrics import (
 from simulator.sweeps.answers import best, best_in_samples, objectives_of
 from simulator.sweeps.condition import where
 from simulator.sweeps.folder import write_csv
+from simulator.sweeps.report import drawable
 from simulator.trace.op import Phase, Role
 from simulator.trace.trace import Segment, Trace
 from simulator.uncertainty.account import account
 from simulator.uncertainty.replays import Subject
 from simulator.uncertainty.sampling import draw
 from simulator.views.design_space import Measure
+from simulator.views.plots.sweep_front import front
 from tests.builders import StepBuilder
 
 ROWS = "accelerator.rows"
@@ -54,7 +56,7 @@ def run() -> dict:
 
 @pytest.fixture(scope="module")
 def points():
-    axes = {ROWS: [4, 8, 16, 32], "cpu.clock": ["600 MHz", "1.2 GHz"]}
+    axes = {ROWS: [4, 16], "cpu.clock": ["600 MHz", "1.2 GHz"]}
     return sweep(axes, _trace(epochs=2), minimize="edp,area", samples=3, workers=1, quiet=True)
 
 
@@ -190,6 +192,13 @@ def test_it_is_an_objective_of_a_front(points):
     front = [not any(a <= x and b <= y and (a, b) != (x, y) for a, b in pairs) for x, y in pairs]
     assert points["pareto"].to_list() == front
     assert 0 < sum(front) < len(front)
+
+
+def test_a_figure_draws_the_front_in_it(points):
+    figure = front(drawable(points, ("edp_js", "area_total_mm2")))
+    label = figure.axes[0].get_xlabel()
+    assert label.startswith("energy-delay product per epoch (")
+    assert label.endswith("J s)")
 
 
 def test_samples_give_it_an_interval(points):

@@ -48,6 +48,11 @@ def test_the_best_point_is_the_first_that_has_the_least():
     assert best(table, "energy", ["rows < 16", "latency <= 2 ms"])[ROWS] == 8
 
 
+def test_the_best_point_has_its_interval_whatever_the_unit():
+    table = _table([0.002], energy_p05_j=[0.5], energy_p95_j=[2.0])
+    assert "1 J (0.5 .. 2)" in best_sentence(table, best(table, "energy"), "energy_j")
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.none() | st.integers(0, 5).map(float), min_size=1, max_size=8),

@@ -9,12 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from simulator.results.documents import (
-    IntervalRow,
-    ResultDocument,
-    by_phase,
-    interval_of,
-)
+from simulator.results.documents import IntervalRow, ResultDocument, by_phase, interval_of
 from simulator.results.metric_row import CostRow, Metric
 from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY
 from simulator.results.uncertainty import bracket, interval_content, interval_in

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.files.writing import write_bytes
-from simulator.results.documents import ResultDocument, StepDocument
+from simulator.results.documents import ResultDocument
+from simulator.results.step_documents import StepDocument
 from simulator.trace.colours import Colour
 from simulator.trace.op_kinds import KIND_FACTS
 from simulator.trace.phases import FACTS

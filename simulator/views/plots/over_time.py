@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from simulator.results.documents import StepDocument, TaskRow
+from simulator.results.step_documents import StepDocument, TaskRow
 from simulator.si import scale, share, si
 from simulator.stages import OF_OP
 from simulator.units import PS_PER_S

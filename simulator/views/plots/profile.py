@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from simulator.results.documents import StepDocument, TaskRow
+from simulator.results.step_documents import StepDocument, TaskRow
 from simulator.si import digits, scale, share, si
 from simulator.stages import OF_OP
 from simulator.units import PS_PER_S

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from simulator.results.documents import MachineDocument, StepDocument, TaskRow
+from simulator.results.step_documents import MachineDocument, StepDocument, TaskRow
 from simulator.si import scale, share, si
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple, TypedDict
 
-from simulator.results.documents import FlowRow
+from simulator.results.step_documents import FlowRow
 
 
 class PhaseStretch(TypedDict):
