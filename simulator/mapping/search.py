@@ -1,6 +1,6 @@
 """The search for the best mapping of an operation: least time, or least traffic."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
@@ -121,16 +121,15 @@ class Search:
         bound_ps = self._at_peak_ps(tile, moved)
         return Candidate(tile, bound_ps, moved, (bound_ps,), (position,))
 
-    def refine(self, candidate: Candidate) -> Iterator[Candidate]:
-        """Yield the candidates of the next stage that `candidate` stands for."""
+    def refine(self, candidate: Candidate) -> Iterable[Candidate]:
+        """Return the candidates of the next stage that `candidate` stands for."""
         traffic = candidate.traffic
         if traffic is None:
-            yield from self._mapping_candidates(candidate)
-        elif candidate.stage == 1:
+            return self._mapping_candidates(candidate)
+        if candidate.stage == 1:
             bound_ps = max(candidate.bound_ps, self._transfer_bound_ps(candidate.tile, traffic))
-            yield candidate._replace(bound_ps=bound_ps, stage=2)
-        else:
-            yield candidate._replace(bound_ps=self._exact_ps(traffic.mapping), stage=EXACT)
+            return (candidate._replace(bound_ps=bound_ps, stage=2),)
+        return (candidate._replace(bound_ps=self._exact_ps(traffic.mapping), stage=EXACT),)
 
     def _mapping_candidates(self, parent: Candidate) -> Iterator[Candidate]:
         """Yield the mappings of a tile."""
