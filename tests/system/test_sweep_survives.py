@@ -180,7 +180,7 @@ def test_a_full_disk_is_one_sentence_and_finished_points_stay(trace_file, undist
     limited = (
         "import resource, signal, sys; "
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)); "
         "from simulator.cli import main; main()"
     )
     done = subprocess.run(
