@@ -13,9 +13,9 @@ from simulator.files.writing import write_text
 from simulator.hardware.dram import DramDevice
 from simulator.memo import remember
 from simulator.timing import dram
-from simulator.timing.dram.cost import Sample, Samples, Traffic, Walk, samples_of
+from simulator.timing.dram.cost import DeviceSamples, Sample, TrafficShape, Walk, samples_of
 
-Known = dict[tuple[Traffic, ...], Sample]
+Known = dict[tuple[TrafficShape, ...], Sample]
 
 
 @contextmanager
@@ -83,11 +83,11 @@ def _read(path: Path) -> Known:
         return {}
 
 
-def _traffic(run: int, pitch: int, write: bool, mixed: bool) -> Traffic:
-    return Traffic(Walk(int(run), int(pitch), bool(write)), bool(mixed))
+def _traffic(run: int, pitch: int, write: bool, mixed: bool) -> TrafficShape:
+    return TrafficShape(Walk(int(run), int(pitch), bool(write)), bool(mixed))
 
 
-def _write(path: Path, samples: Samples) -> None:
+def _write(path: Path, samples: DeviceSamples) -> None:
     """Write all samples at once, merged with those another process has saved meanwhile."""
     known = _read(path) | samples.known
     rows = [

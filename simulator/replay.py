@@ -39,7 +39,7 @@ from simulator.trace.passes.overlay import resolved
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import Step, StepKind, Trace
 
-Progress = Callable[[Iterable[int], int, str], Iterable[int]]
+StepProgress = Callable[[Iterable[int], int, str], Iterable[int]]
 
 
 def _silently(items: Iterable[int], _total: int, _what: str) -> Iterable[int]:
@@ -86,7 +86,7 @@ class Machine:
 
 
 def replay(
-    machine: Machine, trace: Trace, placed: Placed | None = None, progress: Progress = _silently
+    machine: Machine, trace: Trace, placed: Placed | None = None, progress: StepProgress = _silently
 ) -> tuple[StepRecord, ...]:
     """Return the records of a run of `trace`, without methods, on `machine`.
 
@@ -145,7 +145,7 @@ class Replay:
         for step, peak in zip(self.trace.steps, self._footprints, strict=True):
             _check_capacity(hardware, step, peak)
 
-    def run(self, progress: Progress = _silently) -> Result:
+    def run(self, progress: StepProgress = _silently) -> Result:
         """Return what the whole run costs; `progress` wraps the loop over distinct steps."""
         with kept_samples(self.hardware.dram.device), paused_collector():
             if not self._searches:
@@ -157,7 +157,7 @@ class Replay:
     def _searches(self) -> bool:
         return self.hardware.runtime.placement != "rules" and bool(self.hardware.drivers)
 
-    def _best(self, progress: Progress) -> tuple[Placed, Result]:
+    def _best(self, progress: StepProgress) -> tuple[Placed, Result]:
         """Return the best placement of some candidates, each simulated, and its result."""
         cost = metric("energy_aj" if self.hardware.runtime.placement == "frugal" else "latency_ps")
         machine, results = self._machine, []

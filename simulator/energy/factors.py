@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from simulator.energy import tables
 from simulator.hardware.accelerator import Accelerator
-from simulator.hardware.constant import Constant, Kind
+from simulator.hardware.constant import Constant, ConstantKind
 from simulator.hardware.soc import Hardware
 
 Drawn: TypeAlias = Mapping[str, float]
@@ -38,7 +38,7 @@ class Factor(NamedTuple):
     low: float
     high: float
     source: str
-    kind: Kind
+    kind: ConstantKind
 
 
 def factors(hardware: Hardware) -> list[Factor]:
@@ -80,7 +80,7 @@ def mac_factor(precision: str) -> str:
 
 def _factor(name: str, action: str, precision: str = "") -> Factor:
     row = tables.spread(action, precision)
-    kind: Kind = "guess" if row.confidence == "guess" else "published"
+    kind: ConstantKind = "guess" if row.confidence == "guess" else "published"
     return Factor(name, 1000, 1000 * row.low, 1000 * row.high, f"{row.source}: {row.how}", kind)
 
 

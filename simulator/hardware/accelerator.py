@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from simulator.hardware.dataflow import Dataflow
+from simulator.hardware.dataflow import DataflowName
 from simulator.hardware.operating import OperatingPoint, check_points, supply_ratio
 from simulator.hardware.part import FASTEST_HZ, Part
 from simulator.hardware.precision import PRECISION_BITS, Precision, accumulator_of
@@ -119,8 +119,8 @@ class Accelerator(Part):
     voltage: Millivolts | None = Field(
         gt=0, default=None, description="that the energy tables stand for"
     )
-    dataflow: Dataflow = "ws"
-    wgrad_dataflow: Dataflow | None = Field(default=None, description="where it differs")
+    dataflow: DataflowName = "ws"
+    wgrad_dataflow: DataflowName | None = Field(default=None, description="where it differs")
     structure: Literal["systolic", "broadcast"] = "systolic"
     overlap: Literal["none", "preload", "drain", "full"] = "preload"
     schedule: Literal["decoupled", "slots", "lockstep"] = "decoupled"

@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["measured", "published", "chosen", "fitted", "guess"]
+ConstantKind = Literal["measured", "published", "chosen", "fitted", "guess"]
 """How a number came about; `chosen`: the design is free to take it, or it does not matter."""
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[ConstantKind, ...] = get_args(ConstantKind)
 """All of them."""
 
 
@@ -24,7 +24,7 @@ class Constant:
     low: int
     high: int
     source: str = ""
-    kind: Kind = "guess"
+    kind: ConstantKind = "guess"
 
     def __post_init__(self) -> None:
         """Raise ValueError unless the value lies within its range."""

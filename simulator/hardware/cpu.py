@@ -53,7 +53,7 @@ class Kernel(Part):
     parallel_efficiency: Permille | None = Field(ge=0, le=1000, default=None, description=_OWN)
 
 
-class Product(Part):
+class ProductSpeed(Part):
     """Measured speed of one kind of product on one core, without its dispatch.
 
     t = call + macs x (1 + half / smallest of m, n, k) / (efficiency x peak) + bytes / bandwidth,
@@ -73,32 +73,32 @@ class Product(Part):
     parallel_efficiency: Permille | None = Field(ge=0, le=1000, default=None, description=_OWN)
 
 
-class Products(Part):
+class ProductSpeeds(Part):
     """Measured speeds of products by what they compute.
 
     What is absent goes by `gemm`, or by `convolution` of its role. `pointwise` convolutions have
     kernels of 1 x 1, `depthwise` ones a group for every channel.
     """
 
-    gemm: Product | None = None
-    batched: Product | None = None
-    attention: Product | None = None
-    attention_backward: Product | None = None
-    convolution: Product | None = None
-    convolution_dgrad: Product | None = None
-    convolution_wgrad: Product | None = None
-    pointwise: Product | None = None
-    pointwise_dgrad: Product | None = None
-    pointwise_wgrad: Product | None = None
-    grouped: Product | None = None
-    grouped_dgrad: Product | None = None
-    grouped_wgrad: Product | None = None
-    depthwise: Product | None = None
-    depthwise_dgrad: Product | None = None
-    depthwise_wgrad: Product | None = None
+    gemm: ProductSpeed | None = None
+    batched: ProductSpeed | None = None
+    attention: ProductSpeed | None = None
+    attention_backward: ProductSpeed | None = None
+    convolution: ProductSpeed | None = None
+    convolution_dgrad: ProductSpeed | None = None
+    convolution_wgrad: ProductSpeed | None = None
+    pointwise: ProductSpeed | None = None
+    pointwise_dgrad: ProductSpeed | None = None
+    pointwise_wgrad: ProductSpeed | None = None
+    grouped: ProductSpeed | None = None
+    grouped_dgrad: ProductSpeed | None = None
+    grouped_wgrad: ProductSpeed | None = None
+    depthwise: ProductSpeed | None = None
+    depthwise_dgrad: ProductSpeed | None = None
+    depthwise_wgrad: ProductSpeed | None = None
 
 
-class Kernels(Products):
+class Kernels(ProductSpeeds):
     """Measured speeds of a CPU's kernels; the ideal of its kind stands for what is absent.
 
     Measured traffic between cores and caches is added to the arithmetic, not overlapped with it.
@@ -131,7 +131,7 @@ class Kernels(Products):
     random: Kernel | None = None
     sort: Kernel | None = None
     operations: dict[str, Kernel] = Field(default_factory=dict)
-    dtypes: dict[str, Products] = Field(default_factory=dict)
+    dtypes: dict[str, ProductSpeeds] = Field(default_factory=dict)
 
 
 class Begin(Part):

@@ -20,4 +20,4 @@ def _known(name: str) -> str:
     raise PydanticCustomError("unknown_dataflow", f"input should be {', '.join(first)} or {last}")
 
 
-Dataflow = Annotated[str, AfterValidator(_known)]
+DataflowName = Annotated[str, AfterValidator(_known)]

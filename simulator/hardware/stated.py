@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_origin
 
 from simulator.errors import listed, shown
-from simulator.hardware.constant import KINDS, Constant, Kind
+from simulator.hardware.constant import KINDS, Constant, ConstantKind
 from simulator.hardware.part import Part, part_of
 from simulator.hardware.ranges import NumberField, number_field, range_of
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simulator.files.yaml_comments import Comments
 
 _KEYS = ("value", "range", "source", "kind")
-_WORDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+_WORDS: tuple[tuple[ConstantKind, re.Pattern[str]], ...] = (
     ("guess", re.compile(r"\bguess(es|ed)?\b", re.IGNORECASE)),
     ("chosen", re.compile(r"\bchosen\b", re.IGNORECASE)),
     ("fitted", re.compile(r"\b(calibrated|fitted)\b", re.IGNORECASE)),
@@ -65,7 +65,7 @@ def stated(
     return result
 
 
-def kind_of(source: str) -> Kind:
+def kind_of(source: str) -> ConstantKind:
     """Return the kind of a number by the words of its source; without a source it is a guess."""
     words = (kind for kind, word in _WORDS if word.search(source))
     return next(words, "published") if source else "guess"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from simulator.activity import Stage
 from simulator.hardware.unit import HOST
-from simulator.lowering.cache import LastLevelCache
+from simulator.lowering.cache import CacheContents
 from simulator.lowering.requests import Requests, WorkRequest
 from simulator.trace.op import Phase, Tensor
 from simulator.trace.trace import Hazards
@@ -45,7 +45,7 @@ class Binding:
         self.tasks: list[BoundTask] = []
         self.requests = requests
         llc = requests.outline.cpu.llc
-        self.cache = LastLevelCache(llc.size if llc else 0)
+        self.cache = CacheContents(llc.size if llc else 0)
         self._units = requests.outline.units
         self._hazards = Hazards()
         self._next_token = storages

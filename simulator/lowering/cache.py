@@ -20,7 +20,7 @@ class Moved(NamedTuple):
     cached: int = 0
 
 
-class Line(NamedTuple):
+class CachedRegion(NamedTuple):
     """A tensor in the cache: its bytes, and how many of them memory does not have yet."""
 
     size: int
@@ -28,20 +28,20 @@ class Line(NamedTuple):
 
 
 Token = Hashable  # of this step, or the name that an earlier one left
-Lines = tuple[tuple[Token, Line], ...]
+Lines = tuple[tuple[Token, CachedRegion], ...]
 
 
-class LastLevelCache:
+class CacheContents:
     """Tensors in a write-back cache of `size` bytes; one of 0 bytes holds none."""
 
     def __init__(self, size: int) -> None:
         """Start empty."""
         self._size = size
-        self._lines: dict[Token, Line] = {}  # least recently used first
+        self._lines: dict[Token, CachedRegion] = {}  # least recently used first
         self._held = 0
         self._owed: list[int] = []  # bytes of tensors driven out that are not written back yet
 
-    def hold(self, lines: Iterable[tuple[Token, Line]]) -> None:
+    def hold(self, lines: Iterable[tuple[Token, CachedRegion]]) -> None:
         """Hold what an earlier step left."""
         for token, line in lines:
             self._put(token, line)
@@ -97,7 +97,7 @@ class LastLevelCache:
             line = self._lines.get(token)
             if line and line.dirty:
                 written += line.dirty
-                self._lines[token] = Line(line.size, 0)
+                self._lines[token] = CachedRegion(line.size, 0)
         return written
 
     def drop(self, tokens: Iterable[int]) -> None:
@@ -108,19 +108,21 @@ class LastLevelCache:
     def _read(self, access: Access) -> bool:
         """Make a tensor the most recently used, and return whether it was there."""
         line = self._take(access.token)
-        self._put(access.token, Line(max(access.size, line.size), line.dirty))
+        self._put(access.token, CachedRegion(max(access.size, line.size), line.dirty))
         return line.size >= access.size > 0
 
     def _write(self, access: Access) -> None:
         line = self._take(access.token)
-        self._put(access.token, Line(max(access.size, line.size), max(access.size, line.dirty)))
+        self._put(
+            access.token, CachedRegion(max(access.size, line.size), max(access.size, line.dirty))
+        )
 
-    def _take(self, token: Token) -> Line:
-        line = self._lines.pop(token, Line(0, 0))
+    def _take(self, token: Token) -> CachedRegion:
+        line = self._lines.pop(token, CachedRegion(0, 0))
         self._held -= line.size
         return line
 
-    def _put(self, token: Token, line: Line) -> None:
+    def _put(self, token: Token, line: CachedRegion) -> None:
         self._lines[token] = line
         self._held += line.size
 

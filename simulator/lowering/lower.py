@@ -10,7 +10,7 @@ from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import HOST
 from simulator.lowering.backends.backend import Backend, backends_of
 from simulator.lowering.binding import Binding, BoundTask, CopyKey, Site, storages
-from simulator.lowering.cache import Line, Lines, Token
+from simulator.lowering.cache import CachedRegion, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.outline import Outline, outline_of
 from simulator.lowering.placement import place
@@ -276,7 +276,7 @@ def _by_name(lines: Lines, names: Mapping[Token, Token]) -> Lines:
     return tuple((names.get(token, at), line) for at, (token, line) in enumerate(lines))
 
 
-def _as_tokens(lines: Lines, tokens: Mapping[Token, Token]) -> Iterator[tuple[Token, Line]]:
+def _as_tokens(lines: Lines, tokens: Mapping[Token, Token]) -> Iterator[tuple[Token, CachedRegion]]:
     """Yield what an earlier step left, by the tokens of this one where it has them."""
     for name, line in lines:
         yield tokens.get(name, f"earlier {name}"), line

@@ -38,7 +38,7 @@ from simulator.trace.op import Gemm, Op, OpKind
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
 
-class _Priced(NamedTuple):
+class _PricedStretch(NamedTuple):
     """Traffic of a stretch, and the least time in which cores, port and cache pass it, in ps."""
 
     traffic: Traffic
@@ -226,7 +226,7 @@ class Templates:
         progress = Stretched(overhead_ps, bounds)
         return Work(HOST, stage, progress, counts, overhead_ps, compute_ps, memory_ps, *mnk)
 
-    def _priced(self, threads: int, moved: Moved, *, copying: bool = False) -> "_Priced":
+    def _priced(self, threads: int, moved: Moved, *, copying: bool = False) -> "_PricedStretch":
         """Return what a stretch moves. Rates of cores are of what they read and write; the memory
         has the lines besides that a store fetches first.
         """
@@ -235,7 +235,7 @@ class Templates:
         port_ps = self._pricing.cores_ps(size, cpu, threads, copying=copying)
         if cpu.llc is not None:
             port_ps = max(port_ps, transfer_ps(moved.cached, cpu.llc.bandwidth))
-        return _Priced(self._traffic(moved), port_ps)
+        return _PricedStretch(self._traffic(moved), port_ps)
 
     def _traffic(self, moved: Moved) -> Traffic:
         fetched = moved.writes if self.hardware.cpu.write_allocate else ()

@@ -2,11 +2,11 @@
 
 from simpy import Environment
 
-from simulator.machine.schedules import TWINS, Move, Steps
+from simulator.machine.schedules import TWINS, EventSteps, StartTransfer
 from simulator.timing.pipeline import Pipelined
 
 
-def run_tiles(env: Environment, work: Pipelined, move: Move) -> Steps:
+def run_tiles(env: Environment, work: Pipelined, move: StartTransfer) -> EventSteps:
     """Execute `work`; `move` starts a transfer and returns the event of its end."""
     yield env.timeout(work.latency_ps)
     twin = TWINS[type(work.schedule)](env, work, move)

@@ -4,7 +4,7 @@ from simpy import Environment, Event
 
 from simulator.activity import Flow, Progress
 from simulator.machine.probe import Probe
-from simulator.timing.dram.cost import Traffic
+from simulator.timing.dram.cost import TrafficShape
 from simulator.timing.shares import WHOLE, demand
 from simulator.timing.sharing import Sharing, Want
 from simulator.units import ceil_div
@@ -29,7 +29,7 @@ class _Activity:
         unit: str,
         task: int,
         progress: Progress,
-        traffic: Traffic | None,
+        traffic: TrafficShape | None,
         probe: Probe,
         done: Event,
         now: int,
@@ -63,7 +63,7 @@ class SharedDram:
         self._active: list[_Activity] = []
 
     def perform(
-        self, unit: str, task: int, traffic: Traffic | None, probe: Probe, progress: Progress
+        self, unit: str, task: int, traffic: TrafficShape | None, probe: Probe, progress: Progress
     ) -> Event:
         """Return an event that fires when the work is done, however its share changes.
 

@@ -21,7 +21,7 @@ from simulator.trace.op import Role
 from simulator.units import ceil_div
 
 
-class _Tensor(NamedTuple):
+class _TensorAxes(NamedTuple):
     """One of the tensors of a convolution: its axes, and how a tile's part lies in memory."""
 
     axes: frozenset[str]
@@ -176,7 +176,7 @@ class ConvShape:
         return Dims(tile.image * tile.row * cycles, tile.filter, tile.channel)
 
     @property
-    def _tensors(self) -> tuple[_Tensor, _Tensor, _Tensor]:
+    def _tensors(self) -> tuple[_TensorAxes, _TensorAxes, _TensorAxes]:
         """Operands A and B and the result."""
         return _OPERANDS.get(self.taps.role, _FORWARD_OPERANDS)
 
@@ -213,10 +213,10 @@ class ConvShape:
         return self.layout.of_weights(part, bits)
 
 
-_SOURCE = _Tensor(
+_SOURCE = _TensorAxes(
     frozenset({"image", "row", "col", "channel", "tap_row", "tap_col"}), ConvShape._source
 )
-_WEIGHTS = _Tensor(frozenset({"filter", "channel", "tap_row", "tap_col"}), ConvShape._weights)
-_PRODUCED = _Tensor(frozenset({"image", "row", "col", "filter"}), ConvShape._produced)
+_WEIGHTS = _TensorAxes(frozenset({"filter", "channel", "tap_row", "tap_col"}), ConvShape._weights)
+_PRODUCED = _TensorAxes(frozenset({"image", "row", "col", "filter"}), ConvShape._produced)
 _FORWARD_OPERANDS = _SOURCE, _WEIGHTS, _PRODUCED
 _OPERANDS = {Role.WGRAD: (_PRODUCED, _SOURCE, _WEIGHTS)}

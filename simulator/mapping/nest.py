@@ -32,7 +32,7 @@ class TileVisit(NamedTuple):
     drains: bool = False
 
 
-class _Position(NamedTuple):
+class _LoopPosition(NamedTuple):
     """Position of a sub-nest: what its first tile loads, what its last one ends."""
 
     load_a: bool = True
@@ -49,7 +49,7 @@ class _Position(NamedTuple):
 def nest(shape: IterationSpace, mapping: Mapping) -> tuple[TileVisit | Repeat[TileVisit], ...]:
     """Return the tiles of `shape` under `mapping` in order, as nested repeats."""
     sizes, preloaded = shape.extents, mapping.preloaded
-    at = _Position(load_a="a" not in preloaded, load_b="b" not in preloaded)
+    at = _LoopPosition(load_a="a" not in preloaded, load_b="b" not in preloaded)
     before = tuple(
         TileVisit(tuple(sizes.values()), name == "a", name == "b", False, "", computes=False)
         for name in preloaded
@@ -99,7 +99,7 @@ class _Nest:
         )
 
     def within(
-        self, level: int, sizes: dict[str, int], at: _Position, b_sizes: dict[str, int]
+        self, level: int, sizes: dict[str, int], at: _LoopPosition, b_sizes: dict[str, int]
     ) -> Iterator[TileVisit | Repeat[TileVisit]]:
         """Yield the tiles of loops `level` and inwards over a block of `sizes`."""
         if level == len(self._loops):
@@ -119,7 +119,7 @@ class _Nest:
             yield _visit(sizes, after, b_sizes)._replace(computes=False)
 
     def _loop(
-        self, level: int, sizes: dict[str, int], at: _Position, b_sizes: dict[str, int]
+        self, level: int, sizes: dict[str, int], at: _LoopPosition, b_sizes: dict[str, int]
     ) -> Iterator[TileVisit | Repeat[TileVisit]]:
         """Yield the tiles of all iterations of the loop at `level`."""
         axis, step = self._loops[level]
@@ -150,7 +150,7 @@ class _Nest:
                 yield size, end - start, done + start == 0, done + end == total
             done += count
 
-    def _inside(self, level: int, at: _Position, first: bool, last: bool) -> _Position:
+    def _inside(self, level: int, at: _LoopPosition, first: bool, last: bool) -> _LoopPosition:
         load_a = at.load_a and (first or not self._a_reused[level])
         load_b = at.load_b and (first or not self._b_reused[level])
         ends = at.ends and (last or level < self._region)
@@ -163,7 +163,7 @@ class _Nest:
         return at._replace(resumed=at.resumed or not first, final=at.final and last)
 
 
-def _visit(sizes: dict[str, int], at: _Position, b_sizes: dict[str, int]) -> TileVisit:
+def _visit(sizes: dict[str, int], at: _LoopPosition, b_sizes: dict[str, int]) -> TileVisit:
     stored = ("final" if at.final else "partial") if at.last and at.moves_c else ""
     return TileVisit(
         tuple(sizes.values()),

@@ -37,7 +37,7 @@ class MappingTraffic(NamedTuple):
     reloads: tuple[int, int]
 
 
-class _Operand(NamedTuple):
+class _OperandTraffic(NamedTuple):
     """An operand or the output: which axes it has, and how a tile's part lies in memory."""
 
     name: str
@@ -107,9 +107,9 @@ class TileTraffic:
 
     def _operand(
         self, name: str, axes: frozenset[str], pattern: Callable[[Sizes], AccessPattern]
-    ) -> _Operand:
+    ) -> _OperandTraffic:
         indices = tuple(i for i, axis in enumerate(self.axes) if axis in axes)
-        return _Operand(name, indices, pattern)
+        return _OperandTraffic(name, indices, pattern)
 
     def _end_bytes(self, tile: Sizes) -> int:
         """Return the bytes loaded before the first computation or stored after the last."""
@@ -123,7 +123,7 @@ class TileTraffic:
             return reloads(self.shape, mapping, self.shape.a_axes, mapping.a_from)
         return reloads(self.shape, mapping, self.shape.b_axes, mapping.b_from)
 
-    def _all_bytes(self, operand: _Operand, tile: Sizes) -> int:
+    def _all_bytes(self, operand: _OperandTraffic, tile: Sizes) -> int:
         """Return the bytes of all tiles of an operand, which its own axes alone decide."""
         if operand.name in self.preloaded:
             return operand.size(self.whole)
@@ -133,7 +133,7 @@ class TileTraffic:
             lambda: sum(count * operand.size(sizes) for sizes, count in self._over(operand, tile)),
         )
 
-    def _different(self, operand: _Operand, tile: Sizes) -> Pieces:
+    def _different(self, operand: _OperandTraffic, tile: Sizes) -> Pieces:
         """Return the different tiles of an operand."""
         key = operand.name, *(tile[i] for i in operand.indices)
         return self._pieces.get(
@@ -141,7 +141,7 @@ class TileTraffic:
             lambda: [(operand.pattern(sizes), count) for sizes, count in self._over(operand, tile)],
         )
 
-    def _over(self, operand: _Operand, tile: Sizes) -> Iterator[tuple[Sizes, int]]:
+    def _over(self, operand: _OperandTraffic, tile: Sizes) -> Iterator[tuple[Sizes, int]]:
         """Yield each different tile along an operand's axes (1 along others), and their number."""
         sizes = [1] * len(tile)
         for pieces in product(*(cut(self.whole[i], tile[i]) for i in operand.indices)):

@@ -45,14 +45,14 @@ def probe_array(
     array = hardware.accelerator
     if array is None:
         raise InputError(f"{hardware.name} has no accelerator to probe")
-    probes: dict[tuple[str | None, ...], _Probe] = {}
+    probes: dict[tuple[str | None, ...], _ArrayProbe] = {}
     measured = []
     with kept_samples(hardware.dram.device):
         for line, row in _shapes(shapes):
             where = f"{shapes}: line {line}"
             fixed = tuple(row.get(name) for name in _MEMORIES)
             if fixed not in probes:
-                probes[fixed] = _Probe(_with_memories(hardware, row, where))
+                probes[fixed] = _ArrayProbe(_with_memories(hardware, row, where))
             probe = probes[fixed]
             gemm = _gemm(row, where, rounded_up=array.output_size == "ceil")
             try:
@@ -66,7 +66,7 @@ def probe_array(
     return len(measured)
 
 
-class _Probe:
+class _ArrayProbe:
     """Times GEMMs, one at a time, on one machine."""
 
     def __init__(self, hardware: Hardware) -> None:

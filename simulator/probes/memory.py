@@ -15,7 +15,7 @@ from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.patterns import Pattern, pattern
 
 Rows = Iterable[dict[str, Any]]
-Progress = Callable[[Rows, int, str], Rows]
+RowProgress = Callable[[Rows, int, str], Rows]
 _FEW = 8  # patterns; fewer run faster than worker processes start
 
 
@@ -28,7 +28,7 @@ def probe_memory(
     patterns: Path,
     out: Path,
     workers: int | None = None,
-    progress: Progress = _silently,
+    progress: RowProgress = _silently,
 ) -> int:
     """Simulate every row of the CSV `patterns` on the memory alone and write `out`.
 

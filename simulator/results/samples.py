@@ -119,7 +119,7 @@ def read_samples(directory: Path) -> Samples | None:
     if not path.is_file():
         return None
     text = read_metadata(path, AGAIN).get(_KEY, "")
-    header = parse_json(_Header, text, str(path), AGAIN)
+    header = parse_json(_SamplesHeader, text, str(path), AGAIN)
     frame = read_columns(path, None, AGAIN)
     try:
         constants = tuple(Constant(**each.model_dump()) for each in header.constants)
@@ -140,7 +140,7 @@ class _ConstantRow(Strict):
     kind: Literal["measured", "published", "fitted", "guess"]
 
 
-class _Header(Strict):
+class _SamplesHeader(Strict):
     hardware: str
     seed: Count
     reasons: dict[str, Count]

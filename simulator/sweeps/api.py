@@ -19,12 +19,12 @@ from simulator.uncertainty.api import check_count
 if TYPE_CHECKING:
     import polars
 
-Axes = Mapping[str, Any] | Sequence[Axis]
+AxisSettings = Mapping[str, Any] | Sequence[Axis]
 """Axes by setting, in any form that a file takes."""
 
 
 def sweep(
-    space: Axes | str | Path,
+    space: AxisSettings | str | Path,
     trace: Source | Mapping[str, Source] | None = None,
     out: str | Path | None = None,
     *,

@@ -17,7 +17,7 @@ class Master(NamedTuple):
 
 
 Shares = list[int]
-Policy = Callable[[Sequence[int], Sequence[Master], int], Shares]
+ArbitrationPolicy = Callable[[Sequence[int], Sequence[Master], int], Shares]
 
 
 def fair(demands: Sequence[int], masters: Sequence[Master], whole: int) -> Shares:
@@ -44,7 +44,7 @@ def priority(demands: Sequence[int], masters: Sequence[Master], whole: int) -> S
     return [whole if master.first else next(shares) for master in masters]
 
 
-POLICIES: dict[str, Policy] = {
+POLICIES: dict[str, ArbitrationPolicy] = {
     "fair": fair,
     "weighted": weighted,
     "first_come": first_come,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from simulator.hardware.cpu import Cpu, Kernel, Product
+from simulator.hardware.cpu import Cpu, Kernel, ProductSpeed
 from simulator.timing.flash import executed_macs
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role
 from simulator.trace.op_kinds import KIND_FACTS
@@ -43,7 +43,7 @@ def measured_kernel(cpu: Cpu, op: Op) -> Kernel | None:
     return own or getattr(cpu.kernels, KIND_FACTS[op.kind].measured, None)
 
 
-def product_of(cpu: Cpu, op: Op, gemm: Gemm) -> Product | None:
+def product_of(cpu: Cpu, op: Op, gemm: Gemm) -> ProductSpeed | None:
     """Return the calibrated speed of GEMMs like this one of `op`, None without one.
 
     A more general kind in the same dtype takes precedence over the GEMM's own kind in another.
@@ -60,7 +60,7 @@ def is_timed_whole(cpu: Cpu, op: Op, gemm: Gemm) -> bool:
     return name.startswith("attention")
 
 
-def _measured_products(cpu: Cpu, op: Op, gemm: Gemm) -> Iterator[tuple[str, Product]]:
+def _measured_products(cpu: Cpu, op: Op, gemm: Gemm) -> Iterator[tuple[str, ProductSpeed]]:
     if cpu.kernels is None:
         return
     in_dtype = cpu.kernels.dtypes.get(op.inputs[max(0, gemm.a)].dtype)
@@ -136,7 +136,12 @@ def measured_compute(
 
 
 def product_compute(
-    cpu: Cpu, product: Product, gemms: Sequence[Gemm], bits: int, moved_bytes: int, new_bytes: int
+    cpu: Cpu,
+    product: ProductSpeed,
+    gemms: Sequence[Gemm],
+    bits: int,
+    moved_bytes: int,
+    new_bytes: int,
 ) -> Compute:
     """Return the time of calibrated GEMMs that pack and reorder `moved_bytes`.
 
@@ -178,7 +183,7 @@ def _touched_ps(cpu: Cpu, new_bytes: int) -> int:
     return transfer_ps(new_bytes, rate) if rate else 0
 
 
-def _divided(cpu: Cpu, measured: Kernel | Product, ps: int, threads: int) -> int:
+def _divided(cpu: Cpu, measured: Kernel | ProductSpeed, ps: int, threads: int) -> int:
     """Return the time of `ps` of one thread divided among `threads`, fork and join included."""
     if threads == 1 or cpu.kernels is None:
         return ps

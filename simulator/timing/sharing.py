@@ -9,7 +9,14 @@ from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import HOST
 from simulator.memo import Memo
 from simulator.timing.arbitration import POLICIES, Master
-from simulator.timing.dram.cost import LINE, Samples, Traffic, idle_ps, samples_of, traffic_of
+from simulator.timing.dram.cost import (
+    LINE,
+    DeviceSamples,
+    TrafficShape,
+    idle_ps,
+    samples_of,
+    traffic_of,
+)
 from simulator.timing.shares import WHOLE, max_min_fair
 from simulator.units import PS_PER_S, ceil_div
 
@@ -22,7 +29,7 @@ class Want(NamedTuple):
 
     unit: str
     demand: int
-    traffic: Traffic | None = None
+    traffic: TrafficShape | None = None
 
 
 class Sharing:
@@ -34,13 +41,13 @@ class Sharing:
     def __init__(self, hardware: Hardware | None = None) -> None:
         """Arbitrate as `hardware` says; without one, fairly and undisturbed."""
         device = hardware.dram.device if hardware else None
-        self._samples: Samples | None = samples_of(device) if device else None
+        self._samples: DeviceSamples | None = samples_of(device) if device else None
         self._policy = POLICIES[hardware.interconnect.arbitration if hardware else "fair"]
         self._masters = masters_of(hardware) if hardware else {}
-        self._traffic: dict[Work, Traffic | None] = {}
+        self._traffic: dict[Work, TrafficShape | None] = {}
         self._shares: Memo[tuple[int, ...]] = Memo("divisions of a memory", _MOST_DIVISIONS)
 
-    def traffic(self, work: Work) -> Traffic | None:
+    def traffic(self, work: Work) -> TrafficShape | None:
         """Return what stands for the memory traffic of `work`, if it has any."""
         if work not in self._traffic:
             counts, traffic = work.counts, None
@@ -75,7 +82,7 @@ class Sharing:
         }
         return tuple(next(parts[want.unit]) for want in wants)
 
-    def _whole(self, traffic: Sequence[Traffic | None], demands: Sequence[int]) -> int:
+    def _whole(self, traffic: Sequence[TrafficShape | None], demands: Sequence[int]) -> int:
         """Return the memory's time, less what masters lose to each other."""
         if self._samples is None:
             return WHOLE
@@ -84,7 +91,7 @@ class Sharing:
         stretch = 1000 * sum(grants) + interference(grants, lost)
         return WHOLE * 1000 * sum(grants) // stretch
 
-    def _lost_permille(self, one: Traffic | None, other: Traffic | None) -> int:
+    def _lost_permille(self, one: TrafficShape | None, other: TrafficShape | None) -> int:
         """Return what two masters lose to each other that move as much at once."""
         if self._samples is None or one is None or other is None:
             return 0

@@ -28,7 +28,7 @@ Bits = Annotated[int | None, Field(ge=1, le=64)]
 _E = TypeVar("_E", bound=StrEnum)
 
 
-class _Treatment(Strict):
+class _TreatmentHeader(Strict):
     weights: Bits = None
     activations: Bits = None
     gradients: Bits = None
@@ -38,12 +38,12 @@ class _Treatment(Strict):
     passes: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Method(Strict):
+class _MethodHeader(Strict):
     name: str
-    layers: list[tuple[str, _Treatment]]
+    layers: list[tuple[str, _TreatmentHeader]]
 
 
-class _Step(Strict):
+class _StepHeader(Strict):
     kind: str
     storages: list[tuple[Annotated[int, Field(ge=0, le=LARGEST_STORAGE)], str, str]]
 
@@ -54,9 +54,11 @@ class Header(Strict):
     version: str = Field(alias="schema", pattern=r"^\d{1,9}(\.\d{1,9})?$")
     name: str
     origin: dict[str, str]
-    steps: list[_Step]
+    steps: list[_StepHeader]
     segments: list[Annotated[list[Whole], Field(min_length=3, max_length=4)]] = Field(min_length=1)
-    methods: list[_Method] = Field(default=[_Method(name=AS_TRACED.name, layers=[])], min_length=1)
+    methods: list[_MethodHeader] = Field(
+        default=[_MethodHeader(name=AS_TRACED.name, layers=[])], min_length=1
+    )
     measured_ps: list[Whole] | None = None
 
     def steps_of(self, ops: list[list[Op]]) -> tuple[Step, ...]:
@@ -136,7 +138,7 @@ def _plain(segment: Segment) -> list[int]:
     return [segment.epoch, segment.step, segment.count, *method]
 
 
-def _step(entry: _Step, ops: list[Op]) -> Step:
+def _step(entry: _StepHeader, ops: list[Op]) -> Step:
     storages = (
         Storage(size, member(StorageKind, kind, StorageKind.ACTIVATION), name)
         for size, kind, name in entry.storages
@@ -144,12 +146,12 @@ def _step(entry: _Step, ops: list[Op]) -> Step:
     return Step(member(StepKind, entry.kind, StepKind.OTHER), tuple(ops), tuple(storages))
 
 
-def _method(entry: _Method, where: str) -> Method:
+def _method(entry: _MethodHeader, where: str) -> Method:
     layers = ((pattern, _treatment(each, where)) for pattern, each in entry.layers)
     return Method(entry.name, tuple(layers))
 
 
-def _treatment(entry: _Treatment, where: str) -> Treatment:
+def _treatment(entry: _TreatmentHeader, where: str) -> Treatment:
     settings = ((key, from_plain(key, plain, where)) for key, plain in entry.passes.items())
     return Treatment(**entry.model_dump(exclude={"passes"}), settings=tuple(settings))
 

@@ -113,13 +113,13 @@ def _samples_of(
     )
 
 
-def _measures(amounts: Amounts, paid: Prices) -> dict[str, float]:
-    return dict(_each_measure(amounts, paid))
+def _measures(amounts: Amounts, prices: Prices) -> dict[str, float]:
+    return dict(_each_measure(amounts, prices))
 
 
-def _each_measure(amounts: Amounts, paid: Prices) -> Iterator[tuple[str, float]]:
+def _each_measure(amounts: Amounts, prices: Prices) -> Iterator[tuple[str, float]]:
     for name, (latency_ps, counts) in amounts.items():
         start = f"{name}_" if name else ""
-        part = Priced(Tally(latency_ps=latency_ps, counts=counts), paid)
+        part = Priced(Tally(latency_ps=latency_ps, counts=counts), prices)
         for each in using(SAMPLED):
             yield f"{start}{each.key}", each.compute(part) or 0.0

@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 
-class Totals(TypedDict):
+class TraceTotals(TypedDict):
     """Sums over some ops; FLOPs are 2 x batch x M x N x K of GEMMs, bytes distinct per op."""
 
     ops: int
@@ -13,20 +13,20 @@ class Totals(TypedDict):
     flops_per_byte: float | None
 
 
-class PhaseTotals(Totals):
+class PhaseTotals(TraceTotals):
     """The sums of a phase, and of each kind of op in it."""
 
     phase: str
-    by_kind: dict[str, Totals]
+    by_kind: dict[str, TraceTotals]
 
 
-class LayerTotals(Totals):
+class LayerTotals(TraceTotals):
     """The sums of a layer."""
 
     layer: str
 
 
-class DistinctStep(Totals):
+class DistinctStepRow(TraceTotals):
     """What tells a distinct step from the others.
 
     `more_ops` counts the ops that it has more (or less) of than step `unlike`, the most frequent
@@ -116,7 +116,7 @@ class TraceSummary(TypedDict):
     distinct_steps: int
     epochs: int
     parameters: int
-    distinct: list[DistinctStep]
+    distinct: list[DistinctStepRow]
     steps_per_epoch: list[EqualEpochs]
     step: int
     phases: list[PhaseTotals]

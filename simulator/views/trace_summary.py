@@ -11,11 +11,11 @@ from simulator.trace.trace import PERSISTENT, Step, StepKind, Trace
 from simulator.views.memory_view import peak
 from simulator.views.origin import notes, provenance
 from simulator.views.trace_documents import (
-    DistinctStep,
+    DistinctStepRow,
     EqualEpochs,
     PhaseTotals,
-    Totals,
     TraceSummary,
+    TraceTotals,
 )
 
 
@@ -54,7 +54,7 @@ def trace_summary(trace: Trace, step: int | None = None) -> TraceSummary:
 # The run
 
 
-def _distinct(trace: Trace, index: int) -> DistinctStep:
+def _distinct(trace: Trace, index: int) -> DistinctStepRow:
     """Return what tells a distinct step from the others."""
     step = trace.steps[index]
     first = _first_input(step)
@@ -130,7 +130,7 @@ def _ranges(numbers: list[int]) -> list[list[int]]:
 # One step
 
 
-def _totals(total: Total) -> Totals:
+def _totals(total: Total) -> TraceTotals:
     return {
         "ops": total.ops,
         "gemms": total.gemms,

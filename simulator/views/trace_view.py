@@ -10,13 +10,13 @@ from rich.text import Text
 from simulator.si import digits, percent, si
 from simulator.views.memory_view import peak_sentence
 from simulator.views.trace_documents import (
-    DistinctStep,
+    DistinctStepRow,
     LayerTotals,
     Peak,
     PhaseTotals,
     StepCount,
-    Totals,
     TraceSummary,
+    TraceTotals,
 )
 
 _LARGEST = 8  # rows of a table
@@ -92,7 +92,7 @@ def _distinct(document: TraceSummary) -> Table:
     return table
 
 
-def _unlike(row: DistinctStep) -> str:
+def _unlike(row: DistinctStepRow) -> str:
     """Return what a step has more or less of than the usual one of its kind."""
     if row["unlike"] is None:
         return "most frequent of its kind"
@@ -133,7 +133,7 @@ def _step_line(document: TraceSummary) -> str:
     )
 
 
-def _intensity(row: Totals) -> str:
+def _intensity(row: TraceTotals) -> str:
     """Return the arithmetic intensity of a row, or a dash where there are no GEMMs."""
     intensity = row["flops_per_byte"]
     return digits(intensity) if intensity else "-"

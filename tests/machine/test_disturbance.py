@@ -8,7 +8,7 @@ They move as much in a sample: alone after each other in `apart` cycles, at once
 import pytest
 
 from simulator.replay import simulate
-from simulator.timing.dram.cost import Traffic, Walk, samples_of
+from simulator.timing.dram.cost import TrafficShape, Walk, samples_of
 from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.trace import StorageKind
 from tests.builders import StepBuilder, machine, one_step_trace
@@ -55,8 +55,8 @@ def durations_s(*parts, **settings):
 def loss():
     """What two sequences lose, of which one writes and the other reads and writes."""
     samples = samples_of(machine(**WIDE).dram.device)
-    writes = Traffic(Walk(SEQUENCE, SEQUENCE, True))
-    both_ways = Traffic(Walk(SEQUENCE, SEQUENCE, False), mixed=True)
+    writes = TrafficShape(Walk(SEQUENCE, SEQUENCE, True))
+    both_ways = TrafficShape(Walk(SEQUENCE, SEQUENCE, False), mixed=True)
     first, second, both = samples.of(writes), samples.of(both_ways), samples.of(both_ways, writes)
     apart = first.cycles / first.granules + second.cycles / second.granules
     share = 2 * both.cycles / both.granules / apart - 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from simulator.activity import AccessPattern, sequential
 from simulator.hardware import load_hardware
 from simulator.timing.dram.cost import (
-    Traffic,
+    TrafficShape,
     Walk,
     idle_ps,
     pattern_cost,
@@ -90,7 +90,7 @@ def test_a_walk_stands_for_its_pattern(preset):
         pieces = [Transaction(i * pitch * 64, run * 64, write) for i in range(1024 // run)]
         direct = Memory(samples.device, (Stream(lambda p=pieces: p, outstanding=64),)).run()
         pattern = AccessPattern(1024 * 64, run * 64, pitch * 64, write)
-        walk = samples.of(Traffic(walk_of(samples.device, pattern)))
+        walk = samples.of(TrafficShape(walk_of(samples.device, pattern)))
         errors.append(walk.cycles / walk.granules / (direct.cycles / direct.bursts) - 1)
     assert mean(abs(error) for error in errors) < 0.03
     assert max(abs(error) for error in errors) < 0.4  # a pitch that hits one bank, or misses it

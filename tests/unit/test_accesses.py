@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.lowering.cache import LastLevelCache
+from simulator.lowering.cache import CacheContents
 from simulator.trace.accesses import (
     KERNELS,
     LINE,
@@ -32,7 +32,7 @@ def op(name, inputs, outputs, kind=OpKind.OTHER):
 
 def memory(found, cache=0):
     """Return the bytes read from and written to memory by an op behind an empty cache."""
-    llc = LastLevelCache(cache)
+    llc = CacheContents(cache)
     moved = llc.walk(loops_of(found))
     left = sum(line.dirty for _, line in llc.lines)
     return sum(moved.reads), sum(moved.writes) + left
@@ -132,7 +132,7 @@ def test_long_rows_come_from_the_last_cache_again_but_not_from_memory():
     assert memory(found, 512 * KIB) == (size, size)
     assert memory(found, 128 * KIB) == (3 * size, size)
     assert moved_bytes(found) == 4 * size
-    assert LastLevelCache(512 * KIB).walk(loops_of(found)).cached == 4 * size
+    assert CacheContents(512 * KIB).walk(loops_of(found)).cached == 4 * size
 
 
 def test_a_group_norm_sums_up_all_channels_before_its_gradient():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.lowering.cache import LastLevelCache
+from simulator.lowering.cache import CacheContents
 from simulator.trace.accesses import Access
 
 LINE = 64
@@ -63,7 +63,7 @@ def test_a_chain_moves_what_an_lru_of_lines_moves(size, in_place):
     lines = LineCache(capacity)
     for reads, writes in steps:
         lines.run(reads, writes)
-    read, written, left = moved(LastLevelCache(capacity), steps)
+    read, written, left = moved(CacheContents(capacity), steps)
     # Whether the tail of the last tensor lingers is all that whole tensors cannot tell.
     assert read == lines.read
     assert written + left == lines.written + lines.unwritten
@@ -72,9 +72,9 @@ def test_a_chain_moves_what_an_lru_of_lines_moves(size, in_place):
 
 def test_a_chain_that_fits_pays_memory_once_and_one_that_does_not_every_time():
     fits, spills = (chain(size, 10, in_place=True) for size in (100, 101))
-    cache = LastLevelCache(100)
+    cache = CacheContents(100)
     assert moved(cache, fits) == (100, 0, 100)
-    assert moved(LastLevelCache(100), spills) == (1010, 1010, 0)
+    assert moved(CacheContents(100), spills) == (1010, 1010, 0)
 
 
 steps = st.lists(
@@ -88,7 +88,7 @@ steps = st.lists(
 
 @given(steps, st.integers(0, 200))
 def test_no_byte_is_invented(steps, size):
-    read, written, left = moved(LastLevelCache(size), steps)
+    read, written, left = moved(CacheContents(size), steps)
     asked = sum(access.size for reads, _ in steps for access in reads)
     made = sum(access.size for _, writes in steps for access in writes)
     assert read <= asked
@@ -100,12 +100,12 @@ def test_no_byte_is_invented(steps, size):
 
 @given(steps, st.integers(0, 200), st.integers(0, 200))
 def test_a_larger_cache_reads_no_more(steps, size, more):
-    assert moved(LastLevelCache(size + more), steps)[0] <= moved(LastLevelCache(size), steps)[0]
+    assert moved(CacheContents(size + more), steps)[0] <= moved(CacheContents(size), steps)[0]
 
 
 @given(steps, st.integers(1, 200))
 def test_whatever_is_written_reaches_memory_before_another_master_reads_it(steps, size):
-    cache = LastLevelCache(size)
+    cache = CacheContents(size)
     moved(cache, steps)
     dirty = sum(line.dirty for _, line in cache.lines)
     assert cache.clean(range(10)) == dirty
@@ -116,7 +116,7 @@ def test_whatever_is_written_reaches_memory_before_another_master_reads_it(steps
 
 
 def test_what_floods_the_cache_drives_out_what_memory_does_not_have():
-    cache = LastLevelCache(100)
+    cache = CacheContents(100)
     cache.touch([], [Access(0, 50)])
     assert cache.touch([Access(1, 500)], []).writes == (50,)
     assert cache.touch([Access(0, 50)], []).reads == (50,)

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from simulator.hardware import load_hardware
-from simulator.hardware.cpu import Products
+from simulator.hardware.cpu import ProductSpeeds
 from simulator.timing.cores import product_names
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
 from workloads.calibrate.benches import tiny
@@ -231,7 +231,7 @@ def test_every_bench_is_one_operation_that_is_no_view():
     kinds = {op.kind for op in ops}
     assert {OpKind.GEMM, OpKind.NORM, OpKind.POOL, OpKind.SOFTMAX, OpKind.RANDOM} <= kinds
     products = {product_names(op, op.gemms[0])[0] for op in ops if op.gemms}
-    assert products == set(Products.model_fields)
+    assert products == set(ProductSpeeds.model_fields)
     assert all(bench.macs == sum(g.macs for g in op.gemms) for bench, op in zip(
         (bench for group in alone for bench in group.benches), ops, strict=True
     ))  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from simulator.activity import Stage
 from simulator.hardware import load_hardware
-from simulator.hardware.cpu import Begin, Dispatch, Kernel, Kernels, Product, Products
+from simulator.hardware.cpu import Begin, Dispatch, Kernel, Kernels, ProductSpeed, ProductSpeeds
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.lower import Carry, Lowering
 from simulator.timing.cores import (
@@ -113,7 +113,7 @@ def test_random_numbers_are_drawn_by_one_thread():
 
 def test_a_product_is_slower_where_a_dimension_is_small():
     host = cpu()
-    product = Product(call="1 us", efficiency="50 %", half=16)
+    product = ProductSpeed(call="1 us", efficiency="50 %", half=16)
     gemm = Gemm(Role.FORWARD, 2, 64, 16, 32, 0, 1, 0)
     macs_per_s = 1_400_000_000 * 4 * 0.5
     slow = product_compute(host, product, [gemm], 32, 0, 0).ps
@@ -121,7 +121,7 @@ def test_a_product_is_slower_where_a_dimension_is_small():
 
 
 def test_channels_fill_whole_vectors():
-    product = Product(efficiency="100 %")
+    product = ProductSpeed(efficiency="100 %")
     three, four = (
         convolution(valid_convolution(8, filters, (9, 9), (3, 3), 1)) for filters in (3, 4)
     )
@@ -130,7 +130,10 @@ def test_channels_fill_whole_vectors():
 
 
 def test_gradients_of_convolutions_have_their_own_speed():
-    host = cpu(convolution=Product(efficiency="10 %"), convolution_wgrad=Product(efficiency="20 %"))
+    host = cpu(
+        convolution=ProductSpeed(efficiency="10 %"),
+        convolution_wgrad=ProductSpeed(efficiency="20 %"),
+    )
     shape = valid_convolution(8, 8, (9, 9), (3, 3), 1)
     assert product_of(host, *product(convolution(shape))).efficiency == 100
     assert product_of(host, *product(convolution(shape, Role.WGRAD))).efficiency == 200
@@ -160,16 +163,16 @@ def test_each_kind_of_product_has_its_own_speed(made, name, efficiency):
         "convolution", "convolution_wgrad", "pointwise_dgrad", "grouped", "depthwise",
         "depthwise_wgrad", "gemm", "batched", "attention", "attention_backward",
     )  # fmt: skip
-    host = cpu(**{name: Product(efficiency=f"{i} %") for i, name in enumerate(names, start=1)})
+    host = cpu(**{name: ProductSpeed(efficiency=f"{i} %") for i, name in enumerate(names, start=1)})
     assert product_of(host, *product(made, name)).efficiency == 10 * efficiency
 
 
 def test_what_was_not_measured_goes_by_what_is_more_general():
     host = cpu(
-        gemm=Product(efficiency="1 %"),
-        convolution_wgrad=Product(efficiency="2 %"),
-        batched=Product(efficiency="3 %"),
-        dtypes={"bfloat16": Products(gemm=Product(efficiency="4 %"))},
+        gemm=ProductSpeed(efficiency="1 %"),
+        convolution_wgrad=ProductSpeed(efficiency="2 %"),
+        batched=ProductSpeed(efficiency="3 %"),
+        dtypes={"bfloat16": ProductSpeeds(gemm=ProductSpeed(efficiency="4 %"))},
     )
     many = Gemm(Role.FORWARD, 3, 8, 8, 8, 0, 1, 0)
     assert product_of(host, *product(many, "aten._flash_attention_forward")).efficiency == 10
@@ -179,7 +182,7 @@ def test_what_was_not_measured_goes_by_what_is_more_general():
 
 
 def test_depthwise_kernels_fill_vectors_across_channels():
-    deep, dense = Product(efficiency="50 %"), shape(64, 64, groups=64)
+    deep, dense = ProductSpeed(efficiency="50 %"), shape(64, 64, groups=64)
     found = product_compute(cpu(), deep, [convolution(dense)], 32, 0, 0).ps
     macs_per_s = 1_400_000_000 * 4 * 0.5
     assert found == pytest.approx(7 * 7 * 64 * 9 / macs_per_s * 1e12, abs=2)
@@ -193,9 +196,9 @@ def test_a_kernel_scales_as_itself_or_as_all(own, speed):
 
 
 def test_a_dtype_goes_before_what_holds_for_all():
-    wide = Product(efficiency="600 %")  # a matrix unit
-    dtypes = {"bfloat16": Products(gemm=wide)}
-    host = cpu(gemm=Product(efficiency="50 %"), dtypes=dtypes)
+    wide = ProductSpeed(efficiency="600 %")  # a matrix unit
+    dtypes = {"bfloat16": ProductSpeeds(gemm=wide)}
+    host = cpu(gemm=ProductSpeed(efficiency="50 %"), dtypes=dtypes)
     gemm = Gemm(Role.FORWARD, 1, 64, 64, 64, 0, 1, 0)
     own = product_of(host, *product(gemm, dtype="bfloat16"))
     assert own is host.kernels.dtypes["bfloat16"].gemm
@@ -256,8 +259,8 @@ def attention():
 @pytest.mark.parametrize(
     ("measured", "stages"),
     [
-        ({"attention": Product(efficiency="50 %")}, [Stage.GEMM]),
-        ({"gemm": Product(efficiency="50 %")}, [Stage.GEMM, Stage.OP]),
+        ({"attention": ProductSpeed(efficiency="50 %")}, [Stage.GEMM]),
+        ({"gemm": ProductSpeed(efficiency="50 %")}, [Stage.GEMM, Stage.OP]),
         ({}, [Stage.GEMM, Stage.OP]),
     ],
 )

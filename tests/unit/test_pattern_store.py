@@ -9,7 +9,7 @@ from simulator.hardware import load_hardware
 from simulator.hardware.dram_standards import PRE, STANDARDS, Constraint
 from simulator.pattern_store import kept_samples
 from simulator.timing.dram import cost
-from simulator.timing.dram.cost import Samples, pattern_cost, samples_of
+from simulator.timing.dram.cost import DeviceSamples, pattern_cost, samples_of
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def priced(dram):
 def test_samples_are_recalled(dram, monkeypatch):
     first = priced(dram)
     samples_of.cache_clear()
-    monkeypatch.setattr(Samples, "_run", lambda *_: pytest.fail("taken before"))
+    monkeypatch.setattr(DeviceSamples, "_run", lambda *_: pytest.fail("taken before"))
     assert priced(dram) == first
 
 

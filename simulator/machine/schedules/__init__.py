@@ -7,10 +7,10 @@ pipeline, and every transfer competes for the memory at the moment it takes plac
 from simulator.machine.schedules.buffered import InTurnTwin, SideBySideTwin
 from simulator.machine.schedules.lockstep import LockstepTwin
 from simulator.machine.schedules.slots import TwoSlotsTwin
-from simulator.machine.schedules.twin import Move, Steps, Twin
+from simulator.machine.schedules.twin import EventSteps, StartTransfer, Twin
 from simulator.timing.schedules import InTurn, Lockstep, SideBySide, Start, TwoSlots
 
-__all__ = ["TWINS", "Move", "Steps", "Twin"]
+__all__ = ["TWINS", "EventSteps", "StartTransfer", "Twin"]
 
 TWINS: dict[type[Start], type[Twin]] = {
     InTurn: InTurnTwin,

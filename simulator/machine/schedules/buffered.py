@@ -6,20 +6,26 @@ from collections.abc import Sequence
 from simpy import Environment
 
 from simulator.machine.schedules.channel import SharedChannel
-from simulator.machine.schedules.twin import ComputeTime, Count, Move, Steps, tiles_of
+from simulator.machine.schedules.twin import (
+    ComputeTime,
+    EventSteps,
+    StartTransfer,
+    TileCount,
+    tiles_of,
+)
 from simulator.timing.pipeline import Pipelined
 
 
 class _Decoupled:
     """The array between an operand and an output buffer, each double."""
 
-    def __init__(self, env: Environment, work: Pipelined, move: Move) -> None:
+    def __init__(self, env: Environment, work: Pipelined, move: StartTransfer) -> None:
         self._env, self._work, self._move = env, work, move
-        self._loaded, self._stored = Count(env), Count(env)
-        self._computed, self._freed = Count(env), Count(env)  # for stores, and for loads
+        self._loaded, self._stored = TileCount(env), TileCount(env)
+        self._computed, self._freed = TileCount(env), TileCount(env)  # for stores, and for loads
         self._arrivals: deque[int] = deque()  # times of loads whose tiles have not been computed
 
-    def computations(self) -> Steps:
+    def computations(self) -> EventSteps:
         """Compute each tile once its operands are there and its output buffer is free."""
         env, loaded, stored, arrivals = self._env, self._loaded, self._stored, self._arrivals
         time, loading, storing = ComputeTime(self._work), 0, 0
@@ -48,11 +54,11 @@ class _Decoupled:
 class InTurnTwin(_Decoupled):
     """Twin of `InTurn`: one stream serves load(i), store(i-1), load(i+1)."""
 
-    def movers(self) -> Sequence[Steps]:
+    def movers(self) -> Sequence[EventSteps]:
         """Return the one stream."""
         return (self._loads_and_stores(),)
 
-    def _loads_and_stores(self) -> Steps:
+    def _loads_and_stores(self) -> EventSteps:
         move, computed, due, index = self._move, self._computed, None, 0
         for index, tile in enumerate(tiles_of(self._work.body)):
             load, store = tile.load, tile.store
@@ -76,16 +82,16 @@ class InTurnTwin(_Decoupled):
 class SideBySideTwin(_Decoupled):
     """Twin of `SideBySide`: loads and stores have streams of their own."""
 
-    def __init__(self, env: Environment, work: Pipelined, move: Move) -> None:
+    def __init__(self, env: Environment, work: Pipelined, move: StartTransfer) -> None:
         """Prepare to run the tiles of `work`."""
         super().__init__(env, work, move)
         self._channel = SharedChannel(env, move)
 
-    def movers(self) -> Sequence[Steps]:
+    def movers(self) -> Sequence[EventSteps]:
         """Return the stream of loads and that of stores."""
         return self._loads(), self._stores()
 
-    def _loads(self) -> Steps:
+    def _loads(self) -> EventSteps:
         """Load each tile when the one two before it has been computed."""
         computed, freed = self._computed, self._freed
         for index, tile in enumerate(tiles_of(self._work.body)):
@@ -97,7 +103,7 @@ class SideBySideTwin(_Decoupled):
                 yield from self._channel.carry(tile.load)
                 self._arrives(tile.load.lag_ps)
 
-    def _stores(self) -> Steps:
+    def _stores(self) -> EventSteps:
         """Store each tile when it has been computed."""
         computed = self._computed
         for index, tile in enumerate(tiles_of(self._work.body)):

@@ -2,7 +2,7 @@
 
 from simpy import Environment, Event
 
-from simulator.machine.schedules.twin import Move, Steps
+from simulator.machine.schedules.twin import EventSteps, StartTransfer
 from simulator.timing.pipeline import Transfer
 
 
@@ -11,14 +11,14 @@ class SharedChannel:
 
     __slots__ = ("_busy", "_env", "_move", "_next")
 
-    def __init__(self, env: Environment, move: Move) -> None:
-        """Move transfers with `move`, one at a time."""
+    def __init__(self, env: Environment, move: StartTransfer) -> None:
+        """StartTransfer transfers with `move`, one at a time."""
         self._env, self._move = env, move
         self._busy = False
         self._next: Event | None = None
 
-    def carry(self, transfer: Transfer) -> Steps:
-        """Move a transfer beside those of the other stream.
+    def carry(self, transfer: Transfer) -> EventSteps:
+        """StartTransfer a transfer beside those of the other stream.
 
         It occupies the channel no longer than it needs it, however long its port takes.
         """

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 
 from simpy import Environment
 
-from simulator.machine.schedules.twin import Move, Steps, tiles_of
+from simulator.machine.schedules.twin import EventSteps, StartTransfer, tiles_of
 from simulator.timing.pipeline import Pipelined
 
 
 class LockstepTwin:
     """One process: what moves beside a computation starts with it and is awaited with it."""
 
-    def __init__(self, env: Environment, work: Pipelined, move: Move) -> None:
+    def __init__(self, env: Environment, work: Pipelined, move: StartTransfer) -> None:
         """Prepare to run the tiles of `work`."""
         self._env, self._work, self._move = env, work, move
 
-    def movers(self) -> Sequence[Steps]:
+    def movers(self) -> Sequence[EventSteps]:
         """Return nothing: transfers keep the beat."""
         return ()
 
-    def computations(self) -> Steps:
+    def computations(self) -> EventSteps:
         """Run the beats; a region's last one has the store of the region before beside it."""
         env, move, work = self._env, self._move, self._work
         computing, due, storing, inside = env.timeout(0), None, None, False

@@ -6,25 +6,31 @@ from collections.abc import Sequence
 from simpy import Environment
 
 from simulator.machine.schedules.channel import SharedChannel
-from simulator.machine.schedules.twin import ComputeTime, Count, Move, Steps, tiles_of
+from simulator.machine.schedules.twin import (
+    ComputeTime,
+    EventSteps,
+    StartTransfer,
+    TileCount,
+    tiles_of,
+)
 from simulator.timing.pipeline import Pipelined
 
 
 class TwoSlotsTwin:
     """Two slots; a tile that loads or stores nothing takes one all the same."""
 
-    def __init__(self, env: Environment, work: Pipelined, move: Move) -> None:
+    def __init__(self, env: Environment, work: Pipelined, move: StartTransfer) -> None:
         """Prepare to run the tiles of `work`."""
         self._env, self._work = env, work
         self._channel = SharedChannel(env, move)
-        self._loaded, self._computed, self._freed = Count(env), Count(env), Count(env)
+        self._loaded, self._computed, self._freed = TileCount(env), TileCount(env), TileCount(env)
         self._arrivals: deque[int] = deque()  # times of loads whose tiles have not been computed
 
-    def movers(self) -> Sequence[Steps]:
+    def movers(self) -> Sequence[EventSteps]:
         """Return the stream of loads and that of stores."""
         return self._loads(), self._stores()
 
-    def computations(self) -> Steps:
+    def computations(self) -> EventSteps:
         """Compute each tile once all of it is loaded."""
         env, loaded, computed, arrivals = self._env, self._loaded, self._computed, self._arrivals
         time = ComputeTime(self._work)
@@ -39,7 +45,7 @@ class TwoSlotsTwin:
                 yield env.timeout(compute_ps)
             computed.add()
 
-    def _loads(self) -> Steps:
+    def _loads(self) -> EventSteps:
         """Load each tile when a slot is free."""
         freed = self._freed
         for index, tile in enumerate(tiles_of(self._work.body)):
@@ -50,7 +56,7 @@ class TwoSlotsTwin:
             self._arrivals.append(int(self._env.now) + tile.load.lag_ps)
             self._loaded.add()
 
-    def _stores(self) -> Steps:
+    def _stores(self) -> EventSteps:
         """Store each tile when it has been computed, and free its slot."""
         computed, freed = self._computed, self._freed
         for index, tile in enumerate(tiles_of(self._work.body)):

@@ -8,26 +8,26 @@ from simpy import Environment, Event
 
 from simulator.timing.pipeline import Pipelined, Tile, TileLoop, Transfer
 
-Move = Callable[[Transfer], Event]
+StartTransfer = Callable[[Transfer], Event]
 """Starts a transfer and returns the event of its end."""
 
-Steps = Generator[Event, None, None]
+EventSteps = Generator[Event, None, None]
 
 
 class Twin(Protocol):
     """A schedule as processes: one for the array, one for each stream of transfers."""
 
-    def __init__(self, env: Environment, work: Pipelined, move: Move) -> None:
+    def __init__(self, env: Environment, work: Pipelined, move: StartTransfer) -> None:
         """Prepare to run the tiles of `work`."""
 
-    def movers(self) -> Sequence[Steps]:
+    def movers(self) -> Sequence[EventSteps]:
         """Return what runs beside the computations."""
 
-    def computations(self) -> Steps:
+    def computations(self) -> EventSteps:
         """Compute all tiles."""
 
 
-class Count:
+class TileCount:
     """How many tiles have passed a stage; one process may wait for more of them."""
 
     __slots__ = ("_env", "_event", "_least", "value")

@@ -14,7 +14,7 @@ _ROW_BITS = 40  # more than any address has
 Decode = Callable[[int], tuple[int, int, int]]
 
 
-class _Segment(NamedTuple):
+class _AddressBits(NamedTuple):
     """`width` address bits from bit `shift` on, which are a field's bits from `place` on."""
 
     shift: int
@@ -58,19 +58,19 @@ def _widths(device: DramDevice) -> dict[str, int]:
     return {name: size.bit_length() - 1 for name, size in sizes.items()} | {"ro": _ROW_BITS}
 
 
-def _parse(mapping: str, widths: dict[str, int]) -> dict[str, list[_Segment]]:
+def _parse(mapping: str, widths: dict[str, int]) -> dict[str, list[_AddressBits]]:
     """Return the segments of every field; a star stands for the remaining bits of its field."""
     fields = [_field(text.strip(), mapping) for text in mapping.split(",")]
     left = dict(widths)
     for name, width in fields:
         left[name] -= width or 0
-    segments: dict[str, list[_Segment]] = {name: [] for name in widths}
+    segments: dict[str, list[_AddressBits]] = {name: [] for name in widths}
     shift, placed = 0, dict.fromkeys(widths, 0)
     for name, width in fields:
         bits = left[name] if width is None else width
         if width is None:
             left[name] = 0
-        segments[name].append(_Segment(shift, bits, placed[name]))
+        segments[name].append(_AddressBits(shift, bits, placed[name]))
         placed[name] += bits
         shift += bits
     wrong = [name for name, rest in left.items() if rest]
@@ -86,7 +86,7 @@ def _field(text: str, mapping: str) -> tuple[str, int | None]:
     return match[1], None if match[2] == "*" else int(match[2])
 
 
-def _gather(segments: list[_Segment]) -> Callable[[int], int]:
+def _gather(segments: list[_AddressBits]) -> Callable[[int], int]:
     """Return the function that extracts a field; one segment, the usual case, is shift and mask."""
     pieces = [(s.shift, (1 << s.width) - 1, s.place) for s in segments if s.width]
     if not pieces:

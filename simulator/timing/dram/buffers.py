@@ -17,7 +17,7 @@ class Requester(Protocol):
         """Record that one of its granules completes at cycle `at`."""
 
 
-class Access(NamedTuple):
+class QueuedAccess(NamedTuple):
     """Read or write (`command`) of one granule: its index in memory and its location."""
 
     channel: int
@@ -42,7 +42,9 @@ class Buffers:
     def __init__(self, banks: int) -> None:
         """Start empty."""
         self.room = [0, READ_QUEUE, WRITE_BUFFER]
-        self._waiting = [[deque[tuple[int, Access]]() for _ in range(banks)] for _ in (ACT, RD, WR)]
+        self._waiting = [
+            [deque[tuple[int, QueuedAccess]]() for _ in range(banks)] for _ in (ACT, RD, WR)
+        ]
         self._movable: tuple[set[int], ...] = (set(), set(), set())  # banks waiting, queue not full
         self._blocked = [False] * banks
         self._pending_reads: dict[int, list[Requester]] = {}
@@ -50,7 +52,7 @@ class Buffers:
         self._order = 0
         self._drain = 0  # writes to move before reads may
 
-    def add(self, access: Access, now: int) -> bool:
+    def add(self, access: QueuedAccess, now: int) -> bool:
         """Buffer one granule, for which there must be room; return whether one may move now.
 
         Writes are posted: they complete in the write buffer, and reads hit there. A read of a
@@ -76,7 +78,7 @@ class Buffers:
         self._movable[command].add(bank)
         return True
 
-    def next(self, *, idle: bool) -> Access | None:
+    def next(self, *, idle: bool) -> QueuedAccess | None:
         """Remove the oldest access whose bank queue has room: of writes in a drain, else of reads.
 
         A full buffer drains whole, and so does one of more than `IDLE_DRAIN` writes when the
@@ -129,7 +131,7 @@ class Buffers:
             return next(iter(movable))
         return min(movable, key=lambda bank: waiting[bank][0][0])
 
-    def _take(self, command: int, bank: int) -> Access:
+    def _take(self, command: int, bank: int) -> QueuedAccess:
         waiting = self._waiting[command][bank]
         self.room[command] += 1
         access = waiting.popleft()[1]

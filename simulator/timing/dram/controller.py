@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.dram_standards import ACT, COMMANDS, PRE, RD, REF, WR
-from simulator.timing.dram.buffers import Access, Buffers
+from simulator.timing.dram.buffers import Buffers, QueuedAccess
 from simulator.timing.dram.device import CLOSED, Channel
 
 BANK_QUEUE = 8
@@ -48,7 +48,7 @@ class Controller:
         self._buffers = Buffers(banks)
         self.room = self._buffers.room  # free entries, by command
         self._latency = device.timing.CL + device.timing.burst
-        self._queues: list[list[Access]] = [[] for _ in range(banks)]
+        self._queues: list[list[QueuedAccess]] = [[] for _ in range(banks)]
         self._writes_of = [0] * banks  # writes in each bank queue
         self._active: list[int] = []  # banks with queued accesses, in order
         self._local = [NEVER] * banks  # when the bank itself allows its first candidate
@@ -61,7 +61,7 @@ class Controller:
         self._next_refresh = self.wake = self._tREFI
         self._due = range(0)  # banks due for refresh
 
-    def add(self, access: Access, now: int) -> None:
+    def add(self, access: QueuedAccess, now: int) -> None:
         """Accept one granule before the tick of cycle `now`; the caller checks `room`."""
         if self._buffers.add(access, now):
             self.wake = min(self.wake, now)
@@ -84,7 +84,7 @@ class Controller:
         self.wake = wake
         return access is not None
 
-    def _enter(self, bank: int, access: Access) -> None:
+    def _enter(self, bank: int, access: QueuedAccess) -> None:
         queue = self._queues[bank]
         queue.append(access)
         command = access.command
@@ -123,7 +123,7 @@ class Controller:
         else:
             self._weigh_all(bank, queue, row)
 
-    def _weigh_all(self, bank: int, queue: list[Access], row: int) -> None:
+    def _weigh_all(self, bank: int, queue: list[QueuedAccess], row: int) -> None:
         """Update the candidate commands of a bank: precharge, read or write of the open row."""
         channel = self.channel
         group, groups = channel.group[bank], channel.groups
@@ -206,7 +206,7 @@ class Controller:
             self._buffers.unblock(bank)
 
     @staticmethod
-    def _place(queue: list[Access], row: int, command: int) -> int:
+    def _place(queue: list[QueuedAccess], row: int, command: int) -> int:
         for place, access in enumerate(queue):
             if access.row == row and access.command == command:
                 return place

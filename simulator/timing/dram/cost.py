@@ -54,14 +54,14 @@ class Sample(NamedTuple):
     activates: int
 
 
-class Traffic(NamedTuple):
+class TrafficShape(NamedTuple):
     """Traffic of a master: a walk, alone or in a 1:1 read-write mix with a sequential one."""
 
     walk: Walk
     mixed: bool = False
 
 
-class Samples:
+class DeviceSamples:
     """Samples of one device, each simulated once.
 
     `known` maps the traffic of one master, or of two concurrent ones, to its sample.
@@ -73,10 +73,10 @@ class Samples:
         self.device = device.model_copy(update={"timing": endless})
         self.refresh = _refresh(device)
         self._blocks = max(_BLOCKS, _BLOCKS * device.channels // _CHANNELS)
-        self.known: dict[tuple[Traffic, ...], Sample] = {}
+        self.known: dict[tuple[TrafficShape, ...], Sample] = {}
         self._mixed: dict[Walk, int] = {}
 
-    def of(self, *masters: Traffic) -> Sample:
+    def of(self, *masters: TrafficShape) -> Sample:
         """Return the sample of one master, or of several that move equal amounts concurrently."""
         sample = self.known.get(masters)
         if sample is None:
@@ -98,16 +98,16 @@ class Samples:
         return cycles
 
     def _cycles_mixed(self, walk: Walk) -> int:
-        alone = self.of(Traffic(walk))
+        alone = self.of(TrafficShape(walk))
         written = alone.granules if walk.write else 0
         kind = traffic_of(self.device, alone.granules, written, alone.activates).walk
         opposite = Walk(_BLOCK, _BLOCK, not walk.write)
-        together = self.of(Traffic(kind, mixed=True))
-        apart = self._cycles(Traffic(kind)) + self._cycles(Traffic(opposite))
+        together = self.of(TrafficShape(kind, mixed=True))
+        apart = self._cycles(TrafficShape(kind)) + self._cycles(TrafficShape(opposite))
         whole = 2 * together.cycles * self._granules // together.granules
         return alone.cycles * max(apart, whole) // apart
 
-    def stretch_permille(self, one: Traffic, other: Traffic) -> int:
+    def stretch_permille(self, one: TrafficShape, other: TrafficShape) -> int:
         """Return the slowdown, in permille, of two masters that move equal amounts concurrently.
 
         1000: they take as long as one after the other.
@@ -117,7 +117,7 @@ class Samples:
         apart = self._cycles(one) + self._cycles(other)
         return max(1000, together.cycles * 2000 * self._granules // (apart * together.granules))
 
-    def _cycles(self, traffic: Traffic) -> int:
+    def _cycles(self, traffic: TrafficShape) -> int:
         """Return the uncontended cycles of a full-length sample."""
         alone = self.of(traffic)
         return alone.cycles * self._granules // alone.granules
@@ -126,7 +126,7 @@ class Samples:
     def _granules(self) -> int:
         return self._blocks * _BLOCK
 
-    def _blocks_of(self, traffic: Traffic, start: int = 0) -> list[Transaction]:
+    def _blocks_of(self, traffic: TrafficShape, start: int = 0) -> list[Transaction]:
         """Return the transactions of a sample from granule `start` on; a mix alternates blocks."""
         walk = traffic.walk
         if not traffic.mixed:
@@ -161,9 +161,9 @@ class Samples:
 
 
 @remember("samples of devices", most=64)
-def samples_of(device: DramDevice) -> Samples:
+def samples_of(device: DramDevice) -> DeviceSamples:
     """Return the samples of a device; equal devices share them."""
-    return Samples(device)
+    return DeviceSamples(device)
 
 
 def pattern_cost(dram: Dram, pattern: AccessPattern, write_permille: int) -> PatternCost:
@@ -176,7 +176,7 @@ def pattern_cost(dram: Dram, pattern: AccessPattern, write_permille: int) -> Pat
     per_run = ceil_div(min(pattern.run, pattern.bytes), device.granule)
     bursts = ceil_div(pattern.bytes, pattern.run) * per_run
     samples, walk = samples_of(device), walk_of(device, pattern)
-    sample = samples.of(Traffic(walk))
+    sample = samples.of(TrafficShape(walk))
     cycles = sample.cycles * 1000
     rarer = min(write_permille, 1000 - write_permille)
     if rarer:  # turnarounds scale with the rarer direction
@@ -211,7 +211,7 @@ def walk_of(device: DramDevice, pattern: AccessPattern) -> Walk:
     return Walk(_rounded(run), _pitch(device, pitch + 1 | 1 if part else pitch), pattern.write)
 
 
-def traffic_of(device: DramDevice, bursts: int, written: int, activates: int) -> Traffic:
+def traffic_of(device: DramDevice, bursts: int, written: int, activates: int) -> TrafficShape:
     """Return the traffic class of work with `bursts` bursts, `written` of them writes.
 
     Sequential if most bursts hit open rows; else runs of one or four granules per row.
@@ -220,7 +220,7 @@ def traffic_of(device: DramDevice, bursts: int, written: int, activates: int) ->
     apart = _row_of_all(device) * device.bank_groups + run
     pitch = run if run == _BLOCK else apart
     mixed = bursts < 4 * written < 3 * bursts
-    return Traffic(Walk(run, pitch, not mixed and 2 * written > bursts), mixed)
+    return TrafficShape(Walk(run, pitch, not mixed and 2 * written > bursts), mixed)
 
 
 def _rounded(run: int) -> int:

@@ -6,7 +6,7 @@ from simulator.hardware.dram import DramDevice
 from simulator.hardware.dram_standards import ACT, RD, REF, WR
 from simulator.timing.dram.address import decoder
 from simulator.timing.dram.controller import NEVER, Controller, LogEntry
-from simulator.timing.dram.traffic import Source, Stream
+from simulator.timing.dram.traffic import Stream, TransactionSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,9 @@ class Memory:
             Controller(device, self.logs[i] if logged else None) for i in range(device.channels)
         ]
         decode = decoder(device, mapping, hashed=hashed)
-        self.sources = [Source(s, decode, device.granule, device.period) for s in streams]
+        self.sources = [
+            TransactionSource(s, decode, device.granule, device.period) for s in streams
+        ]
         self._turn = 0
         self._per_cycle = 2 + 2 * device.channels  # granules accepted per cycle, over all streams
 

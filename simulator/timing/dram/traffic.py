@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from simulator.hardware.dram_standards import RD, WR
 from simulator.timing.dram.address import Decode
-from simulator.timing.dram.buffers import Access
+from simulator.timing.dram.buffers import QueuedAccess
 from simulator.timing.dram.controller import NEVER
 
 UNLIMITED = 1 << 30
@@ -50,7 +50,7 @@ class _Flight:
 
     __slots__ = ("_last", "_left", "_source", "_useful")
 
-    def __init__(self, source: "Source", granules: int, useful: int) -> None:
+    def __init__(self, source: "TransactionSource", granules: int, useful: int) -> None:
         self._source, self._left, self._useful = source, granules, useful
         self._last = 0
 
@@ -66,7 +66,7 @@ class _Flight:
             source.ended(self._last)
 
 
-class Source:
+class TransactionSource:
     """A running stream: its next granule, and its transactions and granules in flight.
 
     `credits` and `endings` are the cycles at which granules and transactions are complete;
@@ -92,8 +92,8 @@ class Source:
         self._latest = 0
         self.flights = 0  # transactions begun and not yet seen to end
         self.bytes = 0  # useful bytes of transactions that have ended
-        self.head: Access | None = None
-        self._offers: Iterator[Access] = iter(())
+        self.head: QueuedAccess | None = None
+        self._offers: Iterator[QueuedAccess] = iter(())
         self._rest = 0  # granules of the latest transaction still to offer
         self._arrival = 0
         self._transaction: Transaction | None = None
@@ -121,7 +121,7 @@ class Source:
             heappop(credits)
             self._window -= 1
 
-    def refill(self, now: int) -> Access | None:
+    def refill(self, now: int) -> QueuedAccess | None:
         """Make the next granule the head, if the stream may issue one in cycle `now`."""
         self.settle(now)
         if self._window >= self.stream.window:
@@ -168,11 +168,11 @@ class Source:
         self._offers = self._located(granules, transaction.write, flight)
         self._next_transaction()
 
-    def _located(self, granules: list[int], write: bool, flight: _Flight) -> Iterator[Access]:
+    def _located(self, granules: list[int], write: bool, flight: _Flight) -> Iterator[QueuedAccess]:
         decode, command = self._decode, WR if write else RD
         for granule in granules:
             channel, bank, row = decode(granule)
-            yield Access(channel, bank, row, command, granule, flight)
+            yield QueuedAccess(channel, bank, row, command, granule, flight)
 
     def _next_transaction(self) -> None:
         self._transaction = next(self._transactions, None)

@@ -18,7 +18,7 @@ class _Names:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sizes:
+class _HeadSizes:
     """`batch` heads in total of `s` queries and `t` keys of width `d`; values have width `dv`.
 
     `causal` ones skip the pairs above the diagonal.
@@ -72,7 +72,7 @@ _Q = _Names("q", "k", "v")
 _GRADS = ("grad_out", "grad_out_", "dout")
 
 
-def _heads_first(args: Args, names: _Names) -> tuple[_Sizes, ...]:
+def _heads_first(args: Args, names: _Names) -> tuple[_HeadSizes, ...]:
     """Operands [..., heads, tokens, width], or nested: sequences of several lengths.
 
     The diagonal begins with the first query and the first key (torch.nn.functional.
@@ -83,12 +83,12 @@ def _heads_first(args: Args, names: _Names) -> tuple[_Sizes, ...]:
     t, dv = key.shape[-2], args[names.value].shape[-1]
     causal = args.get("is_causal") is True
     if lengths(query) is None:
-        return (_Sizes(prod(lead), s, t, d, dv, causal),)
+        return (_HeadSizes(prod(lead), s, t, d, dv, causal),)
     pairs = zip(lengths(query) or (), lengths(key) or (), strict=True)
-    return tuple(_Sizes(prod(lead[1:]), each, other, d, dv, causal) for each, other in pairs)
+    return tuple(_HeadSizes(prod(lead[1:]), each, other, d, dv, causal) for each, other in pairs)
 
 
-def _tokens_first(args: Args, names: _Names) -> tuple[_Sizes, ...]:
+def _tokens_first(args: Args, names: _Names) -> tuple[_HeadSizes, ...]:
     """Operands [images, tokens, heads, width], or [tokens, heads, width] of several sequences.
 
     The diagonal of these kernels ends with the last query and the last key (flash-attention 2.1),
@@ -100,10 +100,10 @@ def _tokens_first(args: Args, names: _Names) -> tuple[_Sizes, ...]:
     t, dv = key[-3], args[names.value].shape[-1]
     causal = _is_cut(args)
     if _limits(args, "q") is None:
-        return (_Sizes(prod(images) * heads, s, t, d, dv, causal and s == t),)
+        return (_HeadSizes(prod(images) * heads, s, t, d, dv, causal and s == t),)
     pairs = zip(_lengths(args, "q", s), _lengths(args, "k", t), strict=True)
     return tuple(
-        _Sizes(heads, each, other, d, dv, causal and each == other) for each, other in pairs
+        _HeadSizes(heads, each, other, d, dv, causal and each == other) for each, other in pairs
     )
 
 
@@ -117,7 +117,7 @@ def _is_cut(args: Args) -> bool:
     return args.get("custom_mask_type") in (1, 2)
 
 
-def _all_pairs(args: Args, names: _Names) -> tuple[_Sizes, ...]:
+def _all_pairs(args: Args, names: _Names) -> tuple[_HeadSizes, ...]:
     """Return the sizes of a kernel that computes all scores and masks some afterwards."""
     return tuple(replace(each, causal=False) for each in _heads_first(args, names))
 

@@ -12,7 +12,7 @@ from simulator.trace.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class TraceForm:
     """A file format: its title, a test on its first characters, and its reader."""
 
     title: str
@@ -21,11 +21,11 @@ class Form:
 
 
 FORMS = {
-    "execution-trace": Form(
+    "execution-trace": TraceForm(
         "a PyTorch execution trace", execution_trace.detects, execution_trace.import_execution_trace
     ),
-    "kineto": Form("a Chrome trace", kineto.detects, kineto.import_kineto),
-    "scalesim": Form("a SCALE-Sim topology", scalesim.detects, scalesim.import_scalesim),
+    "kineto": TraceForm("a Chrome trace", kineto.detects, kineto.import_kineto),
+    "scalesim": TraceForm("a SCALE-Sim topology", scalesim.detects, scalesim.import_scalesim),
 }
 
 

@@ -56,7 +56,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class NodeScope:
     """What surrounds an op.
 
     `backward` is thread and sequence number of the forward op that is differentiated, `outer` the
@@ -81,7 +81,7 @@ class OpEvent:
     """An op that does the work, and its scope."""
 
     node: Node
-    scope: Scope
+    scope: NodeScope
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,12 +126,12 @@ def flattened(roots: list[Node]) -> list[OpEvent | Mark]:
     """Return the ops that do the work, and the step marks, in order of their start."""
     entries: list[OpEvent | Mark] = []
     for root in roots:
-        entries += _visit(root, Scope())
+        entries += _visit(root, NodeScope())
     # A file lists events by thread, in the order of their ends.
     return sorted(entries, key=lambda entry: entry.node.order)
 
 
-def _visit(node: Node, scope: Scope) -> Iterator[OpEvent | Mark]:
+def _visit(node: Node, scope: NodeScope) -> Iterator[OpEvent | Mark]:
     if is_step(node.name) or marked_phase(node.name) is not None:
         yield Mark(node)
     inner = _scope(node, scope)
@@ -183,7 +183,7 @@ def _descendants(node: Node) -> Iterator[Node]:
         yield from _descendants(child)
 
 
-def _scope(node: Node, scope: Scope) -> Scope:
+def _scope(node: Node, scope: NodeScope) -> NodeScope:
     if node.base:
         return replace(
             scope,
@@ -195,11 +195,11 @@ def _scope(node: Node, scope: Scope) -> Scope:
         forward = next((each for each in (node, *node.children) if _numbered(each)), None)
         key = (forward.forward_thread, forward.seq) if forward else None
         accumulates = is_accumulation(node.name)
-        return Scope(scope.marker, True, key, accumulates, labels=scope.labels)
+        return NodeScope(scope.marker, True, key, accumulates, labels=scope.labels)
     return _annotated(node, scope)
 
 
-def _annotated(node: Node, scope: Scope) -> Scope:
+def _annotated(node: Node, scope: NodeScope) -> NodeScope:
     """Return the scope inside an event that only labels what happens meanwhile."""
     phase = marked_phase(node.name)
     if phase is not None:

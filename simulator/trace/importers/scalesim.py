@@ -5,7 +5,7 @@ from pathlib import Path
 
 from simulator.errors import InputError
 from simulator.trace.header import LARGEST
-from simulator.trace.importers.topology import LayerRow, detects, read_topology
+from simulator.trace.importers.topology import TopologyLayer, detects, read_topology
 from simulator.trace.op import (
     Gemm,
     Op,
@@ -55,7 +55,7 @@ class _LayerBuilder:
     def batch_text(self) -> str:
         return f"batch {' and '.join(map(str, sorted(self.batches)))}"
 
-    def append(self, row: LayerRow) -> None:
+    def append(self, row: TopologyLayer) -> None:
         """Append the layer of a row; raises InputError if its sizes do not fit each other."""
         self.batches.add(row.sizes.get("batch", 1))
         name = row.name or f"layer{len(self.ops)}"
@@ -64,14 +64,14 @@ class _LayerBuilder:
         else:
             self._conv(name, row)
 
-    def _gemm(self, layer: str, row: LayerRow) -> None:
+    def _gemm(self, layer: str, row: TopologyLayer) -> None:
         """Append C[m,n] = A[m,k] B[k,n]."""
         n, k = row.sizes["n"], row.sizes["k"]
         m = row.sizes["m"] * row.sizes.get("batch", 1)
         gemm = Gemm(Role.FORWARD, 1, m, n, k, 0, 1, 0)
         self._append("gemm", layer, ((m, k), (k, n), (m, n)), gemm, row.where)
 
-    def _conv(self, layer: str, row: LayerRow) -> None:
+    def _conv(self, layer: str, row: TopologyLayer) -> None:
         """Append a convolution; the ifmap includes the padding."""
         size, images = row.sizes, row.sizes.get("batch", 1)
         channels, filters, groups = size["channels"], size["filters"], size.get("groups", 1)

@@ -51,7 +51,7 @@ _OTHERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class LayerRow:
+class TopologyLayer:
     """A layer of a topology: its name ("" if none) and its sizes by column."""
 
     where: str
@@ -72,7 +72,7 @@ def detects(text: str) -> bool:
     return any(_is_header(row) or _is_layer(row) for row in rows)
 
 
-def read_topology(path: Path) -> Iterator[LayerRow]:
+def read_topology(path: Path) -> Iterator[TopologyLayer]:
     """Yield the layers of a topology.
 
     Raises InputError with the line and column that do not fit, and for SCALE-Sim's other files:
@@ -165,7 +165,7 @@ def _by_position(cells: Sequence[str]) -> tuple[str, ...]:
     return _POSITIONS[max(_POSITIONS) if len(cells) >= max(_POSITIONS) else min(_POSITIONS)]
 
 
-def _row(cells: Sequence[str], columns: Sequence[str], where: str) -> LayerRow:
+def _row(cells: Sequence[str], columns: Sequence[str], where: str) -> TopologyLayer:
     values = dict(zip(columns, cells, strict=False))
     extra = [] if values.pop(_NOTES, None) is not None else cells[len(columns) :]
     for ratio in (values.pop("sparsity", ""), *(cell for cell in extra if ":" in cell)):
@@ -179,7 +179,7 @@ def _row(cells: Sequence[str], columns: Sequence[str], where: str) -> LayerRow:
         )
     name = values.pop("layer", "")
     cells_by_kind = {kind: text for kind, text in values.items() if text or kind in form}
-    return LayerRow(
+    return TopologyLayer(
         where, name, {kind: _size(kind, text, where) for kind, text in cells_by_kind.items()}
     )
 

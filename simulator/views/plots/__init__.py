@@ -15,7 +15,7 @@ from simulator.comparison import Comparison
 from simulator.views.design_space import SweepTable
 from simulator.views.plots.against import against
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
-from simulator.views.plots.canvas import Results, Steps, save, styled
+from simulator.views.plots.canvas import Results, StepsByLabel, save, styled
 from simulator.views.plots.decides import decides
 from simulator.views.plots.methods import (
     bits_over_epochs,
@@ -50,7 +50,7 @@ _OF_RESULTS: dict[str, Callable[[Results], Figure | None]] = {
     "latency_per_phase": latency_per_phase,
     "decides": decides,
 }
-_OF_STEPS: dict[str, Callable[[Steps], Figure]] = {
+_OF_STEPS: dict[str, Callable[[StepsByLabel], Figure]] = {
     "dram_bandwidth": dram_bandwidth,
     "occupancy": occupancy,
     "roofline": roofline,
@@ -74,7 +74,7 @@ _OF_SWEEPS: dict[str, Callable[[SweepTable], Figure | None]] = {
 }
 
 
-def draw_run(results: Results, steps: Steps, directory: Path) -> list[Path]:
+def draw_run(results: Results, steps: StepsByLabel, directory: Path) -> list[Path]:
     """Draw every figure of a run into `directory` and return the files.
 
     `results` and `steps` hold the documents of result.json and step.json by the machine's label;
@@ -115,7 +115,7 @@ def draw_sweep(table: SweepTable, directory: Path) -> list[Path]:
     return paths
 
 
-def draw_step(steps: Steps, directory: Path) -> list[Path]:
+def draw_step(steps: StepsByLabel, directory: Path) -> list[Path]:
     """Draw the figures of one step, as `draw_run` does; none when `steps` is empty."""
     return _draw(_OF_STEPS, steps, directory)
 

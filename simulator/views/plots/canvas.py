@@ -23,7 +23,7 @@ from simulator.trace.phases import FACTS
 from simulator.units import ceil_div
 
 Results = Mapping[str, ResultDocument]
-Steps = Mapping[str, StepDocument]
+StepsByLabel = Mapping[str, StepDocument]
 """Documents of machines or methods, by their labels in a figure."""
 
 WIDTH, HEIGHT, DPI = 7.5, 4.2, 150

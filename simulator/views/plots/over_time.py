@@ -19,7 +19,7 @@ from simulator.views.plots.canvas import (
     PAPER,
     PHASES,
     UNITS,
-    Steps,
+    StepsByLabel,
     canvas,
     colour,
     in_order,
@@ -36,7 +36,7 @@ _PIXELS = 800  # across the axes: what is closer together than one cannot be tol
 _LANE_INCHES = 0.75
 
 
-def dram_bandwidth(steps: Steps) -> Figure:
+def dram_bandwidth(steps: StepsByLabel) -> Figure:
     """Draw DRAM bandwidth over one step, stacked by master, one panel per machine."""
     figure = canvas(_bandwidth_title(steps), _bandwidth_note(steps), 2.2 + 1.1 * len(steps))
     panels = figure.subplots(len(steps), 1, sharey=True, squeeze=False)[:, 0]
@@ -56,7 +56,7 @@ def dram_bandwidth(steps: Steps) -> Figure:
     return figure
 
 
-def occupancy(steps: Steps) -> Figure:
+def occupancy(steps: StepsByLabel) -> Figure:
     """Draw when each unit of each machine is busy, by phase, and for how much of a step."""
     lanes = [len(_units(step)) for step in steps.values()]
     height = 1.5 + 0.5 * len(lanes) + _LANE_INCHES * sum(lanes)
@@ -129,7 +129,7 @@ def _traffic(step: StepDocument) -> str:
     return f"{average}; {', '.join(parts)}"
 
 
-def _bandwidth_title(steps: Steps) -> str:
+def _bandwidth_title(steps: StepsByLabel) -> str:
     main, step = next(iter(steps.items()))
     peak = step["machine"]["dram_bytes_per_s"]
     moved = sum(flow["bytes"] for flow in step["flows"])
@@ -139,7 +139,7 @@ def _bandwidth_title(steps: Steps) -> str:
     )
 
 
-def _bandwidth_note(steps: Steps) -> str:
+def _bandwidth_note(steps: StepsByLabel) -> str:
     step = next(iter(steps.values()))
     return f"{_what(step)}, averaged over each of {_BINS} intervals.{_own_axes(steps)}"
 
@@ -148,7 +148,7 @@ def _what(step: StepDocument) -> str:
     return f"{step['trace']}: one steady training step"
 
 
-def _own_axes(steps: Steps) -> str:
+def _own_axes(steps: StepsByLabel) -> str:
     return " Each machine has a time axis of its own." if len(steps) > 1 else ""
 
 
@@ -199,7 +199,7 @@ def _busy(step: StepDocument, unit: str) -> str:
     return f"{share(busy_ps(_of(step, unit)), step['duration_ps'])}\nbusy"
 
 
-def _occupancy_title(steps: Steps) -> str:
+def _occupancy_title(steps: StepsByLabel) -> str:
     main, step = next(iter(steps.items()))
     busy = {unit: share(busy_ps(_of(step, unit)), step["duration_ps"]) for unit in _units(step)}
     first, *rest = (f"the {spoken(unit)} is busy {part}" for unit, part in busy.items())
@@ -207,7 +207,7 @@ def _occupancy_title(steps: Steps) -> str:
     return f"In a step of {_duration(step)} on {main} {', '.join(parts)}"
 
 
-def _occupancy_note(steps: Steps) -> str:
+def _occupancy_note(steps: StepsByLabel) -> str:
     """Say what the CPU does for the accelerator, which the phases do not show."""
     step = next(iter(steps.values()))
     cpu = _of(step, "cpu")

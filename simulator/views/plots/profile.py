@@ -16,7 +16,7 @@ from simulator.views.plots.canvas import (
     INK,
     MACHINES,
     UNITS,
-    Steps,
+    StepsByLabel,
     canvas,
     colour,
     in_order,
@@ -37,7 +37,7 @@ _SMALL = 7.5
 _PRODUCTS = ("forward", "dgrad", "wgrad")
 
 
-def profile(steps: Steps) -> Figure:
+def profile(steps: StepsByLabel) -> Figure:
     """Draw the operations of one step of the first machine by busy time and by energy."""
     label, step = next(iter(steps.items()))
     time = _sums(step, lambda task: task["end_ps"] - task["start_ps"])
@@ -60,7 +60,7 @@ def profile(steps: Steps) -> Figure:
     return figure
 
 
-def layers(steps: Steps) -> Figure:
+def layers(steps: StepsByLabel) -> Figure:
     """Draw the products of every layer, forward, dgrad and wgrad, a bar per machine.
 
     The layers that take longest; what an offload drags along (conversions, launch) is included.
@@ -198,7 +198,7 @@ def _layer_title(tables: Mapping[str, Table]) -> str:
     )
 
 
-def _layer_note(steps: Steps, names: list[str], tables: Mapping[str, Table]) -> str:
+def _layer_note(steps: StepsByLabel, names: list[str], tables: Mapping[str, Table]) -> str:
     step = next(iter(steps.values()))
     known = {name for table in tables.values() for name, phase in table if phase in _PRODUCTS}
     left = len(known) - len(names)

@@ -23,7 +23,7 @@ from simulator.views.plots.canvas import (
     INK,
     PHASES,
     UNITS,
-    Steps,
+    StepsByLabel,
     canvas,
     colour,
     in_order,
@@ -45,7 +45,7 @@ class _Roof(NamedTuple):
     macs_per_s: int
 
 
-def roofline(steps: Steps) -> Figure:
+def roofline(steps: StepsByLabel) -> Figure:
     """Draw the first machine's GEMMs under its roofs, and beside them what only moves bytes."""
     label, step = next(iter(steps.items()))
     tasks = [task for task in step["tasks"] if task["end_ps"] > task["start_ps"]]

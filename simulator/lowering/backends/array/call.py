@@ -12,7 +12,7 @@ from simulator.units import ceil_div
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ArrayCall:
     """One GEMM to offload: the op that it serves, its placement and layout."""
 
     site: Site
@@ -103,18 +103,18 @@ def call_of(
     array: ArrayInterface,
     *,
     by_unit: bool = False,
-) -> Call:
+) -> ArrayCall:
     """Return the call as this array computes it: it may lack the convolution of a wgrad.
 
     Its DMA engine converts `by_unit` what there is to convert.
     """
     conv, by_unit = gemm.conv, by_unit and placement.convert
     if array.wgrad == "im2col" or gemm.role is not Role.WGRAD or conv is None or conv.transposed:
-        return Call(site, op, gemm, placement, layout(gemm, array), by_unit=by_unit)
+        return ArrayCall(site, op, gemm, placement, layout(gemm, array), by_unit=by_unit)
     alone = replicated(gemm)
     copies = conv.in_channels // conv.groups
     laid = layout(alone, array)
-    return Call(site, op, alone, placement, laid, copies, conv.images, by_unit)
+    return ArrayCall(site, op, alone, placement, laid, copies, conv.images, by_unit)
 
 
 def others_of(op: Op) -> tuple[Tensor, ...]:

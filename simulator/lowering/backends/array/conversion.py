@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from simulator.activity import Stage
 from simulator.hardware.precision import PRECISION_BITS
-from simulator.lowering.backends.array.call import Call, bytes_of, others_of
+from simulator.lowering.backends.array.call import ArrayCall, bytes_of, others_of
 from simulator.lowering.binding import Binding, Site
 from simulator.timing.kernels import between_products
 from simulator.trace.accesses import Access, whole
@@ -34,12 +34,12 @@ class Conversion(Protocol):
         into another.
         """
 
-    def restore(self, call: Call, token: int) -> None:
+    def restore(self, call: ArrayCall, token: int) -> None:
         """Append what brings the array's outputs in `token` back: scale them, sum the slices of
         several passes and what overlaps, add a bias, write the tensor.
         """
 
-    def between(self, call: Call, token: int, waits: Sequence[int]) -> Access:
+    def between(self, call: ArrayCall, token: int, waits: Sequence[int]) -> Access:
         """Append what a fused op does to a temporary between two GEMMs (a softmax, gates), and
         return where the array reads it. It follows what writes `waits`.
         """
@@ -61,7 +61,7 @@ class CompiledLoops:
         rounds = precision.startswith("int")
         reads = [source, source] if rounds else [source]
         cost = _RANGE_OPS + _ROUND_OPS if rounds else _COPY_OPS
-        loop = _Loop(Stage.QUANTISE, tensor.elements, tensor.bits, cost)
+        loop = _ElementLoop(Stage.QUANTISE, tensor.elements, tensor.bits, cost)
         self._append(site, loop, reads, target)
 
     def lay_out(
@@ -69,9 +69,9 @@ class CompiledLoops:
     ) -> None:
         """Read an element, write an element."""
         source, target = moved
-        self._append(site, _Loop(stage, elements, bits, 1), [source], target)
+        self._append(site, _ElementLoop(stage, elements, bits, 1), [source], target)
 
-    def restore(self, call: Call, token: int) -> None:
+    def restore(self, call: ArrayCall, token: int) -> None:
         """Scale and sum in one loop; what the array scaled on its way out is summed alone."""
         target, passes, site = call.target, call.placement.passes, call.site
         assert target is not None, "temporaries are not restored"
@@ -81,16 +81,16 @@ class CompiledLoops:
         if call.is_summed:
             stage = Stage.COL2IM if call.layout.fold_back else Stage.REDUCE
             # Sums begin with the bias instead of 0, which costs a read and no operation.
-            loop = _Loop(stage, call.made, call.out_bits, passes + scales)
+            loop = _ElementLoop(stage, call.made, call.out_bits, passes + scales)
             self._append(site, loop, [*raw, *whole(others)], written)
             return
         # Every further pass is a multiply-add, or without scales an addition.
         cost = passes - (not scales) + len(others)
         stage = Stage.DEQUANTISE if scales else Stage.REDUCE
-        loop = _Loop(stage, target.elements, target.bits, cost)
+        loop = _ElementLoop(stage, target.elements, target.bits, cost)
         self._append(site, loop, [*raw, *whole(others)], written)
 
-    def between(self, call: Call, token: int, waits: Sequence[int]) -> Access:
+    def between(self, call: ArrayCall, token: int, waits: Sequence[int]) -> Access:
         """Convert on the way, in the same loop."""
         elements = call.made
         raw = Access(token, bytes_of(elements, call.out_bits))
@@ -105,7 +105,7 @@ class CompiledLoops:
     def _append(
         self,
         site: Site,
-        loop: "_Loop",
+        loop: "_ElementLoop",
         reads: Sequence[Access],
         target: Access,
     ) -> None:
@@ -118,7 +118,7 @@ class CompiledLoops:
         binding.append(work, site, tokens, (target.token,))
 
 
-class _Loop(NamedTuple):
+class _ElementLoop(NamedTuple):
     """A loop over so many elements of `bits` each."""
 
     stage: Stage

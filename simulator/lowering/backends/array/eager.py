@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from simulator.activity import Stage
 from simulator.hardware.precision import PRECISION_BITS
-from simulator.lowering.backends.array.call import Call, bytes_of, others_of
+from simulator.lowering.backends.array.call import ArrayCall, bytes_of, others_of
 from simulator.lowering.binding import Binding, Site, storages
 from simulator.timing.kernels import between_kind
 from simulator.trace.accesses import Access, whole
@@ -52,7 +52,7 @@ class EagerOps:
         written = _flat(target.token, elements, dtype)
         self._op(site, stage, "clone" if stage is Stage.TRANSPOSE else "im2col", (read,), written)
 
-    def restore(self, call: Call, token: int) -> None:
+    def restore(self, call: ArrayCall, token: int) -> None:
         """`raw.to(torch.float32) * scale`, slice by slice, then what overlaps is summed, or a bias
         is added.
         """
@@ -69,7 +69,7 @@ class EagerOps:
         for each in others:
             self._op(site, Stage.DEQUANTISE, "add", (target, each), target)
 
-    def between(self, call: Call, token: int, waits: Sequence[int]) -> Access:
+    def between(self, call: ArrayCall, token: int, waits: Sequence[int]) -> Access:
         """Scale, compute, convert again."""
         site, precision = call.site, call.placement.precision
         dtype = call.op.outputs[0].dtype if call.op.outputs else "float32"
@@ -86,7 +86,7 @@ class EagerOps:
 
     def _scale(
         self,
-        call: Call,
+        call: ArrayCall,
         raw: Tensor,
         dtype: str,
         added: Sequence[Tensor] = (),

@@ -5,7 +5,7 @@ from functools import partial
 
 from simulator.activity import Stage
 from simulator.hardware.runtime import Driver, Handling
-from simulator.lowering.backends.array.call import Call
+from simulator.lowering.backends.array.call import ArrayCall
 from simulator.lowering.binding import Binding
 from simulator.lowering.requests import WorkRequest
 from simulator.trace.accesses import Access
@@ -32,7 +32,7 @@ class Handover:
             moves.append(partial(self._handle, Stage.RESHAPE, costs.reshape, size))
         return moves
 
-    def replicate(self, call: Call, operands: list[Access | None]) -> list[Access | None]:
+    def replicate(self, call: ArrayCall, operands: list[Access | None]) -> list[Access | None]:
         """Write out an operand as often as the accelerator needs it in memory."""
         source, times = operands[0], call.copies
         if source is None or times <= 1:
@@ -43,11 +43,11 @@ class Handover:
         self._binding.append(work, call.site, (source.token,), (copy.token,))
         return [copy, *operands[1:]]
 
-    def load(self, call: Call, operands: list[Access | None]) -> list[Access | None]:
+    def load(self, call: ArrayCall, operands: list[Access | None]) -> list[Access | None]:
         """Return operands a and b, and temporaries if there are any, where the array reads them."""
         return [each and self._load(call, which, each) for which, each in enumerate(operands)]
 
-    def _load(self, call: Call, which: int, operand: Access) -> Access:
+    def _load(self, call: ArrayCall, which: int, operand: Access) -> Access:
         costs, binding = self._costs, self._binding
         size, weights = operand.size, which == call.weights
         if weights and costs.weights == "refit":

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from simulator.activity import Stage
 from simulator.hardware.accelerator import ArrayInterface
 from simulator.hardware.precision import PRECISION_BITS
-from simulator.lowering.backends.array.call import Call, bytes_of, call_of, others_of
+from simulator.lowering.backends.array.call import ArrayCall, bytes_of, call_of, others_of
 from simulator.lowering.backends.array.conversion import CompiledLoops, Conversion
 from simulator.lowering.backends.array.eager import EagerOps
 from simulator.lowering.backends.array.handover import Handover, Move
@@ -52,7 +52,7 @@ class ArrayStages:
         """
         self._temporaries = []
         dispatch_ps = self._requests.dispatch_ps(op)
-        raw: list[tuple[Call, int]] = []
+        raw: list[tuple[ArrayCall, int]] = []
         for gemm, placement in placed:
             site = Site(index, phase_of(op, gemm.role), op.layer)
             call = call_of(site, op, gemm, placement, self._array, by_unit=self._by_unit)
@@ -65,7 +65,7 @@ class ArrayStages:
         for call, token in raw:
             self._conversion.restore(call, token)
 
-    def _compute(self, call: Call, dispatch_ps: int) -> int:
+    def _compute(self, call: ArrayCall, dispatch_ps: int) -> int:
         """Append the stages up to the GEMM itself and return the token that it writes."""
         binding, site = self._binding, call.site
         operands = [self._operand(call, which) for which in (call.gemm.a, call.gemm.b)]
@@ -97,7 +97,7 @@ class ArrayStages:
             binding.append(move(source, moved), site, (source,), (moved,))
         return result
 
-    def _way_back(self, call: Call) -> list[Move]:
+    def _way_back(self, call: ArrayCall) -> list[Move]:
         """Return what makes the work, from token to token, between the array and its result."""
         target, size = call.target, bytes_of(call.made, call.out_bits)
         moves = self._handover.back(size)
@@ -116,7 +116,7 @@ class ArrayStages:
             self._binding.driver(Stage.BUILD, first_call, site)
             self.engines.add(work)
 
-    def _operand(self, call: Call, which: int) -> Access | None:
+    def _operand(self, call: ArrayCall, which: int) -> Access | None:
         """Return an operand in the array's precision and layout, made only once."""
         if which < 0:
             return None
@@ -130,7 +130,7 @@ class ArrayStages:
             ready = self._in_order(call, tensor, ready)
         return ready
 
-    def _quantised(self, call: Call, tensor: Tensor) -> Access:
+    def _quantised(self, call: ArrayCall, tensor: Tensor) -> Access:
         precision, site = call.placement.precision, call.site
         token = self._binding.copy(
             (Stage.QUANTISE, precision), tensor, tensor.storage,
@@ -138,7 +138,7 @@ class ArrayStages:
         )  # fmt: skip
         return Access(token, bytes_of(tensor.elements, PRECISION_BITS[precision]))
 
-    def _transposed(self, call: Call, which: int, source: Access) -> Access:
+    def _transposed(self, call: ArrayCall, which: int, source: Access) -> Access:
         tensor, bits = call.op.inputs[which], call.operand_bits(which)
         size, site = bytes_of(tensor.elements, bits), call.site
 
@@ -149,7 +149,7 @@ class ArrayStages:
         kind = Stage.TRANSPOSE, tensor.shape, tensor.strides
         return Access(self._binding.copy(kind, tensor, source.token, transpose), size)
 
-    def _in_order(self, call: Call, tensor: Tensor, source: Access) -> Access:
+    def _in_order(self, call: ArrayCall, tensor: Tensor, source: Access) -> Access:
         """Return weights in the array's order, where the CPU must bring them into it."""
         each_ps = self._per_weight(call)
         if not each_ps:
@@ -162,13 +162,13 @@ class ArrayStages:
         kind = Stage.REARRANGE, call.gemm.role
         return Access(self._binding.copy(kind, tensor, source.token, rearrange), source.size)
 
-    def _per_weight(self, call: Call) -> int:
+    def _per_weight(self, call: ArrayCall) -> int:
         """Return the CPU's time per weight between its order and the array's."""
         if call.gemm.conv is None:
             return 0
         return self._costs.rearrange.per_element(call.gemm.role)
 
-    def _puts_back(self, call: Call) -> bool:
+    def _puts_back(self, call: ArrayCall) -> bool:
         """Return whether the array leaves a gradient of weights in its own order."""
         wgrad = call.gemm.role is Role.WGRAD and call.target is not None
         return wgrad and self._per_weight(call) > 0
@@ -179,7 +179,7 @@ class ArrayStages:
         moved = self._binding.cache.touch([source], [target])
         return self._requests.rearrange(tensor.elements, moved, each_ps)
 
-    def _unfold(self, call: Call, reads: list[Access | None]) -> list[Access | None]:
+    def _unfold(self, call: ArrayCall, reads: list[Access | None]) -> list[Access | None]:
         """Write out the im2col matrix on the CPU where the hardware does not do it."""
         which, gemm = call.layout.unfold, call.gemm
         if which is None:
@@ -192,7 +192,7 @@ class ArrayStages:
         self._conversion.lay_out(call.site, Stage.IM2COL, elements, bits, (source, matrix))
         return [matrix if position == which else read for position, read in enumerate(reads)]
 
-    def _between(self, call: Call, token: int) -> None:
+    def _between(self, call: ArrayCall, token: int) -> None:
         waits = [temporary.token for temporary in self._temporaries]
         self._temporaries.append(self._conversion.between(call, token, waits))
 
