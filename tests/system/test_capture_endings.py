@@ -199,9 +199,7 @@ def test_a_recording_survives_a_full_disk(tmp_path, monkeypatch, room):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "spare"))
     with monkeypatch.context() as patched:
         _full(patched, full, room)
-        with pytest.raises(
-            InputError, match="no space left on the disk; the steps before it is in"
-        ):
+        with pytest.raises(InputError, match="no space left on the disk; what was recorded is in"):
             rescue_trace(trace, full / "t.trace")
     (spare,) = (tmp_path / "spare").iterdir()
     assert load_trace(spare) == trace
@@ -216,5 +214,5 @@ def test_a_capture_onto_a_full_disk_says_where_the_recording_is(ends):
     assert (status, trace) == (2, None)
     assert err.startswith("trainsoc: cannot write ")
     assert "beyond the limit for files" in err
-    assert "the steps before it is lost" in err
+    assert "what was recorded is lost" in err
     assert err.count("\n") == 1

@@ -86,7 +86,7 @@ def test_two_processes_lose_nothing_of_each_other(dram):
         samples = samples_of(dram.device)
     with kept_samples(dram.device):
         before = len(samples.known)
-        samples.of(cost.Traffic(cost.Walk(1, 4, write=False)))
+        samples.of(cost.TrafficShape(cost.Walk(1, 4, write=False)))
     samples_of.cache_clear()
     with kept_samples(dram.device):
         assert len(samples_of(dram.device).known) == before + 1

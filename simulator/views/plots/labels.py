@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 
 from simulator.views.plots.canvas import INK
 
-Point = tuple[float, float]
+XY = tuple[float, float]
 
 _TYPE = 7.5  # points
 _EM = 0.62 * _TYPE  # points that a character takes, generously
@@ -52,7 +52,7 @@ class Box(NamedTuple):
         )
 
 
-def far_apart(axes: Axes, spots: Sequence[Point], most: int) -> list[int]:
+def far_apart(axes: Axes, spots: Sequence[XY], most: int) -> list[int]:
     """Return at most `most` positions in `spots`, in order: both ends, then the farthest in turn.
 
     `spots` are points of `axes`; how far they are from each other is measured on the figure.
@@ -67,7 +67,7 @@ def far_apart(axes: Axes, spots: Sequence[Point], most: int) -> list[int]:
     return sorted(chosen)
 
 
-def place_labels(axes: Axes, labels: Sequence[tuple[Point, str]], marks: Sequence[Point]) -> None:
+def place_labels(axes: Axes, labels: Sequence[tuple[XY, str]], marks: Sequence[XY]) -> None:
     """Write each text near its point of `axes`, with a line to it where it lies farther off.
 
     No label covers another one or one of `marks`, which are points too; should there be no room
@@ -88,7 +88,7 @@ def place_labels(axes: Axes, labels: Sequence[tuple[Point, str]], marks: Sequenc
         note.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
 
 
-def _distance(one: Point, other: Point) -> float:
+def _distance(one: XY, other: XY) -> float:
     return hypot(one[0] - other[0], one[1] - other[1])
 
 
@@ -96,16 +96,16 @@ def _to_points(axes: Axes) -> float:
     return 72 / float(axes.figure.dpi)
 
 
-def _anchor(axes: Axes, spot: Point) -> Point:
+def _anchor(axes: Axes, spot: XY) -> XY:
     x, y = axes.transData.transform(spot) * _to_points(axes)
     return float(x), float(y)
 
 
-def _around(spot: Point) -> Box:
+def _around(spot: XY) -> Box:
     return Box(spot[0] - _MARK, spot[1] - _MARK, spot[0] + _MARK, spot[1] + _MARK)
 
 
-def _free(anchor: Point, size: Point, taken: Sequence[Box], frame: Box) -> tuple[float, Box]:
+def _free(anchor: XY, size: XY, taken: Sequence[Box], frame: Box) -> tuple[float, Box]:
     """Return the nearest box of this size beside `anchor` that is free, and how far off it is."""
     boxes = (
         (distance, _beside(anchor, size, distance, direction))
@@ -122,7 +122,7 @@ def _free(anchor: Point, size: Point, taken: Sequence[Box], frame: Box) -> tuple
     )
 
 
-def _beside(anchor: Point, size: Point, distance: float, direction: tuple[int, int]) -> Box:
+def _beside(anchor: XY, size: XY, distance: float, direction: tuple[int, int]) -> Box:
     across, up = direction
     left = anchor[0] + across * distance - size[0] * (1 - across) / 2
     bottom = anchor[1] + up * distance - size[1] * (1 - up) / 2
