@@ -11,6 +11,7 @@ _SHOWS = ("cli", "sweeps", "views")  # they show results or ask for them, and ch
 _ROWS = _ROOM / "sweeps" / "job.py"  # decides what a point keeps of its result
 
 
+@remember("versions of packages", most=8)
 def version_of(package: str) -> str:
     """Return the version of an installed package, or "unknown"."""
     try:

@@ -16,10 +16,7 @@ from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError, a_or_an
 from simulator.files.writing import write_text
 from simulator.hardware import Hardware, load_hardware
-from simulator.lowering.backends.backend import backends_of
 from simulator.lowering.lower import Carry, Lowering
-from simulator.lowering.outline import outline_of
-from simulator.lowering.placement import place, traced_precision
 from simulator.machine.soc import FIDELITIES, MOST_TILES, run_step
 from simulator.pattern_store import kept_samples
 from simulator.placing import Placed, candidates
@@ -218,7 +215,7 @@ class Replay:
             trace.name,
             self._method,
             self._machine.fidelity,
-            precisions(hardware, trace, placed) | ({"bits": self._bits} if self._bits else {}),
+            precisions(self._machine, trace, placed) | ({"bits": self._bits} if self._bits else {}),
             {
                 "trainsoc": version_of("trainsoc"),
                 "simpy": version_of("simpy"),
@@ -290,20 +287,16 @@ def as_trace(source: Trace | Recording | str | Path) -> Trace:
     return source.trace
 
 
-def precisions(hardware: Hardware, trace: Trace, placed: Placed | None = None) -> dict[str, Any]:
+def precisions(machine: Machine, trace: Trace, placed: Placed | None = None) -> dict[str, Any]:
     """Return the precisions of the GEMMs as traced and as executed, sorted by name."""
-    traced, executed = set(), set()
-    backends = backends_of(outline_of(hardware))
-    for number, step in enumerate(trace.steps):
-        for index, op in enumerate(step.ops):
-            unit = placed[number][index] if placed else None
-            for gemm in op.gemms:
-                traced.add(traced_precision(op, gemm))
-                executed.add(place(hardware.runtime, backends, op, gemm, unit).precision)
-    array = hardware.accelerator
+    steps = [
+        machine.lowering.precisions(step, placed[number] if placed else None)
+        for number, step in enumerate(trace.steps)
+    ]
+    array = machine.hardware.accelerator
     return {
-        "traced": sorted(traced),
-        "executed": sorted(executed),
+        "traced": sorted({name for step in steps for name in step.traced}),
+        "executed": sorted({name for step in steps for name in step.executed}),
         "array": array.precision if array else None,
         "rule": array.on_unsupported_precision if array else None,
     }

@@ -11,7 +11,6 @@ from simulator.cli.arguments import HardwareArg, JsonOption, SamplesOption, SetO
 from simulator.cli.meter import meter
 from simulator.cli.terminal import print_table, progress
 from simulator.errors import InputError, shown
-from simulator.units import DURATION, PS_PER_S
 
 if TYPE_CHECKING:
     from simulator.comparison import Comparison
@@ -61,6 +60,8 @@ def _counts(text: str) -> list[int]:
 
 def _limit_s(text: str) -> float:
     """Return the seconds of a duration such as "120 s"; raises InputError for too few."""
+    from simulator.units import DURATION, PS_PER_S
+
     try:
         limit_s = DURATION.parse(text) / PS_PER_S
     except ValueError as error:

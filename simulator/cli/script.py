@@ -12,9 +12,9 @@ import typer
 
 from simulator.cli.show import show_trace
 from simulator.errors import InputError
-from simulator.trace.trace import Trace
 
 if TYPE_CHECKING:
+    from simulator.trace.trace import Trace
     from workloads.capture.children import Children
     from workloads.capture.endings import Outcome
     from workloads.capture.program import PythonProgram
@@ -87,7 +87,7 @@ class _TraceWriter:
         if not self.quiet:
             show_trace(traces[0], noted=True)
 
-    def _save(self, traces: list[Trace]) -> list[Path]:
+    def _save(self, traces: "list[Trace]") -> list[Path]:
         """Write the first trace to `out`, the others beside it; return their paths."""
         from simulator.trace.storage import rescue_trace
 

@@ -9,10 +9,10 @@ import typer
 from simulator.cli.arguments import JsonOption, SetOption, StepOption
 from simulator.cli.terminal import print_table
 from simulator.errors import InputError
-from simulator.trace.trace import Trace
 
 if TYPE_CHECKING:
     from simulator.hardware import Hardware
+    from simulator.trace.trace import Trace
 
 
 def show(
@@ -65,7 +65,7 @@ def show_hardware(hardware: "Hardware", *, as_json: bool = False) -> None:
 
 
 def show_trace(
-    source: str | Trace,
+    source: "str | Trace",
     step: int | None = None,
     out: Path | None = None,
     *,

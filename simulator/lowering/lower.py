@@ -3,7 +3,7 @@
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from simulator.activity import Stage, Task
 from simulator.hardware.soc import Hardware
@@ -13,7 +13,7 @@ from simulator.lowering.binding import Binding, BoundTask, CopyKey, Site, storag
 from simulator.lowering.cache import CachedRegion, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.outline import Outline, outline_of
-from simulator.lowering.placement import place
+from simulator.lowering.placement import place, traced_precision
 from simulator.lowering.requests import NOTHING, Requests, WorkRequest
 from simulator.lowering.works import Templates
 from simulator.memo import Memo
@@ -43,6 +43,13 @@ class Carry:
     cached: Lines = ()
 
 
+class Precisions(NamedTuple):
+    """The precisions in which the GEMMs of a step were traced, and those in which they run."""
+
+    traced: frozenset[str]
+    executed: frozenset[str]
+
+
 class Lowering:
     """Lowers steps for one SoC; shapes seen before are not lowered again."""
 
@@ -61,6 +68,10 @@ class Lowering:
         """
         program = self._programs.of(step, carry, units)
         return program.on(self._templates), program.carry
+
+    def precisions(self, step: Step, units: Units | None = None) -> Precisions:
+        """Return the precisions of the GEMMs of `step`, of which op i goes to `units[i]`."""
+        return self._programs.precisions(step, units)
 
     def synchronise(self, unit: str) -> tuple[Task, ...]:
         """Return what the CPU does to await one completion of `unit`, by itself."""
@@ -99,11 +110,27 @@ class Programs:
         self._requests = Requests(outline)
         self._backends = backends_of(outline)
         self._known: Memo[Program] = Memo("lowered steps", _STEPS)
+        self._precisions: Memo[Precisions] = Memo("precisions of steps", _STEPS)
 
     def of(self, step: Step, carry: Carry, units: Units | None) -> Program:
         """Return what `Lowering.lower` says, made once."""
         key = step.digest, carry, None if units is None else tuple(units)
         return self._known.get(key, lambda: self._lowered(step, carry, units))
+
+    def precisions(self, step: Step, units: Units | None) -> Precisions:
+        """Return what `Lowering.precisions` says, found once."""
+        key = step.digest, None if units is None else tuple(units)
+        return self._precisions.get(key, lambda: self._precisions_of(step, units))
+
+    def _precisions_of(self, step: Step, units: Units | None) -> Precisions:
+        runtime, backends = self._outline.runtime, self._backends
+        traced, executed = set(), set()
+        for index, op in enumerate(step.ops):
+            unit = units[index] if units else None
+            for gemm in op.gemms:
+                traced.add(traced_precision(op, gemm))
+                executed.add(place(runtime, backends, op, gemm, unit).precision)
+        return Precisions(frozenset(traced), frozenset(executed))
 
     def _lowered(self, step: Step, carry: Carry, units: Units | None) -> Program:
         binding = Binding(self._requests, len(step.storages))

@@ -52,12 +52,11 @@ def place(
     and whose driver is worth its while. The host takes what no other unit does. Raises Infeasible
     under `on_unsupported_precision: error` when the array lacks the precision.
     """
-    traced = traced_precision(op, gemm) if gemm else ""
     for name in _candidates(runtime, takers, op, gemm, unit):
         placement = takers[name].takes(op, gemm)
         if placement is not None:
             return placement
-    return Placement(HOST, traced)
+    return Placement(HOST, traced_precision(op, gemm) if gemm else "")
 
 
 def _candidates(

@@ -121,9 +121,10 @@ class SharedDram:
         """Bring the progress of `activity` up to now, when so much is `left`."""
         since, activity.since = activity.since, now
         before, activity.left = activity.left, left
-        moved = activity.served(left) - activity.served(before)
-        if now > since or moved:
-            activity.probe.flowed(Flow(activity.unit, activity.task, since, now, moved))
+        if activity.probe.keeps_flows:
+            moved = activity.served(left) - activity.served(before)
+            if now > since or moved:
+                activity.probe.flowed(Flow(activity.unit, activity.task, since, now, moved))
 
 
 def _time_left(activity: _Activity) -> int:

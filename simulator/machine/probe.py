@@ -1,12 +1,16 @@
 """Observers of a program while it runs. Observation never changes timing."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from simulator.activity import Flow, Span, Task
 
 
 class Probe:
     """Keeps when each task ran."""
+
+    keeps_flows: ClassVar[bool] = False
+    """Whether it wants memory traffic: without, none is computed."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         """Observe these tasks."""
@@ -22,6 +26,8 @@ class Probe:
 
 class Recorder(Probe):
     """Keeps the memory traffic over time too, for a timeline or a figure."""
+
+    keeps_flows: ClassVar[bool] = True
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         """Observe these tasks."""

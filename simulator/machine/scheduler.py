@@ -1,8 +1,8 @@
 """Which ready task goes to which unit, and when: the three ways in which a runtime issues work."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
-from itertools import count
 
 from simpy import Environment, Event
 
@@ -47,7 +47,7 @@ def predecessors(tasks: Sequence[Task], issue: str) -> list[tuple[int, ...]]:
 
 
 class ProgramRun:
-    """Tasks in program order under way: who waits for whom, how many are left."""
+    """Tasks in program order under way: who waits for whom, and which are ready at their unit."""
 
     def __init__(
         self, tasks: Sequence[Task], follows: Sequence[tuple[int, ...]], probe: Probe, done: Event
@@ -57,12 +57,15 @@ class ProgramRun:
         `done` is triggered when the last of them ends.
         """
         self.tasks, self.probe, self.done = tasks, probe, done
-        self.left, self.number = len(tasks), -1
+        self.left = len(tasks)
         self.missing = [len(before) for before in follows]
         self.next: list[list[int]] = [[] for _ in tasks]
+        self.ready: defaultdict[str, list[int]] = defaultdict(list)  # heaps
         for index, before in enumerate(follows):
             for earlier in before:
                 self.next[earlier].append(index)
+            if not before:
+                self.ready[tasks[index].work.unit].append(index)
 
 
 class Scheduler:
@@ -74,28 +77,25 @@ class Scheduler:
     def __init__(self, env: Environment) -> None:
         """Schedule in `env`."""
         self._env = env
-        self._programs: dict[int, ProgramRun] = {}
-        self._numbers = count()
-        self._ready: dict[str, list[tuple[int, int]]] = {}
+        self._programs: list[ProgramRun] = []  # as they came
         self._idle: dict[str, Event] = {}
 
     def add(self, program: ProgramRun) -> None:
-        """Queue the tasks of `program` that follow nothing, at once."""
-        program.number = next(self._numbers)
-        self._programs[program.number] = program
+        """Take a program; its tasks that follow nothing are ready at once."""
         if not program.left:
-            self._finish(program)
-        for index, missing in enumerate(program.missing):
-            if not missing:
-                self._release(program, index)
+            program.done.succeed()
+            return
+        self._programs.append(program)
+        for unit in program.ready:
+            self._wake(unit)
 
     def take(self, unit: str) -> tuple[ProgramRun, int] | None:
         """Return the next ready task of `unit`, its program and index, if there is one."""
-        ready = self._ready.get(unit)
-        if not ready:
-            return None
-        number, index = heappop(ready)
-        return self._programs[number], index
+        for program in self._programs:
+            ready = program.ready[unit]
+            if ready:
+                return program, heappop(ready)
+        return None
 
     def wait(self, unit: str) -> Event:
         """Return an event that fires when `unit` has a ready task again."""
@@ -104,21 +104,19 @@ class Scheduler:
 
     def complete(self, program: ProgramRun, index: int) -> None:
         """Release the tasks that waited for task `index` of `program`."""
+        missing = program.missing
         for later in program.next[index]:
-            program.missing[later] -= 1
-            if not program.missing[later]:
-                self._release(program, later)
+            missing[later] -= 1
+            if not missing[later]:
+                unit = program.tasks[later].work.unit
+                heappush(program.ready[unit], later)
+                self._wake(unit)
         program.left -= 1
         if not program.left:
-            self._finish(program)
+            self._programs.remove(program)
+            program.done.succeed()
 
-    def _finish(self, program: ProgramRun) -> None:
-        del self._programs[program.number]
-        program.done.succeed()
-
-    def _release(self, program: ProgramRun, index: int) -> None:
-        unit = program.tasks[index].work.unit
-        heappush(self._ready.setdefault(unit, []), (program.number, index))
+    def _wake(self, unit: str) -> None:
         idle = self._idle.pop(unit, None)
         if idle is not None:
             idle.succeed()

@@ -51,7 +51,7 @@ class Soc:
         environment.
         """
         program = ProgramRun(tasks, predecessors(tasks, issue), probe, self._env.event())
-        for unit in dict.fromkeys(task.work.unit for task in tasks):
+        for unit in dict.fromkeys([task.work.unit for task in tasks]):
             self._open(unit)
         self._scheduler.add(program)
         return program.done

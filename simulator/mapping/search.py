@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import count
+from operator import attrgetter
 from typing import NamedTuple
 
 from simulator.hardware.accelerator import Accelerator
@@ -38,13 +39,8 @@ EXACT = 3
 """The stage of a candidate whose time is known exactly."""
 
 
-def _by_time(candidate: Candidate) -> tuple[int, int]:
-    return candidate.bound_ps, candidate.moved_bytes
-
-
-def _by_traffic(candidate: Candidate) -> tuple[int, int]:
-    return candidate.moved_bytes, candidate.bound_ps
-
+_by_time = attrgetter("bound_ps", "moved_bytes")
+_by_traffic = attrgetter("moved_bytes", "bound_ps")
 
 _OBJECTIVES = {"time": _by_time, "traffic": _by_traffic}
 """Values of `accelerator.mapping` that are searches; a rule without mappings searches by time."""

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -370,3 +372,15 @@ def test_bad_input_is_one_sentence_and_exit_code_2(case, tmp_path, trace_file):
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
     assert set(tmp_path.iterdir()) == before
+
+
+def test_help_imports_neither_models_nor_training():
+    script = (
+        "import sys\nsys.argv[1:] = ['--help']\nfrom simulator.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(*sorted({'pydantic', 'simpy', 'torch', 'numpy', 'polars'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == ""
