@@ -34,6 +34,11 @@ class Quantity:
     units: dict[str, Decimal]
     example: str
 
+    @property
+    def unit(self) -> str:
+        """The integer unit used inside, such as "ps"."""
+        return self.suffix.removeprefix("_")
+
     def parse(self, value: Any) -> int:
         """Return `value`, text such as "256 KiB", as an exact integer of the inner unit.
 
@@ -123,6 +128,15 @@ LENGTH = Quantity("length", "_nm", _units("m", "n", "u"), "22 nm")
 CYCLES = Quantity("cycle count", "_cycles", _units("cycles", "", "k"), "28 kcycles")
 FRACTION = Quantity("fraction of cycles", "_mcycles", {"cycles": Decimal(1000)}, "2.5 cycles")
 RATIO = Quantity("ratio", "_permille", {"%": Decimal(10)}, "60 %")
+
+QUANTITIES = {
+    each.unit: each
+    for each in (
+        SIZE, FREQUENCY, DURATION, PERIOD, BANDWIDTH, ENERGY, VOLTAGE, POWER, LENGTH, CYCLES,
+        FRACTION, RATIO,
+    )
+}  # fmt: skip
+"""Every quantity by its inner unit, such as "ps"."""
 
 
 def _storable(value: int) -> int:

@@ -1,8 +1,10 @@
 """One number of a description: value, range, source, kind."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
+
+from simulator.units import QUANTITIES
 
 ConstantKind = Literal["measured", "published", "chosen", "fitted", "guess"]
 """How a number came about; `chosen`: the design is free to take it, or it does not matter."""
@@ -15,7 +17,8 @@ KINDS: tuple[ConstantKind, ...] = get_args(ConstantKind)
 class Constant:
     """A number of a SoC, in its inner unit, that may lie anywhere from `low` to `high`.
 
-    `path` is its setting, such as "cpu.gemm_efficiency". Machines with equal constants share one
+    `path` is its setting, such as "cpu.gemm_efficiency", `unit` its inner unit, such as "ps", ""
+    for a plain number, None until a SoC has it. Machines with equal constants share one
     uncertain number, as the same A53 is in both.
     """
 
@@ -25,11 +28,16 @@ class Constant:
     high: int
     source: str = ""
     kind: ConstantKind = "guess"
+    unit: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Raise ValueError unless the value lies within its range."""
         if not self.low <= self.value <= self.high:
             raise ValueError(f"{self.path}: {self.value} is not within {self.low} .. {self.high}")
+
+    def text(self, value: int) -> str:
+        """Return a number in its inner unit as a description would have it: "10 us"."""
+        return QUANTITIES[self.unit].text(value) if self.unit else str(value)
 
     @property
     def is_uncertain(self) -> bool:

@@ -15,6 +15,7 @@ from simulator.files.forms import Hints, validate
 from simulator.files.refusals import path_of
 from simulator.files.text import is_file
 from simulator.files.yaml import Document, read_document, read_value, read_yaml
+from simulator.files.yaml_comments import Comments
 from simulator.hardware.constant import Constant
 from simulator.hardware.core import Core
 from simulator.hardware.cpu import ORDINARY
@@ -148,7 +149,23 @@ def _read_soc(source: str | Path) -> tuple[str, Stated]:
 @remember("statements of descriptions", most=32)
 def _stated(document: Document) -> Stated:
     """Return what a file says, which is not to be changed; of the same file once for all."""
-    return stated(Hardware, document.content, document.comments)
+    known = stated(Hardware, document.content, document.comments)
+    units = known.values.get("units")
+    if isinstance(units, dict):
+        said = {name: _stated_unit(name, raw, document.comments) for name, raw in units.items()}
+        known.values["units"] = {name: each.values or units[name] for name, each in said.items()}
+        known.constants += [constant for each in said.values() for constant in each.constants]
+        known.mistakes += [mistake for each in said.values() for mistake in each.mistakes]
+    return known
+
+
+def _stated_unit(name: str, raw: Any, comments: Comments) -> Stated:
+    """Return what an entry of `units` says; nothing where it has no kind, which is told later."""
+    try:
+        description = description_of(str(raw["kind"]))
+    except (TypeError, KeyError, InputError):
+        return Stated()
+    return stated(description, raw, comments, ("units", name))
 
 
 def _find(source: str | Path) -> Path:
@@ -202,16 +219,25 @@ def _override_unit(raw: dict[str, Any], path: str, value: Any) -> Stated:
     node = units[unit]
     for name in parents:
         node = node.setdefault(name, {})
-    node[leaf] = _scalar(path, value)
-    return Stated()
+    given = _scalar(path, value)
+    if not is_long_form(given):
+        node[leaf] = given
+        return Stated()
+    node[leaf] = given.get("value", node.get(leaf))
+    return _stated_unit(unit, _nested([*parents, leaf], given) | {"kind": units[unit]["kind"]}, {})
 
 
 def _stated_alone(path: str, given: Any) -> Stated:
     """Return what a long form says of the setting at `path`."""
-    content = given
-    for name in reversed(path.split(".")):
-        content = {name: content}
-    return stated(Hardware, content, {})
+    return stated(Hardware, _nested(path.split("."), given), {})
+
+
+def _nested(names: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return a mapping in mappings with `value` at the path of these names."""
+    for name in reversed(names):
+        value = {name: value}
+    content: dict[str, Any] = value
+    return content
 
 
 def _check_path(path: str) -> None:

@@ -82,6 +82,14 @@ def value_at(part: Part, path: str) -> Any:
     return value
 
 
+def quantity_at(part: Part, path: str) -> Quantity | None:
+    """Return the dimension of the number at a dotted path; None for a plain one, or none."""
+    parents, _, leaf = path.rpartition(".")
+    owner = value_at(part, parents) if parents else part
+    info = type(owner).model_fields.get(leaf) if isinstance(owner, Part) else None
+    return next(iter(units_of(info)), None) if info else None
+
+
 def part_of(annotation: Any) -> type[Part] | None:
     """Return the part that a field holds, if it holds one, always or at times."""
     kinds = (annotation, *get_args(annotation))

@@ -1,6 +1,7 @@
 """What a SoC is made of, and the process node that it is built in."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal, Self
 
 from pydantic import Field, PrivateAttr, SerializeAsAny, model_validator
@@ -10,7 +11,7 @@ from simulator.hardware.constant import Constant
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
-from simulator.hardware.part import Part, value_at
+from simulator.hardware.part import Part, quantity_at, value_at
 from simulator.hardware.runtime import Driver, Runtime
 from simulator.hardware.unit import ACCELERATOR, HOST, BoardUnit, MemoryPort
 from simulator.units import Microwatts, Nanometres, Permille
@@ -116,8 +117,14 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
     def with_constants(self, constants: Iterable[Constant]) -> "Hardware":
         """Return this SoC with other knowledge of its numbers."""
         copy = self.model_copy()
-        copy._constants = tuple(constants)
+        copy._constants = tuple(
+            [each if each.unit is not None else self._with_unit(each) for each in constants]
+        )
         return copy
+
+    def _with_unit(self, constant: Constant) -> Constant:
+        quantity = quantity_at(self, constant.path)
+        return replace(constant, unit=quantity.unit if quantity else "")
 
     def _has(self, constant: Constant) -> bool:
         return bool(value_at(self, constant.path) == constant.value)

@@ -54,14 +54,19 @@ class Stated:
 
 
 def stated(
-    part: type[Part], content: Mapping[str, Any], comments: "Comments", *, ranges: bool = True
+    part: type[Part],
+    content: Mapping[str, Any],
+    comments: "Comments",
+    at: tuple[str, ...] = (),
+    *,
+    ranges: bool = True,
 ) -> Stated:
-    """Return what the YAML `content` of a part says; `content` is not changed.
+    """Return what the YAML `content` of the part at a path says; `content` is not changed.
 
     Without `ranges` a range is a mistake: no setting reaches this part.
     """
     result = Stated()
-    result.values.update(_Reader(comments, result).part(part, content, (), ranges))
+    result.values.update(_Reader(comments, result).part(part, content, at, ranges))
     return result
 
 
@@ -87,7 +92,8 @@ def _constant(
     if "kind" in given and kind not in KINDS:
         raise ValueError(f"kind {shown(kind)}: write one of {listed(KINDS)}")
     low, high = range_of(number, given["range"], value) if "range" in given else (value, value)
-    return Constant(path, value, low, high, source, kind or kind_of(source))
+    unit = number.quantity.unit if number.quantity else ""
+    return Constant(path, value, low, high, source, kind or kind_of(source), unit)
 
 
 def _check_keys(given: Iterable[Any]) -> None:

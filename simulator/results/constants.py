@@ -6,7 +6,6 @@ from simulator.energy import price_constants
 from simulator.energy.factors import PREFIX
 from simulator.hardware import Hardware
 from simulator.hardware.constant import Constant
-from simulator.hardware.settings import quantity_of
 from simulator.si import digits
 
 _FACTOR = "permille"
@@ -23,19 +22,15 @@ def constants_document(hardware: Hardware) -> list[dict[str, Any]]:
 
 def _row(constant: Constant) -> dict[str, Any]:
     ends = {name: getattr(constant, name) for name in ("value", "low", "high")}
-    texts = {f"{name}_text": text_of(constant.path, number) for name, number in ends.items()}
+    texts = {f"{name}_text": text_of(constant, number) for name, number in ends.items()}
     about = {"source": constant.source, "kind": constant.kind}
-    return {"path": constant.path} | ends | {"unit": _unit(constant.path)} | texts | about
+    unit = _FACTOR if constant.path.startswith(PREFIX) else constant.unit
+    return {"path": constant.path} | ends | {"unit": unit} | texts | about
 
 
-def _unit(path: str) -> str:
-    quantity = quantity_of(path)
-    return _FACTOR if path.startswith(PREFIX) else quantity.suffix[1:] if quantity else ""
-
-
-def text_of(path: str, value: int) -> str:
-    """Return a number as a description would have it, a factor as "x0.5"."""
-    if path.startswith(PREFIX):
-        return f"x{digits(value / 1000)}"
-    quantity = quantity_of(path)
-    return quantity.text(value) if quantity else str(value)
+def text_of(constant: Constant, value: int) -> str:
+    """Return a number in the unit of `constant` as a description would have it, a factor as
+    "x0.5".
+    """
+    factor = constant.path.startswith(PREFIX)
+    return f"x{digits(value / 1000)}" if factor else constant.text(value)

@@ -4,6 +4,8 @@ Results, reports, sweeps, conditions, fronts, uncertainty and figures read this 
 is added here appears in all of them.
 """
 
+from collections.abc import Iterable
+
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.results.metric_row import (
     Breakdown,
@@ -120,6 +122,13 @@ OBJECTIVES = tuple(each.key for each in (LATENCY, ENERGY))
 TRAINING_PART = "training"
 """All phases but eval: the start of its columns in a sweep."""
 _PARTS = (TRAINING_PART, *(phase.value for phase in Phase))
+
+
+def components_in(columns: Iterable[str]) -> list[str]:
+    """Return the components whose energy is in these columns of a sweep."""
+    metrics = {each.key for each in METRICS}
+    names = [ENERGY_BY_COMPONENT.name_in(each) for each in columns if each not in metrics]
+    return [name for name in names if name]
 
 
 def column_of(key: str) -> Column:

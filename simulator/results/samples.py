@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from simulator.errors import InputError, shown
 from simulator.files.json import Strict, parse_json
 from simulator.files.parquet import parquet_bytes, read_columns, read_metadata
 from simulator.files.writing import write_bytes
-from simulator.hardware.constant import Constant
+from simulator.hardware.constant import Constant, ConstantKind
 from simulator.results.documents import AGAIN, Count, IntervalRow
 from simulator.results.intervals import interval
 from simulator.results.metrics import COMPARED, LATENCY
@@ -137,7 +137,8 @@ class _ConstantRow(Strict):
     low: int
     high: int
     source: str
-    kind: Literal["measured", "published", "fitted", "guess"]
+    kind: ConstantKind
+    unit: str | None = None
 
 
 class _SamplesHeader(Strict):

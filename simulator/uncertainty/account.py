@@ -126,9 +126,9 @@ def _share_row(
         "machines": list(machines),
         "share": round(first, 4),
         "share_with_others": round(total, 4),
-        "value": text_of(constant.path, constant.value),
-        "low": text_of(constant.path, constant.low),
-        "high": text_of(constant.path, constant.high),
+        "value": text_of(constant, constant.value),
+        "low": text_of(constant, constant.low),
+        "high": text_of(constant, constant.high),
         "kind": constant.kind,
         "source": constant.source,
     }

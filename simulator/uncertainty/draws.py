@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from simulator.hardware.constant import Constant
@@ -40,4 +40,5 @@ def draw_values(constants: Sequence[Constant], samples: int, seed: int) -> list[
 
 
 def _digest(constant: Constant) -> bytes:
-    return hashlib.sha256(json.dumps(astuple(constant)).encode()).digest()
+    compared = [getattr(constant, each.name) for each in fields(constant) if each.compare]
+    return hashlib.sha256(json.dumps(compared).encode()).digest()

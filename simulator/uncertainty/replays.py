@@ -8,7 +8,6 @@ from typing import TypeAlias
 from simulator.collector import RareCollector
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
-from simulator.hardware.settings import quantity_of
 from simulator.machine.soc import FIDELITIES, MOST_TILES
 from simulator.processes import cores, crew, no_main_module
 from simulator.replay import Replay
@@ -43,7 +42,12 @@ class Subject:
 
     def at(self, values: ConstantValues) -> Hardware:
         """Return the machine with these values; raises InputError if they do not fit each other."""
-        return load_hardware(self.hardware, {p: _text(p, value) for p, value in values.items()})
+        constants = {each.path: each for each in self.hardware.constants}
+        changes = {
+            path: constants[path].text(value) if path in constants else value
+            for path, value in values.items()
+        }
+        return load_hardware(self.hardware, changes)
 
 
 ReplayTask = tuple[int, ConstantValues]
@@ -96,8 +100,3 @@ def _answer(subject: Subject, values: ConstantValues) -> Answer:
         return replay.run().amounts
     except (Infeasible, InputError) as error:
         return str(error)
-
-
-def _text(path: str, value: int) -> str | int:
-    quantity = quantity_of(path)
-    return quantity.text(value) if quantity else value

@@ -17,7 +17,7 @@ from simulator.energy.factors import PREFIX
 from simulator.hardware import Hardware
 from simulator.hardware.constant import Constant
 from simulator.hardware.part import Part
-from simulator.hardware.settings import known_paths
+from simulator.hardware.settings import UNITS, known_paths
 from simulator.results.constants import text_of
 from simulator.si import digits
 
@@ -52,8 +52,8 @@ def _unsure(constants: Sequence[Constant]) -> Table:
     table = _table("setting", "value", "range", "kind", "source")
     for _, group in groupby(constants, lambda each: each.path.partition(".")[0]):
         for each in group:
-            low, high = (text_of(each.path, end) for end in (each.low, each.high))
-            value = text_of(each.path, each.value)
+            low, high = (text_of(each, end) for end in (each.low, each.high))
+            value = text_of(each, each.value)
             table.add_row(each.path, value, f"{low} .. {high}", each.kind, _reason(each))
         table.add_section()
     return table
@@ -65,14 +65,14 @@ def _sure(constants: Sequence[Constant]) -> Table:
     for path, group in groupby(constants, lambda each: _shown_path(each.path)):
         entries = list(group)
         first = entries[0]
-        value = text_of(path, first.value) if first.path == path else f"{len(entries)} numbers"
+        value = text_of(first, first.value) if first.path == path else f"{len(entries)} numbers"
         table.add_row(path, value, first.kind, _reason(first))
     return table
 
 
 def _shown_path(path: str) -> str:
     """Return a setting, or the list or mapping that holds a number which is none."""
-    if path in known_paths() or path.startswith(PREFIX):
+    if path in known_paths() or path.startswith((PREFIX, UNITS)):
         return path
     names = path.split(".")
     return ".".join(names[:-2]) if len(names) > 2 else path
@@ -88,8 +88,14 @@ def _rest(hardware: Hardware, known: set[str]) -> Iterable[Padding]:
     for name in type(hardware).model_fields:
         part = getattr(hardware, name)
         if isinstance(part, Part):
-            entries = [f"{key} {value}" for key, value in _texts(part, f"{name}.", known)]
-            yield Padding(Text(f"{name}: {', '.join(entries)}"), (0, 0, 0, 2))
+            yield _line(name, part, known)
+    for name, unit in (hardware.further or {}).items():
+        yield _line(f"units.{name}", unit, known)
+
+
+def _line(name: str, part: Part, known: set[str]) -> Padding:
+    entries = [f"{key} {value}" for key, value in _texts(part, f"{name}.", known)]
+    return Padding(Text(f"{name}: {', '.join(entries)}"), (0, 0, 0, 2))
 
 
 def _texts(part: Part, prefix: str, known: set[str]) -> Iterable[tuple[str, str]]:

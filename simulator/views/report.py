@@ -81,6 +81,8 @@ def _contention(total: CostRow) -> str:
 
 
 def _cost_table(rows: Sequence[CostLine], total: CostRow) -> Table:
+    further = (name for name in ENERGY_BY_COMPONENT.of(total) if name not in COMPONENTS)
+    components = (*COMPONENTS, *further)
     table = amount_table(
         "",
         "latency",
@@ -88,18 +90,20 @@ def _cost_table(rows: Sequence[CostLine], total: CostRow) -> Table:
         "DRAM",
         "bandwidth",
         "energy",
-        *COMPONENTS,
+        *components,
         "power",
         "array use",
         "of busy time",
     )
     for name, costs in [*rows, CostLine(TOTAL, total)]:
         last = bool(rows) and costs is rows[-1].costs
-        table.add_row(name, *_cost_cells(costs, total), style=style_of(name), end_section=last)
+        table.add_row(
+            name, *_cost_cells(costs, total, components), style=style_of(name), end_section=last
+        )
     return table
 
 
-def _cost_cells(row: CostRow, total: CostRow) -> list[str]:
+def _cost_cells(row: CostRow, total: CostRow, components: Sequence[str]) -> list[str]:
     parts = ENERGY_BY_COMPONENT.of(row)
     return [
         si(LATENCY.of(row), "s"),
@@ -107,7 +111,7 @@ def _cost_cells(row: CostRow, total: CostRow) -> list[str]:
         si(_READS.of(row) + _WRITES.of(row), "B"),
         si(_BANDWIDTH.of(row), "B/s"),
         si(ENERGY.of(row), "J"),
-        *(si(parts[name], "J") if parts else "" for name in COMPONENTS),
+        *(si(parts[name], "J") if parts else "" for name in components),
         si(_POWER.of(row), "W"),
         *(percent(each.of(row), 1) if each.of(row) else "-" for each in _SHARES),
     ]

@@ -19,10 +19,18 @@ from simulator.errors import InputError
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.soc import run_step
 from simulator.replay import Replay, save_run
+from simulator.results.constants import constants_document
 from simulator.results.recost import recost
+from simulator.results.result import read_result
+from simulator.si import si
 from simulator.timing.shares import WHOLE
 from simulator.timing.sharing import Sharing
+from simulator.trace.storage import save_trace
+from simulator.uncertainty.replays import Subject
+from simulator.uncertainty.sampling import draw
+from simulator.views.plots.bars import energy_per_phase
 from tests.builders import StepBuilder, one_step_trace
+from tests.command_line import trainsoc
 
 PACKAGE = Path(__file__).parent / "package"
 UNITS = """
@@ -179,6 +187,50 @@ def test_a_wrong_description_is_one_sentence(soc, change, says):
     soc.write_text(soc.read_text().replace(change, wrong[change]))
     with pytest.raises(InputError, match=says.replace("?", r"\?")):
         load_hardware(soc)
+
+
+def test_its_numbers_have_ranges_and_sources_which_samples_draw(soc):
+    text = soc.read_text().replace(
+        "    energy: 2 pJ\n", "    energy: {value: 2 pJ, range: 1 pJ .. 4 pJ, source: a guess}\n"
+    )
+    soc.write_text(text.replace("    lanes: 16\n", "    lanes: 16  # measured: counted\n"))
+    hardware = load_hardware(soc, {"units.relu.static_power": "{value: 4 mW, range: x0.5 .. x2}"})
+    known = {row["path"]: row for row in constants_document(hardware)}
+    energy, lanes = known["units.relu.energy"], known["units.relu.lanes"]
+    assert [energy[f"{end}_text"] for end in ("low", "value", "high")] == ["1 pJ", "2 pJ", "4 pJ"]
+    assert (energy["kind"], energy["unit"]) == ("guess", "aj")
+    assert (lanes["kind"], lanes["value_text"]) == ("measured", "16")
+    assert known["units.relu.static_power"]["high_text"] == "8 mW"
+    (samples,) = draw([Subject(hardware, trace())], 8, 1)
+    assert not samples.reasons
+    assert len(set(samples.drawn["units.relu.energy"])) == 8
+    assert min(samples.drawn["units.relu.energy"]) >= 10**6
+
+
+def test_tables_and_figures_show_it(soc, tmp_path):
+    shown = " ".join(trainsoc("show", soc).stdout.split())
+    own = shown[shown.index("units.relu: kind relu, ") :]
+    assert ", lanes 16, clock 1 GHz, energy 2 pJ, static_power 3 mW" in own
+    path = tmp_path / "one.trace"
+    save_trace(trace(), path)
+    done = trainsoc("run", soc, path, "-o", tmp_path / "run", "--samples", 0)
+    result = read_result(tmp_path / "run")
+    spent = result["total"]["energy_by_component_j"]["relu"]
+    header, total = (
+        next(line for line in done.stdout.splitlines() if line.lstrip().startswith(start))
+        for start in ("latency", "total")
+    )
+    assert total[: header.index("relu") + len("relu")].endswith(f"   {si(spent, 'J')}")
+    figure = energy_per_phase({"three": result})
+    (key,) = figure.legends
+    colours = {
+        text.get_text(): patch.get_facecolor()
+        for text, patch in zip(key.get_texts(), key.get_patches(), strict=True)
+    }
+    assert len(set(colours.values())) == len(colours)
+    bars = [bar for bar in figure.axes[0].patches if bar.get_facecolor() == colours["relu"]]
+    factor = {"(uJ)": 1e-6, "(mJ)": 1e-3, "(J)": 1}[figure.axes[0].get_xlabel().split()[-1]]
+    assert sum(bar.get_width() for bar in bars) * factor == pytest.approx(spent, rel=1e-6)
 
 
 def test_the_command_line_takes_it(soc):

@@ -2,12 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 
 import polars as pl
 import pytest
 
 from simulator.errors import InputError
-from simulator.hardware.constant import Constant
+from simulator.hardware.constant import KINDS, Constant
 from simulator.results.samples import (
     FILE,
     Samples,
@@ -36,6 +37,14 @@ def test_what_is_written_is_read(tmp_path):
     assert read_samples(tmp_path) == OURS
     discard_samples(tmp_path)
     assert read_samples(tmp_path) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_constant_of_any_kind_is_read_back(tmp_path, kind):
+    constant = replace(OVERHEAD, kind=kind, unit="ps")
+    write_samples(tmp_path, replace(OURS, constants=(constant,)))
+    (read,) = read_samples(tmp_path).constants
+    assert (read, read.unit) == (constant, "ps")
 
 
 def test_ratios_are_taken_sample_by_sample_where_both_have_the_phase():

@@ -23,6 +23,7 @@ from simulator.views.plots.canvas import (
     Results,
     canvas,
     colour,
+    coloured,
     in_order,
     legend,
     only,
@@ -44,7 +45,7 @@ def energy_per_epoch(results: Results) -> Figure:
     """Draw the energy of every epoch stacked by component, one panel per machine."""
     figure = canvas(_epoch_title(results), _note(results))
     panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
-    components = _components(row for result in results.values() for row in result["epochs"])
+    components = components_of(row for result in results.values() for row in result["epochs"])
     largest = max((ENERGY.of(row) for r in results.values() for row in r["epochs"]), default=0)
     factor, prefix = scale(largest)
     for axes, (label, result) in zip(panels, results.items(), strict=True):
@@ -64,7 +65,7 @@ def energy_per_phase(results: Results) -> Figure:
     figure = canvas(_energy_title(results), _note(results), _height(results, phases))
     axes = _row_axes(figure)
     table = {label: by_phase(result) for label, result in results.items()}
-    components = _components(row for rows in table.values() for row in rows.values())
+    components = components_of(row for rows in table.values() for row in rows.values())
     largest = _largest(table, ENERGY)
     factor, prefix = scale(largest)
     for y, phase, label in _rows(results, phases):
@@ -105,10 +106,10 @@ def latency_per_phase(results: Results) -> Figure:
 
 def _epoch_panel(axes: Axes, rows: Sequence[CostRow], components: list[str], factor: float) -> None:
     epochs = [cast(int, row["epoch"]) for row in rows]
-    bottom = [0.0] * len(rows)
+    bottom, colours = [0.0] * len(rows), coloured(COMPONENTS, components)
     for name in components:
         heights = [ENERGY_BY_COMPONENT.of(row).get(name, 0.0) / factor for row in rows]
-        axes.bar(epochs, heights, 0.8, bottom, color=colour(COMPONENTS, name))
+        axes.bar(epochs, heights, 0.8, bottom, color=colour(colours, name))
         bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
     if len(rows) <= _LABELLED_EPOCHS:
         for epoch, height, row in zip(epochs, bottom, rows, strict=True):
@@ -135,10 +136,10 @@ def _row_axes(figure: Figure) -> Axes:
 def _stack(
     axes: Axes, y: float, energy: Mapping[str, float], components: list[str], factor: float
 ) -> None:
-    left = 0.0
+    left, colours = 0.0, coloured(COMPONENTS, components)
     for name in components:
         width = energy.get(name, 0.0) / factor
-        axes.barh(y, width, 0.85, left=left, color=colour(COMPONENTS, name))
+        axes.barh(y, width, 0.85, left=left, color=colour(colours, name))
         left += width
 
 
@@ -206,7 +207,7 @@ def _largest(table: Mapping[str, Mapping[str, CostRow]], metric: Metric) -> floa
     return max((metric.of(row) for rows in table.values() for row in rows.values()), default=0)
 
 
-def _components(rows: Iterable[CostRow]) -> list[str]:
+def components_of(rows: Iterable[CostRow]) -> list[str]:
     """Return the components that spend anything in any of `rows`."""
     spent = (n for row in rows for n, energy in ENERGY_BY_COMPONENT.of(row).items() if energy)
     return in_order(COMPONENTS, spent)

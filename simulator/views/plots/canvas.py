@@ -102,6 +102,16 @@ def _wrapped(text: str, width: int) -> str:
     return textwrap.fill(text, longest, break_on_hyphens=False)
 
 
+def coloured(table: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return `table` with a colour of its own for each further name, by alphabet; grey when the
+    palette is used up.
+    """
+    spare = [colour for colour in (SKY, YELLOW, PURPLE, ORANGE, GREEN, BLACK)
+             if colour not in table.values()]  # fmt: skip
+    further = sorted(set(names) - set(table))
+    return dict(table) | dict(zip(further, spare, strict=False))
+
+
 def colour(table: Mapping[str, str], name: str) -> str:
     """Return the colour of `name`, grey where the table has none."""
     return table.get(name, GREY)
@@ -130,8 +140,10 @@ def legend(figure: Figure, handles: list[Artist], title: str | None = None) -> N
 
 
 def swatches(table: Mapping[str, str], names: Iterable[str]) -> list[Artist]:
-    """Return one coloured patch per name."""
-    return [Patch(color=colour(table, name), label=spoken(name)) for name in names]
+    """Return one patch per name, in its colour in `table` or in one that `coloured` gives it."""
+    names = list(names)
+    colours = coloured(table, names)
+    return [Patch(color=colour(colours, name), label=spoken(name)) for name in names]
 
 
 def only(axes: Axes, *spines: str) -> None:

@@ -13,6 +13,7 @@ from simulator.results.documents import MemoryDocument, ResultDocument
 from simulator.results.methods import accuracies, bit_table, reached_j
 from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT
 from simulator.si import percent, scale, si
+from simulator.views.plots.bars import components_of
 from simulator.views.plots.canvas import (
     BLACK,
     BLUE,
@@ -25,6 +26,7 @@ from simulator.views.plots.canvas import (
     Results,
     canvas,
     colour,
+    coloured,
     legend,
     only,
     short,
@@ -48,11 +50,11 @@ def method_energy(results: Results) -> Figure:
     )  # fmt: skip
     axes = figure.subplots()
     factor, prefix = scale(max(energies.values()))
-    components = [name for name in COMPONENTS if any(_component(r, name) for r in results.values())]
-    bottom = [0.0] * len(results)
+    components = components_of(result["total"] for result in results.values())
+    bottom, colours = [0.0] * len(results), coloured(COMPONENTS, components)
     for name in components:
         heights = [_component(result, name) / factor for result in results.values()]
-        axes.bar(range(len(results)), heights, 0.7, bottom, color=colour(COMPONENTS, name))
+        axes.bar(range(len(results)), heights, 0.7, bottom, color=colour(colours, name))
         bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
     for x, label in enumerate(results):
         text = si(energies[label], "J")

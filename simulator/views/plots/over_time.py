@@ -22,6 +22,7 @@ from simulator.views.plots.canvas import (
     StepsByLabel,
     canvas,
     colour,
+    coloured,
     in_order,
     legend,
     only,
@@ -92,11 +93,12 @@ def _panel(axes: Axes, step: StepDocument) -> float:
     edges = bin_edges(step["duration_ps"], _BINS)
     series = binned_bytes(step["flows"], edges)
     times = [edge / PS_PER_S / factor for edge in edges]
-    lower = [0.0] * (len(edges) - 1)
+    lower, colours = [0.0] * (len(edges) - 1), coloured(UNITS, series)
     for unit in in_order(UNITS, series):
         rates = _rates(series[unit], edges)
         upper = [a + b for a, b in zip(lower, rates, strict=True)]
-        axes.stairs(upper, times, baseline=lower, fill=True, color=colour(UNITS, unit), linewidth=0)
+        shade = colour(colours, unit)
+        axes.stairs(upper, times, baseline=lower, fill=True, color=shade, linewidth=0)
         lower = upper
     peak = step["machine"]["dram_bytes_per_s"] / 1e9
     axes.plot([0, times[-1]], [peak, peak], color=BLACK, linestyle="--", linewidth=1)
@@ -208,7 +210,7 @@ def _occupancy_title(steps: StepsByLabel) -> str:
 
 
 def _occupancy_note(steps: StepsByLabel) -> str:
-    """Say what the CPU does for the accelerator, which the phases do not show."""
+    """Say what the CPU does for other units, which the phases do not show."""
     step = next(iter(steps.values()))
     cpu = _of(step, "cpu")
     helping = [task for task in cpu if task["stage"] not in OF_OP]
@@ -217,4 +219,5 @@ def _occupancy_note(steps: StepsByLabel) -> str:
         return note
     kinds = ", ".join(dict.fromkeys(task["stage"] for task in helping if _length(task)))
     part = share(busy_ps(helping), busy_ps(cpu))
-    return f"{note} {part} of the CPU's busy time serves the accelerator ({kinds})."
+    served = "the accelerator" if set(_units(step)) <= set(UNITS) else "other units"
+    return f"{note} {part} of the CPU's busy time serves {served} ({kinds})."

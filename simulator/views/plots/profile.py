@@ -19,6 +19,7 @@ from simulator.views.plots.canvas import (
     StepsByLabel,
     canvas,
     colour,
+    coloured,
     in_order,
     legend,
     only,
@@ -44,7 +45,7 @@ def profile(steps: StepsByLabel) -> Figure:
     energy = _sums(step, lambda task: task["dynamic_aj"])
     names = _largest(time, energy)
     note = (
-        f"{step['trace']}: one steady step. Busy time of both units, which overlap; energy without "
+        f"{step['trace']}: one steady step. Busy time of all units, which overlap; energy without "
         "static power. Conversions, launches and flushes are named after what they do."
     )
     height = max(HEIGHT, 1.4 + _ROW_INCHES * (len(names) + 1))
@@ -119,15 +120,16 @@ def _largest(time: Sums, energy: Sums) -> list[Group]:
 
 def _shares(axes: Axes, sums: Sums, names: list[Group], what: str) -> None:
     whole = sum(sums.values()) or 1
+    colours = coloured(UNITS, (unit for _, unit in sums))
     others = {group: value for group, value in sums.items() if group not in names}
     for y, group in enumerate(names):
         part = 100 * sums.get(group, 0) / whole
-        axes.barh(y, part, 0.8, color=colour(UNITS, group[1]))
+        axes.barh(y, part, 0.8, color=colour(colours, group[1]))
         _tell(axes, part, y)
     left = 0.0
     for unit in in_order(UNITS, (unit for _, unit in others)):
         part = 100 * sum(value for (_, of), value in others.items() if of == unit) / whole
-        axes.barh(len(names), part, 0.8, left=left, color=colour(UNITS, unit))
+        axes.barh(len(names), part, 0.8, left=left, color=colour(colours, unit))
         left += part
     _tell(axes, left, len(names))
     axes.set_xlim(0, 1.22 * max([left, 1, *(100 * sums.get(g, 0) / whole for g in names)]))

@@ -1,6 +1,6 @@
 """What the size of the array does: energy per epoch by component, and how much of it is in use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from matplotlib.artist import Artist
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from simulator.results.metrics import ENERGY_BY_COMPONENT, column_of, metric
+from simulator.results.metrics import ENERGY_BY_COMPONENT, column_of, components_in, metric
 from simulator.si import digits, scale, share
 from simulator.views.design_space import (
     COLS,
@@ -28,6 +28,7 @@ from simulator.views.plots.canvas import (
     PHASES,
     canvas,
     colour,
+    coloured,
     in_order,
     legend,
     short,
@@ -61,7 +62,7 @@ def energy_by_array(table: SweepTable) -> Figure | None:
     axes = figure.subplots()
     names = [*(_shape_text(shape) for shape in shapes), *(short(n, 12) for n in table.baselines)]
     rows = [*(best.get(shape) for shape in shapes), *table.baselines.values()]
-    components = [n for n in COMPONENTS if any(row and _component(row, n) for row in rows)]
+    components = _components(rows)
     _stacks(axes, rows, components)
     at = [*thinned(shapes, _NAMED), *range(len(shapes), len(rows))]
     crowded = sum(len(names[i]) for i in at) > _NAME_CHARACTERS
@@ -149,10 +150,10 @@ def _shape_text(shape: Shape) -> str:
 def _stacks(axes: Axes, rows: Sequence[PointRow | None], components: Sequence[str]) -> None:
     tops = [ENERGY.of(row) or 0.0 if row else 0.0 for row in rows]
     factor, prefix = scale(max(tops))
-    bottom = [0.0] * len(rows)
+    bottom, colours = [0.0] * len(rows), coloured(COMPONENTS, components)
     for name in components:
         heights = [_component(row, name) / factor for row in rows]
-        axes.bar(range(len(rows)), heights, 0.75, bottom, color=colour(COMPONENTS, name))
+        axes.bar(range(len(rows)), heights, 0.75, bottom, color=colour(colours, name))
         bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
     for x, row in enumerate(rows):
         text, turned = ("cannot run", True) if row is None else (digits(tops[x] / factor), False)
@@ -168,6 +169,14 @@ def _stacks(axes: Axes, rows: Sequence[PointRow | None], components: Sequence[st
     axes.grid(axis="y")
 
 
+def _components(rows: Iterable[PointRow | None]) -> list[str]:
+    """Return the components that spend anything in any of `rows`."""
+    known = (row for row in rows if row)
+    return in_order(
+        COMPONENTS, (n for row in known for n in components_in(row) if _component(row, n))
+    )
+
+
 def _component(row: PointRow | None, name: str) -> float:
     if row is None:
         return 0.0
@@ -177,7 +186,7 @@ def _component(row: PointRow | None, name: str) -> float:
 def _title(best: Mapping[Shape, PointRow]) -> str:
     shape = min(best, key=lambda shape: _joules(best[shape]))
     row = best[shape]
-    parts = {name: _component(row, name) for name in COMPONENTS}
+    parts = {name: _component(row, name) for name in components_in(row)}
     most = max(parts, key=lambda name: parts[name])
     text = f"An array of {_shape_text(shape)} takes the least energy per epoch, {ENERGY.text(row)}"
     if not parts[most]:
