@@ -13,7 +13,7 @@ from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
 from simulator.hardware.part import Part, quantity_at, value_at
 from simulator.hardware.runtime import Driver, Runtime
-from simulator.hardware.unit import ACCELERATOR, HOST, BoardUnit, MemoryPort
+from simulator.hardware.unit import ACCELERATOR, HOST, BoardUnit, MemoryPort, check_name
 from simulator.units import Microwatts, Nanometres, Permille
 
 
@@ -63,9 +63,8 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
         for path, name in self._named_units():
             if name not in (HOST, ACCELERATOR, *(self.further or ())):
                 raise ValueError(f"{path}: no unit {name!r}: describe it under units")
-        clash = {HOST, ACCELERATOR} & set(self.further or ())
-        if clash:
-            raise ValueError(f"units: {min(clash)} is described on its own: choose another name")
+        for name in self.further or ():
+            check_name(name)
         return self
 
     def _named_units(self) -> Iterable[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Units beside the CPU and its accelerator: a description of some kind, a port, a driver."""
 
+import re
 from typing import NamedTuple
 
 from pydantic import Field, PositiveInt
@@ -16,6 +17,51 @@ HOST = "cpu"
 
 ACCELERATOR = "accelerator"
 """The unit that `accelerator:` describes."""
+
+RESERVED = frozenset(
+    [
+        "cpu",
+        "accelerator",
+        "array",
+        "scratchpad",
+        "interconnect",
+        "dram",
+        "board",
+        "low",
+        "high",
+        "total",
+    ]
+)
+"""Names that columns of results have: energy_dram_j, energy_low_j, cpu_busy_s."""
+
+PARTS = frozenset(
+    [
+        "training",
+        "forward",
+        "dgrad",
+        "wgrad",
+        "optimizer",
+        "loss",
+        "data",
+        "zero_grad",
+        "recompute",
+        "eval",
+        "other",
+    ]
+)
+"""Parts of a run, with which columns of results begin: eval_cpu_busy_s."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError, with the fix, unless a further unit can have this name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"units: {shown(name)} is no name for a unit: use a to z, 0 to 9 and _")
+    part = next((part for part in sorted(PARTS) if f"{name}_".startswith(f"{part}_")), None)
+    if name in RESERVED or part:
+        raise ValueError(f"units.{name}: {part or name} is a word of results: rename the unit")
+
 
 GROUP = "trainsoc.units"
 """The group of entry points under which packages add kinds of unit, as backends."""

@@ -3,13 +3,19 @@
 import pytest
 from ruamel.yaml import YAML
 
+from simulator.energy import COMPONENTS
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.runtime import Driver
+from simulator.hardware.unit import PARTS, RESERVED
 from simulator.replay import Replay, as_trace
+from simulator.results.metrics import METRICS, TRAINING_PART
+from simulator.results.priced import OWN_UNITS
+from simulator.trace.op import Phase
 from tests.builders import StepBuilder, one_step_trace
 
 NAME = "npu"
+ARRAY = {"kind": "array"} | load_hardware("edge-16x16").as_text()["accelerator"]
 
 
 def written(raw, folder):
@@ -60,6 +66,14 @@ def test_two_arrays_divide_independent_products(tmp_path):
     assert both.total["macs"] == alone.total["macs"] == 2 * 256**3
 
 
+def test_no_unit_takes_a_name_of_results():
+    assert {*COMPONENTS, *OWN_UNITS} <= RESERVED
+    assert {metric.key for metric in METRICS} & {f"energy_{name}_j" for name in RESERVED} == {
+        "energy_low_j", "energy_high_j",
+    }  # fmt: skip
+    assert {*(phase.value for phase in Phase), TRAINING_PART} == PARTS
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -67,6 +81,9 @@ def test_two_arrays_divide_independent_products(tmp_path):
         ({"runtime": {"rules": [{"unit": "gpu"}]}}, "runtime.rules.0.unit: no unit 'gpu'"),
         ({"units": {"cpu": {"kind": "array"}}}, "units.cpu"),
         ({"units": {"npu": {"rows": 3}}}, "units.npu: kind is missing"),
+        ({"units": {"dram": ARRAY}}, "units.dram: dram is a word of results"),
+        ({"units": {"eval_npu": ARRAY}}, "units.eval_npu: eval is a word of results"),
+        ({"units": {"n.pu": ARRAY}}, "'n.pu' is no name for a unit"),
     ],
 )
 def test_a_name_of_no_unit_is_one_sentence(change, says, tmp_path):
