@@ -68,8 +68,8 @@ def sweep(
         )
     check_count(samples)
     options = {"search": search, "minimize": minimize, "seed": seed, "samples": samples}
-    given = {name: value for name, value in options.items() if value is not None}
-    plan = replace(plan, request=plan.request.model_copy(update=given))
+    changes = {name: value for name, value in options.items() if value is not None}
+    plan = replace(plan, request=plan.request.model_copy(update=changes))
     goals = objectives_of(plan.request.minimize)
     watch = Silent() if quiet else Display(goals[0])
     with workers_for(plan.training, workers, cluster) as crew:
