@@ -145,11 +145,11 @@ def _request(options: SweepOptions, out: Path) -> "SweepRequest":
 
 def _refine(request: "SweepRequest", options: SweepOptions) -> "SweepRequest":
     """Return the request with what the options add or replace; raises InputError for bad ones."""
-    from simulator.sweeps.request import listed
+    from simulator.sweeps.request import as_list
     from simulator.uncertainty.api import check_count
 
     more = {
-        "constraints": [*listed(request.constraints), *(options.require or [])],
+        "constraints": [*as_list(request.constraints), *(options.require or [])],
         "method": options.method or request.method,
         "baselines": request.baselines or list(options.baseline or []),
         "search": options.search or request.search,

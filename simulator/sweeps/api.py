@@ -45,13 +45,12 @@ def sweep(
 
     `space` maps settings to their values, {"accelerator.rows": [8, 16]}, or is the path of a
     sweep.yaml that says all; `hardware` ("edge-16x16") and `trace`, one or several by name, stand
-    in for those of a file. `out` is a folder in which
-    every finished point is kept: the same call goes on from them. `workers` are processes, all
-    cores by default, or those of a dask scheduler at `cluster`. With `search` so many points are
-    replayed, those likely to have the least of `minimize` ("latency,energy"), instead of all. So
-    many `samples` over the ranges of all constants give points the columns `latency_p05_s` to
-    `energy_p95_j`. An infeasible point is a row with its reason. Raises InputError before anything
-    runs for what is wrong in the space.
+    in for those of a file. The folder `out` stores every finished point: the same call goes on
+    from them. `workers` are processes, all cores by default, or those of a dask scheduler at
+    `cluster`. With `search` so many points are replayed, those likely to have the least of
+    `minimize` ("latency,energy"), instead of all. So many `samples` over the ranges of all
+    constants give points the columns `latency_p05_s` to `energy_p95_j`. An infeasible point is a
+    row with its reason. Raises InputError before anything runs for what is wrong in the space.
     """
     if isinstance(space, str | Path):
         plan = study_of(read_request(Path(space)), hardware=hardware, traces=trace)
@@ -68,8 +67,8 @@ def sweep(
         )
     check_count(samples)
     options = {"search": search, "minimize": minimize, "seed": seed, "samples": samples}
-    given = {name: value for name, value in options.items() if value is not None}
-    plan = replace(plan, request=plan.request.model_copy(update=given))
+    changes = {name: value for name, value in options.items() if value is not None}
+    plan = replace(plan, request=plan.request.model_copy(update=changes))
     goals = objectives_of(plan.request.minimize)
     watch = Silent() if quiet else Display(goals[0])
     with workers_for(plan.training, workers, cluster) as crew:

@@ -72,11 +72,11 @@ def read_axes(entries: Mapping[str, Any]) -> tuple[Axis, ...]:
 
 def checked(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     """Return `axes`; raises InputError for a key in two of them, or one that does not exist."""
-    known = [*setting_paths(), *LABELS]
+    names = [*setting_paths(), *LABELS]
     keys = [key for axis in axes for key in axis.keys]
     for key in keys:
-        if key not in known and not key.startswith(UNITS):
-            raise InputError(f"axis {key}: unknown setting; {likely(key, known)}")
+        if key not in names and not key.startswith(UNITS):
+            raise InputError(f"axis {key}: unknown setting; {likely(key, names)}")
         if keys.count(key) > 1:
             raise InputError(f"axis {key}: given twice; list all its values once")
     return tuple(axes)

@@ -107,10 +107,10 @@ def condition(text: str, columns: Iterable[str], others: Iterable[str] = ()) -> 
     Names shortened are looked for among the `others` only where no column ends so. Raises
     InputError naming what cannot be read, or the column that is probably meant.
     """
-    known, used, words = (tuple(columns), tuple(others)), set(), []
+    groups, used, words = (tuple(columns), tuple(others)), set(), []
     for kind, word in _tokens(text):
         if kind == "name" and word.lower() not in _WORDS:
-            column = _column(text, word, known)
+            column = _column(text, word, groups)
             used.add(column)
             words.append(f'"{column}"')
         else:
@@ -164,8 +164,8 @@ def column_for(name: str, columns: Iterable[str]) -> str:
     return _column(name, name, (tuple(columns),))
 
 
-def _column(text: str, name: str, known: Sequence[Sequence[str]]) -> str:
-    for columns in known:
+def _column(text: str, name: str, groups: Sequence[Sequence[str]]) -> str:
+    for columns in groups:
         for exact in (name, _ALIASES.get(name, ""), *(name + ending for ending in _ENDINGS)):
             if exact in columns:
                 return exact
@@ -174,7 +174,7 @@ def _column(text: str, name: str, known: Sequence[Sequence[str]]) -> str:
             raise _unreadable(text, f"{name} may be {' or '.join(short)}")
         if short:
             return short[0]
-    every = [column for columns in known for column in columns]
+    every = [column for columns in groups for column in columns]
     parts = [column.rpartition(".")[2] for column in every]
     close = difflib.get_close_matches(name, [*every, *parts, *_ALIASES], 3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""

@@ -110,31 +110,31 @@ def address_of(hardware: Hardware, trace: Trace, code: str, samples: int = 0, se
     """
     parts: tuple[Any, ...] = (hardware.digest, trace.digest, code)
     if samples:
-        known = [astuple(each) for each in hardware.constants if each.is_uncertain]
-        parts = (*parts, samples, seed, known)
+        ranges = [astuple(each) for each in hardware.constants if each.is_uncertain]
+        parts = (*parts, samples, seed, ranges)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
 def replay(job: Job, training: Training) -> Done:
     """Return what a point costs; one that cannot run has its reason instead."""
     training.check()
-    known: dict[str, Cell] = {"point": job.address, **job.columns}
+    row: dict[str, Cell] = {"point": job.address, **job.columns}
     try:
         trace = training.trace(job.trace, job.method)
         result = Replay(job.hardware, trace, job.settings).run()
         sampled = _sampled(job, trace, result) if job.samples else {}
     except Infeasible as error:
-        return Done(known | {"feasible": False, "reason": error.reason})
+        return Done(row | {"feasible": False, "reason": error.reason})
     document = result.to_json() if job.full else ""
-    return Done(known | {"feasible": True, "reason": ""} | _metrics(result) | sampled, document)
+    return Done(row | {"feasible": True, "reason": ""} | _metrics(result) | sampled, document)
 
 
 def _sampled(job: Job, trace: Trace, result: Result) -> dict[str, Cell]:
     """Return the columns of the samples of a point, and let its result say how sure it is."""
-    (drawn,) = draw([Subject(job.hardware, trace)], job.samples, job.seed, most_processes=1)
+    (samples,) = draw([Subject(job.hardware, trace)], job.samples, job.seed, most_processes=1)
     if job.full:
-        result.uncertainty = account(drawn)
-    return sampled_columns(drawn)
+        result.uncertainty = account(samples)
+    return sampled_columns(samples)
 
 
 def _metrics(result: Result) -> dict[str, Cell]:

@@ -34,7 +34,7 @@ _Scalar = Annotated[str | bool | int | float | None, AfterValidator(_storable)]
 
 
 class _Scalars(Strict):
-    """A line of JSON whose columns are not all known beforehand, but hold no lists or objects."""
+    """A line of JSON with any columns, whose values are no lists or objects."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, _Scalar] = Field(init=False)
@@ -68,10 +68,10 @@ def read_part(path: Path) -> PartRows:
 
 def framed(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """Return rows as a table; one without rows has the column `point` alone."""
-    listed = list(rows)
-    if not listed:
+    entries = list(rows)
+    if not entries:
         return pl.DataFrame(schema={"point": pl.String})
-    return pl.DataFrame(listed, infer_schema_length=None, strict=False)
+    return pl.DataFrame(entries, infer_schema_length=None, strict=False)
 
 
 def misfit(frame: pl.DataFrame, required: Sequence[str]) -> str:

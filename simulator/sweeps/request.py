@@ -67,8 +67,10 @@ def request_of(
     """Return `request` with what a command line says instead, or beside: `settings` are axes."""
     base = request or SweepRequest()
     axes = base.axes | {axis.name: plain_axis(axis) for axis in parse_axes(settings)}
-    given = {"hardware": hardware, "trace": trace, "axes": axes}
-    return base.model_copy(update={key: value for key, value in given.items() if value is not None})
+    changes = {"hardware": hardware, "trace": trace, "axes": axes}
+    return base.model_copy(
+        update={key: value for key, value in changes.items() if value is not None}
+    )
 
 
 def plain_axis(axis: Axis) -> list[Any]:
@@ -89,8 +91,8 @@ def baselines_of(baselines: Mapping[str, str | _Baseline] | list[str]) -> dict[s
     return machines
 
 
-def listed(texts: str | Sequence[str] | None) -> list[str]:
-    """Return what one text or several say, as a list."""
+def as_list(texts: str | Sequence[str] | None) -> list[str]:
+    """Return a list of one text, of several, or of none."""
     return [texts] if isinstance(texts, str) else list(texts or ())
 
 

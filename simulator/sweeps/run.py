@@ -1,4 +1,4 @@
-"""Replay of the points of a study on its workers; each is kept as it finishes."""
+"""Replay of the points of a study on its workers; a point is stored as soon as it finishes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -69,8 +69,8 @@ def session(
     try:
         yield work
     except KeyboardInterrupt:
-        kept = "they are kept, and the same command goes on" if out else "nothing is kept"
-        raise Stopped(f"stopped at {work.runner.finished} new points: {kept}") from None
+        state = "they are kept, and the same command goes on" if out else "nothing is kept"
+        raise Stopped(f"stopped at {work.runner.finished} new points: {state}") from None
     finally:
         watch.end()
         store.close()

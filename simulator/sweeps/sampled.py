@@ -17,20 +17,20 @@ SAMPLES = "samples"
 """The column that holds the samples of a point as JSON; no table for people shows it."""
 
 
-def sampled_columns(drawn: Samples) -> dict[str, Cell]:
-    """Return the percentiles of sampled metrics, such as latency_p95_s, and all their samples.
+def sampled_columns(samples: Samples) -> dict[str, Cell]:
+    """Return the percentiles of sampled metrics, such as latency_p95_s, and all `samples`.
 
     Not `energy_low_j`: that is the energy where all prices are at their least at once.
     """
     row: dict[str, Cell] = {}
-    kept: dict[str, list[float | None]] = {}
+    values: dict[str, list[float | None]] = {}
     for each in using(SAMPLED):
-        column = drawn.columns.get(each.key, (math.nan,) * drawn.count)
+        column = samples.columns.get(each.key, (math.nan,) * samples.count)
         if not all(map(math.isnan, column)):
             ends = zip(PERCENTILES, interval(column), strict=True)
             row |= {each.between(name): value for name, value in ends}
-        kept[each.key] = [None if math.isnan(value) else value for value in column]
-    return row | {SAMPLES: json.dumps(kept, separators=(",", ":"))}
+        values[each.key] = [None if math.isnan(value) else value for value in column]
+    return row | {SAMPLES: json.dumps(values, separators=(",", ":"))}
 
 
 def stays_best(candidates: "polars.DataFrame", objective: str) -> float | None:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 GENERATION = 20
 _IDLE = 50  # proposals in a row without a new point, until one is drawn at random
-_DRAWN = 10_000  # points drawn, until a large space is taken for exhausted
-_LISTED = 100_000  # points of a space that is small enough to draw from those that are left
+_ATTEMPTS = 10_000  # random draws, until a large space counts as exhausted
+_ENUMERABLE = 100_000  # most points of a space that is listed to draw from the rest
 
 
 def answered(
@@ -151,10 +151,10 @@ class Proposals:
         while len(self._pending) < count:
             before, turn = len(self._pending), turn + 1
             if idle == _IDLE:
-                drawn = self._any_new()
-                if drawn is None:
+                number = self._any_new()
+                if number is None:
                     break
-                self._study.enqueue_trial(self._suggestion(self._space.indices(drawn)))
+                self._study.enqueue_trial(self._suggestion(self._space.indices(number)))
             elif front and turn % 2:
                 self._study.enqueue_trial(self._beside(self._random.choice(front)))
             self._consider(self._study.ask())
@@ -164,12 +164,12 @@ class Proposals:
     def _any_new(self) -> int | None:
         """Return a new allowed combination at random; None where none turns up."""
         size = self._space.size
-        taken = {number for _, number in self._pending} | self._values.keys()
-        if size <= _LISTED:
-            left = [n for n in self._space.meeting(range(size)) if n not in taken]
+        history = {number for _, number in self._pending} | self._values.keys()
+        if size <= _ENUMERABLE:
+            left = [n for n in self._space.meeting(range(size)) if n not in history]
             return self._random.choice(left) if left else None
-        drawn = (self._random.randrange(size) for _ in range(_DRAWN))
-        return next((n for n in drawn if n not in taken and self._allowed(n)), None)
+        attempts = (self._random.randrange(size) for _ in range(_ATTEMPTS))
+        return next((n for n in attempts if n not in history and self._allowed(n)), None)
 
     def _consider(self, trial: Any) -> None:
         """Ask for a trial's combination, unless it is known, pending, or not allowed."""
@@ -183,9 +183,9 @@ class Proposals:
 
     def _front(self) -> list[int]:
         """Return the combinations that no other one beats so far."""
-        known = [(number, values) for number, values in self._values.items() if values is not None]
-        keep = pareto_front([values for _, values in known])
-        return [number for (number, _), kept in zip(known, keep, strict=True) if kept]
+        points = [(number, values) for number, values in self._values.items() if values is not None]
+        mask = pareto_front([values for _, values in points])
+        return [number for (number, _), on_front in zip(points, mask, strict=True) if on_front]
 
     def _beside(self, number: int) -> dict[str, int]:
         """Return a combination that differs from another in one axis, by a step if it has steps."""

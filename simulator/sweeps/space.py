@@ -169,14 +169,14 @@ class DesignSpace:
         """Return the areas of these combinations, those that do not fit together as missing."""
         import polars as pl  # noqa: PLC0415
 
-        known: dict[frozenset[tuple[str, str]], dict[str, float]] = {}
+        areas: dict[frozenset[tuple[str, str]], dict[str, float]] = {}
         rows = []
         for number in numbers:
             settings = self.point(number).settings
             key = frozenset(item for item in settings.items() if not item[0].startswith(_ELSEWHERE))
-            if key not in known:
-                known[key] = self._area_columns_of(dict(key))
-            rows.append(known[key])
+            if key not in areas:
+                areas[key] = self._area_columns_of(dict(key))
+            rows.append(areas[key])
         schema = dict.fromkeys(_area_columns(self.hardware), pl.Float64)
         return pl.DataFrame(rows, schema=schema)
 
@@ -238,7 +238,7 @@ def _none_meets(points: str, texts: Sequence[str]) -> InputError:
 
 
 def _refuse_results(text: str, columns: Sequence[str]) -> None:
-    """Raise InputError where a condition asks for what is known of a point only when it has run."""
+    """Raise InputError where a condition asks for a result: a point has one only after it ran."""
     try:
         parsed = condition(text, (*columns, *minimisable()))
     except InputError:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import polars
 
 _LINES = 2000  # of a part before it is compacted: so many are parsed one by one at most
-_KEPT = "the points that are finished are kept, and the same command goes on from them"
+_RESUME = "the points that are finished are kept, and the same command goes on from them"
 
 
 class Store(Protocol):
@@ -80,13 +80,13 @@ class FolderStore:
         self._lines = 0
         self._make(self._parts)
         self.set_aside: list[str] = []
-        self._known: dict[str, bool] = {}  # and whether the point runs
+        self._runs: dict[str, bool] = {}  # by address: whether the point runs
         for path in self._paths():
             self._open(path)
 
     def __contains__(self, address: str) -> bool:
         """Return whether the point with this address is finished."""
-        runs = self._known.get(address)
+        runs = self._runs.get(address)
         if runs is None or not (self._full and runs):
             return runs is not None
         return self._has_result(address)
@@ -97,7 +97,7 @@ class FolderStore:
         if done.document:
             write_text(self._result(address), done.document)
         self._append(json.dumps(done.row))
-        self._known[address] = done.feasible
+        self._runs[address] = done.feasible
         if self._lines >= _LINES:
             self.close()
 
@@ -131,7 +131,7 @@ class FolderStore:
         """Take the points of a part; set a damaged one aside, its good rows in a new part."""
         rows, damaged = read_part(path)
         if rows.height:
-            self._known.update(rows.select("point", "feasible").iter_rows())
+            self._runs.update(rows.select("point", "feasible").iter_rows())
         if not damaged:
             return
         if rows.height:
@@ -177,8 +177,8 @@ def write_frame(frame: "polars.DataFrame", path: Path) -> None:
     try:
         write_bytes(path, parquet_bytes(frame))
     except InputError as error:
-        raise InputError(f"{error}; {_KEPT}") from None
+        raise InputError(f"{error}; {_RESUME}") from None
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
-    return unwritable(path, error, f"; {_KEPT}")
+    return unwritable(path, error, f"; {_RESUME}")

@@ -10,7 +10,7 @@ from simulator.hardware import Hardware, load_hardware
 from simulator.replay import Recording, as_trace
 from simulator.sweeps.axis import Axis, read_axes
 from simulator.sweeps.job import AS_TRACED, Job, Training, address_of
-from simulator.sweeps.request import SweepRequest, baselines_of, listed, plain_axis
+from simulator.sweeps.request import SweepRequest, as_list, baselines_of, plain_axis
 from simulator.sweeps.space import DesignSpace, Point
 from simulator.trace.passes.file import load_method
 from simulator.trace.trace import Trace
@@ -66,8 +66,8 @@ class Study:
             hardware, training.trace(trace, method), training.code, count, seed if count else 0
         )
         settings = tuple(f"{key}={value}" for key, value in point.settings.items())
-        known = {**columns, "trace": trace, "method": method, "baseline": point.baseline}
-        return Job(address, hardware, trace, method, settings, known, full, count, seed)
+        row = {**columns, "trace": trace, "method": method, "baseline": point.baseline}
+        return Job(address, hardware, trace, method, settings, row, full, count, seed)
 
     @property
     def _methods(self) -> list[str]:
@@ -138,14 +138,14 @@ def study_of(
 
     `hardware` and `traces` stand in for those that it names.
     """
-    sources = listed(request.trace)
+    sources = as_list(request.trace)
     whole = study(
         request.hardware if hardware is None else hardware,
         read_axes(request.axes),
         {_named(source, sources): source for source in sources} if traces is None else traces,
-        methods=listed(request.method),
+        methods=as_list(request.method),
         batches=request.batch or (),
-        conditions=listed(request.constraints),
+        conditions=as_list(request.constraints),
         baselines=baselines_of(request.baselines),
         models=models,
     )

@@ -28,9 +28,9 @@ def table_of(
     """
     import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
 
-    known = pl.DataFrame(list(points), infer_schema_length=None, strict=False)
+    frame = pl.DataFrame(list(points), infer_schema_length=None, strict=False)
     measures = finished.drop(_keys(finished))
-    table = known.join(measures, on="point", how="left", maintain_order="left")
+    table = frame.join(measures, on="point", how="left", maintain_order="left")
     for name in ("feasible", "reason"):
         ways = [way for way in (f"{name}_own", name) if way in table.columns]
         table = table.with_columns(pl.coalesce(ways).alias(name)).drop(f"{name}_own", strict=False)
@@ -97,6 +97,6 @@ def _keys(table: "polars.DataFrame") -> list[str]:
 def _ordered(table: "polars.DataFrame", knobs: Sequence[str]) -> "polars.DataFrame":
     """Return `table` with its columns in an order independent of what finished first."""
     first = [*knobs, *_IDENTITY, *_ANSWER, *_FIRST]
-    listed = [name for name in dict.fromkeys(first) if name in table.columns]
-    rest = sorted(name for name in table.columns if name not in listed and name != "point")
-    return table.select(*listed, *rest, "point")
+    head = [name for name in dict.fromkeys(first) if name in table.columns]
+    rest = sorted(name for name in table.columns if name not in head and name != "point")
+    return table.select(*head, *rest, "point")

@@ -50,27 +50,27 @@ class Display:
         """Show the best point in `objective`, a column to minimise."""
         self._objective = column_of(objective)
         self._place = _place()
-        self._total = self._kept = self._new = 0
+        self._total = self._old = self._new = 0
         self._best: PointRow | None = None
-        self._begun = self._shown = time.monotonic()
+        self._start_time = self._shown = time.monotonic()
         self._handle: Any = None
 
     def begin(self, total: int) -> None:
         """Start the clock."""
         self._total = total
-        self._begun = self._shown = time.monotonic()
+        self._start_time = self._shown = time.monotonic()
 
     def finished(self, row: PointRow | None = None) -> None:
         """Count a point, and show the line if the last one is old."""
         if row is None:
-            self._kept += 1
+            self._old += 1
         else:
             self._new += 1
             self._note(row)
         now = time.monotonic()
         if now - self._shown >= _SECONDS[self._place]:
             self._shown = now
-            self._show(self.line(now - self._begun))
+            self._show(self.line(now - self._start_time))
 
     def say(self, sentence: str) -> None:
         """Print a sentence that stays."""
@@ -81,14 +81,14 @@ class Display:
         if self._place == "terminal":
             self._show("")
         elif self._place == "notebook" and self._handle is not None:
-            self._show(self.line(time.monotonic() - self._begun))
+            self._show(self.line(time.monotonic() - self._start_time))
 
     def line(self, seconds: float) -> str:
-        """Return what is known `seconds` after the start, as one line."""
-        done = self._kept + self._new
+        """Return the progress `seconds` after the start, as one line."""
+        done = self._old + self._new
         parts = [f"{done:,} of {self._total:,} points"]
-        if self._kept:
-            parts.append(f"{self._kept:,} of them kept from before")
+        if self._old:
+            parts.append(f"{self._old:,} of them kept from before")
         if self._new and seconds > 0:
             rate = self._new / seconds
             parts.append(f"{digits(rate)} / s, {time_left((self._total - done) / rate)} left")

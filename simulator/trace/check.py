@@ -22,8 +22,8 @@ _EXACT = 2.0**60  # below it neither a float estimate is far off nor a 64-bit su
 
 def check_types(actual: pl.Schema, header: Header, source: str) -> None:
     """Raise InputError where the columns of a file are not those of a trace."""
-    for name, wanted in schema(measured=header.measured_ps is not None).items():
-        misfit = _misfit(actual.get(name), wanted, name)
+    for name, reference in schema(measured=header.measured_ps is not None).items():
+        misfit = _misfit(actual.get(name), reference, name)
         if misfit:
             raise InputError(f"{source}: {misfit}: {AGAIN}")
 
@@ -44,16 +44,16 @@ def check_rows(frame: pl.DataFrame, header: Header, source: str) -> None:
     _check_products(_with_operands(gemms, tensors), rows, source)
 
 
-def _misfit(actual: Any, wanted: Any, where: str) -> str:
+def _misfit(actual: Any, reference: Any, where: str) -> str:
     """Return the difference between two types, "" if none; structs may have further fields."""
-    if isinstance(wanted, pl.List) and isinstance(actual, pl.List):
-        return _misfit(actual.inner, wanted.inner, where)
-    if isinstance(wanted, pl.Struct) and isinstance(actual, pl.Struct):
+    if isinstance(reference, pl.List) and isinstance(actual, pl.List):
+        return _misfit(actual.inner, reference.inner, where)
+    if isinstance(reference, pl.Struct) and isinstance(actual, pl.Struct):
         fields = actual.to_schema()
-        inner = wanted.to_schema().items()
+        inner = reference.to_schema().items()
         misfits = (_misfit(fields.get(name), kind, f"{where}.{name}") for name, kind in inner)
         return next(filter(None, misfits), "")
-    if actual == wanted:
+    if actual == reference:
         return ""
     return f"{where}: {'missing' if actual is None else f'a column of {actual!s:.40}'}"
 
@@ -83,8 +83,8 @@ def _each(rows: pl.DataFrame, side: str, fields: Sequence[str], *more: pl.Expr) 
         "row", "step", *more, pl.int_ranges(count).alias("place"), pl.col(side).alias("_entry")
     )
     exploded = entries.explode("place", "_entry")
-    known = pl.col("_entry").struct.field(list(fields))
-    return exploded.select(pl.exclude("_entry"), known, pl.lit(side).alias("side"))
+    values = pl.col("_entry").struct.field(list(fields))
+    return exploded.select(pl.exclude("_entry"), values, pl.lit(side).alias("side"))
 
 
 def _with_rooms(tensors: pl.DataFrame, header: Header) -> pl.DataFrame:

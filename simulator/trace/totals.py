@@ -57,10 +57,12 @@ def shares(op: Op) -> Iterator[PhaseShare]:
         if len(phases) == 1:
             yield PhaseShare(phase, 1, len(gemms), flops, moved_bytes(op))
         else:
-            yield PhaseShare(phase, int(phase is op.phase), len(gemms), flops, _moved(op, phase))
+            yield PhaseShare(
+                phase, int(phase is op.phase), len(gemms), flops, _phase_bytes(op, phase)
+            )
 
 
-def _moved(op: Op, phase: Phase) -> int:
+def _phase_bytes(op: Op, phase: Phase) -> int:
     mine = [gemm for gemm in op.gemms if phase_of(op, gemm.role) is phase]
     read = {i for gemm in mine for i in (gemm.a, gemm.b) if i >= 0}
     written = {gemm.c for gemm in mine if gemm.c >= 0}

@@ -185,8 +185,8 @@ def best_by(
         value, place = measure.of(row), key(row)
         if value is None:
             continue
-        known = measure.of(best[place]) if place in best else None
-        if known is None or value < known:
+        least = measure.of(best[place]) if place in best else None
+        if least is None or value < least:
             best[place] = row
     return best
 

@@ -83,30 +83,33 @@ def _reason(constant: Constant) -> str:
     return re.sub(rf"^{constant.kind}\b[:,]? *", "", constant.source)
 
 
-def _rest(hardware: Hardware, known: set[str]) -> Iterable[Padding]:
-    """Yield a line for each part with what has no source: choices by name, and defaults."""
+def _rest(hardware: Hardware, paths: set[str]) -> Iterable[Padding]:
+    """Yield a line for each part with what has no source: choices by name, and defaults.
+
+    `paths` are the settings that have one.
+    """
     for name in type(hardware).model_fields:
         part = getattr(hardware, name)
         if isinstance(part, Part):
-            yield _line(name, part, known)
+            yield _line(name, part, paths)
     for name, unit in (hardware.further or {}).items():
-        yield _line(f"units.{name}", unit, known)
+        yield _line(f"units.{name}", unit, paths)
 
 
-def _line(name: str, part: Part, known: set[str]) -> Padding:
-    entries = [f"{key} {value}" for key, value in _texts(part, f"{name}.", known)]
+def _line(name: str, part: Part, paths: set[str]) -> Padding:
+    entries = [f"{key} {value}" for key, value in _texts(part, f"{name}.", paths)]
     return Padding(Text(f"{name}: {', '.join(entries)}"), (0, 0, 0, 2))
 
 
-def _texts(part: Part, prefix: str, known: set[str]) -> Iterable[tuple[str, str]]:
+def _texts(part: Part, prefix: str, paths: set[str]) -> Iterable[tuple[str, str]]:
     """Yield paths within a part and their values as a description would have them."""
     for key, value in part.as_text().items():
         path = f"{prefix}{key}"
         inner = getattr(part, key)
         if isinstance(inner, Part):
-            deeper = _texts(inner, f"{path}.", known)
+            deeper = _texts(inner, f"{path}.", paths)
             yield from ((f"{key}.{name}", text) for name, text in deeper)
-        elif path not in known and (text := _plain(value)):
+        elif path not in paths and (text := _plain(value)):
             yield key, text
 
 

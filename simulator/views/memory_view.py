@@ -20,48 +20,50 @@ _LARGEST = 10
 def memory_over_time(trace: Trace, index: int) -> MemoryOverTime:
     """Return what distinct step `index` holds while each op runs, and the ops' phases."""
     step = trace.steps[index]
-    held = occupancy(step)
+    footprint = occupancy(step)
     return {
         "trace": trace.name,
         "step": index,
         "kind": step.kind.value,
         "phases": [op.phase.value for op in step.ops],
         "held": {
-            group: [sum(at) for at in zip(*(held.by_kind[kind] for kind in kinds), strict=True)]
+            group: [
+                sum(at) for at in zip(*(footprint.by_kind[kind] for kind in kinds), strict=True)
+            ]
             for group, kinds in GROUPS.items()
         },
-        "peak": peak(step, held),
+        "peak": peak(step, footprint),
     }
 
 
-def peak(step: Step, held: Occupancy) -> Peak:
-    """Return when most is held, and what: by kind, the largest layers and storages."""
-    moment = held.peak_op
-    alive = held.storages_at(moment)
+def peak(step: Step, footprint: Occupancy) -> Peak:
+    """Return the peak and what lives then: bytes by kind, the largest layers and storages."""
+    moment = footprint.peak_op
+    alive = footprint.storages_at(moment)
     owners = _owners(step)
     layers: dict[str, int] = {}
     for storage in alive:
         layer = owners[storage].layer if storage in owners else ""
-        layers[layer] = layers.get(layer, 0) + held.sizes[storage]
+        layers[layer] = layers.get(layer, 0) + footprint.sizes[storage]
     largest = sorted(layers.items(), key=lambda item: -item[1])[:_LARGEST]
     op = step.ops[moment] if step.ops else None
     return {
-        "bytes": held.peak_bytes,
+        "bytes": footprint.peak_bytes,
         "op": moment if op else None,
         "op_name": op.base_name if op else None,
         "phase": op.phase.value if op else None,
         "layer": op.layer if op else None,
         "by_kind": {
-            group: sum(held.by_kind[kind][moment] for kind in kinds)
+            group: sum(footprint.by_kind[kind][moment] for kind in kinds)
             for group, kinds in GROUPS.items()
         },
         "layers": [{"layer": layer, "bytes": size} for layer, size in largest],
-        "storages": [_storage(step, held, owners, index) for index in alive[:_LARGEST]],
+        "storages": [_storage(step, footprint, owners, index) for index in alive[:_LARGEST]],
     }
 
 
 def peak_sentence(peak: Peak) -> str:
-    """Return when most memory is held, in a sentence."""
+    """Return where in the step memory peaks, in a sentence."""
     if peak["op"] is None:
         return f"Memory: {si(peak['bytes'], 'B')}, in a step without ops."
     where = f" of {peak['layer']}" if peak["layer"] else ""
@@ -85,11 +87,11 @@ def _owners(step: Step) -> dict[int, Op]:
     return views | owners
 
 
-def _storage(step: Step, held: Occupancy, owners: dict[int, Op], index: int) -> LiveStorage:
+def _storage(step: Step, footprint: Occupancy, owners: dict[int, Op], index: int) -> LiveStorage:
     entry, owner = step.storages[index], owners.get(index)
-    first, last = held.live[index]
+    first, last = footprint.live[index]
     return {
-        "bytes": held.sizes[index],
+        "bytes": footprint.sizes[index],
         "kind": entry.kind.value,
         "name": entry.name,
         "layer": owner.layer if owner else "",

@@ -68,7 +68,7 @@ def _tracks(tasks: Iterable[TaskRow]) -> dict[str, list[TaskRow]]:
     slots: dict[tuple[str, int], list[TaskRow]] = {}
     for task in sorted(tasks, key=lambda task: (task["start_ps"], task["end_ps"], task["index"])):
         slot = 1
-        while (taken := slots.get((task["unit"], slot))) and taken[-1]["end_ps"] > task["start_ps"]:
+        while (lane := slots.get((task["unit"], slot))) and lane[-1]["end_ps"] > task["start_ps"]:
             slot += 1
         slots.setdefault((task["unit"], slot), []).append(task)
     return {_track(*key): slots[key] for key in sorted(slots, key=lambda key: (_rank(key[0]), key))}

@@ -40,7 +40,9 @@ def trace_table(document: TraceSummary) -> Group:
         _side_by_side(_by_flops(document["layers"]), _by_bytes(document["layers"])),
         Text(peak_sentence(document["peak"])),
         _side_by_side(
-            _held(document["peak"]), _held_by_layer(document["peak"]), _largest(document["peak"])
+            _footprint_by_kind(document["peak"]),
+            _footprint_by_layer(document["peak"]),
+            _largest(document["peak"]),
         ),
     ]
     return Group(*parts)
@@ -144,8 +146,8 @@ def _phases(rows: list[PhaseTotals]) -> Table:
     names = [f"bytes of\n{kind}" for kind in (*kinds, "others")]
     table = _table("phase", "ops", "GEMMs", "GEMM FLOP", "FLOP / byte", "bytes", *names)
     for row in rows:
-        moved = {kind: part["bytes"] for kind, part in row["by_kind"].items()}
-        others = row["bytes"] - sum(moved.get(kind, 0) for kind in kinds)
+        traffic = {kind: part["bytes"] for kind, part in row["by_kind"].items()}
+        others = row["bytes"] - sum(traffic.get(kind, 0) for kind in kinds)
         table.add_row(
             row["phase"],
             str(row["ops"]),
@@ -153,7 +155,7 @@ def _phases(rows: list[PhaseTotals]) -> Table:
             _or_dash(row["flops"], "FLOP"),
             _intensity(row),
             _or_dash(row["bytes"], "B"),
-            *(_or_dash(moved.get(kind, 0), "B") for kind in kinds),
+            *(_or_dash(traffic.get(kind, 0), "B") for kind in kinds),
             _or_dash(others, "B"),
         )
     return table
@@ -161,11 +163,11 @@ def _phases(rows: list[PhaseTotals]) -> Table:
 
 def _heaviest(rows: list[PhaseTotals]) -> list[str]:
     """Return the kinds of op that move most bytes, most first."""
-    moved: dict[str, int] = {}
+    traffic: dict[str, int] = {}
     for row in rows:
         for kind, part in row["by_kind"].items():
-            moved[kind] = moved.get(kind, 0) + part["bytes"]
-    return sorted((k for k in moved if moved[k]), key=lambda kind: -moved[kind])[:_KINDS]
+            traffic[kind] = traffic.get(kind, 0) + part["bytes"]
+    return sorted((k for k in traffic if traffic[k]), key=lambda kind: -traffic[kind])[:_KINDS]
 
 
 def _or_dash(value: int, unit: str) -> str:
@@ -188,20 +190,20 @@ def _layers(rows: list[LayerTotals], title: str, amount: Callable[[LayerTotals],
     whole = sum(map(amount, rows))
     largest = sorted((row for row in rows if amount(row)), key=lambda row: -amount(row))[:_LARGEST]
     for row in largest:
-        flops, moved = _or_dash(row["flops"], "FLOP"), _or_dash(row["bytes"], "B")
+        flops, traffic = _or_dash(row["flops"], "FLOP"), _or_dash(row["bytes"], "B")
         share = percent(amount(row), whole)
-        table.add_row(row["layer"] or "(no layer)", flops, moved, _intensity(row), share)
+        table.add_row(row["layer"] or "(no layer)", flops, traffic, _intensity(row), share)
     return table
 
 
-def _held(peak: Peak) -> Table:
+def _footprint_by_kind(peak: Peak) -> Table:
     table = _table("held then", "bytes", "share")
     for group, size in peak["by_kind"].items():
         table.add_row(group.replace("_", " "), _or_dash(size, "B"), percent(size, peak["bytes"]))
     return table
 
 
-def _held_by_layer(peak: Peak) -> Table:
+def _footprint_by_layer(peak: Peak) -> Table:
     table = _table("by layer", "bytes")
     for row in peak["layers"][:_LARGEST]:
         table.add_row(row["layer"] or "(no layer)", si(row["bytes"], "B"))

@@ -48,9 +48,9 @@ def verdict(document: ResultDocument, baseline: ResultDocument) -> Group:
     """Return speed-up and energy ratio against `baseline`, for each phase and the whole."""
     headings = (ratio.label for _, ratio in COMPARED)
     table = amount_table("phase", *headings, *_pair_names(document, baseline))
-    known = _intervals(document)
+    intervals = _intervals(document)
     for pair in _paired(document, baseline):
-        cells = *_ratio_cells(pair, known), *_amounts(pair)
+        cells = *_ratio_cells(pair, intervals), *_amounts(pair)
         table.add_row(pair.name, *cells, style=style_of(pair.name))
     return Group(Text(verdict_sentence(document, baseline), style="bold"), table)
 
@@ -76,10 +76,10 @@ def verdict_sentence(document: ResultDocument, baseline: ResultDocument) -> str:
     )
 
 
-def side_by_side(left: ResultDocument, right: ResultDocument, known: Intervals) -> Table:
+def side_by_side(left: ResultDocument, right: ResultDocument, intervals: Intervals) -> Table:
     """Return two runs side by side: latency and energy per phase; ratios right over left.
 
-    `known` has the intervals of ratios, where samples of the two runs can be compared.
+    `intervals` has the intervals of ratios, where samples of the two runs can be compared.
     """
     headings = (f"{each.label} ratio" for each, _ in COMPARED)
     table = amount_table("", *_pair_names(left, right), *headings)
@@ -89,7 +89,7 @@ def side_by_side(left: ResultDocument, right: ResultDocument, known: Intervals) 
             for each, _ in COMPARED
             for document, row in ((left, pair.ours), (right, pair.theirs))
         ]
-        cells = *values, *_ratio_cells(pair, known)
+        cells = *values, *_ratio_cells(pair, intervals)
         table.add_row(pair.name, *cells, style=style_of(pair.name))
     return table
 
@@ -118,11 +118,11 @@ def _interval(document: ResultDocument, metric: Metric) -> IntervalRow | None:
     return _intervals(document).get(metric.ratio.key) if metric.ratio else None
 
 
-def _more_or_less(ratio: float, known: IntervalRow | None, more: str, less: str) -> str:
-    """Return a ratio in words, and its interval where it is known."""
+def _more_or_less(ratio: float, interval: IntervalRow | None, more: str, less: str) -> str:
+    """Return a ratio in words, and its interval where it has one."""
     if ratio >= 1:
-        return f"{times(ratio)} {more}{bracket(known)}"
-    return f"{times(over(1, ratio) or 0)} {less}{bracket(known, inverted=True)}"
+        return f"{times(ratio)} {more}{bracket(interval)}"
+    return f"{times(over(1, ratio) or 0)} {less}{bracket(interval, inverted=True)}"
 
 
 def _paired(document: ResultDocument, baseline: ResultDocument) -> list[PhasePair]:
@@ -137,11 +137,11 @@ def _pair_names(left: ResultDocument, right: ResultDocument) -> list[str]:
     return [f"{name} {each.label}" for each, _ in COMPARED for name in names]
 
 
-def _ratio_cells(pair: PhasePair, known: Intervals) -> list[str]:
-    """Return the ratios of a part, with their intervals where they are known."""
+def _ratio_cells(pair: PhasePair, intervals: Intervals) -> list[str]:
+    """Return the ratios of a part, with their intervals where they have one."""
     cells = []
     for each, ratio in COMPARED:
-        value, interval = pair.ratio(each), known.get(f"{pair.start}{ratio.key}")
+        value, interval = pair.ratio(each), intervals.get(f"{pair.start}{ratio.key}")
         cells.append("-" if value is None else f"{times(value)}{bracket(interval)}")
     return cells
 

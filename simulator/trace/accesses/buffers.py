@@ -31,12 +31,12 @@ def logits_loss(op: Op) -> Loops:
 
     aten/src/ATen/native/Loss.cpp: binary_cross_entropy_with_logits.
     """
-    given, target = whole(op.inputs[:1]), whole(op.inputs[1:2])
+    logits, target = whole(op.inputs[:1]), whole(op.inputs[1:2])
     logarithm, loss = _scratch(op), _scratch(op)._replace(token=SCRATCH - 1)
     return _in_turn(
-        Scan(given, (logarithm,)),
+        Scan(logits, (logarithm,)),
         Scan(target, (loss,)),
-        Scan((*given, loss), (loss,)),
+        Scan((*logits, loss), (loss,)),
         Scan((loss, logarithm), (loss,)),
         Scan((loss, *whole(op.inputs[2:])), whole(op.outputs)),
     )
@@ -47,9 +47,12 @@ def logsumexp(op: Op) -> Loops:
 
     aten/src/ATen/native/ReduceOps.cpp: logsumexp_out_impl.
     """
-    given, rest = whole(op.inputs), _scratch(op)
+    inputs, rest = whole(op.inputs), _scratch(op)
     return _in_turn(
-        Scan(given), Scan(given, (rest,)), Scan((rest,), (rest,)), Scan((rest,), whole(op.outputs))
+        Scan(inputs),
+        Scan(inputs, (rest,)),
+        Scan((rest,), (rest,)),
+        Scan((rest,), whole(op.outputs)),
     )
 
 

@@ -39,12 +39,12 @@ def batch_norm_backward(op: Op) -> Loops:
 
     batch_norm_kernel.cpp: batch_norm_cpu_backward_contiguous_impl (4 reads, 1 write).
     """
-    gradient, given = (op.inputs * 2)[:2]
-    if len(op.inputs) < 2 or not any(tensor.elements == given.elements for tensor in op.outputs):
+    gradient, activation = (op.inputs * 2)[:2]
+    if len(op.inputs) < 2 or all(each.elements != activation.elements for each in op.outputs):
         return side_by_side(op)
     scaled = op.inputs if _is_trained(op.inputs) else (gradient, *op.inputs[2:])
-    sums = Scan(whole((gradient, given)))
-    return (KernelLoop((sums, Scan(whole(scaled), whole(op.outputs))), _channels(given)),)
+    sums = Scan(whole((gradient, activation)))
+    return (KernelLoop((sums, Scan(whole(scaled), whole(op.outputs))), _channels(activation)),)
 
 
 def _is_trained(tensors: tuple[Tensor, ...]) -> bool:
@@ -97,8 +97,8 @@ def softmax(op: Op) -> Loops:
     SoftMaxKernel.cpp: _vec_softmax_lastdim (2 reads of the input, 2 reads and 2 writes of the
     result). Other dimensions than the last one go in blocks of 128 KiB (_vec_softmax_backward).
     """
-    given, result = whole(op.inputs), whole(op.outputs)
-    passes = (Scan(given), Scan(given, result), Scan(result), Scan(result, result))
+    inputs, result = whole(op.inputs), whole(op.outputs)
+    passes = (Scan(inputs), Scan(inputs, result), Scan(result), Scan(result, result))
     return (KernelLoop(passes, _rows(op)),)
 
 
@@ -107,8 +107,8 @@ def log_softmax(op: Op) -> Loops:
 
     SoftMaxKernel.cpp: _vec_log_softmax_lastdim (3 reads, 1 write).
     """
-    given = whole(op.inputs)
-    return _by_rows(op, _rows(op), given, given)
+    inputs = whole(op.inputs)
+    return _by_rows(op, _rows(op), inputs, inputs)
 
 
 def softmax_backward(op: Op) -> Loops:

@@ -135,9 +135,9 @@ def _lengths(args: Args, side: str, tokens: int) -> tuple[int, ...]:
     Raises ValueError otherwise.
     """
     limits = _limits(args, side)
-    given = lengths(limits)
-    if given is not None:
-        return given
+    row_lengths = lengths(limits)
+    if row_lengths is not None:
+        return row_lengths
     count = limits.shape[0] - 1
     names = (f"max_{side}", f"max_seqlen_{side}", f"max_seqlen_{side}_")
     longest = next((args[name] for name in names if args.get(name) is not None), None)
@@ -168,11 +168,11 @@ def _attention_backward(sizes: Any, names: _Names = _QKV) -> Formula:
 
 def _self_attention(args: Args, source: str, heads: int, last: int) -> Products:
     images, tokens, width = args[source].shape
-    given = lengths(args[source]) or (tokens,) * images
-    rows, each = sum(given), width // heads
+    row_lengths = lengths(args[source]) or (tokens,) * images
+    rows, each = sum(row_lengths), width // heads
     scores = [
         (Product(None, count * heads, t, t, each), Product(None, count * heads, t, each, t))
-        for t, count in _counted(given)
+        for t, count in _counted(row_lengths)
     ]
     return (
         Product(None, 1, rows, 3 * width, width, source, "qkv_weight"),
@@ -181,8 +181,8 @@ def _self_attention(args: Args, source: str, heads: int, last: int) -> Products:
     )
 
 
-def _counted(given: tuple[int, ...]) -> list[tuple[int, int]]:
-    return [(each, given.count(each)) for each in dict.fromkeys(given)]
+def _counted(row_lengths: tuple[int, ...]) -> list[tuple[int, int]]:
+    return [(each, row_lengths.count(each)) for each in dict.fromkeys(row_lengths)]
 
 
 def _multihead(args: Args) -> Products:

@@ -18,8 +18,8 @@ def _per_dim(args: Args, name: str, dims: int, default: int) -> tuple[int, ...]:
 
     The default if the op has no such argument. Raises TypeError for an unknown value.
     """
-    given = tuple(int(item) for item in args[name]) if name in args else (default,)
-    return given if len(given) == dims else given * dims
+    values = tuple(int(item) for item in args[name]) if name in args else (default,)
+    return values if len(values) == dims else values * dims
 
 
 def _geometry(

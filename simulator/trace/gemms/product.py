@@ -57,16 +57,16 @@ def stored(operand: Any) -> int | None:
 
 def lengths(operand: Any) -> tuple[int, ...] | None:
     """Return the row lengths of a nested operand, None for any other."""
-    given = getattr(operand, "lengths", None)
-    return given if isinstance(given, tuple) else None
+    value = getattr(operand, "lengths", None)
+    return value if isinstance(value, tuple) else None
 
 
 def rows(operand: Any) -> int:
     """Return how many rows of its last dimension an operand has: of a nested one, those it has."""
-    given, shape = lengths(operand), tuple(operand.shape)
-    if given is None:
+    row_lengths, shape = lengths(operand), tuple(operand.shape)
+    if row_lengths is None:
         return int(prod(shape[:-1]))
-    return sum(given) * int(prod(shape[1:-1])) // max(given, default=1)
+    return sum(row_lengths) * int(prod(shape[1:-1])) // max(row_lengths, default=1)
 
 
 def matrices(args: Args) -> Iterator[tuple[str, tuple[int, ...]]]:

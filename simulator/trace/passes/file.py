@@ -86,8 +86,8 @@ def _find(path: Path) -> Path:
         return path
     shipped = METHODS / f"{path}.yaml"
     if not is_file(shipped):
-        known = listed(method_names())
-        raise InputError(f"no method at {path}: give a YAML file or one of {known}")
+        names = listed(method_names())
+        raise InputError(f"no method at {path}: give a YAML file or one of {names}")
     return shipped
 
 
@@ -109,8 +109,8 @@ def _keys_in(raw: dict[str, Any]) -> Iterator[str]:
 
 def _model(keys: set[str]) -> type[_File]:
     """Return the form of a file whose rules may have those of `keys` that are of passes, too."""
-    found = ((key, lookup(key)) for key in sorted(keys - _KEYS))
-    passes = [(key, each.value_type) for key, each in found if each is not None]
+    matches = ((key, lookup(key)) for key in sorted(keys - _KEYS))
+    passes = [(key, each.value_type) for key, each in matches if each is not None]
     if not passes:
         return _File
     further: dict[str, Any] = {
@@ -121,10 +121,10 @@ def _model(keys: set[str]) -> type[_File]:
     return create_model("_FurtherFile", __base__=_File, rules=(list[entry], Field(min_length=1)))
 
 
-def _known(unknown: ErrorDetails) -> str:
+def _suggestion(unknown: ErrorDetails) -> str:
     if len(unknown["loc"]) > 1:
         return hint(str(unknown["loc"][-1]), _Entry.model_fields)
     return f"known: {', '.join(_File.model_fields)}"
 
 
-_HINTS = Hints(_known, f"add it, such as {_EXAMPLE}")
+_HINTS = Hints(_suggestion, f"add it, such as {_EXAMPLE}")

@@ -54,9 +54,9 @@ def chain_of(layers: Sequence[tuple[str, Treatment]]) -> tuple[Pass[Any], ...]:
     return tuple(each for each in passes if each is not None)
 
 
-def hint(key: str, known: Collection[str]) -> str:
-    """Return the fix for a key that is neither `known` nor that of an installed pass."""
-    every = list(dict.fromkeys([*known, *BUILT_IN, *extensions.names(GROUP)]))
+def hint(key: str, keys: Collection[str]) -> str:
+    """Return the fix for a key that is not in `keys` and names no installed pass."""
+    every = list(dict.fromkeys([*keys, *BUILT_IN, *extensions.names(GROUP)]))
     close = difflib.get_close_matches(key, every, 1)
     return f"{f'did you mean {close[0]}? ' if close else ''}known: {listed(every)}"
 

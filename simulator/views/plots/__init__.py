@@ -145,10 +145,10 @@ def _draw(
     directory: Path,
 ) -> list[Path]:
     paths: list[Path] = []
-    for name, figure in figures.items() if documents else ():
+    for name, draw in figures.items() if documents else ():
         with styled():
-            drawn = figure(documents)
-            if drawn is not None:
+            figure = draw(documents)
+            if figure is not None:
                 paths.append(directory / f"{name}.png")
-                save(drawn, paths[-1])
+                save(figure, paths[-1])
     return paths

@@ -145,10 +145,10 @@ def _stack(
 
 def _whisker(axes: Axes, result: ResultDocument, key: str, y: float, factor: float) -> float:
     """Draw the interval of a bar where the result has one, and return how far right it goes."""
-    known = interval_in(result, key)
-    if known is None:
+    interval = interval_in(result, key)
+    if interval is None:
         return 0.0
-    ends = known["low"] / factor, known["high"] / factor
+    ends = interval["low"] / factor, interval["high"] / factor
     axes.plot(ends, (y, y), color=INK, linewidth=1, marker="|", markersize=5)
     return float(ends[1])
 
@@ -219,10 +219,10 @@ def _mean_j(result: ResultDocument) -> float:
 
 def _mean_text(result: ResultDocument) -> str:
     """Return the energy of an epoch, and its interval: that of the run, which no epoch changes."""
-    known, epochs = interval_in(result, ENERGY.key), max(1, len(result["epochs"]))
-    if known is None:
+    interval, epochs = interval_in(result, ENERGY.key), max(1, len(result["epochs"]))
+    if interval is None:
         return si(_mean_j(result), "J")
-    return si_range(_mean_j(result), known["low"] / epochs, known["high"] / epochs, "J")
+    return si_range(_mean_j(result), interval["low"] / epochs, interval["high"] / epochs, "J")
 
 
 def _note(results: Results) -> str:
@@ -239,8 +239,8 @@ def _note(results: Results) -> str:
 
 def _bracket_note(result: ResultDocument) -> str:
     """Return which samples whiskers and brackets hold, of a run that was sampled."""
-    known = result.get("uncertainty")
-    return f" Whiskers and brackets hold {interval_content(known)}." if known else ""
+    uncertainty = result.get("uncertainty")
+    return f" Whiskers and brackets hold {interval_content(uncertainty)}." if uncertainty else ""
 
 
 def _count(number: int, what: str) -> str:
@@ -298,14 +298,14 @@ def _latency_title(results: Results) -> str:
 
 
 def _speedup_in(result: ResultDocument) -> IntervalRow | None:
-    known = result.get("uncertainty")
-    return interval_of(known, LATENCY.ratio.key) if known and LATENCY.ratio else None
+    uncertainty = result.get("uncertainty")
+    return interval_of(uncertainty, LATENCY.ratio.key) if uncertainty and LATENCY.ratio else None
 
 
-def _speed(ours: float, theirs: float, known: IntervalRow | None) -> str:
+def _speed(ours: float, theirs: float, interval: IntervalRow | None) -> str:
     if _alike(ours, theirs):
         return "about as fast as"
-    return f"{digits(theirs / ours)} ×{bracket(known)} as fast as"
+    return f"{digits(theirs / ours)} ×{bracket(interval)} as fast as"
 
 
 def _pace(ours: float, theirs: float) -> str:

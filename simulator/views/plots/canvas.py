@@ -119,8 +119,8 @@ def colour(table: Mapping[str, str], name: str) -> str:
 
 def in_order(table: Mapping[str, str], names: Iterable[str]) -> list[str]:
     """Return the distinct `names` in the order of `table`, those it does not know last."""
-    known = list(table)
-    return sorted(dict.fromkeys(names), key=lambda n: known.index(n) if n in table else len(known))
+    order = list(table)
+    return sorted(dict.fromkeys(names), key=lambda n: order.index(n) if n in table else len(order))
 
 
 def spoken(name: str) -> str:

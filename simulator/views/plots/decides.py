@@ -31,13 +31,13 @@ def decides(results: Results) -> Figure | None:
 
     None where it was not sampled, or its samples do not tell what decides it.
     """
-    known = next(iter(results.values())).get("uncertainty")
-    decided = decisions(known) if known else ()
-    if not known or not any(decision.rows for decision in decided):
+    uncertainty = next(iter(results.values())).get("uncertainty")
+    decided = decisions(uncertainty) if uncertainty else ()
+    if not uncertainty or not any(decision.rows for decision in decided):
         return None
     rows = _rows(decided)
     height = 1.7 + _ROW_INCHES * max(3, len(rows))
-    figure = canvas(_title(decided, results), _note(known, len(rows)), height)
+    figure = canvas(_title(decided, results), _note(uncertainty, len(rows)), height)
     axes = figure.subplots()
     for place, paint in enumerate(_COLOURS):
         for y, shares in enumerate(rows.values()):
@@ -86,10 +86,10 @@ def _title(decided: Sequence[Decision], results: Results) -> str:
     return f"What decides {' over '.join(list(results)[:2])}: {'; '.join(parts)}"
 
 
-def _note(known: UncertaintyDocument, shown: int) -> str:
-    fits = (f"{decision.label} {digits(decision.r2)}" for decision in decisions(known))
+def _note(uncertainty: UncertaintyDocument, shown: int) -> str:
+    fits = (f"{decision.label} {digits(decision.r2)}" for decision in decisions(uncertainty))
     return (
-        f"First-order shares of the variance of the logarithm, of a fit to {known['samples']} "
-        f"samples over the ranges of all constants; its R2 on samples left out: "
-        f"{', '.join(fits)}. {shown} constants are shown, each with its range."
+        f"First-order shares of the variance of the logarithm, of a fit to "
+        f"{uncertainty['samples']} samples over the ranges of all constants; its R2 on samples "
+        f"left out: {', '.join(fits)}. {shown} constants are shown, each with its range."
     )

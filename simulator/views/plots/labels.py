@@ -74,11 +74,11 @@ def place_labels(axes: Axes, labels: Sequence[tuple[XY, str]], marks: Sequence[X
     at all for one, it stands right of its point.
     """
     frame = Box(*(float(side) * _to_points(axes) for side in axes.get_window_extent().extents))
-    taken = [_around(_anchor(axes, spot)) for spot in (*marks, *(spot for spot, _ in labels))]
+    obstacles = [_around(_anchor(axes, spot)) for spot in (*marks, *(spot for spot, _ in labels))]
     for spot, text in labels:
         anchor, size = _anchor(axes, spot), (_EM * len(text), _LINE)
-        away, box = _free(anchor, size, taken, frame)
-        taken.append(box)
+        away, box = _free(anchor, size, obstacles, frame)
+        obstacles.append(box)
         line = {"arrowstyle": "-", "color": INK, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}
         centre = ((box.left + box.right) / 2 - anchor[0], (box.bottom + box.top) / 2 - anchor[1])
         note = axes.annotate(
@@ -105,7 +105,7 @@ def _around(spot: XY) -> Box:
     return Box(spot[0] - _MARK, spot[1] - _MARK, spot[0] + _MARK, spot[1] + _MARK)
 
 
-def _free(anchor: XY, size: XY, taken: Sequence[Box], frame: Box) -> tuple[float, Box]:
+def _free(anchor: XY, size: XY, obstacles: Sequence[Box], frame: Box) -> tuple[float, Box]:
     """Return the nearest box of this size beside `anchor` that is free, and how far off it is."""
     boxes = (
         (distance, _beside(anchor, size, distance, direction))
@@ -116,7 +116,7 @@ def _free(anchor: XY, size: XY, taken: Sequence[Box], frame: Box) -> tuple[float
         (
             (distance, box)
             for distance, box in boxes
-            if box.within(frame) and not any(box.meets(other) for other in taken)
+            if box.within(frame) and not any(box.meets(other) for other in obstacles)
         ),
         (_DISTANCES[0], _beside(anchor, size, _DISTANCES[0], (1, 0))),
     )

@@ -62,8 +62,8 @@ def method_energy(results: Results) -> Figure:
     axes.set_xticks(range(len(results)), [short(label, 14) for label in results])
     axes.set_ylabel(f"energy per epoch ({prefix}J)")
     handles = swatches(COMPONENTS, reversed(components))
-    known = enumerate(map(accuracies, results.values()))
-    last = {x: shares[-1] for x, shares in known if shares}
+    curves = enumerate(map(accuracies, results.values()))
+    last = {x: shares[-1] for x, shares in curves if shares}
     axes.set_ylim(0, (1.45 if last else 1.15) * max(bottom))  # high accuracies lie above the bars
     if last:
         right = axes.twinx()
@@ -78,9 +78,9 @@ def method_energy(results: Results) -> Figure:
 
 def energy_to_accuracy(results: Results) -> Figure:
     """Draw accuracy over the energy spent so far, a line per method."""
-    known = {label: result for label, result in results.items() if accuracies(result)}
-    goal = max((max(accuracies(result)) for result in known.values()), default=0.0) - 0.02
-    costs = {label: reached_j(result, goal) for label, result in known.items()}
+    runs = {label: result for label, result in results.items() if accuracies(result)}
+    goal = max((max(accuracies(result)) for result in runs.values()), default=0.0) - 0.02
+    costs = {label: reached_j(result, goal) for label, result in runs.items()}
     reached = {label: joules for label, joules in costs.items() if joules is not None}
     title = "No run tells its accuracy"
     if reached:
@@ -89,10 +89,10 @@ def energy_to_accuracy(results: Results) -> Figure:
     figure = canvas(title, _note(results, "A mark per epoch, its evaluation included; energy from "
                                  "the start of the run."))  # fmt: skip
     axes = figure.subplots()
-    totals = [ENERGY.of(result["total"]) for result in known.values()]
+    totals = [ENERGY.of(result["total"]) for result in runs.values()]
     factor, prefix = scale(max(totals, default=1.0))
     handles: list[Artist] = []
-    for index, (label, result) in enumerate(known.items()):
+    for index, (label, result) in enumerate(runs.items()):
         paint, mark = MACHINES[index % len(MACHINES)], _MARKS[index % len(_MARKS)]
         spent = accumulate(ENERGY.of(row) / factor for row in result["epochs"])
         pairs = list(zip(spent, accuracies(result), strict=False))

@@ -114,29 +114,29 @@ def _rates(sizes: list[Fraction], edges: list[int]) -> list[float]:
 
 def _mean(step: StepDocument) -> float:
     """Return the average bandwidth of the step in bytes per second."""
-    moved = sum(flow["bytes"] for flow in step["flows"])
-    return float(moved * PS_PER_S / step["duration_ps"]) if step["duration_ps"] else 0.0
+    traffic = sum(flow["bytes"] for flow in step["flows"])
+    return float(traffic * PS_PER_S / step["duration_ps"]) if step["duration_ps"] else 0.0
 
 
 def _traffic(step: StepDocument) -> str:
     mean, peak = _mean(step), step["machine"]["dram_bytes_per_s"]
     average = f"{si(mean, 'B/s')} on average, {share(mean, peak)} of peak"
-    moved: dict[str, int] = {}
+    traffic: dict[str, int] = {}
     for flow in step["flows"]:
-        moved[flow["unit"]] = moved.get(flow["unit"], 0) + flow["bytes"]
-    if len(moved) < 2:
+        traffic[flow["unit"]] = traffic.get(flow["unit"], 0) + flow["bytes"]
+    if len(traffic) < 2:
         return average
-    total = sum(moved.values())
-    parts = (f"{spoken(u)} {share(moved[u], total)}" for u in in_order(UNITS, moved))
+    total = sum(traffic.values())
+    parts = (f"{spoken(u)} {share(traffic[u], total)}" for u in in_order(UNITS, traffic))
     return f"{average}; {', '.join(parts)}"
 
 
 def _bandwidth_title(steps: StepsByLabel) -> str:
     main, step = next(iter(steps.items()))
     peak = step["machine"]["dram_bytes_per_s"]
-    moved = sum(flow["bytes"] for flow in step["flows"])
+    traffic = sum(flow["bytes"] for flow in step["flows"])
     return (
-        f"One step on {main} moves {si(moved, 'B')} and uses "
+        f"One step on {main} moves {si(traffic, 'B')} and uses "
         f"{share(_mean(step), peak)} of the DRAM's {si(peak, 'B/s')}"
     )
 

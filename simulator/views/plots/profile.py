@@ -177,9 +177,9 @@ def _longest(tables: Mapping[str, Table]) -> list[str]:
         for (name, phase), time in table.items():
             if phase in _PRODUCTS:
                 spent[name] = spent.get(name, 0) + time
-    kept = set(sorted(spent, key=lambda name: -spent[name])[:_LAYERS])
+    selection = set(sorted(spent, key=lambda name: -spent[name])[:_LAYERS])
     order = dict.fromkeys(name for table in (main, *tables.values()) for name, _ in table)
-    return [name for name in order if name in kept]
+    return [name for name in order if name in selection]
 
 
 def _layer_title(tables: Mapping[str, Table]) -> str:
@@ -202,8 +202,8 @@ def _layer_title(tables: Mapping[str, Table]) -> str:
 
 def _layer_note(steps: StepsByLabel, names: list[str], tables: Mapping[str, Table]) -> str:
     step = next(iter(steps.values()))
-    known = {name for table in tables.values() for name, phase in table if phase in _PRODUCTS}
-    left = len(known) - len(names)
+    layers = {name for table in tables.values() for name, phase in table if phase in _PRODUCTS}
+    left = len(layers) - len(names)
     rest = f" {left} more layers take less." if left else ""
     return (
         f"{step['trace']}: one steady step. With each product what it drags along: converting, "

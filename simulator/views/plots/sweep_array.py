@@ -35,7 +35,7 @@ from simulator.views.plots.canvas import (
     spoken,
     swatches,
 )
-from simulator.views.plots.sweep_notes import listed, number_axis, scene, thinned
+from simulator.views.plots.sweep_notes import enumeration, number_axis, scene, thinned
 
 Shape = tuple[int, int]
 
@@ -132,8 +132,8 @@ def _best_shapes(tried: Sequence[Shape], best: Mapping[Shape, PointRow]) -> list
     """Return one shape per number of elements, that of least energy if any of them runs."""
     chosen: dict[int, Shape] = {}
     for shape in tried:
-        known = chosen.setdefault(shape[0] * shape[1], shape)
-        if _joules(best.get(shape)) < _joules(best.get(known)):
+        rival = chosen.setdefault(shape[0] * shape[1], shape)
+        if _joules(best.get(shape)) < _joules(best.get(rival)):
             chosen[shape[0] * shape[1]] = shape
     return list(chosen.values())
 
@@ -171,9 +171,9 @@ def _stacks(axes: Axes, rows: Sequence[PointRow | None], components: Sequence[st
 
 def _components(rows: Iterable[PointRow | None]) -> list[str]:
     """Return the components that spend anything in any of `rows`."""
-    known = (row for row in rows if row)
+    points = (row for row in rows if row)
     return in_order(
-        COMPONENTS, (n for row in known for n in components_in(row) if _component(row, n))
+        COMPONENTS, (n for row in points for n in components_in(row) if _component(row, n))
     )
 
 
@@ -201,7 +201,7 @@ def _energy_note(table: SweepTable, *, several: bool) -> str:
 
 def _over(table: SweepTable, what: str) -> str:
     others = [axis.label for axis in table.axes if not {ROWS, COLS} & set(axis.knobs)]
-    return f" {what} is the point of least energy over {listed(others)}." if others else ""
+    return f" {what} is the point of least energy over {enumeration(others)}." if others else ""
 
 
 def _phases(best: Mapping[int, PointRow]) -> list[str]:

@@ -29,7 +29,7 @@ from simulator.views.plots.canvas import (
     only,
     short,
 )
-from simulator.views.plots.sweep_notes import listed, number_axis, scene, span_axis, thinned
+from simulator.views.plots.sweep_notes import enumeration, number_axis, scene, span_axis, thinned
 from simulator.views.sensitivity import MainEffect, main_effects
 
 _LINES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
@@ -119,13 +119,13 @@ def _shown(table: SweepTable, lines: KnobAxis | None) -> list[object]:
     """Return the values that get a line: all, or seven from end to end, the best among them."""
     if lines is None:
         return [None]
-    kept = thinned(lines.values, len(_LINES))
+    selection = thinned(lines.values, len(_LINES))
     least = min(table.feasible, key=lambda row: ENERGY.of(row) or 0.0)
     best = lines.values.index(lines.of(least))
-    if best not in kept:
-        kept.remove(min(kept[1:-1], key=lambda i: abs(i - best)))
-        kept = sorted([*kept, best])
-    return [lines.values[i] for i in kept]
+    if best not in selection:
+        selection.remove(min(selection[1:-1], key=lambda i: abs(i - best)))
+        selection = sorted([*selection, best])
+    return [lines.values[i] for i in selection]
 
 
 def _panel(
@@ -140,8 +140,8 @@ def _panel(
         y = [values.get((name, at), float("nan")) for at in x.values]
         size = 8 - 0.7 * i  # lines that coincide are still seen
         axes.plot(x.values, y, color=_LINES[i], marker=_MARKS[i], ms=size, lw=1.3)
-    drawn = [value for (name, _), value in values.items() if name in shown]
-    span_axis(axes, "y", measure, drawn)
+    heights = [value for (name, _), value in values.items() if name in shown]
+    span_axis(axes, "y", measure, heights)
     if axes.get_yscale() == "linear":
         axes.set_ylim(0, 1.08 * axes.get_ylim()[1])  # marks that are all alike lie on the edge
     axes.grid(visible=True)
@@ -161,7 +161,9 @@ def _title(table: SweepTable, x: KnobAxis, lines: KnobAxis | None) -> str:
 def _note(table: SweepTable, x: KnobAxis, lines: KnobAxis | None) -> str:
     others = [axis.label for axis in table.axes if axis not in (x, lines)]
     best = (
-        f" Each mark is the best over {listed(others)}, for each panel its own." if others else ""
+        f" Each mark is the best over {enumeration(others)}, for each panel its own."
+        if others
+        else ""
     )
     left_out = len(lines.values) - len(_LINES) if lines else 0
     some = f" {left_out} values of {lines.label} are left out." if lines and left_out > 0 else ""
@@ -203,7 +205,7 @@ def _effect_title(effects: dict[Measure, list[MainEffect]], by_knob: dict[str, K
 
 def _effect_note(table: SweepTable, order: Sequence[str], by_knob: dict[str, KnobAxis]) -> str:
     missing = [axis.label for knob, axis in by_knob.items() if knob not in order]
-    left = f" Not comparable: {listed(missing)}." if missing else ""
+    left = f" Not comparable: {enumeration(missing)}." if missing else ""
     return (
         f"{scene(table)} Geometric means over the settings of the other knobs at which every "
         f"value of the knob runs.{left}"

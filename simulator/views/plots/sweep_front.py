@@ -20,7 +20,7 @@ from simulator.views.plots.canvas import (
     short,
 )
 from simulator.views.plots.labels import far_apart, place_labels
-from simulator.views.plots.sweep_notes import WIDE, listed, measure_axis, scene, span_axis
+from simulator.views.plots.sweep_notes import WIDE, enumeration, measure_axis, scene, span_axis
 
 _LABELS = 12
 _SMALL = 0.4  # of an axis: a front that is shorter than this is enlarged
@@ -40,7 +40,7 @@ def front(table: SweepTable) -> Figure | None:
     without two objectives or without a point that has them.
     """
     objectives = [Measure(column) for column in table.objectives]
-    points = [row for row in table.feasible if _known(row, objectives)]
+    points = [row for row in table.feasible if _has_values(row, objectives)]
     if len(objectives) < 2 or not points:
         return None
     best = _front(points, objectives)
@@ -51,7 +51,7 @@ def front(table: SweepTable) -> Figure | None:
         _title(best, objectives, names, len(points)), _note(table, objectives, common),
         _HEIGHT + _LINE_INCHES * (lines + 1) if lines else _HEIGHT,
     )  # fmt: skip
-    baselines = {n: row for n, row in table.baselines.items() if _known(row, objectives[:2])}
+    baselines = {n: row for n, row in table.baselines.items() if _has_values(row, objectives[:2])}
     everything = [*points, *baselines.values()]
     views = [everything, best] if _is_small(best, everything, objectives) else [everything]
     panels, key = _panels(figure, len(views), lines)
@@ -127,7 +127,7 @@ def _explain(key: Axes, best: Sequence[tuple[str, PointRow]], objectives: Object
             )  # fmt: skip
 
 
-def _known(row: PointRow, objectives: Objectives) -> bool:
+def _has_values(row: PointRow, objectives: Objectives) -> bool:
     return all(measure.of(row) is not None for measure in objectives)
 
 
@@ -138,8 +138,8 @@ def _xy(row: PointRow, objectives: Objectives) -> tuple[float, float]:
 def _front(points: Sequence[PointRow], objectives: Objectives) -> list[PointRow]:
     """Return the points on the front, and those on its edge in the two objectives drawn."""
     edge = {id(row) for row in _edge(points, objectives)}
-    kept = [row for row in points if row.get("pareto") or id(row) in edge]
-    return sorted(kept, key=lambda row: _xy(row, objectives))
+    front = [row for row in points if row.get("pareto") or id(row) in edge]
+    return sorted(front, key=lambda row: _xy(row, objectives))
 
 
 def _edge(points: Sequence[PointRow], objectives: Objectives) -> list[PointRow]:
@@ -194,8 +194,8 @@ def _norm(points: Sequence[PointRow], measure: Measure) -> Normalize:
 
 def _colours(panels: Sequence[Axes], points: Sequence[PointRow], measure: Measure) -> None:
     """Explain the colours of the third objective."""
-    mapped = ScalarMappable(_norm(points, measure), _MAP)
-    bar = panels[0].figure.colorbar(mapped, ax=panels, pad=0.02, aspect=35)
+    colours = ScalarMappable(_norm(points, measure), _MAP)
+    bar = panels[0].figure.colorbar(colours, ax=panels, pad=0.02, aspect=35)
     measure_axis(bar.ax.yaxis, measure, [measure.of(row) or 0.0 for row in points])
 
 
@@ -229,7 +229,7 @@ def _title(
 
 
 def _note(table: SweepTable, objectives: Objectives, common: Sequence[str]) -> str:
-    shared = f" All points on the front: {listed(common)}." if common else ""
+    shared = f" All points on the front: {enumeration(common)}." if common else ""
     named_too = " Diamonds: baselines." if table.baselines else ""
     colours = (
         "Blue: the front, which no point beats; grey: beaten."

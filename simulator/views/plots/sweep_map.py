@@ -31,7 +31,7 @@ from simulator.views.plots.canvas import (
     canvas,
     only,
 )
-from simulator.views.plots.sweep_notes import WIDE, listed, measure_axis, scene, thinned
+from simulator.views.plots.sweep_notes import WIDE, enumeration, measure_axis, scene, thinned
 
 _MAP = "cividis"  # even in lightness, and the same to all colour vision
 _PANEL_POINTS = (180.0, 190.0)  # width and height of a panel, about
@@ -183,7 +183,9 @@ def _title(table: SweepTable, pair: tuple[KnobAxis, KnobAxis]) -> str:
 def _note(table: SweepTable, pair: tuple[KnobAxis, KnobAxis]) -> str:
     others = [axis.label for axis in table.axes if axis not in pair]
     best = (
-        f" Each cell is the best over {listed(others)}, for each panel its own." if others else ""
+        f" Each cell is the best over {enumeration(others)}, for each panel its own."
+        if others
+        else ""
     )
     tried = {(pair[0].of(row), pair[1].of(row)) for row in table.points}
     runs = {(pair[0].of(row), pair[1].of(row)) for row in table.feasible}

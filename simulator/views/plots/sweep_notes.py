@@ -34,7 +34,7 @@ def scene(table: SweepTable) -> str:
     return f"{', '.join(words) or 'Sweep'}: {count}{missing}."
 
 
-def listed(words: Sequence[str]) -> str:
+def enumeration(words: Sequence[str]) -> str:
     """Return words as "a, b and c"."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
@@ -65,11 +65,11 @@ def _spaced(places: Sequence[float], gap: float) -> list[int]:
     The first and the last are among them.
     """
     least = gap * (places[-1] - places[0])
-    kept = [0]
+    selection = [0]
     for i in range(1, len(places) - 1):
-        if places[i] - places[kept[-1]] >= least <= places[-1] - places[i]:
-            kept.append(i)
-    return sorted({*kept, len(places) - 1})
+        if places[i] - places[selection[-1]] >= least <= places[-1] - places[i]:
+            selection.append(i)
+    return sorted({*selection, len(places) - 1})
 
 
 def span_axis(axes: Axes, which: str, measure: Measure, values: Sequence[float]) -> None:

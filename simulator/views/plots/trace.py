@@ -26,7 +26,7 @@ from simulator.views.plots.canvas import (
 from simulator.views.plots.series import PhaseStretch, bars
 from simulator.views.trace_documents import MemoryOverTime, Peak, PhaseTotals, TraceSummary
 
-HELD = {
+GROUP_COLOURS = {
     "parameters": BLUE,
     "optimizer_state": GREEN,
     "gradients": VERMILLION,
@@ -52,7 +52,7 @@ def work(document: TraceSummary) -> Figure:
     factor = _axis(right, [row["bytes"] for row in rows], 1.8, "read and written", "B")
     for y, row in enumerate(rows):
         _stack(right, y, _by_kind(row), factor)
-        _tell(right, row["bytes"] / factor, y, _moved(row))
+        _tell(right, row["bytes"] / factor, y, _traffic_text(row))
     left.set_yticks(range(len(rows)), labels=[spoken(row["phase"]) for row in rows])
     left.set_ylim(len(rows) - 0.4, -0.6)
     kinds = in_order(KINDS, (kind for row in rows for kind in _by_kind(row)))
@@ -74,7 +74,7 @@ def memory(document: MemoryOverTime) -> Figure:
     upper.set_title(peak_sentence(document["peak"]), color=INK)
     _mark(upper, document["peak"], factor)
     _lanes(lower, document["phases"], phases)
-    handles = [Patch(color=HELD[g], label=g.replace("_", " ")) for g in reversed(groups)]
+    handles = [Patch(color=GROUP_COLOURS[g], label=g.replace("_", " ")) for g in reversed(groups)]
     legend(figure, list(handles), "held")
     return figure
 
@@ -97,34 +97,34 @@ def _tell(axes: Axes, x: float, y: float, text: str) -> None:
 
 def _by_kind(row: PhaseTotals) -> dict[str, int]:
     """Return the bytes of each kind of op that has a colour, and of all others."""
-    moved: dict[str, int] = {}
+    traffic: dict[str, int] = {}
     for kind, part in row["by_kind"].items():
         name = kind if kind in KINDS else _OTHERS
         if part["bytes"]:
-            moved[name] = moved.get(name, 0) + part["bytes"]
-    return moved
+            traffic[name] = traffic.get(name, 0) + part["bytes"]
+    return traffic
 
 
-def _stack(axes: Axes, y: float, moved: dict[str, int], factor: float) -> None:
+def _stack(axes: Axes, y: float, traffic: dict[str, int], factor: float) -> None:
     start = 0.0
-    for kind in in_order(KINDS, moved):
-        width = moved[kind] / factor
+    for kind in in_order(KINDS, traffic):
+        width = traffic[kind] / factor
         axes.barh(y, width, 0.8, left=start, color=KINDS.get(kind, SILVER))
         start += width
 
 
-def _moved(row: PhaseTotals) -> str:
+def _traffic_text(row: PhaseTotals) -> str:
     text = si(row["bytes"], "B")
     return f"{text}, {row['flops_per_byte']:.1f} FLOP/B" if row["flops"] else text
 
 
 def _work_title(document: TraceSummary, rows: list[PhaseTotals]) -> str:
-    flops, moved = sum(row["flops"] for row in rows), sum(row["bytes"] for row in rows)
+    flops, size = sum(row["flops"] for row in rows), sum(row["bytes"] for row in rows)
     name = document["name"]
-    if not moved:
+    if not size:
         return f"A step of {name} moves nothing"
     most = max(rows, key=lambda row: row["bytes"])
-    traffic = f"moves {si(moved, 'B')}, {share(most['bytes'], moved)} of it in {_in(most)}"
+    traffic = f"moves {si(size, 'B')}, {share(most['bytes'], size)} of it in {_in(most)}"
     if not flops:
         return f"A step of {name} has no GEMMs and {traffic}"
     most = max(rows, key=lambda row: row["flops"])
@@ -152,8 +152,8 @@ def _layers(axes: Axes, series_of: dict[str, list[int]], factor: float) -> None:
     lower = [0.0] * moments
     for group, series in series_of.items():
         upper = [a + b / factor for a, b in zip(lower, series, strict=True)]
-        axes.stairs(upper, range(moments + 1), baseline=lower, fill=True, color=HELD[group],
-                    linewidth=0)  # fmt: skip
+        paint = GROUP_COLOURS[group]
+        axes.stairs(upper, range(moments + 1), baseline=lower, fill=True, color=paint, linewidth=0)
         lower = upper
     axes.set_xlim(0, moments)
     axes.set_ylim(0, 1.12 * max(lower) or 1)
