@@ -23,7 +23,7 @@ PRICES = "energy.yaml"
 def recost(directory: Path, table: EnergyTable) -> Result:
     """Return the run in `directory` as it costs with the prices of `table` laid over its own.
 
-    Where the run had searched a placement for least energy, it stays the one found then.
+    A placement that the run chose for least energy stays, even where another now takes less.
     Raises InputError when `directory` holds no whole run.
     """
     document = read_result(directory)
@@ -71,10 +71,10 @@ def _file(directory: Path, name: str) -> Path:
 
 
 def _prices_of(directory: Path, document: ResultDocument, copy: Prices) -> Prices:
-    """Return the prices of the run in `directory`, all of them as it left them.
+    """Return all prices of the run in `directory`. Raises InputError if they changed since.
 
-    The file of steps has a `copy` of them. Nearly always the file of prices still says the same,
-    and need not be parsed as YAML, which would add a third to the time of all else.
+    The file of steps has a `copy` of them. Nearly always the file of prices still says the same:
+    then it is not parsed as YAML, which would add a third to the time of all else.
     """
     path = _file(directory, PRICES)
     untouched = path.read_bytes() == table_text(copy).encode()
