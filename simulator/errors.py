@@ -45,7 +45,7 @@ class InputError(Exception):
 
 
 class Stopped(KeyboardInterrupt):
-    """The user stopped long work; the message says what of it is kept."""
+    """The user stopped long work; the message says what remains of it."""
 
 
 @dataclass
@@ -100,8 +100,8 @@ def a_or_an(noun: str) -> str:
     return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
-def listed(names: Iterable[str]) -> str:
-    """Return names as a list, the first that fit and how many more there are."""
+def join_names(names: Iterable[str]) -> str:
+    """Return names with commas between: the first that fit, and how many more there are."""
     words = list(names)
     fitting = len(words)
     while fitting > 1 and len(", ".join(words[:fitting])) > LONGEST // 2:

@@ -13,7 +13,7 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.constant import Constant, ConstantKind
 from simulator.hardware.soc import Hardware
 
-Drawn: TypeAlias = Mapping[str, float]
+FactorValues: TypeAlias = Mapping[str, float]
 """Factors in permille by name; an absent one is 1000."""
 
 PREFIX = "energy."
@@ -55,7 +55,7 @@ def factors(hardware: Hardware) -> list[Factor]:
 
 
 def price_constants(hardware: Hardware) -> tuple[Constant, ...]:
-    """Return the factors of `hardware` as numbers to draw, such as "energy.dram_activates".
+    """Return the factors of `hardware` as constants to draw, such as "energy.dram_activates".
 
     A factor is left out where the description gives a range to the setting that it multiplies, so
     that one doubt does not count twice.
@@ -68,9 +68,9 @@ def price_constants(hardware: Hardware) -> tuple[Constant, ...]:
     )
 
 
-def at_end(known: Iterable[Factor], end: str) -> Drawn:
+def at_end(kinds: Iterable[Factor], end: str) -> FactorValues:
     """Return factors at one end of their ranges, "low" or "high"."""
-    return {factor.name: getattr(factor, end) for factor in known}
+    return {factor.name: getattr(factor, end) for factor in kinds}
 
 
 def mac_factor(precision: str) -> str:

@@ -19,7 +19,7 @@ from simulator.activity import (
     Action,
 )
 from simulator.energy.prices import COMPONENTS, Costs, Prices
-from simulator.errors import InputError, listed, shown
+from simulator.errors import InputError, join_names, shown
 from simulator.files.text import is_file
 from simulator.hardware.load import load_part
 from simulator.hardware.part import Part
@@ -158,7 +158,7 @@ def plain_prices(prices: Prices) -> dict[str, Any]:
 
 
 def read_plain_prices(plain: Mapping[str, Any]) -> Prices:
-    """Return the prices that `plain_prices` told, before or after a journey as JSON."""
+    """Return the prices from what `plain_prices` returned, also after a round trip through JSON."""
     component = {Action(*action): component for *action, component in plain["actions"]}
     actions = tuple(component)
     value, low, high = (
@@ -192,17 +192,17 @@ def _section(costs: Costs, indent: str) -> list[str]:
 
 
 def _check_units(prices: Prices, tables: Iterable[CostTable]) -> None:
-    known = prices.by_key
+    actions = prices.by_key
     for table in tables:
         for unit, costs in table.units.items():
             if unit not in prices.static_uw or unit in COMPONENTS:
                 raise InputError(f"energy table: units.{unit}: this run has no such unit")
             for what in costs.dynamic:
-                if f"{unit}.{what}" not in known:
-                    own = [key.partition(".")[2] for key in known if key.startswith(f"{unit}.")]
+                if f"{unit}.{what}" not in actions:
+                    own = [key.partition(".")[2] for key in actions if key.startswith(f"{unit}.")]
                     raise InputError(
                         f"energy table: units.{unit}.dynamic: no action {shown(what)}; "
-                        f"known: {listed(own)}"
+                        f"known: {join_names(own)}"
                     )
 
 

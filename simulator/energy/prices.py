@@ -30,7 +30,7 @@ from simulator.activity import (
 )
 from simulator.energy import tables
 from simulator.energy.banks import Bank, operand_bank, sums_bank
-from simulator.energy.factors import PREFIX, Drawn, at_end, factors, mac_factor
+from simulator.energy.factors import PREFIX, FactorValues, at_end, factors, mac_factor
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.precision import accumulator_of
@@ -71,10 +71,9 @@ class Prices(Costs):
     """Prices of one SoC; every amount of energy that follows from them is an exact integer.
 
     `dynamic_aj` has every action of the SoC, at 0 where another one carries the cost: of DRAM
-    traffic the commands are paid and not the bytes. `component` names who spends each action. `low`
+    traffic the commands cost and not the bytes. `component` names who spends each action. `low`
     and `high` are the least and the most that the sources of each price leave possible. `board_uw`
-    is the measured power of the whole board, if it is known: another account, not a part of the
-    sum.
+    is the measured power of the whole board, if there is one: not a part of the sum.
     """
 
     component: Mapping[Action, str]
@@ -117,18 +116,18 @@ def prices(hardware: Hardware) -> Prices:
 
     Without an accelerator array and scratchpad cost nothing; the DRAM `ideal` is free.
     """
-    known = factors(hardware)
-    low, high = (_costs(hardware, at_end(known, end)) for end in ("low", "high"))
+    kinds = factors(hardware)
+    low, high = (_costs(hardware, at_end(kinds, end)) for end in ("low", "high"))
     return _prices(hardware, _costs(hardware, {}), low, high)
 
 
-def prices_at(hardware: Hardware, drawn: Mapping[str, int]) -> Prices:
+def prices_at(hardware: Hardware, draws: Mapping[str, int]) -> Prices:
     """Return the prices of `hardware` with factors in permille, by paths of `price_constants`.
 
     What is absent is as the tables say; of what `hardware` does not have, a factor changes nothing.
     The ends of the ranges are the prices themselves.
     """
-    costs = _costs(hardware, {path.removeprefix(PREFIX): value for path, value in drawn.items()})
+    costs = _costs(hardware, {path.removeprefix(PREFIX): value for path, value in draws.items()})
     return _prices(hardware, costs, costs, costs)
 
 
@@ -145,34 +144,34 @@ def _component_of(action: Action) -> str:
     return "array" if action.what == ARRAY_MACS else "scratchpad"
 
 
-def _costs(hardware: Hardware, drawn: Drawn) -> Costs:
-    """Return the prices where factors are as `drawn`."""
+def _costs(hardware: Hardware, values: FactorValues) -> Costs:
+    """Return the prices where factors have these `values`."""
     cpu, array, technology = hardware.cpu, hardware.accelerator, hardware.technology
-    cycle_aj = cpu.energy_per_cycle * cpu.supply_ratio**2 * _times("cpu_cycle", drawn)
+    cycle_aj = cpu.energy_per_cycle * cpu.supply_ratio**2 * _times("cpu_cycle", values)
     dynamic: dict[Action, int] = {
-        **(_array_aj(ACCELERATOR, array, technology, drawn) if array else {}),
+        **(_array_aj(ACCELERATOR, array, technology, values) if array else {}),
         CPU_CYCLES: round(cycle_aj),
-        INTERCONNECT_BYTES: _interconnect_aj(technology, drawn),
-        **_dram_aj(hardware.dram.device, technology.dram_typical, drawn),
+        INTERCONNECT_BYTES: _interconnect_aj(technology, values),
+        **_dram_aj(hardware.dram.device, technology.dram_typical, values),
     }
-    static_uw = _static_uw(hardware, drawn)
+    static_uw = _static_uw(hardware, values)
     for name, unit in (hardware.further or {}).items():
-        costs = _costs_of(name, unit, technology, drawn)
+        costs = _costs_of(name, unit, technology, values)
         dynamic |= costs.dynamic_aj
         static_uw |= costs.static_uw
     return Costs(dynamic, static_uw)
 
 
-def _times(factor: str, drawn: Drawn) -> float:
-    return drawn[factor] / 1000 if factor in drawn else 1
+def _times(factor: str, values: FactorValues) -> float:
+    return values[factor] / 1000 if factor in values else 1
 
 
-def _costs_of(name: str, unit: BoardUnit, technology: Technology, drawn: Drawn) -> Costs:
+def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: FactorValues) -> Costs:
     """Return the prices of a further unit: of an array, or of a kind that a package adds."""
     if isinstance(unit, Accelerator):
-        static_uw = _array_static_uw(unit, technology, drawn)
-        static_uw += _scratchpad_static_uw(unit, technology, drawn)
-        return Costs(_array_aj(name, unit, technology, drawn), {name: static_uw})
+        static_uw = _array_static_uw(unit, technology, values)
+        static_uw += _scratchpad_static_uw(unit, technology, values)
+        return Costs(_array_aj(name, unit, technology, values), {name: static_uw})
     backend = extensions.load(GROUP, unit.kind)
     assert backend is not None, "its description was found by its kind"
     costs: Costs = backend.costs(name, unit, technology)
@@ -180,14 +179,14 @@ def _costs_of(name: str, unit: BoardUnit, technology: Technology, drawn: Drawn) 
 
 
 def _array_aj(
-    unit: str, part: Accelerator, technology: Technology, drawn: Drawn
+    unit: str, part: Accelerator, technology: Technology, values: FactorValues
 ) -> dict[Action, int]:
     node, scaling, supply = technology.node, technology.scaling, part.supply_ratio**2
     macs = {
         Action(unit, ARRAY_MACS, "" if each == part.precision else each): tables.mac_pj(
             each, node, accumulator_of(each), scaling
         )
-        * _times(mac_factor(each), drawn)
+        * _times(mac_factor(each), values)
         * supply
         for each in (part.precision, *part.precisions)
     }
@@ -198,7 +197,7 @@ def _array_aj(
         SUM_READS: _per_byte_pj(sums.read_pj, sums.width_bits),
         SUM_WRITES: _per_byte_pj(sums.write_pj, sums.width_bits),
     }
-    spread = _times("sram_access", drawn) * supply
+    spread = _times("sram_access", values) * supply
     by_byte = {
         Action(unit, what): round(value * spread * _AJ_PER_PJ) for what, value in access.items()
     }
@@ -213,14 +212,14 @@ def _per_byte_pj(access_pj: float, width_bits: int) -> float:
     return access_pj * 8 / width_bits
 
 
-def _interconnect_aj(technology: Technology, drawn: Drawn) -> int:
+def _interconnect_aj(technology: Technology, values: FactorValues) -> int:
     """Return the price of a byte that crosses the die between a master and the DRAM controller."""
     wire = tables.wire_pj_per_bit_mm(technology.node, technology.scaling)
     bit_pj = wire * tables.interconnect_mm()
-    return round(8 * bit_pj * _times("wire", drawn) * _AJ_PER_PJ)
+    return round(8 * bit_pj * _times("wire", values) * _AJ_PER_PJ)
 
 
-def _dram_aj(device: DramDevice | None, typical: int, drawn: Drawn) -> dict[Action, int]:
+def _dram_aj(device: DramDevice | None, typical: int, values: FactorValues) -> dict[Action, int]:
     """Return the prices of commands; a burst pays its granule in the core and on the bus."""
     free = {DRAM_READ_BYTES: 0, DRAM_WRITE_BYTES: 0}
     if device is None:
@@ -232,42 +231,44 @@ def _dram_aj(device: DramDevice | None, typical: int, drawn: Drawn) -> dict[Acti
         DRAM_WRITE_BURSTS: energy.write + energy.io_write * bits,
     }
     return free | {
-        action: round(value * drawn.get(action.key, typical) / 1000)
+        action: round(value * values.get(action.key, typical) / 1000)
         for action, value in command_aj.items()
     }
 
 
-def _static_uw(hardware: Hardware, drawn: Drawn) -> dict[str, int]:
+def _static_uw(hardware: Hardware, values: FactorValues) -> dict[str, int]:
     cpu = hardware.cpu
     power = {
-        "array": _array_static_uw(hardware.accelerator, hardware.technology, drawn),
-        "scratchpad": _scratchpad_static_uw(hardware.accelerator, hardware.technology, drawn),
-        "cpu": round(cpu.static_power * cpu.supply_ratio * _times("cpu_static", drawn)),
-        "dram": _dram_static_uw(hardware.dram.device, hardware.technology.dram_typical, drawn),
+        "array": _array_static_uw(hardware.accelerator, hardware.technology, values),
+        "scratchpad": _scratchpad_static_uw(hardware.accelerator, hardware.technology, values),
+        "cpu": round(cpu.static_power * cpu.supply_ratio * _times("cpu_static", values)),
+        "dram": _dram_static_uw(hardware.dram.device, hardware.technology.dram_typical, values),
     }
     return {name: power.get(name, 0) for name in COMPONENTS}
 
 
-def _array_static_uw(part: Accelerator | None, technology: Technology, drawn: Drawn) -> int:
+def _array_static_uw(part: Accelerator | None, technology: Technology, values: FactorValues) -> int:
     if part is None:
         return 0
     element = tables.pe_leakage_uw(part.precision, technology.node, technology.scaling)
-    return round(part.elements * element * part.supply_ratio * _times("array_leakage", drawn))
+    return round(part.elements * element * part.supply_ratio * _times("array_leakage", values))
 
 
-def _scratchpad_static_uw(part: Accelerator | None, technology: Technology, drawn: Drawn) -> int:
+def _scratchpad_static_uw(
+    part: Accelerator | None, technology: Technology, values: FactorValues
+) -> int:
     if part is None:
         return 0
     banks: Sequence[Bank] = (operand_bank(part), sums_bank(part))
     leakage_mw = sum(_sram(bank, technology).leakage_mw for bank in banks)
-    return round(leakage_mw * part.supply_ratio * _times("sram_leakage", drawn) * _UW_PER_MW)
+    return round(leakage_mw * part.supply_ratio * _times("sram_leakage", values) * _UW_PER_MW)
 
 
-def _dram_static_uw(device: DramDevice | None, typical: int, drawn: Drawn) -> int:
+def _dram_static_uw(device: DramDevice | None, typical: int, values: FactorValues) -> int:
     """Return standby plus refresh of all channels; one aJ per ps is one uW."""
     if device is None:
         return 0
     interval_ps = device.timing.tREFI * device.period / 1000
-    standby = device.energy.standby * drawn.get("dram_standby", typical)
-    refresh = device.energy.refresh / interval_ps * drawn.get("dram_refresh", typical)
+    standby = device.energy.standby * values.get("dram_standby", typical)
+    refresh = device.energy.refresh / interval_ps * values.get("dram_refresh", typical)
     return round(device.channels * (standby + refresh) / 1000)

@@ -35,7 +35,7 @@ _MULTIPLIES_LIKE = {"mx4": "int4", "mx6": "int8", "mx9": "int8"}
 
 _INTEGERS = ("int2", "int4", "int8", "int16")  # multipliers that the tables have, narrowest first
 
-# A precision known at one node only moves between nodes as this one does.
+# A precision that has a row at one node only scales between nodes as this one does.
 _SCALES_LIKE = {"int2": "int8", "int4": "int8", "int16": "int8", "bf16": "fp16"}
 
 
@@ -79,10 +79,10 @@ def operation_pj(operation: str, precision: str, node_nm: int, scaling: str = AN
     bf16 as fp16. Integers of other widths lie between their neighbours, log-log in bits.
     """
     if _is_between(precision):
-        known = {
+        by_width = {
             int(name[3:]): operation_pj(operation, name, node_nm, scaling) for name in _INTEGERS
         }
-        return interpolate(known, int(precision[3:]))
+        return interpolate(by_width, int(precision[3:]))
     if scaling != ANCHORED:
         return operation_pj(operation, precision, 45) * node_trend(node_nm, 45, scaling)
     rows = _arithmetic(operation, precision)
@@ -129,10 +129,10 @@ def pe_leakage_uw(precision: str, node_nm: int, scaling: str = ANCHORED) -> floa
     int16 element as its MAC costs more, and leakage follows the trend of dynamic energy.
     """
     precision = multiplies_like(precision)
-    known = "int16" if precision in FLOATS else precision
+    base = "int16" if precision in FLOATS else precision
     trend = node_trend(node_nm, 45, scaling)
-    larger = mac_pj(precision, 45) / mac_pj(known, 45)
-    return interpolate(_arithmetic("leakage", known), 45) * larger * trend
+    larger = mac_pj(precision, 45) / mac_pj(base, 45)
+    return interpolate(_arithmetic("leakage", base), 45) * larger * trend
 
 
 def node_trend(node_nm: int, base_nm: int, scaling: str = ANCHORED) -> float:
@@ -163,9 +163,9 @@ def sram(
 
 def spread(action: str, precision: str = "") -> Spread:
     """Return the range of one kind of price; that of a MAC depends on its precision."""
-    known = spread_precision(precision)
+    precision = spread_precision(precision)
     rows = [row for row in read_rows("spread") if row["action"] == action]
-    row = next(row for row in rows if row["precision"] == known)
+    row = next(row for row in rows if row["precision"] == precision)
     ends = float(row["low"]), float(row["high"])
     return Spread(*ends, row["how"], row["source"], row["confidence"])
 

@@ -57,8 +57,8 @@ def load(text: str) -> tuple[Any, Comments]:
 
 
 def _character(error: ReaderError) -> str:
-    found = error.character
-    return shown(chr(found) if isinstance(found, int) else found)
+    character = error.character
+    return shown(chr(character) if isinstance(character, int) else character)
 
 
 def _line(error: MarkedYAMLError) -> int:

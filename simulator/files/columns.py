@@ -28,8 +28,8 @@ def first_broken(frame: pl.DataFrame, stages: Iterable[Sequence[ColumnRule]]) ->
     """
     for rules in stages:
         holds = [rule.holds.fill_null(value=False) for rule in rules]
-        kept = frame.select(each.all().alias(str(at)) for at, each in enumerate(holds)).row(0)
-        for rule, each, all_hold in zip(rules, holds, kept, strict=True):
+        verdicts = frame.select(each.all().alias(str(at)) for at, each in enumerate(holds)).row(0)
+        for rule, each, all_hold in zip(rules, holds, verdicts, strict=True):
             if not all_hold:
                 return Broken(rule, frame.filter(~each).row(0, named=True))
     return None

@@ -75,8 +75,8 @@ def _refusal(error: ValidationError, label: str, hints: Hints, others: Sequence[
     details = error.errors(include_url=False, include_context=False)
     first = details[:_FIRST]
     implied = hints.implied(first)
-    kept = [one for one in first if one["type"] != "missing" or path_of(one) not in implied]
-    texts = list(dict.fromkeys([*(_sentence(one, label, hints) for one in kept), *others]))
+    survivors = [one for one in first if one["type"] != "missing" or path_of(one) not in implied]
+    texts = list(dict.fromkeys([*(_sentence(one, label, hints) for one in survivors), *others]))
     return InputError(several(texts, len(texts) + len(details) - len(first)))
 
 

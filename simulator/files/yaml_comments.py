@@ -49,10 +49,10 @@ def _entries(node: Node) -> list[tuple[str, Node | None, Node]]:
 def _beside(key: Node | None, value: Node, text: str) -> str:
     """Return the comment at the end of the line of a value, or of its key if it is a block."""
     if _is_line(value):
-        found = _BEHIND_VALUE.match(text, value.end_mark.index)
+        comment = _BEHIND_VALUE.match(text, value.end_mark.index)
     else:
-        found = _BEHIND_KEY.match(text, key.end_mark.index) if key else None
-    return found[1].strip() if found else ""
+        comment = _BEHIND_KEY.match(text, key.end_mark.index) if key else None
+    return comment[1].strip() if comment else ""
 
 
 def _is_line(node: Node) -> bool:

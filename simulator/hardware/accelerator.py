@@ -97,8 +97,8 @@ class ArrayInterface:
             return precision
         if not self.precisions or not precision.startswith("int"):
             return None
-        known = (self.precision, *self.precisions)
-        wider = [p for p in known if p.startswith("int")]
+        precisions = (self.precision, *self.precisions)
+        wider = [p for p in precisions if p.startswith("int")]
         wider = [p for p in wider if PRECISION_BITS[p] >= PRECISION_BITS.get(precision, 64)]
         return min(wider, key=PRECISION_BITS.__getitem__, default=None)
 
@@ -174,7 +174,7 @@ class Accelerator(Part):
 
     @property
     def supply_ratio(self) -> Fraction | int:
-        """Voltage at `clock` over that of the energies given; 1 without operating points."""
+        """Voltage at `clock` over that of the stated energies; 1 without operating points."""
         return supply_ratio(self.clock, self.operating_points, self.voltage)
 
     @property

@@ -212,5 +212,5 @@ class Cpu(Part):
 
     @property
     def supply_ratio(self) -> Fraction | int:
-        """Voltage at `clock` over that of the energies given; 1 without operating points."""
+        """Voltage at `clock` over that of the stated energies; 1 without operating points."""
         return supply_ratio(self.clock, self.operating_points, self.voltage)

@@ -12,12 +12,12 @@ GROUP = "trainsoc.dataflows"
 """Entry points of this group are objects of `timing.dataflows.Dataflow`, by their names."""
 
 
-def _known(name: str) -> str:
-    """Return `name` if there is such a dataflow; other packages are searched last."""
+def _check_name(name: str) -> str:
+    """Return `name` if a dataflow has it, looking into other packages last."""
     if name in BUILT_IN or name in (others := extensions.names(GROUP)):
         return name
-    *first, last = (repr(known) for known in (*BUILT_IN, *others))
+    *first, last = (repr(each) for each in (*BUILT_IN, *others))
     raise PydanticCustomError("unknown_dataflow", f"input should be {', '.join(first)} or {last}")
 
 
-DataflowName = Annotated[str, AfterValidator(_known)]
+DataflowName = Annotated[str, AfterValidator(_check_name)]

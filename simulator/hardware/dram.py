@@ -87,10 +87,10 @@ class DramDevice(Part):
         modes = STANDARDS[self.protocol].refresh
         if self.refresh not in modes:
             raise ValueError(f"{self.protocol} has no {self.refresh} refresh: {' or '.join(modes)}")
-        given, read = set(self.timing.plain()), self.standard.timings(self.refresh)
-        if missing := sorted(read - given):
+        names, needs = set(self.timing.plain()), self.standard.timings(self.refresh)
+        if missing := sorted(needs - names):
             raise ValueError(f"timing: {self.protocol} needs {', '.join(missing)}: add it")
-        if unread := sorted(given - read):
+        if unread := sorted(names - needs):
             raise ValueError(f"timing: {self.protocol} has no {', '.join(unread)}: remove it")
         return self
 

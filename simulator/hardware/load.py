@@ -1,4 +1,4 @@
-"""Reading a SoC from YAML: names and paths, overrides, and every mistake told in one sentence."""
+"""Reading a SoC from YAML: names and paths, overrides, and all mistakes in one message."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError, listed, shown
+from simulator.errors import InputError, join_names, shown
 from simulator.files.forms import Hints, validate
 from simulator.files.refusals import path_of
 from simulator.files.text import is_file
@@ -46,8 +46,8 @@ def load_hardware(
     changes = overrides if isinstance(overrides, Mapping) else collected(overrides)
     if isinstance(source, Hardware):
         return _changed(source, changes) if changes else source
-    label, known = _read_soc(source)
-    return _resolved(label, known, changes)
+    label, description = _read_soc(source)
+    return _resolved(label, description, changes)
 
 
 def load_part(part: type[_Part], path: Path, example: str) -> _Part:
@@ -76,28 +76,35 @@ def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
     return _resolved(hardware.name, Stated(raw, list(hardware.constants)), changes)
 
 
-def _resolved(label: str, known: Stated, changes: Mapping[str, Any]) -> Hardware:
+def _resolved(label: str, description: Stated, changes: Mapping[str, Any]) -> Hardware:
     """Return the SoC of a description with `changes`, whose values it changes in place."""
-    _add_costs(label, known, changes.get("cpu.core"))
-    said = [_override(known.values, path, value) for path, value in changes.items()]
-    mistakes = [*known.mistakes, *(mistake for each in said for mistake in each.mistakes)]
-    raw = _with_units(_with_device(known.values, label), label)
+    _add_costs(label, description, changes.get("cpu.core"))
+    statements = [_override(description.values, path, value) for path, value in changes.items()]
+    mistakes = [
+        *description.mistakes,
+        *(mistake for each in statements for mistake in each.mistakes),
+    ]
+    raw = _with_units(_with_device(description.values, label), label)
     soc = _validate(Hardware, raw, label, mistakes)
-    kept = (constant for constant in known.constants if not _is_within(constant.path, changes))
-    return soc.with_constants([*kept, *(constant for each in said for constant in each.constants)])
+    survivors = (
+        constant for constant in description.constants if not _is_within(constant.path, changes)
+    )
+    return soc.with_constants(
+        [*survivors, *(constant for each in statements for constant in each.constants)]
+    )
 
 
 _COSTS = "cpu.costs."
 
 
-def _add_costs(label: str, known: Stated, other: Any) -> None:
+def _add_costs(label: str, description: Stated, other: Any) -> None:
     """Add the costs of kernels of the CPU's class of cores, or of the one that it changes to.
 
     What a description says of a cost itself goes before its class.
     """
-    cpu = known.values.get("cpu")
+    cpu = description.values.get("cpu")
     if not isinstance(cpu, dict) or not isinstance(cpu.get("costs", {}), dict):
-        return  # a mistake that the model tells
+        return  # the model refuses it
     name = str(other or cpu.get("core", ORDINARY))
     if name not in core_classes():
         hint = likely(name, core_classes())
@@ -107,8 +114,10 @@ def _add_costs(label: str, known: Stated, other: Any) -> None:
     cpu["costs"] = costs.values | own
     rest = [constant for constant in costs.constants if constant.path not in own]
     named = (replace(each, path=f"{_COSTS}{each.path}") for each in rest)
-    before = [each for each in known.constants if not (other and each.path.startswith(_COSTS))]
-    known.constants = [*before, *named]
+    before = [
+        each for each in description.constants if not (other and each.path.startswith(_COSTS))
+    ]
+    description.constants = [*before, *named]
 
 
 @remember("classes of cores", most=32)
@@ -141,26 +150,31 @@ def dram_presets() -> list[str]:
 def _read_soc(source: str | Path) -> tuple[str, Stated]:
     """Return the name of a file and what it describes, in values of its own."""
     path = _find(source)
-    known = _stated(read_document(path, EXAMPLE))
-    values = {"name": path.stem} | deepcopy(known.values)
-    return str(path.name), replace(known, values=values)
+    description = _stated(read_document(path, EXAMPLE))
+    values = {"name": path.stem} | deepcopy(description.values)
+    return str(path.name), replace(description, values=values)
 
 
 @remember("statements of descriptions", most=32)
 def _stated(document: Document) -> Stated:
     """Return what a file says, which is not to be changed; of the same file once for all."""
-    known = stated(Hardware, document.content, document.comments)
-    units = known.values.get("units")
+    description = stated(Hardware, document.content, document.comments)
+    units = description.values.get("units")
     if isinstance(units, dict):
-        said = {name: _stated_unit(name, raw, document.comments) for name, raw in units.items()}
-        known.values["units"] = {name: each.values or units[name] for name, each in said.items()}
-        known.constants += [constant for each in said.values() for constant in each.constants]
-        known.mistakes += [mistake for each in said.values() for mistake in each.mistakes]
-    return known
+        statements = {
+            name: _stated_unit(name, raw, document.comments) for name, raw in units.items()
+        }
+        description.values["units"] = {
+            name: each.values or units[name] for name, each in statements.items()
+        }
+        for each in statements.values():
+            description.constants += each.constants
+            description.mistakes += each.mistakes
+    return description
 
 
 def _stated_unit(name: str, raw: Any, comments: Comments) -> Stated:
-    """Return what an entry of `units` says; nothing where it has no kind, which is told later."""
+    """Return what an entry of `units` says: nothing without a kind, which `_unit` refuses later."""
     try:
         description = description_of(str(raw["kind"]))
     except (TypeError, KeyError, InputError):
@@ -177,12 +191,14 @@ def _find(source: str | Path) -> Path:
         return shipped
     names = hardware_names()
     close = difflib.get_close_matches(str(source), names, 1)
-    hint = f"did you mean {close[0]}?" if close else f"give a YAML file or one of {listed(names)}"
+    hint = (
+        f"did you mean {close[0]}?" if close else f"give a YAML file or one of {join_names(names)}"
+    )
     raise InputError(f"no hardware {shown(str(source))}: {hint}")
 
 
 def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
-    """Set the value at `path`, and return what is said of it beside."""
+    """Set the value at `path`, and return what its long form says besides."""
     if path.startswith(UNITS):
         return _override_unit(raw, path, value)
     *parents, leaf = path.split(".")
@@ -201,12 +217,12 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
             raise InputError(
                 f"--set {path}: {name} is {shown(node)}: leave out --set {name}={node}"
             )
-    given = _scalar(path, value)
-    if not is_long_form(given):
-        node[leaf] = given
+    entry = _scalar(path, value)
+    if not is_long_form(entry):
+        node[leaf] = entry
         return Stated()
-    node[leaf] = given.get("value", node.get(leaf))
-    return _stated_alone(path, given)
+    node[leaf] = entry.get("value", node.get(leaf))
+    return _stated_alone(path, entry)
 
 
 def _override_unit(raw: dict[str, Any], path: str, value: Any) -> Stated:
@@ -214,22 +230,22 @@ def _override_unit(raw: dict[str, Any], path: str, value: Any) -> Stated:
     _, unit, *parents, leaf = path.split(".")
     units = raw.get("units") or {}
     if unit not in units or not leaf:
-        hint = f"known: {listed(units)}" if units else "this hardware has none but its own"
+        hint = f"known: {join_names(units)}" if units else "this hardware has none but its own"
         raise InputError(f"--set {path}: no unit {shown(unit)}; {hint}")
     node = units[unit]
     for name in parents:
         node = node.setdefault(name, {})
-    given = _scalar(path, value)
-    if not is_long_form(given):
-        node[leaf] = given
+    entry = _scalar(path, value)
+    if not is_long_form(entry):
+        node[leaf] = entry
         return Stated()
-    node[leaf] = given.get("value", node.get(leaf))
-    return _stated_unit(unit, _nested([*parents, leaf], given) | {"kind": units[unit]["kind"]}, {})
+    node[leaf] = entry.get("value", node.get(leaf))
+    return _stated_unit(unit, _nested([*parents, leaf], entry) | {"kind": units[unit]["kind"]}, {})
 
 
-def _stated_alone(path: str, given: Any) -> Stated:
+def _stated_alone(path: str, entry: Any) -> Stated:
     """Return what a long form says of the setting at `path`."""
-    return stated(Hardware, _nested(path.split("."), given), {})
+    return stated(Hardware, _nested(path.split("."), entry), {})
 
 
 def _nested(names: Sequence[str], value: Any) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def check_points(points: Sequence[OperatingPoint], voltage: int | None) -> None:
 def supply_ratio(
     clock: int, points: Sequence[OperatingPoint], voltage: int | None
 ) -> Fraction | int:
-    """Return the voltage at `clock` over `voltage`, that of the energies given; 1 without points.
+    """Return the voltage at `clock` over `voltage`, that of the stated energies; 1 without points.
 
     The voltage is that of the slowest point that is fast enough. Beyond the last point, which no
     product reaches, it extrapolates the last two (a guess).

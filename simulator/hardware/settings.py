@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any, get_origin
 
-from simulator.errors import InputError, listed
+from simulator.errors import InputError, join_names
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part, part_of, units_of, value_at
 from simulator.hardware.soc import Hardware
@@ -36,18 +36,18 @@ def value_of(hardware: Hardware, path: str) -> Any:
     return "described" if isinstance(value, Part) else value
 
 
-def likely(key: str, known: Sequence[str]) -> str:
-    """Return a hint for an unknown setting: the closest one, or the known ones.
+def likely(key: str, names: Sequence[str]) -> str:
+    """Return a hint for an unknown setting: the closest name, or else several.
 
     Those are the settings of the part that `key` begins with, or else all parts.
     """
-    close = difflib.get_close_matches(key, known, 1, 0.5)
+    close = difflib.get_close_matches(key, names, 1, 0.5)
     if close:
         return f"did you mean {close[0]}?"
     part = key.partition(".")[0]
-    within = [name for name in known if name.startswith(f"{part}.")]
-    parts = dict.fromkeys(f"{n.partition('.')[0]}.*" if "." in n else n for n in known)
-    return f"known: {listed(within or parts)}"
+    within = [name for name in names if name.startswith(f"{part}.")]
+    parts = dict.fromkeys(f"{n.partition('.')[0]}.*" if "." in n else n for n in names)
+    return f"known: {join_names(within or parts)}"
 
 
 @remember("paths of settings", most=1)

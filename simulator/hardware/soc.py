@@ -111,7 +111,7 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
     @property
     def constants(self) -> tuple[Constant, ...]:
         """What the description says of its numbers; of one that was changed since, nothing."""
-        return tuple(known for known in self._constants if self._has(known))
+        return tuple(each for each in self._constants if self._has(each))
 
     def with_constants(self, constants: Iterable[Constant]) -> "Hardware":
         """Return this SoC with other knowledge of its numbers."""

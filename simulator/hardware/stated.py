@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_origin
 
-from simulator.errors import listed, shown
+from simulator.errors import join_names, shown
 from simulator.hardware.constant import KINDS, Constant, ConstantKind
 from simulator.hardware.part import Part, part_of
 from simulator.hardware.ranges import NumberField, number_field, range_of
@@ -46,7 +46,7 @@ class Mistake:
 
 @dataclass
 class Stated:
-    """A description: plain values, what is known of its numbers, and mistakes."""
+    """A description: plain values, ranges and sources of its numbers, and mistakes."""
 
     values: dict[str, Any] = field(default_factory=dict)
     constants: list[Constant] = field(default_factory=list)
@@ -82,25 +82,25 @@ def is_long_form(value: Any) -> bool:
 
 
 def _constant(
-    path: str, number: NumberField, value: int, given: Mapping[str, Any], comment: str
+    path: str, number: NumberField, value: int, entry: Mapping[str, Any], comment: str
 ) -> Constant:
     """Return what the long form of a number says. Raises ValueError with the fix."""
-    _check_keys(given)
-    source, kind = given.get("source", comment), given.get("kind")
+    _check_keys(entry)
+    source, kind = entry.get("source", comment), entry.get("kind")
     if not isinstance(source, str):
         raise ValueError(f"source {shown(source)}: write a text")
-    if "kind" in given and kind not in KINDS:
-        raise ValueError(f"kind {shown(kind)}: write one of {listed(KINDS)}")
-    low, high = range_of(number, given["range"], value) if "range" in given else (value, value)
+    if "kind" in entry and kind not in KINDS:
+        raise ValueError(f"kind {shown(kind)}: write one of {join_names(KINDS)}")
+    low, high = range_of(number, entry["range"], value) if "range" in entry else (value, value)
     unit = number.quantity.unit if number.quantity else ""
     return Constant(path, value, low, high, source, kind or kind_of(source), unit)
 
 
-def _check_keys(given: Iterable[Any]) -> None:
-    unknown = next((key for key in given if key not in _KEYS), None)
+def _check_keys(entry: Iterable[Any]) -> None:
+    unknown = next((key for key in entry if key not in _KEYS), None)
     if unknown is not None:
         close = difflib.get_close_matches(str(unknown), _KEYS, 1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {listed(_KEYS)}"
+        hint = f"did you mean {close[0]}?" if close else f"known: {join_names(_KEYS)}"
         raise ValueError(f"unknown key {shown(unknown)}; {hint}")
 
 
@@ -160,22 +160,22 @@ class _Reader:
     def _number(self, number: NumberField, value: Any, path: tuple[str, ...], ranges: bool) -> Any:
         """Return the plain value of a number, and note its range and source."""
         comment = self.comments.get(path, "")
-        given = value if is_long_form(value) else {"value": value}
-        if "range" in given and not ranges:
+        entry = value if is_long_form(value) else {"value": value}
+        if "range" in entry and not ranges:
             self._wrong(path, "is no setting and has no range: leave out range")
-        elif comment or len(given) > 1:
-            self._note(number, given, path, comment)
-        return given["value"]
+        elif comment or len(entry) > 1:
+            self._note(number, entry, path, comment)
+        return entry["value"]
 
     def _note(
-        self, number: NumberField, given: Mapping[str, Any], path: tuple[str, ...], comment: str
+        self, number: NumberField, entry: Mapping[str, Any], path: tuple[str, ...], comment: str
     ) -> None:
         """Note range and source of a number; its field refuses a value that is none."""
-        value, where = _parsed(number, given["value"]), ".".join(path)
+        value, where = _parsed(number, entry["value"]), ".".join(path)
         if value is None:
             return
         try:
-            self.result.constants.append(_constant(where, number, value, given, comment))
+            self.result.constants.append(_constant(where, number, value, entry, comment))
         except ValueError as error:
             self._wrong(path, str(error))
 

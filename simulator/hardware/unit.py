@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pydantic import Field, PositiveInt
 
 from simulator import extensions
-from simulator.errors import InputError, listed, shown
+from simulator.errors import InputError, join_names, shown
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.part import Part
 from simulator.hardware.runtime import Driver
@@ -99,8 +99,8 @@ def description_of(kind: str) -> type[BoardUnit]:
         return _KINDS[kind]
     backend = extensions.load(GROUP, kind)
     if backend is None:
-        known = sorted((*_KINDS, *extensions.names(GROUP)))
-        raise InputError(f"kind: no kind of unit {shown(kind)}; known: {listed(known)}")
+        kinds = sorted((*_KINDS, *extensions.names(GROUP)))
+        raise InputError(f"kind: no kind of unit {shown(kind)}; known: {join_names(kinds)}")
     description: type[BoardUnit] = backend.description
     return description
 

@@ -165,15 +165,15 @@ class UncertaintyDocument(TypedDict):
 _INTERVALS: TypeAdapter[dict[str, IntervalRow]] = TypeAdapter(dict[str, IntervalRow])
 
 
-def _check_intervals(known: UncertaintyDocument) -> UncertaintyDocument:
+def _check_intervals(account: UncertaintyDocument) -> UncertaintyDocument:
     named = UncertaintyDocument.__annotations__
-    _INTERVALS.validate_python({key: row for key, row in known.items() if key not in named})
-    return known
+    _INTERVALS.validate_python({key: row for key, row in account.items() if key not in named})
+    return account
 
 
-def interval_of(known: UncertaintyDocument, key: str) -> IntervalRow | None:
+def interval_of(account: UncertaintyDocument, key: str) -> IntervalRow | None:
     """Return the interval of a metric or ratio, None where the samples have none."""
-    return cast("IntervalRow | None", known.get(key))
+    return cast("IntervalRow | None", account.get(key))
 
 
 class Version(Strict):

@@ -133,11 +133,11 @@ def components_in(columns: Iterable[str]) -> list[str]:
 
 def column_of(key: str) -> Column:
     """Return what a column of a sweep holds, whichever part of the run it is of."""
-    known = {each.key: each for each in (*METRICS, *OF_MACHINE)}
-    if key in known:
-        return known[key]
+    columns = {each.key: each for each in (*METRICS, *OF_MACHINE)}
+    if key in columns:
+        return columns[key]
     for part in _PARTS:
-        whole = known.get(key.removeprefix(f"{part}_"))
+        whole = columns.get(key.removeprefix(f"{part}_"))
         if whole is not None:
             return Column(key, f"{spoken(part)} {whole.label}", whole.per_epoch)
     for each in using(SAMPLED):

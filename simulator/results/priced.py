@@ -76,7 +76,7 @@ class Priced:
 
     @property
     def board_energy_j(self) -> float | None:
-        """The energy at the measured power of the whole board; None where that is not known."""
+        """The energy at the measured power of the whole board; None without a measurement."""
         board_uw = self.prices.board_uw
         return board_uw * self.tally.latency_ps / AJ_PER_J if board_uw else None
 

@@ -32,12 +32,12 @@ _TEXTS = ("phase", "layer", "unit", "stage", "mapping", "mapped")
 
 
 class Records(NamedTuple):
-    """What a saved run keeps of its steps, and the prices that it paid."""
+    """What a saved run keeps of its steps, and its prices."""
 
     saved: SavedTasks
     entries: Sequence[RecordEntry]
     macs_per_s: int
-    paid: Prices
+    prices: Prices
 
     def at(self, prices: Prices) -> tuple[Record, ...]:
         """Return the steps, their peaks at `prices`."""
@@ -60,20 +60,20 @@ def write_records(directory: Path, result: Result) -> None:
         "schema": _SCHEMA,
         "macs_per_s": result.macs_per_s,
         "prices": plain_prices(result.prices),
-        "records": [_told(record) for record in result.records],
+        "records": [_entry(record) for record in result.records],
     }
     frame = pl.DataFrame(rows, schema=_schema(_columns(actions)), orient="row")
     _write(directory / FILE, frame, header)
 
 
 def write_repriced(source: Path, directory: Path, prices: Prices) -> None:
-    """Write the steps of the run in `source`, which no price changes, as one that paid `prices`.
+    """Write the steps of the run in `source`, which no price changes, as one at `prices`.
 
     Raises InputError when they cannot be read or written.
     """
     header, frame = _read(source)
-    told = header.model_dump(by_alias=True) | {"prices": plain_prices(prices)}
-    _write(directory / FILE, frame, told)
+    repriced = header.model_dump(by_alias=True) | {"prices": plain_prices(prices)}
+    _write(directory / FILE, frame, repriced)
 
 
 def read_records(directory: Path) -> Records:
@@ -82,12 +82,12 @@ def read_records(directory: Path) -> Records:
     Raises InputError when there are none, of another schema, or with a value that no run has.
     """
     header, frame = _read(directory)
-    paid = read_plain_prices(header.prices.model_dump())
-    saved = SavedTasks(frame, tuple(paid.dynamic_aj))
-    return Records(saved, header.records, header.macs_per_s, paid)
+    prices = read_plain_prices(header.prices.model_dump())
+    saved = SavedTasks(frame, tuple(prices.dynamic_aj))
+    return Records(saved, header.records, header.macs_per_s, prices)
 
 
-def _told(record: Record) -> dict[str, Any]:
+def _entry(record: Record) -> dict[str, Any]:
     return {"step": record.step, "runs": list(record.runs.items()), "ops": record.op_names}
 
 
@@ -131,9 +131,9 @@ def _read(directory: Path) -> tuple[RecordsHeader, "polars.DataFrame"]:
     header = parse_json(RecordsHeader, text, str(path), AGAIN)
     columns = _columns(Action(*action) for *action, _ in header.prices.actions)
     types = read_types(path, AGAIN)
-    for name, wanted in _schema(columns).items():
-        if types.get(name) != wanted:
-            raise InputError(f"{path}: {name}: no column of {wanted.__name__}: {AGAIN}")
+    for name, kind in _schema(columns).items():
+        if types.get(name) != kind:
+            raise InputError(f"{path}: {name}: no column of {kind.__name__}: {AGAIN}")
     frame = read_columns(path, columns, AGAIN)
     _check(frame, header, path)
     return header, frame

@@ -23,12 +23,12 @@ PRICES = "energy.yaml"
 def recost(directory: Path, table: EnergyTable) -> Result:
     """Return the run in `directory` as it costs with the prices of `table` laid over its own.
 
-    Where the run had searched a placement for least energy, it stays the one found then.
+    A placement that the run chose for least energy stays, even where another now takes less.
     Raises InputError when `directory` holds no whole run.
     """
     document = read_result(directory)
     records = read_records(directory)
-    prices = with_table(_paid(directory, document, records.paid), table)
+    prices = with_table(_prices_of(directory, document, records.prices), table)
     result = Result(
         _identity(document, prices),
         records.at(prices),
@@ -53,7 +53,7 @@ def save_costs(result: Result, directory: Path) -> None:
 
 def save_recosted(source: Path, result: Result, directory: Path, *, ops: bool = False) -> None:
     """Write `result`, of the run in `source`, as a folder of its own into `directory`."""
-    hardware = _kept(source, "hardware.json").read_bytes()
+    hardware = _file(source, "hardware.json").read_bytes()
     discard_samples(directory)  # of a run at other prices
     step = recost_step(read_step(source), result.prices)
     write_bytes(directory / "hardware.json", hardware)
@@ -63,22 +63,22 @@ def save_recosted(source: Path, result: Result, directory: Path, *, ops: bool = 
     write_result(directory / "result.json", result, ops=ops)
 
 
-def _kept(directory: Path, name: str) -> Path:
+def _file(directory: Path, name: str) -> Path:
     path = directory / name
     if not path.is_file():
         raise InputError(f"{directory}: no {name} here: run `trainsoc run -o` again")
     return path
 
 
-def _paid(directory: Path, document: ResultDocument, kept: Prices) -> Prices:
-    """Return the prices of the run in `directory`, all of them as it left them.
+def _prices_of(directory: Path, document: ResultDocument, copy: Prices) -> Prices:
+    """Return all prices of the run in `directory`. Raises InputError if they changed since.
 
-    They are `kept` with its steps too, so that a file of prices that was not touched since, which
-    is nearly every one, need not be read as YAML, at a third of what all else takes.
+    The file of steps has a `copy` of them. Nearly always the file of prices still says the same:
+    then it is not parsed as YAML, which would add a third to the time of all else.
     """
-    path = _kept(directory, PRICES)
-    untouched = path.read_bytes() == table_text(kept).encode()
-    prices = kept if untouched else with_table(kept, read_table(path))
+    path = _file(directory, PRICES)
+    untouched = path.read_bytes() == table_text(copy).encode()
+    prices = copy if untouched else with_table(copy, read_table(path))
     if prices.digest != document["provenance"]["energy_digest"]:
         raise InputError(f"{path}: no longer the prices of this run: edit a copy for --energy")
     return prices

@@ -1,4 +1,4 @@
-"""The samples of a run, a row each: the constants drawn, and the metrics of the run with them."""
+"""The samples of a run, a row each: values of the constants, and metrics of the run with them."""
 
 import json
 import math
@@ -29,7 +29,7 @@ Columns = Mapping[str, Sequence[float]]
 class Samples:
     """The samples of one machine.
 
-    `drawn` holds the value of each of its uncertain `constants` by path, `columns` the sampled
+    `draws` holds the values of its uncertain `constants` by path, `columns` the sampled
     metrics by key, those of phase p as p_latency_s, NaN where it cannot run; `reasons` counts
     those samples.
     """
@@ -37,7 +37,7 @@ class Samples:
     hardware: str
     seed: int
     constants: tuple[Constant, ...]
-    drawn: Mapping[str, Sequence[int]]
+    draws: Mapping[str, Sequence[int]]
     columns: Columns
     count: int
     reasons: Mapping[str, int] = field(default_factory=dict)
@@ -66,12 +66,12 @@ def ratios(ours: Samples, theirs: Samples) -> Columns:
 
 def intervals_of(columns: Columns) -> dict[str, IntervalRow]:
     """Return the interval of each column that has a number in any sample."""
-    known = {
+    intervals = {
         key: interval(column) for key, column in columns.items() if not all(map(math.isnan, column))
     }
     return {
         key: {"low": each.low, "median": each.median, "high": each.high}
-        for key, each in known.items()
+        for key, each in intervals.items()
     }
 
 
@@ -96,7 +96,7 @@ def write_samples(directory: Path, samples: Samples) -> None:
         "reasons": dict(samples.reasons),
         "constants": [asdict(each) for each in samples.constants],
     }
-    numbers = {name: pl.Series(column, dtype=pl.Int64) for name, column in samples.drawn.items()}
+    numbers = {name: pl.Series(column, dtype=pl.Int64) for name, column in samples.draws.items()}
     measured = {key: pl.Series(column, dtype=pl.Float64) for key, column in samples.columns.items()}
     place = {"sample": pl.Series(range(samples.count), dtype=pl.Int64)}
     frame = pl.DataFrame(place | numbers | measured)
@@ -125,9 +125,9 @@ def read_samples(directory: Path) -> Samples | None:
         constants = tuple(Constant(**each.model_dump()) for each in header.constants)
     except ValueError as error:
         raise InputError(f"{path}: {error}: {AGAIN}") from None
-    drawn, measured = _separated(frame, path)
+    draws, measured = _separated(frame, path)
     return Samples(
-        header.hardware, header.seed, constants, drawn, measured, frame.height, header.reasons
+        header.hardware, header.seed, constants, draws, measured, frame.height, header.reasons
     )
 
 
@@ -149,18 +149,18 @@ class _SamplesHeader(Strict):
 
 
 def _separated(frame: "polars.DataFrame", path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return drawn values and metrics by column; settings have dots in their names."""
-    drawn: dict[str, Any] = {}
+    """Return draws and metrics by column; settings have dots in their names."""
+    draws: dict[str, Any] = {}
     measured: dict[str, Any] = {}
     for name in frame.columns:
         if name == "sample":
             continue
-        kind, into = (int, drawn) if "." in name else (float, measured)
+        kind, into = (int, draws) if "." in name else (float, measured)
         into[name] = frame[name].to_list()
         wrong = [cell for cell in into[name] if type(cell) is not kind or cell < 0]
         if wrong:
             raise InputError(f"{path}: {name}: {shown(wrong[0])}: no amount: {AGAIN}")
-    return drawn, measured
+    return draws, measured
 
 
 def _over(their: float, our: float) -> float:

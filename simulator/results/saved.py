@@ -29,7 +29,7 @@ OF_WORK = ("unit", "stage", "channel_ps", "alone_ps", *WORK_FIELDS, *MACS)
 
 
 class Finished(NamedTuple):
-    """The progress of work that has run: how long it takes alone is all that is known of it."""
+    """The progress of work that has run; a file has only its time alone."""
 
     channel_ps: int
     alone_ps: int
@@ -78,8 +78,8 @@ class SavedTasks:
         )
 
     def _ran(self, cuts: list[slice], prices: Prices) -> Iterator[Ran]:
-        known = self._known()
-        dynamic_aj = {work: prices.dynamic_aj_of(each.counts) for work, each in known.items()}
+        sums = self._sums()
+        dynamic_aj = {work: prices.dynamic_aj_of(each.counts) for work, each in sums.items()}
         works, layers, attributed_ps, phases, starts, ends = map(
             self._column, ("work", "layer", "attributed_ps", "phase", "start_ps", "end_ps")
         )
@@ -91,14 +91,14 @@ class SavedTasks:
                 list(map(Phase, phases[cut])),
                 spans,
                 attributed_ps[cut],
-                [known[work].alone_ps for work in works[cut]],
-                [known[work].unit for work in works[cut]],
-                [known[work].counts for work in works[cut]],
+                [sums[work].alone_ps for work in works[cut]],
+                [sums[work].unit for work in works[cut]],
+                [sums[work].counts for work in works[cut]],
                 peaks_uw(spans, spent_aj, prices.whole_static_uw),
             )
 
-    def _known(self) -> dict[int, "_WorkSums"]:
-        """Return what is summed of each work, by its number."""
+    def _sums(self) -> dict[int, "_WorkSums"]:
+        """Return time, unit and counts of each work, by its number."""
         counts = self._counts
         cells = self._distinct.select("work", "alone_ps", "unit").iter_rows()
         return {work: _WorkSums(alone_ps, unit, counts[work]) for work, alone_ps, unit in cells}

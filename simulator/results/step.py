@@ -123,13 +123,13 @@ def _flows(run: StepRun) -> list[FlowRow]:
             "task": flow.task,
             "start_ps": flow.start_ps,
             "end_ps": flow.end_ps,
-            "bytes": _moved(run, flow.task, after) - _moved(run, flow.task, before),
+            "bytes": _bytes_at(run, flow.task, after) - _bytes_at(run, flow.task, before),
         }
         rows.append(row)
     return rows
 
 
-def _moved(run: StepRun, task: int, served_ps: int) -> int:
-    """Return the bytes that `task` has moved in so much memory time; all of them in all of it."""
+def _bytes_at(run: StepRun, task: int, served_ps: int) -> int:
+    """Return the bytes that `task` has moved after so much of its memory time."""
     work = run.tasks[task].work
     return work.counts.dram_bytes * served_ps // work.progress.channel_ps

@@ -34,23 +34,23 @@ class Decision(NamedTuple):
 
 def si_with(document: ResultDocument, key: str, value: float, unit: str) -> str:
     """Return a value with its unit, and its interval where the document has one for `key`."""
-    known = interval_in(document, key)
-    return si_range(value, known["low"], known["high"], unit) if known else si(value, unit)
+    interval = interval_in(document, key)
+    return si_range(value, interval["low"], interval["high"], unit) if interval else si(value, unit)
 
 
 def interval_in(document: ResultDocument, key: str) -> IntervalRow | None:
     """Return the interval that a document has for `key`; None without one that has a width."""
     uncertainty = document.get("uncertainty")
-    known = interval_of(uncertainty, key) if uncertainty else None
-    return known if known and known["low"] < known["high"] else None
+    interval = interval_of(uncertainty, key) if uncertainty else None
+    return interval if interval and interval["low"] < interval["high"] else None
 
 
-def bracket(known: IntervalRow | None, *, inverted: bool = False) -> str:
-    """Return " (2.3 .. 6.1)", if `inverted` of the inverse ratio; "" where nothing is known."""
-    if known is None or not 0 < known["low"] < known["high"]:
+def bracket(interval: IntervalRow | None, *, inverted: bool = False) -> str:
+    """Return " (2.3 .. 6.1)", if `inverted` of the inverse ratio; "" where it has no width."""
+    if interval is None or not 0 < interval["low"] < interval["high"]:
         return ""
-    ends = (1 / known["high"], 1 / known["low"]) if inverted else (known["low"], known["high"])
-    return f" {span(*ends)}"
+    low, high = interval["low"], interval["high"]
+    return f" {span(1 / high, 1 / low) if inverted else span(low, high)}"
 
 
 def sureness(document: ResultDocument) -> str:
@@ -58,32 +58,36 @@ def sureness(document: ResultDocument) -> str:
 
     Empty where nothing was sampled.
     """
-    known = document.get("uncertainty")
-    if not known:
+    account = document.get("uncertainty")
+    if not account:
         return ""
-    parts = [f"Brackets hold {interval_content(known)}"]
-    if "probability_faster" in known:
+    parts = [f"Brackets hold {interval_content(account)}"]
+    if "probability_faster" in account:
         parts.append(
-            f"faster in {percent(known['probability_faster'], 1, 0)} of them, "
-            f"less energy in {percent(known['probability_less_energy'], 1, 0)}"
+            f"faster in {percent(account['probability_faster'], 1, 0)} of them, "
+            f"less energy in {percent(account['probability_less_energy'], 1, 0)}"
         )
-    parts += filter(None, map(_decides, decisions(known)))
-    if known["infeasible"]:
-        parts.append(f"{known['infeasible']} of them cannot run: {next(iter(known['reasons']))}")
+    parts += filter(None, map(_decides, decisions(account)))
+    if account["infeasible"]:
+        parts.append(
+            f"{account['infeasible']} of them cannot run: {next(iter(account['reasons']))}"
+        )
     return "; ".join(parts) + "."
 
 
-def interval_content(known: UncertaintyDocument) -> str:
+def interval_content(account: UncertaintyDocument) -> str:
     """Return which samples an interval holds, in words."""
-    part = "nine in ten" if known["level"] >= 0.9 else "all"
-    return f"{part} of {known['samples']} samples over the ranges of all constants"
+    part = "nine in ten" if account["level"] >= 0.9 else "all"
+    return f"{part} of {account['samples']} samples over the ranges of all constants"
 
 
-def decisions(known: UncertaintyDocument) -> tuple[Decision, Decision]:
+def decisions(account: UncertaintyDocument) -> tuple[Decision, Decision]:
     """Return what decides the latency, and what the energy, or the verdict in each."""
     return (
-        Decision(_label(known["decided"]), known["r2"], known["decided_by"]),
-        Decision(_label(known["energy_decided"]), known["energy_r2"], known["energy_decided_by"]),
+        Decision(_label(account["decided"]), account["r2"], account["decided_by"]),
+        Decision(
+            _label(account["energy_decided"]), account["energy_r2"], account["energy_decided_by"]
+        ),
     )
 
 

@@ -203,8 +203,8 @@ def test_its_numbers_have_ranges_and_sources_which_samples_draw(soc):
     assert known["units.relu.static_power"]["high_text"] == "8 mW"
     (samples,) = draw([Subject(hardware, trace())], 8, 1)
     assert not samples.reasons
-    assert len(set(samples.drawn["units.relu.energy"])) == 8
-    assert min(samples.drawn["units.relu.energy"]) >= 10**6
+    assert len(set(samples.draws["units.relu.energy"])) == 8
+    assert min(samples.draws["units.relu.energy"]) >= 10**6
 
 
 def test_tables_and_figures_show_it(soc, tmp_path):

@@ -66,7 +66,7 @@ def test_each_sample_is_what_a_replay_with_its_values_gives(drawn, trace):
         for index in (0, 11, 23):
             values = {
                 path: text(path, column[index])
-                for path, column in samples.drawn.items()
+                for path, column in samples.draws.items()
                 if path in RANGES
             }
             result = simulate(load_hardware(name, values), trace)
@@ -81,10 +81,10 @@ def test_each_sample_is_what_a_replay_with_its_values_gives(drawn, trace):
 def test_machines_share_the_draws_of_what_they_share(drawn):
     ours, theirs = drawn
     assert ours.pairs_with(theirs)
-    shared = set(ours.drawn) & set(theirs.drawn)
+    shared = set(ours.draws) & set(theirs.draws)
     assert {"cpu.gemm_efficiency", "cpu.op_overhead", "energy.dram_activates"} <= shared
     for path in shared:
-        assert ours.drawn[path] == theirs.drawn[path]
+        assert ours.draws[path] == theirs.draws[path]
 
 
 def test_prices_alone_need_no_further_replay(trace, monkeypatch):

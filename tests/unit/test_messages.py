@@ -9,7 +9,7 @@ from simulator.errors import (
     LONGEST,
     InputError,
     a_or_an,
-    listed,
+    join_names,
     reason,
     sentence,
     several,
@@ -75,8 +75,8 @@ def test_the_first_of_many_mistakes_are_told_and_the_rest_is_counted():
 
 
 def test_lists_of_names_have_an_end():
-    assert listed(["a", "b"]) == "a, b"
-    assert listed(f"name{i}" for i in range(100)).endswith(" more")
+    assert join_names(["a", "b"]) == "a, b"
+    assert join_names(f"name{i}" for i in range(100)).endswith(" more")
 
 
 def test_reasons_are_plain():

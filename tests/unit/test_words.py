@@ -25,20 +25,14 @@ remembered said taken told wanted
 
 LEFT = {
     "simulator/activity.py": "mapped",
-    "simulator/energy": "drawn found given known moved",
-    "simulator/errors.py": "listed",
-    "simulator/files": "found kept told",
-    "simulator/hardware": "found given kept known said told",
     "simulator/lowering": "asked begun found given held kept known mapped moved noticed owed "
     "remembered taken told wanted",
     "simulator/machine": "found moved remembered taken wanted",
     "simulator/mapping": "found given held kept mapped moved",
-    "simulator/memo.py": "found kept",
     "simulator/pattern_store.py": "known",
     "simulator/placing.py": "found known listed noticed",
     "simulator/probes": "found",
     "simulator/replay.py": "found held known told",
-    "simulator/results": "drawn found kept known moved paid said told wanted",
     "simulator/timing": "found given kept known mapped moved remembered taken told wanted",
     "simulator/units.py": "known",
     "simulator/views/trace_documents.py": "held",  # a key of the JSON

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, create_model, field_validator
 from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError, listed, shown
+from simulator.errors import InputError, join_names, shown
 from simulator.files.forms import Form, Hints, validate
 from simulator.files.text import is_file
 from simulator.files.yaml import read_yaml
@@ -86,7 +86,7 @@ def _find(path: Path) -> Path:
         return path
     shipped = METHODS / f"{path}.yaml"
     if not is_file(shipped):
-        names = listed(method_names())
+        names = join_names(method_names())
         raise InputError(f"no method at {path}: give a YAML file or one of {names}")
     return shipped
 

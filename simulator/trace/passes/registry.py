@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from simulator import extensions
-from simulator.errors import InputError, listed
+from simulator.errors import InputError, join_names
 from simulator.files.forms import check
 from simulator.trace.passes.freeze import Freeze
 from simulator.trace.passes.narrow import Narrow
@@ -58,7 +58,7 @@ def hint(key: str, keys: Collection[str]) -> str:
     """Return the fix for a key that is not in `keys` and names no installed pass."""
     every = list(dict.fromkeys([*keys, *BUILT_IN, *extensions.names(GROUP)]))
     close = difflib.get_close_matches(key, every, 1)
-    return f"{f'did you mean {close[0]}? ' if close else ''}known: {listed(every)}"
+    return f"{f'did you mean {close[0]}? ' if close else ''}known: {join_names(every)}"
 
 
 def to_plain(settings: Sequence[tuple[str, Any]]) -> dict[str, Any]:
