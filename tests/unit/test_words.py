@@ -24,23 +24,13 @@ remembered said taken told wanted
 """What was asked, found or given has a name of its own: a request, rows, arguments."""
 
 LEFT = {
-    "simulator/activity.py": "mapped",
     "simulator/energy": "drawn found given known moved",
     "simulator/errors.py": "listed",
     "simulator/files": "found kept told",
     "simulator/hardware": "found given kept known said told",
-    "simulator/lowering": "asked begun found given held kept known mapped moved noticed owed "
-    "remembered taken told wanted",
-    "simulator/machine": "found moved remembered taken wanted",
-    "simulator/mapping": "found given held kept mapped moved",
     "simulator/memo.py": "found kept",
-    "simulator/pattern_store.py": "known",
-    "simulator/placing.py": "found known listed noticed",
-    "simulator/probes": "found",
-    "simulator/replay.py": "found held known told",
     "simulator/results": "drawn found kept known moved paid said told wanted",
     "simulator/sweeps": "asked begun drawn found given kept known listed taken told",
-    "simulator/timing": "found given kept known mapped moved remembered taken told wanted",
     "simulator/trace/accesses": "found given kept",
     "simulator/trace/check.py": "known wanted",
     "simulator/trace/effect.py": "found held",
@@ -52,7 +42,6 @@ LEFT = {
     "simulator/trace/passes": "found held kept known wanted",
     "simulator/trace/totals.py": "found moved",
     "simulator/trace/trace.py": "found",
-    "simulator/units.py": "known",
     "simulator/views": "drawn found held kept known listed mapped moved taken told",
 }
 """Participles that rooms still use as nouns, by the start of the path: these only shrink."""
