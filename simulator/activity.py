@@ -213,7 +213,8 @@ class Work:
     `batch`, `m`, `n`, `k` are those of the GEMM asked for, whatever the unit executes instead.
     `overhead_ps` (dispatch or launch), `compute_ps` and `memory_ps` (channel or port, whichever
     is slower) are what its duration alone is made of. `mapping` says how the accelerator cuts it,
-    and `mapped` why so: it is the best found, the machine's default, or given.
+    and `mapping_reason` why so: it is the "best" of the mapper's space, the machine's "default", or
+    "given" by the caller.
     """
 
     unit: str
@@ -229,7 +230,7 @@ class Work:
     k: int = 0
     compute_cycles: int = 0
     mapping: str = ""
-    mapped: str = ""
+    mapping_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from simulator.memo import remember
 from simulator.timing import dram
 from simulator.timing.dram.cost import DeviceSamples, Sample, TrafficShape, Walk, samples_of
 
-Known = dict[tuple[TrafficShape, ...], Sample]
+SampleTable = dict[tuple[TrafficShape, ...], Sample]
 
 
 @contextmanager
@@ -29,13 +29,13 @@ def kept_samples(device: DramDevice | None) -> Iterator[None]:
         yield
         return
     samples, path = samples_of(device), _folder() / f"dram-{_key(device)}.json"
-    if not samples.known:
-        samples.known.update(_read(path))
-    before = len(samples.known)
+    if not samples.table:
+        samples.table.update(_read(path))
+    before = len(samples.table)
     try:
         yield
     finally:
-        if len(samples.known) > before:
+        if len(samples.table) > before:
             _write(path, samples)
 
 
@@ -72,7 +72,7 @@ def _model() -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> Known:
+def _read(path: Path) -> SampleTable:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         return {
@@ -89,10 +89,10 @@ def _traffic(run: int, pitch: int, write: bool, mixed: bool) -> TrafficShape:
 
 def _write(path: Path, samples: DeviceSamples) -> None:
     """Write all samples at once, merged with those another process has saved meanwhile."""
-    known = _read(path) | samples.known
+    table = _read(path) | samples.table
     rows = [
         [[(*each.walk, each.mixed) for each in key], sample]
-        for key, sample in sorted(known.items())
+        for key, sample in sorted(table.items())
     ]
     with suppress(InputError):
         write_text(path, json.dumps(rows))

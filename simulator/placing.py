@@ -46,11 +46,11 @@ def choices(
 
     Equal operations cost the same; engines are built.
     """
-    known: dict[tuple[object, ...], Choice] = {}
+    choice_of: dict[tuple[object, ...], Choice] = {}
     for op in step.ops:
-        if _key(op) not in known:
-            known[_key(op)] = _choice(step, op, lowering, units, cost or _duration_ps)
-    return [known[_key(op)] for op in step.ops]
+        if _key(op) not in choice_of:
+            choice_of[_key(op)] = _choice(step, op, lowering, units, cost or _duration_ps)
+    return [choice_of[_key(op)] for op in step.ops]
 
 
 def _key(op: Op) -> tuple[object, ...]:
@@ -92,8 +92,8 @@ def _energy_aj_at(prices: Prices) -> _Cost:
     static_uw = prices.whole_static_uw
 
     def cost(tasks: Iterable[Task]) -> int:
-        listed: Sequence[Task] = list(tasks)
-        dynamic = sum(prices.dynamic_aj_of(task.work.counts) for task in listed)
-        return dynamic + static_uw * _duration_ps(listed)
+        tasks = list(tasks)
+        dynamic = sum(prices.dynamic_aj_of(task.work.counts) for task in tasks)
+        return dynamic + static_uw * _duration_ps(tasks)
 
     return cost

@@ -52,7 +52,7 @@ class Recording(Protocol):
 
 
 class Machine:
-    """A SoC that runs steps of any trace. Lowered work is kept: a step costs its tasks alone."""
+    """A SoC that runs steps of any trace and lowers each one once."""
 
     def __init__(
         self, hardware: Hardware, fidelity: str = "flow", most_tiles: int = MOST_TILES
@@ -133,7 +133,7 @@ class Replay:
         """
         self._machine = Machine(hardware, fidelity, most_tiles)
         self.hardware = hardware
-        self._best_placed: Placed | None = None  # until a search has found it
+        self._best_placed: Placed | None = None  # None before the search
         self._settings = tuple(settings)
         self.trace = resolved(trace)
         self._footprints = tuple(map(footprint, self.trace.steps))
@@ -260,8 +260,8 @@ def simulate(
 def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:
     """Write result, prices, steps, resolved hardware and one step over time into `directory`."""
     discard_samples(directory)
-    known = {"constants": constants_document(replay.hardware)}
-    resolved = json.dumps(replay.hardware.plain() | known, indent=1)
+    constants = {"constants": constants_document(replay.hardware)}
+    resolved = json.dumps(replay.hardware.plain() | constants, indent=1)
     write_text(directory / "hardware.json", resolved + "\n")
     write_text(directory / "step.json", json.dumps(replay.typical_step()) + "\n")
     save_costs(result, directory)

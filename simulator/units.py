@@ -71,9 +71,9 @@ class Quantity:
         if unit in self.units:
             return self.units[unit]
         hint = _HINTS.get(unit)
-        known = ", ".join(self.units)
+        names = ", ".join(self.units)
         fix = f"; {hint}" if hint else ""
-        raise ValueError(f"{value!r}: {unit!r} is not a unit of {self.name} ({known}){fix}")
+        raise ValueError(f"{value!r}: {unit!r} is not a unit of {self.name} ({names}){fix}")
 
     def _whole(self, number: Decimal, value: Any) -> int:
         if abs(number) > _LARGEST:

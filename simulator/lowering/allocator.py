@@ -12,10 +12,10 @@ _TRIMMED_AFTER = 64 * 2**10  # FASTBIN_CONSOLIDATION_THRESHOLD
 _SMALL = 1032  # tcache_max_bytes
 _CACHED_EACH = 7  # TCACHE_FILL_COUNT
 _LARGEST = 32 * 2**20  # DEFAULT_MMAP_THRESHOLD_MAX on 64 bits
-_MAPPED = 1 << 60  # where blocks with pages of their own are said to lie
+_MMAP_BASE = 1 << 60  # blocks with pages of their own lie from here on
 
 
-class Taken(NamedTuple):
+class Block(NamedTuple):
     """A block: its address, and how many of its bytes are new to the process."""
 
     address: int
@@ -36,26 +36,26 @@ class Heap:
         self._threshold = threshold
         self._free: list[tuple[int, int, int]] = []  # (size, -when, address), sorted
         self._places: dict[int, tuple[int, int, int]] = {}  # the same by address
-        self._given = 0
-        self._cached: dict[int, int] = {}  # offcuts kept, by size
+        self._offers = 0  # so far
+        self._cached: dict[int, int] = {}  # offcuts for small objects, by size
         self._starts: dict[int, int] = {}  # of free blocks, by where they end
         self._used: dict[int, int] = {}
         self._top = 0  # from here to `_end` nothing is in use
         self._end = 0
         self._fetched = 0  # up to here
-        self._next_mapped = _MAPPED
+        self._next_mmap = _MMAP_BASE
 
-    def take(self, size: int) -> Taken:
+    def take(self, size: int) -> Block:
         """Allocate a block."""
         needed = max(_LEAST, _up(size + _HEADER // 2, _HEADER))
         padded = needed + _ALIGNED + _LEAST
-        found = self._place(padded)
-        if found is None:
-            address, mapped = self._next_mapped, _up(padded + _HEADER, _PAGE)
-            self._next_mapped += mapped + _PAGE
-            self._used[address] = mapped
-            return Taken(address, size)
-        start, length = found
+        place = self._place(padded)
+        if place is None:
+            address, mmap_bytes = self._next_mmap, _up(padded + _HEADER, _PAGE)
+            self._next_mmap += mmap_bytes + _PAGE
+            self._used[address] = mmap_bytes
+            return Block(address, size)
+        start, length = place
         before = -(start + _HEADER) % _ALIGNED
         before += _ALIGNED if 0 < before < _LEAST else 0
         after = length - before - needed
@@ -67,12 +67,12 @@ class Heap:
                 self._give(offcut, length)
         new = max(0, end - max(address, self._fetched))
         self._fetched = max(self._fetched, end)
-        return Taken(address, new)
+        return Block(address, new)
 
     def release(self, address: int) -> None:
         """Free the block at `address`."""
         size = self._used.pop(address)
-        if address < _MAPPED:
+        if address < _MMAP_BASE:
             self._give(address, size)
         elif size <= _LARGEST:
             self._threshold = max(self._threshold, size)
@@ -111,16 +111,16 @@ class Heap:
             self._fetched = min(self._fetched, self._end)
 
     def _cache(self, length: int) -> bool:
-        """Keep an offcut for small objects, in the way of what lies beside it, while few are."""
-        kept = self._cached.get(length, 0)
-        if length > _SMALL or kept == _CACHED_EACH:
+        """Keep an offcut for small objects, unmerged, while there are few of its size."""
+        count = self._cached.get(length, 0)
+        if length > _SMALL or count == _CACHED_EACH:
             return False
-        self._cached[length] = kept + 1
+        self._cached[length] = count + 1
         return True
 
     def _offer(self, start: int, length: int) -> None:
-        self._given += 1
-        place = (length, -self._given, start)
+        self._offers += 1
+        place = (length, -self._offers, start)
         insort(self._free, place)
         self._places[start] = place
         self._starts[start + length] = start

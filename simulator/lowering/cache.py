@@ -10,9 +10,9 @@ from typing import NamedTuple
 from simulator.trace.accesses import NEAR, Access, Loops, bytes_behind
 
 
-class Moved(NamedTuple):
-    """What an operation moves: bytes of each run from and to memory, and all between cache and
-    cores.
+class Transfers(NamedTuple):
+    """What an operation transfers: bytes of each run from and to memory, and all bytes between
+    cache and cores.
     """
 
     reads: tuple[int, ...]
@@ -38,40 +38,40 @@ class CacheContents:
         """Start empty."""
         self._size = size
         self._lines: dict[Token, CachedRegion] = {}  # least recently used first
-        self._held = 0
-        self._owed: list[int] = []  # bytes of tensors driven out that are not written back yet
+        self._resident_bytes = 0
+        self._pending_writebacks: list[int] = []  # dirty bytes of each evicted tensor
 
     def hold(self, lines: Iterable[tuple[Token, CachedRegion]]) -> None:
-        """Hold what an earlier step left."""
+        """Take in what an earlier step left."""
         for token, line in lines:
             self._put(token, line)
 
     @property
     def lines(self) -> Lines:
-        """What is held, least recently used first."""
+        """The tensors in the cache, least recently used first."""
         return tuple(self._lines.items())
 
-    def walk(self, loops: Loops) -> Moved:
-        """Return what an operation moves whose kernel walks over its tensors in these loops.
+    def walk(self, loops: Loops) -> Transfers:
+        """Return the transfers of an operation whose kernel walks over its tensors in these loops.
 
         Passes over a part that fits find it in the cache; those over all are accesses in turn.
         """
         passes = [each for loop in loops for each in loop.behind(max(NEAR, self._size))]
-        found = [self.touch(each.reads, each.writes) for each in passes]
-        reads = tuple(size for moved in found for size in moved.reads)
-        writes = tuple(size for moved in found for size in moved.writes)
-        return Moved(reads, writes, bytes_behind(NEAR, loops) if self._size else 0)
+        transfers = [self.touch(each.reads, each.writes) for each in passes]
+        reads = tuple(size for each in transfers for size in each.reads)
+        writes = tuple(size for each in transfers for size in each.writes)
+        return Transfers(reads, writes, bytes_behind(NEAR, loops) if self._size else 0)
 
-    def touch(self, reads: Sequence[Access], writes: Sequence[Access]) -> Moved:
-        """Return what an operation moves that reads and writes these tensors side by side."""
+    def touch(self, reads: Sequence[Access], writes: Sequence[Access]) -> Transfers:
+        """Return the transfers of an operation that reads and writes these tensors side by side."""
         if not self._size:
-            return Moved(_sizes(reads), _sizes(writes))
+            return Transfers(_sizes(reads), _sizes(writes))
         cached = sum(access.size for access in (*reads, *writes))
         there = self.pass_through(reads, writes)
         missed = [access for access, hit in zip(reads, there, strict=False) if not hit]
         passed = writes if not all(there[len(reads) :]) else ()
-        owed, self._owed = self._owed, []
-        return Moved(_sizes(missed), (*_sizes(passed), *owed), cached)
+        writebacks, self._pending_writebacks = self._pending_writebacks, []
+        return Transfers(_sizes(missed), (*_sizes(passed), *writebacks), cached)
 
     def pass_through(self, reads: Sequence[Access], writes: Sequence[Access]) -> list[bool]:
         """Return which of these accesses, reads first, the cache serves.
@@ -119,27 +119,27 @@ class CacheContents:
 
     def _take(self, token: Token) -> CachedRegion:
         line = self._lines.pop(token, CachedRegion(0, 0))
-        self._held -= line.size
+        self._resident_bytes -= line.size
         return line
 
     def _put(self, token: Token, line: CachedRegion) -> None:
         self._lines[token] = line
-        self._held += line.size
+        self._resident_bytes += line.size
 
     def _evict(self) -> None:
         """Make room for what was used last."""
-        while self._held > self._size:
+        while self._resident_bytes > self._size:
             line = self._take(next(iter(self._lines)))
             if line.dirty:
-                self._owed.append(line.dirty)
+                self._pending_writebacks.append(line.dirty)
 
     def _write_back(self, tokens: set[Token]) -> None:
         """Empty the cache; of `tokens` memory needs what it does not have yet."""
-        self._owed += [
+        self._pending_writebacks += [
             line.dirty for token, line in self._lines.items() if token in tokens and line.dirty
         ]
         self._lines.clear()
-        self._held = 0
+        self._resident_bytes = 0
 
 
 def _sizes(accesses: Iterable[Access]) -> tuple[int, ...]:

@@ -12,10 +12,10 @@ for then it no longer matters what was freed before. Calibration and timed captu
 # Blocks that a trace does not know decide what the heap can give back. Both sizes are guesses, and
 # so is that two steps see the last of the first calls.
 _WRAPPING = 600  # a tensor, its storage and its node of the autograd graph, beside each result
-_KEPT = 1024  # what the libraries keep of the first calls: primitives, buffers, generated code
+_LIBRARY_BYTES = 1024  # that the first calls leave: primitives, buffers, generated code
 _FIRST_STEPS = 2
 _STEPS = 9  # until the C library's caches of small blocks are full, with seven of each size
-_REMEMBERED = 64  # a guess: more steps than the traces of a sweep have
+_MEMO_STEPS = 64  # a guess: more steps than the traces of a sweep have
 
 
 def new_bytes(step: Step) -> tuple[int, ...]:
@@ -23,17 +23,17 @@ def new_bytes(step: Step) -> tuple[int, ...]:
 
     It follows from the step alone: machines that run the same one share it.
     """
-    return _KNOWN.get(step.digest, lambda: _new_bytes(step))
+    return _NEW_BYTES.get(step.digest, lambda: _new_bytes(step))
 
 
-_KNOWN: Memo[tuple[int, ...]] = Memo("new bytes of steps", _REMEMBERED)
+_NEW_BYTES: Memo[tuple[int, ...]] = Memo("new bytes of steps", _MEMO_STEPS)
 
 
 def _new_bytes(step: Step) -> tuple[int, ...]:
     run = _Run(step)
     for count in range(_STEPS):
-        found = run.once(first=count < _FIRST_STEPS)
-    return tuple(found)
+        sizes = run.once(first=count < _FIRST_STEPS)
+    return tuple(sizes)
 
 
 class _Run:
@@ -58,18 +58,18 @@ class _Run:
         """Run the step and return the new bytes of each op."""
         for token in tuple(self._blocks):
             self._release(token)
-        found = []
+        sizes = []
         for index, op in enumerate(self._step.ops):
             used = [token for token in _storages(op) if token in self._transient]
             made = [] if op.kind is OpKind.VIEW else [t for t in used if t not in self._blocks]
-            found.append(sum(self._take(token) for token in made))
+            sizes.append(sum(self._take(token) for token in made))
             if first and made:
-                self._heap.take(_KEPT)
+                self._heap.take(_LIBRARY_BYTES)
             for token in used:
                 stays = self._step.storages[token].kind is StorageKind.GRADIENT
                 if self._last[token] == index and not stays and token in self._blocks:
                     self._release(token)
-        return found
+        return sizes
 
     def _take(self, token: int) -> int:
         block = self._heap.take(self._step.storages[token].bytes)

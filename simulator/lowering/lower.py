@@ -109,16 +109,16 @@ class Programs:
         self._outline = outline
         self._requests = Requests(outline)
         self._backends = backends_of(outline)
-        self._known: Memo[Program] = Memo("lowered steps", _STEPS)
+        self._programs: Memo[Program] = Memo("lowered steps", _STEPS)
         self._precisions: Memo[Precisions] = Memo("precisions of steps", _STEPS)
 
     def of(self, step: Step, carry: Carry, units: Units | None) -> Program:
         """Return what `Lowering.lower` says, made once."""
         key = step.digest, carry, None if units is None else tuple(units)
-        return self._known.get(key, lambda: self._lowered(step, carry, units))
+        return self._programs.get(key, lambda: self._lowered(step, carry, units))
 
     def precisions(self, step: Step, units: Units | None) -> Precisions:
-        """Return what `Lowering.precisions` says, found once."""
+        """Return what `Lowering.precisions` says, computed once."""
         key = step.digest, None if units is None else tuple(units)
         return self._precisions.get(key, lambda: self._precisions_of(step, units))
 
@@ -138,7 +138,7 @@ class Programs:
         lowered = _StepOnUnits(self._outline, self._backends, binding, carry, new_bytes(step))
         for index, op in enumerate(step.ops):
             lowered.add(index, op, units[index] if units else None)
-        copies = _kept(binding, step)
+        copies = _lasting_copies(binding, step)
         left = _by_name(binding.cache.lines, ChainMap[Any, Any](copies, _named(step)))
         after = Carry(lowered.engines, frozenset(copies.values()), left)
         return Program(step, tuple(binding.tasks), after)
@@ -208,8 +208,8 @@ class _StepOnUnits:
             work = self._requests.operation(op, NOTHING, dispatched=dispatched)
             binding.append(work, site, (), ())
             return
-        moved = binding.cache.walk(loops_of(op))
-        work = self._requests.operation(op, moved, new, dispatched=dispatched)
+        transfers = binding.cache.walk(loops_of(op))
+        work = self._requests.operation(op, transfers, new, dispatched=dispatched)
         barrier = op.kind is OpKind.SYNC
         reads, writes = storages(op.inputs), storages(op.outputs)
         binding.append(work, site, reads, writes, random=op.random, barrier=barrier)
@@ -238,8 +238,8 @@ class _StepOnUnits:
     ) -> None:
         part, binding = _part(op, gemms), self._binding
         site = Site(index, phase_of(op, gemms[0].role), op.layer)
-        moved = binding.cache.walk(loops_of(part))
-        work = self._requests.cpu_gemm(part, gemms, moved, new, dispatched=dispatched)
+        transfers = binding.cache.walk(loops_of(part))
+        work = self._requests.cpu_gemm(part, gemms, transfers, new, dispatched=dispatched)
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)
         hidden = sum(executed_results(gemm) for gemm in gemms if gemm.c < 0)
@@ -280,7 +280,7 @@ def _named(step: Step) -> dict[int, str]:
     }
 
 
-def _kept(binding: Binding, step: Step) -> dict[int, tuple[str, CopyKey]]:
+def _lasting_copies(binding: Binding, step: Step) -> dict[int, tuple[str, CopyKey]]:
     """Return the copies that the next step can use, by token: of what stays and was not written."""
     names = _named(step)
     return {
@@ -289,7 +289,7 @@ def _kept(binding: Binding, step: Step) -> dict[int, tuple[str, CopyKey]]:
 
 
 def _recalled(carry: Carry, step: Step, binding: Binding) -> dict[Token, Token]:
-    """Return the tokens in this step of what the earlier one knew by name."""
+    """Return the tokens in this step of what the earlier one left by name."""
     storages_of = {name: token for token, name in _named(step).items()}
     tokens: dict[Token, Token] = dict(storages_of.items())
     for name, key in sorted(carry.copies, key=repr):
@@ -299,7 +299,7 @@ def _recalled(carry: Carry, step: Step, binding: Binding) -> dict[Token, Token]:
 
 
 def _by_name(lines: Lines, names: Mapping[Token, Token]) -> Lines:
-    """Return what the cache holds at the end of a step in terms that the next step knows."""
+    """Return the cache's lines after a step, by names that the next step can resolve."""
     return tuple((names.get(token, at), line) for at, (token, line) in enumerate(lines))
 
 

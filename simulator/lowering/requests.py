@@ -7,7 +7,7 @@ from simulator.activity import Stage, Work
 from simulator.hardware.accelerator import ArrayInterface
 from simulator.hardware.runtime import Handling
 from simulator.hardware.unit import HOST
-from simulator.lowering.cache import Moved
+from simulator.lowering.cache import Transfers
 from simulator.lowering.outline import Outline
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
@@ -18,7 +18,7 @@ from simulator.trace.accesses import elements_of, moved_bytes
 from simulator.trace.op import Gemm, Op
 from simulator.units import transfer_ps
 
-NOTHING = Moved((), ())
+NOTHING = Transfers((), ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,35 +48,35 @@ class Requests:
     def operation(
         self,
         op: Op,
-        moved: Moved,
+        transfers: Transfers,
         new: int = 0,
         *,
         dispatched: bool = True,
         stage: Stage = Stage.OP,
     ) -> WorkRequest:
-        """Request a non-GEMM operation on the CPU; its dispatch may be paid elsewhere.
+        """Request a non-GEMM operation on the CPU, with or without its dispatch.
 
-        So many bytes of its results are in `new` memory. It may be a `stage` of an offload.
+        `new` bytes of its results lie in new memory. It may be a `stage` of an offload.
         """
         issue_ps = self.dispatch_ps(op) if dispatched else 0
         name = op.base_name if self.outline.cpu.kernels else kernel_of(op)
         walked = elements_of(op), moved_bytes(op)
-        key = ("operation", stage, op.kind, op.sizes, walked, moved, issue_ps, new, name)
-        return self._cpu(key, lambda on: on.operation(op, moved, issue_ps, new, stage))
+        key = ("operation", stage, op.kind, op.sizes, walked, transfers, issue_ps, new, name)
+        return self._cpu(key, lambda on: on.operation(op, transfers, issue_ps, new, stage))
 
     def cpu_gemm(
         self,
         op: Op,
         gemms: tuple[Gemm, ...],
-        moved: Moved,
+        transfers: Transfers,
         new: int = 0,
         *,
         dispatched: bool = True,
     ) -> WorkRequest:
         """Request GEMMs of one op that stay on the CPU, computed as one kernel."""
         issue_ps = self.dispatch_ps(op) if dispatched else 0
-        key = ("cpu gemm", op.base_name, gemms, op.sizes, moved_bytes(op), moved, issue_ps, new)
-        return self._cpu(key, lambda on: on.cpu_gemm(op, gemms, moved, issue_ps, new))
+        key = ("cpu gemm", op.base_name, gemms, op.sizes, moved_bytes(op), transfers, issue_ps, new)
+        return self._cpu(key, lambda on: on.cpu_gemm(op, gemms, transfers, issue_ps, new))
 
     def array_gemm(
         self,
@@ -107,35 +107,41 @@ class Requests:
         )
 
     def pass_over(
-        self, stage: Stage, elements: int, bits: int, moved: Moved, ops_per_element: int
+        self, stage: Stage, elements: int, bits: int, transfers: Transfers, ops_per_element: int
     ) -> WorkRequest:
         """Request a CPU loop over `elements` of `bits` each."""
-        key = ("pass", stage, elements, bits, moved, ops_per_element)
+        key = ("pass", stage, elements, bits, transfers, ops_per_element)
         return self._cpu(
-            key, lambda on: on.pass_over(stage, elements, bits, moved, ops_per_element)
+            key, lambda on: on.pass_over(stage, elements, bits, transfers, ops_per_element)
         )
 
-    def kernel(self, stage: Stage, kernel: KernelCost, elements: int, moved: Moved) -> WorkRequest:
+    def kernel(
+        self, stage: Stage, kernel: KernelCost, elements: int, transfers: Transfers
+    ) -> WorkRequest:
         """Request what a kernel of PyTorch does to `elements` in fp32, without a dispatch."""
-        key = ("kernel", stage, kernel, elements, moved)
-        return self._cpu(key, lambda on: on.kernel(stage, kernel, elements, moved))
+        key = ("kernel", stage, kernel, elements, transfers)
+        return self._cpu(key, lambda on: on.kernel(stage, kernel, elements, transfers))
 
-    def rearrange(self, elements: int, moved: Moved, each_ps: int) -> WorkRequest:
+    def rearrange(self, elements: int, transfers: Transfers, each_ps: int) -> WorkRequest:
         """Request a loop of one core that takes `each_ps` to put an element in another place."""
-        return self._one_core(Stage.REARRANGE, 0, elements * each_ps, moved)
+        return self._one_core(Stage.REARRANGE, 0, elements * each_ps, transfers)
 
-    def handle(self, stage: Stage, handling: Handling, size: int, moved: Moved) -> WorkRequest:
+    def handle(
+        self, stage: Stage, handling: Handling, size: int, transfers: Transfers
+    ) -> WorkRequest:
         """Request a pass of one core over `size` bytes, on their way from or to an accelerator."""
         taken_ps = transfer_ps(size, handling.rate) if handling.rate else 0
-        return self._one_core(stage, handling.fixed, taken_ps, moved)
+        return self._one_core(stage, handling.fixed, taken_ps, transfers)
 
     def driver(self, stage: Stage, duration_ps: int) -> WorkRequest:
         """Request driver code of fixed duration on one core."""
         return self._one_core(stage, duration_ps, 0, NOTHING)
 
-    def _one_core(self, stage: Stage, fixed_ps: int, each_ps: int, moved: Moved) -> WorkRequest:
-        key = ("one core", stage, fixed_ps, each_ps, moved)
-        return self._cpu(key, lambda on: on.one_core(stage, fixed_ps, each_ps, moved))
+    def _one_core(
+        self, stage: Stage, fixed_ps: int, each_ps: int, transfers: Transfers
+    ) -> WorkRequest:
+        key = ("one core", stage, fixed_ps, each_ps, transfers)
+        return self._cpu(key, lambda on: on.one_core(stage, fixed_ps, each_ps, transfers))
 
     def _cpu(self, key: Hashable, make: Callable[[Templates], Work]) -> WorkRequest:
         return self.once(HOST, key, make)

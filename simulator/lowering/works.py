@@ -12,7 +12,7 @@ from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
 from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import ACCELERATOR, HOST
-from simulator.lowering.cache import Moved
+from simulator.lowering.cache import Transfers
 from simulator.lowering.placement import Placement
 from simulator.mapping.array_shape import shape_of
 from simulator.mapping.layout import Layout
@@ -46,7 +46,7 @@ class _PricedStretch(NamedTuple):
 
 
 class Templates:
-    """Makes work for one SoC. What is asked for again is the same object."""
+    """Makes work for one SoC. Equal keys get the same object."""
 
     def __init__(self, hardware: Hardware) -> None:
         """Make work for `hardware`."""
@@ -76,9 +76,9 @@ class Templates:
         cached: frozenset[str] = frozenset(),
         in_memory: tuple[int, int] = (0, 0),
     ) -> Work:
-        """Return a GEMM on an array with outputs of `out_bits`, mapped as `mapping` says, or else
-        as the machine does. What is `cached`, of "a", "b" and "c", lies in a shared cache. Operands
-        a and b have `in_memory` bits there, where the DMA engine converts them.
+        """Return a GEMM on an array with outputs of `out_bits`, under `mapping`, or else under the
+        one that the machine chooses. What is `cached`, of "a", "b" and "c", lies in a shared cache.
+        Operands a and b have `in_memory` bits there, where the DMA engine converts them.
         """
         native = self.hardware.units[placement.unit]
         assert isinstance(native, Accelerator), "placement chose an array"
@@ -100,14 +100,14 @@ class Templates:
         unit: str,
         stage: Stage,
         compute_ps: int,
-        moved: Moved,
+        transfers: Transfers,
         actions: Mapping[Action, int],
         overhead_ps: int = 0,
     ) -> Work:
         """Return work of `unit` that reads and writes memory in sequence while it computes for
         `compute_ps`, and does `actions` beside.
         """
-        traffic = self._traffic(moved)
+        traffic = self._traffic(transfers)
         rate = self.hardware.ports[unit].bytes_per_s
         port_ps = transfer_ps(traffic.read_bytes + traffic.write_bytes, rate)
         bound = StretchBound(max(compute_ps, port_ps), traffic.channel_ps)
@@ -126,35 +126,35 @@ class Templates:
         return pricing_of(self.hardware.dram, own)
 
     def pass_over(
-        self, stage: Stage, elements: int, bits: int, moved: Moved, ops_per_element: int
+        self, stage: Stage, elements: int, bits: int, transfers: Transfers, ops_per_element: int
     ) -> Work:
         """Return a CPU loop of its own over `elements` of `bits` each, in vector operations."""
         cpu = self.hardware.cpu
         threads = threads_of(cpu, elements)
         ps = loop_ps(cpu, elements, bits, ops_per_element, threads)
-        return self._cpu(stage, 0, (Stretch(ps, threads),), moved)
+        return self._cpu(stage, 0, (Stretch(ps, threads),), transfers)
 
-    def kernel(self, stage: Stage, kernel: KernelCost, elements: int, moved: Moved) -> Work:
+    def kernel(self, stage: Stage, kernel: KernelCost, elements: int, transfers: Transfers) -> Work:
         """Return what a kernel of PyTorch does to `elements` in fp32, without a dispatch."""
         cpu = self.hardware.cpu
         threads = threads_of(cpu, elements)
         ps = cycles_ps(cpu, elements * millicycles(cpu, kernel), threads)
-        return self._cpu(stage, 0, (Stretch(ps, threads),), moved)
+        return self._cpu(stage, 0, (Stretch(ps, threads),), transfers)
 
-    def one_core(self, stage: Stage, fixed_ps: int, each_ps: int, moved: Moved) -> Work:
+    def one_core(self, stage: Stage, fixed_ps: int, each_ps: int, transfers: Transfers) -> Work:
         """Return what one core does in a fixed time and then for so long, beside its transfers."""
-        return self._cpu(stage, fixed_ps, (Stretch(each_ps),), moved)
+        return self._cpu(stage, fixed_ps, (Stretch(each_ps),), transfers)
 
     def operation(
-        self, op: Op, moved: Moved, issue_ps: int, new: int, stage: Stage = Stage.OP
+        self, op: Op, transfers: Transfers, issue_ps: int, new: int, stage: Stage = Stage.OP
     ) -> Work:
-        """Return a non-GEMM operation on the CPU; so many bytes of its results are `new`."""
+        """Return a non-GEMM operation on the CPU; `new` bytes of its results are in new memory."""
         cpu = self.hardware.cpu
         if op.kind is OpKind.VIEW:
             overhead_ps = Clock(cpu.clock).cycles_to_ps(cpu.view_overhead)
-            return self._cpu(Stage.VIEW, overhead_ps, (), Moved((), ()))
+            return self._cpu(Stage.VIEW, overhead_ps, (), Transfers((), ()))
         copying = op.kind is OpKind.COPY
-        return self._cpu(stage, issue_ps, (self._stretch(op, new),), moved, copying=copying)
+        return self._cpu(stage, issue_ps, (self._stretch(op, new),), transfers, copying=copying)
 
     def _stretch(self, op: Op, new: int) -> Stretch:
         cpu = self.hardware.cpu
@@ -167,14 +167,14 @@ class Templates:
         return Stretch(compute.ps, compute.threads)
 
     def cpu_gemm(
-        self, op: Op, gemms: tuple[Gemm, ...], moved: Moved, issue_ps: int, new: int
+        self, op: Op, gemms: tuple[Gemm, ...], transfers: Transfers, issue_ps: int, new: int
     ) -> Work:
         """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
         first = gemms[0]
         macs, issued = sum(gemm.macs for gemm in gemms), sum(executed_macs(gemm) for gemm in gemms)
         mnk = (first.batch, first.m, first.n, first.k)
         products = self._products(op, gemms, new)
-        return self._cpu(Stage.GEMM, issue_ps, products, moved, macs, issued, mnk)
+        return self._cpu(Stage.GEMM, issue_ps, products, transfers, macs, issued, mnk)
 
     def _products(self, op: Op, gemms: tuple[Gemm, ...], new: int) -> tuple[Stretch, ...]:
         cpu, first = self.hardware.cpu, gemms[0]
@@ -196,7 +196,7 @@ class Templates:
         stage: Stage,
         overhead_ps: int,
         stretches: Sequence[Stretch],
-        moved: Moved,
+        transfers: Transfers,
         macs: int = 0,
         issued: int = 0,
         mnk: tuple[int, int, int, int] = (0, 0, 0, 0),
@@ -206,7 +206,7 @@ class Templates:
         """Return work whose operands move beside its first stretch."""
         cpu = self.hardware.cpu
         first, *others = stretches or [Stretch(0)]
-        priced = [self._priced(first.threads, moved, copying=copying)]
+        priced = [self._priced(first.threads, transfers, copying=copying)]
         priced += [self._priced(each.threads, _own(each)) for each in others]
         bounds = [
             StretchBound(max(stretch.ps, each.port_ps), each.traffic.channel_ps)
@@ -226,31 +226,33 @@ class Templates:
         progress = Stretched(overhead_ps, bounds)
         return Work(HOST, stage, progress, counts, overhead_ps, compute_ps, memory_ps, *mnk)
 
-    def _priced(self, threads: int, moved: Moved, *, copying: bool = False) -> "_PricedStretch":
+    def _priced(
+        self, threads: int, transfers: Transfers, *, copying: bool = False
+    ) -> "_PricedStretch":
         """Return what a stretch moves. Rates of cores are of what they read and write; the memory
         has the lines besides that a store fetches first.
         """
         cpu = self.hardware.cpu
-        size = sum(moved.reads) + sum(moved.writes)
+        size = sum(transfers.reads) + sum(transfers.writes)
         port_ps = self._pricing.cores_ps(size, cpu, threads, copying=copying)
         if cpu.llc is not None:
-            port_ps = max(port_ps, transfer_ps(moved.cached, cpu.llc.bandwidth))
-        return _PricedStretch(self._traffic(moved), port_ps)
+            port_ps = max(port_ps, transfer_ps(transfers.cached, cpu.llc.bandwidth))
+        return _PricedStretch(self._traffic(transfers), port_ps)
 
-    def _traffic(self, moved: Moved) -> Traffic:
-        fetched = moved.writes if self.hardware.cpu.write_allocate else ()
-        reads = (*moved.reads, *fetched)
+    def _traffic(self, transfers: Transfers) -> Traffic:
+        fetched = transfers.writes if self.hardware.cpu.write_allocate else ()
+        reads = (*transfers.reads, *fetched)
         patterns = [sequential(size, write=False) for size in reads]
-        patterns += [sequential(size, write=True) for size in moved.writes]
-        written = permille_written(sum(reads), sum(moved.writes))
+        patterns += [sequential(size, write=True) for size in transfers.writes]
+        written = permille_written(sum(reads), sum(transfers.writes))
         return self._pricing.traffic(patterns, written)
 
 
-def _own(stretch: Stretch) -> Moved:
+def _own(stretch: Stretch) -> Transfers:
     """Return what a stretch moves of buffers of its own."""
     reads = (stretch.read_bytes,) if stretch.read_bytes else ()
     writes = (stretch.write_bytes,) if stretch.write_bytes else ()
-    return Moved(reads, writes)
+    return Transfers(reads, writes)
 
 
 # Guesses: works on CPUs, of about 1 kB, that a trace with many kinds of operation asks for, and
@@ -263,7 +265,7 @@ _ON_CPU: Memo[Memo[Work]] = Memo("memory paths of CPUs", _PATHS)
 
 
 def _works_on(cpu: Cpu, dram: Dram, interconnect: Interconnect) -> Memo[Work]:
-    """Return the work remembered of a CPU on a memory path, which is all that it depends on."""
+    """Return the memo of works on a CPU and memory path; they depend on nothing else."""
     key = cpu.digest, dram, interconnect
     return _ON_CPU.get(key, lambda: Memo("works on a CPU", _WORKS))
 

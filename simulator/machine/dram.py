@@ -122,9 +122,9 @@ class SharedDram:
         since, activity.since = activity.since, now
         before, activity.left = activity.left, left
         if activity.probe.keeps_flows:
-            moved = activity.served(left) - activity.served(before)
-            if now > since or moved:
-                activity.probe.flowed(Flow(activity.unit, activity.task, since, now, moved))
+            channel_ps = activity.served(left) - activity.served(before)
+            if now > since or channel_ps:
+                activity.probe.flowed(Flow(activity.unit, activity.task, since, now, channel_ps))
 
 
 def _time_left(activity: _Activity) -> int:

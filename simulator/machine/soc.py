@@ -19,7 +19,7 @@ FIDELITIES = ("flow", "tile")
 """An operation of many tiles is one activity, or every transfer and computation is an event."""
 
 MOST_TILES = 1_000_000
-"""Tiles that are simulated one by one without being asked for: about a minute."""
+"""The most tiles that are simulated one by one by default: about a minute."""
 
 
 class Soc:

@@ -102,8 +102,8 @@ class Plan:
         }
         self.progress = self._progress()
 
-    def work(self, useful_macs: int, origin: str) -> Work:
-        """Return the work; `origin` says where its mapping comes from."""
+    def work(self, useful_macs: int, reason: str) -> Work:
+        """Return the work; `reason` says why it has this mapping."""
         array, shape = self._array, self._shape
         counts = self._counts(useful_macs)
         once = sum(n * self._cycles[visit] for visit, n in self._tiled.census.items())
@@ -118,7 +118,7 @@ class Plan:
             memory_ps=self._memory_ps(),
             compute_cycles=cycles,
             mapping=self._mapping.text,
-            mapped=origin,
+            mapping_reason=reason,
         )
 
     def _progress(self) -> Pipelined:
@@ -168,8 +168,8 @@ class Plan:
         op, traffic = self._tiled, Traffic()
         for visit, count in self._census():
             run = op.runs[visit]
-            moved = self._pricing.traffic((*run.loads, *run.stores), op.written[visit])
-            traffic = traffic.plus(moved, count)
+            tile_traffic = self._pricing.traffic((*run.loads, *run.stores), op.written[visit])
+            traffic = traffic.plus(tile_traffic, count)
         return traffic
 
     def _array_words(self) -> Accesses:

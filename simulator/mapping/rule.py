@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # shapes call rules by this protocol
 
 
 class MappingRule(Protocol):
-    """The mappings that a machine's library considers; the fastest of them is taken.
+    """The mappings that a machine's library considers; the fastest of them runs.
 
     Where there are none, the mapper searches.
     """

@@ -19,7 +19,7 @@ from simulator.units import PS_PER_S, Clock
 
 
 class Candidate(NamedTuple):
-    """A tile, or a mapping with that tile, and lower bounds of its time and of its bytes moved.
+    """A tile, or a mapping with that tile, and lower bounds of its time and its traffic in bytes.
 
     `stage`: how tight the bound of time is, from 0, for all mappings of a tile, to 3, the exact
     time of a plan. `peak_ps`: bounds at the memory's peak rate, of the mapping and of its tile.
@@ -36,7 +36,7 @@ class Candidate(NamedTuple):
 
 
 EXACT = 3
-"""The stage of a candidate whose time is known exactly."""
+"""The stage of a candidate whose time is exact."""
 
 
 _by_time = attrgetter("bound_ps", "moved_bytes")
@@ -113,9 +113,9 @@ class Search:
 
     def tile_candidate(self, tile: Sizes, position: int = 0) -> Candidate:
         """Return a tile, the one at `position` of the space, with bounds for all its mappings."""
-        moved = self._traffic.least_bytes
-        bound_ps = self._at_peak_ps(tile, moved)
-        return Candidate(tile, bound_ps, moved, (bound_ps,), (position,))
+        size = self._traffic.least_bytes
+        bound_ps = self._at_peak_ps(tile, size)
+        return Candidate(tile, bound_ps, size, (bound_ps,), (position,))
 
     def refine(self, candidate: Candidate) -> Iterable[Candidate]:
         """Return the candidates of the next stage that `candidate` stands for."""
@@ -131,10 +131,10 @@ class Search:
         """Yield the mappings of a tile."""
         tile = parent.tile
         for index, traffic in enumerate(self._space.fitting(tile)):
-            moved = traffic.read_bytes + traffic.write_bytes
-            bound_ps = self._at_peak_ps(tile, moved)
+            size = traffic.read_bytes + traffic.write_bytes
+            bound_ps = self._at_peak_ps(tile, size)
             peak_ps, position = (bound_ps, *parent.peak_ps), (*parent.position, index)
-            yield Candidate(tile, bound_ps, moved, peak_ps, position, traffic, 1)
+            yield Candidate(tile, bound_ps, size, peak_ps, position, traffic, 1)
 
     def _transfer_bound_ps(self, tile: Sizes, traffic: MappingTraffic) -> int:
         bound_ps = self._times.bound_ps.get(traffic.mapping)
@@ -173,14 +173,14 @@ class Search:
         exact = candidate.stage == EXACT
         heappush(self._heap, (first, second, exact, next(self._numbers), candidate))
 
-    def _at_peak_ps(self, tile: Sizes, moved: int) -> int:
-        """Return a lower bound of the time of mappings with this tile that move `moved` bytes.
+    def _at_peak_ps(self, tile: Sizes, size: int) -> int:
+        """Return a lower bound of the time of mappings with this tile that move `size` bytes.
 
         All cycles after the first load and before the last store, or all bytes at the peak rate,
         whichever takes longer.
         """
         ends_ps = self._traffic.end_bytes(tile) * PS_PER_S // self._peak
-        moved_ps = self._repeats * moved * PS_PER_S // self._peak
+        moved_ps = self._repeats * size * PS_PER_S // self._peak
         return self._launch_ps + max(self._busy_ps(tile) + ends_ps, moved_ps)
 
     def _busy_ps(self, tile: Sizes) -> int:

@@ -80,13 +80,15 @@ class GemmShape:
         """Return how a tile's part of A lies in memory."""
         m, _, k = tile
         whole = self.blocked or self.window_a is not None or k >= self.dims.k or m == 1
-        return rows_of(self._matrix("a"), self._moved("a", m, k, self.a_size(tile)), k, whole=whole)
+        size = self._bytes_in_memory("a", m, k, self.a_size(tile))
+        return rows_of(self._matrix("a"), size, k, whole=whole)
 
     def b(self, tile: Sizes) -> AccessPattern:
         """Return how a tile's part of B lies in memory."""
         _, n, k = tile
         whole = self.blocked or self.window_b is not None or n >= self.dims.n or k == 1
-        return rows_of(self._matrix("b"), self._moved("b", k, n, self.b_size(tile)), n, whole=whole)
+        size = self._bytes_in_memory("b", k, n, self.b_size(tile))
+        return rows_of(self._matrix("b"), size, n, whole=whole)
 
     def c(self, tile: Sizes, bits: int) -> AccessPattern:
         """Return how a tile's outputs, or its partial sums, of `bits` each lie in memory."""
@@ -135,7 +137,7 @@ class GemmShape:
         self._bytes[name, rows, cols] = size
         return size
 
-    def _moved(self, name: str, rows: int, cols: int, stored: int) -> int:
+    def _bytes_in_memory(self, name: str, rows: int, cols: int, stored: int) -> int:
         """Return the bytes in memory of a tile that takes `stored` bytes in the scratchpad."""
         bits = self.widths.in_memory(name)
         if bits == self.widths.operand:

@@ -56,12 +56,12 @@ def probe_array(
             probe = probes[fixed]
             gemm = _gemm(row, where, rounded_up=array.output_size == "ceil")
             try:
-                found = probe.measure(
+                metrics = probe.measure(
                     gemm, (row.get("mapping") or "").strip(), fidelity, most_tiles
                 )
             except (Infeasible, InputError) as error:
                 raise InputError(f"{where}: {error}") from None
-            measured.append(row | found)
+            measured.append(row | metrics)
     write_rows(out, measured)
     return len(measured)
 
@@ -95,7 +95,7 @@ class _ArrayProbe:
             work.counts.dram_write_bytes,
             energy / AJ_PER_J,
             work.mapping,
-            work.mapped,
+            work.mapping_reason,
         )
         return dict(zip(_ADDED, values, strict=True))
 

@@ -39,12 +39,12 @@ def break_even(hardware: Hardware, sizes: Sequence[int] = SIZES) -> dict[Phase, 
 
 def break_even_rows(hardware: Hardware, sizes: Sequence[int] = SIZES) -> list[dict[str, Any]]:
     """Return `break_even` with and without copies, a row per phase."""
-    found = {
+    thresholds = {
         name: break_even(load_hardware(hardware, {"runtime.copies": copies}), sizes)
         for copies, name in _COPIES.items()
     }
     return [
-        {"phase": phase.value, **{name: worth[phase] for name, worth in found.items()}}
+        {"phase": phase.value, **{name: worth[phase] for name, worth in thresholds.items()}}
         for phase in PHASES
     ]
 

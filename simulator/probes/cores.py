@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from simulator.activity import Work
 from simulator.hardware import Hardware, load_hardware
-from simulator.lowering.cache import Moved
+from simulator.lowering.cache import Transfers
 from simulator.lowering.works import Templates
 from simulator.si import percent, si
 from simulator.timing.shares import WHOLE
@@ -66,7 +66,7 @@ def _product(templates: Templates, name: str, dtype: str) -> dict[str, Any]:
     a, b, c = (_tensor(which, (n, n), dtype) for which in range(3))
     gemm = Gemm(Role.FORWARD, 1, n, n, n, 0, 1, 0)
     op = Op("aten.mm.default", OpKind.GEMM, Phase.FORWARD, "", (a, b), (c,), (gemm,))
-    work = templates.cpu_gemm(op, (gemm,), Moved((a.bytes, b.bytes), (c.bytes,)), 0, 0)
+    work = templates.cpu_gemm(op, (gemm,), Transfers((a.bytes, b.bytes), (c.bytes,)), 0, 0)
     lanes = cpu.simd * 8 // bits_of(dtype) * cpu.simd_pipes
     peak = _FLOP * lanes * cpu.clock * cpu.cores
     return _row(name, cpu.cores, _FLOP * n**3, work, "FLOP/s", peak)
@@ -75,7 +75,7 @@ def _product(templates: Templates, name: str, dtype: str) -> dict[str, Any]:
 def _loop(templates: Templates, loop: Loop) -> dict[str, Any]:
     source, target = (_tensor(which, (_VECTOR,), "float32") for which in range(2))
     op = Op("aten.copy_.default", loop.kind, Phase.FORWARD, "", (source,), (target,))
-    work = templates.operation(op, Moved((source.bytes,), (target.bytes,)), 0, 0)
+    work = templates.operation(op, Transfers((source.bytes,), (target.bytes,)), 0, 0)
     size = source.bytes + target.bytes
     return _row(loop.name, templates.hardware.cpu.cores, size, work, "B/s", 0)
 

@@ -79,7 +79,7 @@ def _of_work(
         "total_cycles": total_cycles,
         "bound": _bound(work),
         "mapping": work.mapping,
-        "mapped": work.mapped,
+        "mapped": work.mapping_reason,
         "macs": counts.macs,
         "macs_issued": counts.macs_issued,
         "dram_read_bytes": counts.dram_read_bytes,

@@ -104,7 +104,7 @@ def _of_work(work: Work, actions: Sequence[Action]) -> tuple[Any, ...]:
     return (
         work.unit, work.stage.value,
         work.progress.channel_ps, work.progress.duration_ps(WHOLE),
-        *(getattr(work, name) for name in WORK_FIELDS),
+        *(getattr(work, name) for name in WORK_FIELDS.values()),
         *(getattr(counts, name) for name in MACS),
         *(counts[action] for action in actions),
     )  # fmt: skip

@@ -18,11 +18,11 @@ from simulator.trace.op import Phase
 if TYPE_CHECKING:
     import polars
 
-WORK_FIELDS = (
-    "overhead_ps", "compute_ps", "memory_ps",
-    "batch", "m", "n", "k", "compute_cycles", "mapping", "mapped",
+_SAME_NAMES = (
+    "overhead_ps", "compute_ps", "memory_ps", "batch", "m", "n", "k", "compute_cycles", "mapping",
 )  # fmt: skip
-"""The columns that are fields of Work."""
+WORK_FIELDS = {name: name for name in _SAME_NAMES} | {"mapped": "mapping_reason"}
+"""The columns that are fields of Work, with the names of the fields."""
 MACS = ("macs", "macs_issued")
 OF_WORK = ("unit", "stage", "channel_ps", "alone_ps", *WORK_FIELDS, *MACS)
 """All columns that are the same wherever a piece of work runs; those of actions follow."""
@@ -144,5 +144,5 @@ class SavedRecord:
 def _work(
     counts: Counts, unit: str, stage: str, channel_ps: int, alone_ps: int, *rest: Any
 ) -> Work:
-    fields = dict(zip(WORK_FIELDS, rest, strict=False))
+    fields = dict(zip(WORK_FIELDS.values(), rest, strict=False))
     return Work(unit, Stage(stage), Finished(channel_ps, alone_ps), counts, **fields)

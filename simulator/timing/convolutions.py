@@ -107,8 +107,8 @@ def _columns(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
     threads = min(cpu.cores, conv.images)
     size = _WORD * elements
     ps = _moving_ps(cpu, conv, cpu.costs.unfold)
-    moved = beyond_cache(cpu, size)
-    return (Stretch(ps + _new_ps(cpu, size), threads, moved, moved),)
+    spill = beyond_cache(cpu, size)
+    return (Stretch(ps + _new_ps(cpu, size), threads, spill, spill),)
 
 
 def _moving_ps(cpu: Cpu, conv: Conv, each: int) -> int:
@@ -126,12 +126,12 @@ def _dgrad(cpu: Cpu, conv: Conv) -> tuple[Stretch, ...]:
     elements = conv.images * depth * pixels
     fold_ps = _moving_ps(cpu, conv, cpu.costs.fold)
     column = _WORD * depth * pixels
-    moved = _WORD * elements if beyond_cache(cpu, threads * column) else 0
+    spill = _WORD * elements if beyond_cache(cpu, threads * column) else 0
     new_ps = threads * _new_ps(cpu, column)
     zeroed = beyond_cache(cpu, _WORD * conv.images * conv.in_channels * prod(conv.input))
     return (
         Stretch(ceil_div(conv.images, threads) * each, threads),
-        Stretch(fold_ps + new_ps, threads, moved, moved),
+        Stretch(fold_ps + new_ps, threads, spill, spill),
         Stretch(0, threads, 0, zeroed),
     )
 
@@ -161,8 +161,8 @@ def _transformed(cpu: Cpu, conv: Conv, tiling: Tiling) -> tuple[Stretch, ...]:
     kernels = conv.in_channels * conv.out_channels * elements
     inputs = images * conv.in_channels * elements
     outputs = images * conv.out_channels * elements
-    moved = beyond_cache(cpu, _WORD * kernels)
-    first = Stretch(_transform_ps(cpu, tiling, kernels), cpu.cores, moved, moved)
+    kernel_spill = beyond_cache(cpu, _WORD * kernels)
+    first = Stretch(_transform_ps(cpu, tiling, kernels), cpu.cores, kernel_spill, kernel_spill)
     spilled = beyond_cache(cpu, _WORD * (kernels + inputs + outputs))
     spilled = _WORD * (inputs + outputs) if spilled else 0
     transform_ps = _transform_ps(cpu, tiling, inputs) + _transform_ps(cpu, tiling, outputs)
@@ -171,7 +171,7 @@ def _transformed(cpu: Cpu, conv: Conv, tiling: Tiling) -> tuple[Stretch, ...]:
         first,
         Stretch(forks * overhead_ps(cpu, cpu.costs.fork)),
         Stretch(tiles * transform_ps, cpu.cores, tiles * spilled, tiles * spilled),
-        Stretch(tiles * _tuples_ps(cpu, conv, tiling), cpu.cores, tiles * moved),
+        Stretch(tiles * _tuples_ps(cpu, conv, tiling), cpu.cores, tiles * kernel_spill),
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.load import core_classes
-from simulator.lowering.cache import Moved
+from simulator.lowering.cache import Transfers
 from simulator.lowering.works import Templates
 from simulator.timing.kernels import KernelCost, kernel_of, kernel_ps
 from simulator.timing.products import product_ps, products_ps
@@ -170,7 +170,7 @@ def test_stores_that_miss_fetch_their_lines_where_the_cores_allocate_on_writes()
     for allocates in (False, True):
         settings = {"cpu.write_allocate": allocates, "cpu.cores": 1}
         templates = Templates(load_hardware("raspberry-pi-4", settings))
-        work = templates.operation(add, Moved((size,), (size,)), 0, 0)
+        work = templates.operation(add, Transfers((size,), (size,)), 0, 0)
         counts[allocates] = work.counts.dram_read_bytes, work.counts.dram_write_bytes
         ends[allocates] = work.progress.duration_ps(WHOLE)
     assert counts == {False: (size, size), True: (2 * size, size)}

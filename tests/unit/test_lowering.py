@@ -132,7 +132,7 @@ def test_the_mapping_is_the_best_of_its_space(m, n, k, dataflow, batch):
         for mapping in candidates(array, shape)
     ]
     assert chosen.progress.duration_ps(WHOLE) == min(times)
-    assert chosen.mapped == "best"
+    assert chosen.mapping_reason == "best"
 
 
 @settings(max_examples=25, deadline=None)

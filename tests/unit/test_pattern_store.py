@@ -85,8 +85,8 @@ def test_two_processes_lose_nothing_of_each_other(dram):
     with kept_samples(None):
         samples = samples_of(dram.device)
     with kept_samples(dram.device):
-        before = len(samples.known)
+        before = len(samples.table)
         samples.of(cost.TrafficShape(cost.Walk(1, 4, write=False)))
     samples_of.cache_clear()
     with kept_samples(dram.device):
-        assert len(samples_of(dram.device).known) == before + 1
+        assert len(samples_of(dram.device).table) == before + 1

@@ -18,7 +18,7 @@ from simulator.hardware.unit import GROUP, BoardUnit
 from simulator.lowering.backends.array import ArrayBackend
 from simulator.lowering.backends.coherence import past_cache
 from simulator.lowering.binding import Binding, Site, storages
-from simulator.lowering.cache import Moved
+from simulator.lowering.cache import Transfers
 from simulator.lowering.outline import Outline, UnitOutline
 from simulator.lowering.placement import Placement
 from simulator.lowering.requests import WorkRequest
@@ -105,8 +105,8 @@ class OpBackend(ABC):
         """Return all of `op` that its work depends on."""
 
     @abstractmethod
-    def work(self, op: Op, moved: Moved, templates: Templates) -> Work:
-        """Return the work that `op` is for the unit; `moved` is what it moves past the cache."""
+    def work(self, op: Op, transfers: Transfers, templates: Templates) -> Work:
+        """Return the work that `op` is for the unit; its `transfers` go past the cache."""
 
     @staticmethod
     @abstractmethod
@@ -133,9 +133,9 @@ class OpStages:
         reads = [Access(tensor.storage, tensor.bytes) for tensor in op.inputs]
         writes = [Access(tensor.storage, tensor.bytes) for tensor in op.outputs]
         flushes = [past_cache(binding, site, reads, write)[1] for write in writes]
-        moved = Moved(_sizes(reads), _sizes(writes))
-        key = ("op", backend.unit, *backend.key(op), moved)
-        work = requests.once(backend.unit, key, lambda on: backend.work(op, moved, on))
+        transfers = Transfers(_sizes(reads), _sizes(writes))
+        key = ("op", backend.unit, *backend.key(op), transfers)
+        work = requests.once(backend.unit, key, lambda on: backend.work(op, transfers, on))
         launch_ps = requests.dispatch_ps(op) + backend.driver.launch
         launch = binding.driver(Stage.LAUNCH, launch_ps, site)
         binding.append(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from simulator.activity import Stage
 from simulator.lowering.binding import Binding, Site
-from simulator.lowering.cache import Moved
+from simulator.lowering.cache import Transfers
 from simulator.trace.accesses import Access
 
 _NAMES = "ab"
@@ -34,5 +34,5 @@ def _flush(binding: Binding, site: Site, tokens: list[int]) -> int | None:
     dirty = binding.cache.clean(tokens)
     if not dirty:
         return None
-    work = binding.requests.pass_over(Stage.FLUSH, 0, 8, Moved((), (dirty,), dirty), 0)
+    work = binding.requests.pass_over(Stage.FLUSH, 0, 8, Transfers((), (dirty,), dirty), 0)
     return binding.append(work, site, tokens, ())

@@ -81,7 +81,7 @@ class ConvSearch:
         return dict(zip(_ORDER, sizes, strict=True))
 
     def _shrinkable(self, sizes: list[int]) -> list[int]:
-        """Columns that do not exceed the array are kept while there are rows to give up."""
+        """Columns within the array do not shrink while there are rows to give up."""
         _, row, col, *_ = sizes
         keeps_cols = col <= self._array.rows and row > 1
         return [i for i in range(len(sizes)) if not (i == 2 and keeps_cols)]

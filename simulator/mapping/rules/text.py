@@ -1,4 +1,4 @@
-"""Mappings given as text: the names of rules, Gemmini tile sizes, and Timeloop-like mappings."""
+"""Mappings as text: the names of rules, Gemmini tile sizes, and Timeloop-like mappings."""
 
 import re
 

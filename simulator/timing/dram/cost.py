@@ -64,7 +64,7 @@ class TrafficShape(NamedTuple):
 class DeviceSamples:
     """Samples of one device, each simulated once.
 
-    `known` maps the traffic of one master, or of two concurrent ones, to its sample.
+    `table` maps the traffic of one master, or of two concurrent ones, to its sample.
     """
 
     def __init__(self, device: DramDevice) -> None:
@@ -73,18 +73,18 @@ class DeviceSamples:
         self.device = device.model_copy(update={"timing": endless})
         self.refresh = _refresh(device)
         self._blocks = max(_BLOCKS, _BLOCKS * device.channels // _CHANNELS)
-        self.known: dict[tuple[TrafficShape, ...], Sample] = {}
+        self.table: dict[tuple[TrafficShape, ...], Sample] = {}
         self._mixed: dict[Walk, int] = {}
 
     def of(self, *masters: TrafficShape) -> Sample:
         """Return the sample of one master, or of several that move equal amounts concurrently."""
-        sample = self.known.get(masters)
+        sample = self.table.get(masters)
         if sample is None:
             starts = (i * (2 * _FAR + self._half_of_the_banks) for i in range(len(masters)))
             offered = [*map(self._blocks_of, masters, starts)]
             if len(masters) == 1 and masters[0].walk.run < _SHORT:  # soon steady, and slow to run
                 offered = [pieces[: len(pieces) // 2] for pieces in offered]
-            sample = self.known[masters] = self._run(*offered)
+            sample = self.table[masters] = self._run(*offered)
         return sample
 
     def mixed_cycles(self, walk: Walk) -> int:

@@ -46,19 +46,19 @@ def pattern(device: DramDevice, name: str, params: str | dict[str, Any] = "{}") 
     """
     if name not in _PATTERNS:
         raise InputError(f"pattern {name!r} is unknown: use one of {', '.join(sorted(_PATTERNS))}")
-    build, wanted = _PATTERNS[name]
-    given = _given(name, params)
-    if set(given) != set(wanted):
+    build, names = _PATTERNS[name]
+    values = _values(name, params)
+    if set(values) != set(names):
         raise InputError(
-            f"pattern {name} takes the params {', '.join(wanted) or 'none'}, not "
-            f"{', '.join(given) or 'none'}"
+            f"pattern {name} takes the params {', '.join(names) or 'none'}, not "
+            f"{', '.join(values) or 'none'}"
         )
-    for key, value in given.items():
+    for key, value in values.items():
         _check(name, key, value)
-    return build(device, given)
+    return build(device, values)
 
 
-def _given(name: str, params: str | dict[str, Any]) -> dict[str, Any]:
+def _values(name: str, params: str | dict[str, Any]) -> dict[str, Any]:
     if isinstance(params, str):
         try:
             params = json.loads(params.strip() or "{}")
@@ -75,8 +75,8 @@ def _check(name: str, key: str, value: Any) -> None:
     setting = f"pattern {name}: {key} = {shown(value)}"
     if key in _CHOICES:
         if value not in _CHOICES[key]:
-            known = " or ".join(repr(choice) for choice in _CHOICES[key])
-            raise InputError(f"{setting} must be {known}")
+            choices = " or ".join(repr(choice) for choice in _CHOICES[key])
+            raise InputError(f"{setting} must be {choices}")
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{setting} must be a number")
     elif key in _FRACTIONS:

@@ -90,7 +90,7 @@ class TransactionSource:
         self.endings: list[tuple[int, int]] = []
         self.end = NEVER  # when the last transaction is complete, once that is known
         self._latest = 0
-        self.flights = 0  # transactions begun and not yet seen to end
+        self.flights = 0  # transactions in progress
         self.bytes = 0  # useful bytes of transactions that have ended
         self.head: QueuedAccess | None = None
         self._offers: Iterator[QueuedAccess] = iter(())

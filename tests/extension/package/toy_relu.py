@@ -32,11 +32,11 @@ class ReluBackend(OpBackend):
     def key(self, op):
         return op.base_name, op.sizes
 
-    def work(self, op, moved, templates):
+    def work(self, op, transfers, templates):
         part, elements = self.part, elements_of(op)
         compute_ps = Clock(part.clock).cycles_to_ps(ceil_div(elements, part.lanes))
         actions = {Action(self.unit, "lane_ops"): elements}
-        return templates.streamed(self.unit, Stage.OP, compute_ps, moved, actions)
+        return templates.streamed(self.unit, Stage.OP, compute_ps, transfers, actions)
 
     @staticmethod
     def costs(unit, part, _technology):

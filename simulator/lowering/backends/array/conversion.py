@@ -28,10 +28,10 @@ class Conversion(Protocol):
         """Append the conversion of `tensor` to `precision`, into `token`."""
 
     def lay_out(
-        self, site: Site, stage: Stage, elements: int, bits: int, moved: tuple[Access, Access]
+        self, site: Site, stage: Stage, elements: int, bits: int, buffers: tuple[Access, Access]
     ) -> None:
-        """Append what writes so many elements of `bits` each in the array's order, from one buffer
-        into another.
+        """Append what copies so many elements of `bits` each into the array's order, from the first
+        of two `buffers` into the second.
         """
 
     def restore(self, call: ArrayCall, token: int) -> None:
@@ -65,10 +65,10 @@ class CompiledLoops:
         self._append(site, loop, reads, target)
 
     def lay_out(
-        self, site: Site, stage: Stage, elements: int, bits: int, moved: tuple[Access, Access]
+        self, site: Site, stage: Stage, elements: int, bits: int, buffers: tuple[Access, Access]
     ) -> None:
         """Read an element, write an element."""
-        source, target = moved
+        source, target = buffers
         self._append(site, _ElementLoop(stage, elements, bits, 1), [source], target)
 
     def restore(self, call: ArrayCall, token: int) -> None:
@@ -96,9 +96,9 @@ class CompiledLoops:
         raw = Access(token, bytes_of(elements, call.out_bits))
         ready = Access(self._binding.token(), bytes_of(elements, call.operand_bits(-1)))
         reads, binding = [raw] * call.placement.passes, self._binding
-        moved = binding.cache.touch(reads, [ready])
+        transfers = binding.cache.touch(reads, [ready])
         kernel = between_products(call.op.name)
-        work = binding.requests.kernel(Stage.OP, kernel, elements, moved)
+        work = binding.requests.kernel(Stage.OP, kernel, elements, transfers)
         binding.append(work, call.site, (raw.token, *waits), (ready.token,))
         return ready
 
@@ -110,9 +110,9 @@ class CompiledLoops:
         target: Access,
     ) -> None:
         binding = self._binding
-        moved = binding.cache.touch(reads, [target])
+        transfers = binding.cache.touch(reads, [target])
         work = binding.requests.pass_over(
-            loop.stage, loop.elements, loop.bits, moved, loop.ops_per_element
+            loop.stage, loop.elements, loop.bits, transfers, loop.ops_per_element
         )
         tokens = dict.fromkeys(access.token for access in reads)
         binding.append(work, site, tokens, (target.token,))

@@ -43,10 +43,10 @@ class EagerOps:
         self._chain(site, Stage.QUANTISE, tensor, [*steps, _OpCall("_to_copy", made.dtype)], made)
 
     def lay_out(
-        self, site: Site, stage: Stage, elements: int, bits: int, moved: tuple[Access, Access]
+        self, site: Site, stage: Stage, elements: int, bits: int, buffers: tuple[Access, Access]
     ) -> None:
         """`contiguous()` of a transposed tensor, `unfold()` of a convolution's input."""
-        source, target = moved
+        source, target = buffers
         dtype = f"bits{bits}"
         read = _flat(source.token, source.size * 8 // bits, dtype)
         written = _flat(target.token, elements, dtype)
@@ -136,8 +136,8 @@ class EagerOps:
         binding = self._binding
         kind = kind or listed_kind(name) or OpKind.ELEMENTWISE
         op = Op(f"aten.{name}", kind, site.phase, site.layer, inputs, (made,))
-        moved = binding.cache.touch(whole(inputs), whole((made,)))
-        work = binding.requests.operation(op, moved, stage=stage)
+        transfers = binding.cache.touch(whole(inputs), whole((made,)))
+        work = binding.requests.operation(op, transfers, stage=stage)
         binding.append(work, site, (*storages(inputs), *waits), (made.storage,))
         return made
 

@@ -73,5 +73,5 @@ class Handover:
     ) -> WorkRequest:
         """Return the pass that reads `size` bytes of a token and writes them `times`."""
         reads, writes = [Access(source, size)], [Access(target, times * size)]
-        moved = self._binding.cache.touch(reads, writes)
-        return self._binding.requests.handle(stage, handling, times * size, moved)
+        transfers = self._binding.cache.touch(reads, writes)
+        return self._binding.requests.handle(stage, handling, times * size, transfers)

@@ -93,8 +93,8 @@ class ArrayStages:
         binding.append(work, site, reads, (token,), after=(flush, launch), random=random)
         if self._requests.outline.runtime.issue == "synchronous":
             binding.await_completion(token, site)
-        for move, source, moved in zip(back, tokens, tokens[1:], strict=False):
-            binding.append(move(source, moved), site, (source,), (moved,))
+        for move, source, destination in zip(back, tokens, tokens[1:], strict=False):
+            binding.append(move(source, destination), site, (source,), (destination,))
         return result
 
     def _way_back(self, call: ArrayCall) -> list[Move]:
@@ -105,8 +105,8 @@ class ArrayStages:
             return moves
         each_ps = self._per_weight(call)
 
-        def put_back(source: int, moved: int) -> WorkRequest:
-            return self._rearrange(Access(source, size), Access(moved, size), target, each_ps)
+        def put_back(source: int, destination: int) -> WorkRequest:
+            return self._rearrange(Access(source, size), Access(destination, size), target, each_ps)
 
         return [*moves, put_back]
 
@@ -143,8 +143,8 @@ class ArrayStages:
         size, site = bytes_of(tensor.elements, bits), call.site
 
         def transpose(token: int) -> None:
-            moved = source, Access(token, size)
-            self._conversion.lay_out(site, Stage.TRANSPOSE, tensor.elements, bits, moved)
+            buffers = source, Access(token, size)
+            self._conversion.lay_out(site, Stage.TRANSPOSE, tensor.elements, bits, buffers)
 
         kind = Stage.TRANSPOSE, tensor.shape, tensor.strides
         return Access(self._binding.copy(kind, tensor, source.token, transpose), size)
@@ -176,8 +176,8 @@ class ArrayStages:
     def _rearrange(
         self, source: Access, target: Access, tensor: Tensor, each_ps: int
     ) -> WorkRequest:
-        moved = self._binding.cache.touch([source], [target])
-        return self._requests.rearrange(tensor.elements, moved, each_ps)
+        transfers = self._binding.cache.touch([source], [target])
+        return self._requests.rearrange(tensor.elements, transfers, each_ps)
 
     def _unfold(self, call: ArrayCall, reads: list[Access | None]) -> list[Access | None]:
         """Write out the im2col matrix on the CPU where the hardware does not do it."""
