@@ -1,5 +1,6 @@
 """Options that all tests share, and the surroundings that they run in."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -35,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
+    # Memos and captures that tests share are large: to scan them every 700 new objects takes long.
+    gc.set_threshold(100_000, 20, 20)
 
 
 def _leave() -> None:
