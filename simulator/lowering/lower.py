@@ -9,21 +9,17 @@ from simulator.activity import Stage, Task
 from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import HOST
 from simulator.lowering.backends.backend import Backend, backends_of
-from simulator.lowering.binding import Binding, BoundTask, CopyKey, Site, storages
+from simulator.lowering.backends.cpu import HostStages
+from simulator.lowering.binding import Binding, BoundTask, CopyKey, Site
 from simulator.lowering.cache import CachedRegion, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.outline import Outline, outline_of
 from simulator.lowering.placement import place, traced_precision
-from simulator.lowering.requests import NOTHING, Requests, WorkRequest
+from simulator.lowering.requests import Requests, WorkRequest
 from simulator.lowering.works import Templates
 from simulator.memo import Memo
-from simulator.timing.cores import begin_ps, is_timed_whole, part_of_step
-from simulator.timing.flash import executed_results
-from simulator.timing.kernels import between_products
-from simulator.trace.accesses import loops_of
-from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
-from simulator.trace.phases import FACTS, StepPart
-from simulator.trace.trace import PERSISTENT, Step, phase_of
+from simulator.trace.op import Op, OpKind, Phase
+from simulator.trace.trace import PERSISTENT, Step
 
 Units = Sequence[str]
 """The unit of each op of a step."""
@@ -163,12 +159,11 @@ class _StepOnUnits:
         new: Sequence[int],
     ) -> None:
         """Append to `binding`; op i has results of `new[i]` bytes in new memory."""
-        self._outline, self._backends, self._binding = outline, backends, binding
-        self._requests, self._new = binding.requests, new
+        self._runtime, self._backends, self._new = outline.runtime, backends, new
         self._op_backends = {name: b for name, b in backends.items() if b.takes_ops}
         self._stages = {name: b.stages(binding, carry.engines) for name, b in backends.items()}
         self._engines = carry.engines
-        self._part = StepPart.LOOP
+        self._host = HostStages(outline.cpu, binding)
 
     @property
     def engines(self) -> frozenset[WorkRequest]:
@@ -177,89 +172,40 @@ class _StepOnUnits:
 
     def add(self, index: int, op: Op, unit: str | None) -> None:
         """Append op `index`, on `unit` or where the rules place it."""
-        self._begin(index, op)
+        self._host.begin(index, op)
         if op.gemms:
             self._gemms(index, op, unit)
         elif not self._offloaded(index, op, unit):
-            self._plain(index, op, self._new[index])
-
-    def _begin(self, index: int, op: Op) -> None:
-        """Begin another part of the step if `op` is the first of one."""
-        part = part_of_step(op.phase) or self._part
-        if part != self._part:
-            self._part = part
-            duration_ps = begin_ps(self._outline.cpu, part)
-            self._binding.driver(Stage.BEGIN, duration_ps, Site(index, op.phase, op.layer))
+            self._host.add(index, op, self._new[index])
 
     def _offloaded(self, index: int, op: Op, unit: str | None) -> bool:
         """Append an op without GEMMs on a unit that takes it; return whether there is one."""
         if not self._op_backends or op.kind is OpKind.VIEW or op.kind is OpKind.SYNC:
             return False
-        placement = place(self._outline.runtime, self._op_backends, op, None, unit)
+        placement = place(self._runtime, self._op_backends, op, None, unit)
         if placement.unit == HOST:
             return False
         self._stages[placement.unit].add(index, op, [(None, placement)])
         return True
 
-    def _plain(self, index: int, op: Op, new: int = 0, *, dispatched: bool = True) -> None:
-        """Append an op without GEMMs on the CPU. A view moves nothing and waits for nothing."""
-        site, binding = Site(index, op.phase, op.layer), self._binding
-        if op.kind is OpKind.VIEW:
-            work = self._requests.operation(op, NOTHING, dispatched=dispatched)
-            binding.append(work, site, (), ())
-            return
-        transfers = binding.cache.walk(loops_of(op))
-        work = self._requests.operation(op, transfers, new, dispatched=dispatched)
-        barrier = op.kind is OpKind.SYNC
-        reads, writes = storages(op.inputs), storages(op.outputs)
-        binding.append(work, site, reads, writes, random=op.random, barrier=barrier)
-
     def _gemms(self, index: int, op: Op, unit: str | None) -> None:
         """Append GEMMs where they are placed, each role a task of its own; then what else the op
         does.
         """
-        runtime, backends = self._outline.runtime, self._backends
-        placed = [(gemm, place(runtime, backends, op, gemm, unit)) for gemm in op.gemms]
+        placed = [(gemm, place(self._runtime, self._backends, op, gemm, unit)) for gemm in op.gemms]
         on_host = [gemm for gemm, placement in placed if placement.unit == HOST]
         roles = list(dict.fromkeys(gemm.role for gemm in on_host))
         for role in roles:
             gemms = tuple(gemm for gemm in on_host if gemm.role is role)
             first = role is roles[0]
-            self._cpu_gemms(index, op, gemms, self._new[index] if first else 0, dispatched=first)
+            new = self._new[index] if first else 0
+            self._host.add_gemms(index, op, gemms, new, dispatched=first)
         units = [name for name in dict.fromkeys(p.unit for _, p in placed) if name != HOST]
         for name in units:
             self._stages[name].add(index, op, [each for each in placed if each[1].unit == name])
         if units or len(roles) > 1:
             eager = any(self._stages[name].leaves_rest for name in units)
-            self._rest(index, op, dispatched=eager)
-
-    def _cpu_gemms(
-        self, index: int, op: Op, gemms: tuple[Gemm, ...], new: int, *, dispatched: bool
-    ) -> None:
-        part, binding = _part(op, gemms), self._binding
-        site = Site(index, phase_of(op, gemms[0].role), op.layer)
-        transfers = binding.cache.walk(loops_of(part))
-        work = self._requests.cpu_gemm(part, gemms, transfers, new, dispatched=dispatched)
-        reads, writes = storages(part.inputs), storages(part.outputs)
-        done = binding.append(work, site, reads, writes, random=op.random)
-        hidden = sum(executed_results(gemm) for gemm in gemms if gemm.c < 0)
-        if hidden and not is_timed_whole(self._outline.cpu, part, gemms[0]):
-            # A softmax or gates between the GEMMs of a fused kernel, in its caches.
-            kernel = between_products(op.name)
-            inner = self._requests.kernel(Stage.OP, kernel, hidden, NOTHING)
-            binding.append(inner, site, (), writes, after=(done,))
-
-    def _rest(self, index: int, op: Op, *, dispatched: bool) -> None:
-        """Append what the op computes besides its GEMMs: the bias gradient, on the CPU. A driver of
-        eager ops has it `dispatched`; else it is part of the op.
-        """
-        results = {gemm.c for gemm in op.gemms}
-        rest = tuple(tensor for i, tensor in enumerate(op.outputs) if i not in results)
-        if not rest or not FACTS[op.phase].backward or -1 in results:
-            return
-        sources = tuple(op.inputs[which] for which in [_gradient(op)] if which >= 0)
-        reduction = Op(op.name, OpKind.REDUCTION, Phase.WGRAD, op.layer, sources, rest)
-        self._plain(index, reduction, dispatched=dispatched)
+            self._host.add_rest(index, op, dispatched=eager)
 
 
 _OUTLINES = 4  # a guess: a sweep over arrays and memories has one
@@ -307,21 +253,3 @@ def _as_tokens(lines: Lines, tokens: Mapping[Token, Token]) -> Iterator[tuple[To
     """Yield what an earlier step left, by the tokens of this one where it has them."""
     for name, line in lines:
         yield tokens.get(name, f"earlier {name}"), line
-
-
-def _gradient(op: Op) -> int:
-    """Return the input of a convolution's backward that is the gradient of its output."""
-    gemm = op.gemms[0]
-    transposed = gemm.conv is not None and gemm.conv.transposed
-    return gemm.b if transposed and gemm.role is Role.WGRAD else gemm.a
-
-
-def _part(op: Op, gemms: tuple[Gemm, ...]) -> Op:
-    """Return the part of `op` that computes `gemms`: its operands and results alone."""
-    if len(gemms) == len(op.gemms):
-        return op
-    used = sorted({which for gemm in gemms for which in (gemm.a, gemm.b) if which >= 0})
-    made = sorted({gemm.c for gemm in gemms if gemm.c >= 0})
-    inputs = tuple(op.inputs[i] for i in used)
-    outputs = tuple(op.outputs[i] for i in made)
-    return Op(op.name, op.kind, op.phase, op.layer, inputs, outputs)
