@@ -5,6 +5,7 @@ import json
 import polars
 import pytest
 
+from simulator.sweeps import executors
 from tests.builders import small_trace
 from tests.command_line import trainsoc
 
@@ -134,7 +135,10 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_told_in_one_sentence_before_anything_runs(case, trace_file, tmp_path):
+def test_what_is_wrong_is_told_in_one_sentence_before_anything_runs(
+    case, trace_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(executors, "SECONDS_TO_CONNECT", 1)
     words, told = WRONG[case]
     done = trainsoc("sweep", "edge-16x16", trace_file, *words, "-o", tmp_path / "s")
     assert done.returncode == 2

@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 
 from simulator import sweep
 from simulator.errors import InputError
+from simulator.sweeps import executors
 from tests.builders import StepBuilder, one_step_trace
 
 pytest.importorskip("distributed")
@@ -152,7 +153,8 @@ def test_an_unreachable_scheduler_is_one_sentence_after_one_bounded_attempt(trac
 
 
 @pytest.mark.parametrize("address", ["nowhere", "tcp://no.such.host.invalid:8786", "http://x:1"])
-def test_a_wrong_address_is_one_sentence(trace, address):
+def test_a_wrong_address_is_one_sentence(trace, address, monkeypatch):
+    monkeypatch.setattr(executors, "SECONDS_TO_CONNECT", 1)
     with pytest.raises(InputError, match="no dask scheduler answers"):
         sweep(SPACE, trace, cluster=address, quiet=True)
 
