@@ -17,8 +17,10 @@ from simulator.energy.banks import Bank, operand_bank, sums_bank
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.soc import Hardware, Technology
+from simulator.hardware.unit import ACCELERATOR
 
 _UM2_PER_MM2 = 10**6
+_BLOCKS = {ACCELERATOR: ("array", "scratchpad")}  # names of its array and its memory
 _LINE_BITS = 512  # guess: a cache is read by the line of 64 bytes
 # Guess: other compilers and cells than CACTI's; the rows that it was checked with have no area.
 _SRAM_RANGE = (0.7, 1.5)
@@ -52,12 +54,16 @@ class Area:
 
 
 def areas(hardware: Hardware) -> tuple[Area, ...]:
-    """Return the area of array, scratchpad and last-level cache, as far as `hardware` has them."""
-    part, technology, cache = hardware.accelerator, hardware.technology, hardware.cpu.llc
+    """Return the area of each array and its scratchpad and of the last-level cache, as far as
+    `hardware` has them. Other units have no area of a source.
+    """
+    technology, cache = hardware.technology, hardware.cpu.llc
     blocks: list[Area] = []
-    if part is not None:
-        blocks.append(_array(part, technology))
-        blocks.append(_memory("scratchpad", _banks(part), technology))
+    for name, part in hardware.units.items():
+        if isinstance(part, Accelerator):
+            array, memory = _BLOCKS.get(name, (name, f"{name}_scratchpad"))
+            blocks.append(_array(array, part, technology))
+            blocks.append(_memory(memory, _banks(part), technology))
     if cache is not None and cache.size:
         blocks.append(_memory("llc", [Bank(cache.size, _LINE_BITS)], technology))
     return tuple(blocks)
@@ -103,11 +109,11 @@ def _at_node(row: Figure, value: float, node_nm: int) -> Figure:
     return row._replace(value=value * area_trend(node_nm, row.node_nm), node_nm=node_nm)
 
 
-def _array(part: Accelerator, technology: Technology) -> Area:
+def _array(component: str, part: Accelerator, technology: Technology) -> Area:
     element = element_um2(part.precision, technology.node)
     mm2 = part.elements * element.value / _UM2_PER_MM2
     return Area(
-        "array", mm2, mm2 * element.low, mm2 * element.high, element.source, element.confidence
+        component, mm2, mm2 * element.low, mm2 * element.high, element.source, element.confidence
     )
 
 

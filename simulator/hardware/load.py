@@ -176,8 +176,8 @@ def _stated(document: Document) -> Stated:
 def _stated_unit(name: str, raw: Any, comments: Comments) -> Stated:
     """Return what an entry of `units` says: nothing without a kind, which `_unit` refuses later."""
     try:
-        description = description_of(str(raw["kind"]))
-    except (TypeError, KeyError, InputError):
+        description = _description(raw, "")
+    except InputError:
         return Stated()
     return stated(description, raw, comments, ("units", name))
 
@@ -199,12 +199,9 @@ def _find(source: str | Path) -> Path:
 
 def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
     """Set the value at `path`, and return what its long form says besides."""
-    if path.startswith(UNITS):
-        return _override_unit(raw, path, value)
-    *parents, leaf = path.split(".")
-    _check_path(path)
-    node: dict[str, Any] = raw
-    part: type[Part] = Hardware
+    at, owner, node = _owner(raw, path)
+    *parents, leaf = path.split(".")[len(at) :]
+    part: type[Part] = owner
     for name in parents:
         field = part.model_fields[name]
         if isinstance(field.default, Part):
@@ -222,30 +219,32 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
         node[leaf] = entry
         return Stated()
     node[leaf] = entry.get("value", node.get(leaf))
-    return _stated_alone(path, entry)
+    return stated(owner, _nested([*parents, leaf], entry), {}, at)
 
 
-def _override_unit(raw: dict[str, Any], path: str, value: Any) -> Stated:
-    """Set the value at a path such as units.npu.rows, whose kind of unit checks it later."""
-    _, unit, *parents, leaf = path.split(".")
-    units = raw.get("units") or {}
-    if unit not in units or not leaf:
-        hint = f"known: {join_names(units)}" if units else "this hardware has none but its own"
-        raise InputError(f"--set {path}: no unit {shown(unit)}; {hint}")
-    node = units[unit]
-    for name in parents:
-        node = node.setdefault(name, {})
-    entry = _scalar(path, value)
-    if not is_long_form(entry):
-        node[leaf] = entry
-        return Stated()
-    node[leaf] = entry.get("value", node.get(leaf))
-    return _stated_unit(unit, _nested([*parents, leaf], entry) | {"kind": units[unit]["kind"]}, {})
+def _owner(raw: dict[str, Any], path: str) -> tuple[tuple[str, ...], type[Part], dict[str, Any]]:
+    """Return what the setting at `path` is of, the SoC or a unit that its YAML adds: where it is,
+    its description and its values. Raises InputError unless it has such a setting.
+    """
+    if not path.startswith(UNITS):
+        if path not in known_paths():
+            raise _unknown(path, setting_paths())
+        return (), Hardware, raw
+    start, name = path.split(".")[:2]
+    units = raw.get(start)
+    if not isinstance(units, dict) or name not in units:
+        names = join_names(map(str, units)) if isinstance(units, dict) else ""
+        hint = f"known: {names}" if names else "this hardware has none but its own"
+        raise InputError(f"--set {path}: no unit {shown(name)}; {hint}")
+    description = _description(units[name], f"--set {path}: {start}.{name}")
+    paths = setting_paths(description, f"{start}.{name}.")
+    if path not in paths:
+        raise _unknown(path, paths)
+    return (start, name), description, units[name]
 
 
-def _stated_alone(path: str, entry: Any) -> Stated:
-    """Return what a long form says of the setting at `path`."""
-    return stated(Hardware, _nested(path.split("."), entry), {})
+def _unknown(path: str, paths: Sequence[str]) -> InputError:
+    return InputError(f"--set {path}: unknown setting; {likely(path, paths)}")
 
 
 def _nested(names: Sequence[str], value: Any) -> dict[str, Any]:
@@ -254,11 +253,6 @@ def _nested(names: Sequence[str], value: Any) -> dict[str, Any]:
         value = {name: value}
     content: dict[str, Any] = value
     return content
-
-
-def _check_path(path: str) -> None:
-    if path not in known_paths():
-        raise InputError(f"--set {path}: unknown setting; {likely(path, setting_paths())}")
 
 
 def _scalar(path: str, value: Any) -> Any:
@@ -302,15 +296,17 @@ def _with_units(raw: dict[str, Any], label: str) -> dict[str, Any]:
 
 def _unit(name: str, raw: Any, label: str) -> BoardUnit:
     where = f"{label}: units.{name}"
-    if isinstance(raw, BoardUnit):
-        return raw
+    return raw if isinstance(raw, BoardUnit) else _validate(_description(raw, where), raw, where)
+
+
+def _description(raw: Any, where: str) -> type[BoardUnit]:
+    """Return the description that a unit of these values is read as; raises InputError if none."""
     if not isinstance(raw, dict) or "kind" not in raw:
         raise InputError(f"{where}: kind is missing: add it, such as kind: array")
     try:
-        description = description_of(str(raw["kind"]))
+        return description_of(str(raw["kind"]))
     except InputError as error:
         raise InputError(f"{where}.{error}") from None
-    return _validate(description, raw, where)
 
 
 def _preset_path(preset: str) -> Path:

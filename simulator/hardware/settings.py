@@ -8,23 +8,34 @@ from simulator.errors import InputError, join_names
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part, part_of, units_of, value_at
 from simulator.hardware.soc import Hardware
+from simulator.hardware.unit import description_of, kinds
 from simulator.memo import remember
 from simulator.units import Quantity
 
+UNITS = "units."
+"""The start of paths to settings of units by name, which a kind of unit checks."""
+
 
 def quantity_of(path: str) -> Quantity | None:
-    """Return the dimension of the setting at `path`; None for plain numbers, texts, no setting."""
-    *parents, leaf = path.split(".")
-    part: type[Part] | None = Hardware
+    """Return the dimension of the setting at `path`; None for plain numbers, texts, no setting.
+
+    That of a unit of some name is that of the first kind that has such a setting.
+    """
+    if not path.startswith(UNITS):
+        return _quantity_in(Hardware, path.split("."))
+    names = path.split(".")[2:]
+    quantities = (_quantity_in(description_of(kind), names) for kind in kinds() if names)
+    return next(filter(None, quantities), None)
+
+
+def _quantity_in(owner: type[Part], path: Sequence[str]) -> Quantity | None:
+    *parents, leaf = path
+    part: type[Part] | None = owner
     for name in parents:
         field = part.model_fields.get(name) if part else None
         part = part_of(field.annotation) if field else None
     info = part.model_fields.get(leaf) if part else None
     return next(iter(units_of(info)), None) if info else None
-
-
-UNITS = "units."
-"""The start of paths to settings of units by name, which a kind of unit checks."""
 
 
 def value_of(hardware: Hardware, path: str) -> Any:

@@ -90,6 +90,11 @@ class Array(Accelerator, BoardUnit):
 _KINDS: dict[str, type[BoardUnit]] = {"array": Array}
 
 
+def kinds() -> list[str]:
+    """Return all kinds of units, built in or of installed packages."""
+    return sorted((*_KINDS, *extensions.names(GROUP)))
+
+
 def description_of(kind: str) -> type[BoardUnit]:
     """Return the description of units of a kind, built in or of an installed package.
 
@@ -99,8 +104,7 @@ def description_of(kind: str) -> type[BoardUnit]:
         return _KINDS[kind]
     backend = extensions.load(GROUP, kind)
     if backend is None:
-        kinds = sorted((*_KINDS, *extensions.names(GROUP)))
-        raise InputError(f"kind: no kind of unit {shown(kind)}; known: {join_names(kinds)}")
+        raise InputError(f"kind: no kind of unit {shown(kind)}; known: {join_names(kinds())}")
     description: type[BoardUnit] = backend.description
     return description
 

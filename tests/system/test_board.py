@@ -3,7 +3,9 @@
 import pytest
 from ruamel.yaml import YAML
 
+from simulator import sweep
 from simulator.energy import COMPONENTS
+from simulator.energy.area import areas
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.runtime import Driver
@@ -11,6 +13,7 @@ from simulator.hardware.unit import PARTS, RESERVED
 from simulator.replay import Replay, as_trace
 from simulator.results.metrics import METRICS, TRAINING_PART
 from simulator.results.priced import OWN_UNITS
+from simulator.sweeps.axis import read_axes
 from simulator.trace.op import Phase
 from tests.builders import StepBuilder, one_step_trace
 
@@ -95,3 +98,48 @@ def test_a_name_of_no_unit_is_one_sentence(change, says, tmp_path):
         load_hardware(written(raw, tmp_path))
     assert says in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("units", "path", "says"),
+    [
+        ({NAME: ARRAY}, "units.npu.rows.x", "unknown setting; did you mean units.npu.rows?"),
+        ({NAME: ARRAY}, "units.npu", "unknown setting"),
+        ({NAME: ARRAY}, "units.npu.rowz", "did you mean units.npu.rows?"),
+        ({NAME: ARRAY}, "units.", "no unit ''; known: npu"),
+        ({NAME: ARRAY}, "units.gpu.rows", "no unit 'gpu'; known: npu"),
+        ({NAME: 5}, "units.npu.rows", "units.npu: kind is missing"),
+        ({NAME: {"kind": 7}}, "units.npu.rows", "units.npu.kind: no kind of unit '7'"),
+        ({5: ARRAY}, "units.npu.rows", "no unit 'npu'; known: 5"),
+        ([1], "units.npu.rows", "no unit 'npu'; this hardware has none but its own"),
+        (None, "units.npu.rows", "no unit 'npu'; this hardware has none but its own"),
+    ],
+)
+def test_a_setting_of_no_unit_is_one_sentence(units, path, says, tmp_path):
+    raw = load_hardware("edge-16x16").as_text() | {"units": units}
+    raw["dram"].pop("device", None)
+    with pytest.raises(InputError) as caught:
+        load_hardware(written(raw, tmp_path), {path: "3"})
+    assert f"--set {path}: " in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_a_further_array_has_an_area_and_a_sweep_knows_its_dimensions(tmp_path):
+    raw = load_hardware("edge-16x16").as_text()
+    raw["dram"].pop("device", None)
+    raw["units"] = {NAME: ARRAY}
+    path = written(raw, tmp_path)
+    size = {each.component: each.mm2 for each in areas(load_hardware(path))}
+    assert (size["npu"], size["npu_scratchpad"]) == (size["array"], size["scratchpad"])
+    (axis,) = read_axes({"units.npu.clock": "400 MHz..1600 MHz:x2"})
+    assert axis.choices == (("400 MHz",), ("800 MHz",), ("1.6 GHz",))
+    trace = one_step_trace(_product(), 1)
+    table = sweep({"units.npu.rows": [4, 8]}, trace, hardware=path, workers=1)
+    smaller, larger = table.sort("units.npu.rows")["area_npu_mm2"]
+    assert larger == pytest.approx(2 * smaller)
+
+
+def _product():
+    builder = StepBuilder()
+    builder.gemm(16, 16, 16)
+    return builder
