@@ -8,6 +8,7 @@ the streamed dimension; the sum is one less, since cycles count from 0.
 from typing import NamedTuple, Protocol
 
 from simulator.hardware.accelerator import Accelerator
+from simulator.timing.dataflows.dataflow import Dims
 
 
 class Phases(NamedTuple):
@@ -123,3 +124,19 @@ def with_stationary_outputs(array: Accelerator, stream: int = 0) -> Phases:
     structure = STRUCTURES[array.structure]
     skew, steps = structure.skew(array), stream * array.steps_per_mac
     return Phases(0, structure.drain(array), array.rows, skew, steps)
+
+
+class PreloadedOperand:
+    """Base of dataflows that preload one operand of a fold into the elements."""
+
+    def fold_cycles(self, array: Accelerator, stream: int) -> int:
+        """Return the cycles from one fold to the next."""
+        return OVERLAPS[array.overlap].fold(with_stationary_operand(array, stream))
+
+    def fill_cycles(self, array: Accelerator) -> int:
+        """Return the cycles of the first fill that later folds hide."""
+        return OVERLAPS[array.overlap].fill(with_stationary_operand(array))
+
+    def weight_gradient(self, filters: int, channels: int, pixels: int) -> Dims:
+        """Return the gradient's rows as filters: A is the output's gradient, B the map."""
+        return Dims(filters, channels, pixels)

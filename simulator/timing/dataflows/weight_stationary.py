@@ -2,30 +2,18 @@
 
 from simulator.hardware.accelerator import Accelerator
 from simulator.timing.dataflows.dataflow import Accesses, Axes, Dims
-from simulator.timing.dataflows.phases import OVERLAPS, with_stationary_operand
+from simulator.timing.dataflows.phases import PreloadedOperand
 from simulator.units import ceil_div
 
 
-class WeightStationary:
+class WeightStationary(PreloadedOperand):
     """The dataflow of the TPU and of Gemmini's `WS`."""
 
     name = "ws"
     axes = Axes(row="k", col="n", stream="m")
-
-    def fold_cycles(self, array: Accelerator, stream: int) -> int:
-        """Return the cycles from one fold to the next."""
-        return OVERLAPS[array.overlap].fold(with_stationary_operand(array, stream))
-
-    def fill_cycles(self, array: Accelerator) -> int:
-        """Return the cycles of the first fill that later folds hide."""
-        return OVERLAPS[array.overlap].fill(with_stationary_operand(array))
 
     def accesses(self, array: Accelerator, dims: Dims) -> Accesses:
         """Return SCALE-Sim's SRAM counts: A streams once per fold of columns."""
         m, n, k = dims
         a_reads = m * k * ceil_div(n, array.cols)
         return Accesses(a_reads, k * n, m * n * ceil_div(k, array.rows * array.dot_width))
-
-    def weight_gradient(self, filters: int, channels: int, pixels: int) -> Dims:
-        """Return the gradient's rows as filters: A is the output's gradient, B the map."""
-        return Dims(filters, channels, pixels)
