@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from simulator.energy import tables
 from simulator.energy.banks import Bank, operand_bank, sums_bank
 from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.cpu import Cpu
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.soc import Hardware, Technology
-from simulator.hardware.unit import ACCELERATOR
+from simulator.hardware.unit import ACCELERATOR, HOST
 
 _UM2_PER_MM2 = 10**6
 _BLOCKS = {ACCELERATOR: ("array", "scratchpad")}  # names of its array and its memory
@@ -54,18 +55,20 @@ class Area:
 
 
 def areas(hardware: Hardware) -> tuple[Area, ...]:
-    """Return the area of each array and its scratchpad and of the last-level cache, as far as
-    `hardware` has them. Other units have no area of a source.
+    """Return the area of each array and its scratchpad and of each CPU's last-level cache, as far
+    as `hardware` has them. Other units have no area of a source.
     """
-    technology, cache = hardware.technology, hardware.cpu.llc
+    technology = hardware.technology
     blocks: list[Area] = []
     for name, part in hardware.units.items():
         if isinstance(part, Accelerator):
             array, memory = _BLOCKS.get(name, (name, f"{name}_scratchpad"))
             blocks.append(_array(array, part, technology))
             blocks.append(_memory(memory, _banks(part), technology))
-    if cache is not None and cache.size:
-        blocks.append(_memory("llc", [Bank(cache.size, _LINE_BITS)], technology))
+    for name, part in hardware.units.items():
+        if isinstance(part, Cpu) and part.llc and part.llc.size:
+            cache = "llc" if name == HOST else f"{name}_llc"
+            blocks.append(_memory(cache, [Bank(part.llc.size, _LINE_BITS)], technology))
     return tuple(blocks)
 
 

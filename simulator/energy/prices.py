@@ -32,6 +32,7 @@ from simulator.energy import tables
 from simulator.energy.banks import Bank, operand_bank, sums_bank
 from simulator.energy.factors import PREFIX, FactorValues, at_end, factors, mac_factor
 from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.precision import accumulator_of
 from simulator.hardware.soc import Hardware, Technology
@@ -147,10 +148,9 @@ def _component_of(action: Action) -> str:
 def _costs(hardware: Hardware, values: FactorValues) -> Costs:
     """Return the prices where factors have these `values`."""
     cpu, array, technology = hardware.cpu, hardware.accelerator, hardware.technology
-    cycle_aj = cpu.energy_per_cycle * cpu.supply_ratio**2 * _times("cpu_cycle", values)
     dynamic: dict[Action, int] = {
         **(_array_aj(ACCELERATOR, array, technology, values) if array else {}),
-        CPU_CYCLES: round(cycle_aj),
+        CPU_CYCLES: _cycle_aj(cpu, values),
         INTERCONNECT_BYTES: _interconnect_aj(technology, values),
         **_dram_aj(hardware.dram.device, technology.dram_typical, values),
     }
@@ -167,7 +167,10 @@ def _times(factor: str, values: FactorValues) -> float:
 
 
 def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: FactorValues) -> Costs:
-    """Return the prices of a further unit: of an array, or of a kind that a package adds."""
+    """Return the prices of a further unit: of a CPU, an array, or a kind that a package adds."""
+    if isinstance(unit, Cpu):
+        cycle = Action(name, CPU_CYCLES.what)
+        return Costs({cycle: _cycle_aj(unit, values)}, {name: _cores_static_uw(unit, values)})
     if isinstance(unit, Accelerator):
         static_uw = _array_static_uw(unit, technology, values)
         static_uw += _scratchpad_static_uw(unit, technology, values)
@@ -176,6 +179,14 @@ def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: Factor
     assert backend is not None, "its description was found by its kind"
     costs: Costs = backend.costs(name, unit, technology)
     return costs
+
+
+def _cycle_aj(cpu: Cpu, values: FactorValues) -> int:
+    return round(cpu.energy_per_cycle * cpu.supply_ratio**2 * _times("cpu_cycle", values))
+
+
+def _cores_static_uw(cpu: Cpu, values: FactorValues) -> int:
+    return round(cpu.static_power * cpu.supply_ratio * _times("cpu_static", values))
 
 
 def _array_aj(
@@ -237,11 +248,10 @@ def _dram_aj(device: DramDevice | None, typical: int, values: FactorValues) -> d
 
 
 def _static_uw(hardware: Hardware, values: FactorValues) -> dict[str, int]:
-    cpu = hardware.cpu
     power = {
         "array": _array_static_uw(hardware.accelerator, hardware.technology, values),
         "scratchpad": _scratchpad_static_uw(hardware.accelerator, hardware.technology, values),
-        "cpu": round(cpu.static_power * cpu.supply_ratio * _times("cpu_static", values)),
+        "cpu": _cores_static_uw(hardware.cpu, values),
         "dram": _dram_static_uw(hardware.dram.device, hardware.technology.dram_typical, values),
     }
     return {name: power.get(name, 0) for name in COMPONENTS}

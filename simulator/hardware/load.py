@@ -78,7 +78,8 @@ def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
 
 def _resolved(label: str, description: Stated, changes: Mapping[str, Any]) -> Hardware:
     """Return the SoC of a description with `changes`, whose values it changes in place."""
-    _add_costs(label, description, changes.get("cpu.core"))
+    for path, cpu in _cpus(description.values):
+        _add_costs(label, description, path, cpu, changes.get(f"{path}.core"))
     statements = [_override(description.values, path, value) for path, value in changes.items()]
     mistakes = [
         *description.mistakes,
@@ -94,28 +95,35 @@ def _resolved(label: str, description: Stated, changes: Mapping[str, Any]) -> Ha
     )
 
 
-_COSTS = "cpu.costs."
+def _cpus(values: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield every CPU of a description with its path: the host, and units of this kind."""
+    units = values.get("units")
+    further = units if isinstance(units, dict) else {}
+    entries = {"cpu": values.get("cpu")} | {f"{UNITS}{name}": raw for name, raw in further.items()}
+    for path, raw in entries.items():
+        if isinstance(raw, dict) and (path == "cpu" or raw.get("kind") == "cpu"):
+            yield path, raw
 
 
-def _add_costs(label: str, description: Stated, other: Any) -> None:
-    """Add the costs of kernels of the CPU's class of cores, or of the one that it changes to.
+def _add_costs(label: str, description: Stated, path: str, cpu: dict[str, Any], other: Any) -> None:
+    """Add the costs of kernels of a CPU's class of cores, or of the one that it changes to.
 
     What a description says of a cost itself goes before its class.
     """
-    cpu = description.values.get("cpu")
-    if not isinstance(cpu, dict) or not isinstance(cpu.get("costs", {}), dict):
+    if not isinstance(cpu.get("costs", {}), dict):
         return  # the model refuses it
     name = str(other or cpu.get("core", ORDINARY))
     if name not in core_classes():
         hint = likely(name, core_classes())
-        raise InputError(f"{label}: cpu.core: no class of cores {shown(name)}; {hint}")
+        raise InputError(f"{label}: {path}.core: no class of cores {shown(name)}; {hint}")
+    within = f"{path}.costs."
     costs = _costs(CONFIGS / "cores" / f"{name}.yaml")
     own = {} if other else cpu.get("costs", {})
     cpu["costs"] = costs.values | own
     rest = [constant for constant in costs.constants if constant.path not in own]
-    named = (replace(each, path=f"{_COSTS}{each.path}") for each in rest)
+    named = (replace(each, path=f"{within}{each.path}") for each in rest)
     before = [
-        each for each in description.constants if not (other and each.path.startswith(_COSTS))
+        each for each in description.constants if not (other and each.path.startswith(within))
     ]
     description.constants = [*before, *named]
 

@@ -1,13 +1,14 @@
 """Units beside the CPU and its accelerator: a description of some kind, a port, a driver."""
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from simulator import extensions
 from simulator.errors import InputError, join_names, shown
 from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.cpu import Cpu
 from simulator.hardware.part import Part
 from simulator.hardware.runtime import Driver
 from simulator.units import Bytes
@@ -87,7 +88,19 @@ class Array(Accelerator, BoardUnit):
     """A further array of GEMMs."""
 
 
-_KINDS: dict[str, type[BoardUnit]] = {"array": Array}
+class Cluster(Cpu, BoardUnit):
+    """A further cluster of cores, such as the small ones beside the large. It takes what a rule or
+    a search of placements gives it, as the host's driver launches it; dispatch stays with the host.
+    """
+
+    @model_validator(mode="after")
+    def _cache_is_its_own(self) -> Self:
+        if self.llc and self.llc.shared:
+            raise ValueError("llc.shared: units share the cache of `cpu`: leave it out")
+        return self
+
+
+_KINDS: dict[str, type[BoardUnit]] = {"array": Array, "cpu": Cluster}
 
 
 def kinds() -> list[str]:

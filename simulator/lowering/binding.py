@@ -4,7 +4,7 @@ A token is a storage of the step, or a buffer that lowering itself needs: a conv
 raw output of the array. Every buffer is new, so that only its readers wait for it.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from simulator.activity import Stage
@@ -40,8 +40,11 @@ class BoundTask(NamedTuple):
 class Binding:
     """Collects the tasks of one step."""
 
-    def __init__(self, requests: Requests, storages: int) -> None:
-        """Start with no tasks over a table of so many storages."""
+    def __init__(self, requests: Requests, storages: int, new: Sequence[int] = ()) -> None:
+        """Start with no tasks over a table of so many storages. Op i of the step has results of
+        `new[i]` bytes in new memory.
+        """
+        self.new = new
         self.tasks: list[BoundTask] = []
         self.requests = requests
         llc = requests.outline.cpu.llc

@@ -129,9 +129,9 @@ class Programs:
         return Precisions(frozenset(traced), frozenset(executed))
 
     def _lowered(self, step: Step, carry: Carry, units: Units | None) -> Program:
-        binding = Binding(self._requests, len(step.storages))
+        binding = Binding(self._requests, len(step.storages), new_bytes(step))
         binding.cache.hold(_as_tokens(carry.cached, _recalled(carry, step, binding)))
-        lowered = _StepOnUnits(self._outline, self._backends, binding, carry, new_bytes(step))
+        lowered = _StepOnUnits(self._outline, self._backends, binding, carry)
         for index, op in enumerate(step.ops):
             lowered.add(index, op, units[index] if units else None)
         copies = _lasting_copies(binding, step)
@@ -156,10 +156,9 @@ class _StepOnUnits:
         backends: Mapping[str, Backend],
         binding: Binding,
         carry: Carry,
-        new: Sequence[int],
     ) -> None:
-        """Append to `binding`; op i has results of `new[i]` bytes in new memory."""
-        self._runtime, self._backends, self._new = outline.runtime, backends, new
+        """Append to `binding`."""
+        self._runtime, self._backends, self._new = outline.runtime, backends, binding.new
         self._op_backends = {name: b for name, b in backends.items() if b.takes_ops}
         self._stages = {name: b.stages(binding, carry.engines) for name, b in backends.items()}
         self._engines = carry.engines

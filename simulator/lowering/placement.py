@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from simulator.errors import Infeasible
 from simulator.hardware.accelerator import ArrayInterface
@@ -30,6 +30,9 @@ class Placement:
 
 class Taker(Protocol):
     """A unit that may take work from the host."""
+
+    by_rule: ClassVar[bool]
+    """Whether it takes work only that a rule or a search of placements gives it."""
 
     @property
     def driver(self) -> Driver:
@@ -69,7 +72,7 @@ def _candidates(
     return [
         name
         for name, taker in takers.items()
-        if macs is None or macs >= taker.driver.offload_min_macs
+        if not taker.by_rule and (macs is None or macs >= taker.driver.offload_min_macs)
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from simulator.activity import Stage, Work
 from simulator.hardware.accelerator import ArrayInterface
+from simulator.hardware.cpu import Cpu
 from simulator.hardware.runtime import Handling
 from simulator.hardware.unit import HOST
 from simulator.lowering.cache import Transfers
@@ -33,17 +34,17 @@ class WorkRequest:
         return templates.once(self.unit, self, self.make)
 
 
-class Requests:
-    """Makes requests to hardware of one outline. Equal requests are the same object."""
+class CpuRequests:
+    """Makes requests to one CPU. Equal requests are the same object."""
 
-    def __init__(self, outline: Outline) -> None:
-        """Request work of hardware of this outline."""
-        self.outline = outline
+    def __init__(self, cpu: Cpu, unit: str = HOST) -> None:
+        """Request work of `cpu`, a unit of this name."""
+        self._cpu, self._unit = cpu, unit
         self._requests: dict[Hashable, WorkRequest] = {}
 
     def dispatch_ps(self, op: Op) -> int:
         """Return what the framework takes to issue `op`, in ps."""
-        return dispatch_ps(self.outline.cpu, op.phase)
+        return dispatch_ps(self._cpu, op.phase)
 
     def operation(
         self,
@@ -59,10 +60,10 @@ class Requests:
         `new` bytes of its results lie in new memory. It may be a `stage` of an offload.
         """
         issue_ps = self.dispatch_ps(op) if dispatched else 0
-        name = op.base_name if self.outline.cpu.kernels else kernel_of(op)
+        name = op.base_name if self._cpu.kernels else kernel_of(op)
         walked = elements_of(op), moved_bytes(op)
         key = ("operation", stage, op.kind, op.sizes, walked, transfers, issue_ps, new, name)
-        return self._cpu(key, lambda on: on.operation(op, transfers, issue_ps, new, stage))
+        return self._on_cpu(key, lambda on: on.operation(op, transfers, issue_ps, new, stage))
 
     def cpu_gemm(
         self,
@@ -76,7 +77,65 @@ class Requests:
         """Request GEMMs of one op that stay on the CPU, computed as one kernel."""
         issue_ps = self.dispatch_ps(op) if dispatched else 0
         key = ("cpu gemm", op.base_name, gemms, op.sizes, moved_bytes(op), transfers, issue_ps, new)
-        return self._cpu(key, lambda on: on.cpu_gemm(op, gemms, transfers, issue_ps, new))
+        return self._on_cpu(key, lambda on: on.cpu_gemm(op, gemms, transfers, issue_ps, new))
+
+    def pass_over(
+        self, stage: Stage, elements: int, bits: int, transfers: Transfers, ops_per_element: int
+    ) -> WorkRequest:
+        """Request a CPU loop over `elements` of `bits` each."""
+        key = ("pass", stage, elements, bits, transfers, ops_per_element)
+        return self._on_cpu(
+            key, lambda on: on.pass_over(stage, elements, bits, transfers, ops_per_element)
+        )
+
+    def kernel(
+        self, stage: Stage, kernel: KernelCost, elements: int, transfers: Transfers
+    ) -> WorkRequest:
+        """Request what a kernel of PyTorch does to `elements` in fp32, without a dispatch."""
+        key = ("kernel", stage, kernel, elements, transfers)
+        return self._on_cpu(key, lambda on: on.kernel(stage, kernel, elements, transfers))
+
+    def rearrange(self, elements: int, transfers: Transfers, each_ps: int) -> WorkRequest:
+        """Request a loop of one core that takes `each_ps` to put an element in another place."""
+        return self._one_core(Stage.REARRANGE, 0, elements * each_ps, transfers)
+
+    def handle(
+        self, stage: Stage, handling: Handling, size: int, transfers: Transfers
+    ) -> WorkRequest:
+        """Request a pass of one core over `size` bytes, on their way from or to an accelerator."""
+        taken_ps = transfer_ps(size, handling.rate) if handling.rate else 0
+        return self._one_core(stage, handling.fixed, taken_ps, transfers)
+
+    def driver(self, stage: Stage, duration_ps: int) -> WorkRequest:
+        """Request driver code of fixed duration on one core."""
+        return self._one_core(stage, duration_ps, 0, NOTHING)
+
+    def _one_core(
+        self, stage: Stage, fixed_ps: int, each_ps: int, transfers: Transfers
+    ) -> WorkRequest:
+        key = ("one core", stage, fixed_ps, each_ps, transfers)
+        return self._on_cpu(key, lambda on: on.one_core(stage, fixed_ps, each_ps, transfers))
+
+    def _on_cpu(self, key: Hashable, make: Callable[[Templates], Work]) -> WorkRequest:
+        if self._unit == HOST:
+            return self.once(HOST, key, make)
+        return self.once(self._unit, key, lambda on: on.of_cpu(self._unit, make))
+
+    def once(self, unit: str, key: Hashable, make: Callable[[Templates], Work]) -> WorkRequest:
+        """Request what `make` makes of templates on `unit`; the same request for an equal `key`."""
+        request = self._requests.get(key)
+        if request is None:
+            request = self._requests[key] = WorkRequest(unit, make)
+        return request
+
+
+class Requests(CpuRequests):
+    """Makes requests to hardware of one outline, its host and its arrays."""
+
+    def __init__(self, outline: Outline) -> None:
+        """Request work of hardware of this outline."""
+        super().__init__(outline.cpu)
+        self.outline = outline
 
     def array_gemm(
         self,
@@ -105,50 +164,3 @@ class Requests:
                 gemm, layout, placement, out_bits, cached=cached, in_memory=in_memory
             ),
         )
-
-    def pass_over(
-        self, stage: Stage, elements: int, bits: int, transfers: Transfers, ops_per_element: int
-    ) -> WorkRequest:
-        """Request a CPU loop over `elements` of `bits` each."""
-        key = ("pass", stage, elements, bits, transfers, ops_per_element)
-        return self._cpu(
-            key, lambda on: on.pass_over(stage, elements, bits, transfers, ops_per_element)
-        )
-
-    def kernel(
-        self, stage: Stage, kernel: KernelCost, elements: int, transfers: Transfers
-    ) -> WorkRequest:
-        """Request what a kernel of PyTorch does to `elements` in fp32, without a dispatch."""
-        key = ("kernel", stage, kernel, elements, transfers)
-        return self._cpu(key, lambda on: on.kernel(stage, kernel, elements, transfers))
-
-    def rearrange(self, elements: int, transfers: Transfers, each_ps: int) -> WorkRequest:
-        """Request a loop of one core that takes `each_ps` to put an element in another place."""
-        return self._one_core(Stage.REARRANGE, 0, elements * each_ps, transfers)
-
-    def handle(
-        self, stage: Stage, handling: Handling, size: int, transfers: Transfers
-    ) -> WorkRequest:
-        """Request a pass of one core over `size` bytes, on their way from or to an accelerator."""
-        taken_ps = transfer_ps(size, handling.rate) if handling.rate else 0
-        return self._one_core(stage, handling.fixed, taken_ps, transfers)
-
-    def driver(self, stage: Stage, duration_ps: int) -> WorkRequest:
-        """Request driver code of fixed duration on one core."""
-        return self._one_core(stage, duration_ps, 0, NOTHING)
-
-    def _one_core(
-        self, stage: Stage, fixed_ps: int, each_ps: int, transfers: Transfers
-    ) -> WorkRequest:
-        key = ("one core", stage, fixed_ps, each_ps, transfers)
-        return self._cpu(key, lambda on: on.one_core(stage, fixed_ps, each_ps, transfers))
-
-    def _cpu(self, key: Hashable, make: Callable[[Templates], Work]) -> WorkRequest:
-        return self.once(HOST, key, make)
-
-    def once(self, unit: str, key: Hashable, make: Callable[[Templates], Work]) -> WorkRequest:
-        """Request what `make` makes of templates on `unit`; the same request for an equal `key`."""
-        request = self._requests.get(key)
-        if request is None:
-            request = self._requests[key] = WorkRequest(unit, make)
-        return request

@@ -53,6 +53,7 @@ class Templates:
         self.hardware = hardware
         self._pricing = pricing_of(hardware.dram, hardware.interconnect)
         self._works: dict[Hashable, Work] = {}
+        self._of_cpus: dict[str, Templates] = {}
         self._on_cpu = _works_on(hardware.cpu, hardware.dram, hardware.interconnect)
 
     def once(self, unit: str, key: Hashable, make: Callable[["Templates"], Work]) -> Work:
@@ -65,6 +66,24 @@ class Templates:
         if work is None:
             work = self._works[key] = make(self)
         return work
+
+    def of_cpu(self, unit: str, make: Callable[["Templates"], Work]) -> Work:
+        """Return the work that `make` makes on the further CPU called `unit`, as on a host."""
+        work = make(self._templates_of(unit))
+        return replace(work, unit=unit, counts=_counted_on(work.counts, HOST, unit))
+
+    def _templates_of(self, unit: str) -> "Templates":
+        """Return the templates of this SoC with the CPU called `unit` for a host."""
+        templates = self._of_cpus.get(unit)
+        if templates is None:
+            hardware, fabric = self.hardware, self.hardware.interconnect
+            width = hardware.ports[unit].bytes_per_s // fabric.clock
+            own = {
+                "cpu": hardware.units[unit],
+                "interconnect": fabric.model_copy(update={"cpu_width": width}),
+            }
+            templates = self._of_cpus[unit] = Templates(hardware.model_copy(update=own))
+        return templates
 
     def array_gemm(
         self,
@@ -89,7 +108,7 @@ class Templates:
         )  # fmt: skip
         work = map_shape(array, self._pricing_of(placement.unit), shape, gemm.macs, mapping)
         own = "" if placement.precision == native.precision else placement.precision
-        counts = _counted_on(work.counts, placement.unit, own)
+        counts = _counted_on(work.counts, ACCELERATOR, placement.unit, own)
         return replace(
             work, unit=placement.unit, counts=counts,
             batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k,
@@ -270,18 +289,17 @@ def _works_on(cpu: Cpu, dram: Dram, interconnect: Interconnect) -> Memo[Work]:
     return _ON_CPU.get(key, lambda: Memo("works on a CPU", _WORKS))
 
 
-def _counted_on(counts: Counts, unit: str, number_format: str) -> Counts:
-    """Return the counts of an array's work as those of `unit`, its MACs in a further format."""
-    if unit == ACCELERATOR and not number_format:
+def _counted_on(counts: Counts, own: str, unit: str, number_format: str = "") -> Counts:
+    """Return the counts of the unit `own` as those of `unit`, array MACs in a further format."""
+    if unit == own and not number_format:
         return counts
-    amounts = {_renamed(action, unit, number_format): amount for action, amount in counts.items()}
+    amounts = {
+        Action(unit, action.what, number_format if action.what == ARRAY_MACS else "")
+        if action.unit == own
+        else action: amount
+        for action, amount in counts.items()
+    }
     return Counts(amounts, counts.macs, counts.macs_issued)
-
-
-def _renamed(action: Action, unit: str, number_format: str) -> Action:
-    if action.unit != ACCELERATOR:
-        return action
-    return Action(unit, action.what, number_format if action.what == ARRAY_MACS else "")
 
 
 def _lane_bits(op: Op) -> int:

@@ -5,8 +5,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from simulator.activity import DRAM_ACTIVATES, DRAM_WRITE_BURSTS, Work
+from simulator.hardware.cpu import Cpu
 from simulator.hardware.soc import Hardware
-from simulator.hardware.unit import HOST
 from simulator.memo import Memo
 from simulator.timing.arbitration import POLICIES, Master
 from simulator.timing.dram.cost import (
@@ -137,9 +137,9 @@ def masters_of(hardware: Hardware) -> dict[str, Master]:
 
 def requests_in_flight(hardware: Hardware, unit: str) -> int:
     """Return how many requests of a unit wait for the memory at a time."""
-    if unit != HOST:
-        return hardware.ports[unit].outstanding or _QUEUE
-    cpu = hardware.cpu
+    cpu, limit = hardware.units[unit], hardware.ports[unit].outstanding
+    if limit or not isinstance(cpu, Cpu):
+        return limit or _QUEUE
     round_trip_ps = hardware.interconnect.latency + idle_ps(hardware.dram)
     fills = cpu.misses or ceil_div(cpu.bandwidth_per_core * round_trip_ps, LINE * PS_PER_S)
     return max(1, cpu.cores * fills)

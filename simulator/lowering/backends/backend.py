@@ -6,7 +6,7 @@ kind its unit is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from simulator import extensions
@@ -16,7 +16,8 @@ from simulator.hardware.runtime import Driver
 from simulator.hardware.soc import Technology
 from simulator.hardware.unit import GROUP, BoardUnit
 from simulator.lowering.backends.array import ArrayBackend
-from simulator.lowering.backends.coherence import past_cache
+from simulator.lowering.backends.cluster import ClusterBackend
+from simulator.lowering.backends.coherence import flushed
 from simulator.lowering.binding import Binding, Site, storages
 from simulator.lowering.cache import Transfers
 from simulator.lowering.outline import Outline, UnitOutline
@@ -48,6 +49,8 @@ class Backend(Protocol):
 
     takes_ops: ClassVar[bool]
     """Whether it may take ops that are no GEMMs."""
+    by_rule: ClassVar[bool]
+    """Whether it takes work only that a rule or a search of placements gives it."""
 
     @property
     def driver(self) -> Driver:
@@ -70,6 +73,7 @@ class OpBackend(ABC):
 
     description: ClassVar[type[BoardUnit]]
     takes_ops: ClassVar[bool] = True
+    by_rule: ClassVar[bool] = False
 
     def __init__(self, unit: str, outline: UnitOutline) -> None:
         """Lower for the unit of this name."""
@@ -132,15 +136,13 @@ class OpStages:
         requests, site = binding.requests, Site(index, op.phase, op.layer)
         reads = [Access(tensor.storage, tensor.bytes) for tensor in op.inputs]
         writes = [Access(tensor.storage, tensor.bytes) for tensor in op.outputs]
-        flushes = [past_cache(binding, site, reads, write)[1] for write in writes]
+        flush = flushed(binding, site, reads, writes)
         transfers = Transfers(_sizes(reads), _sizes(writes))
         key = ("op", backend.unit, *backend.key(op), transfers)
         work = requests.once(backend.unit, key, lambda on: backend.work(op, transfers, on))
         launch_ps = requests.dispatch_ps(op) + backend.driver.launch
         launch = binding.driver(Stage.LAUNCH, launch_ps, site)
-        binding.append(
-            work, site, storages(op.inputs), storages(op.outputs), after=(*flushes, launch)
-        )
+        binding.append(work, site, storages(op.inputs), storages(op.outputs), after=(flush, launch))
 
 
 def _sizes(accesses: Iterable[Access]) -> tuple[int, ...]:
@@ -152,9 +154,16 @@ def backends_of(outline: Outline) -> dict[str, Backend]:
     return {name: _backend(name, unit) for name, unit in outline.units.items()}
 
 
+_BUILT_IN: Mapping[str, Callable[[str, UnitOutline], Backend]] = {
+    "array": ArrayBackend,
+    "cpu": ClusterBackend,
+}
+
+
 def _backend(name: str, outline: UnitOutline) -> Backend:
-    if outline.kind == "array":
-        return ArrayBackend(name, outline)
+    built_in = _BUILT_IN.get(outline.kind)
+    if built_in is not None:
+        return built_in(name, outline)
     kind = extensions.load(GROUP, outline.kind)
     assert kind is not None, "its description was found by its kind"
     backend: Backend = kind(name, outline)

@@ -24,9 +24,21 @@ def past_cache(
     if llc is not None and llc.shared:
         hits = cache.pass_through([*by_name.values()], [result])
         return frozenset(n for n, hit in zip((*by_name, "c"), hits, strict=True) if hit), None
-    cache.drop((result.token,))
-    tokens = [operand.token for operand in operands if operand]
-    return frozenset(), _flush(binding, site, tokens)
+    return frozenset(), flushed(binding, site, [*by_name.values()], [result])
+
+
+def flushed(
+    binding: Binding, site: Site, reads: Sequence[Access], writes: Sequence[Access]
+) -> int | None:
+    """Return the task that flushes a cache of the cores alone before a unit reads memory; a shared
+    one needs none. The cache forgets what the unit writes.
+    """
+    llc, cache = binding.requests.outline.cpu.llc, binding.cache
+    if llc is not None and llc.shared:
+        cache.pass_through(reads, writes)
+        return None
+    cache.drop(access.token for access in writes)
+    return _flush(binding, site, [access.token for access in reads])
 
 
 def _flush(binding: Binding, site: Site, tokens: list[int]) -> int | None:

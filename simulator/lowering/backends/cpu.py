@@ -1,9 +1,11 @@
 """The host: the CPU that runs the framework, the drivers, and all that no other unit takes."""
 
+from collections.abc import Sequence
+
 from simulator.activity import Stage
 from simulator.hardware.cpu import Cpu
 from simulator.lowering.binding import Binding, Site, storages
-from simulator.lowering.requests import NOTHING
+from simulator.lowering.requests import NOTHING, CpuRequests, WorkRequest
 from simulator.timing.cores import begin_ps, is_timed_whole, part_of_step
 from simulator.timing.flash import executed_results
 from simulator.timing.kernels import between_products
@@ -49,17 +51,14 @@ class HostStages:
         self, index: int, op: Op, gemms: tuple[Gemm, ...], new: int, *, dispatched: bool
     ) -> None:
         """Append GEMMs of one role of `op`, and what a fused kernel computes between them."""
-        part, binding = _part(op, gemms), self._binding
+        part, binding = part_of(op, gemms), self._binding
         site = Site(index, phase_of(op, gemms[0].role), op.layer)
         transfers = binding.cache.walk(loops_of(part))
         work = self._requests.cpu_gemm(part, gemms, transfers, new, dispatched=dispatched)
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)
-        hidden = sum(executed_results(gemm) for gemm in gemms if gemm.c < 0)
-        if hidden and not is_timed_whole(self._cpu, part, gemms[0]):
-            # A softmax or gates between the GEMMs of a fused kernel, in its caches.
-            kernel = between_products(op.name)
-            inner = self._requests.kernel(Stage.OP, kernel, hidden, NOTHING)
+        inner = between(self._cpu, self._requests, part, gemms)
+        if inner is not None:
             binding.append(inner, site, (), writes, after=(done,))
 
     def add_rest(self, index: int, op: Op, *, dispatched: bool) -> None:
@@ -75,6 +74,14 @@ class HostStages:
         self.add(index, reduction, dispatched=dispatched)
 
 
+def between(cpu: Cpu, requests: CpuRequests, op: Op, gemms: Sequence[Gemm]) -> WorkRequest | None:
+    """Request what a fused kernel computes between its GEMMs, in its caches: a softmax or gates."""
+    hidden = sum(executed_results(gemm) for gemm in gemms if gemm.c < 0)
+    if not hidden or is_timed_whole(cpu, op, gemms[0]):
+        return None
+    return requests.kernel(Stage.OP, between_products(op.name), hidden, NOTHING)
+
+
 def _gradient(op: Op) -> int:
     """Return the input of a convolution's backward that is the gradient of its output."""
     gemm = op.gemms[0]
@@ -82,7 +89,7 @@ def _gradient(op: Op) -> int:
     return gemm.b if transposed and gemm.role is Role.WGRAD else gemm.a
 
 
-def _part(op: Op, gemms: tuple[Gemm, ...]) -> Op:
+def part_of(op: Op, gemms: tuple[Gemm, ...]) -> Op:
     """Return the part of `op` that computes `gemms`: its operands and results alone."""
     if len(gemms) == len(op.gemms):
         return op

@@ -17,6 +17,7 @@ class ArrayBackend:
     """An array as lowering sees it."""
 
     takes_ops: ClassVar[bool] = False
+    by_rule: ClassVar[bool] = False
 
     def __init__(self, unit: str, outline: UnitOutline) -> None:
         """Lower for the array called `unit`."""
