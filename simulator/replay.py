@@ -17,7 +17,8 @@ from simulator.errors import Infeasible, InputError, a_or_an
 from simulator.files.writing import write_text
 from simulator.hardware import Hardware, load_hardware
 from simulator.lowering.lower import Carry, Lowering
-from simulator.machine.soc import FIDELITIES, MOST_TILES, run_step
+from simulator.machine.soc import FIDELITIES
+from simulator.machine.step import MOST_TILES, StepRunner
 from simulator.pattern_store import kept_samples
 from simulator.placing import Placed, candidates
 from simulator.results.constants import constants_document
@@ -63,7 +64,9 @@ class Machine:
             raise InputError(f"no fidelity {fidelity!r}: choose {names}")
         self.hardware, self.fidelity = hardware, fidelity
         self.lowering, self.prices = Lowering(hardware), prices(hardware)
-        self._most_tiles, self._sharing = most_tiles, Sharing(hardware)
+        sharing = Sharing(hardware)
+        self._runner = StepRunner(sharing, fidelity, most_tiles)
+        self._recorder = StepRunner(sharing)
 
     def run(
         self, step: Step, carry: Carry, units: Sequence[str] | None, *, record: bool = False
@@ -73,13 +76,9 @@ class Machine:
         Returns what happened and what the step leaves; with `record` the memory traffic over time,
         at fidelity "flow", too.
         """
-        tasks, after = self.lowering.lower(step, carry, units)
-        fidelity = "flow" if record else self.fidelity
-        run = run_step(
-            tasks, self.hardware.runtime.issue, fidelity, self._sharing,
-            record=record, most_tiles=self._most_tiles,
-        )  # fmt: skip
-        return run, after
+        tasks, order, after = self.lowering.lowered(step, carry, units)
+        runner = self._recorder if record else self._runner
+        return runner.run(tasks, order, record=record), after
 
 
 def replay(

@@ -94,7 +94,7 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
 
     Returns the result's document, with the verdict if there is a baseline.
     """
-    from simulator.machine.soc import MOST_TILES
+    from simulator.machine.step import MOST_TILES
     from simulator.replay import Replay
     from simulator.uncertainty.api import check_count
     from simulator.views.verdict import summary
@@ -141,7 +141,7 @@ def _sample(
     machines: "Sequence[Hardware]", trace: "Trace", results: "Sequence[Result]", options: RunOptions
 ) -> "list[Samples]":
     """Return samples of the runs, by default the usual number; add their account to the results."""
-    from simulator.machine.soc import MOST_TILES
+    from simulator.machine.step import MOST_TILES
     from simulator.uncertainty.account import accounts
     from simulator.uncertainty.api import usual_count
     from simulator.uncertainty.replays import Subject

@@ -18,6 +18,7 @@ from simulator.lowering.placement import place, traced_precision
 from simulator.lowering.requests import Requests, WorkRequest
 from simulator.lowering.works import Templates
 from simulator.memo import Memo
+from simulator.timing.precedence import Precedence, precedence
 from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.trace import PERSISTENT, Step
 
@@ -62,8 +63,13 @@ class Lowering:
         Op i goes to `units[i]`, or else where the rules place it. Raises Infeasible when the
         hardware cannot run an operation.
         """
+        tasks, _, after = self.lowered(step, carry, units)
+        return tasks, after
+
+    def lowered(self, step: Step, carry: Carry, units: Units | None = None) -> "LoweredStep":
+        """Return what `lower` does, with the order of the tasks."""
         program = self._programs.of(step, carry, units)
-        return program.on(self._templates), program.carry
+        return LoweredStep(program.on(self._templates), program.order, program.carry)
 
     def precisions(self, step: Step, units: Units | None = None) -> Precisions:
         """Return the precisions of the GEMMs of `step`, of which op i goes to `units[i]`."""
@@ -74,12 +80,21 @@ class Lowering:
         return self._programs.synchronise(unit).on(self._templates)
 
 
+class LoweredStep(NamedTuple):
+    """The tasks of a step in program order, which of them follow which, and what it leaves."""
+
+    tasks: tuple[Task, ...]
+    order: Precedence
+    carry: Carry
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The tasks of a step in program order, with requests for their work, and what it leaves."""
+    """A step as hardware of one outline runs it, with requests for its works."""
 
     step: Step | None
     tasks: tuple[BoundTask, ...]
+    order: Precedence
     carry: Carry
 
     def on(self, templates: Templates) -> tuple[Task, ...]:
@@ -137,14 +152,18 @@ class Programs:
         copies = _lasting_copies(binding, step)
         left = _by_name(binding.cache.lines, ChainMap[Any, Any](copies, _named(step)))
         after = Carry(lowered.engines, frozenset(copies.values()), left)
-        return Program(step, tuple(binding.tasks), after)
+        return self._program(step, binding, after)
 
     def synchronise(self, unit: str) -> Program:
         """Return what the CPU does to await one completion of `unit`, by itself."""
         binding = Binding(self._requests, 0)
         duration_ps = self._outline.units[unit].driver.synchronise
         binding.driver(Stage.SYNCHRONISE, duration_ps, Site(0, Phase.OTHER, ""))
-        return Program(None, tuple(binding.tasks), Carry())
+        return self._program(None, binding, Carry())
+
+    def _program(self, step: Step | None, binding: Binding, after: Carry) -> Program:
+        order = precedence(binding.tasks, self._outline.runtime.issue)
+        return Program(step, tuple(binding.tasks), order, after)
 
 
 class _StepOnUnits:

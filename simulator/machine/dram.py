@@ -1,5 +1,7 @@
 """The shared memory: whoever is active divides its time, anew whenever one starts or ends."""
 
+from operator import attrgetter
+
 from simpy import Environment, Event
 
 from simulator.activity import Flow, Progress
@@ -73,6 +75,8 @@ class SharedDram:
             return self._env.timeout(progress.duration_ps(WHOLE))
         done, now = self._env.event(), int(self._env.now)
         self._active.append(_Activity(unit, task, progress, traffic, probe, done, now))
+        # Of those that start at one moment, none comes first.
+        self._active.sort(key=attrgetter("unit", "task"))
         self._divide(now)
         return done
 

@@ -1,49 +1,13 @@
-"""Which ready task goes to which unit, and when: the three ways in which a runtime issues work."""
+"""Which ready task goes to which unit, and when."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
 from simpy import Environment, Event
 
 from simulator.activity import Task
 from simulator.machine.probe import Probe
-
-Order = Callable[[Sequence[Task]], list[int]]
-
-
-def _synchronous(tasks: Sequence[Task]) -> list[int]:
-    return list(range(-1, len(tasks) - 1))
-
-
-def _in_order(tasks: Sequence[Task]) -> list[int]:
-    last: dict[str, int] = {}
-    before = []
-    for index, task in enumerate(tasks):
-        before.append(last.get(task.work.unit, -1))
-        last[task.work.unit] = index
-    return before
-
-
-def _dataflow(tasks: Sequence[Task]) -> list[int]:
-    return [-1] * len(tasks)
-
-
-ISSUE: dict[str, Order] = {
-    "synchronous": _synchronous,
-    "in_order": _in_order,
-    "dataflow": _dataflow,
-}
-"""For each way of issuing: the task that each task must follow besides its dependences, or -1."""
-
-
-def predecessors(tasks: Sequence[Task], issue: str) -> list[tuple[int, ...]]:
-    """Return, for each task, all tasks that it must follow under `issue`, sorted."""
-    before = ISSUE[issue](tasks)
-    return [
-        task.waits if extra < 0 or extra in task.waits else tuple(sorted((*task.waits, extra)))
-        for task, extra in zip(tasks, before, strict=True)
-    ]
 
 
 class ProgramRun:

@@ -4,22 +4,17 @@ from collections.abc import Sequence
 
 from simpy import Environment, Event
 
-from simulator.activity import StepRun, Task
-from simulator.errors import InputError
+from simulator.activity import Task
 from simulator.hardware.soc import Hardware
 from simulator.machine.dram import SharedDram
-from simulator.machine.probe import Probe, Recorder
-from simulator.machine.scheduler import ProgramRun, Scheduler, predecessors
+from simulator.machine.probe import Probe
+from simulator.machine.scheduler import ProgramRun, Scheduler
 from simulator.machine.unit import serve
-from simulator.timing.attribution import attribute
-from simulator.timing.pipeline import Pipelined
+from simulator.timing.precedence import Follows, precedence
 from simulator.timing.sharing import Sharing
 
 FIDELITIES = ("flow", "tile")
 """An operation of many tiles is one activity, or every transfer and computation is an event."""
-
-MOST_TILES = 1_000_000
-"""The most tiles that are simulated one by one by default: about a minute."""
 
 
 class Soc:
@@ -50,7 +45,11 @@ class Soc:
         `probe` learns when each of them ran and what it moved, times counted from the start of the
         environment.
         """
-        program = ProgramRun(tasks, predecessors(tasks, issue), probe, self._env.event())
+        return self.start(tasks, precedence(tasks, issue).follows, probe)
+
+    def start(self, tasks: Sequence[Task], follows: Follows, probe: Probe) -> Event:
+        """Start a program's tasks now, as `submit` does; task i follows all of `follows[i]`."""
+        program = ProgramRun(tasks, follows, probe, self._env.event())
         for unit in dict.fromkeys([task.work.unit for task in tasks]):
             self._open(unit)
         self._scheduler.add(program)
@@ -64,42 +63,3 @@ class Soc:
             self._env, unit, self._scheduler, self._memory, self._sharing, by_tiles=self._by_tiles
         )
         self._env.process(serving)
-
-
-def run_step(
-    tasks: Sequence[Task],
-    issue: str,
-    fidelity: str = "flow",
-    sharing: Sharing | None = None,
-    *,
-    record: bool = False,
-    most_tiles: int = MOST_TILES,
-) -> StepRun:
-    """Run `tasks` alone on a SoC to completion under `issue` and return what happened.
-
-    Masters share the memory as `sharing` says, without it fairly and undisturbed. With `record` the
-    memory traffic over time is kept too. Raises InputError where fidelity "tile" has more than
-    `most_tiles` to simulate.
-    """
-    if fidelity == "tile":
-        _check_tiles(tasks, most_tiles)
-    env = Environment()
-    probe = Recorder(tasks) if record else Probe(tasks)
-    Soc(env, fidelity=fidelity, sharing=sharing).submit(tasks, issue, probe)
-    env.run()
-    spans = probe.spans
-    duration = max((span.end_ps for span in spans), default=0)
-    units = [task.work.unit for task in tasks]
-    attributed = attribute(spans, units, predecessors(tasks, issue))
-    flows = tuple(probe.flows) if isinstance(probe, Recorder) else ()
-    return StepRun(tuple(tasks), tuple(spans), tuple(attributed), duration, flows)
-
-
-def _check_tiles(tasks: Sequence[Task], most: int) -> None:
-    works = (task.work.progress for task in tasks)
-    tiles = sum(progress.tiles for progress in works if isinstance(progress, Pipelined))
-    if tiles > most:
-        raise InputError(
-            f"--fidelity tile would simulate {tiles:,} tiles in one step, and {most:,} is the "
-            f"limit: use --fidelity flow, or lift it with --max-tiles {tiles}"
-        )

@@ -11,7 +11,7 @@ from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
-from simulator.machine.soc import MOST_TILES, run_step
+from simulator.machine.step import MOST_TILES, run_step
 from simulator.mapping.layout import layout
 from simulator.pattern_store import kept_samples
 from simulator.probes.table import read_rows, write_rows

@@ -6,7 +6,7 @@ from typing import Any
 from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
-from simulator.machine.soc import run_step
+from simulator.machine.step import run_step
 from simulator.pattern_store import kept_samples
 from simulator.timing.sharing import Sharing
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor

@@ -8,7 +8,8 @@ from typing import TypeAlias
 from simulator.collector import RareCollector
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
-from simulator.machine.soc import FIDELITIES, MOST_TILES
+from simulator.machine.soc import FIDELITIES
+from simulator.machine.step import MOST_TILES
 from simulator.processes import cores, crew, no_main_module
 from simulator.replay import Replay
 from simulator.results.result import Amount

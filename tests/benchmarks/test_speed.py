@@ -15,7 +15,7 @@ from simulator.energy.price_file import EnergyTable
 from simulator.hardware import load_hardware
 from simulator.hardware.unit import HOST
 from simulator.lowering.lower import Carry, Lowering
-from simulator.machine.soc import run_step
+from simulator.machine.step import run_step
 from simulator.probes import probe_array
 from simulator.replay import Replay, as_trace, save_run
 from simulator.results.recost import recost

@@ -17,7 +17,7 @@ from simulator.activity import Action, Stage
 from simulator.energy.price_file import read_table
 from simulator.errors import InputError
 from simulator.lowering.lower import Carry, Lowering
-from simulator.machine.soc import run_step
+from simulator.machine.step import run_step
 from simulator.replay import Replay, save_run
 from simulator.results.constants import constants_document
 from simulator.results.recost import recost

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from simulator.activity import Counts, Stage, StepRun, Task, Work
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.unit import ACCELERATOR, HOST
-from simulator.machine.soc import run_step
+from simulator.machine.step import run_step
 from simulator.timing.pipeline import Pipelined, Tile, TileLoop, Transfer
 from simulator.timing.schedules import InTurn, Lockstep, SideBySide, TwoSlots
 from simulator.timing.shares import WHOLE

@@ -4,7 +4,8 @@ from simpy import Environment
 
 from simulator.activity import Counts, Stage, Task, Work
 from simulator.machine.probe import Probe
-from simulator.machine.soc import Soc, run_step
+from simulator.machine.soc import Soc
+from simulator.machine.step import run_step
 from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Phase
 

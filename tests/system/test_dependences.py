@@ -7,7 +7,7 @@ import pytest
 from simulator.activity import Stage
 from simulator.lowering.binding import Binding
 from simulator.lowering.lower import Carry, Lowering
-from simulator.machine.soc import run_step
+from simulator.machine.step import run_step
 from simulator.replay import as_trace
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.trace import dependences

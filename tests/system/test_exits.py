@@ -12,7 +12,7 @@ import typer
 from simulator.cli import exits, streams
 from simulator.cli.exits import exit_code
 from simulator.errors import Infeasible, InputError, Stopped
-from simulator.machine.soc import run_step
+from simulator.machine.step import run_step
 from tests.builders import small_trace
 
 

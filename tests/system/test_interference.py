@@ -4,7 +4,7 @@ import pytest
 
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
-from simulator.machine.soc import run_step
+from simulator.machine.step import run_step
 from simulator.replay import simulate
 from simulator.timing.sharing import Sharing
 from simulator.trace.op import Op, OpKind, Phase, Role

@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from simulator.errors import Infeasible
-from simulator.machine import soc
+from simulator.machine import step
+from simulator.machine.step import StepRunner
 from simulator.replay import Replay, simulate
+from simulator.timing.precedence import precedence
 from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.trace import Segment, Trace
 from tests.builders import StepBuilder, machine, one_step_trace
@@ -28,10 +30,8 @@ def small_step():
 
 def test_equal_steps_are_simulated_once(monkeypatch):
     runs = []
-    original = soc.run_step
-    monkeypatch.setattr(
-        "simulator.replay.run_step", lambda *a, **k: runs.append(1) or original(*a, **k)
-    )
+    original = StepRunner.run
+    monkeypatch.setattr(StepRunner, "run", lambda *a, **k: runs.append(1) or original(*a, **k))
     few = Replay(machine(**ALIKE), one_step_trace(small_step(), 2)).run()
     many = Replay(machine(**ALIKE), one_step_trace(small_step(), 10_000)).run()
     assert len(runs) == 2
@@ -153,12 +153,12 @@ def test_event_counts_per_task_are_what_they_are():
             super().step()
 
     tasks, _ = Lowering(machine(**BARE)).lower(small_step().step(), Carry())
-    original = soc.Environment
-    soc.Environment = Counting
+    original = step.Environment
+    step.Environment = Counting
     try:
-        soc.run_step(tasks, "synchronous")
+        step.run_events(tasks, precedence(tasks, "synchronous").follows)
     finally:
-        soc.Environment = original
+        step.Environment = original
     assert len(tasks) == 13
     # two starts, an alarm and an end for each of 9 tasks with traffic, one alarm for each of the
     # 4 without, 5 wake-ups of a unit that had nothing to do, and the end of the program

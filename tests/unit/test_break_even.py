@@ -4,7 +4,7 @@ import pytest
 
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
-from simulator.machine.soc import run_step
+from simulator.machine.step import run_step
 from simulator.probes.break_even import PHASES, break_even, break_even_table, linear_layer
 from simulator.timing.sharing import Sharing
 from tests.builders import machine

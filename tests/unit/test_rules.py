@@ -6,7 +6,7 @@ from simulator.activity import Task
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.precision import PRECISION_BITS
-from simulator.machine.soc import run_step
+from simulator.machine.step import run_step
 from simulator.mapping.array_shape import shape_of
 from simulator.mapping.layout import layout
 from simulator.mapping.mapper import map_shape

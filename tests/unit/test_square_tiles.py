@@ -6,7 +6,7 @@ import pytest
 
 from simulator.activity import Task
 from simulator.hardware import load_hardware
-from simulator.machine.soc import run_step
+from simulator.machine.step import run_step
 from simulator.mapping import layout as operands
 from simulator.mapping.array_shape import shape_of
 from simulator.mapping.mapper import map_shape
