@@ -1,6 +1,8 @@
 """An operation under one mapping: its tiles, their prices, and the work that they make up."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from simulator.activity import (
@@ -24,12 +26,13 @@ from simulator.mapping.problem import ProblemShape
 from simulator.memo import Memo
 from simulator.timing.dataflows import Accesses
 from simulator.timing.pipeline import Pipelined, Tile, TileLoop
-from simulator.timing.pricing import Pricing, Traffic, permille_written
+from simulator.timing.pricing import EnginePricing, Pricing, Traffic, permille_written
 from simulator.timing.schedules import schedule_of
 from simulator.units import Clock, ceil_div
 
 
-class TiledOp(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class TiledOp:
     """An operation under one mapping, on any array: its tiles, how often each occurs, what each
     moves, and the write fraction (permille) of the traffic beside which it does so.
     """
@@ -39,6 +42,7 @@ class TiledOp(NamedTuple):
     runs: dict[TileVisit, TileRun]
     written: dict[TileVisit, int]
     serial: bool  # each store leaves with its own tile, on a machine in lockstep
+    filled_bytes: int  # that all loads of one repeat write to the scratchpads, in their width there
 
 
 # A guess, enough for a sweep over memories of all sizes: mappings refined to a plan, of about 4 kB.
@@ -60,7 +64,15 @@ def _tiled(shape: ProblemShape, mapping: Mapping) -> TiledOp:
         for visit, run in runs.items()
     }
     serial = any(loop.axis in shape.c_axes for loop in mapping.loops[mapping.region_from :])
-    return TiledOp(tiles, times, runs, written, serial)
+    filled = sum(count * _loaded_bytes(shape, visit) for visit, count in times.items())
+    return TiledOp(tiles, times, runs, written, serial, filled)
+
+
+def _loaded_bytes(shape: ProblemShape, visit: TileVisit) -> int:
+    sizes = visit.sizes
+    a = shape.a_size(sizes) if visit.load_a else 0
+    b = shape.b_size(visit.b_sizes or sizes) if visit.load_b else 0
+    return a + b + (shape.c(sizes, shape.widths.sum).bytes if visit.load_c else 0)
 
 
 def _run(shape: ProblemShape, visit: TileVisit) -> TileRun:
@@ -87,6 +99,43 @@ def _overlapped_bytes(
     return read, write
 
 
+class _Moved(NamedTuple):
+    """What the tiles of an operation move through one DMA engine: each tile without its cycles,
+    and the traffic of one repeat.
+    """
+
+    tiles: dict[TileVisit, Tile]
+    traffic: Callable[[], Traffic]
+
+
+# A guess: arrays of all sizes with the same engine share them, of about 2 kB.
+_MOVED: Memo[_Moved] = Memo("transfers of tiled operations", 8192)
+
+
+def _moved(op: TiledOp, engine: EnginePricing) -> _Moved:
+    return _MOVED.get((op, engine), lambda: _price(op, engine))
+
+
+def _price(op: TiledOp, engine: EnginePricing) -> _Moved:
+    tiles = {
+        visit: engine.tile(run, op.written[visit])._replace(
+            ends=visit.ends, drains=visit.drains, serial=op.serial
+        )
+        for visit, run in op.runs.items()
+    }
+
+    @cache
+    def traffic() -> Traffic:
+        total = Traffic()
+        for visit, count in op.census.items():
+            run = op.runs[visit]
+            moved = engine.path.traffic((*run.loads, *run.stores), op.written[visit])
+            total = total.plus(moved, count)
+        return total
+
+    return _Moved(tiles, traffic)
+
+
 class Plan:
     """An operation under one mapping on one array and memory path."""
 
@@ -94,19 +143,19 @@ class Plan:
         self, array: Accelerator, pricing: Pricing, shape: ProblemShape, mapping: Mapping
     ) -> None:
         """Tile `shape` for `array` as `mapping` says, and price its transfers."""
-        self._array, self._pricing, self._shape, self._mapping = array, pricing, shape, mapping
+        self._array, self._shape, self._mapping = array, shape, mapping
         self._tiled = tiled(shape, mapping)
-        self._cycles = {
-            visit: shape.cycles(array, visit.sizes) if visit.computes else 0
-            for visit in self._tiled.census
-        }
+        self._moved = _moved(self._tiled, pricing.engine(array))
+        sizes = dict.fromkeys(visit.sizes for visit in self._tiled.census if visit.computes)
+        self._cycles = {each: shape.cycles(array, each) for each in sizes}
         self.progress = self._progress()
 
     def work(self, useful_macs: int, reason: str) -> Work:
         """Return the work; `reason` says why it has this mapping."""
         array, shape = self._array, self._shape
         counts = self._counts(useful_macs)
-        once = sum(n * self._cycles[visit] for visit, n in self._tiled.census.items())
+        census = self._tiled.census.items()
+        once = sum(n * self._cycles[visit.sizes] for visit, n in census if visit.computes)
         cycles = shape.repeats * once + shape.dataflow.fill_cycles(array)
         return Work(
             unit=ACCELERATOR,
@@ -122,12 +171,11 @@ class Plan:
         )
 
     def _progress(self) -> Pipelined:
-        array, op, price = self._array, self._tiled, self._pricing.tile
+        array, op, cycles = self._array, self._tiled, self._cycles
         tiles = {
-            visit: price(run._replace(compute_cycles=self._cycles[visit]), array, op.written[visit])
-            ._replace(ends=visit.ends, drains=visit.drains, serial=op.serial)
-            for visit, run in op.runs.items()
-        }  # fmt: skip
+            visit: tile._replace(cycles=cycles[visit.sizes]) if visit.computes else tile
+            for visit, tile in self._moved.tiles.items()
+        }
         body = _priced(op.tiles, tiles)
         if self._shape.repeats > 1:
             body = (TileLoop(self._shape.repeats, body),)
@@ -146,8 +194,8 @@ class Plan:
 
     def _counts(self, useful_macs: int) -> Counts:
         shape = self._shape
-        words, filled = self._array_words(), self._filled_bytes()
-        traffic = self._dram_traffic()
+        words, filled = self._array_words(), shape.repeats * self._tiled.filled_bytes
+        traffic = Traffic().plus(self._moved.traffic(), shape.repeats)
         summed_bytes = words.partial_sums * shape.widths.sum // 8
         on_array = {
             ARRAY_MACS: shape.macs,
@@ -159,39 +207,15 @@ class Plan:
         amounts = {Action(ACCELERATOR, what): amount for what, amount in on_array.items()}
         return Counts(amounts | traffic.actions, useful_macs, shape.macs)
 
-    def _census(self) -> Iterator[tuple[TileVisit, int]]:
-        """Yield each different tile, and how often it occurs in all repeats."""
-        for visit, count in self._tiled.census.items():
-            yield visit, count * self._shape.repeats
-
-    def _dram_traffic(self) -> Traffic:
-        op, traffic = self._tiled, Traffic()
-        for visit, count in self._census():
-            run = op.runs[visit]
-            tile_traffic = self._pricing.traffic((*run.loads, *run.stores), op.written[visit])
-            traffic = traffic.plus(tile_traffic, count)
-        return traffic
-
     def _array_words(self) -> Accesses:
         """Return the words between the array and its memories."""
-        a_reads = b_reads = sums = 0
-        for visit, count in self._census():
+        repeats, total = self._shape.repeats, Accesses(0, 0, 0)
+        words = {sizes: self._shape.accesses(self._array, sizes) for sizes in self._cycles}
+        for visit, count in self._tiled.census.items():
             if visit.computes:
-                words = self._shape.accesses(self._array, visit.sizes)
-                a_reads += count * words.a_reads
-                b_reads += count * words.b_reads
-                sums += count * words.partial_sums
-        return Accesses(a_reads, b_reads, sums)
-
-    def _filled_bytes(self) -> int:
-        """Return the bytes that all loads write to the scratchpads, in their width there."""
-        return sum(count * self._loaded_bytes(visit) for visit, count in self._census())
-
-    def _loaded_bytes(self, visit: TileVisit) -> int:
-        shape, sizes = self._shape, visit.sizes
-        a = shape.a_size(sizes) if visit.load_a else 0
-        b = shape.b_size(visit.b_sizes or sizes) if visit.load_b else 0
-        return a + b + (shape.c(sizes, shape.widths.sum).bytes if visit.load_c else 0)
+                often, each = repeats * count, words[visit.sizes]
+                total = Accesses(*(n + often * m for n, m in zip(total, each, strict=True)))
+        return total
 
 
 def _bytes(run: TileRun) -> tuple[int, int]:

@@ -1,9 +1,8 @@
 """The search for the best mapping of an operation: least time, or least traffic."""
 
-from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
+from collections.abc import Hashable, Iterable, Iterator
+from heapq import heapify, heappop, heappush
 from itertools import count
-from operator import attrgetter
 from typing import NamedTuple
 
 from simulator.hardware.accelerator import Accelerator
@@ -23,7 +22,8 @@ class Candidate(NamedTuple):
 
     `stage`: how tight the bound of time is, from 0, for all mappings of a tile, to 3, the exact
     time of a plan. `peak_ps`: bounds at the memory's peak rate, of the mapping and of its tile.
-    `position`: where in the space they come. Both decide between equal plans.
+    `position`: where in the space they come, the number of the tile first. Both decide between
+    equal plans.
     """
 
     tile: Sizes
@@ -38,25 +38,38 @@ class Candidate(NamedTuple):
 EXACT = 3
 """The stage of a candidate whose time is exact."""
 
+Cost = tuple[int, int]
+"""What a search minimises: time, then traffic, or the other way round."""
 
-_by_time = attrgetter("bound_ps", "moved_bytes")
-_by_traffic = attrgetter("moved_bytes", "bound_ps")
+
+def _by_time(bound_ps: int, moved_bytes: int) -> Cost:
+    return bound_ps, moved_bytes
+
+
+def _by_traffic(bound_ps: int, moved_bytes: int) -> Cost:
+    return moved_bytes, bound_ps
+
 
 _OBJECTIVES = {"time": _by_time, "traffic": _by_traffic}
 """Values of `accelerator.mapping` that are searches; a rule without mappings searches by time."""
 
 
-class Times(NamedTuple):
-    """Times of an operation's mappings: bounds by their transfers, and exact ones."""
+class _Transfers(NamedTuple):
+    """Times at the memory of what a mapping moves in one repeat: its first loads, all loads, all
+    stores, the last store.
+    """
 
-    bound_ps: dict[Mapping, int]
-    exact_ps: dict[Mapping, int]
+    first_ps: int
+    loads_ps: int
+    stores_ps: int
+    last_ps: int
 
 
 # Guesses, enough for a sweep whose memories vary fastest: operations of one trace on 64 machines,
 # of 4 kB each.
 _MACHINES = 64
-_TIMES: Memo[Times] = Memo("times of mappings", 64 * _MACHINES)
+_EXACT_PS: Memo[dict[Mapping, int]] = Memo("times of mappings", 64 * _MACHINES)
+_TRANSFERS: Memo[dict[Mapping, _Transfers]] = Memo("transfers of mappings", 64 * _MACHINES)
 
 
 @remember("arrays without memories", most=_MACHINES)
@@ -66,96 +79,177 @@ def _without_memories(array: Accelerator) -> Accelerator:
     return array.model_copy(update=sizes)
 
 
+class _TileTable:
+    """The tiles of an operation that fit an array, in the order of the space, and all that bounds
+    their mappings on any memory path.
+
+    `good` is the best mapping of one path, often the best or nearly the best on the next.
+    """
+
+    def __init__(self, array: Accelerator, shape: ProblemShape) -> None:
+        """Tabulate the tiles of `shape` on `array`."""
+        self.space = Mapspace(array, shape)
+        self._sums = TileSums(array, shape, self.space.preloaded)
+        self.traffic = self._sums.traffic
+        self._array, self._shape, self._clock = array, shape, Clock(array.clock)
+        self._fill = shape.dataflow.fill_cycles(array)
+        self.tiles = list(self.space.tiles())
+        self.busy_ps = [self._busy_ps(tile) for tile in self.tiles]
+        self.end_bytes = [self.traffic.end_bytes(tile) for tile in self.tiles]
+        self._least_compute_ps: dict[int, int] = {}
+        self.good: Candidate | None = None
+
+    def least_compute_ps(self, number: int) -> int:
+        """Return the time of the smallest computation, which may be the one that ends sooner."""
+        least_ps = self._least_compute_ps.get(number)
+        if least_ps is None:
+            last = self.traffic.last_tile(self.tiles[number])
+            cycles = self._shape.cycles(self._array, last) + min(0, self._fill)
+            least_ps = self._least_compute_ps[number] = self._clock.cycles_to_ps(max(0, cycles))
+        return least_ps
+
+    def _busy_ps(self, tile: Sizes) -> int:
+        cycles = self._shape.repeats * self._sums.cycles(tile) + self._fill
+        return self._clock.cycles_to_ps(cycles)
+
+
+# A guess: of some 20 kB, for the operations of a trace on the machines that a sweep is at.
+_TABLES: Memo[_TileTable] = Memo("tiles of operations", 4 * _MACHINES)
+
+
+def _table_of(array: Accelerator, shape: ProblemShape) -> _TileTable:
+    return _TABLES.get((array, shape.key), lambda: _TileTable(array, shape))
+
+
 class Search:
     """The best plan of a space: least time, then least traffic, or the other way round.
 
     Best-first search. The candidate with the lowest bound is refined: a tile into its mappings, a
     mapping by the time of its transfers, then by the recurrence of its pipeline. Bounds are
-    admissible, so the first plan popped is optimal (A*).
+    admissible, so the first plan popped is optimal (A*). Candidates above a plan that is known are
+    not queued.
     """
 
     def __init__(self, array: Accelerator, pricing: Pricing, shape: ProblemShape) -> None:
         """Search the space of `shape` on `array`."""
-        self._space = Mapspace(array, shape)
-        self._array = _without_memories(array)
-        self._times = _TIMES.get((self._array, pricing, shape.key), lambda: Times({}, {}))
-        self._pricing, self.shape = pricing, shape
-        self._sums = TileSums(array, shape, self._space.preloaded)
-        self._traffic = self._sums.traffic
-        self._clock = Clock(array.clock)
+        self._table = table = _table_of(array, shape)
+        self._traffic = table.traffic
+        self._array, self._pricing, self.shape = _without_memories(array), pricing, shape
+        path: tuple[Hashable, ...] = pricing, shape.key
+        self._exact = _EXACT_PS.get((self._array, *path), dict)
+        self._transfers = _TRANSFERS.get((*path, table.space.preloaded), dict)
         self._peak, self._repeats = pricing.peak_bytes_per_s, shape.repeats
         self._launch_ps = array.launch_latency
-        self._fill = shape.dataflow.fill_cycles(array)
         self._cost = _OBJECTIVES.get(array.mapping, _by_time)
-        self._numbers = count()
+        self._numbers = count(len(table.tiles))
         self._plans: dict[Mapping, Plan] = {}
-        self._heap: list[tuple[int, int, int, int, Candidate]] = []
+        self._heap: list[tuple[int, int, int, int, Candidate | None]] = []
+        self._limit: Cost | None = None
 
     def best(self) -> Plan:
         """Return the best plan; raises Infeasible when not even the smallest tile fits."""
-        for index, tile in enumerate(self._space.tiles()):
-            self._push(self.tile_candidate(tile, index))
+        self._push_tiles()
         equals: list[Candidate] = []
         while self._heap:
-            first = heappop(self._heap)[-1]
-            if equals and _by_time(first) != _by_time(equals[0]):
+            first, second, _, number, candidate = heappop(self._heap)
+            if equals and (first, second) != self._limit:
                 break
-            if first.stage == EXACT:
-                equals.append(first)
+            if candidate is None:
+                candidate = self.tile_candidate(number)
+            if candidate.stage == EXACT:
+                equals.append(candidate)
                 continue
-            for candidate in self.refine(first):
-                self._push(candidate)
+            for tighter in self.refine(candidate):
+                self._push(tighter)
         if not equals:
-            raise self._space.too_small()
+            raise self._table.space.too_small()
         best = min(equals, key=self._tie_break) if len(equals) > 1 else equals[0]
-        assert best.traffic is not None, "only mappings are exact"
-        return self._plan(best.traffic.mapping)
+        self._table.good = best
+        return self._plan(_mapping_of(best))
 
-    def tile_candidate(self, tile: Sizes, position: int = 0) -> Candidate:
-        """Return a tile, the one at `position` of the space, with bounds for all its mappings."""
+    def _push_tiles(self) -> None:
+        """Queue every tile whose bound does not exceed the best plan of another memory path."""
+        table, size = self._table, self._traffic.least_bytes
+        if table.good is not None:
+            exact_ps = self._exact_ps(_mapping_of(table.good))
+            self._limit = self._cost(exact_ps, table.good.moved_bytes)
+        bounds = self._at_peak_ps(range(len(table.tiles)), size)
+        costs = [self._cost(bound_ps, size) for bound_ps in bounds]
+        self._heap = [
+            (*cost, 0, number, None)
+            for number, cost in enumerate(costs)
+            if self._limit is None or cost <= self._limit
+        ]
+        heapify(self._heap)
+
+    def _push(self, candidate: Candidate) -> None:
+        cost, exact = self._cost(candidate.bound_ps, candidate.moved_bytes), candidate.stage == EXACT
+        if self._limit is not None and cost > self._limit:
+            return
+        if exact:
+            self._limit = cost
+        # Of equals exact ones come last, so that all that may be as good are exact by then.
+        heappush(self._heap, (*cost, exact, next(self._numbers), candidate))
+
+    def tile_candidate(self, number: int) -> Candidate:
+        """Return a tile of the space with bounds for all its mappings."""
         size = self._traffic.least_bytes
-        bound_ps = self._at_peak_ps(tile, size)
-        return Candidate(tile, bound_ps, size, (bound_ps,), (position,))
+        (bound_ps,) = self._at_peak_ps((number,), size)
+        return Candidate(self._table.tiles[number], bound_ps, size, (bound_ps,), (number,))
 
     def refine(self, candidate: Candidate) -> Iterable[Candidate]:
         """Return the candidates of the next stage that `candidate` stands for."""
-        traffic = candidate.traffic
-        if traffic is None:
+        if candidate.traffic is None:
             return self._mapping_candidates(candidate)
         if candidate.stage == 1:
-            bound_ps = max(candidate.bound_ps, self._transfer_bound_ps(candidate.tile, traffic))
+            bound_ps = max(candidate.bound_ps, self._transfer_bound_ps(candidate))
             return (candidate._replace(bound_ps=bound_ps, stage=2),)
-        return (candidate._replace(bound_ps=self._exact_ps(traffic.mapping), stage=EXACT),)
+        return (candidate._replace(bound_ps=self._exact_ps(_mapping_of(candidate)), stage=EXACT),)
 
     def _mapping_candidates(self, parent: Candidate) -> Iterator[Candidate]:
         """Yield the mappings of a tile."""
-        tile = parent.tile
-        for index, traffic in enumerate(self._space.fitting(tile)):
+        tile, tile_ps, number = parent.tile, parent.peak_ps, parent.position
+        for index, traffic in enumerate(self._table.space.fitting(tile)):
             size = traffic.read_bytes + traffic.write_bytes
-            bound_ps = self._at_peak_ps(tile, size)
-            peak_ps, position = (bound_ps, *parent.peak_ps), (*parent.position, index)
-            yield Candidate(tile, bound_ps, size, peak_ps, position, traffic, 1)
+            (bound_ps,) = self._at_peak_ps(number, size)
+            yield Candidate(
+                tile, bound_ps, size, (bound_ps, *tile_ps), (*number, index), traffic, 1
+            )
 
-    def _transfer_bound_ps(self, tile: Sizes, traffic: MappingTraffic) -> int:
-        bound_ps = self._times.bound_ps.get(traffic.mapping)
-        if bound_ps is None:
+    def _at_peak_ps(self, numbers: Iterable[int], size: int) -> list[int]:
+        """Return lower bounds of the time of mappings with these tiles that move `size` bytes.
+
+        All cycles after the first load and before the last store, or all bytes at the peak rate,
+        whichever takes longer.
+        """
+        busy_ps, end_bytes = self._table.busy_ps, self._table.end_bytes
+        launch_ps, peak = self._launch_ps, self._peak
+        moved_ps = self._repeats * size * PS_PER_S // peak
+        return [
+            launch_ps + max(busy_ps[number] + end_bytes[number] * PS_PER_S // peak, moved_ps)
+            for number in numbers
+        ]
+
+    def _transfer_bound_ps(self, candidate: Candidate) -> int:
+        traffic, mapping = candidate.traffic, _mapping_of(candidate)
+        assert traffic is not None, "a mapping has its traffic"
+        transfers = self._transfers.get(mapping)
+        if transfers is None:
             written = permille_written(traffic.overlapped_read_bytes, traffic.write_bytes)
-            bound_ps = self._moving_ps(traffic, tile, written)
-            self._times.bound_ps[traffic.mapping] = bound_ps
-        return bound_ps
+            transfers = self._transfers_of(candidate.tile, traffic, written)
+            self._transfers[mapping] = transfers
+        return self._moving_ps(candidate.position[0], transfers)
 
     def _exact_ps(self, mapping: Mapping) -> int:
-        exact_ps = self._times.exact_ps.get(mapping)
+        exact_ps = self._exact.get(mapping)
         if exact_ps is None:
-            exact_ps = self._plan(mapping).progress.duration_ps(WHOLE)
-            self._times.exact_ps[mapping] = exact_ps
+            exact_ps = self._exact[mapping] = self._plan(mapping).progress.duration_ps(WHOLE)
         return exact_ps
 
     def _plan(self, mapping: Mapping) -> Plan:
         plan = self._plans.get(mapping)
         if plan is None:
-            plan = Plan(self._array, self._pricing, self.shape, mapping)
-            self._plans[mapping] = plan
+            plan = self._plans[mapping] = Plan(self._array, self._pricing, self.shape, mapping)
         return plan
 
     def _tie_break(self, plan: Candidate) -> tuple[int, ...]:
@@ -164,34 +258,26 @@ class Search:
         Bounds are at the memory's rate for reads or writes alone, then at its peak rate.
         """
         assert plan.traffic is not None, "a plan has a mapping"
-        unmixed_ps = self._moving_ps(plan.traffic, plan.tile, 0)
+        unmixed = self._transfers_of(plan.tile, plan.traffic, 0)
+        unmixed_ps = self._moving_ps(plan.position[0], unmixed)
         return max(plan.peak_ps[0], unmixed_ps), *plan.peak_ps, *plan.position
 
-    def _push(self, candidate: Candidate) -> None:
-        first, second = self._cost(candidate)
-        # Of equals exact ones come last, so that all that may be as good are exact by then.
-        exact = candidate.stage == EXACT
-        heappush(self._heap, (first, second, exact, next(self._numbers), candidate))
-
-    def _at_peak_ps(self, tile: Sizes, size: int) -> int:
-        """Return a lower bound of the time of mappings with this tile that move `size` bytes.
-
-        All cycles after the first load and before the last store, or all bytes at the peak rate,
-        whichever takes longer.
-        """
-        ends_ps = self._traffic.end_bytes(tile) * PS_PER_S // self._peak
-        moved_ps = self._repeats * size * PS_PER_S // self._peak
-        return self._launch_ps + max(self._busy_ps(tile) + ends_ps, moved_ps)
-
-    def _busy_ps(self, tile: Sizes) -> int:
-        return self._clock.cycles_to_ps(self._repeats * self._sums.cycles(tile) + self._fill)
-
-    def _moving_ps(self, traffic: MappingTraffic, tile: Sizes, written: int) -> int:
-        """Return the bound at the memory's rate for these patterns, `written` permille writes.
+    def _moving_ps(self, number: int, transfers: _Transfers) -> int:
+        """Return the bound by the transfers of a mapping with this tile.
 
         After the last load comes at least the smallest computation, then the last store.
         """
-        cost, tiles, repeats = self._pricing.cost, self._traffic, self._repeats
+        first_ps, loads_ps, stores_ps, last_ps = transfers
+        table, repeats = self._table, self._repeats
+        return self._launch_ps + max(
+            first_ps + table.busy_ps[number] + last_ps,
+            repeats * loads_ps + table.least_compute_ps(number) + last_ps,
+            repeats * (loads_ps + stores_ps),
+        )
+
+    def _transfers_of(self, tile: Sizes, traffic: MappingTraffic, written: int) -> _Transfers:
+        """Return the times at the memory's rate for these patterns, `written` permille writes."""
+        cost, tiles = self._pricing.cost, self._traffic
         preload_ps = sum([cost(pattern, 0).channel_ps for pattern in tiles.preloads])
         first_ps, loads_ps = preload_ps, preload_ps
         for often, pieces in tiles.loads(tile, traffic):
@@ -201,14 +287,9 @@ class Search:
         stores = tiles.stores(tile)
         each_ps = [cost(pattern, written).channel_ps for pattern, _ in stores]
         stores_ps = sum([n * ps for (_, n), ps in zip(stores, each_ps, strict=True)])
-        last_ps = each_ps[-1]
-        return self._launch_ps + max(
-            first_ps + self._busy_ps(tile) + last_ps,
-            repeats * loads_ps + self._least_compute_ps(tile) + last_ps,
-            repeats * (loads_ps + stores_ps),
-        )
+        return _Transfers(first_ps, loads_ps, stores_ps, each_ps[-1])
 
-    def _least_compute_ps(self, tile: Sizes) -> int:
-        """Return the time of the smallest computation, which may be the one that ends sooner."""
-        cycles = self.shape.cycles(self._array, self._traffic.last_tile(tile))
-        return self._clock.cycles_to_ps(max(0, cycles + min(0, self._fill)))
+
+def _mapping_of(candidate: Candidate) -> Mapping:
+    assert candidate.traffic is not None, "only tiles have many mappings"
+    return candidate.traffic.mapping

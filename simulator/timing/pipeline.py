@@ -5,6 +5,7 @@ are skipped, so that the cost does not grow with the number of tiles.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from simulator.memo import Memo
@@ -79,8 +80,16 @@ class Pipelined:
         self.clock = clock
         self.schedule = schedule
         self._durations: Memo[int] = Memo("durations of an operation", _SHARES)
-        self.channel_ps = _sum(self.body, lambda move: move.channel_ps)
-        self.port_ps = _sum(self.body, lambda move: move.port_ps)
+
+    @cached_property
+    def channel_ps(self) -> int:
+        """The time of all transfers in turn at the memory channel, at full share."""
+        return _sum(self.body, lambda move: move.channel_ps)
+
+    @cached_property
+    def port_ps(self) -> int:
+        """The time of all transfers in turn at their ports."""
+        return _sum(self.body, lambda move: move.port_ps)
 
     @property
     def tiles(self) -> int:

@@ -53,7 +53,9 @@ class Traffic(NamedTuple):
 
 
 _PATTERNS = 65_536  # prices of patterns that one path keeps: 20 MB; more than a run asks for
+_ENGINES = 256  # a guess: arrays of a sweep that differ in their DMA engine or clock
 FREE = PatternCost(0, 0, 0)
+NO_TRANSFER = Transfer(0, 0)
 
 
 class Pricing:
@@ -64,7 +66,9 @@ class Pricing:
         self._dram = dram
         self._interconnect = interconnect
         self._costs: Memo[PatternCost] = Memo("costs of patterns on a path", _PATTERNS)
+        self._engines: Memo[EnginePricing] = Memo("DMA engines on a path", _ENGINES)
         self.peak_bytes_per_s = dram.peak_bytes_per_s
+        self.accelerator_bytes_per_s = interconnect.accelerator_bytes_per_s
 
     def cost(self, pattern: AccessPattern, write_permille: int) -> PatternCost:
         """Return the cost of `pattern` in traffic with `write_permille` writes."""
@@ -92,34 +96,10 @@ class Pricing:
         together = min(cores * core, cluster or cores * core)
         return transfer_ps(size, min(together, self._interconnect.cpu_bytes_per_s))
 
-    def tile(self, run: TileRun, array: Accelerator, write_permille: int) -> Tile:
-        """Return a tile with its transfers priced, at `write_permille` writes.
-
-        Operands with streams of their own move side by side, others in turn.
-        """
-        side_by_side = STREAMS[array.dma.streams].operands
-        load = self._transfer(run.loads, array, write_permille, side_by_side)
-        store = self._transfer(run.stores, array, write_permille, side_by_side)
-        return Tile(load, run.compute_cycles, store)
-
-    def _transfer(
-        self,
-        patterns: tuple[AccessPattern, ...],
-        array: Accelerator,
-        write_permille: int,
-        side_by_side: bool,
-    ) -> Transfer:
-        if not patterns:
-            return Transfer(0, 0)
-        channel = sum([self.cost(pattern, write_permille).channel_ps for pattern in patterns])
-        ports = [*map(self.ports(array).ps, patterns)]
-        reads = not patterns[0].write
-        lag = array.dma.latency if reads else 0
-        return Transfer(channel, max(ports) if side_by_side else sum(ports), lag)
-
-    def ports(self, array: Accelerator) -> "Ports":
-        """Return the port times of `array` behind this path's interconnect."""
-        return _ports_of(array.dma, array.clock, self._interconnect.accelerator_bytes_per_s)
+    def engine(self, array: Accelerator) -> "EnginePricing":
+        """Return the prices of transfers by the DMA engine of `array`; equal engines share them."""
+        key = array.dma, array.clock
+        return self._engines.get(key, lambda: EnginePricing(self, *key))
 
     def traffic(self, patterns: Iterable[AccessPattern], write_permille: int) -> Traffic:
         """Return bytes, commands and channel time of `patterns`."""
@@ -134,6 +114,36 @@ class Pricing:
                 Traffic(read, write, cost.activates, reads, writes, cost.channel_ps)
             )
         return result
+
+
+class EnginePricing:
+    """Times of tiles' transfers by one DMA engine on one memory path."""
+
+    def __init__(self, path: Pricing, dma: Dma, clock: int) -> None:
+        """Move tiles through `dma` at `clock` Hz to and from the memory of `path`."""
+        self.path = path
+        self._dma, self._ports = dma, _ports_of(dma, clock, path.accelerator_bytes_per_s)
+        self._side_by_side = STREAMS[dma.streams].operands
+
+    def tile(self, run: TileRun, write_permille: int) -> Tile:
+        """Return a tile with its transfers priced, at `write_permille` writes.
+
+        Operands with streams of their own move side by side, others in turn.
+        """
+        load = self._transfer(run.loads, write_permille, side_by_side=self._side_by_side)
+        store = self._transfer(run.stores, write_permille, side_by_side=False)
+        return Tile(load, run.compute_cycles, store)
+
+    def _transfer(
+        self, patterns: tuple[AccessPattern, ...], write_permille: int, *, side_by_side: bool
+    ) -> Transfer:
+        if not patterns:
+            return NO_TRANSFER
+        cost = self.path.cost
+        channel = sum([cost(pattern, write_permille).channel_ps for pattern in patterns])
+        ports = [*map(self._ports.ps, patterns)]
+        lag = 0 if patterns[0].write else self._dma.latency
+        return Transfer(channel, max(ports) if side_by_side else sum(ports), lag)
 
 
 class Ports:

@@ -154,8 +154,8 @@ def test_of_equal_plans_that_with_the_lowest_bounds_and_the_first_place_is_taken
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     search, ends = Search(array, pricing, shape), []
-    for place, tile in enumerate(Mapspace(array, shape).tiles()):
-        follow(search, search.tile_candidate(tile, place), ends)
+    for number, _ in enumerate(Mapspace(array, shape).tiles()):
+        follow(search, search.tile_candidate(number), ends)
 
     def rank(end):
         cost = (end.moved_bytes, end.bound_ps)
@@ -231,8 +231,8 @@ def test_no_bound_of_the_search_is_above_what_it_leads_to(
     search = Search(
         array, pricing, GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     )
-    for tile in Mapspace(array, search.shape).tiles():
-        not_above_what_it_leads_to(search, search.tile_candidate(tile))
+    for number, _ in enumerate(Mapspace(array, search.shape).tiles()):
+        not_above_what_it_leads_to(search, search.tile_candidate(number))
 
 
 def not_above_what_it_leads_to(search, found):
