@@ -24,13 +24,14 @@ from simulator.placing import Placed, candidates
 from simulator.results.constants import constants_document
 from simulator.results.methods import bits_by_epoch
 from simulator.results.metrics import metric
-from simulator.results.power import peaks_of
+from simulator.results.record import StepRecord
 from simulator.results.recost import save_costs
-from simulator.results.result import Identity, Result, StepRecord, write_result
+from simulator.results.result import Identity, Result, write_result
 from simulator.results.samples import discard_samples
 from simulator.results.step import step_document
 from simulator.results.step_documents import StepDocument
 from simulator.si import si
+from simulator.step_run import SectionedRun
 from simulator.timing.sharing import Sharing
 from simulator.trace.memory import Footprint, footprint
 from simulator.trace.passes.overlay import resolved
@@ -69,16 +70,19 @@ class Machine:
         self._recorder = StepRunner(sharing)
 
     def run(
-        self, step: Step, carry: Carry, units: Sequence[str] | None, *, record: bool = False
-    ) -> tuple[StepRun, Carry]:
+        self, step: Step, carry: Carry, units: Sequence[str] | None
+    ) -> tuple[SectionedRun, Carry]:
         """Run one step after what left `carry`, op i on `units[i]` or where the rules place it.
 
-        Returns what happened and what the step leaves; with `record` the memory traffic over time,
-        at fidelity "flow", too.
+        Returns what happened and what the step leaves.
         """
-        tasks, order, after = self.lowering.lowered(step, carry, units)
-        runner = self._recorder if record else self._runner
-        return runner.run(tasks, order, record=record), after
+        lowered, after = self.lowering.lowered(step, carry, units)
+        return self._runner.run(lowered), after
+
+    def record(self, step: Step, carry: Carry, units: Sequence[str] | None) -> StepRun:
+        """Return what `run` does, with the memory traffic over time, at fidelity "flow"."""
+        lowered, _ = self.lowering.lowered(step, carry, units)
+        return self._recorder.record(lowered)
 
 
 def replay(
@@ -107,11 +111,9 @@ def replay(
 
 
 def _record(
-    machine: Machine, step: Step, index: int, run: StepRun, runs: dict[int, int]
+    machine: Machine, step: Step, index: int, run: SectionedRun, runs: dict[int, int]
 ) -> StepRecord:
-    peaks = peaks_of(run.tasks, run.spans, machine.prices)
-    names = tuple(op.name for op in step.ops)
-    return StepRecord(index, run.tasks, run.spans, run.attributed_ps, peaks, names, runs)
+    return StepRecord(index, run, machine.prices, tuple([op.name for op in step.ops]), runs)
 
 
 class Replay:
@@ -193,7 +195,7 @@ class Replay:
         step, placed = self.trace.steps[index], self._placed
         units = placed[index] if placed else None
         _, carry = self._machine.lowering.lower(step, Carry(), units)
-        return self._machine.run(step, carry, units, record=True)[0]
+        return self._machine.record(step, carry, units)
 
     def _memory(self) -> dict[str, int]:
         """Return the footprint of the training step that holds most (of any step without one)."""

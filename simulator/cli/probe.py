@@ -35,7 +35,8 @@ def array(
     Example: trainsoc probe array edge-16x16 shapes.csv -o cycles.csv
     """
     from simulator.hardware.load import load_hardware
-    from simulator.machine.soc import FIDELITIES, MOST_TILES
+    from simulator.machine.soc import FIDELITIES
+    from simulator.machine.step import MOST_TILES
     from simulator.probes import probe_array
 
     one_of("--fidelity", fidelity, FIDELITIES)

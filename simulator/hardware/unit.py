@@ -88,7 +88,7 @@ class Array(Accelerator, BoardUnit):
     """A further array of GEMMs."""
 
 
-class Cluster(Cpu, BoardUnit):
+class CpuCluster(Cpu, BoardUnit):
     """A further cluster of cores, such as the small ones beside the large. It takes what a rule or
     a search of placements gives it, as the host's driver launches it; dispatch stays with the host.
     """
@@ -100,7 +100,7 @@ class Cluster(Cpu, BoardUnit):
         return self
 
 
-_KINDS: dict[str, type[BoardUnit]] = {"array": Array, "cpu": Cluster}
+_KINDS: dict[str, type[BoardUnit]] = {"array": Array, "cpu": CpuCluster}
 
 
 def kinds() -> list[str]:

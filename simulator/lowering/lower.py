@@ -10,15 +10,16 @@ from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import HOST
 from simulator.lowering.backends.backend import Backend, backends_of
 from simulator.lowering.backends.cpu import HostStages
-from simulator.lowering.binding import Binding, BoundTask, CopyKey, Site
+from simulator.lowering.binding import Binding, CopyKey, Site
 from simulator.lowering.cache import CachedRegion, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.outline import Outline, outline_of
 from simulator.lowering.placement import place, traced_precision
+from simulator.lowering.program import LoweredStep, Program
 from simulator.lowering.requests import Requests, WorkRequest
 from simulator.lowering.works import Templates
 from simulator.memo import Memo
-from simulator.timing.precedence import Precedence, precedence
+from simulator.timing.precedence import precedence
 from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.trace import PERSISTENT, Step
 
@@ -63,13 +64,15 @@ class Lowering:
         Op i goes to `units[i]`, or else where the rules place it. Raises Infeasible when the
         hardware cannot run an operation.
         """
-        tasks, _, after = self.lowered(step, carry, units)
-        return tasks, after
+        lowered, after = self.lowered(step, carry, units)
+        return lowered.tasks, after
 
-    def lowered(self, step: Step, carry: Carry, units: Units | None = None) -> "LoweredStep":
-        """Return what `lower` does, with the order of the tasks."""
-        program = self._programs.of(step, carry, units)
-        return LoweredStep(program.on(self._templates), program.order, program.carry)
+    def lowered(
+        self, step: Step, carry: Carry, units: Units | None = None
+    ) -> tuple[LoweredStep, Carry]:
+        """Return what `lower` does, its tasks as columns."""
+        program, after = self._programs.of(step, carry, units)
+        return self._on(program), after
 
     def precisions(self, step: Step, units: Units | None = None) -> Precisions:
         """Return the precisions of the GEMMs of `step`, of which op i goes to `units[i]`."""
@@ -77,36 +80,18 @@ class Lowering:
 
     def synchronise(self, unit: str) -> tuple[Task, ...]:
         """Return what the CPU does to await one completion of `unit`, by itself."""
-        return self._programs.synchronise(unit).on(self._templates)
+        return self._on(self._programs.synchronise(unit)).tasks
+
+    def _on(self, program: Program) -> LoweredStep:
+        templates = self._templates
+        return LoweredStep(program, tuple([request.of(templates) for request in program.works]))
 
 
-class LoweredStep(NamedTuple):
-    """The tasks of a step in program order, which of them follow which, and what it leaves."""
+class _Lowered(NamedTuple):
+    """A step on all hardware of an outline, and what it leaves."""
 
-    tasks: tuple[Task, ...]
-    order: Precedence
+    program: Program
     carry: Carry
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A step as hardware of one outline runs it, with requests for its works."""
-
-    step: Step | None
-    tasks: tuple[BoundTask, ...]
-    order: Precedence
-    carry: Carry
-
-    def on(self, templates: Templates) -> tuple[Task, ...]:
-        """Return the tasks with the work that `templates` make for their requests."""
-        requests = dict.fromkeys(bound.work for bound in self.tasks)
-        works = {request: request.of(templates) for request in requests}
-        return tuple(
-            [
-                Task(works[request], op, phase, layer, waits)
-                for request, op, phase, layer, waits in self.tasks
-            ]
-        )
 
 
 _STEPS = 64  # a guess: more than a trace has, cold and steady; of 0.1 to 1 MB each
@@ -120,10 +105,10 @@ class Programs:
         self._outline = outline
         self._requests = Requests(outline)
         self._backends = backends_of(outline)
-        self._programs: Memo[Program] = Memo("lowered steps", _STEPS)
+        self._programs: Memo[_Lowered] = Memo("lowered steps", _STEPS)
         self._precisions: Memo[Precisions] = Memo("precisions of steps", _STEPS)
 
-    def of(self, step: Step, carry: Carry, units: Units | None) -> Program:
+    def of(self, step: Step, carry: Carry, units: Units | None) -> tuple[Program, Carry]:
         """Return what `Lowering.lower` says, made once."""
         key = step.digest, carry, None if units is None else tuple(units)
         return self._programs.get(key, lambda: self._lowered(step, carry, units))
@@ -143,7 +128,7 @@ class Programs:
                 executed.add(place(runtime, backends, op, gemm, unit).precision)
         return Precisions(frozenset(traced), frozenset(executed))
 
-    def _lowered(self, step: Step, carry: Carry, units: Units | None) -> Program:
+    def _lowered(self, step: Step, carry: Carry, units: Units | None) -> _Lowered:
         binding = Binding(self._requests, len(step.storages), new_bytes(step))
         binding.cache.hold(_as_tokens(carry.cached, _recalled(carry, step, binding)))
         lowered = _StepOnUnits(self._outline, self._backends, binding, carry)
@@ -152,18 +137,18 @@ class Programs:
         copies = _lasting_copies(binding, step)
         left = _by_name(binding.cache.lines, ChainMap[Any, Any](copies, _named(step)))
         after = Carry(lowered.engines, frozenset(copies.values()), left)
-        return self._program(step, binding, after)
+        return _Lowered(self._program(binding), after)
 
     def synchronise(self, unit: str) -> Program:
         """Return what the CPU does to await one completion of `unit`, by itself."""
         binding = Binding(self._requests, 0)
         duration_ps = self._outline.units[unit].driver.synchronise
         binding.driver(Stage.SYNCHRONISE, duration_ps, Site(0, Phase.OTHER, ""))
-        return self._program(None, binding, Carry())
+        return self._program(binding)
 
-    def _program(self, step: Step | None, binding: Binding, after: Carry) -> Program:
+    def _program(self, binding: Binding) -> Program:
         order = precedence(binding.tasks, self._outline.runtime.issue)
-        return Program(step, tuple(binding.tasks), order, after)
+        return Program(binding.tasks, order)
 
 
 class _StepOnUnits:

@@ -1,20 +1,22 @@
 """One step on a SoC of its own: section by section, each simulated where units meet in it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
 
 from simpy import Environment
 
-from simulator.activity import Span, StepRun, Task, Work
+from simulator.activity import StepRun, Task, Work
 from simulator.errors import InputError
+from simulator.lowering.program import LoweredStep, lowered_step
 from simulator.machine.probe import Probe, Recorder
 from simulator.machine.soc import Soc
 from simulator.memo import Memo
+from simulator.step_run import SectionedRun, SectionRun
 from simulator.timing.attribution import attribute
 from simulator.timing.pipeline import Pipelined
-from simulator.timing.precedence import Follows, Precedence, Section, precedence
-from simulator.timing.shares import WHOLE
+from simulator.timing.precedence import Follows, Section
 from simulator.timing.sharing import Sharing
+from simulator.trace.op import Phase
 
 MOST_TILES = 1_000_000
 """The most tiles that are simulated one by one by default: about a minute."""
@@ -22,75 +24,75 @@ MOST_TILES = 1_000_000
 _SECTIONS = 1024  # a guess: different sections of a few tasks that the steps of a trace have
 
 
-class _SectionRun(NamedTuple):
-    """A section from its start: its spans, what is charged to each task, and its duration."""
-
-    spans: tuple[Span, ...]
-    attributed_ps: tuple[int, ...]
-    duration_ps: int
-
-
 class StepRunner:
     """Runs steps of a SoC, each alone on it.
 
     The tasks of a section depend on nothing outside of it, and time has no origin, so equal
-    sections run once. A section of one task takes what its work takes alone.
+    sections run once. A task that is a section of its own takes what its work takes alone.
     """
 
     def __init__(
         self, sharing: Sharing | None = None, fidelity: str = "flow", most_tiles: int = MOST_TILES
     ) -> None:
-        """Let masters share the memory as `sharing` says, without it fairly and undisturbed."""
-        self._sharing = sharing or Sharing()
-        self._by_tiles, self._most_tiles = fidelity == "tile", most_tiles
-        self._sections: Memo[_SectionRun] = Memo("sections of steps", _SECTIONS)
+        """Let masters share the memory as `sharing` says, without it fairly and undisturbed.
 
-    def run(self, tasks: Sequence[Task], order: Precedence, *, record: bool = False) -> StepRun:
-        """Run `tasks` to completion in this order and return what happened.
-
-        With `record` the memory traffic over time is kept too. Raises InputError where fidelity
-        "tile" has too many to simulate.
+        Fidelity "tile" takes `most_tiles` in a step.
         """
-        if self._by_tiles:
+        self._sharing = sharing or Sharing()
+        self._fidelity, self._most_tiles = fidelity, most_tiles
+        self._sections: Memo[SectionRun] = Memo("sections of steps", _SECTIONS)
+
+    def run(self, step: LoweredStep) -> SectionedRun:
+        """Run `step` to completion and return what happened.
+
+        Raises InputError where fidelity "tile" has too many tiles to simulate.
+        """
+        if self._fidelity == "tile":
+            tasks = step.tasks
             _check_tiles(tasks, self._most_tiles)
-        if self._by_tiles or record:
-            fidelity = "tile" if self._by_tiles else "flow"
-            return run_events(tasks, order.follows, fidelity, self._sharing, record=record)
-        return self._by_section(tasks, order)
+            return _in_one(
+                step, run_events(tasks, step.program.order.follows, "tile", self._sharing)
+            )
+        works, numbers = step.works, step.program.numbers
+        shared = [
+            self._section(section, tuple([works[n] for n in numbers[section.start : section.stop]]))
+            for section in step.program.shared
+        ]
+        run = SectionedRun(step, tuple(shared))
+        return run if all(run.alone_ps) else _attributed_anew(run)
 
-    def _by_section(self, tasks: Sequence[Task], order: Precedence) -> StepRun:
-        spans: list[Span] = []
-        attributed: list[int] = []
-        now = 0
-        works = [task.work for task in tasks]
-        alone_ps = {work: work.progress.duration_ps(WHOLE) for work in set(works)}
-        for section in order.sections:
-            start, stop, _ = section
-            if stop - start == 1:
-                duration = alone_ps[works[start]]
-                spans.append(Span(now, now + duration))
-                attributed.append(duration)
-                now += duration
-                continue
-            run = self._section(section, tasks, tuple(works[start:stop]))
-            spans += [Span(now + begin, now + end) for begin, end in run.spans]
-            attributed += run.attributed_ps
-            now += run.duration_ps
-        if not all(alone_ps.values()):  # ends of tasks without duration tie across sections
-            attributed = attribute(spans, [work.unit for work in works], order.follows)
-        return StepRun(tuple(tasks), tuple(spans), tuple(attributed), now)
+    def record(self, step: LoweredStep) -> StepRun:
+        """Run `step` event by event and return what happened, memory traffic over time too."""
+        follows = step.program.order.follows
+        return run_events(step.tasks, follows, self._fidelity, self._sharing, record=True)
 
-    def _section(
-        self, section: Section, tasks: Sequence[Task], works: tuple[Work, ...]
-    ) -> _SectionRun:
+    def _section(self, section: Section, works: tuple[Work, ...]) -> SectionRun:
         key = section.follows, works
         run = self._sections.find(key)
         if run is None:
-            within = tasks[section.start : section.stop]
-            whole = run_events(within, section.follows, "flow", self._sharing)
-            run = _SectionRun(whole.spans, whole.attributed_ps, whole.duration_ps)
+            tasks = [Task(work, 0, Phase.OTHER, "", ()) for work in works]
+            whole = run_events(tasks, section.follows, "flow", self._sharing)
+            run = SectionRun(whole.spans, whole.attributed_ps, whole.duration_ps)
             self._sections.keep(key, run)
         return run
+
+
+def _in_one(step: LoweredStep, whole: StepRun) -> SectionedRun:
+    """Return a run of all tasks as if they were one section."""
+    section = SectionRun(whole.spans, whole.attributed_ps, whole.duration_ps)
+    return SectionedRun(LoweredStep(step.program.undivided, step.works), (section,))
+
+
+def _attributed_anew(run: SectionedRun) -> SectionedRun:
+    """Return a run whose critical path is that of the whole step.
+
+    Tasks without duration end when the section before them does, and so compete for its place on
+    the path.
+    """
+    whole, follows = run.whole, run.lowered.program.order.follows
+    units = [task.work.unit for task in whole.tasks]
+    attributed = tuple(attribute(whole.spans, units, follows))
+    return _in_one(run.lowered, replace(whole, attributed_ps=attributed))
 
 
 def run_step(
@@ -102,9 +104,12 @@ def run_step(
     record: bool = False,
     most_tiles: int = MOST_TILES,
 ) -> StepRun:
-    """Run `tasks` alone on a SoC under `issue`; see `StepRunner` for the others."""
-    runner = StepRunner(sharing, fidelity, most_tiles)
-    return runner.run(tasks, precedence(tasks, issue), record=record)
+    """Run `tasks` alone on a SoC under `issue`; see `StepRunner` for the others.
+
+    With `record` the memory traffic over time is kept too.
+    """
+    runner, step = StepRunner(sharing, fidelity, most_tiles), lowered_step(tasks, issue)
+    return runner.record(step) if record else runner.run(step).whole
 
 
 def run_events(

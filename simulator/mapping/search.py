@@ -183,7 +183,10 @@ class Search:
         heapify(self._heap)
 
     def _push(self, candidate: Candidate) -> None:
-        cost, exact = self._cost(candidate.bound_ps, candidate.moved_bytes), candidate.stage == EXACT
+        cost, exact = (
+            self._cost(candidate.bound_ps, candidate.moved_bytes),
+            candidate.stage == EXACT,
+        )
         if self._limit is not None and cost > self._limit:
             return
         if exact:

@@ -1,39 +1,12 @@
 """One row per task of a step, as the result lists them: what it was, took, moved and cost."""
 
-from typing import Any, Protocol
+from typing import Any
 
-from simulator.activity import Span, Task, Work
+from simulator.activity import Span, Work
 from simulator.energy.prices import Prices
-from simulator.results.tally import Ran, contention_ps
+from simulator.results.record import Record
+from simulator.results.tally import contention_ps
 from simulator.units import AJ_PER_J, PS_PER_S
-
-
-class Record(Protocol):
-    """One kind of step that ran, now or when the run was saved."""
-
-    @property
-    def step(self) -> int:
-        """Which distinct step of the trace it is."""
-
-    @property
-    def runs(self) -> dict[int, int]:
-        """How often it ran in each epoch."""
-
-    @property
-    def count(self) -> int:
-        """How often it ran in all."""
-
-    @property
-    def ran(self) -> Ran:
-        """What its tasks took and did: all that is summed."""
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """Its tasks, in the order of `ran`."""
-
-    @property
-    def op_names(self) -> tuple[str, ...]:
-        """The names of the step's ops, to which `Task.op` points."""
 
 
 def op_rows(record: Record, prices: Prices) -> list[dict[str, Any]]:

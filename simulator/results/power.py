@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from simulator.activity import Span, Task
-from simulator.energy.prices import Prices
+from simulator.activity import Span
 from simulator.units import ceil_div
 
 
@@ -33,20 +32,13 @@ def peaks_uw(spans: Sequence[Span], dynamic_aj: Sequence[int], static_uw: int) -
     )
 
 
-def peaks_of(tasks: Sequence[Task], spans: Sequence[Span], prices: Prices) -> tuple[int, ...]:
-    """Return, for each task of a step, the highest power while it ran at `prices`."""
-    works = {task.work for task in tasks}  # far fewer than tasks: layers and steps are alike
-    dynamic_aj = {work: prices.dynamic_aj_of(work.counts) for work in works}
-    return peaks_uw(spans, [dynamic_aj[task.work] for task in tasks], prices.whole_static_uw)
-
-
 def _levels(
     spans: Sequence[Span], dynamic_aj: Sequence[int], static_uw: int
 ) -> tuple[list[int], list[int]]:
     """Return the moments at which the power changes, and the power from each of them on."""
     changes: dict[int, int] = {}
     for (start, end), energy in zip(spans, dynamic_aj, strict=True):
-        power = _power(end - start, energy)
+        power = power_uw(end - start, energy)
         changes[start] = changes.get(start, 0) + power
         changes[end] = changes.get(end, 0) - power
     moments = sorted(changes)
@@ -54,5 +46,6 @@ def _levels(
     return moments, list(steps)[1:]
 
 
-def _power(duration_ps: int, energy_aj: int) -> int:
+def power_uw(duration_ps: int, energy_aj: int) -> int:
+    """Return the power of energy that is spent evenly over a time, in microwatts."""
     return ceil_div(energy_aj, duration_ps) if duration_ps else 0

@@ -14,7 +14,7 @@ from simulator.files.parquet import parquet_bytes, read_columns, read_metadata, 
 from simulator.files.writing import write_bytes
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.results.documents import AGAIN, RecordEntry, RecordsHeader, RecordsVersion
-from simulator.results.op_rows import Record
+from simulator.results.record import Record
 from simulator.results.result import Result
 from simulator.results.saved import MACS, OF_WORK, WORK_FIELDS, SavedTasks
 from simulator.timing.shares import WHOLE

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import TypeAdapter
 
-from simulator.activity import Counts, Span, Task
+from simulator.activity import Counts
 from simulator.energy.area import Area
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
@@ -28,51 +28,14 @@ from simulator.results.documents import (
 )
 from simulator.results.metric_row import CostRow
 from simulator.results.metrics import cost_row
-from simulator.results.op_rows import Record, op_rows
+from simulator.results.op_rows import op_rows
 from simulator.results.priced import Priced
-from simulator.results.tally import Ran, Tally, tallies
-from simulator.timing.shares import WHOLE
+from simulator.results.record import Place, Record
+from simulator.results.tally import Tally
 from simulator.trace.op import Phase
 
 SCHEMA = "1.0"
 _DOCUMENT = TypeAdapter(ResultDocument)
-
-
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """One simulated kind of step: which distinct step, its tasks, and how often it ran.
-
-    `runs` counts it per epoch.
-    """
-
-    step: int
-    tasks: tuple[Task, ...]
-    spans: tuple[Span, ...]
-    attributed_ps: tuple[int, ...]
-    peaks_uw: tuple[int, ...]
-    op_names: tuple[str, ...]
-    runs: dict[int, int]
-
-    @property
-    def count(self) -> int:
-        """How often this kind ran in all."""
-        return sum(self.runs.values())
-
-    @property
-    def ran(self) -> Ran:
-        """What the tasks took and did."""
-        works = {task.work for task in self.tasks}
-        alone_ps = {work: work.progress.duration_ps(WHOLE) for work in works}
-        return Ran(
-            [task.layer for task in self.tasks],
-            [task.phase for task in self.tasks],
-            self.spans,
-            self.attributed_ps,
-            [alone_ps[task.work] for task in self.tasks],
-            [task.work.unit for task in self.tasks],
-            [task.work.counts for task in self.tasks],
-            self.peaks_uw,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,35 +164,27 @@ class Result:
         return cost_row(Priced(tally, self.prices, self.macs_per_s))
 
     @cached_property
-    def _ran(self) -> tuple[Ran, ...]:
-        return tuple(record.ran for record in self.records)
-
-    @cached_property
-    def _by_layer(self) -> dict[tuple[str, Phase], Tally]:
-        sums: dict[tuple[str, Phase], Tally] = {}
-        for record, ran in zip(self.records, self._ran, strict=True):
-            for place, tally in tallies(ran, zip(ran.layers, ran.phases, strict=True)).items():
+    def _by_layer(self) -> dict[Place, Tally]:
+        sums: dict[Place, Tally] = {}
+        for record in self.records:
+            for place, tally in record.by_layer.items():
                 sums.setdefault(place, Tally()).add(tally, record.count)
         return sums
 
     @cached_property
-    def _phases_of_steps(self) -> list[dict[Phase, Tally]]:
-        return [tallies(ran, ran.phases) for ran in self._ran]
-
-    @cached_property
     def _by_phase(self) -> dict[Phase, Tally]:
         sums: dict[Phase, Tally] = {}
-        for record, phases in zip(self.records, self._phases_of_steps, strict=True):
-            for phase, tally in phases.items():
+        for record in self.records:
+            for phase, tally in record.by_phase.items():
                 sums.setdefault(phase, Tally()).add(tally, record.count)
         return sums
 
     @cached_property
     def _by_epoch(self) -> dict[int, Tally]:
         sums: dict[int, Tally] = {}
-        for record, phases in zip(self.records, self._phases_of_steps, strict=True):
+        for record in self.records:
             step = Tally()
-            for tally in phases.values():
+            for tally in record.by_phase.values():
                 step.add(tally)
             step.active_ps = step.latency_ps
             for epoch, runs in record.runs.items():

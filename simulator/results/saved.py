@@ -1,7 +1,7 @@
 """The steps of a saved run as columns: sums and peaks need no more, tasks are built on demand."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -11,7 +11,8 @@ from simulator.activity import Action, Counts, Span, Stage, Task, Work
 from simulator.energy.prices import Prices
 from simulator.results.documents import RecordEntry
 from simulator.results.power import peaks_uw
-from simulator.results.tally import Ran
+from simulator.results.record import Place
+from simulator.results.tally import Ran, Tally, tallies
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Phase
 
@@ -80,15 +81,13 @@ class SavedTasks:
     def _ran(self, cuts: list[slice], prices: Prices) -> Iterator[Ran]:
         sums = self._sums()
         dynamic_aj = {work: prices.dynamic_aj_of(each.counts) for work, each in sums.items()}
-        works, layers, attributed_ps, phases, starts, ends = map(
-            self._column, ("work", "layer", "attributed_ps", "phase", "start_ps", "end_ps")
+        works, attributed_ps, starts, ends = map(
+            self._column, ("work", "attributed_ps", "start_ps", "end_ps")
         )
         for cut in cuts:
             spans = list(map(Span, starts[cut], ends[cut]))
             spent_aj = [dynamic_aj[work] for work in works[cut]]
             yield Ran(
-                layers[cut],
-                list(map(Phase, phases[cut])),
                 spans,
                 attributed_ps[cut],
                 [sums[work].alone_ps for work in works[cut]],
@@ -96,6 +95,11 @@ class SavedTasks:
                 [sums[work].counts for work in works[cut]],
                 peaks_uw(spans, spent_aj, prices.whole_static_uw),
             )
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """The layer and phase of each task."""
+        return list(zip(self._column("layer"), map(Phase, self._column("phase")), strict=True))
 
     def _sums(self) -> dict[int, "_WorkSums"]:
         """Return time, unit and counts of each work, by its number."""
@@ -116,7 +120,7 @@ class SavedTasks:
         return self._frame[name].to_list()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SavedRecord:
     """One kind of step of a saved run, as `StepRecord` is one of a new run.
 
@@ -139,6 +143,16 @@ class SavedRecord:
     def tasks(self) -> tuple[Task, ...]:
         """Its tasks, in the order of `ran`."""
         return self.saved.tasks[self.cut]
+
+    @cached_property
+    def by_phase(self) -> Mapping[Phase, Tally]:
+        """The sums of each phase."""
+        return tallies(self.ran, [phase for _, phase in self.saved.places[self.cut]])
+
+    @cached_property
+    def by_layer(self) -> Mapping[Place, Tally]:
+        """The sums of each layer and phase, in order of appearance."""
+        return tallies(self.ran, self.saved.places[self.cut])
 
 
 def _work(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from simulator.activity import Counts, Span, total
-from simulator.trace.op import Phase
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -17,8 +16,6 @@ class Ran(NamedTuple):
     `alone_ps` is how long each would have taken with the memory to itself.
     """
 
-    layers: Sequence[str]
-    phases: Sequence[Phase]
     spans: Sequence[Span]
     attributed_ps: Sequence[int]
     alone_ps: Sequence[int]

@@ -57,12 +57,14 @@ class Section(NamedTuple):
     """Tasks from `start` to before `stop`: all follow every earlier task, and every later task
     follows them. So what runs in a section depends on nothing outside of it.
 
-    `follows` has positions within the section.
+    `follows` has positions within the section. `alone`: it is one task, which takes what its work
+    takes alone.
     """
 
     start: int
     stop: int
     follows: Follows
+    alone: bool = False
 
 
 class Precedence(NamedTuple):
@@ -88,7 +90,7 @@ def _section(follows: Follows, start: int, stop: int) -> Section:
         tuple(earlier - start for earlier in before if earlier >= start)
         for before in follows[start:stop]
     )
-    return Section(start, stop, within)
+    return Section(start, stop, within, alone=stop - start == 1)
 
 
 def _starts(follows: Follows) -> list[int]:

@@ -1,0 +1,58 @@
+"""How a step ran: its sections, from which times, sums and rows follow."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from simulator.activity import Span, StepRun
+from simulator.lowering.program import LoweredStep
+from simulator.timing.shares import WHOLE
+
+
+class SectionRun(NamedTuple):
+    """Several tasks that met, from their start: spans, what is charged to each, the duration."""
+
+    spans: tuple[Span, ...]
+    attributed_ps: tuple[int, ...]
+    duration_ps: int
+
+
+@dataclass(frozen=True)
+class SectionedRun:
+    """A step that ran section by section. `shared`: how its sections with several tasks ran.
+
+    Sums need no more. Tasks and spans are built when someone asks for them.
+    """
+
+    lowered: LoweredStep
+    shared: tuple[SectionRun, ...]
+
+    @cached_property
+    def alone_ps(self) -> tuple[int, ...]:
+        """How long each work takes with the memory to itself, by number."""
+        return tuple([work.progress.duration_ps(WHOLE) for work in self.lowered.works])
+
+    @property
+    def duration_ps(self) -> int:
+        """The time from the first start to the last end."""
+        alone = (times * self.alone_ps[number] for number, times in self.lowered.program.alone)
+        return sum(alone) + sum(section.duration_ps for section in self.shared)
+
+    @cached_property
+    def whole(self) -> StepRun:
+        """The step task by task."""
+        spans: list[Span] = []
+        attributed: list[int] = []
+        now, shared, numbers = 0, iter(self.shared), self.lowered.program.numbers
+        for start, _, _, is_alone in self.lowered.program.order.sections:
+            if is_alone:
+                duration = self.alone_ps[numbers[start]]
+                spans.append(Span(now, now + duration))
+                attributed.append(duration)
+                now += duration
+                continue
+            section = next(shared)
+            spans += [Span(now + begin, now + end) for begin, end in section.spans]
+            attributed += section.attributed_ps
+            now += section.duration_ps
+        return StepRun(self.lowered.tasks, tuple(spans), tuple(attributed), now)
