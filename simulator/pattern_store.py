@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from simulator.errors import InputError
+from simulator.files.cache import cache_folder
 from simulator.files.writing import write_text
 from simulator.hardware.dram import DramDevice
 from simulator.memo import remember
@@ -22,13 +21,13 @@ SampleTable = dict[tuple[TrafficShape, ...], Sample]
 def kept_samples(device: DramDevice | None) -> Iterator[None]:
     """Load the cached samples of `device` before the body; save those that the body adds.
 
-    The cache is `TRAINSOC_CACHE`, else the user's cache folder. An unwritable folder or an
-    unreadable file costs time only: samples are then taken again.
+    They are in `cache_folder`. An unwritable folder or an unreadable file costs time only: samples
+    are then taken again.
     """
     if device is None:
         yield
         return
-    samples, path = samples_of(device), _folder() / f"dram-{_key(device)}.json"
+    samples, path = samples_of(device), cache_folder() / f"dram-{_key(device)}.json"
     if not samples.table:
         samples.table.update(_read(path))
     before = len(samples.table)
@@ -37,19 +36,6 @@ def kept_samples(device: DramDevice | None) -> Iterator[None]:
     finally:
         if len(samples.table) > before:
             _write(path, samples)
-
-
-def _folder() -> Path:
-    own = os.environ.get("TRAINSOC_CACHE")
-    if own:
-        return Path(own)
-    caches = os.environ.get("XDG_CACHE_HOME")
-    if caches:
-        return Path(caches) / "trainsoc"
-    try:
-        return Path.home() / ".cache" / "trainsoc"
-    except RuntimeError:  # a user without a home
-        return Path(tempfile.gettempdir()) / "trainsoc"
 
 
 def _key(device: DramDevice) -> str:

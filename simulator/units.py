@@ -9,12 +9,14 @@ import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, BeforeValidator
+from typing import TYPE_CHECKING, Annotated, Any
 
 from simulator.memo import remember
 from simulator.si import PREFIXES, exact
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 PS_PER_S = 10**12
 AJ_PER_J = 10**18
@@ -62,6 +64,16 @@ class Quantity:
                 return f"{exact(scaled)} {unit}"
         unit = min(self.units, key=lambda name: self.units[name])
         return f"{exact(Decimal(value) / self.units[unit])} {unit}"
+
+    def __get_pydantic_core_schema__(
+        self, kind: Any, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
+        """Let fields of forms annotated with it take text with a unit, as far as 64 bits reach."""
+        # At once; validators in annotations have their signatures inspected, field by field.
+        from pydantic_core import core_schema  # noqa: PLC0415 - only forms need it
+
+        parsed = core_schema.no_info_before_validator_function(self.parse, handler(kind))
+        return core_schema.no_info_after_validator_function(_storable, parsed)
 
     @property
     def _one(self) -> str:
@@ -140,25 +152,24 @@ QUANTITIES = {
 
 
 def _storable(value: int) -> int:
+    """Return a value that the tables of sweeps can store."""
     if abs(value) >= 2**63:
         raise ValueError("is too large: it does not fit in 64 bits")
     return value
 
 
-_STORED = AfterValidator(_storable)  # as the tables of sweeps store integers
-
-Bytes = Annotated[int, BeforeValidator(SIZE.parse), _STORED, SIZE]
-Hertz = Annotated[int, BeforeValidator(FREQUENCY.parse), _STORED, FREQUENCY]
-Picoseconds = Annotated[int, BeforeValidator(DURATION.parse), _STORED, DURATION]
-Femtoseconds = Annotated[int, BeforeValidator(PERIOD.parse), _STORED, PERIOD]
-BytesPerSecond = Annotated[int, BeforeValidator(BANDWIDTH.parse), _STORED, BANDWIDTH]
-Attojoules = Annotated[int, BeforeValidator(ENERGY.parse), _STORED, ENERGY]
-Microwatts = Annotated[int, BeforeValidator(POWER.parse), _STORED, POWER]
-Millivolts = Annotated[int, BeforeValidator(VOLTAGE.parse), _STORED, VOLTAGE]
-Nanometres = Annotated[int, BeforeValidator(LENGTH.parse), _STORED, LENGTH]
-Cycles = Annotated[int, BeforeValidator(CYCLES.parse), _STORED, CYCLES]
-Millicycles = Annotated[int, BeforeValidator(FRACTION.parse), _STORED, FRACTION]
-Permille = Annotated[int, BeforeValidator(RATIO.parse), _STORED, RATIO]
+Bytes = Annotated[int, SIZE]
+Hertz = Annotated[int, FREQUENCY]
+Picoseconds = Annotated[int, DURATION]
+Femtoseconds = Annotated[int, PERIOD]
+BytesPerSecond = Annotated[int, BANDWIDTH]
+Attojoules = Annotated[int, ENERGY]
+Microwatts = Annotated[int, POWER]
+Millivolts = Annotated[int, VOLTAGE]
+Nanometres = Annotated[int, LENGTH]
+Cycles = Annotated[int, CYCLES]
+Millicycles = Annotated[int, FRACTION]
+Permille = Annotated[int, RATIO]
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

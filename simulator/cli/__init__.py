@@ -1,14 +1,18 @@
 """The command line. This module only prepares the process, so that Ctrl-C works at once."""
 
+import gc
 import os
 import signal
 import sys
+
+from simulator.collector import collect_rarely
 
 
 def main() -> None:
     """Run the command line; report any failure in one sentence on stderr, with an exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
+    collect_rarely()
     try:
         from simulator.cli import streams, verbs  # noqa: F401 - slow imports
         from simulator.cli.exits import exit_code
@@ -22,6 +26,7 @@ def main() -> None:
         code = 130
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    gc.freeze()  # the interpreter, which is about to end, would look for cycles in all that is left
     sys.exit(code)
 
 

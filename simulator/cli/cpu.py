@@ -87,8 +87,8 @@ def compare(
     """
     from simulator.hardware.load import load_hardware
     from simulator.replay import as_trace
-    from simulator.uncertainty.api import USUAL, check_count
     from simulator.uncertainty.compared import compare_with_intervals
+    from simulator.uncertainty.counts import USUAL, check_count
     from simulator.views.comparison import comparison_report
 
     check_count(samples)

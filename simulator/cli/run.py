@@ -79,11 +79,6 @@ def run(options: RunOptions) -> None:
 
     Example: trainsoc run edge-16x16 mlp_digits --samples 32 --json
     """
-    from simulator.machine.soc import FIDELITIES
-    from simulator.views.report import ROWS
-
-    one_of("--by", options.by, tuple(ROWS))
-    one_of("--fidelity", options.fidelity, FIDELITIES)
     document = run_and_report(options)
     if options.as_json:
         print(json.dumps(document, indent=1))
@@ -94,11 +89,15 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
 
     Returns the result's document, with the verdict if there is a baseline.
     """
+    from simulator.machine.soc import FIDELITIES
     from simulator.machine.step import MOST_TILES
     from simulator.replay import Replay
-    from simulator.uncertainty.api import check_count
+    from simulator.uncertainty.counts import check_count
+    from simulator.views.report import ROWS
     from simulator.views.verdict import summary
 
+    one_of("--by", options.by, tuple(ROWS))
+    one_of("--fidelity", options.fidelity, FIDELITIES)
     check_count(options.samples)
     machines, trace = _machines(options), _trace(options)
     most = options.max_tiles or MOST_TILES
@@ -130,11 +129,14 @@ def _machines(options: RunOptions) -> "list[tuple[Hardware, list[str]]]":
 def _trace(options: RunOptions) -> "Trace":
     """Return the trace to replay, under the training method if there is one."""
     from simulator.replay import as_trace
+
+    trace = as_trace(options.trace)
+    if not options.method:
+        return trace
     from simulator.trace.passes.file import load_method
     from simulator.trace.passes.overlay import scheduled
 
-    trace = as_trace(options.trace)
-    return scheduled(trace, load_method(options.method)) if options.method else trace
+    return scheduled(trace, load_method(options.method))
 
 
 def _sample(
@@ -142,16 +144,17 @@ def _sample(
 ) -> "list[Samples]":
     """Return samples of the runs, by default the usual number; add their account to the results."""
     from simulator.machine.step import MOST_TILES
-    from simulator.uncertainty.account import accounts
-    from simulator.uncertainty.api import usual_count
+    from simulator.uncertainty.counts import usual_count
     from simulator.uncertainty.replays import Subject
-    from simulator.uncertainty.sampling import draw
 
     most = options.max_tiles or MOST_TILES
     subjects = [Subject(soc, trace, options.fidelity, most) for soc in machines]
     count = usual_count(subjects) if options.samples is None else options.samples
     if not count:
         return []
+    from simulator.uncertainty.account import accounts
+    from simulator.uncertainty.sampling import draw
+
     samples = draw(subjects, count, options.seed, progress)
     for result, uncertainty in zip(results, accounts(samples), strict=True):
         result.uncertainty = uncertainty

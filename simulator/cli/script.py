@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from simulator.cli.show import show_trace
+from simulator.collector import collect_as_usual
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def capture_program(
     recording = capture(steps=depth, name=program.name, time=time, fake=fake)
     children = Children(depth, time)
     keeper = _TraceWriter(program, out, children, quiet)
+    collect_as_usual()
     with nullcontext() if fake else children.followed():
         run_script(program, recording, keeper.keep)
     if keeper.status:

@@ -146,7 +146,7 @@ def _request(options: SweepOptions, out: Path) -> "SweepRequest":
 def _refine(request: "SweepRequest", options: SweepOptions) -> "SweepRequest":
     """Return the request with what the options add or replace; raises InputError for bad ones."""
     from simulator.sweeps.request import as_list
-    from simulator.uncertainty.api import check_count
+    from simulator.uncertainty.counts import check_count
 
     more = {
         "constraints": [*as_list(request.constraints), *(options.require or [])],

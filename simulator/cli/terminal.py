@@ -10,12 +10,13 @@ def progress(items: Any, total: int, what: str) -> Any:
     import time
 
     from rich.console import Console
-    from rich.progress import Progress
 
     console = Console(stderr=True)
     if not console.is_terminal:
         yield from items
         return
+    from rich.progress import Progress
+
     with Progress(console=console, transient=True, auto_refresh=True) as bar:
         task = bar.add_task(what, total=total, visible=False)
         start = time.monotonic()

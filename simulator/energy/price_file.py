@@ -83,8 +83,8 @@ class UnitCosts(Part):
 class CostTable(Part):
     """Prices of actions and power of components; each one is optional."""
 
-    dynamic: Dynamic = Dynamic()
-    static: Static = Static()
+    dynamic: Dynamic = Field(default_factory=Dynamic)
+    static: Static = Field(default_factory=Static)
     units: dict[str, UnitCosts] = Field(default_factory=dict)
 
     @property
@@ -109,8 +109,8 @@ class CostTable(Part):
 class EnergyTable(CostTable):
     """Prices with the ends of their ranges, and the power of the whole board."""
 
-    low: CostTable = CostTable()
-    high: CostTable = CostTable()
+    low: CostTable = Field(default_factory=CostTable)
+    high: CostTable = Field(default_factory=CostTable)
     board: Microwatts | None = Field(gt=0, default=None, description="measured, another account")
 
 

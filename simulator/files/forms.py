@@ -16,7 +16,8 @@ _FIRST = 20  # mistakes that are looked at; the rest is counted
 class Form(BaseModel):
     """What a person writes: exact types, unknown keys are refused, nothing changes afterwards."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # Built at first use: most commands read few of the forms that they import.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 _Form = TypeVar("_Form", bound=Form)

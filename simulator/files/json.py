@@ -9,6 +9,9 @@ from pydantic_core import from_json
 from simulator.errors import InputError
 from simulator.files.refusals import damage
 
+BY_NEED = ConfigDict(defer_build=True)
+"""Configures a document so that its check is built where one is read: few commands read any."""
+
 _M = TypeVar("_M", bound="Strict")
 _D = TypeVar("_D")
 
@@ -16,7 +19,7 @@ _D = TypeVar("_D")
 class Strict(BaseModel):
     """An object of a file: exact types, finite numbers; keys that it does not name are ignored."""
 
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def parse_json(model: type[_M], data: str | bytes, source: str, fix: str) -> _M:

@@ -4,10 +4,12 @@ import io
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import InputError, shown
+from simulator.files.cache import FileParser, recall
 from simulator.files.text import read_text
 from simulator.memo import remember
 
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
 _FILES = 32  # a guess: descriptions and presets that the points of a sweep read again and again
 _LARGEST = 1 << 20  # bytes; a sweep of 10,000 designs is half of that
+_PARSER = FileParser(
+    "yaml",
+    "ruamel.yaml",
+    [Path(__file__).with_name(name) for name in ("bounded_yaml.py", "yaml_comments.py")],
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,17 +63,23 @@ def read_document(path: Path, example: str) -> Document:
 
 @remember("YAML documents", most=_FILES)
 def _document(path: str, text: str, example: str) -> Document:
+    content, comments = recall(_PARSER, text.encode(), partial(_parsed, path, text))
+    if content is None:
+        raise InputError(f"{path}: the file is empty: start from a copy of {example}")
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected keys as {example} has them, found {shown(content, 40)}")
+    return Document(content, {tuple(at): comment for at, comment in comments})
+
+
+def _parsed(path: str, text: str) -> list[Any]:
+    """Return the value in `text`, and the comments beside its parts with their paths."""
     from simulator.files.bounded_yaml import Unreadable, load  # noqa: PLC0415 - 0.05 s, rarely needed
 
     try:
         content, comments = load(text)
     except Unreadable as error:
         raise InputError(f"{path}: line {error.line}: {error.why}") from None
-    if content is None:
-        raise InputError(f"{path}: the file is empty: start from a copy of {example}")
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected keys as {example} has them, found {shown(content, 40)}")
-    return Document(content, comments)
+    return [content, [[list(at), comment] for at, comment in comments.items()]]
 
 
 def yaml_text(content: Mapping[str, Any]) -> str:

@@ -110,7 +110,7 @@ class Accelerator(Part):
     cols: int = Field(gt=0, le=65536)
     arrays: PositiveInt = Field(default=1, description="equal arrays side by side")
     dot_width: PositiveInt = Field(default=1, description="products one element sums per step")
-    cycles_per_mac: CyclesPerMac = CyclesPerMac()
+    cycles_per_mac: CyclesPerMac = Field(default_factory=CyclesPerMac)
     pipeline_depth: Cycles = Field(ge=0, default=0, description="stages of an element's arithmetic")
     clock: Hertz = Field(gt=0, le=FASTEST_HZ)
     operating_points: tuple[OperatingPoint, ...] = Field(

@@ -148,7 +148,7 @@ class Dispatch(Part):
     forward: Cycles | None = Field(ge=0, default=None, description="modules; autograd records")
     backward: Cycles | None = Field(ge=0, default=None, description="the autograd engine")
     optimizer: Cycles | None = Field(ge=0, default=None, description="the optimizer's loop")
-    begin: Begin = Begin()
+    begin: Begin = Field(default_factory=Begin)
 
 
 class Cpu(Part):

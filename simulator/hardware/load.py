@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import ErrorDetails
 
@@ -15,7 +15,6 @@ from simulator.files.forms import Hints, validate
 from simulator.files.refusals import path_of
 from simulator.files.text import is_file
 from simulator.files.yaml import Document, read_document, read_value, read_yaml
-from simulator.files.yaml_comments import Comments
 from simulator.hardware.constant import Constant
 from simulator.hardware.core import Core
 from simulator.hardware.cpu import ORDINARY
@@ -26,6 +25,9 @@ from simulator.hardware.soc import Hardware
 from simulator.hardware.stated import Mistake, Stated, is_long_form, stated
 from simulator.hardware.unit import BoardUnit, description_of
 from simulator.memo import remember
+
+if TYPE_CHECKING:
+    from simulator.files.yaml_comments import Comments
 
 CONFIGS = Path(__file__).resolve().parents[2] / "hwconfigs"
 IDEAL = "ideal"
@@ -181,7 +183,7 @@ def _stated(document: Document) -> Stated:
     return description
 
 
-def _stated_unit(name: str, raw: Any, comments: Comments) -> Stated:
+def _stated_unit(name: str, raw: Any, comments: "Comments") -> Stated:
     """Return what an entry of `units` says: nothing without a kind, which `_unit` refuses later."""
     try:
         description = _description(raw, "")
@@ -212,7 +214,7 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
     part: type[Part] = owner
     for name in parents:
         field = part.model_fields[name]
-        if isinstance(field.default, Part):
+        if field.default_factory:
             node.setdefault(name, {})
         part = part_of(field.annotation) or part
         if node.get(name) is None:

@@ -63,14 +63,14 @@ class Driver(Part):
         "and through memory. unit: the array's DMA engine, by scales that are known before, on "
         "the way in and out; memory holds the traced formats alone",
     )
-    rearrange: Rearrange = Rearrange()
+    rearrange: Rearrange = Field(default_factory=Rearrange)
     copies: Literal["none", "in_out"] = Field(default="none", description="none: zero-copy")
-    load: Handling = Field(default=Handling(), description="of an operand, with copies")
-    store: Handling = Field(default=Handling(), description="of a result, with copies")
+    load: Handling = Field(default_factory=Handling, description="of an operand, with copies")
+    store: Handling = Field(default_factory=Handling, description="of a result, with copies")
     weights: Literal["resident", "refit"] = "resident"
-    refit: Handling = Field(default=Handling(), description="of weights, on every call")
+    refit: Handling = Field(default_factory=Handling, description="of weights, on every call")
     reshape: Handling = Field(
-        default=Handling(),
+        default_factory=Handling,
         description="of a result and of a replicated operand, by the CPU on every call; results "
         "need none if it takes no time",
     )

@@ -76,12 +76,16 @@ class Port(Part):
     outstanding: PositiveInt | None = Field(default=None, description="requests in flight")
 
 
+def _free_driver() -> Driver:
+    return Driver.model_validate({"launch": "0 us", "synchronise": "0 us"})
+
+
 class BoardUnit(Part):
     """Base of the descriptions under `units:`, one subclass per kind."""
 
     kind: str
-    port: Port = Port()
-    driver: Driver = Driver.model_validate({"launch": "0 us", "synchronise": "0 us"})
+    port: Port = Field(default_factory=Port)
+    driver: Driver = Field(default_factory=_free_driver)
 
 
 class Array(Accelerator, BoardUnit):

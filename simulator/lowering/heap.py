@@ -1,5 +1,7 @@
 """Which results of a step lie in memory that the process has to fetch from the system first."""
 
+from typing import NamedTuple
+
 from simulator.lowering.allocator import Heap
 from simulator.memo import Memo
 from simulator.trace.op import Op, OpKind
@@ -36,6 +38,17 @@ def _new_bytes(step: Step) -> tuple[int, ...]:
     return tuple(sizes)
 
 
+class _StorageUse(NamedTuple):
+    """What an op does to storages that come and go: those it touches, those it is the last to need.
+
+    Unless it is a view it makes those that are not there.
+    """
+
+    touched: tuple[int, ...]
+    ended: tuple[int, ...]
+    is_view: bool
+
+
 class _Run:
     """A step that is run again and again in one process.
 
@@ -45,13 +58,13 @@ class _Run:
     def __init__(self, step: Step) -> None:
         self._step = step
         self._heap = Heap(SETTLED_BYTES)
-        self._last = {token: index for index, op in enumerate(step.ops) for token in _storages(op)}
-        self._transient = set()
+        transient = set()
         for token, storage in enumerate(step.storages):
             if storage.kind in PERSISTENT or storage.kind is StorageKind.INPUT:
                 self._heap.take(storage.bytes)
             else:
-                self._transient.add(token)
+                transient.add(token)
+        self._uses = _uses(step, transient)
         self._blocks: dict[int, tuple[int, int]] = {}
 
     def once(self, *, first: bool) -> list[int]:
@@ -59,15 +72,13 @@ class _Run:
         for token in tuple(self._blocks):
             self._release(token)
         sizes = []
-        for index, op in enumerate(self._step.ops):
-            used = [token for token in _storages(op) if token in self._transient]
-            made = [] if op.kind is OpKind.VIEW else [t for t in used if t not in self._blocks]
-            sizes.append(sum(self._take(token) for token in made))
+        for touched, ended, is_view in self._uses:
+            made = [] if is_view else [token for token in touched if token not in self._blocks]
+            sizes.append(sum(map(self._take, made)))
             if first and made:
                 self._heap.take(_LIBRARY_BYTES)
-            for token in used:
-                stays = self._step.storages[token].kind is StorageKind.GRADIENT
-                if self._last[token] == index and not stays and token in self._blocks:
+            for token in ended:
+                if token in self._blocks:
                     self._release(token)
         return sizes
 
@@ -79,6 +90,21 @@ class _Run:
     def _release(self, token: int) -> None:
         for address in self._blocks.pop(token):
             self._heap.release(address)
+
+
+def _uses(step: Step, transient: set[int]) -> list[_StorageUse]:
+    """Return what each op does to `transient` storages; gradients stay until the next step."""
+    touched = [tuple(token for token in _storages(op) if token in transient) for op in step.ops]
+    last = {token: index for index, tokens in enumerate(touched) for token in tokens}
+    stay = {n for n, each in enumerate(step.storages) if each.kind is StorageKind.GRADIENT}
+    return [
+        _StorageUse(
+            tokens,
+            tuple(token for token in tokens if last[token] == index and token not in stay),
+            op.kind is OpKind.VIEW,
+        )
+        for index, (op, tokens) in enumerate(zip(step.ops, touched, strict=True))
+    ]
 
 
 def _storages(op: Op) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from simulator.timing.precedence import Precedence, Section, Waiting, precedence
 from simulator.trace.op import Phase
 
 
-class Placed(Waiting, Protocol):
+class ProgramTask(Waiting, Protocol):
     """A task, or one before any hardware has sizes: what it does, and where it belongs."""
 
     @property
@@ -32,28 +32,28 @@ class Placed(Waiting, Protocol):
 Key = TypeVar("Key", bound=Hashable)
 
 
-class Group(NamedTuple, Generic[Key]):
+class TaskGroup(NamedTuple, Generic[Key]):
     """Tasks with the same key, of those that run alone: their works by number, and how often."""
 
     key: Key
     works: tuple[tuple[int, int], ...]
 
 
-class Groups(NamedTuple, Generic[Key]):
+class TaskGroups(NamedTuple, Generic[Key]):
     """The tasks of a step by some key.
 
     `keys` in order of appearance. `shared`: the keys of the tasks of each section with several.
     """
 
     keys: tuple[Key, ...]
-    alone: tuple[Group[Key], ...]
+    alone: tuple[TaskGroup[Key], ...]
     shared: tuple[tuple[Key, ...], ...]
 
 
 class Program:
     """The tasks of a step in program order. Works are numbered in order of appearance."""
 
-    def __init__(self, tasks: Sequence[Placed], order: Precedence) -> None:
+    def __init__(self, tasks: Sequence[ProgramTask], order: Precedence) -> None:
         """Run `tasks` in this order; equal works are the same object."""
         numbers: dict[Any, int] = {}
         self.numbers = [numbers.setdefault(task.work, len(numbers)) for task in tasks]
@@ -77,12 +77,12 @@ class Program:
         return tuple(Counter(self.numbers[index] for index in self._alone).items())
 
     @cached_property
-    def by_phase(self) -> Groups[Phase]:
+    def by_phase(self) -> TaskGroups[Phase]:
         """The tasks of each phase."""
         return self._groups(lambda task: task.phase)
 
     @cached_property
-    def by_layer(self) -> Groups[tuple[str, Phase]]:
+    def by_layer(self) -> TaskGroups[tuple[str, Phase]]:
         """The tasks of each layer and phase."""
         return self._groups(lambda task: (task.layer, task.phase))
 
@@ -90,14 +90,14 @@ class Program:
     def _alone(self) -> Iterator[int]:
         return (each.start for each in self.order.sections if each.alone)
 
-    def _groups(self, key_of: Callable[[Placed], Key]) -> Groups[Key]:
+    def _groups(self, key_of: Callable[[ProgramTask], Key]) -> TaskGroups[Key]:
         keys = [key_of(task) for task in self.tasks]
         alone: dict[Key, Counter[int]] = {}
         for index in self._alone:
             alone.setdefault(keys[index], Counter())[self.numbers[index]] += 1
-        groups = (Group(key, tuple(works.items())) for key, works in alone.items())
+        groups = (TaskGroup(key, tuple(works.items())) for key, works in alone.items())
         shared = (tuple(keys[each.start : each.stop]) for each in self.shared)
-        return Groups(tuple(dict.fromkeys(keys)), tuple(groups), tuple(shared))
+        return TaskGroups(tuple(dict.fromkeys(keys)), tuple(groups), tuple(shared))
 
 
 class LoweredStep(NamedTuple):

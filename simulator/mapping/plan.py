@@ -99,7 +99,7 @@ def _overlapped_bytes(
     return read, write
 
 
-class _Moved(NamedTuple):
+class _TilePrices(NamedTuple):
     """What the tiles of an operation move through one DMA engine: each tile without its cycles,
     and the traffic of one repeat.
     """
@@ -109,14 +109,14 @@ class _Moved(NamedTuple):
 
 
 # A guess: arrays of all sizes with the same engine share them, of about 2 kB.
-_MOVED: Memo[_Moved] = Memo("transfers of tiled operations", 8192)
+_PRICES: Memo[_TilePrices] = Memo("transfers of tiled operations", 8192)
 
 
-def _moved(op: TiledOp, engine: EnginePricing) -> _Moved:
-    return _MOVED.get((op, engine), lambda: _price(op, engine))
+def _prices(op: TiledOp, engine: EnginePricing) -> _TilePrices:
+    return _PRICES.get((op, engine), lambda: _price(op, engine))
 
 
-def _price(op: TiledOp, engine: EnginePricing) -> _Moved:
+def _price(op: TiledOp, engine: EnginePricing) -> _TilePrices:
     tiles = {
         visit: engine.tile(run, op.written[visit])._replace(
             ends=visit.ends, drains=visit.drains, serial=op.serial
@@ -129,11 +129,11 @@ def _price(op: TiledOp, engine: EnginePricing) -> _Moved:
         total = Traffic()
         for visit, count in op.census.items():
             run = op.runs[visit]
-            moved = engine.path.traffic((*run.loads, *run.stores), op.written[visit])
-            total = total.plus(moved, count)
+            once = engine.path.traffic((*run.loads, *run.stores), op.written[visit])
+            total = total.plus(once, count)
         return total
 
-    return _Moved(tiles, traffic)
+    return _TilePrices(tiles, traffic)
 
 
 class Plan:
@@ -145,7 +145,7 @@ class Plan:
         """Tile `shape` for `array` as `mapping` says, and price its transfers."""
         self._array, self._shape, self._mapping = array, shape, mapping
         self._tiled = tiled(shape, mapping)
-        self._moved = _moved(self._tiled, pricing.engine(array))
+        self._prices = _prices(self._tiled, pricing.engine(array))
         sizes = dict.fromkeys(visit.sizes for visit in self._tiled.census if visit.computes)
         self._cycles = {each: shape.cycles(array, each) for each in sizes}
         self.progress = self._progress()
@@ -174,7 +174,7 @@ class Plan:
         array, op, cycles = self._array, self._tiled, self._cycles
         tiles = {
             visit: tile._replace(cycles=cycles[visit.sizes]) if visit.computes else tile
-            for visit, tile in self._moved.tiles.items()
+            for visit, tile in self._prices.tiles.items()
         }
         body = _priced(op.tiles, tiles)
         if self._shape.repeats > 1:
@@ -195,7 +195,7 @@ class Plan:
     def _counts(self, useful_macs: int) -> Counts:
         shape = self._shape
         words, filled = self._array_words(), shape.repeats * self._tiled.filled_bytes
-        traffic = Traffic().plus(self._moved.traffic(), shape.repeats)
+        traffic = Traffic().plus(self._prices.traffic(), shape.repeats)
         summed_bytes = words.partial_sums * shape.widths.sum // 8
         on_array = {
             ARRAY_MACS: shape.macs,

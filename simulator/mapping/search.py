@@ -38,15 +38,15 @@ class Candidate(NamedTuple):
 EXACT = 3
 """The stage of a candidate whose time is exact."""
 
-Cost = tuple[int, int]
+Objective = tuple[int, int]
 """What a search minimises: time, then traffic, or the other way round."""
 
 
-def _by_time(bound_ps: int, moved_bytes: int) -> Cost:
+def _by_time(bound_ps: int, moved_bytes: int) -> Objective:
     return bound_ps, moved_bytes
 
 
-def _by_traffic(bound_ps: int, moved_bytes: int) -> Cost:
+def _by_traffic(bound_ps: int, moved_bytes: int) -> Objective:
     return moved_bytes, bound_ps
 
 
@@ -54,7 +54,7 @@ _OBJECTIVES = {"time": _by_time, "traffic": _by_traffic}
 """Values of `accelerator.mapping` that are searches; a rule without mappings searches by time."""
 
 
-class _Transfers(NamedTuple):
+class _TransferTimes(NamedTuple):
     """Times at the memory of what a mapping moves in one repeat: its first loads, all loads, all
     stores, the last store.
     """
@@ -69,7 +69,7 @@ class _Transfers(NamedTuple):
 # of 4 kB each.
 _MACHINES = 64
 _EXACT_PS: Memo[dict[Mapping, int]] = Memo("times of mappings", 64 * _MACHINES)
-_TRANSFERS: Memo[dict[Mapping, _Transfers]] = Memo("transfers of mappings", 64 * _MACHINES)
+_TRANSFERS: Memo[dict[Mapping, _TransferTimes]] = Memo("transfers of mappings", 64 * _MACHINES)
 
 
 @remember("arrays without memories", most=_MACHINES)
@@ -144,7 +144,7 @@ class Search:
         self._numbers = count(len(table.tiles))
         self._plans: dict[Mapping, Plan] = {}
         self._heap: list[tuple[int, int, int, int, Candidate | None]] = []
-        self._limit: Cost | None = None
+        self._limit: Objective | None = None
 
     def best(self) -> Plan:
         """Return the best plan; raises Infeasible when not even the smallest tile fits."""
@@ -265,7 +265,7 @@ class Search:
         unmixed_ps = self._moving_ps(plan.position[0], unmixed)
         return max(plan.peak_ps[0], unmixed_ps), *plan.peak_ps, *plan.position
 
-    def _moving_ps(self, number: int, transfers: _Transfers) -> int:
+    def _moving_ps(self, number: int, transfers: _TransferTimes) -> int:
         """Return the bound by the transfers of a mapping with this tile.
 
         After the last load comes at least the smallest computation, then the last store.
@@ -278,7 +278,7 @@ class Search:
             repeats * (loads_ps + stores_ps),
         )
 
-    def _transfers_of(self, tile: Sizes, traffic: MappingTraffic, written: int) -> _Transfers:
+    def _transfers_of(self, tile: Sizes, traffic: MappingTraffic, written: int) -> _TransferTimes:
         """Return the times at the memory's rate for these patterns, `written` permille writes."""
         cost, tiles = self._pricing.cost, self._traffic
         preload_ps = sum([cost(pattern, 0).channel_ps for pattern in tiles.preloads])
@@ -290,7 +290,7 @@ class Search:
         stores = tiles.stores(tile)
         each_ps = [cost(pattern, written).channel_ps for pattern, _ in stores]
         stores_ps = sum([n * ps for (_, n), ps in zip(stores, each_ps, strict=True)])
-        return _Transfers(first_ps, loads_ps, stores_ps, each_ps[-1])
+        return _TransferTimes(first_ps, loads_ps, stores_ps, each_ps[-1])
 
 
 def _mapping_of(candidate: Candidate) -> Mapping:

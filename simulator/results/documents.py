@@ -17,7 +17,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
 
-from simulator.files.json import Strict
+from simulator.files.json import BY_NEED, Strict
 from simulator.results import metrics
 from simulator.results.metric_row import Metric
 
@@ -162,7 +162,9 @@ class UncertaintyDocument(TypedDict):
     energy_decided_by: list[ShareRow]
 
 
-_INTERVALS: TypeAdapter[dict[str, IntervalRow]] = TypeAdapter(dict[str, IntervalRow])
+_INTERVALS: TypeAdapter[dict[str, IntervalRow]] = TypeAdapter(
+    dict[str, IntervalRow], config=BY_NEED
+)
 
 
 def _check_intervals(account: UncertaintyDocument) -> UncertaintyDocument:
@@ -184,6 +186,7 @@ class Version(Strict):
     )
 
 
+@with_config(BY_NEED)
 class ResultDocument(TypedDict):
     """The content of result.json, as far as anything reads it."""
 

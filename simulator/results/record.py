@@ -13,10 +13,10 @@ from simulator.results.tally import Key, Ran, Tally, UnitTally, tallies
 from simulator.trace.op import Phase
 
 if TYPE_CHECKING:  # a run that is read from a file was lowered by another process
-    from simulator.lowering.program import Group, Groups
+    from simulator.lowering.program import TaskGroup, TaskGroups
     from simulator.step_run import SectionedRun, SectionRun
 
-Place = tuple[str, Phase]
+LayerPhase = tuple[str, Phase]
 """A layer and a phase."""
 
 
@@ -48,7 +48,7 @@ class Record(Protocol):
         """The sums of each phase."""
 
     @property
-    def by_layer(self) -> Mapping[Place, Tally]:
+    def by_layer(self) -> Mapping[LayerPhase, Tally]:
         """The sums of each layer and phase, in order of appearance."""
 
     @property
@@ -56,7 +56,7 @@ class Record(Protocol):
         """The names of the step's ops, to which `Task.op` points."""
 
 
-class _WorkSums(NamedTuple):
+class _WorkCost(NamedTuple):
     """What one piece of work adds to a sum wherever it runs alone."""
 
     unit: str
@@ -108,11 +108,11 @@ class StepRecord:
         return self._tallies(self.run.lowered.program.by_phase)
 
     @cached_property
-    def by_layer(self) -> Mapping[Place, Tally]:
+    def by_layer(self) -> Mapping[LayerPhase, Tally]:
         """The sums of each layer and phase, in order of appearance."""
         return self._tallies(self.run.lowered.program.by_layer)
 
-    def _tallies(self, groups: "Groups[Key]") -> dict[Key, Tally]:
+    def _tallies(self, groups: "TaskGroups[Key]") -> dict[Key, Tally]:
         sums = {key: Tally() for key in groups.keys}
         for group in groups.alone:
             sums[group.key].add(self._of_group(group))
@@ -122,7 +122,7 @@ class StepRecord:
                 sums[key].add(tally, times)
         return sums
 
-    def _of_group(self, group: "Group[Key]") -> Tally:
+    def _of_group(self, group: "TaskGroup[Key]") -> Tally:
         """Return the sums of tasks that ran alone: each all the time that it took."""
         units: dict[str, UnitTally] = {}
         took_ps = power_uw = 0
@@ -142,7 +142,7 @@ class StepRecord:
         )
 
     def _sections(
-        self, groups: Groups[Key]
+        self, groups: "TaskGroups[Key]"
     ) -> "Counter[tuple[SectionRun, tuple[int, ...], tuple[Key, ...]]]":
         """Return how often each different section with several tasks ran."""
         program = self.run.lowered.program
@@ -167,9 +167,9 @@ class StepRecord:
         return [self.prices.dynamic_aj_of(work.counts) for work in self.run.lowered.works]
 
     @cached_property
-    def _works(self) -> Sequence[_WorkSums]:
+    def _works(self) -> Sequence[_WorkCost]:
         parts = zip(self.run.lowered.works, self.run.alone_ps, self._dynamic_aj, strict=True)
         return [
-            _WorkSums(work.unit, alone_ps, power_uw(alone_ps, energy_aj), work.counts)
+            _WorkCost(work.unit, alone_ps, power_uw(alone_ps, energy_aj), work.counts)
             for work, alone_ps, energy_aj in parts
         ]

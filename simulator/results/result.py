@@ -30,7 +30,7 @@ from simulator.results.metric_row import CostRow
 from simulator.results.metrics import cost_row
 from simulator.results.op_rows import op_rows
 from simulator.results.priced import Priced
-from simulator.results.record import Place, Record
+from simulator.results.record import LayerPhase, Record
 from simulator.results.tally import Tally
 from simulator.trace.op import Phase
 
@@ -164,8 +164,8 @@ class Result:
         return cost_row(Priced(tally, self.prices, self.macs_per_s))
 
     @cached_property
-    def _by_layer(self) -> dict[Place, Tally]:
-        sums: dict[Place, Tally] = {}
+    def _by_layer(self) -> dict[LayerPhase, Tally]:
+        sums: dict[LayerPhase, Tally] = {}
         for record in self.records:
             for place, tally in record.by_layer.items():
                 sums.setdefault(place, Tally()).add(tally, record.count)

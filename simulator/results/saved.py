@@ -11,7 +11,7 @@ from simulator.activity import Action, Counts, Span, Stage, Task, Work
 from simulator.energy.prices import Prices
 from simulator.results.documents import RecordEntry
 from simulator.results.power import peaks_uw
-from simulator.results.record import Place
+from simulator.results.record import LayerPhase
 from simulator.results.tally import Ran, Tally, tallies
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Phase
@@ -97,7 +97,7 @@ class SavedTasks:
             )
 
     @cached_property
-    def places(self) -> list[Place]:
+    def places(self) -> list[LayerPhase]:
         """The layer and phase of each task."""
         return list(zip(self._column("layer"), map(Phase, self._column("phase")), strict=True))
 
@@ -150,7 +150,7 @@ class SavedRecord:
         return tallies(self.ran, [phase for _, phase in self.saved.places[self.cut]])
 
     @cached_property
-    def by_layer(self) -> Mapping[Place, Tally]:
+    def by_layer(self) -> Mapping[LayerPhase, Tally]:
         """The sums of each layer and phase, in order of appearance."""
         return tallies(self.ran, self.saved.places[self.cut])
 

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, with_config
 from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
 
+from simulator.files.json import BY_NEED
 from simulator.results.documents import Count
 
 
@@ -65,6 +66,7 @@ class MachineDocument(TypedDict):
     cpu_fp32_macs_per_s: Count
 
 
+@with_config(BY_NEED)
 class StepDocument(TypedDict):
     """The content of step.json: one step over time."""
 

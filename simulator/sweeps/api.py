@@ -14,7 +14,7 @@ from simulator.sweeps.request import DEFAULT_HARDWARE, read_request
 from simulator.sweeps.search import answered
 from simulator.sweeps.study import Source, study, study_of
 from simulator.sweeps.watch import Display, Silent
-from simulator.uncertainty.api import check_count
+from simulator.uncertainty.counts import check_count
 
 if TYPE_CHECKING:
     import polars

@@ -13,7 +13,8 @@ from simulator.files.columns import Broken, ColumnRule, at_least, first_broken, 
 from simulator.trace.geometry import larger_than_operands, mismatch
 from simulator.trace.header import AGAIN, LARGEST, Header
 from simulator.trace.op import known_bits
-from simulator.trace.rows import CONV, GEMM, MEASURED, TENSOR, gemm_of, schema
+from simulator.trace.plain_rows import CONV, GEMM, TENSOR, gemm_of
+from simulator.trace.rows import MEASURED, schema
 
 _TENSORS = ("inputs", "outputs")
 _OPERANDS = {"a": "inputs", "b": "inputs", "c": "outputs"}

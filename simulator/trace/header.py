@@ -57,7 +57,7 @@ class Header(Strict):
     steps: list[_StepHeader]
     segments: list[Annotated[list[Whole], Field(min_length=3, max_length=4)]] = Field(min_length=1)
     methods: list[_MethodHeader] = Field(
-        default=[_MethodHeader(name=AS_TRACED.name, layers=[])], min_length=1
+        default_factory=lambda: [_MethodHeader(name=AS_TRACED.name, layers=[])], min_length=1
     )
     measured_ps: list[Whole] | None = None
 

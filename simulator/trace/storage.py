@@ -3,15 +3,20 @@
 import os
 import tempfile
 import uuid
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from simulator.collector import paused_collector
 from simulator.errors import InputError, reason
+from simulator.files.cache import LARGEST, FileParser, recall
 from simulator.files.parquet import parquet_bytes, read_columns, read_metadata, read_types
 from simulator.files.text import check_readable, is_file
 from simulator.files.writing import put, try_place
 from simulator.trace.bounds import check_bounds
 from simulator.trace.header import AGAIN, SCHEMA, header_text, read_header
+from simulator.trace.plain_rows import by_step
 from simulator.trace.trace import Trace
 
 __all__ = [
@@ -27,6 +32,7 @@ __all__ = [
 BUNDLED = Path(__file__).resolve().parents[2] / "workloads" / "traces"
 _KEY = "trainsoc.trace"
 _MAGIC = b"PAR1"
+_PARSER = FileParser("trace", "polars", sorted(Path(__file__).parent.glob("*.py")))
 
 
 def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:
@@ -146,6 +152,31 @@ def _not_a_trace(source: Path) -> str:
 
 
 def _read(source: Path) -> Trace:
+    text, rows = _content(source)
+    header = read_header(text, str(source))
+    with paused_collector():
+        parts = by_step(rows, len(header.steps))
+    steps = header.steps_of([part.ops for part in parts])
+    timings = header.timings_of([part.times_ps for part in parts])
+    return header.trace_of(steps, timings, str(source))
+
+
+def _content(source: Path) -> tuple[str, Iterable[Sequence[Any]]]:
+    """Return the text of a trace file's header, and the values of its rows, all checked."""
+    with source.open("rb") as file:
+        start = file.read(LARGEST + 1)
+    if len(start) > LARGEST:
+        return _checked(source)
+    text, rows = recall(_PARSER, start, partial(_plain_content, source))
+    return text, rows
+
+
+def _plain_content(source: Path) -> list[Any]:
+    text, rows = _checked(source)
+    return [text, [list(row) for row in rows]]
+
+
+def _checked(source: Path) -> tuple[str, Iterable[Sequence[Any]]]:
     from simulator.trace import check, rows  # noqa: PLC0415 - polars costs 0.1 s to import
 
     metadata = read_metadata(source, AGAIN)
@@ -153,10 +184,7 @@ def _read(source: Path) -> Trace:
         raise InputError(_not_a_trace(source))
     header = read_header(metadata[_KEY], str(source))
     check.check_types(read_types(source, AGAIN), header, str(source))
-    measured = header.measured_ps is not None
-    frame = read_columns(source, list(rows.schema(measured=measured)), AGAIN)
+    columns = list(rows.schema(measured=header.measured_ps is not None))
+    frame = read_columns(source, columns, AGAIN)
     check.check_rows(frame, header, str(source))
-    with paused_collector():
-        steps = header.steps_of(rows.ops_of(frame, len(header.steps)))
-    timings = header.timings_of(rows.times_of(frame, len(steps))) if measured else ()
-    return header.trace_of(steps, timings, str(source))
+    return metadata[_KEY], frame.select(columns).iter_rows()

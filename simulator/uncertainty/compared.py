@@ -7,7 +7,7 @@ from simulator.comparison import ComparedRow, Comparison, compare
 from simulator.hardware import Hardware
 from simulator.results.intervals import interval, level
 from simulator.trace.trace import Trace
-from simulator.uncertainty.api import USUAL
+from simulator.uncertainty.counts import USUAL
 from simulator.uncertainty.draws import draw_values
 from simulator.uncertainty.replays import Subject
 from simulator.uncertainty.sampling import ProgressBar, is_price, uncertain

@@ -1,7 +1,6 @@
 """Replays a run at other values of a machine's constants: times and counts, before prices."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,7 +9,6 @@ from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.machine.soc import FIDELITIES
 from simulator.machine.step import MOST_TILES
-from simulator.processes import cores, crew, no_main_module
 from simulator.replay import Replay
 from simulator.results.result import Amount
 from simulator.trace.trace import Trace
@@ -62,6 +60,10 @@ def answers(
 
     There are at most `most_processes`, by default one per core. Raises InputError if one dies.
     """
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415 - for samples alone
+
+    from simulator.processes import cores, crew, no_main_module  # noqa: PLC0415
+
     operations = sum(subjects[which].operations for which, _ in tasks)
     count = min(most_processes or cores(), max(1, 2 * operations // _PARALLEL_FROM))
     if count == 1:

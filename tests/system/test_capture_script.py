@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 from simulator.errors import InputError
 from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import StepKind
+from tests.command_line import process
 from workloads.capture import ScriptFailed, capture_script
 
 pytestmark = pytest.mark.torch
@@ -149,6 +150,16 @@ def test_a_missing_script(tmp_path):
         capture_script(tmp_path / "none.py")
     with pytest.raises(InputError, match="no script at"):
         capture_script(tmp_path)
+
+
+def test_a_script_has_the_garbage_collector_that_it_would_alone(script, tmp_path):
+    path = script(f"import gc\nprint(gc.get_threshold())\n{TRAINING}")
+    alone = subprocess.run(
+        [sys.executable, str(path), "1"], capture_output=True, text=True, check=True
+    )
+    done = process("capture", path, "-o", tmp_path / "a.trace", "--", 1)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == alone.stdout.splitlines()[0]
 
 
 def test_a_process_with_another_hash_seed_writes_the_same_trace(script, tmp_path):

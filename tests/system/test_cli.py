@@ -374,13 +374,29 @@ def test_bad_input_is_one_sentence_and_exit_code_2(case, tmp_path, trace_file):
     assert set(tmp_path.iterdir()) == before
 
 
-def test_help_imports_neither_models_nor_training():
+LIBRARIES = {"numpy", "polars", "ruamel", "scipy", "matplotlib", "torch", "multiprocessing"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unused"),
+    [
+        (["--help"], LIBRARIES | {"pydantic", "pydantic_core", "simpy", "rich", "email"}),
+        (["run", "--help"], LIBRARIES | {"simpy", "rich"}),
+        (["run", "edge-16x16", "lenet_digits"], LIBRARIES | {"rich.progress"}),
+        (["run", "edge-16x16", "lenet_digits", "--json"], LIBRARIES | {"rich.progress"}),
+        (["show", "edge-16x16"], LIBRARIES | {"simpy"}),
+    ],
+    ids=["help", "help of run", "run", "run as JSON", "show"],
+)
+def test_a_verb_imports_no_library_that_it_does_not_use(arguments, unused):
+    """Once it has read its files: what it made of them is remembered."""
     script = (
-        "import sys\nsys.argv[1:] = ['--help']\nfrom simulator.cli import main\n"
+        f"import sys\nsys.argv[1:] = {arguments}\nfrom simulator.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print(*sorted({'pydantic', 'simpy', 'torch', 'numpy', 'polars'} & set(sys.modules)))"
+        f"print(*sorted({unused} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
     assert done.stdout.splitlines()[-1] == ""

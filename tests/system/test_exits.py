@@ -184,10 +184,11 @@ main()
 
 
 @pytest.mark.parametrize("module", ["typer", "polars"])
-def test_ctrl_c_while_the_program_starts_is_one_word(module):
+def test_ctrl_c_while_the_program_starts_is_one_word(module, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED.format(module=module)],
         capture_output=True, text=True, check=False,
+        env={**os.environ, "TRAINSOC_CACHE": str(tmp_path)},  # or it needs no polars
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "trainsoc: interrupted\n")
 

@@ -21,6 +21,11 @@ def dram(monkeypatch, tmp_path):
     samples_of.cache_clear()
 
 
+def stored(tmp_path):
+    """Return the files of samples, which lie beside those of descriptions."""
+    return set((tmp_path / "cache").glob("dram-*"))
+
+
 def priced(dram):
     with kept_samples(dram.device):
         return pattern_cost(dram, sequential(10**6, write=False), 300)
@@ -37,7 +42,7 @@ def test_samples_of_another_memory_are_not(dram, tmp_path):
     priced(dram)
     other = load_hardware("edge-16x16", {"dram.preset": "DDR4-2400_x64_1ch"}).dram
     priced(other)
-    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert len(stored(tmp_path)) == 2
 
 
 def priced_with(dram, monkeypatch, standard, row):
@@ -53,19 +58,19 @@ def test_a_change_of_a_standard_concerns_the_samples_of_its_devices_alone(
     dram, monkeypatch, tmp_path
 ):
     priced(dram)
-    files = set((tmp_path / "cache").iterdir())
+    files = stored(tmp_path)
     row = Constraint((PRE,), (PRE,), "rank", "1")
     priced_with(dram, monkeypatch, "DDR5", row)
-    assert set((tmp_path / "cache").iterdir()) == files
+    assert stored(tmp_path) == files
     assert dram.device.protocol == "LPDDR4"
     priced_with(dram, monkeypatch, "LPDDR4", row)
-    assert len(set((tmp_path / "cache").iterdir()) - files) == 1
+    assert len(stored(tmp_path) - files) == 1
 
 
 @pytest.mark.parametrize("text", ["", "{", "[[1, 2]]", '[[["a"], [1, 2, 3]]]'])
 def test_a_file_that_is_no_such_file_is_written_anew(dram, tmp_path, text):
     first = priced(dram)
-    (path,) = (tmp_path / "cache").iterdir()
+    (path,) = stored(tmp_path)
     good = path.read_text()
     path.write_text(text)
     samples_of.cache_clear()
