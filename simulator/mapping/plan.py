@@ -20,7 +20,7 @@ from simulator.activity import (
 )
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.unit import ACCELERATOR
-from simulator.mapping.loops import Mapping
+from simulator.mapping.loops import Mapping, Sizes
 from simulator.mapping.nest import TileVisit, census, nest
 from simulator.mapping.problem import ProblemShape
 from simulator.memo import Memo
@@ -140,14 +140,24 @@ class Plan:
     """An operation under one mapping on one array and memory path."""
 
     def __init__(
-        self, array: Accelerator, pricing: Pricing, shape: ProblemShape, mapping: Mapping
+        self,
+        array: Accelerator,
+        pricing: Pricing,
+        shape: ProblemShape,
+        mapping: Mapping,
+        cycles: dict[Sizes, int] | None = None,
     ) -> None:
-        """Tile `shape` for `array` as `mapping` says, and price its transfers."""
+        """Tile `shape` for `array` as `mapping` says, and price its transfers.
+
+        `cycles` of tiles on this array that are known already; those of this plan are added.
+        """
         self._array, self._shape, self._mapping = array, shape, mapping
         self._tiled = tiled(shape, mapping)
         self._prices = _prices(self._tiled, pricing.engine(array))
-        sizes = dict.fromkeys(visit.sizes for visit in self._tiled.census if visit.computes)
-        self._cycles = {each: shape.cycles(array, each) for each in sizes}
+        self._cycles = {} if cycles is None else cycles
+        for visit in self._tiled.census:
+            if visit.computes and visit.sizes not in self._cycles:
+                self._cycles[visit.sizes] = shape.cycles(array, visit.sizes)
         self.progress = self._progress()
 
     def work(self, useful_macs: int, reason: str) -> Work:
@@ -210,10 +220,9 @@ class Plan:
     def _array_words(self) -> Accesses:
         """Return the words between the array and its memories."""
         repeats, total = self._shape.repeats, Accesses(0, 0, 0)
-        words = {sizes: self._shape.accesses(self._array, sizes) for sizes in self._cycles}
         for visit, count in self._tiled.census.items():
             if visit.computes:
-                often, each = repeats * count, words[visit.sizes]
+                often, each = repeats * count, self._shape.accesses(self._array, visit.sizes)
                 total = Accesses(*(n + often * m for n, m in zip(total, each, strict=True)))
         return total
 

@@ -1,6 +1,6 @@
 """The search for the best mapping of an operation: least time, or least traffic."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import NamedTuple
@@ -65,10 +65,18 @@ class _TransferTimes(NamedTuple):
     last_ps: int
 
 
+class _Evaluated(NamedTuple):
+    """Mappings of an operation on an array and path: exact times, and the plans that were best."""
+
+    exact_ps: dict[Mapping, int]
+    plans: dict[Mapping, Plan]
+
+
 # Guesses, enough for a sweep whose memories vary fastest: operations of one trace on 64 machines,
 # of 4 kB each.
 _MACHINES = 64
-_EXACT_PS: Memo[dict[Mapping, int]] = Memo("times of mappings", 64 * _MACHINES)
+_EVALUATED: Memo[_Evaluated] = Memo("times of mappings", 64 * _MACHINES)
+_CYCLES: Memo[dict[Sizes, int]] = Memo("cycles of tiles", 64 * _MACHINES)
 _TRANSFERS: Memo[dict[Mapping, _TransferTimes]] = Memo("transfers of mappings", 64 * _MACHINES)
 
 
@@ -94,6 +102,7 @@ class _TileTable:
         self._array, self._shape, self._clock = array, shape, Clock(array.clock)
         self._fill = shape.dataflow.fill_cycles(array)
         self.tiles = list(self.space.tiles())
+        self.size = len(self.tiles)
         self.busy_ps = [self._busy_ps(tile) for tile in self.tiles]
         self.end_bytes = [self.traffic.end_bytes(tile) for tile in self.tiles]
         self._least_compute_ps: dict[int, int] = {}
@@ -135,14 +144,17 @@ class Search:
         self._table = table = _table_of(array, shape)
         self._traffic = table.traffic
         self._array, self._pricing, self.shape = _without_memories(array), pricing, shape
-        path: tuple[Hashable, ...] = pricing, shape.key
-        self._exact = _EXACT_PS.get((self._array, *path), dict)
-        self._transfers = _TRANSFERS.get((*path, table.space.preloaded), dict)
+        key = shape.key
+        self._evaluated = _EVALUATED.get((self._array, pricing, key), lambda: _Evaluated({}, {}))
+        self._cycles = _CYCLES.get((self._array, key), dict)
+        self._transfers = _TRANSFERS.get((pricing, key, table.space.preloaded), dict)
         self._peak, self._repeats = pricing.peak_bytes_per_s, shape.repeats
         self._launch_ps = array.launch_latency
+        ends = zip(table.busy_ps, table.end_bytes, strict=True)
+        # Of each tile: all cycles after the first load and before the last store.
+        self._busy_ps = [busy + size * PS_PER_S // self._peak for busy, size in ends]
         self._cost = _OBJECTIVES.get(array.mapping, _by_time)
-        self._numbers = count(len(table.tiles))
-        self._plans: dict[Mapping, Plan] = {}
+        self._numbers = count(table.size)
         self._heap: list[tuple[int, int, int, int, Candidate | None]] = []
         self._limit: Objective | None = None
 
@@ -165,7 +177,10 @@ class Search:
             raise self._table.space.too_small()
         best = min(equals, key=self._tie_break) if len(equals) > 1 else equals[0]
         self._table.good = best
-        return self._plan(_mapping_of(best))
+        mapping, plans = _mapping_of(best), self._evaluated.plans
+        if mapping not in plans:
+            plans[mapping] = self._plan(mapping)
+        return plans[mapping]
 
     def _push_tiles(self) -> None:
         """Queue every tile whose bound does not exceed the best plan of another memory path."""
@@ -173,8 +188,7 @@ class Search:
         if table.good is not None:
             exact_ps = self._exact_ps(_mapping_of(table.good))
             self._limit = self._cost(exact_ps, table.good.moved_bytes)
-        bounds = self._at_peak_ps(range(len(table.tiles)), size)
-        costs = [self._cost(bound_ps, size) for bound_ps in bounds]
+        costs = [self._cost(self._at_peak_ps(number, size), size) for number in range(table.size)]
         self._heap = [
             (*cost, 0, number, None)
             for number, cost in enumerate(costs)
@@ -197,7 +211,7 @@ class Search:
     def tile_candidate(self, number: int) -> Candidate:
         """Return a tile of the space with bounds for all its mappings."""
         size = self._traffic.least_bytes
-        (bound_ps,) = self._at_peak_ps((number,), size)
+        bound_ps = self._at_peak_ps(number, size)
         return Candidate(self._table.tiles[number], bound_ps, size, (bound_ps,), (number,))
 
     def refine(self, candidate: Candidate) -> Iterable[Candidate]:
@@ -205,33 +219,26 @@ class Search:
         if candidate.traffic is None:
             return self._mapping_candidates(candidate)
         if candidate.stage == 1:
-            bound_ps = max(candidate.bound_ps, self._transfer_bound_ps(candidate))
-            return (candidate._replace(bound_ps=bound_ps, stage=2),)
-        return (candidate._replace(bound_ps=self._exact_ps(_mapping_of(candidate)), stage=EXACT),)
+            return (_at_stage(candidate, 2, self._transfer_bound_ps(candidate)),)
+        return (_at_stage(candidate, EXACT, self._exact_ps(_mapping_of(candidate))),)
 
     def _mapping_candidates(self, parent: Candidate) -> Iterator[Candidate]:
         """Yield the mappings of a tile."""
-        tile, tile_ps, number = parent.tile, parent.peak_ps, parent.position
+        tile, tile_ps, (number,) = parent.tile, parent.peak_ps, parent.position
         for index, traffic in enumerate(self._table.space.fitting(tile)):
             size = traffic.read_bytes + traffic.write_bytes
-            (bound_ps,) = self._at_peak_ps(number, size)
-            yield Candidate(
-                tile, bound_ps, size, (bound_ps, *tile_ps), (*number, index), traffic, 1
-            )
+            bound_ps = self._at_peak_ps(number, size)
+            peak_ps = bound_ps, *tile_ps
+            yield Candidate(tile, bound_ps, size, peak_ps, (number, index), traffic, 1)
 
-    def _at_peak_ps(self, numbers: Iterable[int], size: int) -> list[int]:
-        """Return lower bounds of the time of mappings with these tiles that move `size` bytes.
+    def _at_peak_ps(self, number: int, size: int) -> int:
+        """Return a lower bound of the time of mappings with this tile that move `size` bytes.
 
         All cycles after the first load and before the last store, or all bytes at the peak rate,
         whichever takes longer.
         """
-        busy_ps, end_bytes = self._table.busy_ps, self._table.end_bytes
-        launch_ps, peak = self._launch_ps, self._peak
-        moved_ps = self._repeats * size * PS_PER_S // peak
-        return [
-            launch_ps + max(busy_ps[number] + end_bytes[number] * PS_PER_S // peak, moved_ps)
-            for number in numbers
-        ]
+        busy_ps, moved_ps = self._busy_ps[number], self._repeats * size * PS_PER_S // self._peak
+        return self._launch_ps + (busy_ps if busy_ps > moved_ps else moved_ps)
 
     def _transfer_bound_ps(self, candidate: Candidate) -> int:
         traffic, mapping = candidate.traffic, _mapping_of(candidate)
@@ -244,16 +251,14 @@ class Search:
         return self._moving_ps(candidate.position[0], transfers)
 
     def _exact_ps(self, mapping: Mapping) -> int:
-        exact_ps = self._exact.get(mapping)
+        exact_ps = self._evaluated.exact_ps.get(mapping)
         if exact_ps is None:
-            exact_ps = self._exact[mapping] = self._plan(mapping).progress.duration_ps(WHOLE)
+            exact_ps = self._plan(mapping).progress.duration_ps(WHOLE)
+            self._evaluated.exact_ps[mapping] = exact_ps
         return exact_ps
 
     def _plan(self, mapping: Mapping) -> Plan:
-        plan = self._plans.get(mapping)
-        if plan is None:
-            plan = self._plans[mapping] = Plan(self._array, self._pricing, self.shape, mapping)
-        return plan
+        return Plan(self._array, self._pricing, self.shape, mapping, self._cycles)
 
     def _tie_break(self, plan: Candidate) -> tuple[int, ...]:
         """Return the key of the first among equal plans: the lowest bounds, then the position.
@@ -291,6 +296,13 @@ class Search:
         each_ps = [cost(pattern, written).channel_ps for pattern, _ in stores]
         stores_ps = sum([n * ps for (_, n), ps in zip(stores, each_ps, strict=True)])
         return _TransferTimes(first_ps, loads_ps, stores_ps, each_ps[-1])
+
+
+def _at_stage(candidate: Candidate, stage: int, bound_ps: int) -> Candidate:
+    """Return a candidate with its bound of the next stage, which may not be tighter."""
+    tile, before_ps, moved_bytes, peak_ps, position, traffic, _ = candidate
+    bound_ps = max(before_ps, bound_ps)
+    return Candidate(tile, bound_ps, moved_bytes, peak_ps, position, traffic, stage)
 
 
 def _mapping_of(candidate: Candidate) -> Mapping:

@@ -138,18 +138,26 @@ def _at_share(body: Sequence[Tile | TileLoop], share: int, clock: Clock) -> _Nod
     return tuple(
         _Repeated(node.times, _at_share(node.body, share, clock))
         if isinstance(node, TileLoop)
-        else Ticks(
-            node.load.duration_ps(share) * per_ps,
-            ceil_div(node.load.channel_ps * WHOLE, share) * per_ps,
-            node.load.lag_ps * per_ps,
-            node.cycles * per_cycle,
-            node.store.duration_ps(share) * per_ps,
-            ceil_div(node.store.channel_ps * WHOLE, share) * per_ps,
-            node.ends,
-            node.drains,
-            node.serial,
-        )
+        else _ticks(node, share, per_ps, per_cycle)
         for node in body
+    )
+
+
+def _ticks(tile: Tile, share: int, per_ps: int, per_cycle: int) -> Ticks:
+    load, cycles, store, ends, drains, serial = tile
+    load_ps, store_ps = load.channel_ps, store.channel_ps
+    if share != WHOLE:
+        load_ps, store_ps = ceil_div(load_ps * WHOLE, share), ceil_div(store_ps * WHOLE, share)
+    return Ticks(
+        max(load_ps, load.port_ps) * per_ps,
+        load_ps * per_ps,
+        load.lag_ps * per_ps,
+        cycles * per_cycle,
+        max(store_ps, store.port_ps) * per_ps,
+        store_ps * per_ps,
+        ends,
+        drains,
+        serial,
     )
 
 
