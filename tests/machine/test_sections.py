@@ -51,6 +51,14 @@ def test_sections_are_what_events_are(tasks, issue):
     assert by_section.duration_ps == by_event.duration_ps
 
 
+def test_a_task_without_duration_is_beside_the_critical_path():
+    """The last task waits for the second one of two that end together: that one is charged."""
+    first, second, none = work(HOST, 10, 0), work(ACCELERATOR, 10, 0), work("npu", 0, 0)
+    places = [(first, ()), (second, ()), (none, (0, 1)), (work("npu", 5, 0), (1, 2))]
+    tasks = [Task(each, 0, Phase.FORWARD, "", waits) for each, waits in places]
+    assert run_step(tasks, "dataflow").attributed_ps == (0, 10, 0, 5)
+
+
 @settings(max_examples=200, deadline=None)
 @given(steps(), st.sampled_from(ISSUES))
 def test_sections_are_as_short_as_can_be(tasks, issue):
