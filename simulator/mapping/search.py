@@ -65,11 +65,19 @@ class _TransferTimes(NamedTuple):
     last_ps: int
 
 
+class _BestPlan(NamedTuple):
+    """A plan that was best in memories of some size, with its tile and traffic."""
+
+    tile: Sizes
+    traffic: MappingTraffic
+    plan: Plan
+
+
 class _Evaluated(NamedTuple):
-    """Mappings of an operation on an array and path: exact times, and the plans that were best."""
+    """Mappings of an operation on an array and path: exact times, and those that were best."""
 
     exact_ps: dict[Mapping, int]
-    plans: dict[Mapping, Plan]
+    best: dict[Mapping, _BestPlan]
 
 
 # Guesses, enough for a sweep whose memories vary fastest: operations of one trace on 64 machines,
@@ -91,7 +99,7 @@ class _TileTable:
     """The tiles of an operation that fit an array, in the order of the space, and all that bounds
     their mappings on any memory path.
 
-    `good` is the best mapping of one path, often the best or nearly the best on the next.
+    `good` was best on one path, and is often the best or nearly the best on the next.
     """
 
     def __init__(self, array: Accelerator, shape: ProblemShape) -> None:
@@ -102,11 +110,11 @@ class _TileTable:
         self._array, self._shape, self._clock = array, shape, Clock(array.clock)
         self._fill = shape.dataflow.fill_cycles(array)
         self.tiles = list(self.space.tiles())
-        self.size = len(self.tiles)
+        self.size, self.members = len(self.tiles), frozenset(self.tiles)
         self.busy_ps = [self._busy_ps(tile) for tile in self.tiles]
         self.end_bytes = [self.traffic.end_bytes(tile) for tile in self.tiles]
         self._least_compute_ps: dict[int, int] = {}
-        self.good: Candidate | None = None
+        self.good: MappingTraffic | None = None
 
     def least_compute_ps(self, number: int) -> int:
         """Return the time of the smallest computation, which may be the one that ends sooner."""
@@ -176,18 +184,21 @@ class Search:
         if not equals:
             raise self._table.space.too_small()
         best = min(equals, key=self._tie_break) if len(equals) > 1 else equals[0]
-        self._table.good = best
-        mapping, plans = _mapping_of(best), self._evaluated.plans
-        if mapping not in plans:
-            plans[mapping] = self._plan(mapping)
-        return plans[mapping]
+        self._table.good = best.traffic
+        return self._best_plan(best)
+
+    def _best_plan(self, candidate: Candidate) -> Plan:
+        """Return the plan of the best candidate, which memories of other sizes may share."""
+        mapping, traffic, best = _mapping_of(candidate), candidate.traffic, self._evaluated.best
+        if mapping not in best:
+            assert traffic is not None, "a mapping has its traffic"
+            best[mapping] = _BestPlan(candidate.tile, traffic, self._plan(mapping))
+        return best[mapping].plan
 
     def _push_tiles(self) -> None:
-        """Queue every tile whose bound does not exceed the best plan of another memory path."""
+        """Queue every tile whose bound does not exceed the plans that are known."""
         table, size = self._table, self._traffic.least_bytes
-        if table.good is not None:
-            exact_ps = self._exact_ps(_mapping_of(table.good))
-            self._limit = self._cost(exact_ps, table.good.moved_bytes)
+        self._limit = min(map(self._exact_cost, self._known()), default=None)
         costs = [self._cost(self._at_peak_ps(number, size), size) for number in range(table.size)]
         self._heap = [
             (*cost, 0, number, None)
@@ -195,6 +206,23 @@ class Search:
             if self._limit is None or cost <= self._limit
         ]
         heapify(self._heap)
+
+    def _known(self) -> list[MappingTraffic]:
+        """Return what was best in memories of other sizes, or else on another memory path.
+
+        A space has the first tiles that fit, so that it may lack what is best in smaller memories.
+        """
+        table = self._table
+        best = [
+            each.traffic
+            for each in self._evaluated.best.values()
+            if each.tile in table.members and table.space.fits(each.traffic)
+        ]
+        return best or [traffic for traffic in (table.good,) if traffic]
+
+    def _exact_cost(self, traffic: MappingTraffic) -> Objective:
+        size = traffic.read_bytes + traffic.write_bytes
+        return self._cost(self._exact_ps(traffic.mapping), size)
 
     def _push(self, candidate: Candidate) -> None:
         cost, exact = (
@@ -225,11 +253,15 @@ class Search:
     def _mapping_candidates(self, parent: Candidate) -> Iterator[Candidate]:
         """Yield the mappings of a tile."""
         tile, tile_ps, (number,) = parent.tile, parent.peak_ps, parent.position
+        known = self._evaluated.exact_ps
         for index, traffic in enumerate(self._table.space.fitting(tile)):
             size = traffic.read_bytes + traffic.write_bytes
-            bound_ps = self._at_peak_ps(number, size)
-            peak_ps = bound_ps, *tile_ps
-            yield Candidate(tile, bound_ps, size, peak_ps, (number, index), traffic, 1)
+            bound_ps, exact_ps = self._at_peak_ps(number, size), known.get(traffic.mapping)
+            peak_ps, position = (bound_ps, *tile_ps), (number, index)
+            if exact_ps is None:
+                yield Candidate(tile, bound_ps, size, peak_ps, position, traffic, 1)
+            else:
+                yield Candidate(tile, exact_ps, size, peak_ps, position, traffic, EXACT)
 
     def _at_peak_ps(self, number: int, size: int) -> int:
         """Return a lower bound of the time of mappings with this tile that move `size` bytes.

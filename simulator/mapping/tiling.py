@@ -34,11 +34,14 @@ class Mapspace:
         """Return the mappings with this tile that fit, with their traffic."""
         fitting = self._fitting.get(tile)
         if fitting is None:
-            array, shape = self._array, self._shape
             every = self._traffic.of_mappings(tile, lambda: self._mappings(tile))
-            fitting = [each for each in every if _fits(array, shape, each.mapping, each.footprint)]
+            fitting = [each for each in every if self.fits(each)]
             self._fitting[tile] = fitting
         return fitting
+
+    def fits(self, traffic: MappingTraffic) -> bool:
+        """Return whether a mapping of the operation fits."""
+        return _fits(self._array, self._shape, traffic.mapping, traffic.footprint)
 
     def too_small(self) -> Infeasible:
         """Return why not even the smallest tile fits."""
