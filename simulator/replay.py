@@ -175,7 +175,7 @@ class Replay:
 
     def _result(self, placed: Placed | None, records: tuple[StepRecord, ...]) -> Result:
         return Result(
-            self._identity(placed),
+            lambda: self._identity(placed),
             records,
             self._machine.prices,
             self._macs_per_s,

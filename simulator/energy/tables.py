@@ -93,6 +93,7 @@ def operation_pj(operation: str, precision: str, node_nm: int, scaling: str = AN
     return value * interpolate(model, node_nm) / interpolate(model, anchor)
 
 
+@remember("energy of MACs", most=256)
 def mac_pj(
     precision: str, node_nm: int, accumulator: str = "int32", scaling: str = ANCHORED
 ) -> float:
@@ -122,6 +123,7 @@ def _is_between(precision: str) -> bool:
     return integer and precision not in _INTEGERS
 
 
+@remember("leakage of elements", most=256)
 def pe_leakage_uw(precision: str, node_nm: int, scaling: str = ANCHORED) -> float:
     """Return the leakage in uW of one processing element.
 
@@ -144,6 +146,7 @@ def node_trend(node_nm: int, base_nm: int, scaling: str = ANCHORED) -> float:
     return interpolate(rows, node_nm) / interpolate(rows, base_nm)
 
 
+@remember("prices of SRAM", most=4096)
 def sram(
     cell: str, node_nm: int, size_bytes: int, width_bits: int, scaling: str = ANCHORED
 ) -> Sram:
@@ -186,6 +189,7 @@ def sram_source(cell: str) -> tuple[str, str]:
     return row["source"], row["confidence"]
 
 
+@remember("prices of wires", most=64)
 def wire_pj_per_bit_mm(node_nm: int, scaling: str = ANCHORED) -> float:
     """Return the energy in pJ of one toggling bit on one mm of repeated global wire, CACTI 7."""
     return _down_to(_wire(), node_nm, scaling=scaling)

@@ -30,7 +30,7 @@ def recost(directory: Path, table: EnergyTable) -> Result:
     records = read_records(directory)
     prices = with_table(_prices_of(directory, document, records.prices), table)
     result = Result(
-        _identity(document, prices),
+        lambda: _identity(document, prices),
         records.at(prices),
         prices,
         records.macs_per_s,

@@ -1,7 +1,7 @@
 """The versioned result of a replay: totals, phases, layers, epochs, ops, memory, provenance."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,21 +62,29 @@ class Result:
 
     def __init__(
         self,
-        identity: Identity,
+        identity: Callable[[], Identity],
         records: tuple[Record, ...],
         prices: Prices,
         macs_per_s: int,
         memory: Mapping[str, int],
         area: tuple[Area, ...] = (),
     ) -> None:
-        """Sum `records` when a sum is first needed; `macs_per_s` is the array's peak, or 0."""
-        self.identity = identity
+        """Sum `records` when a sum is first needed; `macs_per_s` is the array's peak, or 0.
+
+        `identity` returns the names and digests of the inputs, which documents alone need.
+        """
+        self._identify = identity
         self.records = records
         self.prices = prices
         self.memory = memory
         self.area = area
         self.macs_per_s = macs_per_s
         self.uncertainty: UncertaintyDocument | None = None  # until samples say how sure it is
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The names and digests of all inputs."""
+        return self._identify()
 
     @property
     def total(self) -> CostRow:
