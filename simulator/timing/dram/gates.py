@@ -54,8 +54,8 @@ def gates_of(device: DramDevice) -> Gates:
             cycles = row.cycles(timing)
             for before, after, bank in product(row.before, row.after, range(banks)):
                 for gate in _gates_in(row, bank, of[after]):
-                    known = delays[before][bank]
-                    known[gate] = max(known.get(gate, 0), cycles)
+                    of_bank = delays[before][bank]
+                    of_bank[gate] = max(of_bank.get(gate, 0), cycles)
     window = next(row for row in table if row.window > 1)
     assert (window.before, window.after) == ((ACT,), (ACT,)), "a channel keeps activations only"
     return Gates(
