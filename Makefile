@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo test test-all pytest lint bench traces golden clean
+.PHONY: demo test test-all pytest lint bench traces samples golden clean
 
 demo: $(READY)
 	$(BIN)/trainsoc demo -o demo
@@ -35,6 +35,9 @@ bench: $(READY)
 
 traces: $(READY)
 	$(BIN)/python -m workloads.recipes --regenerate
+
+samples: $(READY)
+	$(BIN)/python -m tests.dram_samples
 
 golden: $(READY)
 	$(BIN)/pytest tests/golden --regenerate

@@ -1,4 +1,4 @@
-"""Disk cache of access-pattern samples, one file per DRAM device."""
+"""Access-pattern samples on disk, one file per DRAM device: those that ship, and a cache."""
 
 import hashlib
 import json
@@ -16,10 +16,14 @@ from simulator.timing.dram.cost import DeviceSamples, Sample, TrafficShape, Walk
 
 SampleTable = dict[tuple[TrafficShape, ...], Sample]
 
+assert dram.__file__ is not None, "a package of files"
+MODEL = Path(dram.__file__).parent
+SHIPPED = MODEL / "samples"  # of the presets; taken anew by `make samples`
+
 
 @contextmanager
 def kept_samples(device: DramDevice | None) -> Iterator[None]:
-    """Load the cached samples of `device` before the body; save those that the body adds.
+    """Load the samples of `device` that ship or are cached; cache those that the body adds.
 
     They are in `cache_folder`. An unwritable folder or an unreadable file costs time only: samples
     are then taken again.
@@ -27,9 +31,10 @@ def kept_samples(device: DramDevice | None) -> Iterator[None]:
     if device is None:
         yield
         return
-    samples, path = samples_of(device), cache_folder() / f"dram-{_key(device)}.json"
+    samples, name = samples_of(device), file_name(device)
+    path = cache_folder() / name
     if not samples.table:
-        samples.table.update(_read(path))
+        samples.table.update(_read(path) | _read(SHIPPED / name))
     before = len(samples.table)
     try:
         yield
@@ -38,22 +43,22 @@ def kept_samples(device: DramDevice | None) -> Iterator[None]:
             _write(path, samples)
 
 
-def _key(device: DramDevice) -> str:
-    """Return the cache key of a device: itself, its constraints, and the model that samples it.
+def file_name(device: DramDevice) -> str:
+    """Return a name that tells devices, their constraints and the models that sample them apart.
 
-    The table of its standard is part of the key, those of other standards are not: adding one
-    leaves all samples valid.
+    The table of its standard is part of it, those of other standards are not: adding one leaves
+    all samples valid.
     """
     rows = device.standard.rows(device.refresh)
-    return hashlib.sha256(f"{device.digest} {rows} {_model()}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{device.digest} {rows} {_model()}".encode()).hexdigest()[:24]
+    return f"dram-{key}.json"
 
 
 @remember("digest of the DRAM model", most=1)
 def _model() -> str:
     """Return a digest of the source that takes samples, so that a changed model starts anew."""
-    assert dram.__file__ is not None, "a package of files"
     digest = hashlib.sha256()
-    for path in sorted(Path(dram.__file__).parent.rglob("*.py")):
+    for path in sorted(MODEL.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -81,4 +86,4 @@ def _write(path: Path, samples: DeviceSamples) -> None:
         for key, sample in sorted(table.items())
     ]
     with suppress(InputError):
-        write_text(path, json.dumps(rows))
+        write_text(path, "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")

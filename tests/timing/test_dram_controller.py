@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from simulator.errors import InputError
 from simulator.hardware.dram_standards import ACT, PRE, RD, REF, WR
 from simulator.timing.dram.address import decoder
-from simulator.timing.dram.buffers import QueuedAccess
 from simulator.timing.dram.controller import NEVER, Controller, LogEntry
 from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.patterns import pattern
@@ -42,7 +41,7 @@ def serve(spec, accesses, until=4000):
     controller, owners = Controller(spec, log), []
     for index, (bank, row, command) in enumerate(accesses):
         owners.append(Seen())
-        controller.add(QueuedAccess(0, bank, row, command, index, owners[-1]), 0)
+        controller.add((0, bank, row, command, index, owners[-1]), 0)
     while controller.wake < min(until, NEVER):
         controller.tick(controller.wake)
     return [owner.at for owner in owners], log
@@ -86,8 +85,8 @@ def test_a_full_write_buffer_drains_whole_and_a_small_one_waits():
 def test_writes_are_posted_and_reads_of_them_served_from_the_buffer():
     spec = device("LPDDR4-3200_x32_1ch")
     controller, write, read = Controller(spec), Seen(), Seen()
-    controller.add(QueuedAccess(0, 0, 0, WR, 42, write), 10)
-    controller.add(QueuedAccess(0, 0, 0, RD, 42, read), 11)
+    controller.add((0, 0, 0, WR, 42, write), 10)
+    controller.add((0, 0, 0, RD, 42, read), 11)
     assert (write.at, read.at) == (11, 12)
 
 
@@ -95,7 +94,7 @@ def test_reads_of_a_granule_under_way_share_its_burst():
     spec = device("LPDDR4-3200_x32_1ch")
     controller, owners = Controller(spec), [Seen(), Seen()]
     for owner in owners:
-        controller.add(QueuedAccess(0, 0, 0, RD, 42, owner), 0)
+        controller.add((0, 0, 0, RD, 42, owner), 0)
     while controller.wake < 200:
         controller.tick(controller.wake)
     assert controller.counts[RD] == 1
@@ -105,9 +104,9 @@ def test_reads_of_a_granule_under_way_share_its_burst():
 def test_a_full_write_buffer_lets_the_reads_pass_that_it_overwrites():
     spec = device("LPDDR4-3200_x32_1ch")
     controller, read = Controller(spec), Seen()
-    controller.add(QueuedAccess(0, 0, 0, RD, 0, read), 0)
+    controller.add((0, 0, 0, RD, 0, read), 0)
     for granule in range(32):
-        controller.add(QueuedAccess(0, granule % 8, 0, WR, granule, Seen()), 0)
+        controller.add((0, granule % 8, 0, WR, granule, Seen()), 0)
     while controller.wake < spec.timing.tREFI:
         controller.tick(controller.wake)
     assert read.at == 1 + spec.timing.tRCD + spec.timing.CL + spec.timing.burst

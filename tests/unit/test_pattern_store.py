@@ -1,21 +1,26 @@
-"""Samples on disk: taken once, recalled by whoever has the same memory, never trusted blindly."""
+"""Samples on disk: shipped or taken once, recalled for the same memory, never trusted blindly."""
 
 from dataclasses import replace
 
 import pytest
 
+from simulator import memo, pattern_store
 from simulator.activity import sequential
 from simulator.hardware import load_hardware
 from simulator.hardware.dram_standards import PRE, STANDARDS, Constraint
-from simulator.pattern_store import kept_samples
+from simulator.pattern_store import SHIPPED, file_name, kept_samples
+from simulator.replay import Replay, as_trace
 from simulator.timing.dram import cost
 from simulator.timing.dram.cost import DeviceSamples, pattern_cost, samples_of
+from tests.builders import machine
+from tests.dram_samples import sampled_presets
 
 
 @pytest.fixture
 def dram(monkeypatch, tmp_path):
     """A memory whose samples nobody has, and a cache folder of its own."""
     monkeypatch.setenv("TRAINSOC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(pattern_store, "SHIPPED", tmp_path / "none")
     samples_of.cache_clear()
     yield load_hardware("edge-16x16").dram
     samples_of.cache_clear()
@@ -95,3 +100,48 @@ def test_two_processes_lose_nothing_of_each_other(dram):
     samples_of.cache_clear()
     with kept_samples(dram.device):
         assert len(samples_of(dram.device).table) == before + 1
+
+
+def device(preset):
+    return machine(dram__preset=preset).dram.device
+
+
+def test_the_samples_that_ship_are_those_of_this_model_and_these_presets():
+    shipped = {path.name for path in SHIPPED.iterdir()}
+    wanted = {file_name(device(preset)) for preset in sampled_presets()}
+    assert shipped == wanted, (
+        "the DRAM model or a preset has changed since the samples that ship were taken: "
+        "run `make samples` and commit simulator/timing/dram/samples"
+    )
+
+
+@pytest.mark.parametrize("preset", ["LPDDR4-3200_x32_1ch", "DDR5-4800_2x32b_2ch", "HBM2_8ch"])
+def test_a_sample_that_ships_is_the_one_that_would_be_taken(preset):
+    spec = device(preset)
+    shipped = pattern_store._read(SHIPPED / file_name(spec))
+    for masters in sorted(shipped)[:: len(shipped) // 2]:
+        assert DeviceSamples(spec).of(*masters) == shipped[masters]
+
+
+@pytest.mark.parametrize("preset", ["LPDDR4-3200_x32_1ch", "DDR4-2400_x64_1ch"])
+@pytest.mark.parametrize("trace", ["lenet_digits", "resnet20_digits"])
+def test_a_first_run_takes_no_samples(preset, trace, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRAINSOC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(DeviceSamples, "_run", lambda *_: pytest.fail("it does not ship"))
+    memo.clear()
+    Replay(load_hardware("edge-16x16", {"dram.preset": preset}), as_trace(trace)).run()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_cache_extends_what_ships(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRAINSOC_CACHE", str(tmp_path / "cache"))
+    spec = device("DDR4-2400_x64_1ch")
+    own = (cost.TrafficShape(cost.Walk(3, 5, write=False)),)
+    assert own not in pattern_store._read(SHIPPED / file_name(spec))
+    samples_of.cache_clear()
+    with kept_samples(spec):
+        taken = samples_of(spec).of(*own)
+    monkeypatch.setattr(DeviceSamples, "_run", lambda *_: pytest.fail("taken before"))
+    samples_of.cache_clear()
+    with kept_samples(spec):
+        assert samples_of(spec).of(*own) == taken

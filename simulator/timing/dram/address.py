@@ -32,9 +32,29 @@ def decoder(device: DramDevice, mapping: str = "", *, hashed: bool = True) -> De
     bits of the row, lowest to the bank within its group. Raises InputError on a bad mapping.
     """
     segments = _parse(mapping or device.mapping, _widths(device))
-    channel, bank, group, row = (_gather(segments[name]) for name in ("ch", "ba", "bg", "ro"))
-    per_group = device.banks_per_group
+    fields = [segments[name] for name in ("ch", "ba", "bg", "ro")]
     mask = device.banks - 1 if hashed else 0
+    if any(len(field) > 1 for field in fields):
+        return _scattered(fields, device.banks_per_group, mask)
+    return _in_one_piece(fields, device.banks_per_group, mask)
+
+
+def _in_one_piece(fields: list[list[_AddressBits]], per_group: int, mask: int) -> Decode:
+    """Decode fields that are contiguous, the usual case: each is a shift and a mask."""
+    (ch, ch_mask), (ba, ba_mask), (bg, bg_mask), (ro, ro_mask) = (
+        (field[0].shift, (1 << field[0].width) - 1) if field else (0, 0) for field in fields
+    )
+
+    def decode(granule: int) -> tuple[int, int, int]:
+        row = granule >> ro & ro_mask
+        bank = (granule >> bg & bg_mask) * per_group + (granule >> ba & ba_mask)
+        return granule >> ch & ch_mask, bank ^ (row & mask), row
+
+    return decode
+
+
+def _scattered(fields: list[list[_AddressBits]], per_group: int, mask: int) -> Decode:
+    channel, bank, group, row = (_gather(field) for field in fields)
 
     def decode(granule: int) -> tuple[int, int, int]:
         at_row = row(granule)
@@ -87,11 +107,6 @@ def _field(text: str, mapping: str) -> tuple[str, int | None]:
 
 
 def _gather(segments: list[_AddressBits]) -> Callable[[int], int]:
-    """Return the function that extracts a field; one segment, the usual case, is shift and mask."""
-    pieces = [(s.shift, (1 << s.width) - 1, s.place) for s in segments if s.width]
-    if not pieces:
-        return lambda _: 0
-    if len(pieces) == 1:
-        shift, mask, _ = pieces[0]
-        return lambda granule: granule >> shift & mask
+    """Return the function that extracts a field from its segments."""
+    pieces = [(s.shift, (1 << s.width) - 1, s.place) for s in segments]
     return lambda granule: sum((granule >> at & mask) << place for at, mask, place in pieces)

@@ -1,9 +1,9 @@
 """Read queue and write buffer of a channel: arrival order, write drain, hits in the buffer."""
 
 from collections import deque
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from simulator.hardware.dram_standards import ACT, RD, WR
+from simulator.hardware.dram_standards import RD, WR
 
 READ_QUEUE = 32
 WRITE_BUFFER = 32
@@ -17,15 +17,11 @@ class Requester(Protocol):
         """Record that one of its granules completes at cycle `at`."""
 
 
-class QueuedAccess(NamedTuple):
-    """Read or write (`command`) of one granule: its index in memory and its location."""
+QueuedAccess = tuple[int, int, int, int, int, Requester]
+"""Read or write of one granule: channel, bank, row, command (RD or WR), granule, requester.
 
-    channel: int
-    bank: int
-    row: int
-    command: int
-    granule: int
-    requester: Requester
+A plain tuple: millions are made, and unpacked where they are read.
+"""
 
 
 class Buffers:
@@ -35,20 +31,21 @@ class Buffers:
     """
 
     __slots__ = (
-        "_blocked", "_drain", "_movable", "_order", "_pending_reads", "_pending_writes",
-        "_waiting", "room",
+        "_blocked", "_drain", "_movable", "_order", "_reading", "_sharers", "_waiting", "_writing",
+        "room",
     )  # fmt: skip
 
     def __init__(self, banks: int) -> None:
         """Start empty."""
         self.room = [0, READ_QUEUE, WRITE_BUFFER]
-        self._waiting = [
-            [deque[tuple[int, QueuedAccess]]() for _ in range(banks)] for _ in (ACT, RD, WR)
+        self._waiting = [  # in order of arrival, by command and bank
+            [deque[tuple[int, QueuedAccess]]() for _ in range(banks)] for _ in self.room
         ]
         self._movable: tuple[set[int], ...] = (set(), set(), set())  # banks waiting, queue not full
         self._blocked = [False] * banks
-        self._pending_reads: dict[int, list[Requester]] = {}
-        self._pending_writes: set[int] = set()
+        self._reading: set[int] = set()  # granules whose read has not been served
+        self._writing: set[int] = set()
+        self._sharers: dict[int, list[Requester]] = {}  # of a read, beside its own requester
         self._order = 0
         self._drain = 0  # writes to move before reads may
 
@@ -58,18 +55,18 @@ class Buffers:
         Writes are posted: they complete in the write buffer, and reads hit there. A read of a
         granule that is already being read shares its burst.
         """
-        command, granule, bank = access.command, access.granule, access.bank
-        if granule in self._pending_writes:
-            access.requester.complete(now + 1)
+        _, bank, _, command, granule, requester = access
+        if granule in self._writing:
+            requester.complete(now + 1)
             return False
         if command == WR:
-            access.requester.complete(now + 1)
-            self._pending_writes.add(granule)
-        elif granule in self._pending_reads:
-            self._pending_reads[granule].append(access.requester)
+            requester.complete(now + 1)
+            self._writing.add(granule)
+        elif granule in self._reading:
+            self._sharers.setdefault(granule, []).append(requester)
             return False
         else:
-            self._pending_reads[granule] = [access.requester]
+            self._reading.add(granule)
         self.room[command] -= 1
         self._order += 1
         self._waiting[command][bank].append((self._order, access))
@@ -78,24 +75,32 @@ class Buffers:
         self._movable[command].add(bank)
         return True
 
-    def next(self, *, idle: bool) -> QueuedAccess | None:
+    def next(self, idle: bool) -> QueuedAccess | None:
         """Remove the oldest access whose bank queue has room: of writes in a drain, else of reads.
 
         A full buffer drains whole, and so does one of more than `IDLE_DRAIN` writes when the
         channel is `idle`.
         """
         free = self.room[WR]
-        if not self._drain and (not free or (idle and free < WRITE_BUFFER - IDLE_DRAIN)):
-            self._drain = WRITE_BUFFER - free
-        if self._drain and self._movable[WR]:
-            bank = self._oldest(WR)
-            if self._waiting[WR][bank][0][1].granule not in self._pending_reads:
-                self._drain -= 1
-                return self._take(WR, bank)
-            self._drain = 0  # reads of what it overwrites come first
-        if self._drain or not self._movable[RD]:
+        if free < WRITE_BUFFER:
+            if not self._drain and (not free or (idle and free < WRITE_BUFFER - IDLE_DRAIN)):
+                self._drain = WRITE_BUFFER - free
+            if self._drain:
+                access = self._next_write()
+                if self._drain or access is not None:
+                    return access
+        return self._take(RD) if self._movable[RD] else None
+
+    def _next_write(self) -> QueuedAccess | None:
+        """Continue the drain, or end it where reads of what would be overwritten come first."""
+        if not self._movable[WR]:
             return None
-        return self._take(RD, self._oldest(RD))
+        _, (_, _, _, _, granule, _) = self._waiting[WR][self._oldest(WR)][0]
+        if granule in self._reading:
+            self._drain = 0
+            return None
+        self._drain -= 1
+        return self._take(WR)
 
     @property
     def may_move(self) -> bool:
@@ -105,36 +110,47 @@ class Buffers:
     def block(self, bank: int) -> None:
         """Hold accesses of `bank`, whose queue is full."""
         self._blocked[bank] = True
-        self._movable[RD].discard(bank)
-        self._movable[WR].discard(bank)
+        _, reads, writes = self._movable
+        reads.discard(bank)
+        writes.discard(bank)
 
     def unblock(self, bank: int) -> None:
         """Let accesses of `bank` move again."""
         self._blocked[bank] = False
-        for command in (RD, WR):
-            if self._waiting[command][bank]:
-                self._movable[command].add(bank)
+        _, reads, writes = self._waiting
+        if reads[bank]:
+            self._movable[RD].add(bank)
+        if writes[bank]:
+            self._movable[WR].add(bank)
 
-    def complete_read(self, granule: int, at: int) -> None:
-        """Complete all reads of a granule at cycle `at`."""
-        for requester in self._pending_reads.pop(granule):
-            requester.complete(at)
-
-    def complete_write(self, granule: int) -> None:
-        """Forget a write that has reached its bank."""
-        self._pending_writes.discard(granule)
+    def serve(self, access: QueuedAccess, at: int) -> None:
+        """Complete what its bank serves: a read, with all that share it, at cycle `at`."""
+        _, _, _, command, granule, requester = access
+        if command == WR:
+            self._writing.remove(granule)
+            return
+        self._reading.remove(granule)
+        requester.complete(at)
+        if granule in self._sharers:
+            for sharer in self._sharers.pop(granule):
+                sharer.complete(at)
 
     def _oldest(self, command: int) -> int:
         """Return the bank of the oldest access whose bank queue has room."""
-        movable, waiting = self._movable[command], self._waiting[command]
-        if len(movable) == 1:
-            return next(iter(movable))
-        return min(movable, key=lambda bank: waiting[bank][0][0])
+        waiting = self._waiting[command]
+        _, access = min([waiting[bank][0] for bank in self._movable[command]])
+        _, bank, _, _, _, _ = access
+        return bank
 
-    def _take(self, command: int, bank: int) -> QueuedAccess:
+    def _take(self, command: int) -> QueuedAccess:
+        movable = self._movable[command]
+        if len(movable) == 1:
+            (bank,) = movable
+        else:
+            bank = self._oldest(command)
         waiting = self._waiting[command][bank]
+        _, access = waiting.popleft()
         self.room[command] += 1
-        access = waiting.popleft()[1]
         if not waiting:
-            self._movable[command].discard(bank)
+            movable.remove(bank)
         return access

@@ -1,6 +1,6 @@
 """The constraint table of a device, compiled to cycles: what each command delays, and how long."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
@@ -9,59 +9,71 @@ from simulator.hardware.dram_standards import ACT, COMMANDS, Constraint
 from simulator.memo import remember
 
 Delays = tuple[tuple[int, int], ...]
-"""Pairs of what is delayed and for how many cycles."""
+"""Pairs of a gate that a command delays and for how many cycles."""
 
 
 class Gates(NamedTuple):
-    """Delays in clock cycles, by the command that causes them.
+    """The gates of a channel, which are numbered, and who delays them.
 
-    `bank[command]` delays commands to the same bank. `shared[command * groups + group]` delays
-    commands to any bank of the channel: pairs of a gate, which is another command * groups +
-    group, and cycles. At most `window` activations start within `window_cycles`.
+    `of[command][bank]` are the two gates that a command to a bank has to pass: that of its bank,
+    and the one that it shares with the banks of its group. `delays[command][bank]` is what it
+    delays itself. At most `window` activations start within `window_cycles`; `activation` are the
+    shared gates of activations.
     """
 
-    bank: tuple[Delays, ...]
-    shared: tuple[Delays, ...]
+    number: int
+    of: tuple[tuple[tuple[int, int], ...], ...]
+    delays: tuple[tuple[Delays, ...], ...]
+    activation: range
     window: int
     window_cycles: int
 
     def in_bank(self, before: int, after: int) -> int:
         """Return the cycles from one command to another of the same bank; 0 if unconstrained."""
-        return dict(self.bank[before]).get(after, 0)
+        own, _ = self.of[after][0]
+        return dict(self.delays[before][0]).get(own, 0)
 
 
 @remember("gates of devices", most=64)
 def gates_of(device: DramDevice) -> Gates:
-    """Return the delays of `device`, of each pair of commands the longest in its table."""
-    groups = device.bank_groups
+    """Return the gates of `device`; of each pair of commands the longest delay in its table."""
     table = device.standard.rows(device.refresh)
-    rows = [row for row in table if row.window == 1]
     timing = device.timing.plain()
-    bank: list[dict[int, int]] = [{} for _ in COMMANDS]
-    shared: list[dict[int, int]] = [{} for _ in range(len(COMMANDS) * groups)]
-    for row in rows:
-        cycles = row.cycles(timing)
-        for before, after in product(row.before, row.after):
-            if row.scope == "bank":
-                _delay(bank[before], after, cycles)
-                continue
-            for group, other in _reach(row, groups):
-                _delay(shared[before * groups + group], after * groups + other, cycles)
+    groups, banks = device.bank_groups, device.banks
+    shared = len(COMMANDS) * groups  # these come first, those of the banks behind them
+    of = tuple(
+        tuple(
+            (shared + command * banks + bank, command * groups + bank // device.banks_per_group)
+            for bank in range(banks)
+        )
+        for command in COMMANDS
+    )
+    delays: list[list[dict[int, int]]] = [[{} for _ in range(banks)] for _ in COMMANDS]
+    for row in table:
+        if row.window == 1:
+            cycles = row.cycles(timing)
+            for before, after, bank in product(row.before, row.after, range(banks)):
+                for gate in _gates_in(row, bank, of[after]):
+                    of_bank = delays[before][bank]
+                    of_bank[gate] = max(of_bank.get(gate, 0), cycles)
     window = next(row for row in table if row.window > 1)
     assert (window.before, window.after) == ((ACT,), (ACT,)), "a channel keeps activations only"
-    return Gates(_pairs(bank), _pairs(shared), window.window, window.cycles(timing))
+    return Gates(
+        shared + len(COMMANDS) * banks,
+        of,
+        tuple(tuple(tuple(each.items()) for each in command) for command in delays),
+        range(ACT * groups, (ACT + 1) * groups),
+        window.window,
+        window.cycles(timing),
+    )
 
 
-def _reach(row: Constraint, groups: int) -> list[tuple[int, int]]:
-    """Return the bank groups of first and second command between which a row holds."""
-    if row.scope == "bank_group":
-        return [(group, group) for group in range(groups)]
-    return [(group, other) for group in range(groups) for other in range(groups)]
-
-
-def _delay(delays: dict[int, int], what: int, cycles: int) -> None:
-    delays[what] = max(delays.get(what, 0), cycles)
-
-
-def _pairs(delays: Sequence[dict[int, int]]) -> tuple[Delays, ...]:
-    return tuple(tuple(each.items()) for each in delays)
+def _gates_in(row: Constraint, bank: int, of: tuple[tuple[int, int], ...]) -> Iterator[int]:
+    """Yield those gates `of` a command that are in the scope of a row around `bank`."""
+    own, shared = of[bank]
+    if row.scope == "bank":
+        yield own
+    elif row.scope == "bank_group":
+        yield shared
+    else:
+        yield from dict.fromkeys(shared for _, shared in of)

@@ -79,52 +79,52 @@ class Memory:
         ]
         decode = decoder(device, mapping, hashed=hashed)
         self.sources = [
-            TransactionSource(s, decode, device.granule, device.period) for s in streams
+            TransactionSource(s, decode, device.granule, device.period, self.controllers)
+            for s in streams
         ]
         self._turn = 0
         self._per_cycle = 2 + 2 * device.channels  # granules accepted per cycle, over all streams
 
     def run(self) -> MemoryStats:
         """Serve the streams until all granules of one finite stream are complete."""
-        controllers, sources = self.controllers, self.sources
-        now, freed = 0, True
+        controllers, now = self.controllers, 0
         while True:
-            offer_at = self._next_offer(now, freed)
-            now = min(offer_at, *[c.wake for c in controllers])
-            end = min([source.end for source in sources])
-            if end <= now:
-                return self._stats(end)
-            freed = now == offer_at and self._offer(now)
+            now = offer_at = self._next_offer(now)
             for controller in controllers:
-                if controller.wake <= now and controller.tick(now):
-                    freed = True
+                if controller.wake < now:  # noqa: PLR1730 - min() costs twice
+                    now = controller.wake
+            if now == offer_at and self._offer(now):
+                return self._stats(now)
+            for controller in controllers:
+                if controller.wake <= now:
+                    controller.tick(now)
             now += 1
 
-    def _next_offer(self, now: int, freed: bool) -> int:
-        """Return the next cycle, from `now` on, in which a stream may issue a granule."""
+    def _next_offer(self, now: int) -> int:
+        """Return the next cycle, from `now` on, in which a stream may issue a granule or ends."""
         soonest = NEVER
         for source in self.sources:
-            if source.head is None:
-                soonest = min(soonest, source.ready_at(now))
-            elif freed:
-                return now
+            due = source.due(now)
+            if due < soonest:  # noqa: PLR1730
+                soonest = due
         return soonest
 
     def _offer(self, now: int) -> bool:
-        """Accept granules from the streams round robin; return whether the cycle limit ended it."""
-        sources, controllers = self.sources, self.controllers
-        blocked, left = 0, self._per_cycle
-        while left and blocked < len(sources):
-            source = sources[self._turn]
-            head = source.head or source.refill(now)
-            if head is not None and (controller := controllers[head.channel]).room[head.command]:
-                source.pop()
-                controller.add(head, now)
-                blocked, left = 0, left - 1
-            else:
-                blocked += 1
+        """Accept granules from the streams, one of each in turn; return whether one has ended."""
+        sources, left = self.sources, self._per_cycle
+        for source in sources:
+            if source.end <= now:
+                return True
+        if len(sources) == 1:
+            sources[0].issue(now, left)
+            return False
+        refused = 0
+        while left and refused < len(sources):
+            issued = sources[self._turn].issue(now, 1)
+            left -= issued
+            refused = 0 if issued else refused + 1
             self._turn = (self._turn + 1) % len(sources)
-        return not left
+        return False
 
     def _stats(self, end: int) -> MemoryStats:
         for source in self.sources:

@@ -1,15 +1,15 @@
 """Request streams of masters: closed loop (outstanding, window) or open loop (arrivals)."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import repeat
+from itertools import chain
 from typing import NamedTuple
 
 from simulator.hardware.dram_standards import RD, WR
 from simulator.timing.dram.address import Decode
 from simulator.timing.dram.buffers import QueuedAccess
-from simulator.timing.dram.controller import NEVER
+from simulator.timing.dram.controller import NEVER, Controller
 
 UNLIMITED = 1 << 30
 
@@ -23,11 +23,16 @@ class Transaction(NamedTuple):
     rows: int = 1
     pitch: int = 0
 
-    def granules(self, size: int) -> Iterator[int]:
+    def granules(self, size: int) -> Iterable[int]:
         """Return the indices of the granules of `size` bytes that it covers, in order."""
+        first, width = self.address, self.width
+        if self.rows == 1:
+            return range(first // size, (first + width - 1) // size + 1)
         step = self.pitch or 1
-        for start in range(self.address, self.address + self.rows * step, step):
-            yield from range(start // size, (start + self.width - 1) // size + 1)
+        starts = range(first, first + self.rows * step, step)
+        return chain.from_iterable(
+            range(start // size, (start + width - 1) // size + 1) for start in starts
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,13 +62,13 @@ class _Flight:
     def complete(self, at: int) -> None:
         """Count a granule that completes at cycle `at`."""
         source = self._source
-        self._left -= 1
-        self._last = max(self._last, at)
         if source.windowed:
             heappush(source.credits, at)
+        if at > self._last:  # noqa: PLR1730 - max() costs twice
+            self._last = at
+        self._left -= 1
         if not self._left:
-            heappush(source.endings, (self._last, self._useful))
-            source.ended(self._last)
+            source.ended(self._last, self._useful)
 
 
 class TransactionSource:
@@ -74,108 +79,105 @@ class TransactionSource:
     """
 
     __slots__ = (
-        "_arrival", "_arrivals", "_decode", "_latest", "_offers", "_period", "_rest", "_size",
-        "_transaction", "_transactions", "_window", "bytes", "credits", "end", "endings", "flights",
-        "head", "stream", "windowed",
+        "_accesses", "_arrival", "_arrivals", "_controllers", "_decode", "_endings", "_flights",
+        "_latest", "_most", "_outstanding", "_period", "_size", "_transaction", "_transactions",
+        "_window", "bytes", "credits", "end", "endless", "windowed",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, decode: Decode, granule: int, period: int) -> None:
-        """`granule` is in bytes, `period` the cycle in fs."""
-        self.stream, self._decode = stream, decode
+    def __init__(
+        self,
+        stream: Stream,
+        decode: Decode,
+        granule: int,
+        period: int,
+        controllers: Sequence[Controller],
+    ) -> None:
+        """`granule` is in bytes, `period` the cycle in fs; `controllers` are those of channels."""
+        self._decode, self._controllers = decode, controllers
         self._size, self._period = granule, period
+        self._outstanding, self.endless = stream.outstanding, stream.endless
         self._transactions = iter(stream.transactions())
-        self._arrivals = iter(stream.arrivals() if stream.arrivals else repeat(0))
-        self.windowed, self._window = stream.window < UNLIMITED, 0
+        self._arrivals = iter(stream.arrivals()) if stream.arrivals else None
+        self.windowed, self._most, self._window = stream.window < UNLIMITED, stream.window, 0
         self.credits: list[int] = []
-        self.endings: list[tuple[int, int]] = []
+        self._endings: list[tuple[int, int]] = []
         self.end = NEVER  # when the last transaction is complete, once that is known
         self._latest = 0
-        self.flights = 0  # transactions in progress
+        self._flights = 0  # transactions in progress
         self.bytes = 0  # useful bytes of transactions that have ended
-        self.head: QueuedAccess | None = None
-        self._offers: Iterator[QueuedAccess] = iter(())
-        self._rest = 0  # granules of the latest transaction still to offer
+        self._accesses: list[QueuedAccess] = []  # of the latest transaction, the next one last
         self._arrival = 0
         self._transaction: Transaction | None = None
         self._next_transaction()
         if self._transaction is None and not stream.endless:
             self.end = 0
 
-    def ended(self, at: int) -> None:
+    def ended(self, at: int, useful: int) -> None:
         """Record that a transaction completes at cycle `at`; with the last, the stream ends."""
+        endings = self._endings
+        heappush(endings, (at, useful))
         self._latest = max(self._latest, at)
-        if (
-            self._transaction is None
-            and len(self.endings) == self.flights
-            and not self.stream.endless
-        ):
+        if self._transaction is None and len(endings) == self._flights and not self.endless:
             self.end = self._latest
 
     def settle(self, now: int) -> None:
         """Retire what completed before cycle `now`."""
-        endings, credits = self.endings, self.credits
+        endings, credits = self._endings, self.credits
         while endings and endings[0][0] < now:
             self.bytes += heappop(endings)[1]
-            self.flights -= 1
+            self._flights -= 1
         while credits and credits[0] < now:
             heappop(credits)
             self._window -= 1
 
-    def refill(self, now: int) -> QueuedAccess | None:
-        """Make the next granule the head, if the stream may issue one in cycle `now`."""
-        self.settle(now)
-        if self._window >= self.stream.window:
-            return None
-        if not self._rest:
-            if not self._may_begin(now):
-                return None
-            self._begin()
-        self._rest -= 1
-        self.head = next(self._offers)
-        return self.head
-
-    def pop(self) -> None:
-        """Consume the head: a controller accepted it."""
-        self.head = None
-        self._window += self.windowed
-
-    def ready_at(self, now: int) -> int:
-        """Return the earliest cycle at which `refill` may succeed."""
-        if self._window >= self.stream.window:
+    def due(self, now: int) -> int:
+        """Return the next cycle, from `now` on, in which it may issue a granule, or ends."""
+        if self._accesses:
+            if self._window < self._most:
+                channel, _, _, command, _, _ = self._accesses[-1]
+                return now if self._controllers[channel].room[command] else NEVER
+        elif self._transaction is None:
+            return self.end
+        if self._window >= self._most:
             return self.credits[0] + 1 if self.credits else NEVER
-        if self._rest:
-            return now
-        if self._transaction is None:
-            return NEVER
-        if self.flights >= self.stream.outstanding:
-            return max(self.endings[0][0] + 1, self._arrival, now) if self.endings else NEVER
-        return max(self._arrival, now)
+        if self._flights < self._outstanding:
+            return max(self._arrival, now)
+        return max(self._endings[0][0] + 1, self._arrival, now) if self._endings else NEVER
 
-    def _may_begin(self, now: int) -> bool:
-        return (
-            self._transaction is not None
-            and self.flights < self.stream.outstanding
-            and self._arrival <= now
-        )
+    def issue(self, now: int, most: int) -> int:
+        """Issue up to `most` granules for which there is room; return their number."""
+        self.settle(now)
+        issued = 0
+        while issued < most and self._window < self._most and (self._accesses or self._begin(now)):
+            access = self._accesses[-1]
+            channel, _, _, command, _, _ = access
+            controller = self._controllers[channel]
+            if not controller.room[command]:
+                break
+            self._accesses.pop()
+            self._window += self.windowed
+            controller.add(access, now)
+            issued += 1
+        return issued
 
-    def _begin(self) -> None:
-        transaction = self._transaction
-        assert transaction is not None
+    def _begin(self, now: int) -> bool:
+        """Begin the next transaction if it may; return whether it did."""
+        transaction, decode = self._transaction, self._decode
+        if transaction is None or self._flights >= self._outstanding or self._arrival > now:
+            return False
         granules = list(transaction.granules(self._size))
         flight = _Flight(self, len(granules), transaction.rows * transaction.width)
-        self.flights += 1
-        self._rest = len(granules)
-        self._offers = self._located(granules, transaction.write, flight)
+        command = WR if transaction.write else RD
+        self._accesses = [
+            (*decode(granule), command, granule, flight) for granule in reversed(granules)
+        ]
+        self._flights += 1
         self._next_transaction()
-
-    def _located(self, granules: list[int], write: bool, flight: _Flight) -> Iterator[QueuedAccess]:
-        decode, command = self._decode, WR if write else RD
-        for granule in granules:
-            channel, bank, row = decode(granule)
-            yield QueuedAccess(channel, bank, row, command, granule, flight)
+        return True
 
     def _next_transaction(self) -> None:
         self._transaction = next(self._transactions, None)
-        arrival = next(self._arrivals, None)
-        if arrival is not None:
-            self._arrival = -(-arrival // self._period)
+        if self._arrivals is not None:
+            arrival = next(self._arrivals, None)
+            if arrival is not None:
+                self._arrival = -(-arrival // self._period)
