@@ -34,9 +34,9 @@ class Heap:
     def __init__(self, threshold: int) -> None:
         """Start empty."""
         self._threshold = threshold
-        self._free: list[tuple[int, int, int]] = []  # (size, -when, address), sorted
-        self._places: dict[int, tuple[int, int, int]] = {}  # the same by address
-        self._offers = 0  # so far
+        self._free: dict[int, dict[int, None]] = {}  # addresses by length, the last freed last
+        self._lengths: list[int] = []  # of free blocks, sorted, each once: they are few
+        self._places: dict[int, int] = {}  # length of each free block by address
         self._cached: dict[int, int] = {}  # offcuts for small objects, by size
         self._starts: dict[int, int] = {}  # of free blocks, by where they end
         self._used: dict[int, int] = {}
@@ -79,10 +79,10 @@ class Heap:
 
     def _place(self, size: int) -> tuple[int, int] | None:
         """Return the start and length of a free place for `size` bytes, which may be longer."""
-        index = bisect_left(self._free, (size,))
-        if index < len(self._free):
-            length, _, start = self._free[index]
-            self._withdraw(start)
+        index = bisect_left(self._lengths, size)
+        if index < len(self._lengths):
+            start = next(reversed(self._free[self._lengths[index]]))
+            length = self._withdraw(start)
             if length - size < _LEAST:
                 return start, length
             self._offer(start + size, length - size)
@@ -119,17 +119,20 @@ class Heap:
         return True
 
     def _offer(self, start: int, length: int) -> None:
-        self._offers += 1
-        place = (length, -self._offers, start)
-        insort(self._free, place)
-        self._places[start] = place
+        if length not in self._free:
+            self._free[length] = {}
+            insort(self._lengths, length)
+        self._free[length][start] = None
+        self._places[start] = length
         self._starts[start + length] = start
 
     def _withdraw(self, start: int) -> int:
-        place = self._places.pop(start)
-        length = place[0]
+        length = self._places.pop(start)
         del self._starts[start + length]
-        self._free.pop(bisect_left(self._free, place))
+        del self._free[length][start]
+        if not self._free[length]:
+            del self._free[length]
+            self._lengths.pop(bisect_left(self._lengths, length))
         return length
 
 

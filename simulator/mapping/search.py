@@ -198,7 +198,7 @@ class Search:
     def _push_tiles(self) -> None:
         """Queue every tile whose bound does not exceed the plans that are known."""
         table, size = self._table, self._traffic.least_bytes
-        self._limit = min(map(self._exact_cost, self._known()), default=None)
+        self._limit = min(map(self._exact_cost, self._incumbents()), default=None)
         costs = [self._cost(self._at_peak_ps(number, size), size) for number in range(table.size)]
         self._heap = [
             (*cost, 0, number, None)
@@ -207,7 +207,7 @@ class Search:
         ]
         heapify(self._heap)
 
-    def _known(self) -> list[MappingTraffic]:
+    def _incumbents(self) -> list[MappingTraffic]:
         """Return what was best in memories of other sizes, or else on another memory path.
 
         A space has the first tiles that fit, so that it may lack what is best in smaller memories.
@@ -253,10 +253,10 @@ class Search:
     def _mapping_candidates(self, parent: Candidate) -> Iterator[Candidate]:
         """Yield the mappings of a tile."""
         tile, tile_ps, (number,) = parent.tile, parent.peak_ps, parent.position
-        known = self._evaluated.exact_ps
+        exact = self._evaluated.exact_ps
         for index, traffic in enumerate(self._table.space.fitting(tile)):
             size = traffic.read_bytes + traffic.write_bytes
-            bound_ps, exact_ps = self._at_peak_ps(number, size), known.get(traffic.mapping)
+            bound_ps, exact_ps = self._at_peak_ps(number, size), exact.get(traffic.mapping)
             peak_ps, position = (bound_ps, *tile_ps), (number, index)
             if exact_ps is None:
                 yield Candidate(tile, bound_ps, size, peak_ps, position, traffic, 1)
