@@ -1,9 +1,7 @@
 """An operation under one mapping: its tiles, their prices, and the work that they make up."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import NamedTuple
+from functools import cached_property
 
 from simulator.activity import (
     ARRAY_MACS,
@@ -99,13 +97,30 @@ def _overlapped_bytes(
     return read, write
 
 
-class _TilePrices(NamedTuple):
+class _TilePrices:
     """What the tiles of an operation move through one DMA engine: each tile without its cycles,
     and the traffic of one repeat.
     """
 
-    tiles: dict[TileVisit, Tile]
-    traffic: Callable[[], Traffic]
+    def __init__(self, op: TiledOp, engine: EnginePricing) -> None:
+        """Price the tiles of `op`."""
+        self._op, self._path = op, engine.path
+        self.tiles: dict[TileVisit, Tile] = {
+            visit: engine.tile(run, op.written[visit])._replace(
+                ends=visit.ends, drains=visit.drains, serial=op.serial
+            )
+            for visit, run in op.runs.items()
+        }
+
+    @cached_property
+    def traffic(self) -> Traffic:
+        """The traffic of one repeat."""
+        op, total = self._op, Traffic()
+        for visit, count in op.census.items():
+            run = op.runs[visit]
+            once = self._path.traffic((*run.loads, *run.stores), op.written[visit])
+            total = total.plus(once, count)
+        return total
 
 
 # A guess: arrays of all sizes with the same engine share them, of about 2 kB.
@@ -113,27 +128,7 @@ _PRICES: Memo[_TilePrices] = Memo("transfers of tiled operations", 8192)
 
 
 def _prices(op: TiledOp, engine: EnginePricing) -> _TilePrices:
-    return _PRICES.get((op, engine), lambda: _price(op, engine))
-
-
-def _price(op: TiledOp, engine: EnginePricing) -> _TilePrices:
-    tiles = {
-        visit: engine.tile(run, op.written[visit])._replace(
-            ends=visit.ends, drains=visit.drains, serial=op.serial
-        )
-        for visit, run in op.runs.items()
-    }
-
-    @cache
-    def traffic() -> Traffic:
-        total = Traffic()
-        for visit, count in op.census.items():
-            run = op.runs[visit]
-            once = engine.path.traffic((*run.loads, *run.stores), op.written[visit])
-            total = total.plus(once, count)
-        return total
-
-    return _TilePrices(tiles, traffic)
+    return _PRICES.get((op, engine), lambda: _TilePrices(op, engine))
 
 
 class Plan:
@@ -205,7 +200,7 @@ class Plan:
     def _counts(self, useful_macs: int) -> Counts:
         shape = self._shape
         words, filled = self._array_words(), shape.repeats * self._tiled.filled_bytes
-        traffic = Traffic().plus(self._prices.traffic(), shape.repeats)
+        traffic = Traffic().plus(self._prices.traffic, shape.repeats)
         summed_bytes = words.partial_sums * shape.widths.sum // 8
         on_array = {
             ARRAY_MACS: shape.macs,

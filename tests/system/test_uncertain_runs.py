@@ -7,7 +7,7 @@ import numpy as np
 import polars
 import pytest
 
-from simulator import intervals, load_hardware, simulate, sweep
+from simulator import intervals, load_hardware, processes, simulate, sweep
 from simulator.hardware.constant import Constant
 from simulator.hardware.settings import quantity_of
 from simulator.results.intervals import interval
@@ -109,7 +109,7 @@ def test_what_counts_as_a_price_changes_no_time(path, trace):
 
 def test_other_processes_draw_the_same(drawn, trace, monkeypatch):
     monkeypatch.setattr(replays, "_PARALLEL_FROM", 1)
-    monkeypatch.setattr(replays, "cores", lambda: 2)
+    monkeypatch.setattr(processes, "cores", lambda: 2)
     subjects = [Subject(unsure("edge-16x16"), trace)]
     assert draw(subjects, 24, 5) == [drawn[0]]
 
