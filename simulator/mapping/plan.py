@@ -23,7 +23,7 @@ from simulator.mapping.nest import TileVisit, census, nest
 from simulator.mapping.problem import ProblemShape
 from simulator.memo import Memo
 from simulator.timing.dataflows import Accesses
-from simulator.timing.pipeline import Pipelined, Tile, TileLoop
+from simulator.timing.pipeline import Nodes, Pipelined, Repetition, Tile, TileSequence
 from simulator.timing.pricing import EnginePricing, Pricing, Traffic, permille_written
 from simulator.timing.schedules import schedule_of
 from simulator.units import Clock, ceil_div
@@ -35,7 +35,7 @@ class TiledOp:
     moves, and the write fraction (permille) of the traffic beside which it does so.
     """
 
-    tiles: tuple[TileVisit | Repeat[TileVisit], ...]
+    nodes: Nodes  # numbers of different tiles, in the order of `census`
     census: dict[TileVisit, int]
     runs: dict[TileVisit, TileRun]
     written: dict[TileVisit, int]
@@ -63,7 +63,19 @@ def _tiled(shape: ProblemShape, mapping: Mapping) -> TiledOp:
     }
     serial = any(loop.axis in shape.c_axes for loop in mapping.loops[mapping.region_from :])
     filled = sum(count * _loaded_bytes(shape, visit) for visit, count in times.items())
-    return TiledOp(tiles, times, runs, written, serial, filled)
+    numbers = {visit: number for number, visit in enumerate(times)}
+    return TiledOp(_numbered(tiles, numbers), times, runs, written, serial, filled)
+
+
+def _numbered(
+    tiles: tuple[TileVisit | Repeat[TileVisit], ...], numbers: dict[TileVisit, int]
+) -> Nodes:
+    return tuple(
+        Repetition(node.times, _numbered(node.body, numbers))
+        if isinstance(node, Repeat)
+        else numbers[node]
+        for node in tiles
+    )
 
 
 def _loaded_bytes(shape: ProblemShape, visit: TileVisit) -> int:
@@ -98,19 +110,19 @@ def _overlapped_bytes(
 
 
 class _TilePrices:
-    """What the tiles of an operation move through one DMA engine: each tile without its cycles,
-    and the traffic of one repeat.
+    """What the tiles of an operation move through one DMA engine: each different tile without its
+    cycles, in the order of the census, and the traffic of one repeat.
     """
 
     def __init__(self, op: TiledOp, engine: EnginePricing) -> None:
         """Price the tiles of `op`."""
         self._op, self._path = op, engine.path
-        self.tiles: dict[TileVisit, Tile] = {
-            visit: engine.tile(run, op.written[visit])._replace(
+        self.tiles = tuple(
+            engine.tile(run, op.written[visit])._replace(
                 ends=visit.ends, drains=visit.drains, serial=op.serial
             )
             for visit, run in op.runs.items()
-        }
+        )
 
     @cached_property
     def traffic(self) -> Traffic:
@@ -177,13 +189,15 @@ class Plan:
 
     def _progress(self) -> Pipelined:
         array, op, cycles = self._array, self._tiled, self._cycles
-        tiles = {
-            visit: tile._replace(cycles=cycles[visit.sizes]) if visit.computes else tile
-            for visit, tile in self._prices.tiles.items()
-        }
-        body = _priced(op.tiles, tiles)
-        if self._shape.repeats > 1:
-            body = (TileLoop(self._shape.repeats, body),)
+        tiles = tuple(
+            [
+                Tile(tile.load, cycles[visit.sizes], *tile[2:]) if visit.computes else tile
+                for visit, tile in zip(op.census, self._prices.tiles, strict=True)
+            ]
+        )
+        repeats = self._shape.repeats
+        nodes = (Repetition(repeats, op.nodes),) if repeats > 1 else op.nodes
+        body = TileSequence(nodes, tiles)
         fill = self._shape.dataflow.fill_cycles(array)
         return Pipelined(body, fill, self._launch_ps(), Clock(array.clock), schedule_of(array))
 
@@ -226,12 +240,3 @@ def _bytes(run: TileRun) -> tuple[int, int]:
     """Return the bytes that a tile loads and stores."""
     loaded, stored = (sum(p.bytes for p in patterns) for patterns in (run.loads, run.stores))
     return loaded, stored
-
-
-def _priced(
-    body: "tuple[TileVisit | Repeat[TileVisit], ...]", tiles: dict[TileVisit, Tile]
-) -> tuple[Tile | TileLoop, ...]:
-    return tuple(
-        TileLoop(node.times, _priced(node.body, tiles)) if isinstance(node, Repeat) else tiles[node]
-        for node in body
-    )

@@ -62,19 +62,53 @@ class TileLoop(NamedTuple):
     body: "tuple[Tile | TileLoop, ...]"
 
 
+class Repetition(NamedTuple):
+    """The same numbers `times` times."""
+
+    times: int
+    nodes: "Nodes"
+
+
+Nodes = tuple["int | Repetition", ...]
+"""Numbers of tiles in order, nested where they repeat."""
+
+
+class TileSequence(NamedTuple):
+    """Different tiles, and the order in which they run, by their positions in `tiles`."""
+
+    nodes: Nodes
+    tiles: tuple[Tile, ...]
+
+
+def sequence_of(body: Sequence[Tile | TileLoop]) -> TileSequence:
+    """Return `body` with each different tile once."""
+    numbers: dict[Tile, int] = {}
+    nodes = _numbered(body, numbers)
+    return TileSequence(nodes, tuple(numbers))
+
+
+def _numbered(body: Sequence[Tile | TileLoop], numbers: dict[Tile, int]) -> Nodes:
+    return tuple(
+        Repetition(node.times, _numbered(node.body, numbers))
+        if isinstance(node, TileLoop)
+        else numbers.setdefault(node, len(numbers))
+        for node in body
+    )
+
+
 class Pipelined:
     """Progress of a tiled operation on an accelerator."""
 
     def __init__(
         self,
-        body: Sequence[Tile | TileLoop],
+        body: Sequence[Tile | TileLoop] | TileSequence,
         fill_cycles: int,
         latency_ps: int,
         clock: Clock,
         schedule: Start = InTurn(),  # noqa: B008 - a constant
     ) -> None:
         """Run the tiles of `body` in order; the first that computes pays `fill_cycles`."""
-        self.body = tuple(body)
+        self._sequence = body if isinstance(body, TileSequence) else sequence_of(body)
         self.fill_cycles = fill_cycles
         self.latency_ps = latency_ps
         self.clock = clock
@@ -82,19 +116,24 @@ class Pipelined:
         self._durations: Memo[int] = Memo("durations of an operation", _SHARES)
 
     @cached_property
+    def body(self) -> tuple[Tile | TileLoop, ...]:
+        """The tiles in order, nested where they repeat."""
+        return _spelt_out(*self._sequence)
+
+    @cached_property
     def channel_ps(self) -> int:
         """The time of all transfers in turn at the memory channel, at full share."""
-        return _sum(self.body, lambda move: move.channel_ps)
+        return self._sum(lambda move: move.channel_ps)
 
     @cached_property
     def port_ps(self) -> int:
         """The time of all transfers in turn at their ports."""
-        return _sum(self.body, lambda move: move.port_ps)
+        return self._sum(lambda move: move.port_ps)
 
     @property
     def tiles(self) -> int:
         """The number of tiles."""
-        return _count(self.body)
+        return sum(self._census.values())
 
     def duration_ps(self, share: int) -> int:
         """Return the time from launch to the last byte stored, at a constant `share`."""
@@ -102,45 +141,44 @@ class Pipelined:
         return self._durations.keep(share, self._run(share)) if duration is None else duration
 
     def _run(self, share: int) -> int:
-        body = _at_share(self.body, share, self.clock)
-        state, (first, rest) = self.schedule, _split_first(body)
-        while rest and not first.compute:  # preloads come first
-            state, (first, rest) = state.step(first), _split_first(rest)
-        fill = self.fill_cycles * self.clock.ticks_per_cycle
-        state = state.step(first._replace(compute=first.compute + fill))
-        end = _advance(state, rest).end()
-        return self.latency_ps + ceil_div(end, self.clock.ticks_per_ps)
+        per_ps, per_cycle = self.clock.ticks_per_ps, self.clock.ticks_per_cycle
+        ticks = [_ticks(tile, share, per_ps, per_cycle) for tile in self._sequence.tiles]
+        state, (number, rest) = self.schedule, _split_first(self._sequence.nodes)
+        while rest and not ticks[number].compute:  # preloads come first
+            state, (number, rest) = state.step(ticks[number]), _split_first(rest)
+        first = ticks[number]
+        state = state.step(first._replace(compute=first.compute + self.fill_cycles * per_cycle))
+        return self.latency_ps + ceil_div(_advance(state, rest, ticks).end(), per_ps)
+
+    @cached_property
+    def _census(self) -> dict[int, int]:
+        counts: dict[int, int] = {}
+        _count(self._sequence.nodes, 1, counts)
+        return counts
+
+    def _sum(self, what: Callable[[Transfer], int]) -> int:
+        tiles = self._sequence.tiles
+        return sum(
+            times * (what(tiles[number].load) + what(tiles[number].store))
+            for number, times in self._census.items()
+        )
 
 
-def _sum(body: Sequence[Tile | TileLoop], what: Callable[[Transfer], int]) -> int:
-    return sum(
-        node.times * _sum(node.body, what)
-        if isinstance(node, TileLoop)
-        else what(node.load) + what(node.store)
-        for node in body
-    )
-
-
-def _count(body: Sequence[Tile | TileLoop]) -> int:
-    return sum(node.times * _count(node.body) if isinstance(node, TileLoop) else 1 for node in body)
-
-
-class _Repeated(NamedTuple):
-    times: int
-    body: "tuple[Ticks | _Repeated, ...]"
-
-
-_Nodes = tuple[Ticks | _Repeated, ...]
-
-
-def _at_share(body: Sequence[Tile | TileLoop], share: int, clock: Clock) -> _Nodes:
-    per_ps, per_cycle = clock.ticks_per_ps, clock.ticks_per_cycle
+def _spelt_out(nodes: Nodes, tiles: Sequence[Tile]) -> tuple[Tile | TileLoop, ...]:
     return tuple(
-        _Repeated(node.times, _at_share(node.body, share, clock))
-        if isinstance(node, TileLoop)
-        else _ticks(node, share, per_ps, per_cycle)
-        for node in body
+        TileLoop(node.times, _spelt_out(node.nodes, tiles))
+        if isinstance(node, Repetition)
+        else tiles[node]
+        for node in nodes
     )
+
+
+def _count(nodes: Nodes, times: int, counts: dict[int, int]) -> None:
+    for node in nodes:
+        if isinstance(node, Repetition):
+            _count(node.nodes, times * node.times, counts)
+        else:
+            counts[node] = counts.get(node, 0) + times
 
 
 def _ticks(tile: Tile, share: int, per_ps: int, per_cycle: int) -> Ticks:
@@ -161,23 +199,26 @@ def _ticks(tile: Tile, share: int, per_ps: int, per_cycle: int) -> Ticks:
     )
 
 
-def _split_first(body: _Nodes) -> tuple[Ticks, _Nodes]:
+def _split_first(nodes: Nodes) -> tuple[int, Nodes]:
     """Return the first tile, which may pay the array's fill, and all others."""
-    node, rest = body[0], body[1:]
-    if isinstance(node, Ticks):
+    node, rest = nodes[0], nodes[1:]
+    if not isinstance(node, Repetition):
         return node, rest
-    first, inner = _split_first(node.body)
-    again = (_Repeated(node.times - 1, node.body),) if node.times > 1 else ()
+    first, inner = _split_first(node.nodes)
+    again = (Repetition(node.times - 1, node.nodes),) if node.times > 1 else ()
     return first, (*inner, *again, *rest)
 
 
-def _advance(state: Start, body: _Nodes) -> Start:
-    for node in body:
-        state = state.step(node) if isinstance(node, Ticks) else _repeat(state, *node)
+def _advance(state: Start, nodes: Nodes, ticks: Sequence[Ticks]) -> Start:
+    for node in nodes:
+        if isinstance(node, Repetition):
+            state = _repeat(state, *node, ticks)
+        else:
+            state = state.step(ticks[node])
     return state
 
 
-def _repeat(state: Start, count: int, body: _Nodes) -> Start:
+def _repeat(state: Start, count: int, nodes: Nodes, ticks: Sequence[Ticks]) -> Start:
     """Step through `count` repeats; once a relative state recurs, skip whole periods."""
     visits: dict[tuple[int, ...], tuple[int, int]] = {}
     done = 0
@@ -188,9 +229,9 @@ def _repeat(state: Start, count: int, body: _Nodes) -> Start:
             periods, rest = divmod(count - done, done - first)
             state = state.later(periods * (state.time() - time))
             for _ in range(rest):
-                state = _advance(state, body)
+                state = _advance(state, nodes, ticks)
             return state
         visits[relative] = (done, state.time())
-        state = _advance(state, body)
+        state = _advance(state, nodes, ticks)
         done += 1
     return state
