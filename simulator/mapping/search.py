@@ -1,10 +1,11 @@
 """The search for the best mapping of an operation: least time, or least traffic."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
+from simulator.activity import AccessPattern
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.loops import Mapping, Sizes
 from simulator.mapping.plan import Plan
@@ -13,8 +14,11 @@ from simulator.mapping.sums import MappingTraffic, TileSums
 from simulator.mapping.tiling import Mapspace
 from simulator.memo import Memo, remember
 from simulator.timing.pricing import Pricing, permille_written
+from simulator.timing.schedules import has_one_stream
 from simulator.timing.shares import WHOLE
 from simulator.units import PS_PER_S, Clock
+
+_PatternTime = Callable[[AccessPattern], int]
 
 
 class Candidate(NamedTuple):
@@ -55,14 +59,21 @@ _OBJECTIVES = {"time": _by_time, "traffic": _by_traffic}
 
 
 class _TransferTimes(NamedTuple):
-    """Times at the memory of what a mapping moves in one repeat: its first loads, all loads, all
-    stores, the last store.
+    """Times of what a mapping moves in one repeat, at the memory or at the ports: its first loads,
+    all loads, all stores, the last store.
     """
 
     first_ps: int
     loads_ps: int
     stores_ps: int
     last_ps: int
+
+
+class _TransferBounds(NamedTuple):
+    """What a mapping moves takes no less than this at the memory, nor than that at the ports."""
+
+    channel: _TransferTimes
+    ports: _TransferTimes
 
 
 class _BestPlan(NamedTuple):
@@ -85,7 +96,7 @@ class _Evaluated(NamedTuple):
 _MACHINES = 64
 _EVALUATED: Memo[_Evaluated] = Memo("times of mappings", 64 * _MACHINES)
 _CYCLES: Memo[dict[Sizes, int]] = Memo("cycles of tiles", 64 * _MACHINES)
-_TRANSFERS: Memo[dict[Mapping, _TransferTimes]] = Memo("transfers of mappings", 64 * _MACHINES)
+_TRANSFERS: Memo[dict[Mapping, _TransferBounds]] = Memo("transfers of mappings", 64 * _MACHINES)
 
 
 @remember("arrays without memories", most=_MACHINES)
@@ -155,7 +166,9 @@ class Search:
         key = shape.key
         self._evaluated = _EVALUATED.get((self._array, pricing, key), lambda: _Evaluated({}, {}))
         self._cycles = _CYCLES.get((self._array, key), dict)
-        self._transfers = _TRANSFERS.get((pricing, key, table.space.preloaded), dict)
+        self._engine = pricing.engine(array)
+        self._one_stream = has_one_stream(array)
+        self._transfers = _TRANSFERS.get((self._engine, key, table.space.preloaded), dict)
         self._peak, self._repeats = pricing.peak_bytes_per_s, shape.repeats
         self._launch_ps = array.launch_latency
         ends = zip(table.busy_ps, table.end_bytes, strict=True)
@@ -278,9 +291,10 @@ class Search:
         transfers = self._transfers.get(mapping)
         if transfers is None:
             written = permille_written(traffic.overlapped_read_bytes, traffic.write_bytes)
-            transfers = self._transfers_of(candidate.tile, traffic, written)
+            channel = self._channel_times(candidate.tile, traffic, written)
+            transfers = _TransferBounds(channel, self._port_times(candidate.tile, traffic))
             self._transfers[mapping] = transfers
-        return self._moving_ps(candidate.position[0], transfers)
+        return self._moving_ps(candidate.position[0], *transfers)
 
     def _exact_ps(self, mapping: Mapping) -> int:
         exact_ps = self._evaluated.exact_ps.get(mapping)
@@ -298,36 +312,74 @@ class Search:
         Bounds are at the memory's rate for reads or writes alone, then at its peak rate.
         """
         assert plan.traffic is not None, "a plan has a mapping"
-        unmixed = self._transfers_of(plan.tile, plan.traffic, 0)
-        unmixed_ps = self._moving_ps(plan.position[0], unmixed)
+        unmixed = self._channel_times(plan.tile, plan.traffic, 0)
+        unmixed_ps = self._moving_ps(plan.position[0], unmixed, _NO_TIMES)
         return max(plan.peak_ps[0], unmixed_ps), *plan.peak_ps, *plan.position
 
-    def _moving_ps(self, number: int, transfers: _TransferTimes) -> int:
+    def _moving_ps(self, number: int, channel: _TransferTimes, ports: _TransferTimes) -> int:
         """Return the bound by the transfers of a mapping with this tile.
 
-        After the last load comes at least the smallest computation, then the last store.
+        After the last load comes at least the smallest computation, then the last store. Loads and
+        stores of one stream follow each other at its port, too.
         """
-        first_ps, loads_ps, stores_ps, last_ps = transfers
         table, repeats = self._table, self._repeats
+        first_ps, loads_ps, stores_ps, last_ps = map(max, channel, ports)
+        moved_ps = max(channel.loads_ps + channel.stores_ps, loads_ps, stores_ps)
+        if self._one_stream:
+            moved_ps = max(moved_ps, ports.loads_ps + ports.stores_ps)
         return self._launch_ps + max(
             first_ps + table.busy_ps[number] + last_ps,
             repeats * loads_ps + table.least_compute_ps(number) + last_ps,
-            repeats * (loads_ps + stores_ps),
+            repeats * moved_ps,
         )
 
-    def _transfers_of(self, tile: Sizes, traffic: MappingTraffic, written: int) -> _TransferTimes:
+    def _channel_times(self, tile: Sizes, traffic: MappingTraffic, written: int) -> _TransferTimes:
         """Return the times at the memory's rate for these patterns, `written` permille writes."""
-        cost, tiles = self._pricing.cost, self._traffic
-        preload_ps = sum([cost(pattern, 0).channel_ps for pattern in tiles.preloads])
-        first_ps, loads_ps = preload_ps, preload_ps
+        cost = self._pricing.cost
+        return self._transfer_times(
+            tile,
+            traffic,
+            lambda pattern: cost(pattern, 0).channel_ps,
+            lambda pattern: cost(pattern, written).channel_ps,
+            sum,
+        )
+
+    def _port_times(self, tile: Sizes, traffic: MappingTraffic) -> _TransferTimes:
+        """Return the times at the ports of the DMA engine."""
+        port_ps = self._engine.port_ps
+        together = max if self._engine.side_by_side else sum
+        return self._transfer_times(tile, traffic, port_ps, port_ps, together)
+
+    def _transfer_times(
+        self,
+        tile: Sizes,
+        traffic: MappingTraffic,
+        preload_ps: _PatternTime,
+        time_ps: _PatternTime,
+        together: Callable[[list[int]], int],
+    ) -> _TransferTimes:
+        """Return times of a mapping by those of its patterns; loads of a tile take so long
+        `together`.
+        """
+        tiles, first_ps, loads_ps = self._traffic, [], []
+        before_ps = sum([preload_ps(pattern) for pattern in tiles.preloads])
         for often, pieces in tiles.loads(tile, traffic):
-            each_ps = [cost(pattern, written).channel_ps for pattern, _ in pieces]
-            first_ps += each_ps[0]
-            loads_ps += often * sum([n * ps for (_, n), ps in zip(pieces, each_ps, strict=True)])
+            each_ps = [time_ps(pattern) for pattern, _ in pieces]
+            first_ps.append(each_ps[0])
+            once_ps = sum([n * ps for (_, n), ps in zip(pieces, each_ps, strict=True)])
+            loads_ps.append(often * once_ps)
         stores = tiles.stores(tile)
-        each_ps = [cost(pattern, written).channel_ps for pattern, _ in stores]
+        each_ps = [time_ps(pattern) for pattern, _ in stores]
         stores_ps = sum([n * ps for (_, n), ps in zip(stores, each_ps, strict=True)])
-        return _TransferTimes(first_ps, loads_ps, stores_ps, each_ps[-1])
+        return _TransferTimes(
+            before_ps + (together(first_ps) if first_ps else 0),
+            before_ps + (together(loads_ps) if loads_ps else 0),
+            stores_ps,
+            each_ps[-1],
+        )
+
+
+_NO_TIMES = _TransferTimes(0, 0, 0, 0)
 
 
 def _at_stage(candidate: Candidate, stage: int, bound_ps: int) -> Candidate:

@@ -122,15 +122,17 @@ class EnginePricing:
     def __init__(self, path: Pricing, dma: Dma, clock: int) -> None:
         """Move tiles through `dma` at `clock` Hz to and from the memory of `path`."""
         self.path = path
-        self._dma, self._ports = dma, _ports_of(dma, clock, path.accelerator_bytes_per_s)
-        self._side_by_side = STREAMS[dma.streams].operands
+        self._dma = dma
+        self.port_ps = _ports_of(dma, clock, path.accelerator_bytes_per_s).ps
+        """Return the least time in which one stream passes a pattern."""
+        self.side_by_side = STREAMS[dma.streams].operands
 
     def tile(self, run: TileRun, write_permille: int) -> Tile:
         """Return a tile with its transfers priced, at `write_permille` writes.
 
         Operands with streams of their own move side by side, others in turn.
         """
-        load = self._transfer(run.loads, write_permille, side_by_side=self._side_by_side)
+        load = self._transfer(run.loads, write_permille, side_by_side=self.side_by_side)
         store = self._transfer(run.stores, write_permille, side_by_side=False)
         return Tile(load, run.compute_cycles, store)
 
@@ -141,7 +143,7 @@ class EnginePricing:
             return NO_TRANSFER
         cost = self.path.cost
         channel = sum([cost(pattern, write_permille).channel_ps for pattern in patterns])
-        ports = [*map(self._ports.ps, patterns)]
+        ports = [*map(self.port_ps, patterns)]
         lag = 0 if patterns[0].write else self._dma.latency
         return Transfer(channel, max(ports) if side_by_side else sum(ports), lag)
 

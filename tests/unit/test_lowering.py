@@ -218,14 +218,16 @@ def tile_of(shape, mapping):
     st.sampled_from(["none", "preload", "drain", "full"]),
     st.sampled_from(["0 B", "1 KiB", "8 KiB"]),
     st.sampled_from(["shared", "duplex", "operand"]),
+    st.sampled_from(["decoupled", "slots", "lockstep"]), st.sampled_from(["100 MB/s", "20 GB/s"]),
 )  # fmt: skip
 def test_no_bound_of_the_search_is_above_what_it_leads_to(
-    m, n, k, dataflow, batch, overlap, prefetch, streams
+    m, n, k, dataflow, batch, overlap, prefetch, streams, schedule, bandwidth
 ):
     hardware = machine(
         accelerator__dataflow=dataflow, accelerator__overlap=overlap,
         accelerator__prefetch=prefetch, accelerator__scratchpad="16 KiB",
         accelerator__dma__streams=streams, accelerator__dma__latency="100 ns",
+        accelerator__schedule=schedule, accelerator__dma__bandwidth=bandwidth,
     )  # fmt: skip
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     search = Search(

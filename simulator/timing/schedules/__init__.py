@@ -14,7 +14,7 @@ from simulator.timing.schedules.schedule import Schedule, Ticks
 
 __all__ = [
     "SCHEDULES", "InTurn", "Lockstep", "Policy", "Schedule", "SideBySide", "Start", "Ticks",
-    "TwoSlots", "schedule_of",
+    "TwoSlots", "has_one_stream", "schedule_of",
 ]  # fmt: skip
 
 Start = InTurn | SideBySide | TwoSlots | Lockstep
@@ -25,17 +25,26 @@ class Policy(NamedTuple):
 
     `start` gives the state before the first tile. `bulk_buffers`: buffers of an operand that moves
     apart from the tiles that use it; one is enough where nothing runs beside that transfer.
+    `one_stream`: loads and stores follow each other where the DMA engine has no streams for both.
     """
 
     start: Callable[[Dma], Start]
     bulk_buffers: int = 2
+    one_stream: bool = False
 
 
 SCHEDULES = {
-    "decoupled": Policy(lambda dma: SideBySide() if STREAMS[dma.streams].duplex else InTurn()),
+    "decoupled": Policy(
+        lambda dma: SideBySide() if STREAMS[dma.streams].duplex else InTurn(), one_stream=True
+    ),
     "slots": Policy(lambda _: TwoSlots()),
     "lockstep": Policy(lambda _: Lockstep(), bulk_buffers=1),
 }
+
+
+def has_one_stream(array: Accelerator) -> bool:
+    """Return whether loads and stores of `array` follow each other."""
+    return SCHEDULES[array.schedule].one_stream and not STREAMS[array.dma.streams].duplex
 
 
 def schedule_of(array: Accelerator) -> Start:
