@@ -260,7 +260,8 @@ class Search:
         if candidate.traffic is None:
             return self._mapping_candidates(candidate)
         if candidate.stage == 1:
-            return (_at_stage(candidate, 2, self._transfer_bound_ps(candidate)),)
+            bound_ps = max(candidate.bound_ps, self._transfer_bound_ps(candidate))
+            return (_at_stage(candidate, 2, bound_ps),)
         return (_at_stage(candidate, EXACT, self._exact_ps(_mapping_of(candidate))),)
 
     def _mapping_candidates(self, parent: Candidate) -> Iterator[Candidate]:
@@ -383,9 +384,8 @@ _NO_TIMES = _TransferTimes(0, 0, 0, 0)
 
 
 def _at_stage(candidate: Candidate, stage: int, bound_ps: int) -> Candidate:
-    """Return a candidate with its bound of the next stage, which may not be tighter."""
-    tile, before_ps, moved_bytes, peak_ps, position, traffic, _ = candidate
-    bound_ps = max(before_ps, bound_ps)
+    """Return a candidate of a later stage."""
+    tile, _, moved_bytes, peak_ps, position, traffic, _ = candidate
     return Candidate(tile, bound_ps, moved_bytes, peak_ps, position, traffic, stage)
 
 

@@ -213,6 +213,9 @@ def tile_of(shape, mapping):
 
 
 @settings(max_examples=20, deadline=None)
+@example(  # loads and stores of like length, side by side
+    256, 256, 32, "os", 1, "full", "0 B", "duplex", "decoupled", "100 MB/s"
+)
 @given(
     sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.integers(1, 3),
     st.sampled_from(["none", "preload", "drain", "full"]),
