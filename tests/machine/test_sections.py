@@ -39,7 +39,7 @@ def steps(draw, least_ps=0):
     return tasks
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(steps(), st.sampled_from(ISSUES))
 def test_sections_are_what_events_are(tasks, issue):
     by_section, by_event = (
@@ -59,7 +59,7 @@ def test_a_task_without_duration_is_beside_the_critical_path():
     assert run_step(tasks, "dataflow").attributed_ps == (0, 10, 0, 5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(steps(), st.sampled_from(ISSUES))
 def test_sections_are_as_short_as_can_be(tasks, issue):
     """They start where all later tasks follow all earlier ones, and nowhere else (brute force)."""

@@ -306,6 +306,12 @@ def test_a_line_joins_the_best_points_of_each_value():
     assert "rows 16 with cols 8, 100 mJ" in title(figure)
 
 
+def test_a_knob_that_changes_nothing_is_said_to():
+    rows = [point({ROWS: n}, 1.0 / n, 8.0) for n in (1, 2, 4)]
+    figure = drawn(curves, SweepTable(rows, [ROWS]))
+    assert title(figure) == "Energy per epoch is 2 J at best, whatever the rows"
+
+
 def test_a_line_breaks_where_nothing_runs_and_at_most_seven_are_drawn():
     rows = [
         infeasible({ROWS: r, COLS: c})

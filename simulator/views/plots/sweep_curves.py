@@ -155,6 +155,8 @@ def _title(table: SweepTable, x: KnobAxis, lines: KnobAxis | None) -> str:
     title = f"Energy per epoch is least at {x.phrase(x.of(least))}{where}, {ENERGY.text(least)}"
     if len(by_value) < 2:
         return title
+    if ENERGY.text(most) == ENERGY.text(least):
+        return f"Energy per epoch is {ENERGY.text(least)} at best, whatever the {x.label}"
     return f"{title}; at {x.phrase(x.of(most))} it is {ENERGY.text(most)} at best"
 
 
