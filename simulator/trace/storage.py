@@ -32,7 +32,11 @@ __all__ = [
 BUNDLED = Path(__file__).resolve().parents[2] / "workloads" / "traces"
 _KEY = "trainsoc.trace"
 _MAGIC = b"PAR1"
-_PARSER = FileParser("trace", "polars", sorted(Path(__file__).parent.glob("*.py")))
+_HERE = Path(__file__).parent
+_FILES = _HERE.parent / "files"
+_PARSER = FileParser(
+    "trace", "polars", [*sorted(_HERE.glob("*.py")), _FILES / "columns.py", _FILES / "parquet.py"]
+)
 
 
 def save_trace(trace: Trace, path: str | os.PathLike[str]) -> None:

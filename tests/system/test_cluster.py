@@ -1,5 +1,7 @@
 """A further CPU: its kernels are those of a host, its launch, energy and turns its own."""
 
+from dataclasses import replace
+
 import pytest
 from ruamel.yaml import YAML
 
@@ -74,6 +76,20 @@ def test_a_call_finds_its_cache_empty_and_writes_it_back(tmp_path):
     step = builder.step()
     work = computed(two_clusters(tmp_path), step, NAME)
     assert [each[5] for each in work.values()] == [8192, 8192]
+
+
+@pytest.mark.parametrize("result", [True, False])
+def test_what_the_host_s_cache_alone_has_is_flushed_before(result, tmp_path):
+    """The host writes 4 kB; an op of the cluster reads them, whether it has a result or not."""
+    builder = StepBuilder()
+    builder.elementwise(builder.elementwise(builder.tensor(32, 32)))
+    if not result:
+        builder.ops[1] = replace(builder.ops[1], outputs=())
+    tasks, _ = Lowering(two_clusters(tmp_path)).lower(builder.step(), Carry(), ["cpu", NAME])
+    (flush,) = [index for index, task in enumerate(tasks) if task.work.stage is Stage.FLUSH]
+    (call,) = [task for task in tasks if task.work.unit == NAME]
+    assert tasks[flush].work.counts.dram_write_bytes == 32 * 32 * 4
+    assert flush in call.waits
 
 
 def test_it_takes_what_a_rule_gives_it_alone(tmp_path):
