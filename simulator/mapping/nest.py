@@ -3,7 +3,7 @@
 Nests stay compressed: equal sequences of tiles appear once, with a repeat count.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -55,23 +55,6 @@ def nest(shape: IterationSpace, mapping: Mapping) -> tuple[TileVisit | Repeat[Ti
         for name in preloaded
     )
     return before + tuple(_Nest(shape, mapping).within(0, sizes, at, sizes))
-
-
-def census(body: Sequence[TileVisit | Repeat[TileVisit]]) -> dict[TileVisit, int]:
-    """Return how often each different tile occurs in `body`."""
-    counts: dict[TileVisit, int] = {}
-    _count(body, 1, counts)
-    return counts
-
-
-def _count(
-    body: Sequence[TileVisit | Repeat[TileVisit]], times: int, counts: dict[TileVisit, int]
-) -> None:
-    for node in body:
-        if isinstance(node, Repeat):
-            _count(node.body, times * node.times, counts)
-        else:
-            counts[node] = counts.get(node, 0) + times
 
 
 class _Nest:

@@ -19,12 +19,13 @@ from simulator.activity import (
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.unit import ACCELERATOR
 from simulator.mapping.loops import Mapping, Sizes
-from simulator.mapping.nest import TileVisit, census, nest
+from simulator.mapping.nest import TileVisit, nest
 from simulator.mapping.problem import ProblemShape
 from simulator.memo import Memo
 from simulator.timing.dataflows import Accesses
-from simulator.timing.pipeline import Nodes, Pipelined, Repetition, Tile, TileSequence
+from simulator.timing.pipeline import Pipelined, Tile
 from simulator.timing.pricing import EnginePricing, Pricing, Traffic, permille_written
+from simulator.timing.repeats import Nodes, Numbered, census, numbered
 from simulator.timing.schedules import schedule_of
 from simulator.units import Clock, ceil_div
 
@@ -63,19 +64,7 @@ def _tiled(shape: ProblemShape, mapping: Mapping) -> TiledOp:
     }
     serial = any(loop.axis in shape.c_axes for loop in mapping.loops[mapping.region_from :])
     filled = sum(count * _loaded_bytes(shape, visit) for visit, count in times.items())
-    numbers = {visit: number for number, visit in enumerate(times)}
-    return TiledOp(_numbered(tiles, numbers), times, runs, written, serial, filled)
-
-
-def _numbered(
-    tiles: tuple[TileVisit | Repeat[TileVisit], ...], numbers: dict[TileVisit, int]
-) -> Nodes:
-    return tuple(
-        Repetition(node.times, _numbered(node.body, numbers))
-        if isinstance(node, Repeat)
-        else numbers[node]
-        for node in tiles
-    )
+    return TiledOp(numbered(tiles).nodes, times, runs, written, serial, filled)
 
 
 def _loaded_bytes(shape: ProblemShape, visit: TileVisit) -> int:
@@ -196,8 +185,8 @@ class Plan:
             ]
         )
         repeats = self._shape.repeats
-        nodes = (Repetition(repeats, op.nodes),) if repeats > 1 else op.nodes
-        body = TileSequence(nodes, tiles)
+        nodes = (Repeat(repeats, op.nodes),) if repeats > 1 else op.nodes
+        body = Numbered(nodes, tiles)
         fill = self._shape.dataflow.fill_cycles(array)
         return Pipelined(body, fill, self._launch_ps(), Clock(array.clock), schedule_of(array))
 

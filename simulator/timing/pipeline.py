@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from simulator.activity import Repeat
 from simulator.memo import Memo
+from simulator.timing.repeats import Nodes, Numbered, census, numbered
 from simulator.timing.schedules import InTurn, Start, Ticks
 from simulator.timing.shares import WHOLE
 from simulator.units import Clock, ceil_div
@@ -55,45 +57,7 @@ class Tile(NamedTuple):
     serial: bool = False
 
 
-class TileLoop(NamedTuple):
-    """The same sequence `times` times."""
-
-    times: int
-    body: "tuple[Tile | TileLoop, ...]"
-
-
-class Repetition(NamedTuple):
-    """The same numbers `times` times."""
-
-    times: int
-    nodes: "Nodes"
-
-
-Nodes = tuple["int | Repetition", ...]
-"""Numbers of tiles in order, nested where they repeat."""
-
-
-class TileSequence(NamedTuple):
-    """Different tiles, and the order in which they run, by their positions in `tiles`."""
-
-    nodes: Nodes
-    tiles: tuple[Tile, ...]
-
-
-def sequence_of(body: Sequence[Tile | TileLoop]) -> TileSequence:
-    """Return `body` with each different tile once."""
-    numbers: dict[Tile, int] = {}
-    nodes = _numbered(body, numbers)
-    return TileSequence(nodes, tuple(numbers))
-
-
-def _numbered(body: Sequence[Tile | TileLoop], numbers: dict[Tile, int]) -> Nodes:
-    return tuple(
-        Repetition(node.times, _numbered(node.body, numbers))
-        if isinstance(node, TileLoop)
-        else numbers.setdefault(node, len(numbers))
-        for node in body
-    )
+TileBody = Sequence[Tile | Repeat[Tile]]
 
 
 class Pipelined:
@@ -101,14 +65,14 @@ class Pipelined:
 
     def __init__(
         self,
-        body: Sequence[Tile | TileLoop] | TileSequence,
+        body: TileBody | Numbered[Tile],
         fill_cycles: int,
         latency_ps: int,
         clock: Clock,
         schedule: Start = InTurn(),  # noqa: B008 - a constant
     ) -> None:
         """Run the tiles of `body` in order; the first that computes pays `fill_cycles`."""
-        self._sequence = body if isinstance(body, TileSequence) else sequence_of(body)
+        self._sequence = body if isinstance(body, Numbered) else numbered(body)
         self.fill_cycles = fill_cycles
         self.latency_ps = latency_ps
         self.clock = clock
@@ -116,9 +80,9 @@ class Pipelined:
         self._durations: Memo[int] = Memo("durations of an operation", _SHARES)
 
     @cached_property
-    def body(self) -> tuple[Tile | TileLoop, ...]:
+    def body(self) -> tuple[Tile | Repeat[Tile], ...]:
         """The tiles in order, nested where they repeat."""
-        return _spelt_out(*self._sequence)
+        return self._sequence.body
 
     @cached_property
     def channel_ps(self) -> int:
@@ -142,7 +106,7 @@ class Pipelined:
 
     def _run(self, share: int) -> int:
         per_ps, per_cycle = self.clock.ticks_per_ps, self.clock.ticks_per_cycle
-        ticks = [_ticks(tile, share, per_ps, per_cycle) for tile in self._sequence.tiles]
+        ticks = [_ticks(tile, share, per_ps, per_cycle) for tile in self._sequence.items]
         state, (number, rest) = self.schedule, _split_first(self._sequence.nodes)
         while rest and not ticks[number].compute:  # preloads come first
             state, (number, rest) = state.step(ticks[number]), _split_first(rest)
@@ -152,33 +116,14 @@ class Pipelined:
 
     @cached_property
     def _census(self) -> dict[int, int]:
-        counts: dict[int, int] = {}
-        _count(self._sequence.nodes, 1, counts)
-        return counts
+        return census(self._sequence.nodes)
 
     def _sum(self, what: Callable[[Transfer], int]) -> int:
-        tiles = self._sequence.tiles
+        tiles = self._sequence.items
         return sum(
             times * (what(tiles[number].load) + what(tiles[number].store))
             for number, times in self._census.items()
         )
-
-
-def _spelt_out(nodes: Nodes, tiles: Sequence[Tile]) -> tuple[Tile | TileLoop, ...]:
-    return tuple(
-        TileLoop(node.times, _spelt_out(node.nodes, tiles))
-        if isinstance(node, Repetition)
-        else tiles[node]
-        for node in nodes
-    )
-
-
-def _count(nodes: Nodes, times: int, counts: dict[int, int]) -> None:
-    for node in nodes:
-        if isinstance(node, Repetition):
-            _count(node.nodes, times * node.times, counts)
-        else:
-            counts[node] = counts.get(node, 0) + times
 
 
 def _ticks(tile: Tile, share: int, per_ps: int, per_cycle: int) -> Ticks:
@@ -202,16 +147,16 @@ def _ticks(tile: Tile, share: int, per_ps: int, per_cycle: int) -> Ticks:
 def _split_first(nodes: Nodes) -> tuple[int, Nodes]:
     """Return the first tile, which may pay the array's fill, and all others."""
     node, rest = nodes[0], nodes[1:]
-    if not isinstance(node, Repetition):
+    if not isinstance(node, Repeat):
         return node, rest
-    first, inner = _split_first(node.nodes)
-    again = (Repetition(node.times - 1, node.nodes),) if node.times > 1 else ()
+    first, inner = _split_first(node.body)
+    again = (Repeat(node.times - 1, node.body),) if node.times > 1 else ()
     return first, (*inner, *again, *rest)
 
 
 def _advance(state: Start, nodes: Nodes, ticks: Sequence[Ticks]) -> Start:
     for node in nodes:
-        if isinstance(node, Repetition):
+        if isinstance(node, Repeat):
             state = _repeat(state, *node, ticks)
         else:
             state = state.step(ticks[node])

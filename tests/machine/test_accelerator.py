@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Counts, Stage, StepRun, Task, Work
+from simulator.activity import Counts, Repeat, Stage, StepRun, Task, Work
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.machine.step import run_step
-from simulator.timing.pipeline import Pipelined, Tile, TileLoop, Transfer
+from simulator.timing.pipeline import Pipelined, Tile, Transfer
 from simulator.timing.schedules import InTurn, Lockstep, SideBySide, TwoSlots
 from simulator.timing.shares import WHOLE
 from simulator.timing.stretches import StretchBound, Stretched
@@ -75,7 +75,7 @@ def works(name: str) -> tuple[Work, ...]:
 
 
 def tiles(body) -> int:
-    return sum(n.times * tiles(n.body) if isinstance(n, TileLoop) else 1 for n in body)
+    return sum(n.times * tiles(n.body) if isinstance(n, Repeat) else 1 for n in body)
 
 
 def of_at_most(name: str, most: int) -> list[Work]:
@@ -176,7 +176,7 @@ sequences = st.lists(
     st.one_of(
         some_tiles,
         st.builds(
-            TileLoop, st.integers(1, 9), st.lists(some_tiles, min_size=1, max_size=3).map(tuple)
+            Repeat, st.integers(1, 9), st.lists(some_tiles, min_size=1, max_size=3).map(tuple)
         ),
     ),
     min_size=1,
@@ -200,7 +200,7 @@ def test_alone_any_tiles_take_the_same_time_at_both_fidelities(schedule, body, f
 def test_a_load_that_ties_with_a_store_side_by_side():
     nothing = Transfer(0, 0)
     plain, stores = Tile(nothing, 1, nothing), Tile(nothing, 9, Transfer(9000, 0))
-    body = (plain, plain, TileLoop(2, (stores,)), plain, Tile(Transfer(1, 0), 1, nothing))
+    body = (plain, plain, Repeat(2, (stores,)), plain, Tile(Transfer(1, 0), 1, nothing))
     progress = Pipelined(body, 0, 0, Clock(10**9), SideBySide())
     work = Work(ACCELERATOR, Stage.GEMM, progress, Counts(), 0, 0, 0)
     assert difference([task(work)]) == 0

@@ -5,7 +5,8 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.timing.pipeline import Pipelined, Tile, TileLoop, Transfer
+from simulator.activity import Repeat
+from simulator.timing.pipeline import Pipelined, Tile, Transfer
 from simulator.timing.schedules import InTurn, Lockstep, SideBySide
 from simulator.timing.shares import WHOLE
 from simulator.units import Clock
@@ -29,7 +30,7 @@ def nests(tiles):
     return st.recursive(
         st.lists(tiles, min_size=1, max_size=3),
         lambda inner: st.lists(
-            st.one_of(tiles, st.builds(TileLoop, st.integers(1, 12), inner.map(tuple))),
+            st.one_of(tiles, st.builds(Repeat, st.integers(1, 12), inner.map(tuple))),
             min_size=1,
             max_size=3,
         ),
@@ -234,6 +235,6 @@ def test_the_cost_of_a_long_run_does_not_grow_with_it(monkeypatch, schedule):
     counts = []
     for times in (100, 100_000):
         steps.clear()
-        Pipelined((TileLoop(times, (tile, other)),), 0, 0, GHZ, schedule).duration_ps(WHOLE)
+        Pipelined((Repeat(times, (tile, other)),), 0, 0, GHZ, schedule).duration_ps(WHOLE)
         counts.append(len(steps))
     assert counts[0] == counts[1] < 20

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.mapping.loops import For, Mapping, block, reloads, reusing
-from simulator.mapping.nest import census, nest
+from simulator.mapping.nest import nest
+from simulator.timing.repeats import census
 from tests.builders import unrolled
 
 

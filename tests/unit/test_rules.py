@@ -10,11 +10,12 @@ from simulator.machine.step import run_step
 from simulator.mapping.array_shape import shape_of
 from simulator.mapping.layout import layout
 from simulator.mapping.mapper import map_shape
-from simulator.mapping.nest import census, nest
+from simulator.mapping.nest import nest
 from simulator.mapping.rules import prescribed
 from simulator.mapping.rules.gemmini import ConvSearch, matmul_tile
 from simulator.probes import probe_array
 from simulator.timing.pricing import pricing_of
+from simulator.timing.repeats import census
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Phase, Role, convolution, valid_convolution
 from tests.reference import rows

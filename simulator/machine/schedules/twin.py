@@ -6,7 +6,8 @@ from typing import Protocol
 
 from simpy import Environment, Event
 
-from simulator.timing.pipeline import Pipelined, Tile, TileLoop, Transfer
+from simulator.activity import Repeat
+from simulator.timing.pipeline import Pipelined, Tile, TileBody, Transfer
 
 StartTransfer = Callable[[Transfer], Event]
 """Starts a transfer and returns the event of its end."""
@@ -77,12 +78,12 @@ class ComputeTime:
         return whole
 
 
-def tiles_of(body: Sequence[Tile | TileLoop]) -> Iterator[Tile]:
+def tiles_of(body: TileBody) -> Iterator[Tile]:
     """Return the tiles one by one, without a frame of Python for each level of the nest."""
     return chain.from_iterable(
-        _repeated(node) if isinstance(node, TileLoop) else (node,) for node in body
+        _repeated(node) if isinstance(node, Repeat) else (node,) for node in body
     )
 
 
-def _repeated(loop: TileLoop) -> Iterator[Tile]:
+def _repeated(loop: Repeat[Tile]) -> Iterator[Tile]:
     return chain.from_iterable(map(tiles_of, repeat(loop.body, loop.times)))
