@@ -108,6 +108,9 @@ ARRAY_MACS = "array_macs_issued"
 
 SCRATCHPAD_READS, SCRATCHPAD_WRITES = "scratchpad_read_bytes", "scratchpad_write_bytes"
 SUM_READS, SUM_WRITES = "accumulator_read_bytes", "accumulator_write_bytes"
+VECTOR_OPS = "vector_ops"
+"""What a vector unit does: operations of a lane."""
+
 ARRAY_MEMORIES = (SCRATCHPAD_READS, SCRATCHPAD_WRITES, SUM_READS, SUM_WRITES)
 """What an array does: bytes that it reads from its memories and writes to them."""
 

@@ -16,6 +16,7 @@ from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError, a_or_an
 from simulator.files.writing import write_text
 from simulator.hardware import Hardware, load_hardware
+from simulator.lowering.fusion import fusion_of
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.soc import FIDELITIES
 from simulator.machine.step import MOST_TILES, StepRunner
@@ -136,7 +137,8 @@ class Replay:
         self.hardware = hardware
         self._best_placed: Placed | None = None  # None before the search
         self._settings = tuple(settings)
-        self.trace = resolved(trace)
+        self._unfused = resolved(trace)
+        self.trace = resolved(trace, fusion_of(hardware))
         self._footprints = tuple(map(footprint, self.trace.steps))
         self._method = _method_name(trace)
         self._bits = bits_by_epoch(trace)
@@ -223,7 +225,7 @@ class Replay:
                 "python": ".".join(platform.python_version_tuple()[:2]),
                 "hardware_digest": hardware.digest,
                 "energy_digest": self._machine.prices.digest,
-                "trace_digest": trace.digest,
+                "trace_digest": self._unfused.digest,
                 "trace_origin": trace.origin,
                 "command": self._command,
             },

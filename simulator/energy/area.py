@@ -19,6 +19,7 @@ from simulator.hardware.cpu import Cpu
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.soc import Hardware, Technology
 from simulator.hardware.unit import ACCELERATOR, HOST
+from simulator.hardware.vector import Vector
 
 _UM2_PER_MM2 = 10**6
 _BLOCKS = {ACCELERATOR: ("array", "scratchpad")}  # names of its array and its memory
@@ -65,6 +66,9 @@ def areas(hardware: Hardware) -> tuple[Area, ...]:
             array, memory = _BLOCKS.get(name, (name, f"{name}_scratchpad"))
             blocks.append(_array(array, part, technology))
             blocks.append(_memory(memory, _banks(part), technology))
+            if part.vector:
+                unit = "vector" if name == ACCELERATOR else f"{name}_vector"
+                blocks.append(_lanes(unit, part.vector, technology))
     for name, part in hardware.units.items():
         if isinstance(part, Cpu) and part.llc and part.llc.size:
             cache = "llc" if name == HOST else f"{name}_llc"
@@ -118,6 +122,20 @@ def _array(component: str, part: Accelerator, technology: Technology) -> Area:
     return Area(
         component, mm2, mm2 * element.low, mm2 * element.high, element.source, element.confidence
     )
+
+
+def _lanes(component: str, part: Vector, technology: Technology) -> Area:
+    """Return the area of a vector unit: lanes like fp32 elements, which leaves out its control and
+    registers, and its memory.
+    """
+    element = element_um2("fp32", technology.node)
+    logic = part.lanes * part.pipes * element.value / _UM2_PER_MM2
+    low, high, sram = logic * element.low, logic * element.high, 0.0
+    if part.memory:
+        bank = Bank(part.memory, part.lanes * PRECISION_BITS["fp32"])
+        sram = sram_mm2(technology.sram_cell, technology.node, bank)
+    low, high = low + sram * _SRAM_RANGE[0], high + sram * _SRAM_RANGE[1]
+    return Area(component, logic + sram, low, high, element.source, "guess")
 
 
 def _banks(part: Accelerator) -> list[Bank]:

@@ -46,6 +46,8 @@ def factors(hardware: Hardware) -> list[Factor]:
     arrays = [unit for unit in hardware.units.values() if isinstance(unit, Accelerator)]
     typical = hardware.technology.dram_typical
     precisions = dict.fromkeys(p for a in arrays for p in (a.precision, *a.precisions))
+    if any(each.vector for each in arrays):
+        precisions["fp32"] = None
     macs = {mac_factor(each): each for each in precisions}
     kinds = [_factor(name, "mac", precision) for name, precision in macs.items()]
     kinds += [_factor(name, name) for name in (*(_ARRAY if arrays else ()), *_ALWAYS)]

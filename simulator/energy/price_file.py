@@ -16,9 +16,10 @@ from simulator.activity import (
     DRAM_WRITE_BURSTS,
     DRAM_WRITE_BYTES,
     INTERCONNECT_BYTES,
+    VECTOR_OPS,
     Action,
 )
-from simulator.energy.prices import COMPONENTS, Costs, Prices
+from simulator.energy.prices import OWN_COMPONENTS, Costs, Prices
 from simulator.errors import InputError, join_names, shown
 from simulator.files.text import is_file
 from simulator.hardware.load import load_part
@@ -35,6 +36,7 @@ _HEAD = """# What an action costs, what a component draws, and the ends of their
 _ABOUT = {
     Action(ACCELERATOR, ARRAY_MACS): "executed, in the array's own format",
     **{Action(ACCELERATOR, what): "" for what in ARRAY_MEMORIES},
+    Action(ACCELERATOR, VECTOR_OPS): "one lane of the vector unit",
     CPU_CYCLES: "one core, one cycle",
     INTERCONNECT_BYTES: "",
     DRAM_READ_BYTES: "",
@@ -71,6 +73,7 @@ class Static(Part):
     cpu: Microwatts | None = Field(ge=0, default=None)
     interconnect: Microwatts | None = Field(ge=0, default=None)
     dram: Microwatts | None = Field(ge=0, default=None, description="standby and refresh")
+    vector: Microwatts | None = Field(ge=0, default=None, description="lanes, where there are any")
 
 
 class UnitCosts(Part):
@@ -101,7 +104,7 @@ class CostTable(Part):
     @property
     def static_uw(self) -> dict[str, int]:
         """The powers that the table has, by component."""
-        own = {name: getattr(self.static, name) for name in COMPONENTS}
+        own = {name: getattr(self.static, name) for name in OWN_COMPONENTS}
         further = {unit: costs.static for unit, costs in self.units.items()}
         return {name: power for name, power in (own | further).items() if power is not None}
 
@@ -175,12 +178,12 @@ def _plain_costs(costs: Costs) -> dict[str, Any]:
 def _section(costs: Costs, indent: str) -> list[str]:
     dynamic = [(action, ENERGY.text(price)) for action, price in costs.dynamic_aj.items()]
     static = [(name, POWER.text(power)) for name, power in costs.static_uw.items()]
-    further = [name for name, _ in static if name not in COMPONENTS]
+    further = [name for name, _ in static if name not in OWN_COMPONENTS]
     lines = [
         f"{indent}dynamic:\n",
         *(f"{indent}  {a.key}: {text}\n" for a, text in dynamic if a.key in _STANDARD),
         f"{indent}static:\n",
-        *(f"{indent}  {name}: {text}\n" for name, text in static if name in COMPONENTS),
+        *(f"{indent}  {name}: {text}\n" for name, text in static if name in OWN_COMPONENTS),
     ]
     lines += [f"{indent}units:\n"] if further else []
     for unit in further:
@@ -195,7 +198,7 @@ def _check_units(prices: Prices, tables: Iterable[CostTable]) -> None:
     actions = prices.by_key
     for table in tables:
         for unit, costs in table.units.items():
-            if unit not in prices.static_uw or unit in COMPONENTS:
+            if unit not in prices.static_uw or unit in OWN_COMPONENTS:
                 raise InputError(f"energy table: units.{unit}: this run has no such unit")
             for what in costs.dynamic:
                 if f"{unit}.{what}" not in actions:

@@ -25,6 +25,7 @@ from simulator.activity import (
     SCRATCHPAD_WRITES,
     SUM_READS,
     SUM_WRITES,
+    VECTOR_OPS,
     Action,
     Counts,
 )
@@ -40,6 +41,10 @@ from simulator.hardware.unit import ACCELERATOR, GROUP, BoardUnit
 
 COMPONENTS = ("array", "scratchpad", "cpu", "interconnect", "dram")
 """What a SoC of a CPU and an accelerator spends energy on; further units are components, too."""
+
+VECTOR = "vector"
+OWN_COMPONENTS = (*COMPONENTS, VECTOR)
+"""With the accelerator's vector unit, which not every SoC has."""
 
 _AJ_PER_PJ = 10**6
 _UW_PER_MW = 10**3
@@ -142,7 +147,7 @@ def _component_of(action: Action) -> str:
     """Return who spends an action: of the accelerator its memories apart, else the unit."""
     if action.unit != ACCELERATOR:
         return action.unit
-    return "array" if action.what == ARRAY_MACS else "scratchpad"
+    return {ARRAY_MACS: "array", VECTOR_OPS: VECTOR}.get(action.what, "scratchpad")
 
 
 def _costs(hardware: Hardware, values: FactorValues) -> Costs:
@@ -174,6 +179,7 @@ def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: Factor
     if isinstance(unit, Accelerator):
         static_uw = _array_static_uw(unit, technology, values)
         static_uw += _scratchpad_static_uw(unit, technology, values)
+        static_uw += _vector_static_uw(unit, technology, values)
         return Costs(_array_aj(name, unit, technology, values), {name: static_uw})
     backend = extensions.load(GROUP, unit.kind)
     assert backend is not None, "its description was found by its kind"
@@ -212,7 +218,23 @@ def _array_aj(
     by_byte = {
         Action(unit, what): round(value * spread * _AJ_PER_PJ) for what, value in access.items()
     }
-    return {action: round(mac * _AJ_PER_PJ) for action, mac in macs.items()} | by_byte
+    computed = {action: round(mac * _AJ_PER_PJ) for action, mac in macs.items()}
+    return computed | by_byte | _vector_aj(unit, part, technology, values)
+
+
+def _vector_aj(
+    unit: str, part: Accelerator, technology: Technology, values: FactorValues
+) -> dict[Action, int]:
+    """Return the price of an operation of a lane: by default that of fp32 arithmetic, the mean of
+    an addition and a multiplication, as far from the tables as its MAC.
+    """
+    if part.vector is None:
+        return {}
+    aj: float | None = part.vector.energy
+    if aj is None:
+        pj = tables.mac_pj("fp32", technology.node, "fp32", technology.scaling) / 2
+        aj = pj * _AJ_PER_PJ * _times(mac_factor("fp32"), values)
+    return {Action(unit, VECTOR_OPS): round(aj * part.supply_ratio**2)}
 
 
 def _sram(bank: Bank, technology: Technology) -> tables.Sram:
@@ -254,7 +276,22 @@ def _static_uw(hardware: Hardware, values: FactorValues) -> dict[str, int]:
         "cpu": _cores_static_uw(hardware.cpu, values),
         "dram": _dram_static_uw(hardware.dram.device, hardware.technology.dram_typical, values),
     }
-    return {name: power.get(name, 0) for name in COMPONENTS}
+    vector = hardware.accelerator.vector if hardware.accelerator else None
+    own = {name: power.get(name, 0) for name in COMPONENTS}
+    if hardware.accelerator is None or vector is None:
+        return own
+    return own | {VECTOR: _vector_static_uw(hardware.accelerator, hardware.technology, values)}
+
+
+def _vector_static_uw(part: Accelerator, technology: Technology, values: FactorValues) -> int:
+    vector = part.vector
+    if vector is None:
+        return 0
+    if vector.static_power is not None:
+        return round(vector.static_power * part.supply_ratio)
+    element = tables.pe_leakage_uw("fp32", technology.node, technology.scaling)
+    lanes = vector.lanes * vector.pipes
+    return round(lanes * element * part.supply_ratio * _times("array_leakage", values))
 
 
 def _array_static_uw(part: Accelerator | None, technology: Technology, values: FactorValues) -> int:

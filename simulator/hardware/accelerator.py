@@ -10,6 +10,7 @@ from simulator.hardware.dataflow import DataflowName
 from simulator.hardware.operating import OperatingPoint, check_points, supply_ratio
 from simulator.hardware.part import FASTEST_HZ, Part
 from simulator.hardware.precision import PRECISION_BITS, Precision, accumulator_of
+from simulator.hardware.vector import Vector, VectorInterface
 from simulator.units import Bytes, BytesPerSecond, Cycles, Hertz, Millivolts, Picoseconds
 
 
@@ -87,6 +88,7 @@ class ArrayInterface:
     wgrad_dataflow: str | None
     transposer: bool
     on_unsupported_precision: str
+    vector: VectorInterface | None = None
 
     def executes(self, precision: str) -> str | None:
         """Return the precision in which the array computes what asks for `precision`.
@@ -166,6 +168,7 @@ class Accelerator(Part):
     )
     on_unsupported_precision: Literal["quantise", "cpu", "multipass", "error"] = "quantise"
     launch_latency: Picoseconds = Field(ge=0, default=0, description="command to first transfer")
+    vector: Vector | None = Field(default=None, description="lanes beside the arrays")
 
     @model_validator(mode="after")
     def _points_rise(self) -> "Accelerator":
@@ -190,7 +193,8 @@ class Accelerator(Part):
     @property
     def interface(self) -> ArrayInterface:
         """What lowering must know of it."""
-        return ArrayInterface(*(getattr(self, each.name) for each in fields(ArrayInterface)))
+        own = {each.name: getattr(self, each.name) for each in fields(ArrayInterface)}
+        return ArrayInterface(**own | {"vector": self.vector.interface if self.vector else None})
 
     def at(self, precision: str) -> "Accelerator":
         """Return this accelerator as it computes in `precision`, one of those it has."""

@@ -55,13 +55,14 @@ class Driver(Part):
     synchronise: Picoseconds = Field(ge=0, description="CPU time to notice a completion it awaits")
     first_call: Picoseconds = Field(ge=0, default=0, description="engine build, once per kernel")
     offload_min_macs: NonNegativeInt = Field(default=0, description="smaller GEMMs stay on the CPU")
-    conversions: Literal["fused", "eager", "unit"] = Field(
+    conversions: Literal["fused", "eager", "unit", "vector"] = Field(
         default="fused",
         description="who brings operands into the array's precision and results back. fused: a "
         "compiled driver, in a loop of the CPU each; the default, since runtimes of accelerators "
         "are compiled and few arrays read fp32. eager: a driver of PyTorch's ops, each dispatched "
         "and through memory. unit: the array's DMA engine, by scales that are known before, on "
-        "the way in and out; memory holds the traced formats alone",
+        "the way in and out; memory holds the traced formats alone. vector: the accelerator's "
+        "vector unit, operands in a loop of its own, results on their way out",
     )
     rearrange: Rearrange = Field(default_factory=Rearrange)
     copies: Literal["none", "in_out"] = Field(default="none", description="none: zero-copy")
@@ -96,4 +97,9 @@ class Runtime(Driver):
     )
     rules: tuple[Rule, ...] = Field(
         default=(), strict=False, description="the first that fits; else offload_min_macs"
+    )
+    fusion: Literal["none", "epilogue", "chains"] = Field(
+        default="none",
+        description="epilogue: what follows a product rides on it, where a vector unit can compute "
+        "it; chains: runs of ops over elements are one loop besides, on whichever unit",
     )

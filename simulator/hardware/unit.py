@@ -25,6 +25,7 @@ RESERVED = frozenset(
         "accelerator",
         "array",
         "scratchpad",
+        "vector",
         "interconnect",
         "dram",
         "board",

@@ -14,13 +14,13 @@ from simulator.lowering.binding import Binding, CopyKey, Site
 from simulator.lowering.cache import CachedRegion, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.outline import Outline, outline_of
-from simulator.lowering.placement import place, traced_precision
+from simulator.lowering.placement import Placement, place, traced_precision
 from simulator.lowering.program import LoweredStep, Program
 from simulator.lowering.requests import Requests, WorkRequest
 from simulator.lowering.works import Templates
 from simulator.memo import Memo
 from simulator.timing.precedence import precedence
-from simulator.trace.op import Op, OpKind, Phase
+from simulator.trace.op import Gemm, Op, OpKind, Phase
 from simulator.trace.trace import PERSISTENT, Step
 
 Units = Sequence[str]
@@ -193,9 +193,13 @@ class _StepOnUnits:
 
     def _gemms(self, index: int, op: Op, unit: str | None) -> None:
         """Append GEMMs where they are placed, each role a task of its own; then what else the op
-        does.
+        does. What rides on a product that went elsewhere than its unit follows by itself.
         """
         placed = [(gemm, place(self._runtime, self._backends, op, gemm, unit)) for gemm in op.gemms]
+        if op.parts and not self._carried(op, placed):
+            for part in op.parts:
+                self.add(index, part, unit)
+            return
         on_host = [gemm for gemm, placement in placed if placement.unit == HOST]
         roles = list(dict.fromkeys(gemm.role for gemm in on_host))
         for role in roles:
@@ -208,7 +212,14 @@ class _StepOnUnits:
             self._stages[name].add(index, op, [each for each in placed if each[1].unit == name])
         if units or len(roles) > 1:
             eager = any(self._stages[name].leaves_rest for name in units)
-            self._host.add_rest(index, op, dispatched=eager)
+            self._host.add_rest(index, op.head, dispatched=eager)
+
+    def _carried(self, op: Op, placed: Sequence[tuple[Gemm, Placement]]) -> bool:
+        """Return whether the unit of a fused product runs its riders, too."""
+        units = {placement.unit for _, placement in placed}
+        on = self._backends.get(next(iter(units))) if len(units) == 1 else None
+        riders = [rider for rider in op.riders if rider.kind is not OpKind.VIEW]
+        return on is not None and all(on.fuses(op.head, rider) for rider in riders)
 
 
 _OUTLINES = 4  # a guess: a sweep over arrays and memories has one

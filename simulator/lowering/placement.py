@@ -78,7 +78,7 @@ def _candidates(
 
 def _fits(rule: Rule, op: Op, gemm: Gemm | None) -> bool:
     macs, phase = (gemm.macs, phase_of(op, gemm.role)) if gemm else (0, op.phase)
-    names = ((op.name, rule.op), (phase, rule.phase), (op.layer, rule.layer))
+    names = ((op.head.name, rule.op), (phase, rule.phase), (op.layer, rule.layer))
     large = rule.min_macs <= macs
     small = rule.max_macs is None or macs <= rule.max_macs
     return large and small and all(fnmatchcase(name, pattern) for name, pattern in names)

@@ -9,6 +9,7 @@ from simulator.hardware.cpu import Cpu
 from simulator.hardware.runtime import Handling
 from simulator.hardware.unit import HOST
 from simulator.lowering.cache import Transfers
+from simulator.lowering.epilogue import EpilogueKernels, VectorLoop
 from simulator.lowering.outline import Outline
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
@@ -62,7 +63,8 @@ class CpuRequests:
         issue_ps = self.dispatch_ps(op) if dispatched else 0
         name = op.base_name if self._cpu.kernels else kernel_of(op)
         walked = elements_of(op), moved_bytes(op)
-        key = ("operation", stage, op.kind, op.sizes, walked, transfers, issue_ps, new, name)
+        sizes = op.sizes, tuple([(part.base_name, part.sizes) for part in op.parts])
+        key = ("operation", stage, op.kind, sizes, walked, transfers, issue_ps, new, name)
         return self._on_cpu(key, lambda on: on.operation(op, transfers, issue_ps, new, stage))
 
     def cpu_gemm(
@@ -145,22 +147,24 @@ class Requests(CpuRequests):
         out_bits: int,
         cached: frozenset[str],
         in_memory: tuple[int, int] = (0, 0),
+        epilogue: EpilogueKernels | None = None,
     ) -> WorkRequest:
-        """Request a GEMM on an array with outputs of `out_bits`.
-
-        What is `cached`, of "a", "b" and "c", lies in a shared cache. Operands a and b have
-        `in_memory` bits there, where the DMA engine converts them.
-        """
+        """Request a GEMM on an array with outputs of `out_bits`; see `Templates.array_gemm`."""
         array = self.outline.units[placement.unit].interface
         assert isinstance(array, ArrayInterface), "an array takes it"
         by_role = gemm.conv or array.wgrad_dataflow  # else a product is a product
         role = gemm.role if by_role else None
         sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, gemm.causal)
-        key = ("array", sizes, placement, out_bits, cached, in_memory)
+        key = ("array", sizes, placement, out_bits, cached, in_memory, epilogue)
         return self.once(
             placement.unit,
             key,
             lambda on: on.array_gemm(
-                gemm, layout, placement, out_bits, cached=cached, in_memory=in_memory
+                gemm, layout, placement, out_bits,
+                cached=cached, in_memory=in_memory, epilogue=epilogue,
             ),
-        )
+        )  # fmt: skip
+
+    def vector_loop(self, unit: str, loop: VectorLoop) -> WorkRequest:
+        """Request a loop of the vector unit of the accelerator called `unit`."""
+        return self.once(unit, ("vector", unit, loop), lambda on: on.vector_loop(unit, loop))

@@ -5,7 +5,16 @@ from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
 
-from simulator.activity import ARRAY_MACS, CPU_CYCLES, Action, Counts, Stage, Work, sequential
+from simulator.activity import (
+    ARRAY_MACS,
+    CPU_CYCLES,
+    VECTOR_OPS,
+    Action,
+    Counts,
+    Stage,
+    Work,
+    sequential,
+)
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
@@ -13,27 +22,29 @@ from simulator.hardware.interconnect import Interconnect
 from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.cache import Transfers
+from simulator.lowering.epilogue import EpilogueKernels, VectorLoop
 from simulator.lowering.placement import Placement
 from simulator.mapping.array_shape import shape_of
 from simulator.mapping.layout import Layout
 from simulator.mapping.mapper import map_shape
+from simulator.mapping.problem import Epilogue
 from simulator.memo import Memo
 from simulator.timing.convolutions import convolution
 from simulator.timing.cores import (
     loop_ps,
-    measured_compute,
-    measured_kernel,
     new_ps,
     product_compute,
     product_of,
     threads_of,
 )
 from simulator.timing.flash import executed_macs
-from simulator.timing.kernels import KernelCost, kernel_ps, millicycles
+from simulator.timing.kernels import KernelCost, millicycles
+from simulator.timing.operations import operation_stretch
 from simulator.timing.pricing import Pricing, Traffic, permille_written, pricing_of
 from simulator.timing.products import products_ps
 from simulator.timing.stretches import Stretch, StretchBound, Stretched, cycles_ps
-from simulator.trace.accesses import elements_of, moved_bytes
+from simulator.timing.vector import millioperations, vector_ps
+from simulator.trace.accesses import moved_bytes
 from simulator.trace.op import Gemm, Op, OpKind
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
@@ -94,10 +105,12 @@ class Templates:
         mapping: str = "",
         cached: frozenset[str] = frozenset(),
         in_memory: tuple[int, int] = (0, 0),
+        epilogue: EpilogueKernels | None = None,
     ) -> Work:
         """Return a GEMM on an array with outputs of `out_bits`, under `mapping`, or else under the
         one that the machine chooses. What is `cached`, of "a", "b" and "c", lies in a shared cache.
-        Operands a and b have `in_memory` bits there, where the DMA engine converts them.
+        Operands a and b have `in_memory` bits there, where the DMA engine converts them. The vector
+        unit does `epilogue` to the outputs, of whose tensors `out_bits` is then the sum.
         """
         native = self.hardware.units[placement.unit]
         assert isinstance(native, Accelerator), "placement chose an array"
@@ -105,6 +118,7 @@ class Templates:
         shape = shape_of(
             gemm, layout, array, out_bits,
             passes=placement.passes, in_memory=in_memory, cached=cached,
+            epilogue=_on_way_out(array, epilogue),
         )  # fmt: skip
         work = map_shape(array, self._pricing_of(placement.unit), shape, gemm.macs, mapping)
         own = "" if placement.precision == native.precision else placement.precision
@@ -122,17 +136,34 @@ class Templates:
         transfers: Transfers,
         actions: Mapping[Action, int],
         overhead_ps: int = 0,
+        most_bytes_per_s: int | None = None,
     ) -> Work:
         """Return work of `unit` that reads and writes memory in sequence while it computes for
-        `compute_ps`, and does `actions` beside.
+        `compute_ps`, and does `actions` beside. Its port, or its DMA engine at `most_bytes_per_s`,
+        bounds the traffic.
         """
-        traffic = self._traffic(transfers)
-        rate = self.hardware.ports[unit].bytes_per_s
+        traffic = self._traffic(transfers, allocates=False)
+        port = self.hardware.ports[unit].bytes_per_s
+        rate = min(port, most_bytes_per_s or port)
         port_ps = transfer_ps(traffic.read_bytes + traffic.write_bytes, rate)
         bound = StretchBound(max(compute_ps, port_ps), traffic.channel_ps)
         return Work(
             unit, stage, Stretched(overhead_ps, [bound]), Counts({**actions, **traffic.actions}),
             overhead_ps, compute_ps, max(traffic.channel_ps, port_ps),
+        )  # fmt: skip
+
+    def vector_loop(self, unit: str, loop: VectorLoop) -> Work:
+        """Return a loop of the vector unit of the accelerator called `unit`."""
+        array = self.hardware.units[unit]
+        assert isinstance(array, Accelerator), "placement chose an accelerator"
+        assert array.vector is not None, "placement chose a vector unit"
+        operations = sum(
+            ceil_div(elements * millioperations(array.vector.costs, [kernel]), 1000)
+            for kernel, elements in loop.kernels
+        )
+        return self.streamed(
+            unit, loop.stage, vector_ps(array, operations), loop.transfers,
+            {Action(unit, VECTOR_OPS): operations}, array.launch_latency, array.dma.bandwidth,
         )  # fmt: skip
 
     def _pricing_of(self, unit: str) -> Pricing:
@@ -172,18 +203,8 @@ class Templates:
         if op.kind is OpKind.VIEW:
             overhead_ps = Clock(cpu.clock).cycles_to_ps(cpu.view_overhead)
             return self._cpu(Stage.VIEW, overhead_ps, (), Transfers((), ()))
-        copying = op.kind is OpKind.COPY
-        return self._cpu(stage, issue_ps, (self._stretch(op, new),), transfers, copying=copying)
-
-    def _stretch(self, op: Op, new: int) -> Stretch:
-        cpu = self.hardware.cpu
-        elements = elements_of(op)
-        threads = threads_of(cpu, elements, op.kind)
-        kernel = measured_kernel(cpu, op)
-        if kernel is None:
-            return Stretch(kernel_ps(cpu, op, elements, threads) + new_ps(cpu, new), threads)
-        compute = measured_compute(cpu, kernel, elements, moved_bytes(op), new, threads)
-        return Stretch(compute.ps, compute.threads)
+        copying, stretches = op.kind is OpKind.COPY, (operation_stretch(cpu, op, new),)
+        return self._cpu(stage, issue_ps, stretches, transfers, copying=copying)
 
     def cpu_gemm(
         self, op: Op, gemms: tuple[Gemm, ...], transfers: Transfers, issue_ps: int, new: int
@@ -256,15 +277,25 @@ class Templates:
         port_ps = self._pricing.cores_ps(size, cpu, threads, copying=copying)
         if cpu.llc is not None:
             port_ps = max(port_ps, transfer_ps(transfers.cached, cpu.llc.bandwidth))
-        return _PricedStretch(self._traffic(transfers), port_ps)
+        traffic = self._traffic(transfers, allocates=cpu.write_allocate)
+        return _PricedStretch(traffic, port_ps)
 
-    def _traffic(self, transfers: Transfers) -> Traffic:
-        fetched = transfers.writes if self.hardware.cpu.write_allocate else ()
+    def _traffic(self, transfers: Transfers, *, allocates: bool) -> Traffic:
+        """Price transfers of a master whose cache `allocates` lines that it writes, or has none."""
+        fetched = transfers.writes if allocates else ()
         reads = (*transfers.reads, *fetched)
         patterns = [sequential(size, write=False) for size in reads]
         patterns += [sequential(size, write=True) for size in transfers.writes]
         written = permille_written(sum(reads), sum(transfers.writes))
         return self._pricing.traffic(patterns, written)
+
+
+def _on_way_out(array: Accelerator, epilogue: EpilogueKernels | None) -> Epilogue | None:
+    if epilogue is None:
+        return None
+    assert array.vector is not None, "lowering gives an epilogue to a vector unit that is there"
+    operations = millioperations(array.vector.costs, epilogue.kernels)
+    return Epilogue(epilogue.reads, epilogue.writes, operations)
 
 
 def _own(stretch: Stretch) -> Transfers:

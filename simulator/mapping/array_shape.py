@@ -4,7 +4,7 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.mapping.convolution import ConvShape
 from simulator.mapping.layout import Layout, below_diagonal
-from simulator.mapping.problem import ProblemShape, Widths
+from simulator.mapping.problem import Epilogue, ProblemShape, Widths
 from simulator.mapping.shape import GemmShape
 from simulator.mapping.taps import Taps
 from simulator.mapping.tensor_layout import LAYOUTS
@@ -21,19 +21,21 @@ def shape_of(
     passes: int = 1,
     in_memory: tuple[int, int] = (0, 0),
     cached: frozenset[str] = frozenset(),
+    epilogue: Epilogue | None = None,
 ) -> ProblemShape:
     """Return what `array`, at its own precision, executes for `gemm`, laid out as `layout`.
 
     Outputs have `out_bits`; a product of wide operands may take several `passes`. Operands a and b
     have `in_memory` bits there, where the DMA engine converts them (0: those of the array). Of
-    "a", "b" and "c", a shared cache serves those in `cached`. Of a causal product the array skips
-    blocks of its own size above the diagonal.
+    "a", "b" and "c", a shared cache serves those in `cached`. A vector unit does `epilogue` to the
+    outputs, of which `out_bits` is then the sum. Of a causal product the array skips blocks of its
+    own size above the diagonal.
     """
     sum_bits = PRECISION_BITS[array.accumulator_precision]
     widths = Widths(PRECISION_BITS[array.precision], out_bits, sum_bits, *in_memory)
     repeats, dataflow = gemm.batch * passes, _dataflow(gemm, array)
     if layout.taps:
-        return _convolution(layout.taps, array, repeats, widths, dataflow, cached)
+        return _convolution(layout.taps, array, repeats, widths, dataflow, cached, epilogue)
     return GemmShape(
         repeats,
         _dims(gemm, layout, array),
@@ -43,6 +45,7 @@ def shape_of(
         layout.window_b,
         blocked=LAYOUTS[array.layout].blocked,
         cached=cached,
+        epilogue=epilogue,
     )
 
 
@@ -53,6 +56,7 @@ def _convolution(
     widths: Widths,
     dataflow: Dataflow,
     cached: frozenset[str],
+    epilogue: Epilogue | None,
 ) -> ConvShape:
     return ConvShape(
         repeats,
@@ -65,6 +69,7 @@ def _convolution(
         command=(array.rows, array.command),
         weight_tile=(array.rows * array.dot_width, array.cols) if array.padded else None,
         cached=cached,
+        epilogue=epilogue,
     )
 
 

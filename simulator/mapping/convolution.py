@@ -11,7 +11,7 @@ from simulator.activity import AccessPattern, sequential
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.conv_space import ConvSpace
 from simulator.mapping.loops import Mapping, Sizes
-from simulator.mapping.problem import Widths
+from simulator.mapping.problem import Epilogue, Widths
 from simulator.mapping.rule import MappingRule
 from simulator.mapping.taps import ConvTile, Taps
 from simulator.mapping.tensor_layout import CHANNELS_LAST, MapPart, TensorLayout, WeightPart
@@ -49,6 +49,7 @@ class ConvShape:
     command: tuple[int, int] = (0, 0)  # most pixels of one compute command, and its least cycles
     weight_tile: tuple[int, int] | None = None
     cached: frozenset[str] = frozenset()  # of "a", "b", "c": those that a shared cache serves
+    epilogue: Epilogue | None = None
 
     letters: ClassVar[Table[str, str]] = {
         "N": "image", "Q": "row", "P": "col", "K": "filter", "C": "channel",
@@ -60,7 +61,7 @@ class ConvShape:
         """What makes two shapes equal."""
         memory = self.layout, self.word_bits, self.weight_tile, self.cached
         array = self.dataflow.name, self.out_row, self.command
-        return self.repeats, self.taps, self.widths, memory, array
+        return self.repeats, self.taps, self.widths, self.epilogue, memory, array
 
     @property
     def whole(self) -> ConvTile:

@@ -9,6 +9,8 @@ from simulator.activity import (
     SCRATCHPAD_WRITES,
     SUM_READS,
     SUM_WRITES,
+    VECTOR_OPS,
+    AccessPattern,
     Action,
     Counts,
     Repeat,
@@ -27,6 +29,7 @@ from simulator.timing.pipeline import Pipelined, Tile
 from simulator.timing.pricing import EnginePricing, Pricing, Traffic, permille_written
 from simulator.timing.repeats import Nodes, Numbered, census, numbered
 from simulator.timing.schedules import schedule_of
+from simulator.timing.vector import vector_ps
 from simulator.units import Clock, ceil_div
 
 
@@ -71,7 +74,8 @@ def _loaded_bytes(shape: ProblemShape, visit: TileVisit) -> int:
     sizes = visit.sizes
     a = shape.a_size(sizes) if visit.load_a else 0
     b = shape.b_size(visit.b_sizes or sizes) if visit.load_b else 0
-    return a + b + (shape.c(sizes, shape.widths.sum).bytes if visit.load_c else 0)
+    sums = shape.c(sizes, shape.widths.sum).bytes if visit.load_c else 0
+    return a + b + sums + sum(pattern.bytes for pattern in _epilogue_loads(shape, visit))
 
 
 def _run(shape: ProblemShape, visit: TileVisit) -> TileRun:
@@ -81,9 +85,32 @@ def _run(shape: ProblemShape, visit: TileVisit) -> TileRun:
     loads += [shape.b(visit.b_sizes or sizes)] if visit.load_b else []
     if visit.load_c:
         loads.append(shape.c(sizes, shape.widths.sum)._replace(write=False))
-    bits = {"final": shape.widths.output, "partial": shape.widths.sum}
-    stores = (shape.c(sizes, bits[visit.store]),) if visit.store else ()
-    return TileRun(tuple(loads), 0, stores)
+    stores = [shape.c(sizes, bits) for bits in _stored_bits(shape, visit)]
+    return TileRun((*loads, *_epilogue_loads(shape, visit)), 0, tuple(stores))
+
+
+def _stored_bits(shape: ProblemShape, visit: TileVisit) -> tuple[int, ...]:
+    """Return the bits per output of each tensor that a tile writes."""
+    if not visit.store:
+        return ()
+    if visit.store == "partial":
+        return (shape.widths.sum,)
+    return shape.epilogue.writes if shape.epilogue else (shape.widths.output,)
+
+
+def _epilogue_loads(shape: ProblemShape, visit: TileVisit) -> list[AccessPattern]:
+    """Return what a tile's epilogue reads beside its outputs."""
+    if shape.epilogue is None or visit.store != "final":
+        return []
+    return [shape.c(visit.sizes, bits)._replace(write=False) for bits in shape.epilogue.reads]
+
+
+def _vector_ops(shape: ProblemShape, visit: TileVisit) -> int:
+    """Return the operations of a vector unit in a tile's epilogue."""
+    if shape.epilogue is None or visit.store != "final":
+        return 0
+    outputs = shape.c(visit.sizes, 8).bytes
+    return ceil_div(outputs * shape.epilogue.millioperations, 1000)
 
 
 def _overlapped_bytes(
@@ -184,11 +211,19 @@ class Plan:
                 for visit, tile in zip(op.census, self._prices.tiles, strict=True)
             ]
         )
+        if self._shape.epilogue is not None:
+            tiles = tuple(map(self._with_epilogue, op.census, tiles))
         repeats = self._shape.repeats
         nodes = (Repeat(repeats, op.nodes),) if repeats > 1 else op.nodes
         body = Numbered(nodes, tiles)
         fill = self._shape.dataflow.fill_cycles(array)
         return Pipelined(body, fill, self._launch_ps(), Clock(array.clock), schedule_of(array))
+
+    def _with_epilogue(self, visit: TileVisit, tile: Tile) -> Tile:
+        """Return a tile whose outputs pass the vector unit, which may be slower than the port."""
+        computed_ps = vector_ps(self._array, _vector_ops(self._shape, visit))
+        store = tile.store
+        return tile._replace(store=store._replace(port_ps=max(store.port_ps, computed_ps)))
 
     def _launch_ps(self) -> int:
         """Return the latency of the command, the host's own search for the mapping included."""
@@ -212,6 +247,9 @@ class Plan:
             SUM_READS: summed_bytes,
             SUM_WRITES: summed_bytes,
         }
+        census = self._tiled.census.items()
+        on_vector = shape.repeats * sum(n * _vector_ops(shape, visit) for visit, n in census)
+        on_array |= {VECTOR_OPS: on_vector} if on_vector else {}
         amounts = {Action(ACCELERATOR, what): amount for what, amount in on_array.items()}
         return Counts(amounts | traffic.actions, useful_macs, shape.macs)
 

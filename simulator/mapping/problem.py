@@ -30,6 +30,19 @@ class Widths(NamedTuple):
         return (self.a if name == "a" else self.b) or self.operand
 
 
+class Epilogue(NamedTuple):
+    """What a vector unit does to each output on its way to memory.
+
+    It reads other tensors of the same shape with `reads` bits per element, which are added up in
+    the accumulator, and writes tensors with `writes` bits; between them it takes `millioperations`
+    per output.
+    """
+
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    millioperations: int
+
+
 class TileSpace(Protocol):
     """The tiles and loop orders of one operation on one array that the mapper considers."""
 
@@ -56,6 +69,10 @@ class ProblemShape(IterationSpace, Protocol):
     @property
     def widths(self) -> Widths:
         """Bits of its operands, outputs and sums."""
+
+    @property
+    def epilogue(self) -> Epilogue | None:
+        """What happens to its outputs on their way to memory, None for nothing."""
 
     @property
     def dataflow(self) -> Dataflow:

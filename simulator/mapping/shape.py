@@ -10,7 +10,7 @@ from simulator.activity import AccessPattern
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.gemm_space import GemmSpace
 from simulator.mapping.loops import Mapping, Sizes
-from simulator.mapping.problem import Widths
+from simulator.mapping.problem import Epilogue, Widths
 from simulator.mapping.rule import MappingRule
 from simulator.mapping.window import Window
 from simulator.timing.dataflows import WS, Accesses, Dataflow, Dims
@@ -34,6 +34,7 @@ class GemmShape:
     window_b: Window | None = None
     blocked: bool = False
     cached: frozenset[str] = frozenset()  # of "a", "b", "c": those that a shared cache serves
+    epilogue: Epilogue | None = None
     _bytes: dict[tuple[str, int, int], int] = field(default_factory=dict, repr=False)
     _extents: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -47,7 +48,7 @@ class GemmShape:
     def key(self) -> Hashable:
         """What makes two shapes equal."""
         how = self.dataflow.name, self.blocked, self.cached, self.window_a, self.window_b
-        return self.repeats, self.dims, self.widths, how
+        return self.repeats, self.dims, self.widths, self.epilogue, how
 
     @property
     def extents(self) -> dict[str, int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from simulator.activity import DRAM_ACTIVATES, Counts
-from simulator.energy.prices import COMPONENTS, Prices
+from simulator.energy.prices import OWN_COMPONENTS, Prices
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.results.tally import Tally, UnitTally
 from simulator.units import AJ_PER_J, PS_PER_S
@@ -39,7 +39,7 @@ class Priced:
     @cached_property
     def units(self) -> Mapping[str, UnitTally]:
         """The sums of every unit by name, also of one that ran nothing."""
-        further = (name for name in self.prices.static_uw if name not in COMPONENTS)
+        further = (name for name in self.prices.static_uw if name not in OWN_COMPONENTS)
         idle = {name: UnitTally() for name in (*OWN_UNITS, *further)}
         return idle | self.tally.units
 

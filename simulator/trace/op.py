@@ -110,6 +110,11 @@ class Tensor:
         return self.offset, tuple(sorted(pair for pair in pairs if pair[1] != 1))
 
     @property
+    def extent(self) -> tuple[int, int, int]:
+        """Storage, offset and elements: what a tensor and views of all of it share."""
+        return self.storage, self.offset, self.elements
+
+    @property
     def elements(self) -> int:
         """Distinct elements: a dimension of stride 0 (broadcast) counts once."""
         return prod(
@@ -293,7 +298,8 @@ class Op:
     `inputs` are the tensors that it reads, `outputs` those that it writes; an in-place operand is
     in both, and a view (kind VIEW) moves no bytes. `layer` is the module path, also in backward
     and optimizer. `forward` is the index, in its step, of the forward op whose gradient this is,
-    or -1. `random` ops draw from the generator, in order.
+    or -1. `random` ops draw from the generator, in order. A fused op is one of several `parts`, in
+    order: it reads what they read from elsewhere, and writes what is read elsewhere.
     """
 
     name: str
@@ -305,6 +311,18 @@ class Op:
     gemms: tuple[Gemm, ...] = ()
     forward: int = -1
     random: bool = False
+    # Not in the text form, and so in the digest only where it is set, like `Gemm.causal`.
+    parts: "tuple[Op, ...]" = field(default=(), repr=False)
+
+    @property
+    def head(self) -> "Op":
+        """The first part of a fused op, which the others follow; any other op itself."""
+        return self.parts[0] if self.parts else self
+
+    @property
+    def riders(self) -> "tuple[Op, ...]":
+        """The parts of a fused op that follow its head."""
+        return self.parts[1:]
 
     @property
     def base_name(self) -> str:

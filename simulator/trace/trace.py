@@ -55,7 +55,7 @@ class Step:
     def digest(self) -> str:
         """SHA-256 of the step's content; equal steps have equal digests."""
         # The text form of frozen dataclasses is complete and ten times as fast as JSON.
-        text = repr((self.kind, self.ops, self.storages)) + self._causal
+        text = repr((self.kind, self.ops, self.storages)) + self._causal + self._fused
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -68,6 +68,12 @@ class Step:
             if gemm.causal
         ]
         return repr(causal) if causal else ""
+
+    @property
+    def _fused(self) -> str:
+        """What the fused ops consist of, "" if there are none."""
+        fused = [(index, op.parts) for index, op in enumerate(self.ops) if op.parts]
+        return repr(fused) if fused else ""
 
 
 @dataclass(frozen=True, slots=True)

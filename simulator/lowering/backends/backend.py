@@ -47,10 +47,12 @@ class Stages(Protocol):
 class Backend(Protocol):
     """One unit of a board."""
 
-    takes_ops: ClassVar[bool]
-    """Whether it may take ops that are no GEMMs."""
     by_rule: ClassVar[bool]
     """Whether it takes work only that a rule or a search of placements gives it."""
+
+    @property
+    def takes_ops(self) -> bool:
+        """Whether it may take ops that are no GEMMs."""
 
     @property
     def driver(self) -> Driver:
@@ -58,6 +60,9 @@ class Backend(Protocol):
 
     def takes(self, op: Op, gemm: Gemm | None) -> Placement | None:
         """Return how it runs `gemm` of `op`, or without one all of `op`; None if it does not."""
+
+    def fuses(self, head: Op, rider: Op) -> bool:
+        """Return whether it can run `rider` in one piece of work with `head`, both placed there."""
 
     def stages(self, binding: Binding, engines: Iterable[WorkRequest]) -> Stages:
         """Return what appends its calls to the step of `binding`; `engines` exist already."""
@@ -95,6 +100,10 @@ class OpBackend(ABC):
         if gemm is not None or op.gemms or not self.accepts(op):
             return None
         return Placement(self.unit, "")
+
+    def fuses(self, head: Op, rider: Op) -> bool:  # noqa: ARG002 - what a unit can do by default
+        """Return that it takes ops one by one; a subclass that fuses computes `Op.parts`."""
+        return False
 
     def stages(self, binding: Binding, engines: Iterable[WorkRequest]) -> "OpStages":
         """Return what appends its calls to the step of `binding`."""

@@ -39,6 +39,10 @@ class ClusterBackend:
         """Return that it runs anything, as it was traced."""
         return Placement(self.unit, traced_precision(op, gemm) if gemm else "")
 
+    def fuses(self, head: Op, rider: Op) -> bool:  # noqa: ARG002 - any rider, of any op
+        """Return that it loops over elements once for all ops but products, which libraries do."""
+        return not head.gemms
+
     def stages(self, binding: Binding, engines: Iterable[WorkRequest]) -> "ClusterStages":
         """Return what appends its calls to the step of `binding`."""
         return ClusterStages(self, binding, engines)

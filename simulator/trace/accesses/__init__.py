@@ -8,6 +8,7 @@ from functools import wraps
 from typing import TypeVar, cast
 
 from simulator.trace.accesses.buffers import BUFFERED
+from simulator.trace.accesses.chain import chain_loops
 from simulator.trace.accesses.loop import (
     LINE,
     NEAR,
@@ -52,6 +53,8 @@ def _property(make: Callable[[Op], _Value]) -> Callable[[Op], _Value]:
 @_property
 def loops_of(op: Op) -> Loops:
     """Return the loops of an op in sequence, none for a view."""
+    if op.parts:
+        return chain_loops(op, loops_of)
     kernel = KERNELS.get(_plain(op))
     return kernel(op) if kernel and op.inputs and op.outputs else side_by_side(op)
 
@@ -72,8 +75,11 @@ def bytes_behind(cache: int, loops: Loops) -> int:
 def elements_of(op: Op) -> int:
     """Return the elements that an op processes: those of its largest input, or of all outputs.
 
-    A table that it gathers from or scatters to does not count.
+    A table that it gathers from or scatters to does not count. Of a fused op those of the part that
+    has most.
     """
+    if op.parts:
+        return max(elements_of(part) for part in op.parts)
     inputs, outputs = op.inputs, op.outputs
     if inputs and _plain(op) in OF_TABLES:
         outputs = tuple(tensor for tensor in outputs if tensor.storage != inputs[0].storage)

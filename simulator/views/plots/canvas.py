@@ -46,6 +46,7 @@ COMPONENTS = {
     "cpu": BLUE,
     "interconnect": PURPLE,
     "dram": GREEN,
+    "vector": SKY,
 }
 UNITS = {"cpu": BLUE, "accelerator": VERMILLION}
 MACHINES = (BLUE, SILVER, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from simulator.hardware.accelerator import ArrayInterface
 from simulator.hardware.precision import PRECISION_BITS, accumulator_of
 from simulator.lowering.binding import Site
+from simulator.lowering.epilogue import EpilogueKernels, carries, epilogue_of
 from simulator.lowering.placement import Placement, is_readable
 from simulator.mapping.layout import Layout, layout, replicated
 from simulator.trace.op import Gemm, Op, Role, Tensor
@@ -23,6 +24,8 @@ class ArrayCall:
     copies: int = 0  # of operand a, a gradient, that a replicated wgrad takes
     parts: int = 1  # that the CPU sums to the result: one per image, of a replicated wgrad
     by_unit: bool = False  # the DMA engine converts: memory holds the traced formats alone
+    by_vector: bool = False  # a vector unit scales the outputs on their way out
+    carries: bool = False  # the riders of its op
 
     @property
     def target(self) -> Tensor | None:
@@ -56,7 +59,7 @@ class ArrayCall:
         if self.target is None or self.is_summed or self.placement.passes > 1:
             return True
         same = self.summed_in == "fp32" and self.target.bits == 32
-        return self.placement.convert and not self.by_unit and not same
+        return self.placement.convert and not (self.by_unit or self.by_vector) and not same
 
     @property
     def summed_in(self) -> str:
@@ -68,7 +71,30 @@ class ArrayCall:
         """Bits of an output of the array in memory."""
         if self.is_raw and not self.by_unit:
             return PRECISION_BITS[self.summed_in]
-        return self._traced.bits
+        return sum(self.epilogue.writes) if self.epilogue else self._traced.bits
+
+    @property
+    def epilogue(self) -> EpilogueKernels | None:
+        """What the vector unit does to the outputs on their way to memory, None for nothing."""
+        scales = self.by_vector and self.placement.convert
+        if self.target is None or self.is_raw or not (scales or self.carries):
+            return None
+        op = self.op if self.carries else self.op.head
+        return epilogue_of(op, self.target, scales=scales)
+
+    @property
+    def others(self) -> tuple[Tensor, ...]:
+        """What the call reads besides its op's operands: a bias, tensors that riders read."""
+        return others_of(self.op if self.carries else self.op.head)
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """The storages that riders write besides the target."""
+        if not self.carries or self.target is None:
+            return ()
+        made = {tensor.storage for rider in self.op.riders for tensor in rider.outputs}
+        stored = {tensor.storage for tensor in self.op.outputs} - {self.target.storage}
+        return tuple(sorted(made & stored))
 
     @property
     def _traced(self) -> Tensor:
@@ -103,14 +129,18 @@ def call_of(
     array: ArrayInterface,
     *,
     by_unit: bool = False,
+    by_vector: bool = False,
 ) -> ArrayCall:
     """Return the call as this array computes it: it may lack the convolution of a wgrad.
 
-    Its DMA engine converts `by_unit` what there is to convert.
+    Its DMA engine converts `by_unit` what there is to convert, or its vector unit `by_vector`.
     """
     conv, by_unit = gemm.conv, by_unit and placement.convert
     if array.wgrad == "im2col" or gemm.role is not Role.WGRAD or conv is None or conv.transposed:
-        return ArrayCall(site, op, gemm, placement, layout(gemm, array), by_unit=by_unit)
+        return ArrayCall(
+            site, op, gemm, placement, layout(gemm, array),
+            by_unit=by_unit, by_vector=by_vector, carries=carries(op, gemm),
+        )  # fmt: skip
     alone = replicated(gemm)
     copies = conv.in_channels // conv.groups
     laid = layout(alone, array)

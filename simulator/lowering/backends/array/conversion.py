@@ -16,9 +16,9 @@ from simulator.trace.accesses import Access, whole
 from simulator.trace.op import Tensor
 
 # Vector operations per element of the conversions, counted from the arithmetic they do.
-_RANGE_OPS = 1  # maximum of absolute values
-_ROUND_OPS = 3  # scale, round, clamp
-_COPY_OPS = 1
+RANGE_OPS = 1  # maximum of absolute values
+ROUND_OPS = 3  # scale, round, clamp
+COPY_OPS = 1
 
 
 class Conversion(Protocol):
@@ -60,7 +60,7 @@ class CompiledLoops:
         target = Access(token, bytes_of(tensor.elements, PRECISION_BITS[precision]))
         rounds = precision.startswith("int")
         reads = [source, source] if rounds else [source]
-        cost = _RANGE_OPS + _ROUND_OPS if rounds else _COPY_OPS
+        cost = RANGE_OPS + ROUND_OPS if rounds else COPY_OPS
         loop = _ElementLoop(Stage.QUANTISE, tensor.elements, tensor.bits, cost)
         self._append(site, loop, reads, target)
 

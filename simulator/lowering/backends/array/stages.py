@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from simulator.activity import Stage
 from simulator.hardware.accelerator import ArrayInterface
 from simulator.hardware.precision import PRECISION_BITS
-from simulator.lowering.backends.array.call import ArrayCall, bytes_of, call_of, others_of
+from simulator.lowering.backends.array.call import ArrayCall, bytes_of, call_of
 from simulator.lowering.backends.array.conversion import CompiledLoops, Conversion
 from simulator.lowering.backends.array.eager import EagerOps
 from simulator.lowering.backends.array.handover import Handover, Move
+from simulator.lowering.backends.array.vector import VectorLoops
 from simulator.lowering.backends.coherence import past_cache
 from simulator.lowering.binding import Binding, Site, storages
 from simulator.lowering.outline import UnitOutline
@@ -32,11 +33,15 @@ class ArrayStages:
         self._binding = binding
         self._handover = Handover(binding, outline.driver)
         self._requests = binding.requests
-        conversions = outline.driver.conversions
+        conversions, vector = outline.driver.conversions, outline.interface.vector
         self._by_unit = conversions == "unit"
+        self._vector = VectorLoops(binding, unit, vector) if vector else None
+        self._by_vector = conversions == "vector" and self._vector is not None
         self._conversion: Conversion = (
             EagerOps(binding) if conversions == "eager" else CompiledLoops(binding)
         )
+        if self._by_vector and self._vector:
+            self._conversion = self._vector
         self._temporaries: list[Access] = []  # of the op under way, from GEMM to GEMM
 
     @property
@@ -44,18 +49,26 @@ class ArrayStages:
         """Whether the driver dispatches what an op does beside its GEMMs on its own."""
         return self._costs.conversions == "eager"
 
-    def add(self, index: int, op: Op, placed: Sequence[tuple[Gemm, Placement]]) -> None:
+    def add(self, index: int, op: Op, placed: Sequence[tuple[Gemm | None, Placement]]) -> None:
         """Append the GEMMs of one op: all are launched before the first result is awaited,
-        unless results are copied or given another shape, which waits for each.
+        unless results are copied or given another shape, which waits for each. Without GEMMs,
+        append the op on the vector unit.
 
         The op's eager dispatch is paid with the first launch.
         """
         self._temporaries = []
         dispatch_ps = self._requests.dispatch_ps(op)
+        if not op.gemms:
+            self._op(index, op, dispatch_ps)
+            return
         raw: list[tuple[ArrayCall, int]] = []
         for gemm, placement in placed:
+            assert gemm is not None, "the op has GEMMs"
             site = Site(index, phase_of(op, gemm.role), op.layer)
-            call = call_of(site, op, gemm, placement, self._array, by_unit=self._by_unit)
+            call = call_of(
+                site, op, gemm, placement, self._array,
+                by_unit=self._by_unit, by_vector=self._by_vector,
+            )  # fmt: skip
             token = self._compute(call, dispatch_ps)
             dispatch_ps = 0
             if call.target is None:
@@ -65,9 +78,26 @@ class ArrayStages:
         for call, token in raw:
             self._conversion.restore(call, token)
 
+    def _op(self, index: int, op: Op, dispatch_ps: int) -> None:
+        """Append an op on the vector unit."""
+        assert self._vector is not None, "placement chose a vector unit"
+        site = Site(index, op.phase, op.layer)
+        launch = self._binding.driver(Stage.LAUNCH, dispatch_ps + self._costs.launch, site)
+        self._vector.op(index, op, launch)
+        if self._requests.outline.runtime.issue == "synchronous":
+            for storage in storages(op.outputs):
+                self._binding.await_completion(storage, site)
+
     def _compute(self, call: ArrayCall, dispatch_ps: int) -> int:
-        """Append the stages up to the GEMM itself and return the token that it writes."""
+        """Append the stages up to the GEMM itself and return the token that it writes.
+
+        The driver launches the call when its operands are ready, or before where the unit brings
+        them into its precision itself.
+        """
         binding, site = self._binding, call.site
+        launch_ps, launch = dispatch_ps + self._costs.launch, None
+        if self._by_vector and self._vector:
+            launch = self._vector.launch = binding.driver(Stage.LAUNCH, launch_ps, site)
         operands = [self._operand(call, which) for which in (call.gemm.a, call.gemm.b)]
         operands = self._handover.replicate(call, operands)
         operands = self._unfold(call, operands)
@@ -77,7 +107,7 @@ class ArrayStages:
         reads = [operand.token for operand in operands if operand]
         target, raw = call.target, call.is_raw
         if not raw:
-            reads += storages(others_of(call.op))  # a bias is loaded into the accumulator
+            reads += storages(call.others)  # a bias is loaded into the accumulator
         result = target.storage if target and not raw else binding.token()
         back = self._way_back(call)
         tokens = [*(binding.token() for _ in back), result]
@@ -85,12 +115,15 @@ class ArrayStages:
         result_access = Access(token, bytes_of(call.gemm.result_elements, call.out_bits))
         cached, flush = past_cache(binding, site, operands, result_access)
         work = self._requests.array_gemm(
-            call.gemm, call.layout, call.placement, call.out_bits, cached, call.in_memory
-        )
+            call.gemm, call.layout, call.placement, call.out_bits, cached, call.in_memory,
+            call.epilogue,
+        )  # fmt: skip
         self._build(work, site)
-        launch = binding.driver(Stage.LAUNCH, dispatch_ps + self._costs.launch, site)
-        random = call.op.random
-        binding.append(work, site, reads, (token,), after=(flush, launch), random=random)
+        if launch is None:
+            launch = binding.driver(Stage.LAUNCH, launch_ps, site)
+        random, written = call.op.random, (token, *call.written)
+        binding.cache.drop(call.written)
+        binding.append(work, site, reads, written, after=(flush, launch), random=random)
         if self._requests.outline.runtime.issue == "synchronous":
             binding.await_completion(token, site)
         for move, source, destination in zip(back, tokens, tokens[1:], strict=False):

@@ -1,0 +1,62 @@
+"""What a vector unit is asked for: kernels on the way out of a product, and loops of its own."""
+
+from typing import NamedTuple
+
+from simulator.activity import Stage
+from simulator.lowering.cache import Transfers
+from simulator.timing.kernels import KernelCost, kernel_of
+from simulator.trace.op import Gemm, Op, OpKind, Tensor
+
+SIMPLE = KernelCost("elementwise")
+"""One operation per element."""
+
+
+class EpilogueKernels(NamedTuple):
+    """Kernels in a row that a product's outputs pass, the bits per output of each further tensor
+    that they read, and of each that they write.
+    """
+
+    kernels: tuple[KernelCost, ...]
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+
+
+class VectorLoop(NamedTuple):
+    """A loop over elements: kernels, each with the elements that it computes, and transfers."""
+
+    stage: Stage
+    kernels: tuple[tuple[KernelCost, int], ...]
+    transfers: Transfers
+
+
+def can_ride(rider: Op) -> bool:
+    """Return whether each output of `rider` depends on one output of the product alone: an op over
+    elements, or a batch norm by statistics that are known.
+    """
+    by_element = rider.kind in (OpKind.ELEMENTWISE, OpKind.TRANSCENDENTAL, OpKind.COPY)
+    return by_element or (rider.kind is OpKind.NORM and kernel_of(rider) == SIMPLE)
+
+
+def carries(op: Op, gemm: Gemm) -> bool:
+    """Return whether the riders of a fused op follow this product of it."""
+    riders = [rider for rider in op.riders if rider.kind is not OpKind.VIEW]
+    if not riders or gemm.c < 0 or gemm not in op.gemms:
+        return False
+    result = op.head.outputs[op.head.gemms[op.gemms.index(gemm)].c]
+    return result.storage in {tensor.storage for tensor in riders[0].inputs}
+
+
+def epilogue_of(op: Op, result: Tensor, *, scales: bool) -> EpilogueKernels:
+    """Return the epilogue of a product of the fused `op` with this `result`, which the vector unit
+    `scales` first.
+
+    What a rider reads of fewer elements (a bias, statistics of channels) stays in the unit.
+    """
+    riders = [rider for rider in op.riders if rider.kind is not OpKind.VIEW]
+    kernels = (SIMPLE,) * scales + tuple(map(kernel_of, riders))
+    others = {tensor.storage for rider in riders for tensor in rider.inputs}
+    made = {tensor.storage for rider in riders for tensor in rider.outputs} | {result.storage}
+    whole = [t for t in (*op.inputs, *op.outputs) if t.elements == result.elements]
+    reads = [t for t in op.inputs if t in whole and t.storage in others]
+    writes = [t for t in op.outputs if t in whole and t.storage in made]
+    return EpilogueKernels(kernels, tuple(t.bits for t in reads), tuple(t.bits for t in writes))

@@ -1,0 +1,52 @@
+"""Which ops a machine fuses: what it places on one unit, where that unit can join them."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from simulator.hardware.soc import Hardware
+from simulator.hardware.unit import HOST
+from simulator.lowering.backends.backend import Backend, backends_of
+from simulator.lowering.outline import Outline, outline_of
+from simulator.lowering.placement import place
+from simulator.trace.op import Op
+from simulator.trace.passes.fuse import Fuse
+
+
+@dataclass(frozen=True)
+class UnitJoining:
+    """Joins ops that the rules place on one unit: riders of products under "epilogue", of any head
+    under "chains".
+    """
+
+    key: str  # of the outline
+    outline: Outline = field(repr=False, compare=False)
+
+    def joins(self, head: Op, rider: Op) -> bool:
+        """Return whether `rider` can follow `head` in one piece of work on this machine."""
+        runtime, backends = self.outline.runtime, self._backends
+        if not head.gemms and runtime.fusion != "chains":
+            return False
+        units = {place(runtime, backends, head, gemm).unit for gemm in head.gemms}
+        units = units or {self._unit_of(head)}
+        unit = next(iter(units))
+        if len(units) > 1 or (not head.gemms and self._unit_of(rider) != unit):
+            return False
+        return not head.gemms if unit == HOST else backends[unit].fuses(head, rider)
+
+    def _unit_of(self, op: Op) -> str:
+        takers = {name: each for name, each in self._backends.items() if each.takes_ops}
+        return place(self.outline.runtime, takers, op, None).unit
+
+    @cached_property
+    def _backends(self) -> dict[str, Backend]:
+        return backends_of(self.outline)
+
+
+def fusion_of(hardware: Hardware) -> tuple[Fuse, ...]:
+    """Return the pass that fuses for `hardware`, if it fuses."""
+    if hardware.runtime.fusion == "none":
+        return ()
+    outline = outline_of(hardware)
+    key = hashlib.sha256(repr(outline.key).encode()).hexdigest()
+    return (Fuse.everywhere(UnitJoining(key, outline)),)

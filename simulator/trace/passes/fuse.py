@@ -1,0 +1,269 @@
+"""Fusion: ops that follow one another element by element become one, and what lies between them is
+never stored.
+
+A group is a head (a product, or an op over elements) and the riders that follow it directly, but
+for views. A rider reads what the group has made, over the same elements, and computes each element
+in one scan. Since no other work lies between them, fusing delays nothing that could run earlier.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple, Protocol
+
+from simulator.trace.accesses import NEAR, loops_of
+from simulator.trace.memory import occupancy
+from simulator.trace.op import Op, OpKind, Tensor
+from simulator.trace.passes.rewrite import Pass
+from simulator.trace.trace import Step, StorageKind
+
+_BY_ELEMENT = frozenset({OpKind.ELEMENTWISE, OpKind.TRANSCENDENTAL, OpKind.COPY})
+_BY_ROW = frozenset({OpKind.NORM, OpKind.SOFTMAX})
+_RIDERS = _BY_ELEMENT | _BY_ROW | {OpKind.REDUCTION}
+_HEADS = _RIDERS | {OpKind.GEMM}
+
+_Extent = tuple[int, int, int]
+
+
+class Joining(Hashable, Protocol):
+    """What a machine can fuse. Its text form tells it from others."""
+
+    def joins(self, head: Op, rider: Op) -> bool:
+        """Return whether `rider` can follow `head` in one piece of work on this machine."""
+
+
+@dataclass(frozen=True)
+class Fuse(Pass[Joining]):
+    """Fuses what a machine can fuse, in all layers."""
+
+    key: ClassVar[str] = "fusion"
+    value_type: ClassVar[object] = None
+
+    def apply(self, step: Step) -> Step:
+        """Return `step` with groups of ops fused."""
+        joining = self.of("")
+        return step if joining is None else _fused(step, joining.joins)
+
+
+def saved_bytes(op: Op) -> int:
+    """Return the bytes that fusing the parts of `op` spares the memory, caches aside."""
+    ends = op.read_bytes + op.write_bytes
+    return sum(part.read_bytes + part.write_bytes for part in op.parts) - ends if op.parts else 0
+
+
+class _Made(NamedTuple):
+    """What a member of a group has written to a window: can riders read it element by element?"""
+
+    tensor: Tensor
+    member: int
+    whole: bool
+
+
+class _FusionGroup:
+    """A head and its riders, which grow."""
+
+    def __init__(self, index: int, head: Op) -> None:
+        self.indices = [index]
+        self.ops = [head]
+        self._made: dict[_Extent, _Made] = {}
+        self._touched: dict[int, set[_Extent]] = {}
+        self._add_tensors(head)
+
+    def takes(self, op: Op) -> bool:
+        """Return whether `op` reads what the group has made, over the same elements."""
+        head = self.ops[0]
+        if op.kind not in _RIDERS or op.phase is not head.phase or op.random or not op.outputs:
+            return False
+        if not _scans_once(op) or not all(map(self._is_clear, (*op.inputs, *op.outputs))):
+            return False
+        made = [self._made[t.extent] for t in op.inputs if t.extent in self._made]
+        return bool(made) and all(each.whole for each in made) and _elements(made) == _domain(op)
+
+    def touches(self, op: Op) -> bool:
+        """Return whether `op` has a storage that the group has made."""
+        made = {tensor.storage for tensor, _, _ in self._made.values()}
+        return any(tensor.storage in made for tensor in (*op.inputs, *op.outputs))
+
+    def add(self, index: int, op: Op) -> None:
+        """Append a rider, or a view on the way to one."""
+        self.indices.append(index)
+        self.ops.append(op)
+        if op.kind is not OpKind.VIEW:
+            self._add_tensors(op)
+
+    def _is_clear(self, tensor: Tensor) -> bool:
+        """Return whether the group has touched the storage of `tensor` in this window alone, or
+        only read it and `tensor` does not overwrite what an earlier member reads elsewhere.
+        """
+        windows = self._touched.get(tensor.storage, set())
+        return windows <= {tensor.extent}
+
+    def _add_tensors(self, op: Op) -> None:
+        for tensor in (*op.inputs, *op.outputs):
+            self._touched.setdefault(tensor.storage, set()).add(tensor.extent)
+        largest = max((tensor.elements for tensor in op.outputs), default=0)
+        for tensor in op.outputs:
+            by_element = op.kind in _BY_ELEMENT or op.kind is OpKind.GEMM
+            whole = by_element or (op.kind in _BY_ROW and tensor.elements == largest)
+            self._made[tensor.extent] = _Made(tensor, len(self.ops) - 1, whole)
+
+
+def _scans_once(op: Op) -> bool:
+    """Return whether an element or a row passes the cores once, in all loops of the op."""
+    return all(len(loop.behind(NEAR)) <= 1 for loop in loops_of(op))
+
+
+def _elements(made: Iterable[_Made]) -> int:
+    """Return the elements that a rider reads of the member of which it reads most."""
+    sums: dict[int, int] = {}
+    for tensor, member, _ in dict.fromkeys(made):
+        sums[member] = sums.get(member, 0) + tensor.elements
+    return max(sums.values())
+
+
+def _domain(op: Op) -> int:
+    """Return the elements over which an op loops."""
+    if op.kind is OpKind.REDUCTION:
+        return max(tensor.elements for tensor in op.inputs)
+    if op.kind in _BY_ROW:
+        return max(tensor.elements for tensor in op.outputs)
+    return sum(tensor.elements for tensor in op.outputs)
+
+
+def _fused(step: Step, joins: Callable[[Op, Op], bool]) -> Step:
+    groups = [group for group in _groups(step.ops, joins) if len(group) > 1]
+    if not groups:
+        return step
+    fit = _FusedMemory(step)
+    fused_at: dict[int, Op] = {}
+    groups = [members for group in groups for members in fit.whole(group)]
+    for members in groups:
+        fused_at[members[-1]] = fit.fused(members)
+    gone = {index for members in groups for index in members[:-1]}
+    home = {index: members[-1] for members in groups for index in members}
+    order = [index for index in range(len(step.ops)) if index not in gone]
+    number = {old: new for new, old in enumerate(order)} | {-1: -1}
+    ops = (fused_at.get(index, step.ops[index]) for index in order)
+    renumbered = (replace(op, forward=number[home.get(op.forward, op.forward)]) for op in ops)
+    return replace(step, ops=tuple(renumbered))
+
+
+def _groups(ops: Sequence[Op], joins: Callable[[Op, Op], bool]) -> Iterator[list[int]]:
+    """Yield the indices of each group, in order: views between two members on the way to one are
+    members, others stay where they are.
+    """
+    group: _FusionGroup | None = None
+    views: list[int] = []
+    for index, op in enumerate(ops):
+        if op.kind is OpKind.VIEW:
+            views.append(index)
+            continue
+        if group is not None and group.takes(op) and joins(group.ops[0], op):
+            for view in (view for view in views if group.touches(ops[view])):
+                group.add(view, ops[view])
+            group.add(index, op)
+        else:
+            if group is not None:
+                yield group.indices
+            group = _FusionGroup(index, op) if op.kind in _HEADS and not op.random else None
+        views = []
+    if group is not None:
+        yield group.indices
+
+
+def _last_uses(ops: Sequence[Op]) -> dict[int, int]:
+    """Return the last op that touches each storage, views aside."""
+    return {
+        tensor.storage: index
+        for index, op in enumerate(ops)
+        if op.kind is not OpKind.VIEW
+        for tensor in (*op.inputs, *op.outputs)
+    }
+
+
+class _FusedMemory:
+    """Fuses groups of a step, as far as the step then needs no more memory than before.
+
+    A fused op holds all that its parts read and write at once, which the parts may not.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self._step, self._last_use = step, _last_uses(step.ops)
+        self._live = occupancy(step)
+        self._ends: dict[int, int] = {}  # bytes of the storages that no op after this one touches
+        for storage, (_, last) in self._live.live.items():
+            self._ends[last] = self._ends.get(last, 0) + self._live.sizes[storage]
+
+    def whole(self, group: list[int]) -> Iterator[list[int]]:
+        """Yield the group, without its last riders where it needs too much memory."""
+        while len(group) > 1 and self._needed(group) > self._live.peak_bytes:
+            group = group[:-1]
+            while self._step.ops[group[-1]].kind is OpKind.VIEW:
+                group = group[:-1]
+        if len(group) > 1:
+            yield group
+
+    def _needed(self, group: list[int]) -> int:
+        """Return the bytes that are live while the fused op of a group runs."""
+        first, last = group[0], group[-1]
+        ended = sum(self._ends.get(index, 0) for index in range(first, last))
+        fused = self.fused(group)
+        ends = {tensor.storage for tensor in (*fused.inputs, *fused.outputs)}
+        inner = {t.storage for part in fused.parts for t in part.outputs} - ends
+        spared = sum(self._live.sizes[storage] for storage in inner)
+        return self._live.total[last] + ended - spared
+
+    def fused(self, members: Sequence[int]) -> Op:
+        """Return the op that does what the ops `members` do."""
+        return _one(self._step, members, self._last_use)
+
+
+def _one(step: Step, members: Sequence[int], last_use: dict[int, int]) -> Op:
+    """Return the op that does what the ops `members` do."""
+    parts = tuple(step.ops[index] for index in members)
+    working = [part for part in parts if part.kind is not OpKind.VIEW]
+    head = parts[0]
+    reads: dict[_Extent, Tensor] = {}
+    writes: dict[_Extent, Tensor] = {}
+    for part in working:
+        for tensor in part.inputs:
+            if tensor.extent not in writes:
+                reads.setdefault(tensor.extent, tensor)
+        writes |= {tensor.extent: tensor for tensor in part.outputs}
+    last = {tensor.storage for tensor in working[-1].outputs}
+    stored = {
+        window: tensor
+        for window, tensor in writes.items()
+        if step.storages[tensor.storage].kind is not StorageKind.ACTIVATION
+        or last_use[tensor.storage] > members[-1]
+        or tensor.storage in last
+    }
+    name = " + ".join([head.name, *(part.base_name for part in working[1:])])
+    gemms = tuple(
+        replace(
+            gemm,
+            a=_index(reads, head.inputs, gemm.a),
+            b=_index(reads, head.inputs, gemm.b),
+            c=_result(stored, head, gemm.c),
+        )
+        for gemm in head.gemms
+    )
+    ends = tuple(reads.values()), tuple(stored.values())
+    return replace(head, name=name, inputs=ends[0], outputs=ends[1], gemms=gemms, parts=parts)
+
+
+def _index(windows: dict[_Extent, Tensor], tensors: Sequence[Tensor], which: int) -> int:
+    """Return where a tensor of the head is among those of the fused op, -1 for a temporary."""
+    return -1 if which < 0 else list(windows).index(tensors[which].extent)
+
+
+def _result(stored: dict[_Extent, Tensor], head: Op, which: int) -> int:
+    """Return which output of the fused op is the result of a product of its head: the last one that
+    riders made of it where the result itself is not stored.
+    """
+    if which < 0:
+        return which
+    names, result = list(stored), head.outputs[which]
+    if result.extent in names:
+        return names.index(result.extent)
+    alike = [i for i, tensor in enumerate(stored.values()) if tensor.elements == result.elements]
+    return alike[-1]
