@@ -76,6 +76,11 @@ def compare(hardware: Hardware, trace: Trace) -> Comparison:
     measured time, so both are the phase "backward" here. Raises InputError for a trace without
     measured times.
     """
+    if hardware.runtime.fusion != "none":
+        raise InputError(
+            f"{hardware.name} fuses ops, but each was measured by itself: "
+            "compare with --set runtime.fusion=none"
+        )
     if not trace.timings:
         raise InputError(f"trace {trace.name} has no measured times: capture it with --time")
     index = trace.typical_step

@@ -23,6 +23,7 @@ from simulator.machine.step import MOST_TILES, StepRunner
 from simulator.pattern_store import kept_samples
 from simulator.placing import Placed, candidates
 from simulator.results.constants import constants_document
+from simulator.results.fusion import fusion_document
 from simulator.results.methods import bits_by_epoch
 from simulator.results.metrics import metric
 from simulator.results.record import StepRecord
@@ -138,7 +139,7 @@ class Replay:
         self._best_placed: Placed | None = None  # None before the search
         self._settings = tuple(settings)
         self._unfused = resolved(trace)
-        self.trace = resolved(trace, fusion_of(hardware))
+        self.trace = resolved(self._unfused, fusion_of(hardware))
         self._footprints = tuple(map(footprint, self.trace.steps))
         self._method = _method_name(trace)
         self._bits = bits_by_epoch(trace)
@@ -229,6 +230,7 @@ class Replay:
                 "trace_origin": trace.origin,
                 "command": self._command,
             },
+            fusion_document(hardware.runtime.fusion, self._unfused, trace),
         )
 
     @property

@@ -67,6 +67,19 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
             check_name(name)
         return self
 
+    @model_validator(mode="after")
+    def _converters_are_there(self) -> Self:
+        for name, driver in self.drivers.items():
+            part = self.units[name]
+            vector = part.vector if isinstance(part, Accelerator) else None
+            if driver.conversions == "vector" and vector is None:
+                path = "runtime" if name == ACCELERATOR else f"units.{name}.driver"
+                raise ValueError(
+                    f"{path}.conversions: {name} has no vector unit: describe one under "
+                    f"{name}.vector, or choose fused, eager or unit"
+                )
+        return self
+
     def _named_units(self) -> Iterable[tuple[str, str]]:
         yield "interconnect.first", self.interconnect.first
         for index, rule in enumerate(self.runtime.rules):

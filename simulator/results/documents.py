@@ -187,6 +187,34 @@ class Version(Strict):
 
 
 @with_config(BY_NEED)
+class FusedRow(TypedDict):
+    """An op of a distinct step that several traced ones became; `saved_bytes` are those of results
+    that its parts pass on, in one run.
+    """
+
+    step: Count
+    op: str
+    layer: str
+    phase: str
+    parts: list[str]
+    runs: Count
+    saved_bytes: Count
+
+
+@with_config(BY_NEED)
+class FusionDocument(TypedDict):
+    """Which ops a machine fused: ops of all distinct steps before and after, and each fused op.
+    `saved_bytes` of all runs would have gone to memory, or to a cache.
+    """
+
+    mode: str
+    ops_traced: Count
+    ops: Count
+    saved_bytes: Count
+    groups: list[FusedRow]
+
+
+@with_config(BY_NEED)
 class ResultDocument(TypedDict):
     """The content of result.json, as far as anything reads it."""
 
@@ -207,6 +235,7 @@ class ResultDocument(TypedDict):
     area_mm2: NotRequired[dict[str, NonNegative]]
     area: NotRequired[list[AreaRow]]
     ops: NotRequired[list[OpRow]]
+    fusion: NotRequired[FusionDocument]
     uncertainty: NotRequired[Annotated[UncertaintyDocument, AfterValidator(_check_intervals)]]
 
 

@@ -97,4 +97,5 @@ def _identity(document: ResultDocument, prices: Prices) -> Identity:
         document["fidelity"],
         {**document["precision"]},
         {**document["provenance"], "energy_digest": prices.digest},
+        document.get("fusion"),
     )

@@ -18,6 +18,7 @@ from simulator.files.writing import write_text
 from simulator.results.documents import (
     AGAIN,
     AreaRow,
+    FusionDocument,
     MemoryDocument,
     OpRow,
     PrecisionDocument,
@@ -48,6 +49,7 @@ class Identity:
     fidelity: str
     precision: dict[str, Any]
     provenance: dict[str, Any]
+    fusion: FusionDocument | None = None
 
 
 class Amount(NamedTuple):
@@ -158,6 +160,8 @@ class Result:
             "area_mm2": self.area_mm2,
             "area": [cast(AreaRow, part.as_dict()) for part in self.area],
         }
+        if identity.fusion:
+            document["fusion"] = identity.fusion
         if self.uncertainty:
             document["uncertainty"] = self.uncertainty
         if ops:

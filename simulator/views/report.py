@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.energy.prices import COMPONENTS
-from simulator.results.documents import OpRow, ResultDocument, by_phase
+from simulator.results.documents import FusionDocument, OpRow, ResultDocument, by_phase
 from simulator.results.metric_row import CostRow
 from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY, metric
 from simulator.results.uncertainty import si_with
@@ -41,7 +41,9 @@ def run_report(document: ResultDocument, by: str = "phase") -> Group:
         "Bandwidth, power and array use are over the time in which a row ran.",
         style="dim",
     )
-    return Group(Text(_headline(document)), table, note, _memory(document))
+    answers = Text(_headline(document)), table, note, _memory(document)
+    fusion = document.get("fusion")
+    return Group(*answers, _fusion(fusion)) if fusion else Group(*answers)
 
 
 def precisions(document: ResultDocument) -> str:
@@ -178,6 +180,18 @@ def _memory(document: ResultDocument) -> Text:
     }
     parts = ", ".join(f"{name} {si(size, 'B')}" for name, size in kinds.items())
     return Text(f"Memory: {si(memory['peak_bytes'], 'B')} at its peak ({parts}).")
+
+
+def _fusion(fusion: FusionDocument) -> Text:
+    groups = fusion["groups"]
+    parts = sum(len(row["parts"]) for row in groups)
+    if not groups:
+        return Text(f"Fusion ({fusion['mode']}): no two ops of this trace can be fused here.")
+    return Text(
+        f"Fusion ({fusion['mode']}): of {fusion['ops_traced']} ops in all distinct steps, {parts} "
+        f"run as {len(groups)}; {si(fusion['saved_bytes'], 'B')} of results between them are never "
+        "stored."
+    )
 
 
 def style_of(name: str) -> str:

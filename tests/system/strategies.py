@@ -102,7 +102,11 @@ def machines(draw):
     """A variation of the edge SoC."""
     if draw(st.integers(0, 5)) == 0:
         return machine("cpu-only")
+    npu = draw(st.integers(0, 3)) == 0
+    fusion = draw(st.sampled_from(["none", "epilogue", "chains"]))
     return machine(
+        "edge-16x16-npu" if npu else "edge-16x16",
+        runtime__fusion=fusion if npu else "none",
         accelerator__rows=draw(st.sampled_from([1, 4, 8, 16, 32])),
         accelerator__cols=draw(st.sampled_from([1, 8, 16, 64])),
         accelerator__dataflow=draw(st.sampled_from(["ws", "os", "is"])),
@@ -117,7 +121,9 @@ def machines(draw):
         accelerator__transposer=draw(st.sampled_from(["true", "false"])),
         accelerator__clock=draw(st.sampled_from(["1 GHz", "1.2 GHz", "333 MHz"])),
         runtime__issue=draw(st.sampled_from(["synchronous", "in_order", "dataflow"])),
-        runtime__conversions=draw(st.sampled_from(["fused", "eager", "unit"])),
+        runtime__conversions=draw(
+            st.sampled_from(["fused", "eager", "unit", *(["vector"] if npu else [])])
+        ),
         runtime__first_call=draw(st.sampled_from(["0 s", "1 ms"])),
         dram__preset=draw(
             st.sampled_from(["LPDDR4-3200_x32_1ch", "DDR4-3200_x64_2ch", "HBM2_8ch", "ideal"])

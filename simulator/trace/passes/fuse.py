@@ -189,9 +189,9 @@ class _FusedMemory:
     def __init__(self, step: Step) -> None:
         self._step, self._last_use = step, _last_uses(step.ops)
         self._live = occupancy(step)
-        self._ends: dict[int, int] = {}  # bytes of the storages that no op after this one touches
+        self._ends: dict[int, list[int]] = {}  # storages that no op after this one touches
         for storage, (_, last) in self._live.live.items():
-            self._ends[last] = self._ends.get(last, 0) + self._live.sizes[storage]
+            self._ends.setdefault(last, []).append(storage)
 
     def whole(self, group: list[int]) -> Iterator[list[int]]:
         """Yield the group, without its last riders where it needs too much memory."""
@@ -205,12 +205,14 @@ class _FusedMemory:
     def _needed(self, group: list[int]) -> int:
         """Return the bytes that are live while the fused op of a group runs."""
         first, last = group[0], group[-1]
-        ended = sum(self._ends.get(index, 0) for index in range(first, last))
         fused = self.fused(group)
         ends = {tensor.storage for tensor in (*fused.inputs, *fused.outputs)}
         inner = {t.storage for part in fused.parts for t in part.outputs} - ends
-        spared = sum(self._live.sizes[storage] for storage in inner)
-        return self._live.total[last] + ended - spared
+        sizes = self._live.sizes
+        gone = {storage for index in range(first, last) for storage in self._ends.get(index, ())}
+        still = sum(sizes[storage] for storage in gone & ends)
+        spared = sum(sizes[storage] for storage in inner - gone)
+        return self._live.total[last] + still - spared
 
     def fused(self, members: Sequence[int]) -> Op:
         """Return the op that does what the ops `members` do."""

@@ -29,8 +29,9 @@ def scheduled(trace: Trace, schedule: MethodSchedule) -> Trace:
 def resolved(trace: Trace, machine: Sequence[Pass[Any]] = ()) -> Trace:
     """Return the trace without methods that a machine with these passes runs.
 
-    Every distinct pair of a step and a method becomes a step. The passes of the method come first,
-    then those of the machine. An equal trace is returned again, so call this for every replay.
+    Every distinct pair of a step and a method becomes a step; without methods steps keep their
+    numbers. The passes of the method come first, then those of the machine. An equal trace is
+    returned again, so call this for every replay.
     """
     if trace.methods == (AS_TRACED,) and not machine:
         return trace
@@ -40,6 +41,9 @@ def resolved(trace: Trace, machine: Sequence[Pass[Any]] = ()) -> Trace:
 
 
 def _resolve(trace: Trace, machine: Sequence[Pass[Any]]) -> Trace:
+    if trace.methods == (AS_TRACED,):
+        rewrites = tuple(rewritten(step, machine) for step in trace.steps)
+        return replace(trace, steps=rewrites, timings=())
     chains = [(*chain_of(method.layers), *machine) for method in trace.methods]
     pairs = _numbered((s.step, s.method) for s in trace.segments)
     steps = tuple(rewritten(trace.steps[step], chains[method]) for step, method in pairs)
