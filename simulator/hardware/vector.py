@@ -88,6 +88,9 @@ class Vector(Part):
     memory: Bytes = Field(
         ge=0, default=32 * 1024, description="of its own: a row or channel that fits is read once"
     )
+    buffers: Literal[1, 2] = Field(
+        default=2, description="of its tiles: with one, loads wait until stores are done"
+    )
     costs: VectorCosts = Field(default_factory=VectorCosts)
     energy: Attojoules | None = Field(
         ge=0, default=None, description="of one operation of a lane, else that of fp32 arithmetic"

@@ -22,11 +22,14 @@ class EpilogueKernels(NamedTuple):
 
 
 class VectorLoop(NamedTuple):
-    """A loop over elements: kernels, each with the elements that it computes, and transfers."""
+    """A loop over elements: kernels, each with the elements that it computes, transfers, and the
+    bits of a result.
+    """
 
     stage: Stage
     kernels: tuple[tuple[KernelCost, int], ...]
     transfers: Transfers
+    out_bits: int
 
 
 def can_ride(rider: Op) -> bool:

@@ -43,7 +43,7 @@ from simulator.timing.operations import operation_stretch
 from simulator.timing.pricing import Pricing, Traffic, permille_written, pricing_of
 from simulator.timing.products import products_ps
 from simulator.timing.stretches import Stretch, StretchBound, Stretched, cycles_ps
-from simulator.timing.vector import millioperations, vector_ps
+from simulator.timing.vector import millioperations, vector_port_ps, vector_ps
 from simulator.trace.accesses import moved_bytes
 from simulator.trace.op import Gemm, Op, OpKind
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
@@ -136,16 +136,15 @@ class Templates:
         transfers: Transfers,
         actions: Mapping[Action, int],
         overhead_ps: int = 0,
-        most_bytes_per_s: int | None = None,
+        engine_ps: int = 0,
     ) -> Work:
         """Return work of `unit` that reads and writes memory in sequence while it computes for
-        `compute_ps`, and does `actions` beside. Its port, or its DMA engine at `most_bytes_per_s`,
-        bounds the traffic.
+        `compute_ps`, and does `actions` beside. Its port bounds the traffic, or a DMA engine that
+        takes `engine_ps`.
         """
         traffic = self._traffic(transfers, allocates=False)
-        port = self.hardware.ports[unit].bytes_per_s
-        rate = min(port, most_bytes_per_s or port)
-        port_ps = transfer_ps(traffic.read_bytes + traffic.write_bytes, rate)
+        rate = self.hardware.ports[unit].bytes_per_s
+        port_ps = max(engine_ps, transfer_ps(traffic.read_bytes + traffic.write_bytes, rate))
         bound = StretchBound(max(compute_ps, port_ps), traffic.channel_ps)
         return Work(
             unit, stage, Stretched(overhead_ps, [bound]), Counts({**actions, **traffic.actions}),
@@ -161,9 +160,11 @@ class Templates:
             ceil_div(elements * millioperations(array.vector.costs, [kernel]), 1000)
             for kernel, elements in loop.kernels
         )
+        engine = self._pricing_of(unit).engine(array)
         return self.streamed(
             unit, loop.stage, vector_ps(array, operations), loop.transfers,
-            {Action(unit, VECTOR_OPS): operations}, array.launch_latency, array.dma.bandwidth,
+            {Action(unit, VECTOR_OPS): operations}, array.launch_latency,
+            vector_port_ps(array, engine, *loop.transfers[:2], loop.out_bits),
         )  # fmt: skip
 
     def _pricing_of(self, unit: str) -> Pricing:

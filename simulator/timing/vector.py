@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 
+from simulator.activity import sequential
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.vector import VectorCosts
+from simulator.timing.dma import STREAMS
 from simulator.timing.kernels import KernelCost
+from simulator.timing.pricing import EnginePricing
 from simulator.units import Clock, ceil_div
 
 
@@ -16,6 +19,27 @@ def vector_ps(array: Accelerator, operations: int) -> int:
     assert vector is not None, "lowering gives operations to a vector unit that is there"
     cycles = ceil_div(operations, vector.lanes * vector.pipes)
     return Clock(vector.clock or array.clock).cycles_to_ps(cycles)
+
+
+def vector_port_ps(
+    array: Accelerator,
+    engine: EnginePricing,
+    reads: Iterable[int],
+    writes: Iterable[int],
+    out_bits: int,
+) -> int:
+    """Return the time in ps of tensors of these bytes at the accelerator's DMA engine.
+
+    Loads and stores take turns where the engine has one stream, or tiles have no second buffer.
+    Stores leave row by row of all lanes, `out_bits` each.
+    """
+    assert array.vector is not None, "a vector unit loads and stores"
+    row = ceil_div(array.vector.lanes * out_bits, 8)
+    loads_ps = sum(engine.port_ps(sequential(size, write=False)) for size in reads)
+    stores = [sequential(size, write=True)._replace(row=row) for size in writes]
+    stores_ps = sum(map(engine.port_ps, stores))
+    side_by_side = STREAMS[array.dma.streams].duplex and array.vector.buffers > 1
+    return max(loads_ps, stores_ps) if side_by_side else loads_ps + stores_ps
 
 
 def millioperations(costs: VectorCosts, kernels: Iterable[KernelCost]) -> int:

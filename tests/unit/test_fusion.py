@@ -21,7 +21,7 @@ BARE = {"cpu__llc__size": "0 B", "dram__preset": "ideal"}
 class Everything:
     """A machine that joins whatever can be joined."""
 
-    def joins(self, head, rider):
+    def joins(self, head, rider):  # noqa: ARG002
         return True
 
     def __repr__(self):

@@ -4,7 +4,7 @@ Both are commands in the accelerator's queue, so that a loop for an operand need
 own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from simulator.activity import Stage
 from simulator.hardware.precision import PRECISION_BITS, format_of
@@ -18,6 +18,7 @@ from simulator.lowering.epilogue import SIMPLE, VectorLoop
 from simulator.timing.kernels import KernelCost, between_products, dtype_of, kernel_of
 from simulator.trace.accesses import Access, elements_of, loops_of, whole
 from simulator.trace.op import Op, OpKind, Tensor
+from simulator.units import ceil_div
 
 
 class VectorLoops:
@@ -41,7 +42,8 @@ class VectorLoops:
         parts = [part for part in op.parts or (op,) if part.kind is not OpKind.VIEW]
         kernels = tuple((kernel_of(part), elements_of(part)) for part in parts)
         flush = flushed(binding, site, whole(op.inputs), whole(op.outputs))
-        loop = VectorLoop(Stage.OP, kernels, Transfers(reads, writes))
+        out_bits = max(tensor.bits for tensor in op.outputs)
+        loop = VectorLoop(Stage.OP, kernels, Transfers(reads, writes), out_bits)
         work = binding.requests.vector_loop(self._unit, loop)
         return binding.append(
             work, site, storages(op.inputs), storages(op.outputs), after=(flush, launch)
@@ -90,7 +92,7 @@ class VectorLoops:
         self,
         site: Site,
         stage: Stage,
-        kernels: Iterable[tuple[KernelCost, int]],
+        kernels: Sequence[tuple[KernelCost, int]],
         reads: Sequence[Access],
         target: Access,
         waits: Sequence[int] = (),
@@ -98,7 +100,8 @@ class VectorLoops:
         binding = self._binding
         flush = flushed(binding, site, reads, [target])
         transfers = Transfers(tuple(access.size for access in reads), (target.size,))
-        loop = VectorLoop(stage, tuple(kernels), transfers)
+        out_bits = ceil_div(8 * target.size, max(1, kernels[-1][1]))
+        loop = VectorLoop(stage, tuple(kernels), transfers, out_bits)
         work = binding.requests.vector_loop(self._unit, loop)
         tokens = dict.fromkeys([*(access.token for access in reads), *waits])
         binding.append(work, site, tokens, (target.token,), after=(flush, self.launch))
