@@ -51,6 +51,10 @@ class AccessPattern(NamedTuple):
     cached: bool = False
 
 
+ON_CHIP = AccessPattern(0, 0, 0, write=False, cached=True)
+"""The pattern of what lies in a scratchpad already: nothing moves."""
+
+
 def sequential(size: int, *, write: bool) -> AccessPattern:
     """Return the pattern of `size` contiguous bytes."""
     return AccessPattern(size, size, size, write)

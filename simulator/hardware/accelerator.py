@@ -88,6 +88,7 @@ class ArrayInterface:
     wgrad_dataflow: str | None
     transposer: bool
     on_unsupported_precision: str
+    keep: int = 0
     vector: VectorInterface | None = None
 
     def executes(self, precision: str) -> str | None:
@@ -138,6 +139,9 @@ class Accelerator(Part):
     scratchpad: Bytes = Field(gt=0, description="operand memory, both halves of the double buffer")
     accumulator: Bytes = Field(gt=0, description="partial sums and outputs, both halves")
     weight_buffer: Bytes | None = Field(gt=0, default=None, description="else in the scratchpad")
+    keep: Bytes = Field(
+        ge=0, default=0, description="of the scratchpad, for tensors that stay from op to op"
+    )
     prefetch: Bytes = Field(ge=0, default=0, description="memory for operands loaded whole, first")
     dma: Dma
     mapping_step: Cycles = Field(ge=0, default=0, description="host, per tile that a rule tries")
@@ -169,6 +173,15 @@ class Accelerator(Part):
     on_unsupported_precision: Literal["quantise", "cpu", "multipass", "error"] = "quantise"
     launch_latency: Picoseconds = Field(ge=0, default=0, description="command to first transfer")
     vector: Vector | None = Field(default=None, description="lanes beside the arrays")
+
+    @model_validator(mode="after")
+    def _tiles_have_room(self) -> "Accelerator":
+        if self.keep >= self.scratchpad:
+            raise ValueError(
+                f"keep of {self.keep} B leaves no room for tiles in a scratchpad of "
+                f"{self.scratchpad} B: keep less"
+            )
+        return self
 
     @model_validator(mode="after")
     def _points_rise(self) -> "Accelerator":
@@ -210,6 +223,13 @@ class Accelerator(Part):
         steps: dict[str, int] = {name: self.steps_per_mac * self.grouped_steps}
         slower = self.cycles_per_mac.model_copy(update=steps)
         return self.model_copy(update={"cycles_per_mac": slower})
+
+    @property
+    def for_tiles(self) -> "Accelerator":
+        """This accelerator with the part of its scratchpad that tiles have."""
+        if not self.keep:
+            return self
+        return self.model_copy(update={"scratchpad": self.scratchpad - self.keep, "keep": 0})
 
     @property
     def elements(self) -> int:

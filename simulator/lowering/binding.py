@@ -10,7 +10,9 @@ from typing import NamedTuple
 from simulator.activity import Stage
 from simulator.hardware.unit import HOST
 from simulator.lowering.cache import CacheContents
+from simulator.lowering.keeping import Keeping
 from simulator.lowering.requests import Requests, WorkRequest
+from simulator.trace.accesses import Access
 from simulator.trace.op import Phase, Tensor
 from simulator.trace.trace import Hazards
 
@@ -40,11 +42,18 @@ class BoundTask(NamedTuple):
 class Binding:
     """Collects the tasks of one step."""
 
-    def __init__(self, requests: Requests, storages: int, new: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        requests: Requests,
+        storages: int,
+        new: Sequence[int] = (),
+        keeping: Keeping | None = None,
+    ) -> None:
         """Start with no tasks over a table of so many storages. Op i of the step has results of
-        `new[i]` bytes in new memory.
+        `new[i]` bytes in new memory. Units keep on chip what `keeping` says.
         """
         self.new = new
+        self.keeping = keeping or Keeping({})
         self.tasks: list[BoundTask] = []
         self.requests = requests
         llc = requests.outline.cpu.llc
@@ -80,6 +89,9 @@ class Binding:
         if work.unit == HOST:
             awaits = (self.await_completion(token, site) for token in (*read, *written))
             extra |= set(present(awaits))
+        if work.unit not in self.keeping.capacities:
+            touched = ([Access(token, 0) for token in each] for each in (read, written))
+            self.keeping.touch(work.unit, *touched)
         index = len(self.tasks)
         waits = self._hazards.add(index, read, written, random=random, barrier=barrier)
         for token in written:

@@ -1,5 +1,6 @@
 """What a vector unit is asked for: kernels on the way out of a product, and loops of its own."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from simulator.activity import Stage
@@ -22,14 +23,15 @@ class EpilogueKernels(NamedTuple):
 
 
 class VectorLoop(NamedTuple):
-    """A loop over elements: kernels, each with the elements that it computes, transfers, and the
-    bits of a result.
+    """A loop over elements: kernels, each with the elements that it computes, transfers, the bits
+    of a result, and bytes of tensors that it reads and writes where they stay, in the scratchpad.
     """
 
     stage: Stage
     kernels: tuple[tuple[KernelCost, int], ...]
     transfers: Transfers
     out_bits: int
+    resident: tuple[int, int] = (0, 0)
 
 
 def can_ride(rider: Op) -> bool:
@@ -49,17 +51,26 @@ def carries(op: Op, gemm: Gemm) -> bool:
     return result.storage in {tensor.storage for tensor in riders[0].inputs}
 
 
-def epilogue_of(op: Op, result: Tensor, *, scales: bool) -> EpilogueKernels:
-    """Return the epilogue of a product of the fused `op` with this `result`, which the vector unit
-    `scales` first.
+def ridden(op: Op, result: Tensor) -> tuple[Tensor, ...]:
+    """Return the tensors, one element per output, that riders of the fused `op` read beside the
+    `result` of its product. What has fewer elements (a bias, statistics of channels) stays in the
+    unit.
+    """
+    others = {tensor.storage for rider in op.riders for tensor in rider.inputs}
+    return tuple(
+        tensor
+        for tensor in op.inputs
+        if tensor.elements == result.elements and tensor.storage in others
+    )
 
-    What a rider reads of fewer elements (a bias, statistics of channels) stays in the unit.
+
+def epilogue_of(op: Op, result: Tensor, reads: Iterable[int], *, scales: bool) -> EpilogueKernels:
+    """Return the epilogue of a product of the fused `op` with this `result`, which the vector unit
+    `scales` first. It `reads` tensors of so many bits per output.
     """
     riders = [rider for rider in op.riders if rider.kind is not OpKind.VIEW]
     kernels = (SIMPLE,) * scales + tuple(map(kernel_of, riders))
-    others = {tensor.storage for rider in riders for tensor in rider.inputs}
     made = {tensor.storage for rider in riders for tensor in rider.outputs} | {result.storage}
-    whole = [t for t in (*op.inputs, *op.outputs) if t.elements == result.elements]
-    reads = [t for t in op.inputs if t in whole and t.storage in others]
-    writes = [t for t in op.outputs if t in whole and t.storage in made]
-    return EpilogueKernels(kernels, tuple(t.bits for t in reads), tuple(t.bits for t in writes))
+    whole = [tensor for tensor in op.outputs if tensor.elements == result.elements]
+    writes = tuple(tensor.bits for tensor in whole if tensor.storage in made)
+    return EpilogueKernels(kernels, tuple(reads), writes)

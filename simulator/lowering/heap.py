@@ -1,5 +1,7 @@
 """Which results of a step lie in memory that the process has to fetch from the system first."""
 
+from dataclasses import replace
+from itertools import chain, islice
 from typing import NamedTuple
 
 from simulator.lowering.allocator import Heap
@@ -23,7 +25,9 @@ _MEMO_STEPS = 64  # a guess: more steps than the traces of a sweep have
 def new_bytes(step: Step) -> tuple[int, ...]:
     """Return, per op, the bytes of its results in new memory, where the step follows itself.
 
-    It follows from the step alone: machines that run the same one share it.
+    It follows from the step alone: machines that run the same one share it. A fused op allocates
+    as its parts do, but never more than its own results: how the heap would fare without what lies
+    between them nobody has measured.
     """
     return _NEW_BYTES.get(step.digest, lambda: _new_bytes(step))
 
@@ -32,10 +36,15 @@ _NEW_BYTES: Memo[tuple[int, ...]] = Memo("new bytes of steps", _MEMO_STEPS)
 
 
 def _new_bytes(step: Step) -> tuple[int, ...]:
-    run = _Run(step)
+    parts = [op.parts or (op,) for op in step.ops]
+    run = _Run(replace(step, ops=tuple(chain.from_iterable(parts))))
     for count in range(_STEPS):
-        sizes = run.once(first=count < _FIRST_STEPS)
-    return tuple(sizes)
+        sizes = iter(run.once(first=count < _FIRST_STEPS))
+    by_op = [sum(islice(sizes, len(each))) for each in parts]
+    return tuple(
+        min(size, op.write_bytes) if op.parts else size
+        for op, size in zip(step.ops, by_op, strict=True)
+    )
 
 
 class _StorageUse(NamedTuple):

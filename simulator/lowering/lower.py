@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from simulator.activity import Stage, Task
+from simulator.hardware.accelerator import ArrayInterface
 from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import HOST
 from simulator.lowering.backends.backend import Backend, backends_of
@@ -13,6 +14,7 @@ from simulator.lowering.backends.cpu import HostStages
 from simulator.lowering.binding import Binding, CopyKey, Site
 from simulator.lowering.cache import CachedRegion, Lines, Token
 from simulator.lowering.heap import new_bytes
+from simulator.lowering.keeping import Keeping, plan_of
 from simulator.lowering.outline import Outline, outline_of
 from simulator.lowering.placement import Placement, place, traced_precision
 from simulator.lowering.program import LoweredStep, Program
@@ -21,7 +23,7 @@ from simulator.lowering.works import Templates
 from simulator.memo import Memo
 from simulator.timing.precedence import precedence
 from simulator.trace.op import Gemm, Op, OpKind, Phase
-from simulator.trace.trace import PERSISTENT, Step
+from simulator.trace.trace import PERSISTENT, Step, StorageKind
 
 Units = Sequence[str]
 """The unit of each op of a step."""
@@ -129,7 +131,25 @@ class Programs:
         return Precisions(frozenset(traced), frozenset(executed))
 
     def _lowered(self, step: Step, carry: Carry, units: Units | None) -> _Lowered:
-        binding = Binding(self._requests, len(step.storages), new_bytes(step))
+        capacities = {name: size for name, size in self._capacities if size}
+        if not capacities:
+            return self._with(step, carry, units, Keeping({}))[1]
+        keeping = Keeping(capacities)
+        binding, _ = self._with(step, carry, units, keeping)
+        plan = plan_of(keeping.touches, capacities, _lasting(binding, step))
+        return self._with(step, carry, units, Keeping(capacities, plan))[1]
+
+    @property
+    def _capacities(self) -> Iterator[tuple[str, int]]:
+        for name, unit in self._outline.units.items():
+            if isinstance(unit.interface, ArrayInterface):
+                yield name, unit.interface.keep
+
+    def _with(
+        self, step: Step, carry: Carry, units: Units | None, keeping: Keeping
+    ) -> tuple[Binding, _Lowered]:
+        """Lower a step whose accelerators keep tensors as `keeping` says."""
+        binding = Binding(self._requests, len(step.storages), new_bytes(step), keeping)
         binding.cache.hold(_as_tokens(carry.cached, _recalled(carry, step, binding)))
         lowered = _StepOnUnits(self._outline, self._backends, binding, carry)
         for index, op in enumerate(step.ops):
@@ -137,7 +157,7 @@ class Programs:
         copies = _lasting_copies(binding, step)
         left = _by_name(binding.cache.lines, ChainMap[Any, Any](copies, _named(step)))
         after = Carry(lowered.engines, frozenset(copies.values()), left)
-        return _Lowered(self._program(binding), after)
+        return binding, _Lowered(self._program(binding), after)
 
     def synchronise(self, unit: str) -> Program:
         """Return what the CPU does to await one completion of `unit`, by itself."""
@@ -238,6 +258,13 @@ def _named(step: Step) -> dict[int, str]:
         for index, storage in enumerate(step.storages)
         if storage.kind in PERSISTENT and storage.name
     }
+
+
+def _lasting(binding: Binding, step: Step) -> frozenset[int]:
+    """Return the tokens that outlive the step: gradients, what stays, and copies of it."""
+    stay = (*PERSISTENT, StorageKind.GRADIENT)
+    storages = {index for index, storage in enumerate(step.storages) if storage.kind in stay}
+    return frozenset(storages | _lasting_copies(binding, step).keys())
 
 
 def _lasting_copies(binding: Binding, step: Step) -> dict[int, tuple[str, CopyKey]]:

@@ -148,6 +148,7 @@ class Requests(CpuRequests):
         cached: frozenset[str],
         in_memory: tuple[int, int] = (0, 0),
         epilogue: EpilogueKernels | None = None,
+        resident: frozenset[str] = frozenset(),
     ) -> WorkRequest:
         """Request a GEMM on an array with outputs of `out_bits`; see `Templates.array_gemm`."""
         array = self.outline.units[placement.unit].interface
@@ -155,13 +156,13 @@ class Requests(CpuRequests):
         by_role = gemm.conv or array.wgrad_dataflow  # else a product is a product
         role = gemm.role if by_role else None
         sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, gemm.causal)
-        key = ("array", sizes, placement, out_bits, cached, in_memory, epilogue)
+        key = ("array", sizes, placement, out_bits, cached, in_memory, epilogue, resident)
         return self.once(
             placement.unit,
             key,
             lambda on: on.array_gemm(
                 gemm, layout, placement, out_bits,
-                cached=cached, in_memory=in_memory, epilogue=epilogue,
+                cached=cached, in_memory=in_memory, epilogue=epilogue, resident=resident,
             ),
         )  # fmt: skip
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from simulator.activity import (
     ARRAY_MACS,
     CPU_CYCLES,
+    SCRATCHPAD_READS,
+    SCRATCHPAD_WRITES,
     VECTOR_OPS,
     Action,
     Counts,
@@ -106,19 +108,22 @@ class Templates:
         cached: frozenset[str] = frozenset(),
         in_memory: tuple[int, int] = (0, 0),
         epilogue: EpilogueKernels | None = None,
+        resident: frozenset[str] = frozenset(),
     ) -> Work:
         """Return a GEMM on an array with outputs of `out_bits`, under `mapping`, or else under the
         one that the machine chooses. What is `cached`, of "a", "b" and "c", lies in a shared cache.
         Operands a and b have `in_memory` bits there, where the DMA engine converts them. The vector
-        unit does `epilogue` to the outputs, of whose tensors `out_bits` is then the sum.
+        unit does `epilogue` to the outputs, of whose tensors `out_bits` is then the sum. What is
+        `resident` lies in the scratchpad, of which tiles have the rest.
         """
         native = self.hardware.units[placement.unit]
         assert isinstance(native, Accelerator), "placement chose an array"
         array = native.at(placement.precision).for_groups(gemm.conv.groups if gemm.conv else 1)
+        array = array.for_tiles
         shape = shape_of(
             gemm, layout, array, out_bits,
             passes=placement.passes, in_memory=in_memory, cached=cached,
-            epilogue=_on_way_out(array, epilogue),
+            epilogue=_on_way_out(array, epilogue), resident=resident,
         )  # fmt: skip
         work = map_shape(array, self._pricing_of(placement.unit), shape, gemm.macs, mapping)
         own = "" if placement.precision == native.precision else placement.precision
@@ -163,7 +168,8 @@ class Templates:
         engine = self._pricing_of(unit).engine(array)
         return self.streamed(
             unit, loop.stage, vector_ps(array, operations), loop.transfers,
-            {Action(unit, VECTOR_OPS): operations}, array.launch_latency,
+            {Action(unit, VECTOR_OPS): operations, **_resident_actions(unit, loop)},
+            array.launch_latency,
             vector_port_ps(array, engine, *loop.transfers[:2], loop.out_bits),
         )  # fmt: skip
 
@@ -289,6 +295,13 @@ class Templates:
         patterns += [sequential(size, write=True) for size in transfers.writes]
         written = permille_written(sum(reads), sum(transfers.writes))
         return self._pricing.traffic(patterns, written)
+
+
+def _resident_actions(unit: str, loop: VectorLoop) -> dict[Action, int]:
+    """Return what a loop does to the scratchpad: bytes of tensors that stay there."""
+    read, written = loop.resident
+    reads, writes = Action(unit, SCRATCHPAD_READS), Action(unit, SCRATCHPAD_WRITES)
+    return {reads: read, writes: written} if read or written else {}
 
 
 def _on_way_out(array: Accelerator, epilogue: EpilogueKernels | None) -> Epilogue | None:

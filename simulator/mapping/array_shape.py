@@ -22,20 +22,23 @@ def shape_of(
     in_memory: tuple[int, int] = (0, 0),
     cached: frozenset[str] = frozenset(),
     epilogue: Epilogue | None = None,
+    resident: frozenset[str] = frozenset(),
 ) -> ProblemShape:
     """Return what `array`, at its own precision, executes for `gemm`, laid out as `layout`.
 
     Outputs have `out_bits`; a product of wide operands may take several `passes`. Operands a and b
     have `in_memory` bits there, where the DMA engine converts them (0: those of the array). Of
     "a", "b" and "c", a shared cache serves those in `cached`. A vector unit does `epilogue` to the
-    outputs, of which `out_bits` is then the sum. Of a causal product the array skips blocks of its
-    own size above the diagonal.
+    outputs, of which `out_bits` is then the sum. What is `resident` in the scratchpad does not
+    move. Of a causal product the array skips blocks of its own size above the diagonal.
     """
     sum_bits = PRECISION_BITS[array.accumulator_precision]
     widths = Widths(PRECISION_BITS[array.precision], out_bits, sum_bits, *in_memory)
     repeats, dataflow = gemm.batch * passes, _dataflow(gemm, array)
     if layout.taps:
-        return _convolution(layout.taps, array, repeats, widths, dataflow, cached, epilogue)
+        return _convolution(
+            layout.taps, array, repeats, widths, dataflow, cached, epilogue, resident
+        )
     return GemmShape(
         repeats,
         _dims(gemm, layout, array),
@@ -46,6 +49,7 @@ def shape_of(
         blocked=LAYOUTS[array.layout].blocked,
         cached=cached,
         epilogue=epilogue,
+        resident=resident,
     )
 
 
@@ -57,6 +61,7 @@ def _convolution(
     dataflow: Dataflow,
     cached: frozenset[str],
     epilogue: Epilogue | None,
+    resident: frozenset[str],
 ) -> ConvShape:
     return ConvShape(
         repeats,
@@ -70,6 +75,7 @@ def _convolution(
         weight_tile=(array.rows * array.dot_width, array.cols) if array.padded else None,
         cached=cached,
         epilogue=epilogue,
+        resident=resident,
     )
 
 

@@ -7,7 +7,7 @@ from itertools import product
 from math import prod
 from typing import ClassVar, NamedTuple
 
-from simulator.activity import AccessPattern, sequential
+from simulator.activity import ON_CHIP, AccessPattern, sequential
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.conv_space import ConvSpace
 from simulator.mapping.loops import Mapping, Sizes
@@ -50,6 +50,7 @@ class ConvShape:
     weight_tile: tuple[int, int] | None = None
     cached: frozenset[str] = frozenset()  # of "a", "b", "c": those that a shared cache serves
     epilogue: Epilogue | None = None
+    resident: frozenset[str] = frozenset()  # of "a", "b", "c": those that stay in the scratchpad
 
     letters: ClassVar[Table[str, str]] = {
         "N": "image", "Q": "row", "P": "col", "K": "filter", "C": "channel",
@@ -61,7 +62,7 @@ class ConvShape:
         """What makes two shapes equal."""
         memory = self.layout, self.word_bits, self.weight_tile, self.cached
         array = self.dataflow.name, self.out_row, self.command
-        return self.repeats, self.taps, self.widths, self.epilogue, memory, array
+        return self.repeats, self.taps, self.widths, self.epilogue, self.resident, memory, array
 
     @property
     def whole(self) -> ConvTile:
@@ -117,11 +118,15 @@ class ConvShape:
 
     def a(self, tile: Sizes) -> AccessPattern:
         """Return how a tile's part of A lies in memory."""
+        if "a" in self.resident:
+            return ON_CHIP
         read = self._tensors[0].part(self, ConvTile(*tile), self.widths.in_memory("a"))
         return read._replace(cached="a" in self.cached)
 
     def b(self, tile: Sizes) -> AccessPattern:
         """Return how a tile's part of B lies in memory."""
+        if "b" in self.resident:
+            return ON_CHIP
         read = self._tensors[1].part(self, ConvTile(*tile), self.widths.in_memory("b"))
         return read._replace(cached="b" in self.cached)
 

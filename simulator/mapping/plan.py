@@ -72,8 +72,8 @@ def _tiled(shape: ProblemShape, mapping: Mapping) -> TiledOp:
 
 def _loaded_bytes(shape: ProblemShape, visit: TileVisit) -> int:
     sizes = visit.sizes
-    a = shape.a_size(sizes) if visit.load_a else 0
-    b = shape.b_size(visit.b_sizes or sizes) if visit.load_b else 0
+    a = shape.a_size(sizes) if visit.load_a and "a" not in shape.resident else 0
+    b = shape.b_size(visit.b_sizes or sizes) if visit.load_b and "b" not in shape.resident else 0
     sums = shape.c(sizes, shape.widths.sum).bytes if visit.load_c else 0
     return a + b + sums + sum(pattern.bytes for pattern in _epilogue_loads(shape, visit))
 
@@ -95,6 +95,8 @@ def _stored_bits(shape: ProblemShape, visit: TileVisit) -> tuple[int, ...]:
         return ()
     if visit.store == "partial":
         return (shape.widths.sum,)
+    if "c" in shape.resident:
+        return ()
     return shape.epilogue.writes if shape.epilogue else (shape.widths.output,)
 
 

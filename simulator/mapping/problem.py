@@ -75,6 +75,10 @@ class ProblemShape(IterationSpace, Protocol):
         """What happens to its outputs on their way to memory, None for nothing."""
 
     @property
+    def resident(self) -> frozenset[str]:
+        """Which of "a", "b" and "c" lie in the scratchpad before or after, and never move."""
+
+    @property
     def dataflow(self) -> Dataflow:
         """How the array computes a tile."""
 

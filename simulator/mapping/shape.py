@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import ClassVar, NamedTuple
 
-from simulator.activity import AccessPattern
+from simulator.activity import ON_CHIP, AccessPattern
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.gemm_space import GemmSpace
 from simulator.mapping.loops import Mapping, Sizes
@@ -35,6 +35,7 @@ class GemmShape:
     blocked: bool = False
     cached: frozenset[str] = frozenset()  # of "a", "b", "c": those that a shared cache serves
     epilogue: Epilogue | None = None
+    resident: frozenset[str] = frozenset()  # of "a", "b", "c": those that stay in the scratchpad
     _bytes: dict[tuple[str, int, int], int] = field(default_factory=dict, repr=False)
     _extents: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -48,7 +49,7 @@ class GemmShape:
     def key(self) -> Hashable:
         """What makes two shapes equal."""
         how = self.dataflow.name, self.blocked, self.cached, self.window_a, self.window_b
-        return self.repeats, self.dims, self.widths, self.epilogue, how
+        return self.repeats, self.dims, self.widths, self.epilogue, self.resident, how
 
     @property
     def extents(self) -> dict[str, int]:
@@ -79,6 +80,8 @@ class GemmShape:
 
     def a(self, tile: Sizes) -> AccessPattern:
         """Return how a tile's part of A lies in memory."""
+        if "a" in self.resident:
+            return ON_CHIP
         m, _, k = tile
         whole = self.blocked or self.window_a is not None or k >= self.dims.k or m == 1
         size = self._bytes_in_memory("a", m, k, self.a_size(tile))
@@ -86,6 +89,8 @@ class GemmShape:
 
     def b(self, tile: Sizes) -> AccessPattern:
         """Return how a tile's part of B lies in memory."""
+        if "b" in self.resident:
+            return ON_CHIP
         _, n, k = tile
         whole = self.blocked or self.window_b is not None or n >= self.dims.n or k == 1
         size = self._bytes_in_memory("b", k, n, self.b_size(tile))

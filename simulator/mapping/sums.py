@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import NamedTuple
 
-from simulator.activity import AccessPattern
+from simulator.activity import ON_CHIP, AccessPattern
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.loops import Mapping, Sizes, block, cut, reloads
 from simulator.mapping.problem import ProblemShape
@@ -64,7 +64,7 @@ class TileTraffic:
         output = shape.widths.output
         self._a = self._operand("a", shape.a_axes, shape.a)
         self._b = self._operand("b", shape.b_axes, shape.b)
-        self._c = self._operand("c", shape.c_axes, lambda tile: shape.c(tile, output))
+        self._c = self._operand("c", shape.c_axes, lambda tile: self._stored(tile, output))
         inputs = (self._a, self._b)
         self._streamed = [operand for operand in inputs if operand.name not in preloaded]
         self.least_bytes = sum(each.size(self.whole) for each in (*inputs, self._c))
@@ -73,6 +73,9 @@ class TileTraffic:
         self.end_bytes = remember("end bytes of a tile", most=_TILES)(self._end_bytes)
         self._bytes: Memo[int] = Memo("bytes of an operand", _TILES)
         self._pieces: Memo[Pieces] = Memo("pieces of an operand", _TILES)
+
+    def _stored(self, tile: Sizes, bits: int) -> AccessPattern:
+        return ON_CHIP if "c" in self.shape.resident else self.shape.c(tile, bits)
 
     def of_mappings(
         self, tile: Sizes, mappings: Callable[[], Iterable[Mapping]]

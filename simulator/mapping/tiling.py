@@ -141,7 +141,7 @@ def _preloaded(array: Accelerator, shape: ProblemShape) -> tuple[str, ...]:
     ]
     for name, size, axes in sorted(operands, key=lambda operand: -operand[1]):
         reused = any(count > 1 for axis, count in shape.extents.items() if axis not in axes)
-        if reused and size <= left:
+        if reused and 0 < size <= left:
             chosen.append(name)
             left -= size
     return tuple(chosen)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from simulator.hardware.accelerator import ArrayInterface
 from simulator.hardware.precision import PRECISION_BITS, accumulator_of
 from simulator.lowering.binding import Site
-from simulator.lowering.epilogue import EpilogueKernels, carries, epilogue_of
+from simulator.lowering.epilogue import EpilogueKernels, carries, epilogue_of, ridden
 from simulator.lowering.placement import Placement, is_readable
 from simulator.mapping.layout import Layout, layout, replicated
 from simulator.trace.op import Gemm, Op, Role, Tensor
@@ -76,11 +76,21 @@ class ArrayCall:
     @property
     def epilogue(self) -> EpilogueKernels | None:
         """What the vector unit does to the outputs on their way to memory, None for nothing."""
+        return self.epilogue_beside(frozenset())
+
+    def epilogue_beside(self, on_chip: frozenset[int]) -> EpilogueKernels | None:
+        """Return the epilogue where it need not load the storages `on_chip`."""
         scales = self.by_vector and self.placement.convert
         if self.target is None or self.is_raw or not (scales or self.carries):
             return None
+        reads = [tensor.bits for tensor in self.epilogue_reads if tensor.storage not in on_chip]
         op = self.op if self.carries else self.op.head
-        return epilogue_of(op, self.target, scales=scales)
+        return epilogue_of(op, self.target, reads, scales=scales)
+
+    @property
+    def epilogue_reads(self) -> tuple[Tensor, ...]:
+        """The tensors that the epilogue reads beside the outputs, element by element."""
+        return ridden(self.op, self.target) if self.carries and self.target else ()
 
     @property
     def others(self) -> tuple[Tensor, ...]:

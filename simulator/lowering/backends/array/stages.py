@@ -12,6 +12,7 @@ from simulator.lowering.backends.array.handover import Handover, Move
 from simulator.lowering.backends.array.vector import VectorLoops
 from simulator.lowering.backends.coherence import past_cache
 from simulator.lowering.binding import Binding, Site, storages
+from simulator.lowering.keeping import OnChip
 from simulator.lowering.outline import UnitOutline
 from simulator.lowering.placement import Placement
 from simulator.lowering.requests import WorkRequest
@@ -113,10 +114,12 @@ class ArrayStages:
         tokens = [*(binding.token() for _ in back), result]
         token = tokens[0]
         result_access = Access(token, bytes_of(call.gemm.result_elements, call.out_bits))
-        cached, flush = past_cache(binding, site, operands, result_access)
+        on_chip = self._touched(call, operands, result_access)
+        outside = [None if each and each.token in on_chip.loads else each for each in operands]
+        cached, flush = past_cache(binding, site, outside, result_access)
         work = self._requests.array_gemm(
             call.gemm, call.layout, call.placement, call.out_bits, cached, call.in_memory,
-            call.epilogue,
+            call.epilogue_beside(on_chip.loads), _resident(operands, token, on_chip),
         )  # fmt: skip
         self._build(work, site)
         if launch is None:
@@ -129,6 +132,21 @@ class ArrayStages:
         for move, source, destination in zip(back, tokens, tokens[1:], strict=False):
             binding.append(move(source, destination), site, (source,), (destination,))
         return result
+
+    def _touched(
+        self, call: ArrayCall, operands: Sequence[Access | None], result: Access
+    ) -> OnChip:
+        """Return what of a call is on chip. Temporaries of its op and what it reads of fewer
+        elements are not.
+        """
+        a_and_b = [each for each in operands[:2] if each]
+        memory = [Access(each.token, 0) for each in operands[2:] if each]
+        ridden = call.epilogue_reads
+        memory += [Access(t.storage, 0) for t in call.others if t not in ridden]
+        whole = [Access(tensor.storage, tensor.bytes) for tensor in ridden]
+        further = [Access(storage, 0) for storage in call.written]
+        reads = (*a_and_b, *whole, *memory)
+        return self._binding.keeping.touch(self._unit, reads, (result, *further))
 
     def _way_back(self, call: ArrayCall) -> list[Move]:
         """Return what makes the work, from token to token, between the array and its result."""
@@ -228,6 +246,13 @@ class ArrayStages:
     def _between(self, call: ArrayCall, token: int) -> None:
         waits = [temporary.token for temporary in self._temporaries]
         self._temporaries.append(self._conversion.between(call, token, waits))
+
+
+def _resident(operands: Sequence[Access | None], token: int, on_chip: OnChip) -> frozenset[str]:
+    """Return which of "a", "b" and "c" stay on chip."""
+    names = zip("ab", operands, strict=False)
+    loads = {name for name, each in names if each and each.token in on_chip.loads}
+    return frozenset(loads | ({"c"} if token in on_chip.stores else set()))
 
 
 def _is_transposed(tensor: Tensor) -> bool:

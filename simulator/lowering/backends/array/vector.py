@@ -4,7 +4,7 @@ Both are commands in the accelerator's queue, so that a loop for an operand need
 own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from simulator.activity import Stage
 from simulator.hardware.precision import PRECISION_BITS, format_of
@@ -37,13 +37,17 @@ class VectorLoops:
         """
         binding, site = self._binding, Site(index, op.phase, op.layer)
         scans = [s for loop in loops_of(op) for s in loop.behind(self._vector.memory)]
-        reads = tuple(access.size for scan in scans for access in scan.reads if access.size)
-        writes = tuple(access.size for scan in scans for access in scan.writes if access.size)
+        ends = [[Access(t.storage, t.bytes) for t in each] for each in (op.inputs, op.outputs)]
+        on_chip = binding.keeping.touch(self._unit, *ends)
+        reads, loaded = _apart([a for scan in scans for a in scan.reads], on_chip.loads)
+        writes, stored = _apart([a for scan in scans for a in scan.writes], on_chip.stores)
         parts = [part for part in op.parts or (op,) if part.kind is not OpKind.VIEW]
         kernels = tuple((kernel_of(part), elements_of(part)) for part in parts)
-        flush = flushed(binding, site, whole(op.inputs), whole(op.outputs))
+        inputs = [access for access in whole(op.inputs) if access.token not in on_chip.loads]
+        flush = flushed(binding, site, inputs, whole(op.outputs))
         out_bits = max(tensor.bits for tensor in op.outputs)
-        loop = VectorLoop(Stage.OP, kernels, Transfers(reads, writes), out_bits)
+        resident = loaded, stored
+        loop = VectorLoop(Stage.OP, kernels, Transfers(reads, writes), out_bits, resident)
         work = binding.requests.vector_loop(self._unit, loop)
         return binding.append(
             work, site, storages(op.inputs), storages(op.outputs), after=(flush, launch)
@@ -98,13 +102,24 @@ class VectorLoops:
         waits: Sequence[int] = (),
     ) -> None:
         binding = self._binding
-        flush = flushed(binding, site, reads, [target])
-        transfers = Transfers(tuple(access.size for access in reads), (target.size,))
+        on_chip = binding.keeping.touch(self._unit, reads, [target])
+        loads, loaded = _apart(reads, on_chip.loads)
+        stores, stored = _apart([target], on_chip.stores)
+        outside = [access for access in reads if access.token not in on_chip.loads]
+        flush = flushed(binding, site, outside, [target])
         out_bits = ceil_div(8 * target.size, max(1, kernels[-1][1]))
-        loop = VectorLoop(stage, tuple(kernels), transfers, out_bits)
+        transfers, resident = Transfers(loads, stores), (loaded, stored)
+        loop = VectorLoop(stage, tuple(kernels), transfers, out_bits, resident)
         work = binding.requests.vector_loop(self._unit, loop)
         tokens = dict.fromkeys([*(access.token for access in reads), *waits])
         binding.append(work, site, tokens, (target.token,), after=(flush, self.launch))
+
+
+def _apart(accesses: Iterable[Access], on_chip: frozenset[int]) -> tuple[tuple[int, ...], int]:
+    """Return the sizes of what moves, and the bytes of what stays on chip."""
+    sizes = [(access.token in on_chip, access.size) for access in accesses if access.size]
+    outside = tuple(size for stays, size in sizes if not stays)
+    return outside, sum(size for stays, size in sizes if stays)
 
 
 def _simple(operations: int) -> KernelCost:
