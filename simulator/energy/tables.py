@@ -25,13 +25,18 @@ TABLES = Path(__file__).resolve().parent / "tables"
 
 Grid: TypeAlias = "Mapping[int, float | Grid]"
 
-FLOATS = ("fp16", "bf16", "fp32")
+FLOATS = ("fp8_e4m3", "fp8_e5m2", "fp16", "bf16", "fp32")
 SMALLEST_SRAM_NM = 22
 ANCHORED = "anchored"
 _STILLMAKER_V = 0.8  # one voltage for all nodes, so that none has to be chosen per node
 # Guess: an MX element multiplies its mantissa and sign as the next integer does; the exponents
-# that a block shares, and their alignment, are not counted.
-_MULTIPLIES_LIKE = {"mx4": "int4", "mx6": "int8", "mx9": "int8"}
+# that a block shares, its own, and their alignment, are not counted.
+_MULTIPLIES_LIKE = {
+    "mx4": "int4", "mx6": "int8", "mx9": "int8",
+    "mxfp4": "int4", "mxfp6": "int8", "mxfp8": "int8",
+}  # fmt: skip
+# Guess, likewise: significands of 3 and 4 bits multiply as int4 does.
+_SIGNIFICANDS_LIKE = {"fp8_e4m3": "int4", "fp8_e5m2": "int4"}
 
 _INTEGERS = ("int2", "int4", "int8", "int16")  # multipliers that the tables have, narrowest first
 
@@ -78,6 +83,7 @@ def operation_pj(operation: str, precision: str, node_nm: int, scaling: str = AN
     A precision with a row at one node only is scaled from there: int2, int4 and int16 as int8,
     bf16 as fp16. Integers of other widths lie between their neighbours, log-log in bits.
     """
+    precision = _SIGNIFICANDS_LIKE.get(precision, precision)
     if _is_between(precision):
         by_width = {
             int(name[3:]): operation_pj(operation, name, node_nm, scaling) for name in _INTEGERS

@@ -57,6 +57,11 @@ class CyclesPerMac(Part):
     mx4: PositiveInt = 1
     mx6: PositiveInt = 1
     mx9: PositiveInt = 1
+    mxfp4: PositiveInt = 1
+    mxfp6: PositiveInt = 1
+    mxfp8: PositiveInt = 1
+    fp8_e4m3: PositiveInt = 1
+    fp8_e5m2: PositiveInt = 1
     fp16: PositiveInt = 1
     bf16: PositiveInt = 1
     fp32: PositiveInt = 1

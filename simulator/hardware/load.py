@@ -20,10 +20,18 @@ from simulator.hardware.core import Core
 from simulator.hardware.cpu import ORDINARY
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.part import Part, part_of
-from simulator.hardware.settings import UNITS, collected, known_paths, likely, setting_paths
+from simulator.hardware.settings import (
+    LAYERS,
+    UNITS,
+    collected,
+    known_paths,
+    layers_of,
+    likely,
+    setting_paths,
+)
 from simulator.hardware.soc import Hardware
 from simulator.hardware.stated import Mistake, Stated, is_long_form, stated
-from simulator.hardware.unit import BoardUnit, description_of
+from simulator.hardware.unit import ACCELERATOR, BoardUnit, description_of
 from simulator.memo import remember
 
 if TYPE_CHECKING:
@@ -68,7 +76,7 @@ def preset_constants(preset: str) -> tuple[Constant, ...]:
 
 def _changed(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
     """Return `hardware` with changes. Parts that they do not touch are not read again."""
-    touched = {path.partition(".")[0] for path in changes}
+    touched = {"runtime" if layers_of(path) else path.partition(".")[0] for path in changes}
     raw: dict[str, Any] = {}
     for name, info in Hardware.model_fields.items():
         key, value = info.alias or name, getattr(hardware, name)
@@ -209,6 +217,9 @@ def _find(source: str | Path) -> Path:
 
 def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
     """Set the value at `path`, and return what its long form says besides."""
+    if path.startswith(LAYERS):
+        _add_rule(raw, path, value)
+        return Stated()
     at, owner, node = _owner(raw, path)
     *parents, leaf = path.split(".")[len(at) :]
     part: type[Part] = owner
@@ -230,6 +241,20 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> Stated:
         return Stated()
     node[leaf] = entry.get("value", node.get(leaf))
     return stated(owner, _nested([*parents, leaf], entry), {}, at)
+
+
+def _add_rule(raw: dict[str, Any], path: str, value: Any) -> None:
+    """Let a rule, which goes before all others, run the products of some layers on the accelerator
+    in a precision.
+    """
+    pattern = layers_of(path)
+    if pattern is None:
+        raise InputError(f"--set {path}: write it as layers.<pattern>.precision, as layers.fc*")
+    if raw.get("accelerator") is None:
+        raise InputError(f"--set {path}: this hardware has no accelerator to run layers on")
+    runtime = raw["runtime"] = dict(raw.get("runtime") or {})
+    rule = {"unit": ACCELERATOR, "layer": pattern, "precision": value}
+    runtime["rules"] = [rule, *(runtime.get("rules") or ())]
 
 
 def _owner(raw: dict[str, Any], path: str) -> tuple[tuple[str, ...], type[Part], dict[str, Any]]:

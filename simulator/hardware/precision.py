@@ -9,12 +9,25 @@ class NumberFormat(NamedTuple):
     `bits` is the mean per element in memory: MX formats share exponents within a block (Rouhani et
     al., ISCA 2023, table 1). `significand` is the bits that a product must keep, sign included
     (IEEE 754, bfloat16); `sums` the format of a product's sum, `dtype` torch's name of the format.
+    Formats with a `block` have a scale of 8 bits for so many elements along the reduction (OCP
+    Microscaling Formats 1.0, table 1), others of 8 bits or less one for the tensor.
     """
 
     bits: int
     significand: int
     sums: str = "int32"
     dtype: str = ""
+    block: int = 0
+
+    @property
+    def takes_range(self) -> bool:
+        """Whether the range of a whole tensor must be known before it is converted."""
+        return not self.block and (self.is_integer or self.bits <= 8)
+
+    def size(self, elements: int) -> int:
+        """Return the whole bytes of so many elements in memory, with their scales."""
+        scales = -(-elements // self.block) if self.block else 0
+        return -(-elements * self.bits // 8) + scales
 
     @property
     def is_integer(self) -> bool:
@@ -27,6 +40,11 @@ FORMATS: dict[str, NumberFormat] = {
     "mx4": NumberFormat(4, 4, "fp32"),
     "mx6": NumberFormat(6, 6, "fp32"),
     "mx9": NumberFormat(9, 9, "fp32"),
+    "fp8_e4m3": NumberFormat(8, 5, "fp32", "float8_e4m3fn"),
+    "fp8_e5m2": NumberFormat(8, 4, "fp32", "float8_e5m2"),
+    "mxfp8": NumberFormat(8, 5, "fp32", block=32),
+    "mxfp6": NumberFormat(6, 5, "fp32", block=32),
+    "mxfp4": NumberFormat(4, 3, "fp32", block=32),
     "fp16": NumberFormat(16, 12, "fp32", "float16"),
     "bf16": NumberFormat(16, 9, "fp32", "bfloat16"),
     "fp32": NumberFormat(32, 25, "fp32", "float32"),

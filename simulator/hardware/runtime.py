@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from simulator.hardware.part import Part
+from simulator.hardware.precision import Precision
 from simulator.units import BytesPerSecond, Picoseconds
 
 
@@ -84,8 +85,19 @@ class Rule(Part):
     op: str = Field(default="*", description="torch's name of the op, such as aten.mm.default")
     phase: str = Field(default="*", description="forward, dgrad, wgrad, eval, ...")
     layer: str = Field(default="*", description="module path")
+    precision: Precision | None = Field(
+        default=None, description="of its products, instead of that of the trace or the method"
+    )
     min_macs: NonNegativeInt = 0
     max_macs: NonNegativeInt | None = None
+
+    @model_validator(mode="after")
+    def _an_array_computes(self) -> "Rule":
+        if self.precision and self.unit == "cpu":
+            raise ValueError(
+                "precision: the CPU computes as traced: leave it out, or name an accelerator"
+            )
+        return self
 
 
 class Runtime(Driver):

@@ -1,6 +1,7 @@
 """The settings of a SoC by dotted path: which there are, their dimensions and values."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, get_origin
 
@@ -14,6 +15,15 @@ from simulator.units import Quantity
 
 UNITS = "units."
 """The start of paths to settings of units by name, which a kind of unit checks."""
+
+LAYERS = "layers."
+_OF_LAYERS = re.compile(r"layers\.(.+)\.precision")
+
+
+def layers_of(path: str) -> str | None:
+    """Return the pattern of layers in "layers.<pattern>.precision", None for another setting."""
+    found = _OF_LAYERS.fullmatch(path)
+    return found[1] if found else None
 
 
 def quantity_of(path: str) -> Quantity | None:

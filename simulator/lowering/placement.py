@@ -1,7 +1,7 @@
 """The rules of placement: which unit takes a product or an op, at which precision, and why."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import ClassVar, Protocol
 
@@ -55,7 +55,10 @@ def place(
     and whose driver is worth its while. The host takes what no other unit does. Raises Infeasible
     under `on_unsupported_precision: error` when the array lacks the precision.
     """
-    for name in _candidates(runtime, takers, op, gemm, unit):
+    rule = next((rule for rule in runtime.rules if _fits(rule, op, gemm)), None)
+    if gemm is not None and rule is not None and rule.precision:
+        gemm = replace(gemm, precision=rule.precision, formats=("", ""))
+    for name in _candidates(takers, rule, gemm, unit):
         placement = takers[name].takes(op, gemm)
         if placement is not None:
             return placement
@@ -63,9 +66,12 @@ def place(
 
 
 def _candidates(
-    runtime: Runtime, takers: Mapping[str, Taker], op: Op, gemm: Gemm | None, unit: str | None
+    takers: Mapping[str, Taker],
+    rule: Rule | None,
+    gemm: Gemm | None,
+    unit: str | None,
 ) -> Iterable[str]:
-    chosen = unit or next((rule.unit for rule in runtime.rules if _fits(rule, op, gemm)), None)
+    chosen = unit or (rule.unit if rule else None)
     if chosen is not None:
         return (chosen,) if chosen in takers else ()
     macs = gemm.macs if gemm else None
@@ -124,9 +130,12 @@ def precision_of_operands(op: Op, gemm: Gemm) -> str:
 def is_readable(dtype: str, precision: str) -> bool:
     """Tell whether an array that computes in `precision` takes such a tensor as it is.
 
-    Its own format, or narrower integers, whose sign the array extends.
+    Its own format, or narrower integers, whose sign the array extends; of fp8 both kinds, whose
+    products a multiplier of either takes (NVIDIA's and OCP's units, from memory).
     """
     own = format_of(dtype)
+    if own.startswith("fp8") and precision.startswith("fp8"):
+        return True
     integers = own.startswith("int") and precision.startswith("int")
     narrower = integers and PRECISION_BITS.get(own, 64) <= PRECISION_BITS[precision]
     return own == precision or narrower

@@ -14,6 +14,7 @@ from simulator.lowering.outline import Outline
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.mapping.layout import Layout
+from simulator.mapping.problem import OperandBits
 from simulator.timing.cores import dispatch_ps
 from simulator.timing.kernels import KernelCost, kernel_of
 from simulator.trace.accesses import elements_of, moved_bytes
@@ -146,7 +147,7 @@ class Requests(CpuRequests):
         placement: Placement,
         out_bits: int,
         cached: frozenset[str],
-        in_memory: tuple[int, int] = (0, 0),
+        operands: tuple[OperandBits, OperandBits] | None = None,
         epilogue: EpilogueKernels | None = None,
         resident: frozenset[str] = frozenset(),
     ) -> WorkRequest:
@@ -156,13 +157,13 @@ class Requests(CpuRequests):
         by_role = gemm.conv or array.wgrad_dataflow  # else a product is a product
         role = gemm.role if by_role else None
         sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, gemm.causal)
-        key = ("array", sizes, placement, out_bits, cached, in_memory, epilogue, resident)
+        key = ("array", sizes, placement, out_bits, cached, operands, epilogue, resident)
         return self.once(
             placement.unit,
             key,
             lambda on: on.array_gemm(
                 gemm, layout, placement, out_bits,
-                cached=cached, in_memory=in_memory, epilogue=epilogue, resident=resident,
+                cached=cached, operands=operands, epilogue=epilogue, resident=resident,
             ),
         )  # fmt: skip
 

@@ -29,7 +29,7 @@ from simulator.lowering.placement import Placement
 from simulator.mapping.array_shape import shape_of
 from simulator.mapping.layout import Layout
 from simulator.mapping.mapper import map_shape
-from simulator.mapping.problem import Epilogue
+from simulator.mapping.problem import Epilogue, OperandBits
 from simulator.memo import Memo
 from simulator.timing.convolutions import convolution
 from simulator.timing.cores import (
@@ -106,13 +106,13 @@ class Templates:
         out_bits: int,
         mapping: str = "",
         cached: frozenset[str] = frozenset(),
-        in_memory: tuple[int, int] = (0, 0),
+        operands: tuple[OperandBits, OperandBits] | None = None,
         epilogue: EpilogueKernels | None = None,
         resident: frozenset[str] = frozenset(),
     ) -> Work:
         """Return a GEMM on an array with outputs of `out_bits`, under `mapping`, or else under the
         one that the machine chooses. What is `cached`, of "a", "b" and "c", lies in a shared cache.
-        Operands a and b have `in_memory` bits there, where the DMA engine converts them. The vector
+        `operands` says how a and b lie in memory and scratchpad, if not as it computes. The vector
         unit does `epilogue` to the outputs, of whose tensors `out_bits` is then the sum. What is
         `resident` lies in the scratchpad, of which tiles have the rest.
         """
@@ -122,7 +122,7 @@ class Templates:
         array = array.for_tiles
         shape = shape_of(
             gemm, layout, array, out_bits,
-            passes=placement.passes, in_memory=in_memory, cached=cached,
+            passes=placement.passes, operands=operands, cached=cached,
             epilogue=_on_way_out(array, epilogue), resident=resident,
         )  # fmt: skip
         work = map_shape(array, self._pricing_of(placement.unit), shape, gemm.macs, mapping)

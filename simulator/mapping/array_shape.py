@@ -4,7 +4,7 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.precision import PRECISION_BITS
 from simulator.mapping.convolution import ConvShape
 from simulator.mapping.layout import Layout, below_diagonal
-from simulator.mapping.problem import Epilogue, ProblemShape, Widths
+from simulator.mapping.problem import Epilogue, OperandBits, ProblemShape, Widths
 from simulator.mapping.shape import GemmShape
 from simulator.mapping.taps import Taps
 from simulator.mapping.tensor_layout import LAYOUTS
@@ -19,21 +19,21 @@ def shape_of(
     out_bits: int,
     *,
     passes: int = 1,
-    in_memory: tuple[int, int] = (0, 0),
+    operands: tuple[OperandBits, OperandBits] | None = None,
     cached: frozenset[str] = frozenset(),
     epilogue: Epilogue | None = None,
     resident: frozenset[str] = frozenset(),
 ) -> ProblemShape:
     """Return what `array`, at its own precision, executes for `gemm`, laid out as `layout`.
 
-    Outputs have `out_bits`; a product of wide operands may take several `passes`. Operands a and b
-    have `in_memory` bits there, where the DMA engine converts them (0: those of the array). Of
+    Outputs have `out_bits`; a product of wide operands may take several `passes`. `operands` says
+    how a and b lie in memory and scratchpad, without it in the bits of the array. Of
     "a", "b" and "c", a shared cache serves those in `cached`. A vector unit does `epilogue` to the
     outputs, of which `out_bits` is then the sum. What is `resident` in the scratchpad does not
     move. Of a causal product the array skips blocks of its own size above the diagonal.
     """
     sum_bits = PRECISION_BITS[array.accumulator_precision]
-    widths = Widths(PRECISION_BITS[array.precision], out_bits, sum_bits, *in_memory)
+    widths = Widths(PRECISION_BITS[array.precision], out_bits, sum_bits, *(operands or ()))
     repeats, dataflow = gemm.batch * passes, _dataflow(gemm, array)
     if layout.taps:
         return _convolution(

@@ -120,14 +120,16 @@ class ConvShape:
         """Return how a tile's part of A lies in memory."""
         if "a" in self.resident:
             return ON_CHIP
-        read = self._tensors[0].part(self, ConvTile(*tile), self.widths.in_memory("a"))
+        bits = self.widths.of("a")
+        read = bits.with_scales(self._tensors[0].part(self, ConvTile(*tile), bits.memory))
         return read._replace(cached="a" in self.cached)
 
     def b(self, tile: Sizes) -> AccessPattern:
         """Return how a tile's part of B lies in memory."""
         if "b" in self.resident:
             return ON_CHIP
-        read = self._tensors[1].part(self, ConvTile(*tile), self.widths.in_memory("b"))
+        bits = self.widths.of("b")
+        read = bits.with_scales(self._tensors[1].part(self, ConvTile(*tile), bits.memory))
         return read._replace(cached="b" in self.cached)
 
     def c(self, tile: Sizes, bits: int) -> AccessPattern:
@@ -137,11 +139,15 @@ class ConvShape:
 
     def a_size(self, tile: Sizes) -> int:
         """Return the bytes of a tile's part of A in the scratchpad."""
-        return self._tensors[0].part(self, ConvTile(*tile), self.widths.operand).bytes
+        bits = self.widths.of("a")
+        part = self._tensors[0].part(self, ConvTile(*tile), bits.scratchpad)
+        return bits.with_scales(part).bytes
 
     def b_size(self, tile: Sizes) -> int:
         """Return the bytes of a tile's part of B in the scratchpad."""
-        return self._tensors[1].part(self, ConvTile(*tile), self.widths.operand).bytes
+        bits = self.widths.of("b")
+        part = self._tensors[1].part(self, ConvTile(*tile), bits.scratchpad)
+        return bits.with_scales(part).bytes
 
     def grid_cycles(self, array: Accelerator, cuts: dict[str, list[tuple[int, int]]]) -> int:
         """Return the cycles of all tiles, cut into (size, count) along every axis."""

@@ -241,10 +241,12 @@ class Plan:
         shape = self._shape
         words, filled = self._array_words(), shape.repeats * self._tiled.filled_bytes
         traffic = Traffic().plus(self._prices.traffic, shape.repeats)
+        a, b = shape.widths.of("a"), shape.widths.of("b")
+        read_bits = words.a_reads * a.scratchpad + words.b_reads * b.scratchpad
         summed_bytes = words.partial_sums * shape.widths.sum // 8
         on_array = {
             ARRAY_MACS: shape.macs,
-            SCRATCHPAD_READS: ceil_div((words.a_reads + words.b_reads) * shape.widths.operand, 8),
+            SCRATCHPAD_READS: ceil_div(read_bits, 8),
             SCRATCHPAD_WRITES: filled,
             SUM_READS: summed_bytes,
             SUM_WRITES: summed_bytes,

@@ -10,24 +10,53 @@ from simulator.mapping.loops import IterationSpace, Mapping, Sizes
 from simulator.mapping.rule import MappingRule
 from simulator.timing.dataflows import Accesses, Dataflow
 from simulator.timing.systolic import Folds
+from simulator.units import ceil_div
 
 
 class Widths(NamedTuple):
-    """Bits of an operand in the scratchpad, of an output in memory, and of a partial sum.
+    """Bits of an operand as the array computes, of an output in memory, and of a partial sum.
 
-    `a` and `b` are those of the operands in memory, where the DMA engine converts them in flight;
-    0: they are stored as in the scratchpad.
+    `a` and `b` say how the operands lie in memory and scratchpad, where not as the array computes.
     """
 
     operand: int
     output: int
     sum: int = 32
-    a: int = 0
-    b: int = 0
+    a: "OperandBits | None" = None
+    b: "OperandBits | None" = None
 
-    def in_memory(self, name: str) -> int:
-        """Return the bits of operand "a" or "b" in memory."""
-        return (self.a if name == "a" else self.b) or self.operand
+    def of(self, name: str) -> "OperandBits":
+        """Return the widths of operand "a" or "b"."""
+        return (self.a if name == "a" else self.b) or OperandBits(self.operand, self.operand)
+
+
+class OperandBits(NamedTuple):
+    """Bits of an element of an operand in memory, and in the scratchpad where the DMA engine, or
+    the edge of the array, converts it. With a `block`, so many elements share a scale of 8 bits.
+    """
+
+    memory: int
+    scratchpad: int
+    block: int = 0
+
+    def bytes_in_memory(self, elements: int) -> int:
+        """Return the whole bytes of so many elements, and of their scales."""
+        return ceil_div(elements * self.memory, 8) + self.scales(elements)
+
+    def bytes_on_chip(self, elements: int) -> int:
+        """Return the whole bytes of so many elements in the scratchpad, and of their scales."""
+        return ceil_div(elements * self.scratchpad, 8) + self.scales(elements)
+
+    def scales(self, elements: int) -> int:
+        """Return the bytes of the scales of so many elements."""
+        return ceil_div(elements, self.block) if self.block else 0
+
+    def with_scales(self, pattern: AccessPattern) -> AccessPattern:
+        """Return the pattern of elements in memory with their scales, which lie behind each run."""
+        if not self.block:
+            return pattern
+        size, run, pitch = (each + self.scales(each * 8 // self.memory) for each in pattern[:3])
+        return pattern._replace(bytes=size, run=run, pitch=pitch)
 
 
 class Epilogue(NamedTuple):

@@ -139,16 +139,16 @@ class GemmShape:
         return self.dataflow.accesses(array, Dims(*tile))
 
     def _count_bytes(self, name: str, rows: int, cols: int) -> int:
-        size = ceil_div(self._elements(name, rows, cols) * self.widths.operand, 8)
+        size = self.widths.of(name).bytes_on_chip(self._elements(name, rows, cols))
         self._bytes[name, rows, cols] = size
         return size
 
     def _bytes_in_memory(self, name: str, rows: int, cols: int, stored: int) -> int:
         """Return the bytes in memory of a tile that takes `stored` bytes in the scratchpad."""
-        bits = self.widths.in_memory(name)
-        if bits == self.widths.operand:
+        bits = self.widths.of(name)
+        if bits.memory == bits.scratchpad:
             return stored
-        return ceil_div(self._elements(name, rows, cols) * bits, 8)
+        return bits.bytes_in_memory(self._elements(name, rows, cols))
 
     def _elements(self, name: str, rows: int, cols: int) -> int:
         window = self.window_a if name == "a" else self.window_b
@@ -156,7 +156,8 @@ class GemmShape:
 
     def _matrix(self, name: str) -> "Matrix":
         width = self.dims.k if name == "a" else self.dims.n
-        return Matrix(width, self.widths.in_memory(name), write=False, cached=name in self.cached)
+        bits = self.widths.of(name).memory
+        return Matrix(width, bits, write=False, cached=name in self.cached)
 
 
 class Matrix(NamedTuple):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from simulator.errors import InputError, shown
-from simulator.hardware.settings import UNITS, likely, quantity_of, setting_paths
+from simulator.hardware.settings import UNITS, layers_of, likely, quantity_of, setting_paths
 from simulator.si import exact
 
 LABELS = ("trace", "method", "batch")
@@ -75,7 +75,7 @@ def checked(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     names = [*setting_paths(), *LABELS]
     keys = [key for axis in axes for key in axis.keys]
     for key in keys:
-        if key not in names and not key.startswith(UNITS):
+        if key not in names and not key.startswith(UNITS) and layers_of(key) is None:
             raise InputError(f"axis {key}: unknown setting; {likely(key, names)}")
         if keys.count(key) > 1:
             raise InputError(f"axis {key}: given twice; list all its values once")

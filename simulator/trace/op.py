@@ -205,8 +205,9 @@ class Gemm:
 
     `a` and `b` index the op's inputs and `c` its outputs; -1 is a temporary without a tensor. A
     convolution has its geometry in `conv`, and the tensors before im2col as operands. `precision`
-    ("int6") is set where a training method asks for another one than that of the operands. A
-    `causal` GEMM computes nothing above the diagonal.
+    ("int6") is set where a training method asks for another one than that of the operands, and
+    `formats` where it has operands a and b in narrower ones. A `causal` GEMM computes nothing above
+    the diagonal.
     """
 
     role: Role
@@ -219,8 +220,9 @@ class Gemm:
     c: int
     conv: Conv | None = None
     precision: str = ""
-    # Not in the text form, and so in the digest only where it is set: others keep theirs.
+    # Not in the text form, and so in the digest only where they are set: others keep theirs.
     causal: Causal = field(default=Causal.NONE, repr=False)
+    formats: tuple[str, str] = field(default=("", ""), repr=False)
 
     @property
     def macs(self) -> int:

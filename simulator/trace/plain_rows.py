@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from simulator.trace.header import member
 from simulator.trace.op import Causal, Conv, Gemm, Op, OpKind, Phase, Role, Tensor
 
-_APART = ("conv", "precision", "causal")
+_APART = ("conv", "precision", "causal", "formats")
 TENSOR = tuple(field.name for field in fields(Tensor))
 GEMM = tuple(field.name for field in fields(Gemm) if field.name not in _APART)
 CONV = tuple(field.name for field in fields(Conv))
-_OP = len(fields(Op))
+_OP = len([each for each in fields(Op) if each.name != "parts"])  # no trace has fused ops
 CONV_SIZES = ("input", "output", "kernel", "stride", "padding", "dilation")
 
 

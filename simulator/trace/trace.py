@@ -55,7 +55,8 @@ class Step:
     def digest(self) -> str:
         """SHA-256 of the step's content; equal steps have equal digests."""
         # The text form of frozen dataclasses is complete and ten times as fast as JSON.
-        text = repr((self.kind, self.ops, self.storages)) + self._causal + self._fused
+        text = repr((self.kind, self.ops, self.storages)) + self._causal
+        text += self._formats + self._fused
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -68,6 +69,17 @@ class Step:
             if gemm.causal
         ]
         return repr(causal) if causal else ""
+
+    @property
+    def _formats(self) -> str:
+        """The formats of the operands of products that have narrower ones, "" if none does."""
+        formats = [
+            (index, number, gemm.formats)
+            for index, op in enumerate(self.ops)
+            for number, gemm in enumerate(op.gemms)
+            if any(gemm.formats)
+        ]
+        return repr(formats) if formats else ""
 
     @property
     def _fused(self) -> str:

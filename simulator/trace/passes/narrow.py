@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from simulator.trace.op import Op, Tensor
+from simulator.trace.op import Gemm, Op, Role, Tensor
 from simulator.trace.passes.families import copies, is_quantisation, weights
 from simulator.trace.passes.rewrite import Pass
 from simulator.trace.passes.treatment import AS_IS, Treatment
@@ -27,7 +27,8 @@ class Narrow(Pass[Treatment]):
     def apply(self, step: Step) -> Step:
         """Return `step` with GEMMs and weights in few bits."""
         dtypes = self._stored(step) | self._quantised(step)
-        ops = tuple(_narrow(op, self._bits(op.layer), dtypes) for op in step.ops)
+        own = set(weights(step)) | set(copies(step))
+        ops = tuple(_narrow(op, self._bits(op.layer), dtypes, own) for op in step.ops)
         sizes = _sizes(ops, dtypes)
         storages = tuple(
             replace(storage, bytes=sizes.get(index, storage.bytes))
@@ -60,7 +61,26 @@ class Narrow(Pass[Treatment]):
         return dtypes
 
 
-def _narrow(op: Op, treatment: Treatment, dtypes: dict[int, str]) -> Op:
+def _operand_bits(
+    op: Op, which: int, gemm: Gemm, treatment: Treatment, stored: set[int]
+) -> int | None:
+    """Return the bits in which a method has an operand: of weights, that are `stored`, or of the
+    other operand. Which of a weight gradient's operands is the activation is not told apart.
+    """
+    if which >= 0 and op.inputs[which].storage in stored:
+        return treatment.weights
+    others = {Role.FORWARD: treatment.activations, Role.DGRAD: treatment.gradients}
+    return others.get(gemm.role)
+
+
+def _narrow(op: Op, treatment: Treatment, dtypes: dict[int, str], stored: set[int]) -> Op:
+    def formats(gemm: Gemm, width: int | None) -> tuple[str, str]:
+        if not width:
+            return "", ""
+        own = [_operand_bits(op, which, gemm, treatment, stored) for which in (gemm.a, gemm.b)]
+        a, b = (f"int{bits}" if bits and bits < width else "" for bits in own)
+        return a, b
+
     def narrow(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(
             replace(tensor, dtype=dtypes[tensor.storage]) if tensor.storage in dtypes else tensor
@@ -71,7 +91,7 @@ def _narrow(op: Op, treatment: Treatment, dtypes: dict[int, str]) -> Op:
     if not any(widths) and not any(t.storage in dtypes for t in (*op.inputs, *op.outputs)):
         return op
     gemms = tuple(
-        replace(gemm, precision=f"int{width}") if width else gemm
+        replace(gemm, precision=f"int{width}", formats=formats(gemm, width)) if width else gemm
         for gemm, width in zip(op.gemms, widths, strict=True)
     )
     return replace(op, inputs=narrow(op.inputs), outputs=narrow(op.outputs), gemms=gemms)

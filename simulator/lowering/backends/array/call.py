@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from simulator.hardware.accelerator import ArrayInterface
-from simulator.hardware.precision import PRECISION_BITS, accumulator_of
+from simulator.hardware.precision import FORMATS, PRECISION_BITS, accumulator_of
 from simulator.lowering.binding import Site
 from simulator.lowering.epilogue import EpilogueKernels, carries, epilogue_of, ridden
 from simulator.lowering.placement import Placement, is_readable
 from simulator.mapping.layout import Layout, layout, replicated
+from simulator.mapping.problem import OperandBits
 from simulator.trace.op import Gemm, Op, Role, Tensor
 from simulator.units import ceil_div
 
@@ -113,11 +114,31 @@ class ArrayCall:
         return self.target or (*op.outputs, *op.inputs)[0]
 
     @property
-    def in_memory(self) -> tuple[int, int]:
-        """Bits of operands a and b in memory where the array's DMA engine converts them; else 0."""
-        if not self.by_unit:
-            return 0, 0
-        return self.operand_bits(self.gemm.a), self.operand_bits(self.gemm.b)
+    def operands(self) -> tuple[OperandBits, OperandBits] | None:
+        """How operands a and b lie in memory and scratchpad, None if both as the array computes.
+
+        Narrower integers stay packed up to the array; what the DMA engine converts does not.
+        """
+        a, b = (self._operand(name) for name in "ab")
+        own = PRECISION_BITS[self.placement.precision]
+        return None if a == b == OperandBits(own, own) else (a, b)
+
+    def _operand(self, name: str) -> OperandBits:
+        which = self.gemm.a if name == "a" else self.gemm.b
+        memory, native = self.operand_bits(which), self.operand_format(which)
+        on_the_way = self.by_unit and (which < 0 or self.converts(which))
+        scratchpad = PRECISION_BITS[native] if on_the_way else memory
+        block = FORMATS[native].block if which < 0 or self.converts(which) else 0
+        return OperandBits(memory, scratchpad, block)
+
+    def operand_format(self, which: int) -> str:
+        """Return the format that input `which` is converted to; of a temporary, -1.
+
+        The array's, or a narrower one that a method has for the operand.
+        """
+        gemm, precision = self.gemm, self.placement.precision
+        own = gemm.formats[0 if which == gemm.a else 1] if which >= 0 else ""
+        return own if own in FORMATS and is_readable(own, precision) else precision
 
     def converts(self, which: int) -> bool:
         """Return whether input `which` of the op must be converted before the array computes."""
@@ -126,9 +147,9 @@ class ArrayCall:
 
     def operand_bits(self, which: int) -> int:
         """Return the bits in memory of input `which` as the array reads it; of a temporary, -1."""
-        if not self.by_unit or (which >= 0 and not self.converts(which)):
-            return PRECISION_BITS[self.placement.precision]
-        return self.op.inputs[which].bits if which >= 0 else self._traced.bits
+        if which >= 0 and (self.by_unit or not self.converts(which)):
+            return self.op.inputs[which].bits
+        return self._traced.bits if self.by_unit else PRECISION_BITS[self.operand_format(which)]
 
 
 def call_of(

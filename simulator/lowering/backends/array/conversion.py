@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from simulator.activity import Stage
-from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.precision import FORMATS
 from simulator.lowering.backends.array.call import ArrayCall, bytes_of, others_of
 from simulator.lowering.binding import Binding, Site
 from simulator.timing.kernels import between_products
@@ -19,6 +19,12 @@ from simulator.trace.op import Tensor
 RANGE_OPS = 1  # maximum of absolute values
 ROUND_OPS = 3  # scale, round, clamp
 COPY_OPS = 1
+
+
+def conversion_ops(precision: str) -> int:
+    """Return the vector operations per element of a conversion to this format."""
+    scales = FORMATS[precision].takes_range or FORMATS[precision].block
+    return RANGE_OPS + ROUND_OPS if scales else COPY_OPS
 
 
 class Conversion(Protocol):
@@ -53,14 +59,13 @@ class CompiledLoops:
         self._binding = binding
 
     def quantise(self, site: Site, tensor: Tensor, precision: str, token: int) -> None:
-        """To integers: find the range, then scale and round, so that the source is read twice. To
-        floats: a cast.
+        """To 8 bits or fewer, or integers: find the range, then scale and round, so that the source
+        is read twice; blocks with scales of their own are read once. To other floats: a cast.
         """
         source = Access(tensor.storage, tensor.bytes)
-        target = Access(token, bytes_of(tensor.elements, PRECISION_BITS[precision]))
-        rounds = precision.startswith("int")
-        reads = [source, source] if rounds else [source]
-        cost = RANGE_OPS + ROUND_OPS if rounds else COPY_OPS
+        target = Access(token, FORMATS[precision].size(tensor.elements))
+        reads = [source, source] if FORMATS[precision].takes_range else [source]
+        cost = conversion_ops(precision)
         loop = _ElementLoop(Stage.QUANTISE, tensor.elements, tensor.bits, cost)
         self._append(site, loop, reads, target)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from simulator.activity import Stage
-from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.precision import FORMATS, PRECISION_BITS
 from simulator.lowering.backends.array.call import ArrayCall, bytes_of, others_of
 from simulator.lowering.binding import Binding, Site, storages
 from simulator.timing.kernels import between_kind
@@ -30,7 +30,7 @@ class EagerOps:
         .to(torch.int8)`: seven ops. To floats a cast.
         """
         made = _flat(token, tensor.elements, _dtype_of(precision))
-        if not precision.startswith("int"):
+        if not (FORMATS[precision].takes_range or FORMATS[precision].block):
             self._chain(site, Stage.QUANTISE, tensor, [_OpCall("_to_copy", made.dtype)], made)
             return
         scale = self._chain(

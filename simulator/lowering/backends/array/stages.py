@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from simulator.activity import Stage
 from simulator.hardware.accelerator import ArrayInterface
-from simulator.hardware.precision import PRECISION_BITS
+from simulator.hardware.precision import FORMATS
 from simulator.lowering.backends.array.call import ArrayCall, bytes_of, call_of
 from simulator.lowering.backends.array.conversion import CompiledLoops, Conversion
 from simulator.lowering.backends.array.eager import EagerOps
@@ -118,7 +118,7 @@ class ArrayStages:
         outside = [None if each and each.token in on_chip.loads else each for each in operands]
         cached, flush = past_cache(binding, site, outside, result_access)
         work = self._requests.array_gemm(
-            call.gemm, call.layout, call.placement, call.out_bits, cached, call.in_memory,
+            call.gemm, call.layout, call.placement, call.out_bits, cached, call.operands,
             call.epilogue_beside(on_chip.loads), _resident(operands, token, on_chip),
         )  # fmt: skip
         self._build(work, site)
@@ -174,20 +174,25 @@ class ArrayStages:
         tensor = call.op.inputs[which]
         ready = Access(tensor.storage, tensor.bytes)
         if call.converts(which) and not call.by_unit:
-            ready = self._quantised(call, tensor)
+            ready = self._quantised(call, which)
         if not self._array.transposer and _is_transposed(tensor):
             ready = self._transposed(call, which, ready)
         if which == call.gemm.b and call.gemm.role is not Role.WGRAD:
             ready = self._in_order(call, tensor, ready)
         return ready
 
-    def _quantised(self, call: ArrayCall, tensor: Tensor) -> Access:
-        precision, site = call.placement.precision, call.site
+    def _quantised(self, call: ArrayCall, which: int) -> Access:
+        """Return a copy in the array's format. Blocks lie along the reduction, which is another
+        axis of a tensor in each role, so that each has a copy of its own.
+        """
+        tensor, precision, site = call.op.inputs[which], call.operand_format(which), call.site
+        number_format = FORMATS[precision]
+        axis = (call.gemm.role,) if number_format.block else ()
         token = self._binding.copy(
-            (Stage.QUANTISE, precision), tensor, tensor.storage,
+            (Stage.QUANTISE, precision, *axis), tensor, tensor.storage,
             lambda token: self._conversion.quantise(site, tensor, precision, token),
         )  # fmt: skip
-        return Access(token, bytes_of(tensor.elements, PRECISION_BITS[precision]))
+        return Access(token, number_format.size(tensor.elements))
 
     def _transposed(self, call: ArrayCall, which: int, source: Access) -> Access:
         tensor, bits = call.op.inputs[which], call.operand_bits(which)

@@ -7,10 +7,10 @@ own.
 from collections.abc import Iterable, Sequence
 
 from simulator.activity import Stage
-from simulator.hardware.precision import PRECISION_BITS, format_of
+from simulator.hardware.precision import FORMATS, format_of
 from simulator.hardware.vector import VectorInterface
 from simulator.lowering.backends.array.call import ArrayCall, bytes_of, others_of
-from simulator.lowering.backends.array.conversion import COPY_OPS, RANGE_OPS, ROUND_OPS
+from simulator.lowering.backends.array.conversion import COPY_OPS, conversion_ops
 from simulator.lowering.backends.coherence import flushed
 from simulator.lowering.binding import Binding, Site, storages
 from simulator.lowering.cache import Transfers
@@ -54,16 +54,13 @@ class VectorLoops:
         )
 
     def quantise(self, site: Site, tensor: Tensor, precision: str, token: int) -> None:
-        """To integers: find the range, then scale and round; what does not fit the unit's memory is
-        read twice. To floats: a cast.
-        """
+        """Convert as `CompiledLoops` do; what fits the unit's memory is read once."""
         source = Access(tensor.storage, tensor.bytes)
-        target = Access(token, bytes_of(tensor.elements, PRECISION_BITS[precision]))
-        rounds = precision.startswith("int")
-        again = rounds and source.size > self._vector.memory
-        operations = RANGE_OPS + ROUND_OPS if rounds else COPY_OPS
+        target = Access(token, FORMATS[precision].size(tensor.elements))
+        again = FORMATS[precision].takes_range and source.size > self._vector.memory
+        kernels = [(_simple(conversion_ops(precision)), tensor.elements)]
         reads = [source, source] if again else [source]
-        self._append(site, Stage.QUANTISE, [(_simple(operations), tensor.elements)], reads, target)
+        self._append(site, Stage.QUANTISE, kernels, reads, target)
 
     def lay_out(
         self, site: Site, stage: Stage, elements: int, bits: int, buffers: tuple[Access, Access]
