@@ -22,8 +22,8 @@ _OF_LAYERS = re.compile(r"layers\.(.+)\.precision")
 
 def layers_of(path: str) -> str | None:
     """Return the pattern of layers in "layers.<pattern>.precision", None for another setting."""
-    found = _OF_LAYERS.fullmatch(path)
-    return found[1] if found else None
+    match = _OF_LAYERS.fullmatch(path)
+    return match[1] if match else None
 
 
 def quantity_of(path: str) -> Quantity | None:

@@ -88,8 +88,8 @@ class Vector(Part):
     memory: Bytes = Field(
         ge=0, default=32 * 1024, description="of its own: a row or channel that fits is read once"
     )
-    buffers: Literal[1, 2] = Field(
-        default=2, description="of its tiles: with one, loads wait until stores are done"
+    buffers: PositiveInt = Field(
+        le=2, default=2, description="of its tiles: with one, loads wait until stores are done"
     )
     costs: VectorCosts = Field(default_factory=VectorCosts)
     energy: Attojoules | None = Field(

@@ -7,6 +7,7 @@ from simulator.activity import Stage
 from simulator.lowering.cache import Transfers
 from simulator.timing.kernels import KernelCost, kernel_of
 from simulator.trace.op import Gemm, Op, OpKind, Tensor
+from simulator.trace.op_kinds import KIND_FACTS
 
 SIMPLE = KernelCost("elementwise")
 """One operation per element."""
@@ -38,7 +39,7 @@ def can_ride(rider: Op) -> bool:
     """Return whether each output of `rider` depends on one output of the product alone: an op over
     elements, or a batch norm by statistics that are known.
     """
-    by_element = rider.kind in (OpKind.ELEMENTWISE, OpKind.TRANSCENDENTAL, OpKind.COPY)
+    by_element = KIND_FACTS[rider.kind].fuses == "element"
     return by_element or (rider.kind is OpKind.NORM and kernel_of(rider) == SIMPLE)
 
 

@@ -19,8 +19,9 @@ class KindFacts:
     `cost` is the field of `hardware.core.Core` with the cost per element, None without arithmetic;
     `measured` the field of `hardware.cpu.Kernels` with the calibrated kernel, "" if only single
     ops are calibrated. `result` is the shape of the result where the kind determines it: that of
-    all tensors broadcast, or of the first one. Figures pool the kinds without a `colour`, or tell
-    them apart by markers.
+    all tensors broadcast, or of the first one. `fuses` says whether an op can follow another in one
+    loop: each element of its results needs one element of that one's, or its row, or it sums them
+    up. Figures pool the kinds without a `colour`, or tell them apart by markers.
     """
 
     cost: str | None = "elementwise"
@@ -30,24 +31,36 @@ class KindFacts:
     fills: bool = False  # may refill a buffer independent of other tensors
     in_networks: bool = False  # occurs in layers of networks only
     result: Literal["broadcast", "first", ""] = ""
+    fuses: Literal["element", "row", "sum", ""] = ""
     colour: Colour | None = None
 
 
 KIND_FACTS: Mapping[OpKind, KindFacts] = MappingProxyType(
     {
         OpKind.GEMM: KindFacts(in_networks=True, colour="vermillion"),
-        OpKind.NORM: KindFacts("norm", "norm", in_networks=True, result="first", colour="blue"),
+        OpKind.NORM: KindFacts(
+            "norm", "norm", in_networks=True, result="first", fuses="row", colour="blue"
+        ),
         OpKind.ELEMENTWISE: KindFacts(
-            "elementwise", "elementwise", streams=True, result="broadcast", colour="green"
+            "elementwise",
+            "elementwise",
+            streams=True,
+            result="broadcast",
+            fuses="element",
+            colour="green",
         ),
         OpKind.POOL: KindFacts("pool", "pool", colour="orange"),
-        OpKind.SOFTMAX: KindFacts("softmax", "softmax", result="first", colour="purple"),
+        OpKind.SOFTMAX: KindFacts(
+            "softmax", "softmax", result="first", fuses="row", colour="purple"
+        ),
         OpKind.TRANSCENDENTAL: KindFacts(
-            "exponential", "transcendental", result="broadcast", colour="sky"
+            "exponential", "transcendental", result="broadcast", fuses="element", colour="sky"
         ),
         OpKind.VIEW: KindFacts(None, colour="grey"),
-        OpKind.REDUCTION: KindFacts("reduction", "reduction"),
-        OpKind.COPY: KindFacts("copies", "copies", streams=True, fills=True, result="first"),
+        OpKind.REDUCTION: KindFacts("reduction", "reduction", fuses="sum"),
+        OpKind.COPY: KindFacts(
+            "copies", "copies", streams=True, fills=True, result="first", fuses="element"
+        ),
         OpKind.EMBEDDING: KindFacts("embedding", "embedding"),
         # Drawn in order: ATen/native/cpu/DistributionTemplates.h.
         OpKind.RANDOM: KindFacts("random", "random", serial=True, fills=True, result="first"),

@@ -13,13 +13,9 @@ from typing import ClassVar, NamedTuple, Protocol
 from simulator.trace.accesses import NEAR, loops_of
 from simulator.trace.memory import occupancy
 from simulator.trace.op import Op, OpKind, Tensor
+from simulator.trace.op_kinds import KIND_FACTS
 from simulator.trace.passes.rewrite import Pass
 from simulator.trace.trace import Step, StorageKind
-
-_BY_ELEMENT = frozenset({OpKind.ELEMENTWISE, OpKind.TRANSCENDENTAL, OpKind.COPY})
-_BY_ROW = frozenset({OpKind.NORM, OpKind.SOFTMAX})
-_RIDERS = _BY_ELEMENT | _BY_ROW | {OpKind.REDUCTION}
-_HEADS = _RIDERS | {OpKind.GEMM}
 
 _Extent = tuple[int, int, int]
 
@@ -71,7 +67,12 @@ class _FusionGroup:
     def takes(self, op: Op) -> bool:
         """Return whether `op` reads what the group has made, over the same elements."""
         head = self.ops[0]
-        if op.kind not in _RIDERS or op.phase is not head.phase or op.random or not op.outputs:
+        if (
+            not KIND_FACTS[op.kind].fuses
+            or op.phase is not head.phase
+            or op.random
+            or not op.outputs
+        ):
             return False
         if not _scans_once(op) or not all(map(self._is_clear, (*op.inputs, *op.outputs))):
             return False
@@ -102,8 +103,9 @@ class _FusionGroup:
             self._touched.setdefault(tensor.storage, set()).add(tensor.extent)
         largest = max((tensor.elements for tensor in op.outputs), default=0)
         for tensor in op.outputs:
-            by_element = op.kind in _BY_ELEMENT or op.kind is OpKind.GEMM
-            whole = by_element or (op.kind in _BY_ROW and tensor.elements == largest)
+            how = KIND_FACTS[op.kind].fuses
+            by_element = how == "element" or bool(op.gemms)
+            whole = by_element or (how == "row" and tensor.elements == largest)
             self._made[tensor.extent] = _Made(tensor, len(self.ops) - 1, whole)
 
 
@@ -122,9 +124,10 @@ def _elements(made: Iterable[_Made]) -> int:
 
 def _domain(op: Op) -> int:
     """Return the elements over which an op loops."""
-    if op.kind is OpKind.REDUCTION:
+    how = KIND_FACTS[op.kind].fuses
+    if how == "sum":
         return max(tensor.elements for tensor in op.inputs)
-    if op.kind in _BY_ROW:
+    if how == "row":
         return max(tensor.elements for tensor in op.outputs)
     return sum(tensor.elements for tensor in op.outputs)
 
@@ -164,7 +167,8 @@ def _groups(ops: Sequence[Op], joins: Callable[[Op, Op], bool]) -> Iterator[list
         else:
             if group is not None:
                 yield group.indices
-            group = _FusionGroup(index, op) if op.kind in _HEADS and not op.random else None
+            can_begin = (op.gemms or KIND_FACTS[op.kind].fuses) and not op.random
+            group = _FusionGroup(index, op) if can_begin else None
         views = []
     if group is not None:
         yield group.indices
