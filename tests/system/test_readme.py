@@ -121,6 +121,30 @@ def test_the_table_of_who_converts_is_current(network):
     assert f"| {' | '.join(cells)} |" in README
 
 
+@pytest.mark.parametrize("network", ["lenet_digits", "resnet20_digits"])
+def test_the_table_of_vector_unit_and_fusion_is_current(network):
+    from simulator import simulate
+
+    alone, npu = simulate("cpu-only", network).total["latency_s"], "edge-16x16-npu"
+    products = {"accelerator.vector.min_elements": 10**9, "runtime.fusion": "none"}
+    ways = [
+        ("edge-16x16", {}),
+        (npu, products),
+        (npu, {"runtime.fusion": "none"}),
+        (npu, {"runtime.fusion": "epilogue"}),
+        (npu, {}),
+        (npu, {"accelerator.keep": "192 KiB"}),
+    ]
+    found = [simulate(soc, network, settings).total for soc, settings in ways]
+    cells = [network, *(f"{alone / total['latency_s']:.2f} x" for total in found)]
+    assert f"| {' | '.join(cells)} |" in README
+    moved = [total["dram_read_bytes"] + total["dram_write_bytes"] for total in found[-2:]]
+    if network == "lenet_digits":
+        assert moved[1] / moved[0] == pytest.approx(0.85, abs=0.005)
+    else:
+        assert moved[1] >= moved[0]
+
+
 def test_every_link_leads_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target

@@ -1,0 +1,55 @@
+"""No plan moves less than the I/O lower bound of a matrix product allows.
+
+2 M N K / sqrt(S) words for a fast memory of S words (Hong and Kung, STOC 1981, with the constant of
+Smith et al., arXiv:1702.02017, and Kwasniewski et al., SC 2019), less what is still in it at the end.
+"""
+
+from math import sqrt
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.hardware.precision import PRECISION_BITS
+from simulator.trace.op import Gemm, Role
+from tests.builders import array_work, machine
+
+SUM_BYTES = 4
+
+
+def words_moved(hardware, m, n, k):
+    work = array_work(hardware, Gemm(Role.FORWARD, 1, m, n, k, 0, 1, 0), 8 * SUM_BYTES)
+    operand = PRECISION_BITS[hardware.accelerator.precision] / 8
+    return work.counts.dram_read_bytes / operand + work.counts.dram_write_bytes / SUM_BYTES
+
+
+def words_on_chip(hardware):
+    array = hardware.accelerator
+    operand = PRECISION_BITS[array.precision] / 8
+    return array.scratchpad / operand + array.accumulator / SUM_BYTES
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.tuples(*[st.integers(1, 700)] * 3),
+    st.sampled_from(["int8", "bf16", "fp32"]),
+    st.sampled_from(["time", "traffic", "gemmini"]),
+    st.sampled_from(["8 KiB", "64 KiB"]),
+)
+def test_no_plan_moves_less_than_the_bound(sizes, precision, mapping, scratchpad):
+    hardware = machine(
+        accelerator__precision=precision, accelerator__mapping=mapping,
+        accelerator__scratchpad=scratchpad, accelerator__accumulator="8 KiB",
+    )  # fmt: skip
+    on_chip = words_on_chip(hardware)
+    m, n, k = sizes
+    least = max(2 * m * n * k / sqrt(on_chip) - 2 * on_chip, m * k + k * n + m * n)
+    assert words_moved(hardware, *sizes) >= least
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16", "fp32"])
+def test_large_products_come_near_the_bound_of_the_memory_of_sums(precision):
+    """Sums live in the accumulator alone, so that S is its words: within 1.5 by traffic."""
+    hardware = machine(accelerator__precision=precision, accelerator__mapping="traffic")
+    n, words = 2048, hardware.accelerator.accumulator / SUM_BYTES
+    assert words_moved(hardware, n, n, n) <= 1.5 * (2 * n**3 / sqrt(words) + n * n)
