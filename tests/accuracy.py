@@ -88,6 +88,8 @@ HARDWARE = (
         "Timeloop 28 %", slow=True),
     Row("Gemmini RTL, another SoC", "ResNet-50's layers (MoCA)", validation.gemmini_elsewhere,
         "as above, on the other SoC", others="its authors 4 %"),
+    Row("Gemmini RTL, another SoC", "ResNet-50's residual sums (MoCA)", validation.residual_adds,
+        "round trip, on that SoC's layers"),
     Row("TPU v3 core", "GEMMs and convolutions", validation.tpu_v3, "launch latency, overlap",
         lambda: _launches(validation.tpu_v3), (HALVES, ("GEMM / convolution", _is_product)),
         "PyTorchSim 11.5 % (claimed), SCALE-Sim v3 47 %, Timeloop 77 %"),

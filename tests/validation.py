@@ -16,6 +16,8 @@ from typing import NamedTuple
 from simulator.hardware import Hardware, load_hardware
 from simulator.probes import probe_array, probe_memory
 from simulator.replay import Replay
+from simulator.trace.op import Op, OpKind, Phase, Tensor
+from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
 from tests.reference import rows
 
 Shape = Mapping[str, int | str]
@@ -229,6 +231,32 @@ def gemmini_elsewhere() -> tuple[Pair, ...]:
         Pair(name, float(row["rtl_median_cycles"]), int(cell["total_cycles"]))
         for name, row, cell in zip(names, measured, found, strict=True)
     )
+
+
+def residual_adds() -> tuple[Pair, ...]:
+    """Return cycles of ResNet-50's residual sums of int8 maps on MoCA's SoC, and ours.
+
+    Its round trip is the one that comes near on this SoC's layers.
+    """
+    hardware = load_hardware("gemmini-16x16", {"accelerator.dma.latency": "30 ns"})
+    return tuple(
+        Pair(
+            f"{i} {row['map']}x{row['map']}x{row['channels']}",
+            float(row["rtl_median_cycles"]),
+            1e9 * Replay(hardware, _sum(row)).run().total["accelerator_busy_s"],
+        )
+        for i, row in enumerate(rows("array/gemmini_moca_resadd.csv"))
+    )
+
+
+def _sum(row: Mapping[str, str]) -> Trace:
+    """Return a trace that adds two maps once."""
+    pixels, channels = int(row["map"]) ** 2, int(row["channels"])
+    x, y, out = (Tensor(i, "int8", (pixels, channels), (channels, 1)) for i in range(3))
+    add = Op("aten.add.Tensor", OpKind.ELEMENTWISE, Phase.EVAL, "", (x, y), (out,))
+    storages = (Storage(x.bytes, StorageKind.ACTIVATION),) * 3
+    step = Step(StepKind.EVAL, (add,), storages)
+    return Trace("residual sum", (step,), (Segment(0, 0, 1),))
 
 
 def _gemmini(file: str, column: str, settings: Settings, *, mapped: bool) -> tuple[Pair, ...]:
