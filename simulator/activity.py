@@ -118,6 +118,9 @@ VECTOR_OPS = "vector_ops"
 ARRAY_MEMORIES = (SCRATCHPAD_READS, SCRATCHPAD_WRITES, SUM_READS, SUM_WRITES)
 """What an array does: bytes that it reads from its memories and writes to them."""
 
+KERNEL_TIME = "kernel_ps"
+"""What a unit known by measured kernels does: picoseconds in which it runs one."""
+
 
 class Counts:
     """How often each action happened; energy is these counts times a table of prices.
@@ -221,7 +224,7 @@ class Work:
     `overhead_ps` (dispatch or launch), `compute_ps` and `memory_ps` (channel or port, whichever
     is slower) are what its duration alone is made of. `mapping` says how the accelerator cuts it,
     and `mapping_reason` why so: it is the "best" of the mapper's space, the machine's "default", or
-    "given" by the caller.
+    "given" by the caller. Of a kernel whose time is measured it is the `timing.measured.Basis`.
     """
 
     unit: str

@@ -170,7 +170,19 @@ def _read_soc(source: str | Path) -> tuple[str, Stated]:
     path = _find(source)
     description = _stated(read_document(path, EXAMPLE))
     values = {"name": path.stem} | deepcopy(description.values)
+    units = values.get("units")
+    if isinstance(units, dict):
+        values["units"] = {name: _with_files(raw, path.parent) for name, raw in units.items()}
     return str(path.name), replace(description, values=values)
+
+
+def _with_files(raw: Any, folder: Path) -> Any:
+    """Return an entry of `units` with what files beside it say; without a kind as it is."""
+    try:
+        description = _description(raw, "")
+    except InputError:
+        return raw
+    return description.with_files(raw, folder)
 
 
 @remember("statements of descriptions", most=32)

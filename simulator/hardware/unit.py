@@ -1,7 +1,8 @@
 """Units beside the CPU and its accelerator: a description of some kind, a port, a driver."""
 
 import re
-from typing import NamedTuple, Self
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -9,6 +10,8 @@ from simulator import extensions
 from simulator.errors import InputError, join_names, shown
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
+from simulator.hardware.kernel_file import read_kernels
+from simulator.hardware.measured import KernelTimes
 from simulator.hardware.part import Part
 from simulator.hardware.runtime import Driver
 from simulator.units import Bytes
@@ -88,6 +91,13 @@ class BoardUnit(Part):
     port: Port = Field(default_factory=Port)
     driver: Driver = Field(default_factory=_free_driver)
 
+    @classmethod
+    def with_files(cls, values: dict[str, Any], _folder: Path, /) -> dict[str, Any]:
+        """Return the `values` of a description that stands in a folder, with those in the files
+        beside it that they name. Raises InputError for a file that cannot be read.
+        """
+        return values
+
 
 class Array(Accelerator, BoardUnit):
     """A further array of GEMMs."""
@@ -105,7 +115,22 @@ class CpuCluster(Cpu, BoardUnit):
         return self
 
 
-_KINDS: dict[str, type[BoardUnit]] = {"array": Array, "cpu": CpuCluster}
+class MeasuredUnit(KernelTimes, BoardUnit):
+    """A unit that is known by a table of measured kernels, such as a GPU."""
+
+    @classmethod
+    def with_files(cls, values: dict[str, Any], folder: Path, /) -> dict[str, Any]:
+        """Return `values` with the rows of the CSV file that `kernels` names, if it names one."""
+        name = values.get("kernels")
+        rows = {"kernels": read_kernels(folder / name)} if isinstance(name, str) else {}
+        return values | rows
+
+
+_KINDS: dict[str, type[BoardUnit]] = {
+    "array": Array,
+    "cpu": CpuCluster,
+    "measured": MeasuredUnit,
+}
 
 
 def kinds() -> list[str]:

@@ -12,6 +12,7 @@ from simulator.hardware.load import CONFIGS, dram_presets, hardware_names, prese
 from simulator.hardware.part import Part, value_at
 from simulator.hardware.ranges import number_field, range_of
 from simulator.hardware.runtime import Runtime
+from simulator.hardware.unit import MeasuredUnit
 from simulator.units import DURATION
 
 FORM = "launch: {value: 10 us, range: 3 us .. 40 us, source: a driver, kind: measured}"
@@ -21,9 +22,11 @@ BLOCK = """launch:  # fitted on three drivers
 
 
 def numbers(part: Part, prefix: str = ""):
-    """Yield the paths of all numbers that a file gave, but for those of a DRAM preset."""
-    for name in sorted(part.model_fields_set - {"device"}):
-        value = getattr(part, name)
+    """Yield the paths of all numbers that a file gave, but for those of a DRAM preset, and of
+    measured kernels, whose rows have sources themselves.
+    """
+    for field in sorted(part.model_fields_set - {"device", "kernels"}):
+        value, name = getattr(part, field), type(part).model_fields[field].alias or field
         entries = {}
         if isinstance(value, Part):
             yield from numbers(value, f"{prefix}{name}.")
@@ -59,6 +62,8 @@ def test_every_number_of_a_shipped_description_has_a_source(name):
     assert len(found) > 15
     assert [path for path in found if len(known.get(path, "")) < 3] == []
     assert not [source for source in known.values() if source.startswith("likewise")]
+    tables = [unit.kernels for unit in soc.units.values() if isinstance(unit, MeasuredUnit)]
+    assert all(kernel.source for kernels in tables for kernel in kernels)
 
 
 @pytest.mark.parametrize("preset", [name for name in dram_presets() if name != "ideal"])
