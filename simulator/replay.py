@@ -26,6 +26,7 @@ from simulator.results.constants import constants_document
 from simulator.results.fusion import fusion_document
 from simulator.results.methods import bits_by_epoch
 from simulator.results.metrics import metric
+from simulator.results.notes import notes_of
 from simulator.results.record import StepRecord
 from simulator.results.recost import save_costs
 from simulator.results.result import Identity, Result, write_result
@@ -178,7 +179,7 @@ class Replay:
 
     def _result(self, placed: Placed | None, records: tuple[StepRecord, ...]) -> Result:
         return Result(
-            lambda: self._identity(placed),
+            lambda: self._identity(placed, records),
             records,
             self._machine.prices,
             self._macs_per_s,
@@ -212,8 +213,8 @@ class Replay:
         array = self.hardware.accelerator
         return array.peak_macs_per_s if array else 0
 
-    def _identity(self, placed: Placed | None) -> Identity:
-        hardware, trace = self.hardware, self.trace
+    def _identity(self, placed: Placed | None, records: tuple[StepRecord, ...]) -> Identity:
+        hardware, trace, notes = self.hardware, self.trace, notes_of(records)
         return Identity(
             hardware.name,
             trace.name,
@@ -229,6 +230,7 @@ class Replay:
                 "trace_digest": self._unfused.digest,
                 "trace_origin": trace.origin,
                 "command": self._command,
+                **({"notes": notes} if notes else {}),
             },
             fusion_document(hardware.runtime.fusion, self._unfused, trace),
         )

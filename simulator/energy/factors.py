@@ -2,7 +2,8 @@
 
 A factor is in permille of what the tables say, that of a DRAM command in permille of its datasheet,
 so that a draw of it replaces `technology.dram_typical`. Uncertain is what all prices of a kind
-share (a MAC at one width, every access to SRAM, every command), not each price by itself.
+share (a MAC at one width, every access to SRAM, every command), not each price by itself. Powers of
+a measured unit are in no table: their ranges are those of its description.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,9 @@ from typing import NamedTuple, TypeAlias
 from simulator.energy import tables
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.constant import Constant, ConstantKind
+from simulator.hardware.settings import UNITS
 from simulator.hardware.soc import Hardware
+from simulator.hardware.unit import MeasuredUnit
 
 FactorValues: TypeAlias = Mapping[str, float]
 """Factors in permille by name; an absent one is 1000."""
@@ -22,6 +25,7 @@ PREFIX = "energy."
 _ARRAY = ("array_leakage", "sram_access", "sram_leakage")
 _ALWAYS = ("wire", "cpu_cycle", "cpu_static")
 _DRAM = ("dram_activates", "dram_read_bursts", "dram_write_bursts", "dram_standby", "dram_refresh")
+_POWERS = ("busy_power", "static_power")
 _OF_SETTING = {
     "cpu_cycle": "cpu.energy_per_cycle",
     "cpu_static": "cpu.static_power",
@@ -53,7 +57,22 @@ def factors(hardware: Hardware) -> list[Factor]:
     kinds += [_factor(name, name) for name in (*(_ARRAY if arrays else ()), *_ALWAYS)]
     if hardware.dram.device:
         kinds += [_of_datasheet(_factor(name, name), typical) for name in _DRAM]
-    return kinds
+    return [*kinds, *_powers(hardware)]
+
+
+def power_factor(unit: str, power: str) -> str:
+    """Return the name of the factor of a power of a measured unit: the path of the setting."""
+    return f"{UNITS}{unit}.{power}"
+
+
+def _powers(hardware: Hardware) -> Iterable[Factor]:
+    """Yield the powers of measured units that their description gives a range."""
+    measured = [name for name, unit in hardware.units.items() if isinstance(unit, MeasuredUnit)]
+    powers = {power_factor(name, power) for name in measured for power in _POWERS}
+    for each in hardware.constants:
+        if each.path in powers and each.is_uncertain and each.value:
+            low, high = (1000 * end / each.value for end in (each.low, each.high))
+            yield Factor(each.path, 1000, low, high, each.source, each.kind)
 
 
 def price_constants(hardware: Hardware) -> tuple[Constant, ...]:
@@ -66,7 +85,7 @@ def price_constants(hardware: Hardware) -> tuple[Constant, ...]:
     return tuple(
         _constant(factor)
         for factor in factors(hardware)
-        if _OF_SETTING.get(factor.name) not in ranged
+        if _OF_SETTING.get(factor.name, factor.name) not in ranged
     )
 
 

@@ -21,6 +21,7 @@ from simulator.activity import (
     DRAM_WRITE_BURSTS,
     DRAM_WRITE_BYTES,
     INTERCONNECT_BYTES,
+    KERNEL_TIME,
     SCRATCHPAD_READS,
     SCRATCHPAD_WRITES,
     SUM_READS,
@@ -31,13 +32,20 @@ from simulator.activity import (
 )
 from simulator.energy import tables
 from simulator.energy.banks import Bank, operand_bank, sums_bank
-from simulator.energy.factors import PREFIX, FactorValues, at_end, factors, mac_factor
+from simulator.energy.factors import (
+    PREFIX,
+    FactorValues,
+    at_end,
+    factors,
+    mac_factor,
+    power_factor,
+)
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.precision import accumulator_of
 from simulator.hardware.soc import Hardware, Technology
-from simulator.hardware.unit import ACCELERATOR, GROUP, BoardUnit
+from simulator.hardware.unit import ACCELERATOR, GROUP, BoardUnit, MeasuredUnit
 
 COMPONENTS = ("array", "scratchpad", "cpu", "interconnect", "dram")
 """What a SoC of a CPU and an accelerator spends energy on; further units are components, too."""
@@ -172,7 +180,9 @@ def _times(factor: str, values: FactorValues) -> float:
 
 
 def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: FactorValues) -> Costs:
-    """Return the prices of a further unit: of a CPU, an array, or a kind that a package adds."""
+    """Return the prices of a further unit: of a CPU, an array, measured kernels, or a kind that a
+    package adds.
+    """
     if isinstance(unit, Cpu):
         cycle = Action(name, CPU_CYCLES.what)
         return Costs({cycle: _cycle_aj(unit, values)}, {name: _cores_static_uw(unit, values)})
@@ -181,6 +191,16 @@ def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: Factor
         static_uw += _scratchpad_static_uw(unit, technology, values)
         static_uw += _vector_static_uw(unit, technology, values)
         return Costs(_array_aj(name, unit, technology, values), {name: static_uw})
+    if isinstance(unit, MeasuredUnit):
+        busy, static = (
+            round(power * _times(power_factor(name, setting), values))
+            for setting, power in (
+                ("busy_power", unit.busy_power),
+                ("static_power", unit.static_power),
+            )
+        )
+        # A microwatt for a picosecond is an attojoule.
+        return Costs({Action(name, KERNEL_TIME): busy}, {name: static})
     backend = extensions.load(GROUP, unit.kind)
     assert backend is not None, "its description was found by its kind"
     costs: Costs = backend.costs(name, unit, technology)

@@ -96,6 +96,7 @@ class ProvenanceDocument(TypedDict):
 
     energy_digest: str
     trace_origin: NotRequired[dict[str, str]]
+    notes: NotRequired[list[str]]
 
 
 class MemoryDocument(TypedDict):

@@ -41,7 +41,8 @@ def run_report(document: ResultDocument, by: str = "phase") -> Group:
         "Bandwidth, power and array use are over the time in which a row ran.",
         style="dim",
     )
-    answers = Text(_headline(document)), table, note, _memory(document)
+    doubts = [Text(each) for each in document["provenance"].get("notes", ())]
+    answers = Text(_headline(document)), table, note, *doubts, _memory(document)
     fusion = document.get("fusion")
     return Group(*answers, _fusion(fusion)) if fusion else Group(*answers)
 

@@ -148,3 +148,15 @@ def test_the_table_of_vector_unit_and_fusion_is_current(network):
 def test_every_link_leads_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_table_of_a_measured_unit_and_its_description_go_together(tmp_path):
+    from simulator.hardware import load_hardware
+
+    (unit,) = [block for block in blocks("yaml") if "kind: measured" in block]
+    (table,) = [block for block in blocks("text") if block.startswith("op,")]
+    (tmp_path / "gpu.csv").write_text(table)
+    path = tmp_path / "soc.yaml"
+    path.write_text((CONFIGS / "edge-16x16.yaml").read_text() + unit)
+    kernels = load_hardware(path).units["gpu"].kernels
+    assert [each.op for each in kernels] == ["gemm", "convolution_dgrad", "relu", "elementwise"]

@@ -108,7 +108,7 @@ def test_prices_drawn_at_one_end_are_that_end(name, end):
     known = price_constants(soc)
     drawn = prices_at(soc, {each.path: getattr(each, end) for each in known})
     wanted = getattr(prices(soc), end)
-    ranged = {"cpu_cycles": "energy.cpu_cycle"}
+    ranged = {"cpu_cycles": "energy.cpu_cycle", "gpu.kernel_ps": "energy.units.gpu.busy_power"}
     for action, found in drawn.dynamic_aj.items():
         if ranged.get(action.key) in (None, *(each.path for each in known)):
             assert found == pytest.approx(wanted.dynamic_aj[action], rel=1.5e-3, abs=1)
