@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from simulator.errors import join_names, shown
 from simulator.hardware.cpu import ProductSpeeds
 from simulator.hardware.part import Part
 from simulator.hardware.precision import Precision
@@ -15,6 +16,8 @@ PRODUCTS = tuple(name for name in ProductSpeeds.model_fields if not name.startsw
 
 Fused attention is no product: what it computes between its two is nowhere in m, n and k.
 """
+
+_PLAIN = ("gemm", "batched")  # no convolutions
 
 
 class KernelTime(Part):
@@ -38,11 +41,17 @@ class KernelTime(Part):
 
     @model_validator(mode="after")
     def _sizes_are_of_its_kind(self) -> Self:
+        if self.op not in PRODUCTS and self.m is not None:
+            raise ValueError(f"op: no product {shown(self.op)}; known: {join_names(PRODUCTS)}")
         needs = ("m", "n", "k") if self.op in PRODUCTS else ("elements",)
-        for name in ("m", "n", "k", "elements"):
-            if (getattr(self, name) is None) == (name in needs):
-                fix = "add it" if name in needs else "leave it out"
-                raise ValueError(f"{name}: {self.op} is measured by {', '.join(needs)}: {fix}")
+        takes = {*needs, *(("batch",) if self.op in PRODUCTS else ())}
+        takes |= {"stride"} if self.op in PRODUCTS and self.op not in _PLAIN else set()
+        for name in ("m", "n", "k", "elements", "batch", "stride"):
+            is_stated = getattr(self, name) != type(self).model_fields[name].default
+            if name in needs and not is_stated:
+                raise ValueError(f"{name}: {self.op} is measured by {', '.join(needs)}: add it")
+            if is_stated and name not in takes:
+                raise ValueError(f"{name}: {self.op} has none: leave it out")
         return self
 
     @property

@@ -152,6 +152,7 @@ def test_every_link_leads_somewhere():
 
 def test_the_table_of_a_measured_unit_and_its_description_go_together(tmp_path):
     from simulator.hardware import load_hardware
+    from simulator.hardware.load import CONFIGS
 
     (unit,) = [block for block in blocks("yaml") if "kind: measured" in block]
     (table,) = [block for block in blocks("text") if block.startswith("op,")]

@@ -66,8 +66,11 @@ def test_a_file_beside_the_yaml_and_its_rows_in_it_are_the_same_machine(tmp_path
         ("64,32,16,,10", "64,32,0,,10", r"line 4: k: 0: input should be greater than 0"),
         ("64,32,16,,10", "64,3.5,16,,10", r"line 4: n: '3.5': input should be a valid integer"),
         ("64,32,16,,10", "64,32,,,10", r"line 4: k: gemm is measured by m, n, k: add it"),
-        ("64,32,16,,10", "64,32,16,7,10", r"line 4: elements: .* m, n, k: leave it out"),
-        (",,4096", ",8,4096", r"line 6: k: relu is measured by elements: leave it out"),
+        ("64,32,16,,10", "64,32,16,7,10", r"line 4: elements: gemm has none: leave it out"),
+        (",,4096", ",,", r"line 6: elements: relu is measured by elements: add it"),
+        (",,4096", ",8,4096", r"line 6: k: relu has none: leave it out"),
+        ("relu,fp32,", "relu,fp32,3", r"line 6: batch: relu has none: leave it out"),
+        ("gemm,fp32", "gem,fp32", r"line 4: op: no product 'gem'; known: gemm, batched, conv"),
         (",,4096", ",4096", r"line 6: 8 cells under 9 columns: separate cells by commas"),
         ("gemm,fp16,2", "gemm,fp32,", r"line 5: measures the same kernel as line 4: leave one out"),
         ('yesterday"', "yesterday", r"line 4: no CSV \(.*\): put text with commas in quotes"),
@@ -78,6 +81,12 @@ def test_a_mistake_names_its_line_and_the_fix(tmp_path, before, after, message):
     assert before in TABLE
     with pytest.raises(InputError, match=message):
         read_kernels(written(tmp_path, TABLE.replace(before, after, 1)))
+
+
+def test_products_that_are_no_convolutions_have_no_stride(tmp_path):
+    text = "op,stride,m,n,k,time\nconvolution,2,1,2,3,1 us\ngemm,2,1,2,3,1 us\n"
+    with pytest.raises(InputError, match=r"line 3: stride: gemm has none: leave it out"):
+        read_kernels(written(tmp_path, text))
 
 
 @pytest.mark.parametrize(
