@@ -42,9 +42,9 @@ def run_report(document: ResultDocument, by: str = "phase") -> Group:
         style="dim",
     )
     doubts = [Text(each) for each in document["provenance"].get("notes", ())]
-    answers = Text(_headline(document)), table, note, *doubts, _memory(document)
     fusion = document.get("fusion")
-    return Group(*answers, _fusion(fusion)) if fusion else Group(*answers)
+    rest = [*doubts, _memory(document), *([_fusion(fusion)] if fusion else [])]
+    return Group(Text(_headline(document)), table, note, *rest)
 
 
 def precisions(document: ResultDocument) -> str:

@@ -109,6 +109,16 @@ def test_without_a_rule_it_takes_what_the_array_leaves(tmp_path):
     assert result.total["accelerator_busy_s"] > 0
 
 
+@pytest.mark.parametrize("fusion", ["none", "epilogue", "chains"])
+def test_fusion_leaves_its_kernels_as_they_were_measured(fusion, tmp_path):
+    builder = StepBuilder()
+    builder.elementwise(builder.elementwise(builder.gemm(64, 64, 64)))
+    hardware = board(tmp_path, {"runtime.fusion": fusion})
+    result = Replay(hardware, one_step_trace(builder)).run()
+    assert result.total[f"{NAME}_busy_s"] == pytest.approx(30e-6, rel=1e-12)
+    assert "notes" not in result.as_dict()["provenance"]
+
+
 def test_the_host_launches_each_kernel_and_awaits_what_it_reads(tmp_path):
     builder = StepBuilder()
     builder.elementwise(builder.gemm(64, 64, 64))

@@ -44,11 +44,16 @@ class MeasuredBackend:
         as attention does, it leaves to others.
         """
         if gemm is None:
-            return None if op.gemms or self.time(op, None) is None else Placement(self.unit, "")
+            unknown = op.gemms or op.parts or self.time(op, None) is None
+            return None if unknown else Placement(self.unit, "")
         if any(min(each.a, each.b, each.c) < 0 for each in op.gemms):
             return None
         placement = Placement(self.unit, traced_precision(op, gemm))
         return None if self.time(op, gemm) is None else placement
+
+    def fuses(self, head: Op, rider: Op) -> bool:  # noqa: ARG002 - no ops at all
+        """Return that it runs kernels as they were measured, one by one."""
+        return False
 
     def time(self, op: Op, gemm: Gemm | None) -> Estimate | None:
         """Return the time of a product of `op`, or without one of all of `op`, if it is known."""
