@@ -1,8 +1,8 @@
 """How work is issued and placed, and what handing it to the accelerator costs the CPU."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from simulator.hardware.part import Part
 from simulator.hardware.precision import Precision
@@ -92,11 +92,38 @@ class Rule(Part):
     max_macs: NonNegativeInt | None = None
 
     @model_validator(mode="after")
-    def _an_array_computes(self) -> "Rule":
+    def _an_array_computes(self) -> Self:
         if self.precision and self.unit == "cpu":
             raise ValueError(
                 "precision: the CPU computes as traced: leave it out, or name an accelerator"
             )
+        return self
+
+
+class Share(Part):
+    """A unit's share of a batch that is split."""
+
+    unit: str = Field(description="cpu, accelerator, or the name of a further unit")
+    share: PositiveInt = Field(description="of the sum of all shares")
+
+
+class BatchSplit(Part):
+    """An op whose batch several units share, each on a part of it at the same time: the images of a
+    convolution, the rows of a linear layer. What a unit does not take of its part the host does.
+
+    Results of parts need no copy. Gradients of weights, one of each part, are summed by the host.
+    """
+
+    parts: tuple[Share, ...] = Field(min_length=1, strict=False)
+    op: str = Field(default="*", description="as in a rule")
+    layer: str = Field(default="*", description="as in a rule")
+
+    @model_validator(mode="after")
+    def _units_differ(self) -> Self:
+        units = [part.unit for part in self.parts]
+        for unit in units:
+            if units.count(unit) > 1:
+                raise ValueError(f"parts: {unit} has two shares: give it their sum")
         return self
 
 
@@ -114,4 +141,7 @@ class Runtime(Driver):
         default="none",
         description="epilogue: what follows a product rides on it, where a vector unit can compute "
         "it; chains: runs of ops over elements are one loop besides, on whichever unit",
+    )
+    split: tuple[BatchSplit, ...] | None = Field(
+        default=None, strict=False, description="the first that fits goes before all rules"
     )

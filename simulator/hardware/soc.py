@@ -84,6 +84,9 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
         yield "interconnect.first", self.interconnect.first
         for index, rule in enumerate(self.runtime.rules):
             yield f"runtime.rules.{index}.unit", rule.unit
+        for index, split in enumerate(self.runtime.split or ()):
+            for number, part in enumerate(split.parts):
+                yield f"runtime.split.{index}.parts.{number}.unit", part.unit
 
     @property
     def units(self) -> Mapping[str, Part]:

@@ -19,6 +19,7 @@ from simulator.lowering.outline import Outline, outline_of
 from simulator.lowering.placement import Placement, place, traced_precision
 from simulator.lowering.program import LoweredStep, Program
 from simulator.lowering.requests import Requests, WorkRequest
+from simulator.lowering.splitting import UnitPart, apart, join, parts_of
 from simulator.lowering.works import Templates
 from simulator.memo import Memo
 from simulator.timing.precedence import precedence
@@ -125,9 +126,11 @@ class Programs:
         traced, executed = set(), set()
         for index, op in enumerate(step.ops):
             unit = units[index] if units else None
-            for gemm in op.gemms:
-                traced.add(traced_precision(op, gemm))
-                executed.add(place(runtime, backends, op, gemm, unit).precision)
+            parts = () if unit else parts_of(runtime, op.head)
+            for on, each in parts or ((unit, op),):
+                for gemm in each.gemms:
+                    traced.add(traced_precision(each, gemm))
+                    executed.add(place(runtime, backends, each, gemm, on).precision)
         return Precisions(frozenset(traced), frozenset(executed))
 
     def _lowered(self, step: Step, carry: Carry, units: Units | None) -> _Lowered:
@@ -185,7 +188,7 @@ class _StepOnUnits:
         self._runtime, self._backends, self._new = outline.runtime, backends, binding.new
         self._op_backends = {name: b for name, b in backends.items() if b.takes_ops}
         self._stages = {name: b.stages(binding, carry.engines) for name, b in backends.items()}
-        self._engines = carry.engines
+        self._engines, self._binding = carry.engines, binding
         self._host = HostStages(outline.cpu, binding)
 
     @property
@@ -196,7 +199,10 @@ class _StepOnUnits:
     def add(self, index: int, op: Op, unit: str | None) -> None:
         """Append op `index`, on `unit` or where the rules place it."""
         self._host.begin(index, op)
-        if op.gemms:
+        parts = () if unit else parts_of(self._runtime, op.head)
+        if parts:
+            self._split(index, op, parts)
+        elif op.gemms:
             self._gemms(index, op, unit)
         elif not self._offloaded(index, op, unit):
             self._host.add(index, op, self._new[index])
@@ -210,6 +216,19 @@ class _StepOnUnits:
             return False
         self._stages[placement.unit].add(index, op, [(None, placement)])
         return True
+
+    def _split(self, index: int, op: Op, parts: Sequence[UnitPart]) -> None:
+        """Append the parts of an op's products, what joins them, and all else that the op does."""
+        if len(parts) == 1:
+            self._gemms(index, op, parts[0].unit)
+            return
+        ops = [apart(self._binding, part.op) for part in parts]
+        for part, (unit, _) in zip(ops, parts, strict=True):
+            self._gemms(index, part, unit)
+        join(self._binding, index, op.head, ops)
+        self._host.add_rest(index, op.head, dispatched=False)
+        for rider in op.riders:
+            self.add(index, rider, None)
 
     def _gemms(self, index: int, op: Op, unit: str | None) -> None:
         """Append GEMMs where they are placed, each role a task of its own; then what else the op

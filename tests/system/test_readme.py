@@ -90,7 +90,7 @@ def test_yaml_says_how_sure_its_numbers_are(tmp_path):
     from simulator.hardware import load_hardware
     from simulator.hardware.load import CONFIGS
 
-    (text,) = [block for block in blocks("yaml") if block.startswith("runtime:")]
+    (text,) = [block for block in blocks("yaml") if block.startswith("runtime:\n  launch:")]
     path = tmp_path / "soc.yaml"
     edge = (CONFIGS / "edge-16x16.yaml").read_text()
     path.write_text(re.sub(r"(?m)^runtime:\n(  .*\n)*", lambda _: text, edge))
@@ -158,6 +158,10 @@ def test_the_table_of_a_measured_unit_and_its_description_go_together(tmp_path):
     (table,) = [block for block in blocks("text") if block.startswith("op,")]
     (tmp_path / "gpu.csv").write_text(table)
     path = tmp_path / "soc.yaml"
-    path.write_text((CONFIGS / "edge-16x16.yaml").read_text() + unit)
-    kernels = load_hardware(path).units["gpu"].kernels
+    (split,) = [block for block in blocks("yaml") if block.startswith("runtime:\n  split:")]
+    edge = (CONFIGS / "edge-16x16.yaml").read_text().replace("runtime:\n", split)
+    path.write_text(edge + unit)
+    hardware = load_hardware(path)
+    assert [part.unit for part in hardware.runtime.split[0].parts] == ["accelerator", "gpu"]
+    kernels = hardware.units["gpu"].kernels
     assert [each.op for each in kernels] == ["gemm", "convolution_dgrad", "relu", "elementwise"]

@@ -1,0 +1,71 @@
+"""Ops whose batch several units share: their parts, and what joins them again.
+
+Each part is an op of its own, with results of its own until all are there. The host awaits them:
+parts of one tensor lie beside each other then, and whole gradients of weights are summed in a loop
+of the host.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from simulator.activity import Stage
+from simulator.hardware.runtime import BatchSplit, Runtime
+from simulator.hardware.unit import HOST
+from simulator.lowering.binding import Binding, Site
+from simulator.trace.accesses import Access
+from simulator.trace.batches import batch_of, cut, shares
+from simulator.trace.op import Op
+from simulator.trace.trace import phase_of
+
+
+class UnitPart(NamedTuple):
+    """A part of an op, and the unit that is to run it."""
+
+    unit: str
+    op: Op
+
+
+def parts_of(runtime: Runtime, op: Op) -> tuple[UnitPart, ...]:
+    """Return the parts of `op` under the first split that fits; none where it stays whole.
+
+    The host's part comes last, so that the other units work while it does.
+    """
+    split = next((each for each in runtime.split or () if _fits(each, op)), None)
+    batch = batch_of(op) if split and op.gemms else None
+    if split is None or batch is None:
+        return ()
+    sizes = shares(batch.size, [share.share for share in split.parts])
+    pairs = zip(split.parts, cut(op, batch, sizes), sizes, strict=True)
+    parts = [UnitPart(share.unit, part) for share, part, size in pairs if size]
+    return tuple(sorted(parts, key=lambda part: part.unit == HOST))
+
+
+def apart(binding: Binding, part: Op) -> Op:
+    """Return a part with results of its own, so that no part waits for another's."""
+    outputs = tuple(replace(tensor, storage=binding.token()) for tensor in part.outputs)
+    return replace(part, outputs=outputs)
+
+
+def join(binding: Binding, index: int, op: Op, parts: Sequence[Op]) -> None:
+    """Append what makes the results of `op`, number `index` of its step, of those of its parts."""
+    roles = {gemm.c: gemm.role for gemm in op.gemms}
+    for position, which in enumerate(sorted(roles)):
+        target, site = op.outputs[which], Site(index, phase_of(op, roles[which]), op.layer)
+        pieces = [part.outputs[position] for part in parts]
+        reads = [Access(piece.storage, piece.bytes) for piece in pieces]
+        if pieces[0].shape == target.shape:
+            written = Access(target.storage, target.bytes)
+            transfers = binding.cache.touch(reads, [written])
+            work = binding.requests.pass_over(
+                Stage.REDUCE, target.elements, target.bits, transfers, len(pieces) - 1
+            )
+        else:
+            binding.cache.drop([target.storage])
+            work = binding.requests.driver(Stage.SYNCHRONISE, 0)
+        binding.append(work, site, (read.token for read in reads), (target.storage,))
+
+
+def _fits(split: BatchSplit, op: Op) -> bool:
+    return fnmatchcase(op.name, split.op) and fnmatchcase(op.layer, split.layer)
