@@ -100,6 +100,18 @@ def test_it_takes_the_formats_and_kernels_of_its_table_alone(tmp_path):
     assert [(work.stage, work.batch) for work in works] == [(Stage.OP, 0), (Stage.GEMM, 2)]
 
 
+def test_it_leaves_what_would_have_to_be_converted(tmp_path):
+    builder = StepBuilder()
+    builder.gemm(64, 64, 64)
+    both = [*ROWS, ROWS[0] | {"format": "fp16"}]
+    rules = [{"unit": NAME, "precision": "fp16"}]
+    assert kernels_of(board(tmp_path, rules=rules, kernels=both), builder.step()) == []
+    builder.ops[0] = replace(
+        builder.ops[0], gemms=(replace(builder.ops[0].gemms[0], precision="fp16"),)
+    )
+    assert kernels_of(board(tmp_path, kernels=both), builder.step()) == []
+
+
 def test_without_a_rule_it_takes_what_the_array_leaves(tmp_path):
     """Units are asked in their order: the array has GEMMs, the unit measured ops."""
     builder = StepBuilder()

@@ -12,7 +12,7 @@ from simulator.lowering.backends.cpu import part_of
 from simulator.lowering.binding import Binding, Site, storages
 from simulator.lowering.cache import Transfers
 from simulator.lowering.outline import UnitOutline
-from simulator.lowering.placement import Placement, traced_precision
+from simulator.lowering.placement import Placement, precision_of_operands, traced_precision
 from simulator.lowering.requests import WorkRequest
 from simulator.lowering.works import Templates
 from simulator.timing.measured import Estimate, KernelBook
@@ -40,16 +40,18 @@ class MeasuredBackend:
         return self._outline.driver
 
     def takes(self, op: Op, gemm: Gemm | None) -> Placement | None:
-        """Return that it runs what its table has, as it was traced; kernels that fuse products,
-        as attention does, it leaves to others.
+        """Return that it runs what its table has, in the format that memory has it in; kernels that
+        fuse products, as attention does, it leaves to others.
         """
         if gemm is None:
             unknown = op.gemms or op.parts or self.time(op, None) is None
             return None if unknown else Placement(self.unit, "")
         if any(min(each.a, each.b, each.c) < 0 for each in op.gemms):
             return None
-        placement = Placement(self.unit, traced_precision(op, gemm))
-        return None if self.time(op, gemm) is None else placement
+        number_format = precision_of_operands(op, gemm)
+        converts = traced_precision(op, gemm) != number_format or any(gemm.formats)
+        unknown = converts or self.time(op, gemm) is None
+        return None if unknown else Placement(self.unit, number_format)
 
     def fuses(self, head: Op, rider: Op) -> bool:  # noqa: ARG002 - no ops at all
         """Return that it runs kernels as they were measured, one by one."""
@@ -59,7 +61,7 @@ class MeasuredBackend:
         """Return the time of a product of `op`, or without one of all of `op`, if it is known."""
         if gemm is None:
             return self._book.operation(op)
-        return self._book.product(op, gemm, traced_precision(op, gemm))
+        return self._book.product(op, gemm, precision_of_operands(op, gemm))
 
     def stages(self, binding: Binding, engines: Iterable[WorkRequest]) -> "MeasuredStages":
         """Return what appends its calls to the step of `binding`."""
