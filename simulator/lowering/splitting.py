@@ -13,6 +13,7 @@ from typing import NamedTuple
 from simulator.activity import Stage
 from simulator.hardware.runtime import BatchSplit, Runtime
 from simulator.hardware.unit import HOST
+from simulator.lowering.backends.coherence import flushed
 from simulator.lowering.binding import Binding, Site
 from simulator.trace.accesses import Access
 from simulator.trace.batches import batch_of, cut, shares
@@ -53,7 +54,7 @@ def join(binding: Binding, index: int, op: Op, parts: Sequence[Op]) -> None:
     roles = {gemm.c: gemm.role for gemm in op.gemms}
     for position, which in enumerate(sorted(roles)):
         target, site = op.outputs[which], Site(index, phase_of(op, roles[which]), op.layer)
-        pieces = [part.outputs[position] for part in parts]
+        pieces, flush = [part.outputs[position] for part in parts], None
         reads = [Access(piece.storage, piece.bytes) for piece in pieces]
         if pieces[0].shape == target.shape:
             written = Access(target.storage, target.bytes)
@@ -61,10 +62,12 @@ def join(binding: Binding, index: int, op: Op, parts: Sequence[Op]) -> None:
             work = binding.requests.pass_over(
                 Stage.REDUCE, target.elements, target.bits, transfers, len(pieces) - 1
             )
-        else:
+        else:  # a part of the host's lies in its cache, under another token than the whole
+            flush = flushed(binding, site, reads, [])
             binding.cache.drop([target.storage])
             work = binding.requests.driver(Stage.SYNCHRONISE, 0)
-        binding.append(work, site, (read.token for read in reads), (target.storage,))
+        tokens = [read.token for read in reads]
+        binding.append(work, site, tokens, (target.storage,), after=(flush,))
 
 
 def _fits(split: BatchSplit, op: Op) -> bool:

@@ -104,6 +104,16 @@ def test_the_host_awaits_all_parts_before_the_next_op(tmp_path):
     assert set(parts) <= set(tasks[joined].waits)
 
 
+def test_what_the_host_s_cache_has_of_its_part_is_flushed(tmp_path):
+    """32 of 64 rows of 64 floats are the host's: 8 KiB that another unit may read next."""
+    builder = StepBuilder()
+    builder.gemm(64, 64, 64)
+    tasks = tasks_of(split(twins(tmp_path), npu=1, cpu=1), builder.step())
+    (flush,) = [task for task in tasks if task.work.stage is Stage.FLUSH]
+    assert flush.work.counts.dram_write_bytes == 32 * 64 * 4
+    assert tasks.index(flush) in tasks[-1].waits
+
+
 def test_gradients_of_weights_are_summed_on_the_host_with_their_traffic(tmp_path):
     """Two parts of 32 x 32 x 3 x 3 in fp32 are read, one is written: 3 x 36,864 B."""
     trace = training("L8-12")
