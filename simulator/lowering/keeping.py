@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-
 from simulator.trace.accesses import Access
 
 
@@ -87,13 +85,14 @@ def plan_of(
     stores: dict[int, set[int]] = {}
     versions = _versions(touches, capacities, lasting)
     for unit, capacity in capacities.items():
-        used = np.zeros(len(touches), np.int64)
+        used = [0] * len(touches)
         stays = [each for version in versions for each in _stay_of(version, unit)]
         for each in sorted(stays, key=lambda c: (-c.spared / c.size, c.first)):
-            span = slice(each.first, each.last + 1)
-            if used[span].max() + each.size > capacity:
+            span = range(each.first, each.last + 1)
+            if max(used[each.first : each.last + 1]) + each.size > capacity:
                 continue
-            used[span] += each.size
+            for index in span:
+                used[index] += each.size
             version = each.version
             for reader in version.readers:
                 if reader != each.first or version.writer == each.first:

@@ -71,4 +71,4 @@ def join(binding: Binding, index: int, op: Op, parts: Sequence[Op]) -> None:
 
 
 def _fits(split: BatchSplit, op: Op) -> bool:
-    return fnmatchcase(op.name, split.op) and fnmatchcase(op.layer, split.layer)
+    return fnmatchcase(op.head.name, split.op) and fnmatchcase(op.layer, split.layer)

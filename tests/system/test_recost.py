@@ -20,7 +20,7 @@ from simulator.energy.price_file import (
     table_text,
     with_table,
 )
-from simulator.energy.prices import prices
+from simulator.energy.prices import OWN_COMPONENTS, prices
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.load import hardware_names
@@ -56,7 +56,7 @@ def finished(tmp_path_factory):
 
 def test_a_table_names_every_count_and_every_component():
     assert {action.key for action in prices(EDGE).dynamic_aj} <= set(Dynamic.model_fields)
-    assert tuple(Static.model_fields) == COMPONENTS
+    assert tuple(Static.model_fields) == OWN_COMPONENTS
 
 
 @pytest.mark.parametrize("name", hardware_names())
