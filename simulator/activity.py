@@ -20,6 +20,7 @@ class Stage(StrEnum):
     GEMM = "gemm"
     LAUNCH = "launch"
     SYNCHRONISE = "synchronise"
+    SWITCH = "switch"
     BUILD = "build"
     QUANTISE = "quantise"
     DEQUANTISE = "dequantise"
@@ -110,6 +111,10 @@ SCRATCHPAD_READS, SCRATCHPAD_WRITES = "scratchpad_read_bytes", "scratchpad_write
 SUM_READS, SUM_WRITES = "accumulator_read_bytes", "accumulator_write_bytes"
 ARRAY_MEMORIES = (SCRATCHPAD_READS, SCRATCHPAD_WRITES, SUM_READS, SUM_WRITES)
 """What an array does: bytes that it reads from its memories and writes to them."""
+
+
+DSP_MACS, DSP_BYTES, DSP_PS = "dsp_macs_issued", "dsp_cache_bytes", "dsp_active_ps"
+"""What a DSP does: MACs that it executes, bytes between its cache and registers, time at work."""
 
 
 class Counts:

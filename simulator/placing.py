@@ -73,7 +73,7 @@ def _on_unit(step: Step, lowering: Lowering, unit: str, cost: _Cost) -> UnitCost
     enter = [task for task in tasks if STAGE_FACTS[task.work.stage].enters]
     stay = [task for task in tasks if not STAGE_FACTS[task.work.stage].enters]
     awaited = any(task.work.stage is Stage.SYNCHRONISE for task in tasks)
-    leave = 0 if awaited else cost(lowering.synchronise(unit))
+    leave = cost(lowering.synchronise(unit, awaited=awaited))
     return UnitCost(cost(stay), cost(enter), leave)
 
 

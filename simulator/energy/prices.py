@@ -20,6 +20,9 @@ from simulator.activity import (
     DRAM_READ_BYTES,
     DRAM_WRITE_BURSTS,
     DRAM_WRITE_BYTES,
+    DSP_BYTES,
+    DSP_MACS,
+    DSP_PS,
     INTERCONNECT_BYTES,
     SCRATCHPAD_READS,
     SCRATCHPAD_WRITES,
@@ -34,6 +37,7 @@ from simulator.energy.factors import PREFIX, FactorValues, at_end, factors, mac_
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import DramDevice
+from simulator.hardware.dsp import VectorMachine
 from simulator.hardware.precision import accumulator_of
 from simulator.hardware.soc import Hardware, Technology
 from simulator.hardware.unit import ACCELERATOR, GROUP, BoardUnit
@@ -167,7 +171,9 @@ def _times(factor: str, values: FactorValues) -> float:
 
 
 def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: FactorValues) -> Costs:
-    """Return the prices of a further unit: of a CPU, an array, or a kind that a package adds."""
+    """Return the prices of a further unit: of a CPU, an array, a DSP, or a kind that a package
+    adds.
+    """
     if isinstance(unit, Cpu):
         cycle = Action(name, CPU_CYCLES.what)
         return Costs({cycle: _cycle_aj(unit, values)}, {name: _cores_static_uw(unit, values)})
@@ -175,10 +181,19 @@ def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: Factor
         static_uw = _array_static_uw(unit, technology, values)
         static_uw += _scratchpad_static_uw(unit, technology, values)
         return Costs(_array_aj(name, unit, technology, values), {name: static_uw})
+    if isinstance(unit, VectorMachine):
+        return _of_dsp(name, unit)
     backend = extensions.load(GROUP, unit.kind)
     assert backend is not None, "its description was found by its kind"
     costs: Costs = backend.costs(name, unit, technology)
     return costs
+
+
+def _of_dsp(name: str, part: VectorMachine) -> Costs:
+    """Return the prices of a DSP's actions; one uW is one aJ per ps."""
+    each = {DSP_MACS: part.energy_per_mac, DSP_BYTES: part.energy_per_byte,
+            DSP_PS: part.active_power}  # fmt: skip
+    return Costs({Action(name, what): aj for what, aj in each.items()}, {name: part.static_power})
 
 
 def _cycle_aj(cpu: Cpu, values: FactorValues) -> int:

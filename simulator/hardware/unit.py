@@ -9,6 +9,7 @@ from simulator import extensions
 from simulator.errors import InputError, join_names, shown
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
+from simulator.hardware.dsp import VectorMachine
 from simulator.hardware.part import Part
 from simulator.hardware.runtime import Driver
 from simulator.units import Bytes
@@ -104,7 +105,13 @@ class CpuCluster(Cpu, BoardUnit):
         return self
 
 
-_KINDS: dict[str, type[BoardUnit]] = {"array": Array, "cpu": CpuCluster}
+class Dsp(VectorMachine, BoardUnit):
+    """A DSP with vector extensions. It takes products and ops whose numbers are integers that it
+    knows; all others stay with the host, and `driver.switch` is paid where work changes sides.
+    """
+
+
+_KINDS: dict[str, type[BoardUnit]] = {"array": Array, "cpu": CpuCluster, "dsp": Dsp}
 
 
 def kinds() -> list[str]:

@@ -55,6 +55,7 @@ class Binding:
         self._copies: dict[int, dict[CopyKey, int]] = {}
         self._made_as: dict[int, CopyKey] = {}  # token -> the copy that it is
         self._pending: dict[int, tuple[int, str]] = {}  # token -> task that wrote it, its unit
+        self._sides = _Sides()
 
     def token(self) -> int:
         """Return a new buffer."""
@@ -74,12 +75,15 @@ class Binding:
     ) -> int:
         """Append `work` and return its index; it waits for its hazards and for the tasks `after`.
 
-        Before a CPU task uses what another unit wrote, the CPU awaits its completion.
+        Before a CPU task uses what another unit wrote, the CPU awaits its completion. A unit with
+        a switch has that before it works, and before the CPU uses any of its results.
         """
         read, written, extra = present(reads), tuple(writes), set(present(after))
         if work.unit == HOST:
             awaits = (self.await_completion(token, site) for token in (*read, *written))
-            extra |= set(present(awaits))
+            extra |= set(present((*awaits, self._come_back((*read, *written), site))))
+        else:
+            extra |= set(present([self._go_over(work.unit, site)]))
         index = len(self.tasks)
         waits = self._hazards.add(index, read, written, random=random, barrier=barrier)
         for token in written:
@@ -87,6 +91,8 @@ class Binding:
             self._pending.pop(token, None)
             if work.unit != HOST:
                 self._pending[token] = index, work.unit
+        if work.unit != HOST and self._units[work.unit].driver.switch:
+            self._sides.worked(work.unit, index, written)
         if extra:
             waits = tuple(sorted({*waits, *extra}))
         self.tasks.append(BoundTask(work, site.op, site.phase, site.layer, waits))
@@ -130,6 +136,23 @@ class Binding:
             return None
         return self.append(self.requests.driver(stage, duration_ps), site, (), ())
 
+    def _go_over(self, unit: str, site: Site) -> int | None:
+        """Let work go over to `unit` unless it is there; return the task, if there is any."""
+        switch_ps = self._units[unit].driver.switch
+        if not switch_ps or self._sides.unit == unit:
+            return None
+        self._sides.unit = unit
+        return self.driver(Stage.SWITCH, switch_ps, site)
+
+    def _come_back(self, tokens: Iterable[int], site: Site) -> int | None:
+        """Let the CPU have all that a unit with a switch wrote, if it uses any of `tokens`."""
+        left = self._sides.left(tokens)
+        if left is None:
+            return None
+        unit, last = left
+        work = self.requests.driver(Stage.SWITCH, self._units[unit].driver.switch)
+        return self.append(work, site, (), (), after=(last,))
+
     def await_completion(self, token: int, site: Site) -> int | None:
         """Let the CPU await the unit that wrote `token`; return the task, if there is any."""
         pending = self._pending.pop(token, None)
@@ -141,6 +164,30 @@ class Binding:
             return None
         work = self.requests.driver(Stage.SYNCHRONISE, duration_ps)
         return self.append(work, site, (), (), after=(task,))
+
+
+class _Sides:
+    """On which side of a switch work is, and what only the units beyond it have."""
+
+    def __init__(self) -> None:
+        """Begin with the host."""
+        self.unit = HOST
+        self._away: dict[int, str] = {}  # token -> the unit that has it
+        self._last: dict[str, int] = {}  # unit -> its last task
+
+    def worked(self, unit: str, task: int, tokens: Iterable[int]) -> None:
+        """Note that `unit` wrote `tokens` with its last `task`."""
+        self._last[unit] = task
+        self._away |= dict.fromkeys(tokens, unit)
+
+    def left(self, tokens: Iterable[int]) -> tuple[str, int] | None:
+        """Go to the host for what a unit has of `tokens`; return the unit and its last task."""
+        unit = next((self._away[token] for token in tokens if token in self._away), None)
+        if unit is None:
+            return None
+        self.unit = HOST
+        self._away = {token: other for token, other in self._away.items() if other != unit}
+        return unit, self._last[unit]
 
 
 def storages(tensors: Iterable[Tensor]) -> tuple[int, ...]:

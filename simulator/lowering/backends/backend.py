@@ -18,6 +18,7 @@ from simulator.hardware.unit import GROUP, BoardUnit
 from simulator.lowering.backends.array import ArrayBackend
 from simulator.lowering.backends.cluster import ClusterBackend
 from simulator.lowering.backends.coherence import flushed
+from simulator.lowering.backends.dsp import DspBackend
 from simulator.lowering.binding import Binding, Site, storages
 from simulator.lowering.cache import Transfers
 from simulator.lowering.outline import Outline, UnitOutline
@@ -157,6 +158,7 @@ def backends_of(outline: Outline) -> dict[str, Backend]:
 _BUILT_IN: Mapping[str, Callable[[str, UnitOutline], Backend]] = {
     "array": ArrayBackend,
     "cpu": ClusterBackend,
+    "dsp": DspBackend,
 }
 
 
