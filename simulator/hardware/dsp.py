@@ -23,8 +23,8 @@ Kind = Literal["elementwise", "reduction", "pool", "copy", "embedding"]
 class MacRates(Part):
     """MACs per cycle by the format of both operands; formats without a rate stay on the host."""
 
-    int8: PositiveInt | None = None
-    int16: PositiveInt | None = None
+    int8: int | None = Field(gt=0, default=None)
+    int16: int | None = Field(gt=0, default=None)
 
     @model_validator(mode="after")
     def _has_a_rate(self) -> "MacRates":
