@@ -7,9 +7,11 @@ whole phone: what the simulator adds up of its parts.
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from statistics import fmean
 
 from simulator.hardware import Hardware, load_hardware
 from simulator.replay import Replay
+from simulator.timing.dsp import BatchedProduct, product_time
 from simulator.trace.op import Phase
 from simulator.trace.passes.file import load_method
 from simulator.trace.passes.overlay import scheduled
@@ -26,44 +28,48 @@ PHONES = {
 }
 """Descriptions by the names of the published rows."""
 
-ENGINES = {"MNN-FP32": "fp32", "MNN-INT8": "int8", "Mandheling(DSP+CPU INT8)": "dsp"}
+MANDHELING = "Mandheling(DSP+CPU INT8)"
+ENGINES = {"MNN-FP32": "fp32", "MNN-INT8": "int8", MANDHELING: "dsp"}
 """What trains, by the columns of the published rows."""
 
-FITTED = {
-    ("Xiaomi11Pro", "VGG16", "MNN-FP32", "s"),
-    ("Xiaomi11Pro", "VGG16", "MNN-FP32", "J"),
-    ("Xiaomi11Pro", "VGG16", "MNN-INT8", "s"),
-}
-"""Published rows that constants of the descriptions are fitted on: phone, network, engine, unit."""
+FITTED = (
+    ("Xiaomi11Pro", "s", "VGG16 MNN-FP32"),
+    ("Xiaomi11Pro", "J", "VGG16 MNN-FP32"),
+    ("Xiaomi11Pro", "s", "VGG16 MNN-INT8"),
+)
+"""Rows of figures 5 and 6 that constants of the descriptions are fitted on."""
 
 _D = "units.dsp"
-NONE = {
+NO_TECHNIQUE: Mapping[str, object] = {
     "runtime.issue": "synchronous",
     f"{_D}.rescaling.mode": "dynamic",
     f"{_D}.graphs": "each_step",
     f"{_D}.split": False,
     f"{_D}.layouts.rotate_on": "unit",
 }
-TECHNIQUES: dict[str, Mapping[str, object]] = {
+CO_SCHEDULING = {
+    "runtime.issue": "in_order",
+    "runtime.placement": "fastest",
+    f"{_D}.layouts.rotate_on": "host",
+}
+TECHNIQUES: Mapping[str, Mapping[str, object]] = {
     "adaptive rescaling": {f"{_D}.rescaling.mode": "adaptive"},
     "subgraph reuse": {f"{_D}.graphs": "kept"},
     "batch splitting": {f"{_D}.split": True},
-    "co-scheduling": {
-        "runtime.issue": "in_order",
-        "runtime.placement": "fastest",
-        f"{_D}.layouts.rotate_on": "host",
-    },
+    "co-scheduling": CO_SCHEDULING,
 }
 """The settings that each technique of the paper changes, in the order of figure 10."""
 
+EPOCHS, IMAGES = 150, 50_000
+"""Of VGG-11's training on CIFAR-10 to convergence (table 8)."""
 
-def phone(name: str, engine: str, settings: Mapping[str, object] | None = None) -> Hardware:
+
+def phone(name: str, engine: str, changes: Mapping[str, object] = CO_SCHEDULING) -> Hardware:
     """Return the phone as an engine uses it: MNN four of its large cores, or as many as it has."""
     if engine == "dsp":
-        placed = {"runtime.placement": "fastest"} if settings is None else settings
-        return load_hardware(PHONES[name], placed)
+        return load_hardware(PHONES[name], changes)
     cores = 2 if name == "RedmiNote9Pro" else 4
-    host = load_hardware(PHONES[name], {"cpu.cores": cores, **(settings or {})})
+    host = load_hardware(PHONES[name], {"cpu.cores": cores})
     return host.model_copy(update={"further": None})
 
 
@@ -75,13 +81,13 @@ def trained(network: str, engine: str) -> Trace:
 
 
 def steady(hardware: Hardware, trace: Trace) -> dict[str, float]:
-    """Return seconds ("s") and joules ("J") of a step after itself: the second one adds them."""
-    once, twice = (
+    """Return seconds ("s") and joules ("J") of a step after itself: what one of a thousand adds."""
+    fewer, more = (
         Replay(hardware, replace(trace, segments=(replace(trace.segments[0], count=count),))).run()
         for count in (1000, 1001)
     )
     keys = {"s": "latency_s", "J": "energy_j"}
-    return {unit: float(twice.total[key] - once.total[key]) for unit, key in keys.items()}
+    return {unit: float(more.total[key] - fewer.total[key]) for unit, key in keys.items()}
 
 
 @cache
@@ -90,60 +96,86 @@ def step_of(name: str, network: str, engine: str) -> dict[str, float]:
     return steady(phone(name, engine), trained(network, engine))
 
 
-def published(unit: str) -> dict[tuple[str, str, str], float]:
-    """Return seconds ("s", figure 5) or joules ("J", figure 6) by phone, network and engine."""
-    return {
-        (row["device"], row["model"], engine): float(row[f"{engine}_{unit}"])
-        for row in rows("systems/mandheling_fig5_fig6.csv")
-        for engine in ENGINES
-    }
-
-
+@cache
 def per_batch(name: str, unit: str) -> tuple[Pair, ...]:
     """Return the rows of figure 5 ("s") or 6 ("J") of a phone, named by network and engine."""
     return tuple(
-        Pair(f"{network} {engine}", value, step_of(device, network, ENGINES[engine])[unit])
-        for (device, network, engine), value in published(unit).items()
-        if device == name
+        Pair(
+            f"{row['model']} {column}",
+            float(row[f"{column}_{unit}"]),
+            step_of(name, row["model"], engine)[unit],
+        )
+        for row in rows("systems/mandheling_fig5_fig6.csv")
+        for column, engine in ENGINES.items()
+        if row["device"] == name
     )
+
+
+def predicted(name: str, unit: str) -> tuple[Pair, ...]:
+    """Return those rows of a phone that nothing is fitted on."""
+    return tuple(p for p in per_batch(name, unit) if (name, unit, p.name) not in FITTED)
 
 
 def gains(name: str, unit: str) -> tuple[Pair, ...]:
-    """Return how many times less time or energy Mandheling takes than MNN-FP32, by network."""
+    """Return how many times less Mandheling takes than MNN in fp32, by network."""
     found = {pair.name: pair for pair in per_batch(name, unit)}
-    return tuple(
-        Pair(
-            network,
-            *(
-                getattr(found[f"{network} MNN-FP32"], side)
-                / getattr(found[f"{network} Mandheling(DSP+CPU INT8)"], side)
-                for side in ("measured", "predicted")
-            ),
-        )
-        for network in NETWORKS
-    )
+
+    def gain(network: str, side: str) -> float:
+        base, ours = (found[f"{network} {column}"] for column in ("MNN-FP32", MANDHELING))
+        return float(getattr(base, side) / getattr(ours, side))
+
+    return tuple(Pair(name, gain(name, "measured"), gain(name, "predicted")) for name in NETWORKS)
+
+
+def mean_gain(name: str, unit: str) -> Pair:
+    """Return the mean gain over the six networks."""
+    each = gains(name, unit)
+    return Pair(name, fmean(p.measured for p in each), fmean(p.predicted for p in each))
 
 
 @cache
 def ablation(network: str) -> tuple[Pair, ...]:
     """Return the steps of figure 10 on the Xiaomi 10: no technique, then one more each time."""
-    measured, trace = ABLATION[network], trained(network, "dsp")
-    settings = dict(NONE)
-    stages = [("none", settings)]
-    for technique, changes in TECHNIQUES.items():
-        settings = settings | changes
-        stages.append((technique, settings))
+    (row,) = [r for r in rows("systems/mandheling_ablation_s.csv") if r["network"] == network]
+    changes, pairs = dict(NO_TECHNIQUE), []
+    for technique, more in ({"none": {}} | TECHNIQUES).items():
+        changes |= more
+        found = steady(phone("Xiaomi10", "dsp", changes), trained(network, "dsp"))
+        pairs.append(Pair(technique, float(row[technique]), found["s"]))
+    return tuple(pairs)
+
+
+def convolutions() -> tuple[Pair, ...]:
+    """Return table 4 in milliseconds: one convolution by side and batch, named `side batch`.
+
+    A graph of one kernel is called each time, which costs what the least row has beside its
+    product; in a training step a change of sides includes it.
+    """
+    dsp = load_hardware(
+        PHONES["Xiaomi10"], {f"{_D}.rescaling.mode": "static", f"{_D}.split": False}
+    )
+    table = rows("systems/mandheling_conv_ms.csv")
+    found = [_conv_ms(dsp, int(row["side"]), int(row["batch"])) for row in table]
+    call = float(table[0]["ms"]) - found[0]
     return tuple(
-        Pair(stage, seconds, steady(phone("Xiaomi10", "dsp", changed), trace)["s"])
-        for (stage, changed), seconds in zip(stages, measured, strict=True)
+        Pair(f"{row['side']} {row['batch']}", float(row["ms"]), call + ms)
+        for row, ms in zip(table, found, strict=True)
     )
 
 
-ABLATION = {
-    "VGG11": (3.43, 2.74, 0.56, 0.54, 0.45),
-    "VGG16": (4.61, 4.11, 0.63, 0.57, 0.50),
-    "ResNet34": (27.68, 13.02, 4.59, 3.85, 3.22),
-}
+def _conv_ms(hardware: Hardware, side: int, images: int, channels: int = 64) -> float:
+    part, pixels = hardware.units["dsp"], side * side
+    product = BatchedProduct(
+        images, pixels, images * pixels, channels, 9 * channels, channels * pixels,
+        9 * channels * channels, channels * pixels, summed=False, bits=8,
+    )  # fmt: skip
+    return product_time(part, product, part.macs.int8).ps / 1e9
+
+
+def hours(engine: str) -> float:
+    """Return the hours in which VGG-11 converges on CIFAR-10, on the Xiaomi 11 Pro."""
+    steps = EPOCHS * -(-IMAGES // 64)
+    return steps * step_of("Xiaomi11Pro", "VGG11", engine)["s"] / 3600
 
 
 def training_over_inference(name: str, network: str) -> float:
@@ -151,6 +183,35 @@ def training_over_inference(name: str, network: str) -> float:
     whole = trained(network, "fp32")
     step = whole.steps[0]
     forward = replace(step, ops=tuple(op for op in step.ops if op.phase is Phase.FORWARD))
-    alone = replace(whole, steps=(forward,))
-    host = phone(name, "fp32")
+    host, alone = phone(name, "fp32"), replace(whole, steps=(forward,))
     return steady(host, whole)["s"] / steady(host, alone)["s"]
+
+
+def main() -> None:
+    """Print every published row, what is predicted for it, and by how much that errs."""
+    for name in PHONES:
+        for unit in ("s", "J"):
+            for pair in per_batch(name, unit):
+                fitted = " fitted" if (name, unit, pair.name) in FITTED else ""
+                _print(f"{name} {pair.name} [{unit}]", pair, fitted)
+            for pair in gains(name, unit):
+                _print(f"{name} {pair.name} gain [{unit}]", pair)
+            _print(f"{name} mean gain [{unit}]", mean_gain(name, unit))
+    for network in ("VGG11", "VGG16", "ResNet34"):
+        for pair in ablation(network):
+            _print(f"ablation {network} {pair.name} [s]", pair)
+    for pair in convolutions():
+        _print(f"table 4, {pair.name} [ms]", pair)
+    for engine, measured in (("fp32", 29.13), ("int8", 24.77), ("dsp", 7.50)):
+        _print(f"VGG11 to convergence, {engine} [h]", Pair("", measured, hours(engine)))
+    for network in ("VGG16", "ResNet18"):
+        ratio = training_over_inference("Xiaomi11Pro", network)
+        _print(f"training over inference, {network}", Pair("", 7.14, ratio))
+
+
+def _print(name: str, pair: Pair, note: str = "") -> None:
+    print(f"{name:58} {pair.measured:9.2f} {pair.predicted:9.2f} {100 * pair.error:+6.0f} %{note}")
+
+
+if __name__ == "__main__":
+    main()

@@ -182,18 +182,20 @@ def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: Factor
         static_uw += _scratchpad_static_uw(unit, technology, values)
         return Costs(_array_aj(name, unit, technology, values), {name: static_uw})
     if isinstance(unit, VectorMachine):
-        return _of_dsp(name, unit)
+        return _of_dsp(name, unit, values)
     backend = extensions.load(GROUP, unit.kind)
     assert backend is not None, "its description was found by its kind"
     costs: Costs = backend.costs(name, unit, technology)
     return costs
 
 
-def _of_dsp(name: str, part: VectorMachine) -> Costs:
+def _of_dsp(name: str, part: VectorMachine, values: FactorValues) -> Costs:
     """Return the prices of a DSP's actions; one uW is one aJ per ps."""
     each = {DSP_MACS: part.energy_per_mac, DSP_BYTES: part.energy_per_byte,
             DSP_PS: part.active_power}  # fmt: skip
-    return Costs({Action(name, what): aj for what, aj in each.items()}, {name: part.static_power})
+    times = _times("dsp_action", values)
+    dynamic = {Action(name, what): round(aj * times) for what, aj in each.items()}
+    return Costs(dynamic, {name: part.static_power})
 
 
 def _cycle_aj(cpu: Cpu, values: FactorValues) -> int:

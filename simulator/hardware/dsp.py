@@ -15,8 +15,7 @@ from simulator.units import (
     Picoseconds,
 )
 
-
-Kind = Literal["elementwise", "reduction", "pool", "copy", "embedding"]
+IntegerKind = Literal["elementwise", "reduction", "pool", "copy", "embedding"]
 """Kinds of ops that need no float: normalisation and transcendental functions do."""
 
 
@@ -34,8 +33,7 @@ class MacRates(Part):
 
     def of(self, number_format: str) -> int | None:
         """Return the MACs per cycle in a format, None if the unit has none."""
-        known = number_format in type(self).model_fields
-        return getattr(self, number_format) if known else None
+        return dict(self).get(number_format)
 
 
 class VectorCache(Part):
@@ -114,7 +112,7 @@ class VectorMachine(Part):
         description="driver.first_call: once per kernel, or each step anew for every call",
     )
     layouts: Layouts = Field(default_factory=Layouts)
-    kinds: tuple[Kind, ...] = Field(
+    kinds: tuple[IntegerKind, ...] = Field(
         default=(), strict=False, description="of ops on integers that it takes beside products"
     )
     energy_per_mac: Attojoules = Field(ge=0)

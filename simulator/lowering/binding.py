@@ -4,7 +4,7 @@ A token is a storage of the step, or a buffer that lowering itself needs: a conv
 raw output of the array. Every buffer is new, so that only its readers wait for it.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from simulator.activity import Stage
@@ -76,14 +76,13 @@ class Binding:
         """Append `work` and return its index; it waits for its hazards and for the tasks `after`.
 
         Before a CPU task uses what another unit wrote, the CPU awaits its completion. A unit with
-        a switch has that before it works, and before the CPU uses any of its results.
+        a switch has that before it works, and before another one uses any of its results.
         """
         read, written, extra = present(reads), tuple(writes), set(present(after))
         if work.unit == HOST:
             awaits = (self.await_completion(token, site) for token in (*read, *written))
-            extra |= set(present((*awaits, self._come_back((*read, *written), site))))
-        else:
-            extra |= set(present([self._go_over(work.unit, site)]))
+            extra |= set(present(awaits))
+        extra |= set(self._switches(work.unit, {*read, *written}, site))
         index = len(self.tasks)
         waits = self._hazards.add(index, read, written, random=random, barrier=barrier)
         for token in written:
@@ -136,22 +135,18 @@ class Binding:
             return None
         return self.append(self.requests.driver(stage, duration_ps), site, (), ())
 
-    def _go_over(self, unit: str, site: Site) -> int | None:
-        """Let work go over to `unit` unless it is there; return the task, if there is any."""
-        switch_ps = self._units[unit].driver.switch
-        if not switch_ps or self._sides.unit == unit:
-            return None
-        self._sides.unit = unit
-        return self.driver(Stage.SWITCH, switch_ps, site)
+    def _switches(self, unit: str, tokens: Collection[int], site: Site) -> Iterator[int]:
+        """Append and yield the changes of sides before `unit` works on `tokens`: back from other
+        units that have any of them, and over to it.
+        """
+        for other, last in self._sides.leave(unit, tokens):
+            yield self._switch(other, site, (last,))
+        if unit != HOST and self._units[unit].driver.switch and self._sides.enter(unit):
+            yield self._switch(unit, site, ())
 
-    def _come_back(self, tokens: Iterable[int], site: Site) -> int | None:
-        """Let the CPU have all that a unit with a switch wrote, if it uses any of `tokens`."""
-        left = self._sides.left(tokens)
-        if left is None:
-            return None
-        unit, last = left
+    def _switch(self, unit: str, site: Site, after: tuple[int, ...]) -> int:
         work = self.requests.driver(Stage.SWITCH, self._units[unit].driver.switch)
-        return self.append(work, site, (), (), after=(last,))
+        return self.append(work, site, (), (), after=after)
 
     def await_completion(self, token: int, site: Site) -> int | None:
         """Let the CPU await the unit that wrote `token`; return the task, if there is any."""
@@ -167,27 +162,35 @@ class Binding:
 
 
 class _Sides:
-    """On which side of a switch work is, and what only the units beyond it have."""
+    """On which side of a switch work is, and what only the units beyond it have. A step begins with
+    the host, which has everything.
+    """
 
     def __init__(self) -> None:
         """Begin with the host."""
-        self.unit = HOST
+        self._unit = HOST
         self._away: dict[int, str] = {}  # token -> the unit that has it
         self._last: dict[str, int] = {}  # unit -> its last task
+
+    def enter(self, unit: str) -> bool:
+        """Go to `unit`, and return whether work was elsewhere."""
+        before, self._unit = self._unit, unit
+        return before != unit
 
     def worked(self, unit: str, task: int, tokens: Iterable[int]) -> None:
         """Note that `unit` wrote `tokens` with its last `task`."""
         self._last[unit] = task
         self._away |= dict.fromkeys(tokens, unit)
 
-    def left(self, tokens: Iterable[int]) -> tuple[str, int] | None:
-        """Go to the host for what a unit has of `tokens`; return the unit and its last task."""
-        unit = next((self._away[token] for token in tokens if token in self._away), None)
-        if unit is None:
-            return None
-        self.unit = HOST
-        self._away = {token: other for token, other in self._away.items() if other != unit}
-        return unit, self._last[unit]
+    def leave(self, unit: str, tokens: Collection[int]) -> list[tuple[str, int]]:
+        """Leave all units but `unit` that have any of `tokens`; return them, with their last task.
+        What they have is everywhere then.
+        """
+        others = {self._away[token] for token in tokens if token in self._away} - {unit}
+        if others:
+            self._unit = HOST
+            self._away = {t: other for t, other in self._away.items() if other not in others}
+        return [(other, self._last[other]) for other in sorted(others)]
 
 
 def storages(tensors: Iterable[Tensor]) -> tuple[int, ...]:

@@ -24,7 +24,8 @@ class BatchedProduct(NamedTuple):
     """A product as a DSP cuts it, by `images`: sizes are of one image, `shared` ones of all.
 
     It multiplies `rows` x `n` x `k` an image, or sums over `rows` of k where results are `summed`:
-    m x n x `rows`. Operands have `each` bytes an image and `shared` ones; results are elements.
+    m x n x `rows`; in each of its `groups`. Operands have `each` bytes an image and `shared` ones,
+    results are elements, both of all groups.
     """
 
     images: int
@@ -37,6 +38,7 @@ class BatchedProduct(NamedTuple):
     results: int
     summed: bool
     bits: int
+    groups: int = 1
 
     def of(self, images: int) -> tuple[int, int, int]:
         """Return m, n and k of so many images."""
@@ -87,6 +89,7 @@ def batched(op: Op, gemm: Gemm, bits: int) -> BatchedProduct:
         made if summed else made // images,
         summed,
         bits,
+        gemm.batch,
     )
 
 
@@ -122,33 +125,34 @@ def _call_time(
     computed = part.batch.filled(images)
     m, n, k = product.of(computed)
     registers = ceil_div(n, part.lanes)
-    issued = m * registers * part.lanes * ceil_div(k, _TAPS) * _TAPS
+    issued = product.groups * m * registers * part.lanes * ceil_div(k, _TAPS) * _TAPS
     results = product.result_elements(computed)
     narrow, sums = ceil_div(results * product.bits, 8), results * _SUM_BYTES
     out = sums if dynamic else narrow
     batch = computed * product.each
-    read = max(batch + product.shared, ceil_div(m * registers * k * product.bits, 8))
+    again = ceil_div(product.groups * m * registers * k * product.bits, 8)
+    read = max(batch + product.shared, again)
     in_use = batch + ceil_div(product.shared, registers) + (0 if product.summed else out)
     missed = missed_bytes(part, in_use, read + out)
-    moved, rescale_ps, clock = read + out, 0, Clock(part.clock)
+    passed, rescale_ps, clock = read + out, 0, Clock(part.clock)
     if dynamic:  # a cycle a register to seek the largest sum, and one to scale it
         rescale_ps = clock.cycles_to_ps(2 * ceil_div(sums, part.vector))
         missed += missed_bytes(part, sums + narrow, sums + narrow)
-        moved += sums + narrow
+        passed += sums + narrow
     multiply_ps = clock.cycles_to_ps(ceil_div(issued, rate))
-    hit_ps = transfer_ps(moved - missed, part.cache.bandwidth)
+    hit_ps = transfer_ps(passed - missed, part.cache.bandwidth)
     stall_ps = transfer_ps(missed, part.cache.miss_bandwidth)
     return KernelTime(
-        max(multiply_ps, hit_ps) + rescale_ps, stall_ps, part.call, issued, moved, missed
+        max(multiply_ps, hit_ps) + rescale_ps, stall_ps, part.call, issued, passed, missed
     )
 
 
-def missed_bytes(part: VectorMachine, working_set: int, moved: int) -> int:
-    """Return the bytes that miss of so many `moved` again and again within a working set."""
+def missed_bytes(part: VectorMachine, working_set: int, size: int) -> int:
+    """Return the bytes that miss of `size` that pass again and again within a working set."""
     beyond = working_set - part.cache.size
-    return ceil_div(moved * beyond, working_set) if beyond > 0 else 0
+    return ceil_div(size * beyond, working_set) if beyond > 0 else 0
 
 
-def elementwise_ps(part: VectorMachine, moved: int) -> int:
-    """Return the time of an op that passes `moved` bytes once, as they are fetched ahead."""
-    return part.call + Clock(part.clock).cycles_to_ps(ceil_div(moved, part.vector))
+def elementwise_ps(part: VectorMachine, size: int) -> int:
+    """Return the time of an op that passes `size` bytes once, as they are fetched ahead."""
+    return part.call + Clock(part.clock).cycles_to_ps(ceil_div(size, part.vector))

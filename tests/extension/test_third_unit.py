@@ -177,7 +177,7 @@ def test_a_sweep_over_its_lanes(soc, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("kind: relu", "units.relu.kind: no kind of unit 'vectors'; known: array, cpu, relu"),
+        ("kind: relu", "units.relu.kind: no kind of unit 'vectors'; known: array, cpu, dsp, relu"),
         ("lanes: 16", "units.relu: lanes: "),
         ("clock: 1 GHz", "units.relu: clocks: unknown key; did you mean clock?"),
     ],

@@ -71,14 +71,14 @@ class DspBackend:
         actions |= {Action(self.unit, DSP_BYTES): time.cache_bytes}
         transfers = Transfers(reads, _sizes(made))
         work = self.streamed(Stage.GEMM, time.ps, transfers, templates, actions)
-        counts = Counts(dict(work.counts.items()), gemm.macs, time.macs_issued)
+        counts = work.counts.plus(Counts(macs=gemm.macs, macs_issued=time.macs_issued))
         return replace(work, counts=counts, batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k)
 
     def operation(self, op: Op, templates: Templates) -> Work:
         """Return the work that an op without products is."""
-        moved = moved_bytes(op)
+        size = moved_bytes(op)
         transfers = Transfers(_sizes(op.inputs), _sizes(op.outputs))
-        ps, actions = elementwise_ps(self.part, moved), {Action(self.unit, DSP_BYTES): moved}
+        ps, actions = elementwise_ps(self.part, size), {Action(self.unit, DSP_BYTES): size}
         return self.streamed(Stage.OP, ps, transfers, templates, actions)
 
     def streamed(
@@ -118,7 +118,7 @@ class DspStages:
         dispatch_ps = requests.dispatch_ps(op)
         for gemm, placement in placed:
             if gemm is None:
-                key = ("op", backend.unit, op.base_name, op.kind, op.sizes, moved_bytes(op))
+                key = ("op", backend.unit, moved_bytes(op), *map(_sizes, (op.inputs, op.outputs)))
                 work = requests.once(backend.unit, key, lambda on: backend.operation(op, on))
                 self._call(Site(index, op.phase, op.layer), op, work, dispatch_ps)
                 continue
@@ -128,8 +128,8 @@ class DspStages:
 
     def _product(self, site: Site, op: Op, gemm: Gemm, precision: str, dispatch_ps: int) -> None:
         backend, unit = self._backend, self._backend.unit
-        sizes = (gemm.role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv)
-        key = ("product", unit, sizes, precision, op.sizes)
+        sizes = (gemm.role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, op.sizes)
+        key = ("product", unit, sizes, precision, *map(_sizes, (op.inputs, op.outputs)))
         work = self._binding.requests.once(
             unit, key, lambda on: backend.product(op, gemm, precision, on)
         )
@@ -167,7 +167,10 @@ class DspStages:
             transfers = binding.cache.touch(source[:1], source[1:])
             work = binding.requests.rearrange(tensor.elements, transfers, speed.host)
         else:
-            ps, transfers = tensor.elements * speed.unit, Transfers((tensor.bytes,), (tensor.bytes,))
+            ps, transfers = (
+                tensor.elements * speed.unit,
+                Transfers((tensor.bytes,), (tensor.bytes,)),
+            )
             work = binding.requests.once(
                 backend.unit, ("order", backend.unit, transfers, ps),
                 lambda on: backend.streamed(Stage.REARRANGE, ps, transfers, on, {}),
