@@ -11,7 +11,9 @@ from simulator.activity import CPU_CYCLES, DSP_BYTES, DSP_MACS, DSP_PS, Action, 
 from simulator.energy import prices
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
+from simulator.lowering.chain import cheapest
 from simulator.lowering.lower import Carry, Lowering
+from simulator.placing import choices
 from simulator.replay import Replay
 from simulator.timing.dsp import BatchedProduct, batched, product_time
 from simulator.trace.op import Conv, Op, OpKind, Phase, Role, convolution
@@ -293,6 +295,26 @@ def test_any_unit_can_have_a_switch():
     without = lowered(machine(), builder.step())
     assert stages(with_switch).count("switch") == 2
     assert [s for s in stages(with_switch) if s != "switch"] == stages(without)
+
+
+def test_a_search_does_not_come_back_for_a_view(tmp_path):
+    """Each op alone is cheaper on the host than a switch, all of them are not."""
+    builder = StepBuilder()
+    tensor = builder.tensor(4096, 4096, dtype="int8")
+    for _ in range(40):
+        tensor = builder.elementwise(tensor)
+        view = replace(builder.ops[-1], name="aten.view.default", kind=OpKind.VIEW)
+        builder.ops.append(replace(view, inputs=(tensor,), outputs=(tensor,)))
+    fast = {"vector": "1 KiB", "port": {"width": "1 KiB"}}
+    hardware = board(tmp_path, {"dram.preset": "ideal"}, **fast)
+    lowering, step = Lowering(hardware), builder.step()
+    found = choices(step, lowering, (NAME,))
+    op, view = found[:2]
+    assert 0 < op.host - op.others[NAME].stay < SWITCH_PS
+    assert view.others[NAME] == (view.host, SWITCH_PS, SWITCH_PS)
+    assert cheapest(found) == (NAME,) * len(step.ops)
+    tasks = lowered(hardware, step, cheapest(found))
+    assert stages(tasks).count("switch") == 1
 
 
 # Accounts
