@@ -13,6 +13,7 @@ from simulator.units import (
     Microwatts,
     Permille,
     Picoseconds,
+    ceil_div,
 )
 
 IntegerKind = Literal["elementwise", "reduction", "pool", "copy", "embedding"]
@@ -56,7 +57,7 @@ class BatchGranule(Part):
         """Return the images that are computed for so many."""
         if images <= self.free:
             return images
-        return -(-images // self.images) * self.images
+        return ceil_div(images, self.images) * self.images
 
 
 class Rescaling(Part):

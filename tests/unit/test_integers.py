@@ -32,14 +32,15 @@ def test_all_floats_are_integers_of_these_bits(name, bits):
     assert [op.gemms for op in after.ops] == [op.gemms for op in before.ops]
 
 
-def test_a_tensor_between_two_layers_has_the_wider_integers():
+@pytest.mark.parametrize(("before", "behind"), [(8, 12), (12, 8)])
+def test_a_tensor_between_two_layers_has_the_wider_integers(before, behind):
     builder = StepBuilder()
     middle = builder.elementwise(builder.tensor(4, 4), layer="a")
     builder.elementwise(middle, layer="b")
     builder.elementwise(builder.tensor(4, 4), layer="c")
-    first, second, third = Integers((("a", 8), ("b", 12))).apply(builder.step()).ops
-    assert [first.inputs[0].dtype, first.outputs[0].dtype] == ["int8", "int12"]
-    assert [second.inputs[0].dtype, second.outputs[0].dtype] == ["int12", "int12"]
+    first, second, third = Integers((("a", before), ("b", behind))).apply(builder.step()).ops
+    assert [first.inputs[0].dtype, first.outputs[0].dtype] == [f"int{before}", "int12"]
+    assert [second.inputs[0].dtype, second.outputs[0].dtype] == ["int12", f"int{behind}"]
     assert third == builder.ops[2]
 
 

@@ -65,6 +65,7 @@ class DspBackend:
         time = product_time(part, batched(op, gemm, bits), rate)
         used = [op.inputs[which] for which in (gemm.a, gemm.b) if which >= 0]
         made = [op.outputs[gemm.c]] if gemm.c >= 0 else []
+        # Misses begin with the first pass over each tensor, which is traffic in any case.
         again = time.missed_bytes - sum(t.bytes for t in (*used, *made))
         reads = (*_sizes(used), *((again,) if again > 0 else ()))
         actions = {Action(self.unit, DSP_MACS): time.macs_issued}
@@ -167,10 +168,8 @@ class DspStages:
             transfers = binding.cache.touch(source[:1], source[1:])
             work = binding.requests.rearrange(tensor.elements, transfers, speed.host)
         else:
-            ps, transfers = (
-                tensor.elements * speed.unit,
-                Transfers((tensor.bytes,), (tensor.bytes,)),
-            )
+            ps = tensor.elements * speed.unit
+            transfers = Transfers((tensor.bytes,), (tensor.bytes,))
             work = binding.requests.once(
                 backend.unit, ("order", backend.unit, transfers, ps),
                 lambda on: backend.streamed(Stage.REARRANGE, ps, transfers, on, {}),
