@@ -3,10 +3,10 @@
 `python -m tests.mandheling` prints every row. Times are of a step on 64 images, energies of the
 whole phone: what the simulator adds up of its parts.
 
-Beside what is fitted, three guesses were made with these rows in sight, so that the mean gains are
-no blind prediction: a call within a graph (50 us; at the 0.6 ms of a graph of its own the mean gain
-in time is 3.9 instead of 5.0), the images of VGG-19 (128 x 128, by FLOPs of table 6, after 112 x 112
-had been tried), and the Hexagon 780's 512 MACs per cycle.
+Beside what is fitted, three guesses were made with these rows in sight, so that the mean gain in
+time of 5.0 on the Xiaomi 11 Pro is no blind prediction: a call within a graph (50 us; it is 4.3 at
+the 0.6 ms of a graph of its own), the Hexagon 780's 512 MACs per cycle (3.2 at the 256 of the 698),
+and VGG-19's images of 128 x 128, by the FLOPs of table 6, after 112 x 112 had been tried.
 """
 
 from collections.abc import Mapping
