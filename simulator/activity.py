@@ -20,6 +20,7 @@ class Stage(StrEnum):
     GEMM = "gemm"
     LAUNCH = "launch"
     SYNCHRONISE = "synchronise"
+    SWITCH = "switch"
     BUILD = "build"
     QUANTISE = "quantise"
     DEQUANTISE = "dequantise"
@@ -120,6 +121,10 @@ ARRAY_MEMORIES = (SCRATCHPAD_READS, SCRATCHPAD_WRITES, SUM_READS, SUM_WRITES)
 
 KERNEL_TIME = "kernel_ps"
 """What a unit known by measured kernels does: picoseconds in which it runs one."""
+
+
+DSP_MACS, DSP_BYTES, DSP_PS = "dsp_macs_issued", "dsp_cache_bytes", "dsp_active_ps"
+"""What a DSP does: MACs that it executes, bytes between its cache and registers, time at work."""
 
 
 class Counts:

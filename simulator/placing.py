@@ -14,7 +14,7 @@ from simulator.lowering.chain import Choice, UnitCost, cheapest
 from simulator.lowering.lower import Carry, Lowering
 from simulator.stages import STAGE_FACTS
 from simulator.timing.shares import WHOLE
-from simulator.trace.op import Op
+from simulator.trace.op import Op, OpKind
 from simulator.trace.trace import Step, Trace
 
 Placed = tuple[tuple[str, ...], ...]
@@ -60,10 +60,20 @@ def _key(op: Op) -> tuple[object, ...]:
 
 def _choice(step: Step, op: Op, lowering: Lowering, units: Sequence[str], cost: _Cost) -> Choice:
     alone = Step(step.kind, (op,), step.storages)
-    others = {unit: _on_unit(alone, lowering, unit, cost) for unit in units}
-    return Choice(
-        cost(_alone(alone, lowering, HOST)), {unit: own for unit, own in others.items() if own}
-    )
+    host = cost(_alone(alone, lowering, HOST))
+    if op.kind is OpKind.VIEW:
+        others = {unit: _view_on_unit(host, lowering, unit, cost) for unit in units}
+    else:
+        others = {unit: _on_unit(alone, lowering, unit, cost) for unit in units}
+    return Choice(host, {unit: own for unit, own in others.items() if own})
+
+
+def _view_on_unit(host: int, lowering: Lowering, unit: str, cost: _Cost) -> UnitCost | None:
+    """Return what a view costs that lies between ops of a unit with a switch: it moves no data, so
+    that work stays on that side.
+    """
+    switch = cost(lowering.synchronise(unit, awaited=True))
+    return UnitCost(host, switch, switch) if switch else None
 
 
 def _on_unit(step: Step, lowering: Lowering, unit: str, cost: _Cost) -> UnitCost | None:
@@ -73,7 +83,7 @@ def _on_unit(step: Step, lowering: Lowering, unit: str, cost: _Cost) -> UnitCost
     enter = [task for task in tasks if STAGE_FACTS[task.work.stage].enters]
     stay = [task for task in tasks if not STAGE_FACTS[task.work.stage].enters]
     awaited = any(task.work.stage is Stage.SYNCHRONISE for task in tasks)
-    leave = 0 if awaited else cost(lowering.synchronise(unit))
+    leave = cost(lowering.synchronise(unit, awaited=awaited))
     return UnitCost(cost(stay), cost(enter), leave)
 
 

@@ -32,6 +32,7 @@ STAGE_FACTS: Mapping[Stage, StageFacts] = MappingProxyType(
         Stage.GEMM: StageFacts(is_op=True, named_by_op=True),
         Stage.LAUNCH: _HELP,
         Stage.SYNCHRONISE: _HELP,
+        Stage.SWITCH: StageFacts(enters=True),
         Stage.BUILD: _HELP,
         Stage.QUANTISE: StageFacts(enters=True),
         Stage.DEQUANTISE: _HELP,

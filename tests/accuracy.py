@@ -52,6 +52,22 @@ def _xavier() -> Pairs:
     return (offload_step.parts_ms()[0],)
 
 
+def _phone(name: str) -> Pairs:
+    from tests import mandheling
+
+    return mandheling.per_batch(name, "s")
+
+
+def _hexagon() -> Pairs:
+    from tests import mandheling
+
+    return mandheling.convolutions()
+
+
+def _but_vgg_16(pairs: Pairs) -> Pairs:
+    return tuple(pair for pair in pairs if not pair.name.startswith("VGG16"))
+
+
 def _halves(index: int, _pair: Pair) -> bool:
     return index % 2 == 0
 
@@ -105,6 +121,15 @@ HARDWARE = (
         (HALVES, ("FP / BP, WU", _is_forward)), slow=True, torch=True),
     Row("Jetson Xavier", "ResNet-20, convolutions offloaded with copies, batch 4", _xavier,
         "stages, on single layers at batch 32", torch=True),
+    Row("Xiaomi 11 Pro", "training steps of six networks, CPU fp32 and int8, DSP (Mandheling)",
+        lambda: _phone("Xiaomi11Pro"), "CPU's products and power, on VGG-16", apart=_but_vgg_16,
+        torch=True),
+    Row("Xiaomi 10", "the same", lambda: _phone("Xiaomi10"), "as above, on the other phone",
+        torch=True),
+    Row("Redmi Note 9 Pro", "the same", lambda: _phone("RedmiNote9Pro"),
+        "as above, on the other phone", torch=True),
+    Row("Hexagon 698", "a convolution by size and batch (Mandheling)", _hexagon,
+        "rate of misses, least call: a row each", torch=True),
 )  # fmt: skip
 SIMULATORS = (
     Row("DRAMsim3", "bandwidth of access patterns, one to eight masters",

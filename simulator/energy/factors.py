@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from simulator.energy import tables
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.constant import Constant, ConstantKind
+from simulator.hardware.dsp import VectorMachine
 from simulator.hardware.settings import UNITS
 from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import MeasuredUnit
@@ -23,6 +24,7 @@ PREFIX = "energy."
 """Paths of factors begin with this, those of settings never."""
 
 _ARRAY = ("array_leakage", "sram_access", "sram_leakage")
+_DSP = ("dsp_action",)
 _ALWAYS = ("wire", "cpu_cycle", "cpu_static")
 _DRAM = ("dram_activates", "dram_read_bursts", "dram_write_bursts", "dram_standby", "dram_refresh")
 _POWERS = ("busy_power", "static_power")
@@ -54,7 +56,9 @@ def factors(hardware: Hardware) -> list[Factor]:
         precisions["fp32"] = None
     macs = {mac_factor(each): each for each in precisions}
     kinds = [_factor(name, "mac", precision) for name, precision in macs.items()]
-    kinds += [_factor(name, name) for name in (*(_ARRAY if arrays else ()), *_ALWAYS)]
+    dsps = [unit for unit in hardware.units.values() if isinstance(unit, VectorMachine)]
+    others = (*(_ARRAY if arrays else ()), *(_DSP if dsps else ()), *_ALWAYS)
+    kinds += [_factor(name, name) for name in others]
     if hardware.dram.device:
         kinds += [_of_datasheet(_factor(name, name), typical) for name in _DRAM]
     return [*kinds, *_powers(hardware)]
@@ -82,10 +86,12 @@ def price_constants(hardware: Hardware) -> tuple[Constant, ...]:
     that one doubt does not count twice.
     """
     ranged = {constant.path for constant in hardware.constants if constant.is_uncertain}
+    dsps = [name for name, unit in hardware.units.items() if isinstance(unit, VectorMachine)]
+    settings = _OF_SETTING | {name: f"units.{dsps[0]}.active_power" for name in _DSP if dsps}
     return tuple(
         _constant(factor)
         for factor in factors(hardware)
-        if _OF_SETTING.get(factor.name, factor.name) not in ranged
+        if settings.get(factor.name, factor.name) not in ranged
     )
 
 

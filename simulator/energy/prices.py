@@ -20,6 +20,9 @@ from simulator.activity import (
     DRAM_READ_BYTES,
     DRAM_WRITE_BURSTS,
     DRAM_WRITE_BYTES,
+    DSP_BYTES,
+    DSP_MACS,
+    DSP_PS,
     INTERCONNECT_BYTES,
     KERNEL_TIME,
     SCRATCHPAD_READS,
@@ -43,6 +46,7 @@ from simulator.energy.factors import (
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import DramDevice
+from simulator.hardware.dsp import VectorMachine
 from simulator.hardware.precision import accumulator_of
 from simulator.hardware.soc import Hardware, Technology
 from simulator.hardware.unit import ACCELERATOR, GROUP, BoardUnit, MeasuredUnit
@@ -180,8 +184,8 @@ def _times(factor: str, values: FactorValues) -> float:
 
 
 def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: FactorValues) -> Costs:
-    """Return the prices of a further unit: of a CPU, an array, measured kernels, or a kind that a
-    package adds.
+    """Return the prices of a further unit: of a CPU, an array, measured kernels, a DSP, or a kind
+    that a package adds.
     """
     if isinstance(unit, Cpu):
         cycle = Action(name, CPU_CYCLES.what)
@@ -201,10 +205,21 @@ def _costs_of(name: str, unit: BoardUnit, technology: Technology, values: Factor
         )
         # A microwatt for a picosecond is an attojoule.
         return Costs({Action(name, KERNEL_TIME): busy}, {name: static})
+    if isinstance(unit, VectorMachine):
+        return _of_dsp(name, unit, values)
     backend = extensions.load(GROUP, unit.kind)
     assert backend is not None, "its description was found by its kind"
     costs: Costs = backend.costs(name, unit, technology)
     return costs
+
+
+def _of_dsp(name: str, part: VectorMachine, values: FactorValues) -> Costs:
+    """Return the prices of a DSP's actions; one uW is one aJ per ps."""
+    each = {DSP_MACS: part.energy_per_mac, DSP_BYTES: part.energy_per_byte,
+            DSP_PS: part.active_power}  # fmt: skip
+    times = _times("dsp_action", values)
+    dynamic = {Action(name, what): round(aj * times) for what, aj in each.items()}
+    return Costs(dynamic, {name: part.static_power})
 
 
 def _cycle_aj(cpu: Cpu, values: FactorValues) -> int:

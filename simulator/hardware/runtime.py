@@ -54,6 +54,12 @@ class Driver(Part):
 
     launch: Picoseconds = Field(ge=0, description="driver time of one offload, on the CPU")
     synchronise: Picoseconds = Field(ge=0, description="CPU time to notice a completion it awaits")
+    switch: Picoseconds = Field(
+        ge=0,
+        default=0,
+        description="where work goes over to the unit, and where the host uses its results again: "
+        "once per change of sides, whatever the tensors, as where both have an address space",
+    )
     first_call: Picoseconds = Field(ge=0, default=0, description="engine build, once per kernel")
     offload_min_macs: NonNegativeInt = Field(default=0, description="smaller GEMMs stay on the CPU")
     conversions: Literal["fused", "eager", "unit", "vector"] = Field(

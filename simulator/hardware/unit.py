@@ -10,6 +10,7 @@ from simulator import extensions
 from simulator.errors import InputError, join_names, shown
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
+from simulator.hardware.dsp import VectorMachine
 from simulator.hardware.kernel_file import read_kernels
 from simulator.hardware.measured import KernelTimes
 from simulator.hardware.part import Part
@@ -126,9 +127,16 @@ class MeasuredUnit(KernelTimes, BoardUnit):
         return values | rows
 
 
+class Dsp(VectorMachine, BoardUnit):
+    """A DSP with vector extensions. It takes products and ops whose numbers are integers that it
+    knows; all others stay with the host, and `driver.switch` is paid where work changes sides.
+    """
+
+
 _KINDS: dict[str, type[BoardUnit]] = {
     "array": Array,
     "cpu": CpuCluster,
+    "dsp": Dsp,
     "measured": MeasuredUnit,
 }
 

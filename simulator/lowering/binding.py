@@ -4,7 +4,7 @@ A token is a storage of the step, or a buffer that lowering itself needs: a conv
 raw output of the array. Every buffer is new, so that only its readers wait for it.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from simulator.activity import Stage
@@ -64,6 +64,7 @@ class Binding:
         self._copies: dict[int, dict[CopyKey, int]] = {}
         self._made_as: dict[int, CopyKey] = {}  # token -> the copy that it is
         self._pending: dict[int, tuple[int, str]] = {}  # token -> task that wrote it, its unit
+        self._sides = _Sides()
 
     def token(self) -> int:
         """Return a new buffer."""
@@ -83,7 +84,8 @@ class Binding:
     ) -> int:
         """Append `work` and return its index; it waits for its hazards and for the tasks `after`.
 
-        Before a CPU task uses what another unit wrote, the CPU awaits its completion.
+        Before a CPU task uses what another unit wrote, the CPU awaits its completion. A unit with
+        a switch has that before it works, and before another one uses any of its results.
         """
         read, written, extra = present(reads), tuple(writes), set(present(after))
         if work.unit == HOST:
@@ -92,6 +94,7 @@ class Binding:
         if work.unit not in self.keeping.capacities:
             touched = ([Access(token, 0) for token in each] for each in (read, written))
             self.keeping.touch(work.unit, *touched)
+        extra |= set(self._switches(work.unit, {*read, *written}, site))
         index = len(self.tasks)
         waits = self._hazards.add(index, read, written, random=random, barrier=barrier)
         for token in written:
@@ -99,6 +102,8 @@ class Binding:
             self._pending.pop(token, None)
             if work.unit != HOST:
                 self._pending[token] = index, work.unit
+        if work.unit != HOST and self._units[work.unit].driver.switch:
+            self._sides.worked(work.unit, index, written)
         if extra:
             waits = tuple(sorted({*waits, *extra}))
         self.tasks.append(BoundTask(work, site.op, site.phase, site.layer, waits))
@@ -142,6 +147,19 @@ class Binding:
             return None
         return self.append(self.requests.driver(stage, duration_ps), site, (), ())
 
+    def _switches(self, unit: str, tokens: Collection[int], site: Site) -> Iterator[int]:
+        """Append and yield the changes of sides before `unit` works on `tokens`: back from other
+        units that have any of them, and over to it.
+        """
+        for other, last in self._sides.leave(unit, tokens):
+            yield self._switch(other, site, (last,))
+        if unit != HOST and self._units[unit].driver.switch and self._sides.enter(unit):
+            yield self._switch(unit, site, ())
+
+    def _switch(self, unit: str, site: Site, after: tuple[int, ...]) -> int:
+        work = self.requests.driver(Stage.SWITCH, self._units[unit].driver.switch)
+        return self.append(work, site, (), (), after=after)
+
     def await_completion(self, token: int, site: Site) -> int | None:
         """Let the CPU await the unit that wrote `token`; return the task, if there is any."""
         pending = self._pending.pop(token, None)
@@ -153,6 +171,38 @@ class Binding:
             return None
         work = self.requests.driver(Stage.SYNCHRONISE, duration_ps)
         return self.append(work, site, (), (), after=(task,))
+
+
+class _Sides:
+    """On which side of a switch work is, and what only the units beyond it have. A step begins with
+    the host, which has everything.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the host."""
+        self._unit = HOST
+        self._away: dict[int, str] = {}  # token -> the unit that has it
+        self._last: dict[str, int] = {}  # unit -> its last task
+
+    def enter(self, unit: str) -> bool:
+        """Go to `unit`, and return whether work was elsewhere."""
+        before, self._unit = self._unit, unit
+        return before != unit
+
+    def worked(self, unit: str, task: int, tokens: Iterable[int]) -> None:
+        """Note that `unit` wrote `tokens` with its last `task`."""
+        self._last[unit] = task
+        self._away |= dict.fromkeys(tokens, unit)
+
+    def leave(self, unit: str, tokens: Collection[int]) -> list[tuple[str, int]]:
+        """Leave all units but `unit` that have any of `tokens`; return them, with their last task.
+        What they have is everywhere then.
+        """
+        others = {self._away[token] for token in tokens if token in self._away} - {unit}
+        if others:
+            self._unit = HOST
+            self._away = {t: other for t, other in self._away.items() if other not in others}
+        return [(other, self._last[other]) for other in sorted(others)]
 
 
 def storages(tensors: Iterable[Tensor]) -> tuple[int, ...]:

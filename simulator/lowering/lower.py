@@ -81,9 +81,11 @@ class Lowering:
         """Return the precisions of the GEMMs of `step`, of which op i goes to `units[i]`."""
         return self._programs.precisions(step, units)
 
-    def synchronise(self, unit: str) -> tuple[Task, ...]:
-        """Return what the CPU does to await one completion of `unit`, by itself."""
-        return self._on(self._programs.synchronise(unit)).tasks
+    def synchronise(self, unit: str, *, awaited: bool = False) -> tuple[Task, ...]:
+        """Return what the CPU does to use a result of `unit`, `awaited` already or not, by itself:
+        it awaits one completion, and has a switch come back.
+        """
+        return self._on(self._programs.synchronise(unit, awaited=awaited)).tasks
 
     def _on(self, program: Program) -> LoweredStep:
         templates = self._templates
@@ -162,11 +164,13 @@ class Programs:
         after = Carry(lowered.engines, frozenset(copies.values()), left)
         return binding, _Lowered(self._program(binding), after)
 
-    def synchronise(self, unit: str) -> Program:
-        """Return what the CPU does to await one completion of `unit`, by itself."""
-        binding = Binding(self._requests, 0)
-        duration_ps = self._outline.units[unit].driver.synchronise
-        binding.driver(Stage.SYNCHRONISE, duration_ps, Site(0, Phase.OTHER, ""))
+    def synchronise(self, unit: str, *, awaited: bool) -> Program:
+        """Return what the CPU does to use a result of `unit`, by itself."""
+        binding, driver = Binding(self._requests, 0), self._outline.units[unit].driver
+        site = Site(0, Phase.OTHER, "")
+        if not awaited:
+            binding.driver(Stage.SYNCHRONISE, driver.synchronise, site)
+        binding.driver(Stage.SWITCH, driver.switch, site)
         return self._program(binding)
 
     def _program(self, binding: Binding) -> Program:

@@ -179,7 +179,7 @@ def test_a_sweep_over_its_lanes(soc, tmp_path):
     [
         (
             "kind: relu",
-            "units.relu.kind: no kind of unit 'vectors'; known: array, cpu, measured, relu",
+            "units.relu.kind: no kind of unit 'vectors'; known: array, cpu, dsp, measured, relu",
         ),
         ("lanes: 16", "units.relu: lanes: "),
         ("clock: 1 GHz", "units.relu: clocks: unknown key; did you mean clock?"),

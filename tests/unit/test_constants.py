@@ -25,19 +25,19 @@ def numbers(part: Part, prefix: str = ""):
     """Yield the paths of all numbers that a file gave, but for those of a DRAM preset, and of
     measured kernels, whose rows have sources themselves.
     """
-    for field in sorted(part.model_fields_set - {"device", "kernels"}):
-        value, name = getattr(part, field), type(part).model_fields[field].alias or field
-        entries = {}
+    for name in sorted(part.model_fields_set - {"device", "kernels"}):
+        value = getattr(part, name)
+        key, entries = type(part).model_fields[name].alias or name, {}
         if isinstance(value, Part):
-            yield from numbers(value, f"{prefix}{name}.")
+            yield from numbers(value, f"{prefix}{key}.")
         elif isinstance(value, dict):
             entries = value
         elif isinstance(value, tuple):
             entries = {i: each for i, each in enumerate(value) if isinstance(each, Part)}
         elif isinstance(value, int) and not isinstance(value, bool):
-            yield prefix + name
-        for key, entry in entries.items():
-            yield from numbers(entry, f"{prefix}{name}.{key}.")
+            yield prefix + key
+        for which, entry in entries.items():
+            yield from numbers(entry, f"{prefix}{key}.{which}.")
 
 
 def constant(soc: Hardware, path: str):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Counts
+from simulator.activity import DSP_BYTES, DSP_MACS, DSP_PS, Counts
 from simulator.energy import price_constants, prices, prices_at, tables
 from simulator.hardware import load_hardware
 from simulator.hardware.load import hardware_names
@@ -108,7 +108,11 @@ def test_prices_drawn_at_one_end_are_that_end(name, end):
     known = price_constants(soc)
     drawn = prices_at(soc, {each.path: getattr(each, end) for each in known})
     wanted = getattr(prices(soc), end)
-    ranged = {"cpu_cycles": "energy.cpu_cycle", "gpu.kernel_ps": "energy.units.gpu.busy_power"}
+    ranged = {"cpu_cycles": "energy.cpu_cycle", "gpu.kernel_ps": "energy.units.gpu.busy_power"} | {
+        action.key: "energy.dsp_action"
+        for action in drawn.dynamic_aj
+        if action.what in (DSP_MACS, DSP_BYTES, DSP_PS)
+    }
     for action, found in drawn.dynamic_aj.items():
         if ranged.get(action.key) in (None, *(each.path for each in known)):
             assert found == pytest.approx(wanted.dynamic_aj[action], rel=1.5e-3, abs=1)

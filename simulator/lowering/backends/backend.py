@@ -18,6 +18,7 @@ from simulator.hardware.unit import GROUP, BoardUnit
 from simulator.lowering.backends.array import ArrayBackend
 from simulator.lowering.backends.cluster import ClusterBackend
 from simulator.lowering.backends.coherence import flushed
+from simulator.lowering.backends.dsp import DspBackend
 from simulator.lowering.backends.measured import MeasuredBackend
 from simulator.lowering.binding import Binding, Site, storages
 from simulator.lowering.cache import Transfers
@@ -168,6 +169,7 @@ _BUILT_IN: Mapping[str, Callable[[str, UnitOutline], Backend]] = {
     "array": ArrayBackend,
     "cpu": ClusterBackend,
     "measured": MeasuredBackend,
+    "dsp": DspBackend,
 }
 
 

@@ -16,13 +16,14 @@ from simulator import extensions
 from simulator.errors import InputError, join_names
 from simulator.files.forms import check
 from simulator.trace.passes.freeze import Freeze
+from simulator.trace.passes.integers import Integers
 from simulator.trace.passes.narrow import Narrow
 from simulator.trace.passes.rewrite import Pass
 from simulator.trace.passes.thin import Thin
 from simulator.trace.passes.treatment import Treatment
 
 GROUP = "trainsoc.passes"
-BUILT_IN: dict[str, type[Pass[Any]]] = {each.key: each for each in (Freeze, Thin, Narrow)}
+BUILT_IN: dict[str, type[Pass[Any]]] = {each.key: each for each in (Freeze, Thin, Narrow, Integers)}
 """In the order in which they apply: layers that are frozen have no gradients to thin or narrow."""
 
 
