@@ -50,7 +50,7 @@ class BatchedProduct(NamedTuple):
         return self.results if self.summed else images * self.results
 
 
-class KernelTime(NamedTuple):
+class ProductTime(NamedTuple):
     """What products take: ps of arithmetic, of stalls and of calls; what they execute and move."""
 
     vector_ps: int
@@ -60,9 +60,9 @@ class KernelTime(NamedTuple):
     cache_bytes: int
     missed_bytes: int
 
-    def plus(self, other: "KernelTime") -> "KernelTime":
+    def plus(self, other: "ProductTime") -> "ProductTime":
         """Return both, one after the other."""
-        return KernelTime(*(a + b for a, b in zip(self, other, strict=True)))
+        return ProductTime(*(a + b for a, b in zip(self, other, strict=True)))
 
     @property
     def ps(self) -> int:
@@ -94,7 +94,7 @@ def batched(op: Op, gemm: Gemm, bits: int) -> BatchedProduct:
 
 
 @remember("products on DSPs", most=4096)
-def product_time(part: VectorMachine, product: BatchedProduct, rate: int) -> KernelTime:
+def product_time(part: VectorMachine, product: BatchedProduct, rate: int) -> ProductTime:
     """Return the time of a product at `rate` MACs per cycle, its batch cut where that pays."""
     if not part.split:
         return _part_time(part, product, product.images, rate)
@@ -102,25 +102,25 @@ def product_time(part: VectorMachine, product: BatchedProduct, rate: int) -> Ker
     return min(cuts, key=lambda time: time.ps)
 
 
-def _in_parts(part: VectorMachine, product: BatchedProduct, images: int, rate: int) -> KernelTime:
+def _in_parts(part: VectorMachine, product: BatchedProduct, images: int, rate: int) -> ProductTime:
     times, rest = divmod(product.images, images)
     each = _part_time(part, product, images, rate)
-    time = KernelTime(*(times * value for value in each))
+    time = ProductTime(*(times * value for value in each))
     return time.plus(_part_time(part, product, rest, rate)) if rest else time
 
 
-def _part_time(part: VectorMachine, product: BatchedProduct, images: int, rate: int) -> KernelTime:
+def _part_time(part: VectorMachine, product: BatchedProduct, images: int, rate: int) -> ProductTime:
     """Return the time of `images` of a batch, with scales that are partly found anew."""
     share = part.rescaling.dynamic_share
     plain, twice = (_call_time(part, product, images, rate, dynamic=d) for d in (False, True))
-    return KernelTime(
+    return ProductTime(
         *(((1000 - share) * p + share * t) // 1000 for p, t in zip(plain, twice, strict=True))
     )
 
 
 def _call_time(
     part: VectorMachine, product: BatchedProduct, images: int, rate: int, *, dynamic: bool
-) -> KernelTime:
+) -> ProductTime:
     """Return the time of one call, with a second pass over its sums if it is `dynamic`."""
     computed = part.batch.filled(images)
     m, n, k = product.of(computed)
@@ -142,7 +142,7 @@ def _call_time(
     multiply_ps = clock.cycles_to_ps(ceil_div(issued, rate))
     hit_ps = transfer_ps(passed - missed, part.cache.bandwidth)
     stall_ps = transfer_ps(missed, part.cache.miss_bandwidth)
-    return KernelTime(
+    return ProductTime(
         max(multiply_ps, hit_ps) + rescale_ps, stall_ps, part.call, issued, passed, missed
     )
 
