@@ -229,7 +229,9 @@ class Work:
     `overhead_ps` (dispatch or launch), `compute_ps` and `memory_ps` (channel or port, whichever
     is slower) are what its duration alone is made of. `mapping` says how the accelerator cuts it,
     and `mapping_reason` why so: it is the "best" of the mapper's space, the machine's "default", or
-    "given" by the caller. Of a kernel whose time is measured it is the `timing.measured.Basis`.
+    "given" by the caller. Of a kernel whose time is measured it is the `timing.measured.Basis`. Of
+    a dense product the same mapping would have `skipped_macs` more, in `skipped_ps` more of
+    computing.
     """
 
     unit: str
@@ -246,6 +248,8 @@ class Work:
     compute_cycles: int = 0
     mapping: str = ""
     mapping_reason: str = ""
+    skipped_macs: int = 0
+    skipped_ps: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

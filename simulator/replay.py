@@ -31,6 +31,7 @@ from simulator.results.record import StepRecord
 from simulator.results.recost import save_costs
 from simulator.results.result import Identity, Result, write_result
 from simulator.results.samples import discard_samples
+from simulator.results.sparsity import sparsity_document
 from simulator.results.step import step_document
 from simulator.results.step_documents import StepDocument
 from simulator.si import si
@@ -233,6 +234,7 @@ class Replay:
                 **({"notes": notes} if notes else {}),
             },
             fusion_document(hardware.runtime.fusion, self._unfused, trace),
+            sparsity_document(trace, records),
         )
 
     @property

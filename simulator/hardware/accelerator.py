@@ -10,6 +10,7 @@ from simulator.hardware.dataflow import DataflowName
 from simulator.hardware.operating import OperatingPoint, check_points, supply_ratio
 from simulator.hardware.part import FASTEST_HZ, Part
 from simulator.hardware.precision import PRECISION_BITS, Precision, accumulator_of
+from simulator.hardware.sparsity import SkippedZeros
 from simulator.hardware.vector import Vector, VectorInterface
 from simulator.units import Bytes, BytesPerSecond, Cycles, Hertz, Millivolts, Picoseconds
 
@@ -178,6 +179,9 @@ class Accelerator(Part):
     on_unsupported_precision: Literal["quantise", "cpu", "multipass", "error"] = "quantise"
     launch_latency: Picoseconds = Field(ge=0, default=0, description="command to first transfer")
     vector: Vector | None = Field(default=None, description="lanes beside the arrays")
+    sparsity: SkippedZeros = Field(
+        default_factory=SkippedZeros, description="zeros that it skips, else it multiplies all"
+    )
 
     @model_validator(mode="after")
     def _tiles_have_room(self) -> "Accelerator":

@@ -166,6 +166,13 @@ class Cpu(Part):
     gemm_efficiency_alone: Permille | None = Field(
         gt=0, le=1000, default=None, description="likewise, one core at work and the others idle"
     )
+    sparse_efficiency: Permille | None = Field(
+        gt=0,
+        le=1000,
+        default=None,
+        description="of a dense product's rate in the blocks that a block-sparse kernel keeps, "
+        "such as 50 % (a guess: 20 to 80 %); else kernels are dense, as PyTorch's own are",
+    )
     convolutions: Literal["direct", "im2col", "nnpack"] = Field(
         default="direct",
         description="who computes them: at the speed of products, by im2col and BLAS, or forward "

@@ -157,7 +157,8 @@ class Requests(CpuRequests):
         by_role = gemm.conv or array.wgrad_dataflow  # else a product is a product
         role = gemm.role if by_role else None
         sizes = (role, gemm.batch, gemm.m, gemm.n, gemm.k, gemm.conv, gemm.causal)
-        key = ("array", sizes, placement, out_bits, cached, operands, epilogue, resident)
+        zeros = gemm.sparsity.anywhere
+        key = ("array", sizes, zeros, placement, out_bits, cached, operands, epilogue, resident)
         return self.once(
             placement.unit,
             key,

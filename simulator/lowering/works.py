@@ -30,6 +30,7 @@ from simulator.mapping.array_shape import shape_of
 from simulator.mapping.layout import Layout
 from simulator.mapping.mapper import map_shape
 from simulator.mapping.problem import Epilogue, OperandBits
+from simulator.mapping.sparse_shape import with_zeros
 from simulator.memo import Memo
 from simulator.timing.convolutions import convolution
 from simulator.timing.cores import (
@@ -44,6 +45,7 @@ from simulator.timing.kernels import KernelCost, millicycles
 from simulator.timing.operations import operation_stretch
 from simulator.timing.pricing import Pricing, Traffic, permille_written, pricing_of
 from simulator.timing.products import products_ps
+from simulator.timing.sparsity import kernel_shares
 from simulator.timing.stretches import Stretch, StretchBound, Stretched, cycles_ps
 from simulator.timing.vector import millioperations, vector_port_ps, vector_ps
 from simulator.trace.accesses import moved_bytes
@@ -125,6 +127,7 @@ class Templates:
             passes=placement.passes, operands=operands, cached=cached,
             epilogue=_on_way_out(array, epilogue), resident=resident,
         )  # fmt: skip
+        shape = with_zeros(shape, gemm, array)
         work = map_shape(array, self._pricing_of(placement.unit), shape, gemm.macs, mapping)
         own = "" if placement.precision == native.precision else placement.precision
         counts = _counted_on(work.counts, ACCELERATOR, placement.unit, own)
@@ -217,10 +220,13 @@ class Templates:
         self, op: Op, gemms: tuple[Gemm, ...], transfers: Transfers, issue_ps: int, new: int
     ) -> Work:
         """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
-        first = gemms[0]
-        macs, issued = sum(gemm.macs for gemm in gemms), sum(executed_macs(gemm) for gemm in gemms)
+        first, macs = gemms[0], sum(gemm.macs for gemm in gemms)
+        shares = [kernel_shares(self.hardware.cpu, gemm) for gemm in gemms]
+        each = zip(gemms, shares, strict=True)
+        issued = sum(round(executed_macs(gemm) * share.macs) for gemm, share in each)
+        slowest = max(share.time for share in shares)
         mnk = (first.batch, first.m, first.n, first.k)
-        products = self._products(op, gemms, new)
+        products = [each.at(slowest) for each in self._products(op, gemms, new)]
         return self._cpu(Stage.GEMM, issue_ps, products, transfers, macs, issued, mnk)
 
     def _products(self, op: Op, gemms: tuple[Gemm, ...], new: int) -> tuple[Stretch, ...]:
@@ -234,7 +240,7 @@ class Templates:
         if first.conv is not None and cpu.convolutions != "direct":
             stretches = [stretch for gemm in gemms for stretch in convolution(cpu, gemm)]
             return (fetched, *stretches)
-        macs = sum(gemm.macs for gemm in gemms)
+        macs = sum(gemm.dense_macs for gemm in gemms)
         ps = products_ps(cpu, op.base_name, gemms, dtype)
         return (Stretch(fetched.ps + ps, threads_of(cpu, macs)),)
 

@@ -57,6 +57,8 @@ class ConvShape:
         "S": "tap_row", "R": "tap_col",
     }  # fmt: skip
 
+    skipped_macs = 0
+
     @property
     def key(self) -> Hashable:
         """What makes two shapes equal."""
@@ -170,6 +172,15 @@ class ConvShape:
         """Return the cycles of a tile: every tap is a product of its own."""
         part = ConvTile(*tile)
         return part.taps * tile_cycles(array, self._one_tap(part), self.dataflow)
+
+    def products(self, tile: Sizes) -> tuple[int, Dims]:
+        """Return the taps of a tile, and the product that each is."""
+        part = ConvTile(*tile)
+        return part.taps, self._one_tap(part)
+
+    def skipped_cycles(self, _array: Accelerator, _tile: Sizes) -> int:
+        """Return that a dense convolution spares nothing."""
+        return 0
 
     def accesses(self, array: Accelerator, tile: Sizes) -> Accesses:
         """Return the words between the array and its memories for a tile."""

@@ -191,6 +191,7 @@ class Plan:
         counts = self._counts(useful_macs)
         census = self._tiled.census.items()
         once = sum(n * self._cycles[visit.sizes] for visit, n in census if visit.computes)
+        skipped = sum(n * shape.skipped_cycles(array, v.sizes) for v, n in census if v.computes)
         cycles = shape.repeats * once + shape.dataflow.fill_cycles(array)
         return Work(
             unit=ACCELERATOR,
@@ -203,6 +204,8 @@ class Plan:
             compute_cycles=cycles,
             mapping=self._mapping.text,
             mapping_reason=reason,
+            skipped_macs=shape.skipped_macs,
+            skipped_ps=Clock(array.clock).cycles_to_ps(shape.repeats * skipped),
         )
 
     def _progress(self) -> Pipelined:

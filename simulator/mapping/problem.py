@@ -8,7 +8,7 @@ from simulator.activity import AccessPattern
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.loops import IterationSpace, Mapping, Sizes
 from simulator.mapping.rule import MappingRule
-from simulator.timing.dataflows import Accesses, Dataflow
+from simulator.timing.dataflows import Accesses, Dataflow, Dims
 from simulator.timing.systolic import Folds
 from simulator.units import ceil_div
 
@@ -120,6 +120,10 @@ class ProblemShape(IterationSpace, Protocol):
         """Multiply-accumulates that the array executes in all repeats."""
 
     @property
+    def skipped_macs(self) -> int:
+        """Multiply-accumulates beside, which zeros spare it."""
+
+    @property
     def text(self) -> str:
         """The operation in words, for messages."""
 
@@ -155,8 +159,14 @@ class ProblemShape(IterationSpace, Protocol):
     def sum_bytes(self, tile: Sizes) -> int:
         """Return the bytes of a tile's partial sums in the accumulator."""
 
+    def products(self, tile: Sizes) -> tuple[int, Dims]:
+        """Return how many equal products a tile is on the array, and their dimensions."""
+
     def cycles(self, array: Accelerator, tile: Sizes) -> int:
         """Return the cycles of a tile, without the fill that an operation adds once."""
+
+    def skipped_cycles(self, array: Accelerator, tile: Sizes) -> int:
+        """Return the cycles that zeros spare the array in a tile."""
 
     def grid_cycles(self, array: Accelerator, cuts: dict[str, list[tuple[int, int]]]) -> int:
         """Return the cycles of all tiles, cut into (size, count) along every axis."""

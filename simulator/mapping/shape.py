@@ -44,6 +44,7 @@ class GemmShape:
     c_axes = frozenset("mn")
     letters: ClassVar[Table[str, str]] = {"P": "m", "K": "n", "C": "k"}
     sums_weights = False
+    skipped_macs = 0
 
     @property
     def key(self) -> Hashable:
@@ -133,6 +134,14 @@ class GemmShape:
     def cycles(self, array: Accelerator, tile: Sizes) -> int:
         """Return the cycles of a tile, without what an operation adds once."""
         return tile_cycles(array, Dims(*tile), self.dataflow)
+
+    def products(self, tile: Sizes) -> tuple[int, Dims]:
+        """Return the one product that a tile is on the array."""
+        return 1, Dims(*tile)
+
+    def skipped_cycles(self, _array: Accelerator, _tile: Sizes) -> int:
+        """Return that a dense product spares nothing."""
+        return 0
 
     def accesses(self, array: Accelerator, tile: Sizes) -> Accesses:
         """Return the words between the array and its memories for a tile."""

@@ -216,6 +216,20 @@ class FusionDocument(TypedDict):
 
 
 @with_config(BY_NEED)
+class SparsityDocument(TypedDict):
+    """What zeros save over a run: MACs of all products as if none were sparse, those that multiply
+    no zero, those that units execute (a strided dgrad may have more than its product), and what
+    accelerators skip beside, in MACs and in time of computing, ps.
+    """
+
+    dense_macs: Count
+    useful_macs: Count
+    issued_macs: Count
+    skipped_macs: Count
+    skipped_ps: Count
+
+
+@with_config(BY_NEED)
 class ResultDocument(TypedDict):
     """The content of result.json, as far as anything reads it."""
 
@@ -237,6 +251,7 @@ class ResultDocument(TypedDict):
     area: NotRequired[list[AreaRow]]
     ops: NotRequired[list[OpRow]]
     fusion: NotRequired[FusionDocument]
+    sparsity: NotRequired[SparsityDocument]
     uncertainty: NotRequired[Annotated[UncertaintyDocument, AfterValidator(_check_intervals)]]
 
 

@@ -98,4 +98,5 @@ def _identity(document: ResultDocument, prices: Prices) -> Identity:
         {**document["precision"]},
         {**document["provenance"], "energy_digest": prices.digest},
         document.get("fusion"),
+        document.get("sparsity"),
     )

@@ -24,6 +24,7 @@ from simulator.results.documents import (
     PrecisionDocument,
     ProvenanceDocument,
     ResultDocument,
+    SparsityDocument,
     UncertaintyDocument,
     Version,
 )
@@ -50,6 +51,7 @@ class Identity:
     precision: dict[str, Any]
     provenance: dict[str, Any]
     fusion: FusionDocument | None = None
+    sparsity: SparsityDocument | None = None
 
 
 class Amount(NamedTuple):
@@ -162,6 +164,8 @@ class Result:
         }
         if identity.fusion:
             document["fusion"] = identity.fusion
+        if identity.sparsity:
+            document["sparsity"] = identity.sparsity
         if self.uncertainty:
             document["uncertainty"] = self.uncertainty
         if ops:

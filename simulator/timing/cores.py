@@ -170,7 +170,7 @@ def filled_macs(gemm: Gemm, lanes: int) -> int:
     outputs = gemm.conv.in_channels if gemm.role is Role.DGRAD else gemm.conv.out_channels
     # Depthwise kernels have vectors across the groups.
     channels = outputs if is_depthwise(gemm.conv) else max(1, outputs // gemm.conv.groups)
-    return gemm.macs * (ceil_div(channels, lanes) * lanes) // channels
+    return gemm.dense_macs * (ceil_div(channels, lanes) * lanes) // channels
 
 
 def smallest(gemm: Gemm) -> int:

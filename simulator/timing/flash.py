@@ -14,7 +14,7 @@ _KEYS = 512
 
 def executed_macs(gemm: Gemm) -> int:
     """Return the MACs of `gemm` as the kernel computes it."""
-    return gemm.batch * gemm.width * _pairs(gemm) if gemm.causal else gemm.macs
+    return gemm.batch * gemm.width * _pairs(gemm) if gemm.causal else gemm.dense_macs
 
 
 def executed_results(gemm: Gemm) -> int:

@@ -68,8 +68,8 @@ def products_ps(cpu: Cpu, op: str, gemms: Sequence[Gemm], dtype: str) -> int:
 
 
 def _vector_ps(cpu: Cpu, gemm: Gemm) -> int:
-    threads = cpu.cores if gemm.macs > _SPLIT else 1
-    return cycles_ps(cpu, gemm.macs * cpu.costs.elementwise, threads)
+    threads = cpu.cores if gemm.dense_macs > _SPLIT else 1
+    return cycles_ps(cpu, gemm.dense_macs * cpu.costs.elementwise, threads)
 
 
 def _batch_ps(cpu: Cpu, gemm: Gemm, dtype: str) -> int:

@@ -1,6 +1,8 @@
 """Kernels as stretches in sequence, each with arithmetic that overlaps its memory traffic."""
 
 from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil
 from typing import NamedTuple
 
 from simulator.hardware.cpu import Cpu
@@ -15,6 +17,10 @@ class Stretch(NamedTuple):
     threads: int = 1
     read_bytes: int = 0
     write_bytes: int = 0
+
+    def at(self, share: Fraction) -> "Stretch":
+        """Return it with this share of its arithmetic, rounded up."""
+        return self._replace(ps=ceil(self.ps * share))
 
 
 class StretchBound(NamedTuple):

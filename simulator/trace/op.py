@@ -8,6 +8,7 @@ from math import prod
 
 from simulator.memo import remember
 from simulator.trace.causal import pairs
+from simulator.trace.sparsity import DENSE, SparseOperands
 from simulator.units import ceil_div
 
 DTYPE_BITS = {
@@ -223,9 +224,17 @@ class Gemm:
     # Not in the text form, and so in the digest only where they are set: others keep theirs.
     causal: Causal = field(default=Causal.NONE, repr=False)
     formats: tuple[str, str] = field(default=("", ""), repr=False)
+    sparsity: SparseOperands = field(default=DENSE, repr=False)
 
     @property
     def macs(self) -> int:
+        """Useful multiply-accumulates: of a sparse product, the fraction without zeros."""
+        if self.sparsity == DENSE:
+            return self.dense_macs
+        return round(self.dense_macs * self.sparsity.density)
+
+    @property
+    def dense_macs(self) -> int:
         """Multiply-accumulates, batch x M x N x K; of a causal one, those of its pairs."""
         if not self.causal:
             return self.batch * self.m * self.n * self.k
@@ -233,9 +242,10 @@ class Gemm:
 
     @property
     def result_elements(self) -> int:
-        """Elements of all results; of causal scores, those of its pairs."""
+        """Elements of all results that are kept; of causal scores, those of its pairs."""
         if self.causal is not Causal.RESULT:
-            return self.batch * self.m * self.n
+            elements, made = self.batch * self.m * self.n, self.sparsity.c
+            return round(elements * made.density) if made else elements
         return self.batch * pairs(self.queries, self.keys)
 
     @property

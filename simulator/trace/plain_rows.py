@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from simulator.trace.header import member
 from simulator.trace.op import Causal, Conv, Gemm, Op, OpKind, Phase, Role, Tensor
 
-_APART = ("conv", "precision", "causal", "formats")
+_APART = ("conv", "precision", "causal", "formats", "sparsity")
 TENSOR = tuple(field.name for field in fields(Tensor))
 GEMM = tuple(field.name for field in fields(Gemm) if field.name not in _APART)
 CONV = tuple(field.name for field in fields(Conv))

@@ -10,6 +10,7 @@ from simulator.errors import InputError
 from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.passes.treatment import AS_TRACED, Method
 from simulator.trace.phases import FACTS
+from simulator.trace.sparsity import DENSE
 
 
 class StorageKind(StrEnum):
@@ -56,7 +57,7 @@ class Step:
         """SHA-256 of the step's content; equal steps have equal digests."""
         # The text form of frozen dataclasses is complete and ten times as fast as JSON.
         text = repr((self.kind, self.ops, self.storages)) + self._causal
-        text += self._formats + self._fused
+        text += self._formats + self._sparse + self._fused
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -80,6 +81,17 @@ class Step:
             if any(gemm.formats)
         ]
         return repr(formats) if formats else ""
+
+    @property
+    def _sparse(self) -> str:
+        """Which products have zeros to skip, "" if none has."""
+        sparse = [
+            (index, number, gemm.sparsity)
+            for index, op in enumerate(self.ops)
+            for number, gemm in enumerate(op.gemms)
+            if gemm.sparsity != DENSE
+        ]
+        return repr(sparse) if sparse else ""
 
     @property
     def _fused(self) -> str:

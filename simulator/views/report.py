@@ -1,6 +1,6 @@
 """The tables of a run: what each phase, layer, op or stage costs, and the memory it needs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rich import box
@@ -9,11 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.energy.prices import COMPONENTS
-from simulator.results.documents import FusionDocument, OpRow, ResultDocument, by_phase
+from simulator.results.documents import (
+    FusionDocument,
+    OpRow,
+    ResultDocument,
+    SparsityDocument,
+    by_phase,
+)
 from simulator.results.metric_row import CostRow
 from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY, metric
 from simulator.results.uncertainty import si_with
 from simulator.si import percent, si, si_range
+from simulator.units import PS_PER_S
 
 _READS, _WRITES = metric("dram_read_bytes"), metric("dram_write_bytes")
 _BANDWIDTH, _POWER = metric("bandwidth_bytes_per_s"), metric("average_power_w")
@@ -42,9 +49,16 @@ def run_report(document: ResultDocument, by: str = "phase") -> Group:
         style="dim",
     )
     doubts = [Text(each) for each in document["provenance"].get("notes", ())]
-    fusion = document.get("fusion")
-    rest = [*doubts, _memory(document), *([_fusion(fusion)] if fusion else [])]
+    rest = [*doubts, _memory(document), *_savings(document)]
     return Group(Text(_headline(document)), table, note, *rest)
+
+
+def _savings(document: ResultDocument) -> Iterator[Text]:
+    """Yield a line for each way in which this machine spared itself work."""
+    if fusion := document.get("fusion"):
+        yield _fusion(fusion)
+    if sparsity := document.get("sparsity"):
+        yield _sparsity(sparsity)
 
 
 def precisions(document: ResultDocument) -> str:
@@ -192,6 +206,17 @@ def _fusion(fusion: FusionDocument) -> Text:
         f"Fusion ({fusion['mode']}): of {fusion['ops_traced']} ops in all distinct steps, {parts} "
         f"run as {len(groups)}; {si(fusion['saved_bytes'], 'B')} of results between them are never "
         "stored."
+    )
+
+
+def _sparsity(sparsity: SparsityDocument) -> Text:
+    dense, time_s = sparsity["dense_macs"], sparsity["skipped_ps"] / PS_PER_S
+    zeros, skipped = dense - sparsity["useful_macs"], sparsity["skipped_macs"]
+    share = percent(skipped, sparsity["issued_macs"] + skipped)
+    return Text(
+        f"Sparsity: of {si(dense, 'MAC')} of all products {si(zeros, 'MAC')} "
+        f"({percent(zeros, dense)}) multiply zeros; accelerators skip {share} of what units would "
+        f"execute, {si(skipped, 'MAC')}, and {si(time_s, 's')} of computing."
     )
 
 

@@ -90,10 +90,14 @@ def _gradient(op: Op) -> int:
 
 
 def part_of(op: Op, gemms: tuple[Gemm, ...]) -> Op:
-    """Return the part of `op` that computes `gemms`: its operands and results alone."""
+    """Return the part of `op` that computes `gemms`: its operands, with the indices of sparse ones,
+    and results alone.
+    """
     if len(gemms) == len(op.gemms):
         return op
-    used = sorted({which for gemm in gemms for which in (gemm.a, gemm.b) if which >= 0})
+    named = {which for gemm in gemms for which in (gemm.a, gemm.b) if which >= 0}
+    indices = frozenset[int]().union(*(gemm.sparsity.indices for gemm in gemms))
+    used = sorted(named | {i for i, each in enumerate(op.inputs) if each.storage in indices})
     made = sorted({gemm.c for gemm in gemms if gemm.c >= 0})
     inputs = tuple(op.inputs[i] for i in used)
     outputs = tuple(op.outputs[i] for i in made)

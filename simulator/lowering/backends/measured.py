@@ -99,7 +99,8 @@ class MeasuredStages:
         transfers = Transfers(tuple(a.size for a in reads), tuple(a.size for a in writes))
         time = backend.time(op, gemm)
         assert time is not None, "it takes what it has a time for"
-        macs = (gemm.macs, gemm.batch, gemm.m, gemm.n, gemm.k) if gemm else (0,) * 5
+        sizes = (gemm.batch, gemm.m, gemm.n, gemm.k) if gemm else (0,) * 4
+        macs = (gemm.macs, gemm.dense_macs, *sizes) if gemm else (0, 0, *sizes)
         key = ("kernel", backend.unit, time, macs, transfers)
         work = binding.requests.once(
             backend.unit, key, lambda on: _work(backend.unit, time, macs, transfers, on)
@@ -123,8 +124,8 @@ def _work(
         **dict(work.counts.items()),
         Action(unit, KERNEL_TIME): work.progress.duration_ps(WHOLE),
     }
-    done, batch, m, n, k = macs
+    useful, issued, batch, m, n, k = macs
     return replace(
-        work, counts=Counts(amounts, done, done), mapping_reason=time.basis.value,
+        work, counts=Counts(amounts, useful, issued), mapping_reason=time.basis.value,
         batch=batch, m=m, n=n, k=k,
     )  # fmt: skip

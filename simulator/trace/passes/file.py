@@ -3,21 +3,23 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, create_model, field_validator
+from pydantic import Field, create_model, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from simulator.errors import InputError, join_names, shown
 from simulator.files.forms import Form, Hints, validate
 from simulator.files.text import is_file
 from simulator.files.yaml import read_yaml
+from simulator.trace.passes.prune import PruneWeights
 from simulator.trace.passes.registry import hint, lookup
-from simulator.trace.passes.treatment import MethodSchedule, Treatment, TreatmentRule
+from simulator.trace.passes.treatment import AS_IS, MethodSchedule, Treatment, TreatmentRule
 from simulator.units import Permille
 
 METHODS = Path(__file__).resolve().parents[3] / "workloads" / "methods"
 _EPOCHS = re.compile(r"(\d+)(?:(-)(\d*))?")
+_DENSE = AS_IS.density
 _EXAMPLE = "{layer: 'layer1.*', epochs: 0-9, weights: 8, activations: 8, gradients: 8}"
 
 
@@ -30,7 +32,7 @@ class _Entry(Form):
     activations: int | None = Field(default=None, ge=2, le=16)
     gradients: int | None = Field(default=None, ge=2, le=16)
     master: bool = False
-    density: Permille = Field(default=1000, gt=0, le=1000)
+    density: Permille = Field(default=_DENSE, gt=0, le=_DENSE)
     frozen: bool = False
 
     @field_validator("epochs")
@@ -41,14 +43,24 @@ class _Entry(Form):
             raise ValueError(f"{shown(value)}: write one epoch, or a range such as 0-9 or 10-")
         return value
 
-    def rule(self) -> TreatmentRule:
-        """Return the rule; its settings are those of further passes that the entry has."""
+    @model_validator(mode="after")
+    def _has_one_density(self) -> Self:
+        if self.density < _DENSE and PruneWeights.key in dict(self.settings):
+            raise ValueError("density and sparsity both prune the weights: give one of them")
+        return self
+
+    @property
+    def settings(self) -> tuple[tuple[str, Any], ...]:
+        """The values of further passes, by their keys."""
         fields = type(self).model_fields
         further = ((field.alias, getattr(self, name)) for name, field in fields.items())
-        settings = tuple((key, value) for key, value in further if key and value is not None)
+        return tuple((key, value) for key, value in further if key and value is not None)
+
+    def rule(self) -> TreatmentRule:
+        """Return the rule; its settings are those of further passes that the entry has."""
         own = {name: getattr(self, name) for name in _KEYS if name not in ("layer", "epochs")}
         first, last = _range(self.epochs) or (0, None)
-        return TreatmentRule(Treatment(**own, settings=settings), self.layer, first, last)
+        return TreatmentRule(Treatment(**own, settings=self.settings), self.layer, first, last)
 
 
 _KEYS = frozenset(_Entry.model_fields)
@@ -66,8 +78,9 @@ def load_method(path: str | Path) -> MethodSchedule:
 
     The file has a `name` and `rules`, of which the first that matches a layer in an epoch holds:
     `layer` (a pattern), `epochs` (from 0), bits of `weights`, `activations` and `gradients` (2 to
-    16), `master` (the weights themselves stay as traced), `density` (such as 25 %), `frozen`, and
-    the keys of installed passes. Raises InputError naming file, key and value.
+    16), `master` (the weights themselves stay as traced), `density` (such as 25 %), `frozen`,
+    `sparsity` and `gradient_sparsity` (2:4, or {block: 16x16, density: 1/4}), and the keys of
+    installed passes. Raises InputError naming file, key and value.
     """
     source = _find(Path(path))
     raw = read_yaml(source, "workloads/methods/int8.yaml")

@@ -18,13 +18,18 @@ from simulator.files.forms import check
 from simulator.trace.passes.freeze import Freeze
 from simulator.trace.passes.integers import Integers
 from simulator.trace.passes.narrow import Narrow
+from simulator.trace.passes.prune import PruneWeights
+from simulator.trace.passes.prune_gradients import PruneGradients
 from simulator.trace.passes.rewrite import Pass
 from simulator.trace.passes.thin import Thin
 from simulator.trace.passes.treatment import Treatment
 
 GROUP = "trainsoc.passes"
-BUILT_IN: dict[str, type[Pass[Any]]] = {each.key: each for each in (Freeze, Thin, Narrow, Integers)}
-"""In the order in which they apply: layers that are frozen have no gradients to thin or narrow."""
+_PASSES = Freeze, Thin, Narrow, Integers, PruneWeights, PruneGradients
+BUILT_IN: dict[str, type[Pass[Any]]] = {each.key: each for each in _PASSES}
+"""In the order in which they apply: layers that are frozen have no gradients to thin, narrow or
+prune, and pruning shrinks storages that have their width.
+"""
 
 
 def lookup(key: str) -> type[Pass[Any]] | None:

@@ -60,13 +60,13 @@ def _thin(op: Op, densities: dict[int, int]) -> Op:
 def _thin_tensor(tensor: Tensor, density: int) -> Tensor:
     if density == _DENSE or not tensor.shape:
         return tensor
-    axis = _axis_of_inputs(tensor)
+    axis = axis_of_inputs(tensor)
     shape = list(tensor.shape)
     shape[axis] = _scaled(shape[axis], density)
     return replace(tensor, shape=tuple(shape))
 
 
-def _axis_of_inputs(tensor: Tensor) -> int:
+def axis_of_inputs(tensor: Tensor) -> int:
     """Return the input axis of a weight: 1 of [outputs, inputs, ...], 0 of a transposed view."""
     transposed = len(tensor.shape) == 2 and tensor.strides[0] < tensor.strides[1]
     return 0 if transposed or len(tensor.shape) == 1 else 1
@@ -86,7 +86,7 @@ def _thin_gemm(op: Op, gemm: Gemm, densities: dict[int, int]) -> Gemm:
     if gemm.role is Role.FORWARD:
         return replace(gemm, k=_scaled(gemm.k, density))
     made = tensors[-1]
-    if gemm.role is Role.WGRAD and gemm.c >= 0 and _axis_of_inputs(made) == 0:
+    if gemm.role is Role.WGRAD and gemm.c >= 0 and axis_of_inputs(made) == 0:
         return replace(gemm, m=_scaled(gemm.m, density))
     return replace(gemm, n=_scaled(gemm.n, density))
 
