@@ -9,7 +9,7 @@ from simulator.lowering.lower import Carry, Lowering
 from simulator.timing.cores import dispatch_ps
 from simulator.timing.shares import WHOLE
 from simulator.trace.memory import footprint
-from simulator.trace.op import Op, OpKind, Phase
+from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.passes.fuse import Fuse, saved_bytes
 from simulator.trace.trace import StorageKind
 from tests.builders import StepBuilder, machine
@@ -248,6 +248,32 @@ def test_what_rides_follows_by_itself_where_a_search_moves_the_product(builder):
     assert len(step.ops) == 1
     tasks, _ = Lowering(hardware).lower(step, Carry(), (HOST,))
     assert [task.work.stage for task in tasks] == [Stage.GEMM, Stage.OP]
+
+
+def test_what_joins_several_results_does_not_ride(builder):
+    """A `cat` of two gradients of one op: each is written by a product of its own."""
+    x, y = builder.tensor(64, 64), builder.tensor(64, 64)
+    made = builder.tensor(64, 64), builder.tensor(64, 64)
+    gemms = tuple(Gemm(Role.DGRAD, 1, 64, 64, 64, 0, 1, c) for c in (0, 1))
+    builder.ops.append(Op("aten.both", OpKind.GEMM, Phase.DGRAD, "net", (x, y), made, gemms))
+    whole = builder.tensor(64, 128)
+    append(builder, "cat", OpKind.COPY, made, (whole,), phase=Phase.DGRAD)
+    hardware = machine(NPU, accelerator__precision="fp32", **BARE)
+    tasks = lowered(builder, hardware)
+    assert [task.work.stage for task in tasks if task.work.stage is Stage.GEMM] == [Stage.GEMM] * 2
+    (joining,) = fusion_of(hardware)
+    assert len(joining.apply(builder.step()).ops) == 2
+
+
+def test_results_that_nobody_reads_are_stored_as_before(builder):
+    x, y = builder.tensor(64, 64), builder.tensor(64, 64)
+    made = builder.tensor(64, 64), builder.tensor(32, 64)
+    gemms = (Gemm(Role.DGRAD, 1, 64, 64, 64, 0, 1, 0), Gemm(Role.WGRAD, 1, 32, 64, 64, 1, 0, 1))
+    builder.ops.append(Op("aten.both", OpKind.GEMM, Phase.DGRAD, "net", (x, y), made, gemms))
+    end = relu(builder, made[0], phase=Phase.DGRAD)
+    (op,) = fused(builder).ops
+    assert op.outputs == (made[1], end)
+    assert [gemm.c for gemm in op.gemms] == [1, 0]
 
 
 def test_small_ops_stay_on_the_cpu(builder):

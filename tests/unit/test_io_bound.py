@@ -1,7 +1,7 @@
 """No plan moves less than the I/O lower bound of a matrix product allows.
 
 2 M N K / sqrt(S) words for a fast memory of S words (Hong and Kung, STOC 1981, with the constant of
-Smith et al., arXiv:1702.02017, and Kwasniewski et al., SC 2019), less what stays in it at the end.
+Smith et al., arXiv:1702.02017, and Kwasniewski et al., SC 2019), less what stays in it.
 """
 
 from math import sqrt

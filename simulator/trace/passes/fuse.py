@@ -236,12 +236,13 @@ def _one(step: Step, members: Sequence[int], last_use: dict[int, int]) -> Op:
                 reads.setdefault(tensor.extent, tensor)
         writes |= {tensor.extent: tensor for tensor in part.outputs}
     last = {tensor.storage for tensor in working[-1].outputs}
+    passed = {tensor.storage for part in working[1:] for tensor in part.inputs} - last
     stored = {
         window: tensor
         for window, tensor in writes.items()
         if step.storages[tensor.storage].kind is not StorageKind.ACTIVATION
         or last_use[tensor.storage] > members[-1]
-        or tensor.storage in last
+        or tensor.storage not in passed
     }
     name = " + ".join([head.name, *(part.base_name for part in working[1:])])
     gemms = tuple(

@@ -57,8 +57,12 @@ class ArrayBackend:
             return False
         if driver.copies != "none" or driver.reshape.takes_time:
             return False
-        gemm = next((each for each in head.gemms if _feeds(head, each, rider)), head.gemms[0])
-        return gemm.c >= 0 and self._leaves_complete(head, gemm)
+        feeding = [each for each in head.gemms if _feeds(head, each, rider)] or head.gemms[:1]
+        gemm = feeding[0]
+        if len(feeding) > 1 or gemm.c < 0:
+            return False
+        sizes = {tensor.elements for tensor in rider.outputs}
+        return sizes == {gemm.result_elements} and self._leaves_complete(head, gemm)
 
     def _leaves_complete(self, op: Op, gemm: Gemm) -> bool:
         """Return whether outputs of the array are results, each element made once."""
