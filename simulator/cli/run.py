@@ -91,6 +91,7 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     """
     from simulator.machine.soc import FIDELITIES
     from simulator.machine.step import MOST_TILES
+    from simulator.mapping_store import kept_mappings
     from simulator.replay import Replay
     from simulator.uncertainty.counts import check_count
     from simulator.views.report import ROWS
@@ -102,7 +103,10 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     machines, trace = _machines(options), _trace(options)
     most = options.max_tiles or MOST_TILES
     replays = [Replay(soc, trace, own, options.fidelity, most) for soc, own in machines]
-    results = [replay.run(progress=progress) for replay in replays]
+    results = []
+    for replay in replays:
+        with kept_mappings(replay.hardware):
+            results.append(replay.run(progress=progress))
     samples = _sample([soc for soc, _ in machines], trace, results, options)
     if options.out:
         _save(options.out, replays, results, samples, ops=options.ops)

@@ -77,10 +77,11 @@ def _keep(path: Path, value: Any) -> None:
         text = json.dumps(value)
         if json.loads(text) == value:
             write_text(path, text)
-            _make_room(path)
+            make_room(path)
 
 
-def _make_room(newest: Path) -> None:
+def make_room(newest: Path) -> None:
+    """Remove the oldest files beyond the most that are kept of the newest one's kind."""
     others = sorted(
         newest.parent.glob(f"{newest.name.partition('-')[0]}-*.json"),
         key=lambda path: path.stat().st_mtime,

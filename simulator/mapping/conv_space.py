@@ -1,12 +1,12 @@
 """The mapper's space of a convolution tap by tap: multiples of the array x blocks of pixels."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.loops import For, Mapping, Sizes, halves, multiples, reusing
-from simulator.mapping.problem import ProblemShape
+from simulator.mapping.problem import ProblemShape, TileLevel, TileNeeds
 from simulator.mapping.taps import ConvTile
 
 
@@ -17,16 +17,24 @@ class ConvSpace:
     array: Accelerator
     shape: ProblemShape
 
-    def tiles(self, _fits: Callable[[Sizes], bool]) -> Iterable[Sizes]:
-        """Return all tiles: filters and channels in multiples of the array, blocks of pixels."""
+    whole_folds = False
+    most_levels = 1
+
+    def levels(self) -> Iterator[TileLevel]:
+        """Yield all tiles: filters and channels in multiples of the array, blocks of pixels."""
         whole = self._whole
         filters = multiples(whole.filter, {self.array.cols})
         channels = multiples(whole.channel, {self.array.rows * self.array.dot_width})
-        return [
+        tiles: list[Sizes] = [
             whole._replace(image=image, row=row, col=col, filter=filter_, channel=channel)
             for filter_, channel in product(filters, channels)
             for image, row, col in _pixel_blocks(whole)
         ]
+        yield TileLevel(tiles, last=True)
+
+    def needs(self, _tile: Sizes) -> TileNeeds:
+        """Return nothing: operands and sums change places in a weight gradient."""
+        return TileNeeds(0, 0)
 
     def mappings(self, tile: Sizes) -> Iterator[Mapping]:
         """Yield two orders of the loops over filters, channels and pixels, and what may stay."""

@@ -4,18 +4,17 @@ An array whose folds do not overlap takes a GEMM whose operands fit the scratchp
 and in one tile if its outputs fit too.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.loops import For, Mapping, Sizes, halves, multiples, reusing
-from simulator.mapping.problem import ProblemShape
+from simulator.mapping.problem import ProblemShape, TileLevel, TileNeeds
 from simulator.timing.dataflows import Dims
 from simulator.timing.dataflows.phases import OVERLAPS
 
 _LEAST = 8  # smallest tile dimension tried; half of the array's where that is more
-_STREAM_LEVELS = 5  # halvings of the streamed dimension tried from the first that fits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,26 +24,30 @@ class GemmSpace:
     array: Accelerator
     shape: ProblemShape
 
-    def tiles(self, fits: Callable[[Sizes], bool]) -> Iterable[Sizes]:
-        """Return the tiles of the first halvings of the streamed dimension that fit."""
-        dims, stream_axis = self._dims, self.shape.dataflow.axes.stream
-        serial = OVERLAPS[self.array.overlap].serial and self._operands_fit()
-        if serial and fits(dims):
-            return [dims]
-        chosen: list[Sizes] = []
-        levels = 0
-        sides = self._sides(whole_folds=serial)
-        for stream in halves(getattr(dims, stream_axis)):
-            tiles = self._that_may_fit(self._with_stream(sides, stream))
-            if not any(fits(tile) for tile in reversed(tiles)):
-                continue
-            if serial:
-                return tiles
-            chosen += tiles
-            levels += 1
-            if levels == _STREAM_LEVELS or stream <= _LEAST:
-                break
-        return chosen
+    most_levels = 5  # halvings of the streamed dimension
+
+    @property
+    def whole_folds(self) -> bool:
+        """Whether folds do not overlap and the operands fit the scratchpad."""
+        if not OVERLAPS[self.array.overlap].serial:
+            return False
+        a, b = self.shape.a_size(self._dims), self.shape.b_size(self._dims)
+        return a + b <= self.array.scratchpad
+
+    def levels(self) -> Iterator[TileLevel]:
+        """Yield the tiles with each halving of the streamed dimension."""
+        whole_folds, dims = self.whole_folds, self._dims
+        if whole_folds:
+            yield TileLevel([dims], last=True)
+        sides = self._sides(whole_folds=whole_folds)
+        for stream in halves(getattr(dims, self.shape.dataflow.axes.stream)):
+            tiles = list(self._with_stream(sides, stream))
+            yield TileLevel(tiles, last=whole_folds or stream <= _LEAST)
+
+    def needs(self, tile: Sizes) -> TileNeeds:
+        """Return what a tile takes on chip."""
+        shape = self.shape
+        return TileNeeds(shape.a_size(tile) + shape.b_size(tile), shape.sum_bytes(tile))
 
     def mappings(self, tile: Sizes) -> Iterator[Mapping]:
         """Yield the loop orders of a tile that differ in what they load."""
@@ -68,10 +71,6 @@ class GemmSpace:
     def _dims(self) -> Dims:
         return Dims(*self.shape.extents.values())
 
-    def _operands_fit(self) -> bool:
-        a, b = self.shape.a_size(self._dims), self.shape.b_size(self._dims)
-        return a + b <= self.array.scratchpad
-
     def _sides(self, *, whole_folds: bool) -> dict[str, list[int]]:
         """Return the tile sizes along the two dimensions that are unrolled, largest first.
 
@@ -92,15 +91,3 @@ class GemmSpace:
         m, n, k = (nested.index(axis) for axis in "mnk")
         for sizes in product(sides[axes.row], sides[axes.col], (stream,)):
             yield sizes[m], sizes[n], sizes[k]
-
-    def _that_may_fit(self, tiles: Iterable[Sizes]) -> list[Sizes]:
-        """Return the tiles whose operands and sums fit all memories together, once each."""
-        array, a_size, b_size = self.array, self.shape.a_size, self.shape.b_size
-        room = array.scratchpad + (array.weight_buffer or 0) + array.prefetch
-        # outputs, their bytes rounded down
-        most = (array.accumulator * 8 + 7) // self.shape.widths.sum
-        return [
-            tile
-            for tile in tiles
-            if tile[0] * tile[1] <= most and a_size(tile) + b_size(tile) <= room
-        ]

@@ -6,6 +6,7 @@ instead, and a mapping may be prescribed as text.
 
 from simulator.activity import Work
 from simulator.hardware.accelerator import Accelerator
+from simulator.mapping.loops import Mapping
 from simulator.mapping.plan import Plan
 from simulator.mapping.problem import ProblemShape
 from simulator.mapping.rules import RULES, prescribed
@@ -17,6 +18,18 @@ from simulator.timing.shares import WHOLE
 # A guess: the mappings of some tens of designs, each of about 4 kB. Designs far apart in a sweep
 # seldom have an array and a memory path in common.
 _WORKS: Memo[Work] = Memo("mapped shapes", 8192)
+
+Choices = dict[str, Mapping]
+"""Mappings that searches chose, by the problem in words."""
+
+_CHOICES: Memo[Choices] = Memo("choices of searches", 64)
+
+
+def choices_of(array: Accelerator, pricing: Pricing) -> Choices:
+    """Return what searches on an array and memory path chose, from the first call on. They take
+    what is in it already.
+    """
+    return _CHOICES.get((array, pricing), dict)
 
 
 def map_shape(
@@ -44,4 +57,15 @@ def _work(
     if plans:
         fastest = min(plans, key=lambda plan: plan.progress.duration_ps(WHOLE))
         return fastest.work(useful_macs, "default")
-    return Search(array, pricing, shape).best().work(useful_macs, "best")
+    return _best(array, pricing, shape).work(useful_macs, "best")
+
+
+def _best(array: Accelerator, pricing: Pricing, shape: ProblemShape) -> Plan:
+    """Return the best plan of the mapper's space."""
+    choices = _CHOICES.find((array, pricing))
+    if choices is None:
+        return Search(array, pricing, shape).best()
+    problem = repr(shape.key)
+    if problem not in choices:
+        choices[problem] = Search(array, pricing, shape).best().mapping
+    return Plan(array, pricing, shape, choices[problem])

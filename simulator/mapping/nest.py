@@ -69,10 +69,10 @@ class _Nest:
         self._drained_inside = drained[0] if drained else len(mapping.loops)
         self._sums = tuple(loop.axis not in shape.c_axes for loop in self._loops)
         self._c_from, self._padded = mapping.c_from, mapping.padded
-        self._bulk_at = {
-            name: level if mapping.moves_in_bulk(name) else None
+        self._bulk_at = [
+            level if mapping.moves_in_bulk(name) else None
             for name, level in zip("abc", mapping.reuse_levels, strict=True)
-        }
+        ]
 
     def _skips(self, axes: frozenset[str], reuse_level: int, untiled: int = -1) -> tuple[bool, ...]:
         """Return which loops load an operand in their first iteration only."""
@@ -88,7 +88,10 @@ class _Nest:
         if level == len(self._loops):
             yield _visit(sizes, at, b_sizes)
             return
-        a, b, c = (self._bulk_at[name] == level for name in "abc")
+        a, b, c = [at_level == level for at_level in self._bulk_at]
+        if not (a or b or c):
+            yield from self._loop(level, sizes, at, b_sizes)
+            return
         resumed = c and at.resumed
         if a or b or resumed:
             before = at._replace(load_a=a, load_b=b, resumed=resumed, last=False, ends=False)
@@ -138,12 +141,14 @@ class _Nest:
         load_b = at.load_b and (first or not self._b_reused[level])
         ends = at.ends and (last or level < self._region)
         drains = level == self._drained_inside or (at.drains and last)
-        at = at._replace(load_a=load_a, load_b=load_b, ends=ends, drains=drains)
-        if not self._sums[level]:
-            return at
-        if level >= self._c_from:
-            return at._replace(first=at.first and first, last=at.last and last)
-        return at._replace(resumed=at.resumed or not first, final=at.final and last)
+        _, _, resumed, first_sum, last_sum, final, moves_c, _, _ = at
+        if self._sums[level] and level >= self._c_from:
+            first_sum, last_sum = first_sum and first, last_sum and last
+        elif self._sums[level]:
+            resumed, final = resumed or not first, final and last
+        return _LoopPosition(
+            load_a, load_b, resumed, first_sum, last_sum, final, moves_c, ends, drains
+        )
 
 
 def _visit(sizes: dict[str, int], at: _LoopPosition, b_sizes: dict[str, int]) -> TileVisit:

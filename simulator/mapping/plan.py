@@ -20,7 +20,8 @@ from simulator.activity import (
 )
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.unit import ACCELERATOR
-from simulator.mapping.loops import Mapping, Sizes
+from simulator.mapping.cycles import TileCycles
+from simulator.mapping.loops import Mapping
 from simulator.mapping.nest import TileVisit, nest
 from simulator.mapping.problem import ProblemShape
 from simulator.memo import Memo
@@ -136,10 +137,17 @@ class _TilePrices:
         """Price the tiles of `op`."""
         self._op, self._path = op, engine.path
         self.tiles = tuple(
-            engine.tile(run, op.written[visit])._replace(
-                ends=visit.ends, drains=visit.drains, serial=op.serial
-            )
-            for visit, run in op.runs.items()
+            [
+                Tile(
+                    engine.load(run.loads, op.written[visit]),
+                    0,
+                    engine.store(run.stores, op.written[visit]),
+                    visit.ends,
+                    visit.drains,
+                    op.serial,
+                )
+                for visit, run in op.runs.items()
+            ]
         )
 
     @cached_property
@@ -170,29 +178,30 @@ class Plan:
         pricing: Pricing,
         shape: ProblemShape,
         mapping: Mapping,
-        cycles: dict[Sizes, int] | None = None,
+        cycles: TileCycles | None = None,
     ) -> None:
         """Tile `shape` for `array` as `mapping` says, and price its transfers.
 
-        `cycles` of tiles on this array that are known already; those of this plan are added.
+        `cycles`: those on this array, if some are known.
         """
-        self._array, self._shape, self._mapping = array, shape, mapping
+        self._array, self._shape, self.mapping = array, shape, mapping
         self._tiled = tiled(shape, mapping)
         self._prices = _prices(self._tiled, pricing.engine(array))
-        self._cycles = {} if cycles is None else cycles
-        for visit in self._tiled.census:
-            if visit.computes and visit.sizes not in self._cycles:
-                self._cycles[visit.sizes] = shape.cycles(array, visit.sizes)
+        self._cycles = cycles or TileCycles(array, shape)
         self.progress = self._progress()
 
     def work(self, useful_macs: int, reason: str) -> Work:
-        """Return the work; `reason` says why it has this mapping."""
-        array, shape = self._array, self._shape
+        """Return the work; `reason` says why it has this mapping. Equal ones are one."""
+        return _WORKS.get((self, useful_macs, reason), lambda: self._work(useful_macs, reason))
+
+    def _work(self, useful_macs: int, reason: str) -> Work:
+        array = self._array
         counts = self._counts(useful_macs)
         census = self._tiled.census.items()
-        once = sum(n * self._cycles[visit.sizes] for visit, n in census if visit.computes)
-        skipped = sum(n * shape.skipped_cycles(array, v.sizes) for v, n in census if v.computes)
-        cycles = shape.repeats * once + shape.dataflow.fill_cycles(array)
+        shape = self._shape
+        once = sum([n * self._cycles.of(visit.sizes) for visit, n in census if visit.computes])
+        skipped = sum([n * shape.skipped_cycles(array, v.sizes) for v, n in census if v.computes])
+        cycles = shape.repeats * once + self._cycles.fill
         return Work(
             unit=ACCELERATOR,
             stage=Stage.GEMM,
@@ -202,7 +211,7 @@ class Plan:
             compute_ps=Clock(array.clock).cycles_to_ps(cycles),
             memory_ps=self._memory_ps(),
             compute_cycles=cycles,
-            mapping=self._mapping.text,
+            mapping=self.mapping.text,
             mapping_reason=reason,
             skipped_macs=shape.skipped_macs,
             skipped_ps=Clock(array.clock).cycles_to_ps(shape.repeats * skipped),
@@ -212,7 +221,7 @@ class Plan:
         array, op, cycles = self._array, self._tiled, self._cycles
         tiles = tuple(
             [
-                Tile(tile.load, cycles[visit.sizes], *tile[2:]) if visit.computes else tile
+                Tile(tile.load, cycles.of(visit.sizes), *tile[2:]) if visit.computes else tile
                 for visit, tile in zip(op.census, self._prices.tiles, strict=True)
             ]
         )
@@ -220,9 +229,8 @@ class Plan:
             tiles = tuple(map(self._with_epilogue, op.census, tiles))
         repeats = self._shape.repeats
         nodes = (Repeat(repeats, op.nodes),) if repeats > 1 else op.nodes
-        body = Numbered(nodes, tiles)
-        fill = self._shape.dataflow.fill_cycles(array)
-        return Pipelined(body, fill, self._launch_ps(), Clock(array.clock), schedule_of(array))
+        body, clock = Numbered(nodes, tiles), Clock(array.clock)
+        return Pipelined(body, cycles.fill, self._launch_ps(), clock, schedule_of(array))
 
     def _with_epilogue(self, visit: TileVisit, tile: Tile) -> Tile:
         """Return a tile whose outputs pass the vector unit, which may be slower than the port."""
@@ -233,7 +241,7 @@ class Plan:
     def _launch_ps(self) -> int:
         """Return the latency of the command, the host's own search for the mapping included."""
         array = self._array
-        search = self._mapping.evaluated * array.mapping_step
+        search = self.mapping.evaluated * array.mapping_step
         return array.launch_latency + Clock(array.clock).cycles_to_ps(search)
 
     def _memory_ps(self) -> int:
@@ -266,8 +274,12 @@ class Plan:
         for visit, count in self._tiled.census.items():
             if visit.computes:
                 often, each = repeats * count, self._shape.accesses(self._array, visit.sizes)
-                total = Accesses(*(n + often * m for n, m in zip(total, each, strict=True)))
+                total = Accesses(*[n + often * m for n, m in zip(total, each, strict=True)])
         return total
+
+
+# A guess: the best plans of some tens of designs, each of about 4 kB.
+_WORKS: Memo[Work] = Memo("works of plans", 8192)
 
 
 def _bytes(run: TileRun) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """What the mapper must know of the operation that it maps: Timeloop's problem shape."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from collections.abc import Mapping as Table
 from typing import NamedTuple, Protocol
 
@@ -72,11 +72,43 @@ class Epilogue(NamedTuple):
     millioperations: int
 
 
-class TileSpace(Protocol):
-    """The tiles and loop orders of one operation on one array that the mapper considers."""
+class TileLevel(NamedTuple):
+    """Tiles that are considered together; those of later levels are not if one of a `last` fits."""
 
-    def tiles(self, fits: Callable[[Sizes], bool]) -> Iterable[Sizes]:
-        """Return the tiles; `fits` says whether some mapping of a tile fits the memories."""
+    tiles: list[Sizes]
+    last: bool
+
+
+class TileNeeds(NamedTuple):
+    """Bytes of a tile's operands, which all memories share, and of its sums in the accumulator."""
+
+    operands: int
+    sums: int
+
+    def within(self, room: "TileNeeds") -> bool:
+        """Return whether there is room for both."""
+        return self.operands <= room.operands and self.sums <= room.sums
+
+
+class TileSpace(Protocol):
+    """The tiles and loop orders of one operation on one array that the mapper considers.
+
+    Sizes of the array's memories decide which of them fit, and nothing else but `whole_folds`.
+    """
+
+    @property
+    def whole_folds(self) -> bool:
+        """Whether tiles are made of whole folds, because the operands fit the scratchpad."""
+
+    @property
+    def most_levels(self) -> int:
+        """How many levels with a tile that fits are considered."""
+
+    def levels(self) -> Iterator[TileLevel]:
+        """Yield the tiles level by level."""
+
+    def needs(self, tile: Sizes) -> TileNeeds:
+        """Return what a tile takes, whatever stays: 0 where its mappings say it better."""
 
     def mappings(self, tile: Sizes) -> Iterator[Mapping]:
         """Yield the loop orders of a tile, whether they fit or not; the same on every array."""

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 from simulator.activity import ON_CHIP, AccessPattern
 from simulator.hardware.accelerator import Accelerator
-from simulator.mapping.loops import Mapping, Sizes, block, cut, reloads
+from simulator.mapping.loops import Mapping, Sizes, cut, reloads
+from simulator.mapping.memories import Demand, demand
 from simulator.mapping.problem import ProblemShape
 from simulator.memo import Memo, remember
+from simulator.timing.pricing import permille_written
 
 Pieces = list[tuple[AccessPattern, int]]
 """Different accesses of an operand's tiles, and how many there are of each."""
@@ -23,18 +25,18 @@ class Totals(NamedTuple):
 
 
 class MappingTraffic(NamedTuple):
-    """A mapping, the bytes that it moves in one repeat, and its footprint on chip.
+    """A mapping, the bytes that it moves in one repeat, and those that it needs on chip.
 
-    `overlapped_read_bytes` are read while the array computes; preloads are not. `reloads`: how
-    often A and B are loaded in full.
+    `written`: the permille of writes in its traffic beside computations. `reloads`: how often each
+    operand that is not preloaded is loaded in full.
     """
 
     mapping: Mapping
-    read_bytes: int
+    moved_bytes: int
     write_bytes: int
-    overlapped_read_bytes: int
-    footprint: tuple[int, int, int]
-    reloads: tuple[int, int]
+    written: int
+    demand: Demand
+    reloads: tuple[int, ...]
 
 
 class _OperandTraffic(NamedTuple):
@@ -52,13 +54,15 @@ class _OperandTraffic(NamedTuple):
 class TileTraffic:
     """Traffic of an operation whose mappings cut every axis once and spill nothing.
 
-    It depends on the operation alone, so that all arrays and memories share it. `preloaded`
-    operands are loaded whole before the first tile.
+    It depends on the operation alone, so that all arrays and memories share it: those with a
+    `weight_buffer`, or those without. `preloaded` operands are loaded whole before the first tile.
     """
 
-    def __init__(self, shape: ProblemShape, preloaded: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, shape: ProblemShape, preloaded: tuple[str, ...] = (), *, weight_buffer: bool = False
+    ) -> None:
         """Count for tiles of `shape`."""
-        self.shape, self.preloaded = shape, preloaded
+        self.shape, self.preloaded, self._weight_buffer = shape, preloaded, weight_buffer
         self.axes = tuple(shape.extents)
         self.whole = tuple(shape.extents.values())
         output = shape.widths.output
@@ -69,6 +73,7 @@ class TileTraffic:
         self._streamed = [operand for operand in inputs if operand.name not in preloaded]
         self.least_bytes = sum(each.size(self.whole) for each in (*inputs, self._c))
         self.preloads = [each.pattern(self.whole) for each in inputs if each.name in preloaded]
+        self._preloaded_bytes = sum(pattern.bytes for pattern in self.preloads)
         self._mappings: Memo[list[MappingTraffic]] = Memo("mappings of a tile", _TILES)
         self.end_bytes = remember("end bytes of a tile", most=_TILES)(self._end_bytes)
         self._bytes: Memo[int] = Memo("bytes of an operand", _TILES)
@@ -85,20 +90,26 @@ class TileTraffic:
 
     def of(self, tile: Sizes, mapping: Mapping) -> MappingTraffic:
         """Return the traffic of a mapping with this `tile`."""
-        often = self._reloads("a", mapping), self._reloads("b", mapping)
-        a, b = often[0] * self._all_bytes(self._a, tile), often[1] * self._all_bytes(self._b, tile)
-        overlapped = sum(size for name, size in (("a", a), ("b", b)) if name not in self.preloaded)
+        often = tuple([self._reloads(operand, mapping) for operand in self._streamed])
+        streamed_bytes = sum(
+            [
+                times * self._all_bytes(operand, tile)
+                for operand, times in zip(self._streamed, often, strict=True)
+            ]
+        )
         c = self._all_bytes(self._c, tile)
-        return MappingTraffic(mapping, a + b, c, overlapped, footprint(self.shape, mapping), often)
+        return MappingTraffic(
+            mapping,
+            self._preloaded_bytes + streamed_bytes + c,
+            c,
+            permille_written(streamed_bytes, c),
+            demand(self.shape, mapping, weight_buffer=self._weight_buffer),
+            often,
+        )
 
-    def loads(self, tile: Sizes, traffic: MappingTraffic) -> list[tuple[int, Pieces]]:
-        """Return, of each operand that is not preloaded, how often it is loaded in full, and its
-        different tiles, the first one first.
-        """
-        return [
-            (traffic.reloads["ab".index(operand.name)], self._different(operand, tile))
-            for operand in self._streamed
-        ]
+    def loads(self, tile: Sizes) -> list[Pieces]:
+        """Return the different loads of each operand that is not preloaded, the first one first."""
+        return [self._different(operand, tile) for operand in self._streamed]
 
     def stores(self, tile: Sizes) -> Pieces:
         """Return the different stores, the last one last."""
@@ -119,21 +130,17 @@ class TileTraffic:
         a, b = (self.whole if name in self.preloaded else tile for name in "ab")
         return self._a.size(a) + self._b.size(b) + self._c.size(self.last_tile(tile))
 
-    def _reloads(self, name: str, mapping: Mapping) -> int:
-        if name in self.preloaded:
-            return 1
-        if name == "a":
+    def _reloads(self, operand: _OperandTraffic, mapping: Mapping) -> int:
+        if operand.name == "a":
             return reloads(self.shape, mapping, self.shape.a_axes, mapping.a_from)
         return reloads(self.shape, mapping, self.shape.b_axes, mapping.b_from)
 
     def _all_bytes(self, operand: _OperandTraffic, tile: Sizes) -> int:
         """Return the bytes of all tiles of an operand, which its own axes alone decide."""
-        if operand.name in self.preloaded:
-            return operand.size(self.whole)
         key = operand.name, *(tile[i] for i in operand.indices)
         return self._bytes.get(
             key,
-            lambda: sum(count * operand.size(sizes) for sizes, count in self._over(operand, tile)),
+            lambda: sum(n * operand.size(sizes) for sizes, n in self._over(operand, tile)),
         )
 
     def _different(self, operand: _OperandTraffic, tile: Sizes) -> Pieces:
@@ -141,18 +148,18 @@ class TileTraffic:
         key = operand.name, *(tile[i] for i in operand.indices)
         return self._pieces.get(
             key,
-            lambda: [(operand.pattern(sizes), count) for sizes, count in self._over(operand, tile)],
+            lambda: [(operand.pattern(sizes), n) for sizes, n in self._over(operand, tile)],
         )
 
     def _over(self, operand: _OperandTraffic, tile: Sizes) -> Iterator[tuple[Sizes, int]]:
         """Yield each different tile along an operand's axes (1 along others), and their number."""
         sizes = [1] * len(tile)
         for pieces in product(*(cut(self.whole[i], tile[i]) for i in operand.indices)):
-            count = 1
+            occurrences = 1
             for i, (size, times) in zip(operand.indices, pieces, strict=True):
                 sizes[i] = size
-                count *= times
-            yield tuple(sizes), count
+                occurrences *= times
+            yield tuple(sizes), occurrences
 
 
 # Guesses, enough for a sweep over arrays and memories of all sizes: tiles of an operation, of 2 kB
@@ -162,29 +169,24 @@ _SHAPES = 256
 _TRAFFIC: Memo[TileTraffic] = Memo("traffic of shapes", _SHAPES)
 
 
-def traffic_of(shape: ProblemShape, preloaded: tuple[str, ...] = ()) -> TileTraffic:
+def traffic_of(
+    shape: ProblemShape, preloaded: tuple[str, ...] = (), *, weight_buffer: bool = False
+) -> TileTraffic:
     """Return the traffic of tiles of `shape`; equal shapes share one object."""
-    return _TRAFFIC.get((shape.key, preloaded), lambda: TileTraffic(shape, preloaded))
-
-
-def footprint(shape: ProblemShape, mapping: Mapping) -> tuple[int, int, int]:
-    """Return the bytes of one copy of the blocks of A, of B and of the sums that stay on chip."""
-    blocks = [block(shape, mapping, level) for level in mapping.reuse_levels]
-    a = 0 if "a" in mapping.preloaded else shape.a_size(blocks[0])
-    b = 0 if "b" in mapping.preloaded else shape.b_size(blocks[1])
-    return a, b, shape.sum_bytes(blocks[2])
+    return _TRAFFIC.get(
+        (shape.key, preloaded, weight_buffer),
+        lambda: TileTraffic(shape, preloaded, weight_buffer=weight_buffer),
+    )
 
 
 class TileSums:
-    """TileSums over the tiles of an operation on one array, axis by axis; see `TileTraffic`."""
+    """Sums over the tiles of an operation on one array, axis by axis; see `TileTraffic`."""
 
-    def __init__(
-        self, array: Accelerator, shape: ProblemShape, preloaded: tuple[str, ...] = ()
-    ) -> None:
-        """Sum over tiles of `shape` on `array`."""
-        self.traffic = traffic_of(shape, preloaded)
-        self._array, self._shape = array, self.traffic.shape
-        folds = shape.folds(array)
+    def __init__(self, array: Accelerator, traffic: TileTraffic) -> None:
+        """Sum over tiles of an operation with this `traffic` on `array`."""
+        self.traffic = traffic
+        self._array, self._shape = array, traffic.shape
+        folds = traffic.shape.folds(array)
         grid_cycles = remember("cycles of a grid", most=_TILES)(self._grid_cycles)
         self.cycles = folds.cycles if folds else grid_cycles
 
@@ -197,4 +199,5 @@ class TileSums:
     def totals(self, tile: Sizes, mapping: Mapping) -> Totals:
         """Return the sums over all tiles of a mapping with this `tile`."""
         traffic = self.traffic.of(tile, mapping)
-        return Totals(self.cycles(tile), traffic.read_bytes, traffic.write_bytes)
+        read_bytes = traffic.moved_bytes - traffic.write_bytes
+        return Totals(self.cycles(tile), read_bytes, traffic.write_bytes)

@@ -1,52 +1,159 @@
 """The mapper's space: the mappings of an operation that fit the array's memories."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from simulator.errors import Infeasible
 from simulator.hardware.accelerator import Accelerator
+from simulator.mapping.cycles import TileCycles
 from simulator.mapping.loops import Mapping, Sizes
-from simulator.mapping.problem import ProblemShape
-from simulator.mapping.sums import MappingTraffic, footprint, traffic_of
-from simulator.timing.schedules import SCHEDULES
+from simulator.mapping.memories import capacity, demand_on
+from simulator.mapping.problem import ProblemShape, TileNeeds, TileSpace
+from simulator.mapping.sums import MappingTraffic, TileSums, TileTraffic, traffic_of
+from simulator.memo import Memo, remember
+from simulator.units import Clock
+
+
+class TileRow(NamedTuple):
+    """A tile on an array. `busy_ps`: the cycles of all tiles in all repeats. `place`: in the order
+    of the space.
+    """
+
+    busy_ps: int
+    place: int
+    tile: Sizes
+    needs: TileNeeds
+
+
+class Level:
+    """Tiles of an array's space that are considered together, and their places.
+
+    No tile needs less than `least`. Later levels are not considered if a tile of a `last` one fits.
+    """
+
+    def __init__(self, space: "ArraySpace", tiles: list[Sizes], start: int, *, last: bool) -> None:
+        """Take `tiles` of a space, the first one at the place `start`."""
+        self._space, self._tiles = space, tiles
+        self.places, self.last = range(start, start + len(tiles)), last
+        self._needs = [space.needs(tile) for tile in tiles]
+        self.least = TileNeeds(*map(min, zip(*self._needs, strict=True)))
+
+    @cached_property
+    def rows(self) -> list[TileRow]:
+        """The tiles, those of the fewest cycles first."""
+        busy_ps = map(self._space.busy_ps, self._tiles)
+        return sorted(map(TileRow, busy_ps, self.places, self._tiles, self._needs))
+
+
+class ArraySpace:
+    """The mappings of an operation on an array with memories of any size.
+
+    Sizes of memories decide what fits, not how long it takes: arrays that differ in them alone
+    share a space. Its levels are made when one is asked for.
+    """
+
+    def __init__(self, array: Accelerator, traffic: TileTraffic, space: TileSpace) -> None:
+        """Span the mappings of `space` on `array`, whose memories have no size."""
+        self.array, self.traffic, self.shape = array, traffic, traffic.shape
+        self.most_levels = space.most_levels
+        self._sums, self._clock = TileSums(array, traffic), Clock(array.clock)
+        self.needs = space.needs
+        self._space, self._remaining, self._levels = space, space.levels(), list[Level]()
+        self._compute_ps: dict[Sizes, tuple[int, int]] = {}
+        self.cycles = TileCycles(array, self.shape)
+        self.good: dict[Mapping, tuple[TileRow, MappingTraffic]] = {}
+        """Those that were best on some memory path, and are often nearly the best on others."""
+
+    def levels(self) -> Iterator[Level]:
+        """Yield the levels in order."""
+        yield from self._levels
+        for tiles, last in self._remaining:
+            start = self._levels[-1].places.stop if self._levels else 0
+            level = Level(self, tiles, start, last=last)
+            self._levels.append(level)
+            yield level
+
+    def mappings(self, tile: Sizes) -> list[MappingTraffic]:
+        """Return the mappings with this tile, whether they fit or not."""
+        return self.traffic.of_mappings(tile, lambda: self._mappings(tile))
+
+    def busy_ps(self, tile: Sizes) -> int:
+        """Return the time of all computations with this tile."""
+        cycles = self.shape.repeats * self._sums.cycles(tile) + self.cycles.fill
+        return self._clock.cycles_to_ps(cycles)
+
+    def compute_ps(self, tile: Sizes) -> tuple[int, int]:
+        """Return the time of the smallest computation and, from the second on, of the largest."""
+        times = self._compute_ps.get(tile)
+        if times is None:
+            # The smallest may be the one that ends sooner, as the first may take longer.
+            last = self.cycles.of(self.traffic.last_tile(tile)) + min(0, self.cycles.fill)
+            cycles = max(0, last), self.cycles.of(tile)
+            least_ps, most_ps = map(self._clock.cycles_to_ps, cycles)
+            times = self._compute_ps[tile] = least_ps, most_ps
+        return times
+
+    def _mappings(self, tile: Sizes) -> Iterator[Mapping]:
+        mappings, preloaded = self._space.mappings(tile), self.traffic.preloaded
+        if not preloaded:
+            return mappings
+        return (mapping._replace(preloaded=preloaded) for mapping in mappings)
+
+
+# Guesses, enough for a sweep whose memories vary fastest: operations of one trace on 8 arrays of
+# any size, of some 30 kB each, and on 4 with their memories, of some 10 kB.
+_SPACES: Memo[ArraySpace] = Memo("spaces of arrays", 512)
+_FITTING = 256
+
+
+@remember("arrays without memories", most=64)
+def _without_memories(array: Accelerator) -> Accelerator:
+    """Return `array` with memories of a byte: sizes decide what fits, not how long it takes."""
+    sizes = {"scratchpad": 1, "accumulator": 1, "weight_buffer": None, "prefetch": 0}
+    return array.model_copy(update=sizes)
 
 
 class Mapspace:
-    """The mappings of an operation that fit the memories of an array, tile by tile."""
+    """The mappings of an operation that fit the memories of an array."""
 
     def __init__(self, array: Accelerator, shape: ProblemShape) -> None:
-        """Span the space of `shape` on `array`."""
-        self.preloaded = _preloaded(array, shape)
-        self._traffic = traffic_of(shape, self.preloaded)
-        self._array, self._shape = array, self._traffic.shape  # shared: it has memoised its sizes
-        self._orders = self._shape.space(array)
-        self._fitting: dict[Sizes, list[MappingTraffic]] = {}
+        """Take those of the space of `shape` on `array`."""
+        buffer = array.weight_buffer
+        traffic = traffic_of(shape, _preloaded(array, shape), weight_buffer=buffer is not None)
+        self._array, self._space = array, traffic.shape.space(array)
+        sizeless, space = _without_memories(array), self._space
+        self.on_array = _SPACES.get(
+            (sizeless, traffic, space.whole_folds), lambda: ArraySpace(sizeless, traffic, space)
+        )
+        self._capacity = capacity(array)
+        operands = array.scratchpad + (buffer or 0) + array.prefetch
+        self._room = TileNeeds(operands, array.accumulator)
+        self._fitting: dict[int, list[MappingTraffic]] = {}
+        self.levels = self._levels()
 
-    def tiles(self) -> Iterable[Sizes]:
-        """Return tiles, of which some mapping may fit."""
-        return self._orders.tiles(lambda tile: bool(self.fitting(tile)))
+    def mappings(self) -> Iterator[Mapping]:
+        """Yield every mapping, tile by tile."""
+        rows = [row for level in self.levels for row in level.rows]
+        for row in sorted(rows, key=lambda row: row.place):
+            yield from (traffic.mapping for traffic in self.fitting(row))
 
-    def mappings(self, tile: Sizes) -> Iterator[Mapping]:
-        """Yield the mappings with this tile that fit."""
-        return (each.mapping for each in self.fitting(tile))
-
-    def fitting(self, tile: Sizes) -> list[MappingTraffic]:
-        """Return the mappings with this tile that fit, with their traffic."""
-        fitting = self._fitting.get(tile)
+    def fitting(self, row: TileRow) -> list[MappingTraffic]:
+        """Return the mappings of a tile that fit."""
+        fitting = self._fitting.get(row.place)
         if fitting is None:
-            every = self._traffic.of_mappings(tile, lambda: self._mappings(tile))
-            fitting = [each for each in every if self.fits(each)]
-            self._fitting[tile] = fitting
+            fitting = self._fitting[row.place] = self._that_fit(row)
         return fitting
 
-    def fits(self, traffic: MappingTraffic) -> bool:
-        """Return whether a mapping of the operation fits."""
-        return _fits(self._array, self._shape, traffic.mapping, traffic.footprint)
+    def has(self, row: TileRow, traffic: MappingTraffic) -> bool:
+        """Return whether a mapping of the array's space is one of these."""
+        considered = any(row.place in level.places for level in self.levels)
+        return considered and traffic in self.fitting(row)
 
     def too_small(self) -> Infeasible:
         """Return why not even the smallest tile fits."""
-        array, shape = self._array, self._shape
-        needs = [demand(array, shape, mapping)._asdict() for mapping in self._orders.smallest()]
+        array, shape = self._array, self.on_array.shape
+        needs = [demand_on(array, shape, mapping)._asdict() for mapping in self._space.smallest()]
         least = {memory: min(need[memory] for need in needs) for memory in needs[0]}
         memory = next(name for name, size in least.items() if size > (getattr(array, name) or 0))
         needed, bound = least[memory], getattr(array, memory)
@@ -58,75 +165,44 @@ class Mapspace:
             f"it needs {needed} B or more",
         )
 
-    def _mappings(self, tile: Sizes) -> Iterator[Mapping]:
-        """Yield the mappings with this tile, whether they fit or not."""
-        mappings, preloaded = self._orders.mappings(tile), self.preloaded
-        if not preloaded:
-            return mappings
-        return (mapping._replace(preloaded=preloaded) for mapping in mappings)
+    def _that_fit(self, row: TileRow) -> list[MappingTraffic]:
+        if not row.needs.within(self._room):
+            return []
+        most, sums, weights = self._capacity
+        return [
+            traffic
+            for traffic in self.on_array.mappings(row.tile)
+            if traffic.demand.scratchpad <= most
+            and traffic.demand.accumulator <= sums
+            and traffic.demand.weight_buffer <= weights
+        ]
+
+    def _admits(self, level: Level) -> bool:
+        """Return whether some mapping of a level fits; small tiles, which take long, come last."""
+        return level.least.within(self._room) and any(map(self.fitting, reversed(level.rows)))
+
+    def _levels(self) -> list[Level]:
+        """Return the levels that are considered: the first ones with a tile that fits."""
+        levels: list[Level] = []
+        for level in self.on_array.levels():
+            if self._admits(level):
+                levels.append(level)
+                if level.last or len(levels) == self.on_array.most_levels:
+                    break
+        return levels
+
+
+_MAPSPACES: Memo[Mapspace] = Memo("mappings that fit", _FITTING)
+
+
+def mapspace_of(array: Accelerator, shape: ProblemShape) -> Mapspace:
+    """Return the mappings of `shape` that fit `array`; equal shapes and arrays share them."""
+    return _MAPSPACES.get((array, shape.key), lambda: Mapspace(array, shape))
 
 
 def candidates(array: Accelerator, shape: ProblemShape) -> Iterator[Mapping]:
-    """Yield every mapping of the mapper's space."""
-    space = Mapspace(array, shape)
-    for tile in space.tiles():
-        yield from space.mappings(tile)
-
-
-class Demand(NamedTuple):
-    """Bytes that a mapping needs of each memory; none of a weight buffer that is not there."""
-
-    scratchpad: int
-    accumulator: int
-    weight_buffer: int = 0
-
-
-def demand(
-    array: Accelerator,
-    shape: ProblemShape,
-    mapping: Mapping,
-    single: tuple[int, int, int] | None = None,
-) -> Demand:
-    """Return the bytes that a mapping needs of each memory of `array`.
-
-    What is in use is double-buffered where the next block arrives meanwhile. A weight buffer is
-    not: it is filled once, tile by tile. It holds operand B, or the sums of a convolution's weight
-    gradient, whose operand A then lies in the accumulator. `single`: the mapping's `footprint`, if
-    known.
-    """
-    once = shape.repeats == 1  # else the next product of the batch is loaded meanwhile
-    copies = [1 if once and not level else 2 for level in mapping.reuse_levels]
-    if array.weight_buffer is not None:
-        copies[2 if shape.sums_weights else 1] = 1
-    if mapping.bulk:
-        most = SCHEDULES[array.schedule].bulk_buffers
-        copies = [
-            min(n, most) if mapping.moves_in_bulk(name) else n
-            for name, n in zip("abc", copies, strict=True)
-        ]
-    a, b, sums = single or footprint(shape, mapping)
-    a, b, sums = copies[0] * a, copies[1] * b, copies[2] * sums
-    if array.weight_buffer is None:
-        return Demand(a + b, sums)
-    if shape.sums_weights:
-        return Demand(b, a, sums)
-    return Demand(a, sums, b)
-
-
-def fits(array: Accelerator, shape: ProblemShape, mapping: Mapping) -> bool:
-    """Return whether the operands and the partial sums of `mapping` fit the memories."""
-    return _fits(array, shape, mapping, footprint(shape, mapping))
-
-
-def _fits(
-    array: Accelerator, shape: ProblemShape, mapping: Mapping, single: tuple[int, int, int]
-) -> bool:
-    scratchpad, accumulator, weight_buffer = demand(array, shape, mapping, single)
-    return (
-        scratchpad <= array.scratchpad
-        and accumulator <= array.accumulator
-        and weight_buffer <= (array.weight_buffer or 0)
-    )
+    """Return every mapping of the mapper's space."""
+    return Mapspace(array, shape).mappings()
 
 
 def _preloaded(array: Accelerator, shape: ProblemShape) -> tuple[str, ...]:
@@ -134,6 +210,8 @@ def _preloaded(array: Accelerator, shape: ProblemShape) -> tuple[str, ...]:
 
     An operand without temporal reuse is streamed instead.
     """
+    if not array.prefetch:
+        return ()
     whole, left, chosen = tuple(shape.extents.values()), array.prefetch, []
     operands = [
         ("a", shape.a(whole).bytes, shape.a_axes),

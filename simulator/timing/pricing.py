@@ -12,7 +12,6 @@ from simulator.activity import (
     INTERCONNECT_BYTES,
     AccessPattern,
     Action,
-    TileRun,
 )
 from simulator.hardware.accelerator import Accelerator, Dma
 from simulator.hardware.cpu import Cpu
@@ -21,7 +20,7 @@ from simulator.hardware.interconnect import Interconnect
 from simulator.memo import Memo, remember
 from simulator.timing.dma import STREAMS, port_ps
 from simulator.timing.dram.cost import LINE, PatternCost, idle_ps, pattern_cost
-from simulator.timing.pipeline import Tile, Transfer
+from simulator.timing.pipeline import Transfer
 from simulator.units import PS_PER_S, transfer_ps
 
 
@@ -37,7 +36,15 @@ class Traffic(NamedTuple):
 
     def plus(self, other: "Traffic", times: int = 1) -> "Traffic":
         """Return this and `times` the other."""
-        return Traffic(*(a + times * b for a, b in zip(self, other, strict=True)))
+        reads, writes, activates, read_bursts, write_bursts, channel_ps = other
+        return Traffic(
+            self.read_bytes + times * reads,
+            self.write_bytes + times * writes,
+            self.activates + times * activates,
+            self.read_bursts + times * read_bursts,
+            self.write_bursts + times * write_bursts,
+            self.channel_ps + times * channel_ps,
+        )
 
     @property
     def actions(self) -> dict[Action, int]:
@@ -103,17 +110,17 @@ class Pricing:
 
     def traffic(self, patterns: Iterable[AccessPattern], write_permille: int) -> Traffic:
         """Return bytes, commands and channel time of `patterns`."""
-        result = Traffic()
+        read = write = activates = reads = writes = channel_ps = 0
         for pattern in patterns:
             if pattern.cached:
                 continue
             cost = self.cost(pattern, write_permille)
-            read, write = (0, pattern.bytes) if pattern.write else (pattern.bytes, 0)
-            reads, writes = (0, cost.bursts) if pattern.write else (cost.bursts, 0)
-            result = result.plus(
-                Traffic(read, write, cost.activates, reads, writes, cost.channel_ps)
-            )
-        return result
+            if pattern.write:
+                write, writes = write + pattern.bytes, writes + cost.bursts
+            else:
+                read, reads = read + pattern.bytes, reads + cost.bursts
+            activates, channel_ps = activates + cost.activates, channel_ps + cost.channel_ps
+        return Traffic(read, write, activates, reads, writes, channel_ps)
 
 
 class EnginePricing:
@@ -122,30 +129,31 @@ class EnginePricing:
     def __init__(self, path: Pricing, dma: Dma, clock: int) -> None:
         """Move tiles through `dma` at `clock` Hz to and from the memory of `path`."""
         self.path = path
-        self._dma = dma
         self.port_ps = _ports_of(dma, clock, path.accelerator_bytes_per_s).ps
         """Return the least time in which one stream passes a pattern."""
-        self.side_by_side = STREAMS[dma.streams].operands
+        self.side_by_side, self.latency_ps = STREAMS[dma.streams].operands, dma.latency
 
-    def tile(self, run: TileRun, write_permille: int) -> Tile:
-        """Return a tile with its transfers priced, at `write_permille` writes.
+    def load(self, patterns: tuple[AccessPattern, ...], write_permille: int) -> Transfer:
+        """Return the load of `patterns` at `write_permille` writes.
 
         Operands with streams of their own move side by side, others in turn.
         """
-        load = self._transfer(run.loads, write_permille, side_by_side=self.side_by_side)
-        store = self._transfer(run.stores, write_permille, side_by_side=False)
-        return Tile(load, run.compute_cycles, store)
-
-    def _transfer(
-        self, patterns: tuple[AccessPattern, ...], write_permille: int, *, side_by_side: bool
-    ) -> Transfer:
         if not patterns:
             return NO_TRANSFER
+        ports = map(self.port_ps, patterns)
+        port_ps = max(ports) if self.side_by_side else sum(ports)
+        return Transfer(self._channel_ps(patterns, write_permille), port_ps, self.latency_ps)
+
+    def store(self, patterns: tuple[AccessPattern, ...], write_permille: int) -> Transfer:
+        """Return the store of `patterns` at `write_permille` writes."""
+        if not patterns:
+            return NO_TRANSFER
+        port_ps = sum(map(self.port_ps, patterns))
+        return Transfer(self._channel_ps(patterns, write_permille), port_ps)
+
+    def _channel_ps(self, patterns: tuple[AccessPattern, ...], write_permille: int) -> int:
         cost = self.path.cost
-        channel = sum([cost(pattern, write_permille).channel_ps for pattern in patterns])
-        ports = [*map(self.port_ps, patterns)]
-        lag = 0 if patterns[0].write else self._dma.latency
-        return Transfer(channel, max(ports) if side_by_side else sum(ports), lag)
+        return sum([cost(pattern, write_permille).channel_ps for pattern in patterns])
 
 
 class Ports:
@@ -175,6 +183,15 @@ def _ports_of(dma: Dma, clock: int, fabric: int) -> Ports:
 def pricing_of(dram: Dram, interconnect: Interconnect) -> Pricing:
     """Return the prices of a memory path; equal paths share one object and its memo."""
     return Pricing(dram, interconnect)
+
+
+EVEN = 500
+"""The permille of writes in traffic of as many reads."""
+
+
+def rarer_permille(written: int) -> int:
+    """Return the permille of the rarer direction, to which turnarounds of the memory are due."""
+    return min(written, 1000 - written)
 
 
 def permille_written(read_bytes: int, write_bytes: int) -> int:

@@ -10,12 +10,13 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.mapping import mapper
 from simulator.mapping.layout import layout
 from simulator.mapping.loops import Mapping, block
+from simulator.mapping.memories import fits
 from simulator.mapping.plan import Plan
 from simulator.mapping.problem import Widths
-from simulator.mapping.search import EXACT, Search
+from simulator.mapping.search import AT_PEAK, BY_TRANSFERS, Search
 from simulator.mapping.shape import GemmShape
-from simulator.mapping.sums import TileSums
-from simulator.mapping.tiling import Mapspace, candidates, fits
+from simulator.mapping.sums import TileSums, traffic_of
+from simulator.mapping.tiling import candidates
 from simulator.mapping.window import backward_window, forward_window
 from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pricing import pricing_of
@@ -153,26 +154,45 @@ def test_of_equal_plans_that_with_the_lowest_bounds_and_the_first_place_is_taken
     )  # fmt: skip
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
-    search, ends = Search(array, pricing, shape), []
-    for number, _ in enumerate(Mapspace(array, shape).tiles()):
-        follow(search, search.tile_candidate(number), ends)
+    search = Search(array, pricing, shape)
 
-    def rank(end):
-        cost = (end.moved_bytes, end.bound_ps)
-        if mapping != "traffic":
-            cost = cost[::-1]
-        return cost, search._tie_break(end)
+    def cost(found):
+        estimates = list(refined(search, *found))
+        objective = found[1].moved_bytes, estimates[-1].time_ps
+        return (objective if mapping == "traffic" else objective[::-1]), search.rank(*found)
 
-    best = min(ends, key=rank)
-    assert Search(array, pricing, shape).best().work(1, "").mapping == best.traffic.mapping.text
+    _, best = min(mappings_of(search), key=cost)
+    assert Search(array, pricing, shape).best().work(1, "").mapping == best.mapping.text
 
 
-def follow(search, found, ends):
-    if found.stage == EXACT:
-        ends.append(found)
-        return
-    for tighter in search.refine(found):
-        follow(search, tighter, ends)
+def mappings_of(search):
+    """Every mapping that fits, with the row of its tile."""
+    rows = [row for level in search.space.levels for row in level.rows]
+    return [(row, traffic) for row in rows for traffic in search.space.fitting(row)]
+
+
+def refined(search, row, traffic):
+    """Estimates of a mapping's time, each tighter than the one before, the last one exact."""
+    return [search.refine(row, traffic, stage) for stage in (AT_PEAK, BY_TRANSFERS)]
+
+
+MEMORIES = [
+    {"prefetch": "0 B"}, {"prefetch": "8 KiB"}, {"prefetch": "1 KiB"}, {"prefetch": "2 KiB"},
+    {"scratchpad": "32 KiB"}, {"weight_buffer": "4 KiB"}, {"accumulator": "2 KiB"},
+]  # fmt: skip
+
+
+@settings(max_examples=5, deadline=None)
+@given(sizes, sizes, sizes, st.permutations(MEMORIES))
+def test_the_mapping_is_the_best_whatever_memories_were_searched_before(m, n, k, memories):
+    shape = GemmShape(1, Dims(m, n, k), Widths(8, 32))
+    for changes in memories:
+        own = {"scratchpad": "8 KiB", "accumulator": "16 KiB"} | changes
+        array = machine(**{f"accelerator__{name}": size for name, size in own.items()}).accelerator
+        chosen = mapper.map_shape(array, EDGE_MEMORY, shape, 1)
+        plans = [Plan(array, EDGE_MEMORY, shape, each) for each in candidates(array, shape)]
+        best_ps = min(plan.progress.duration_ps(WHOLE) for plan in plans)
+        assert chosen.progress.duration_ps(WHOLE) == best_ps
 
 
 @settings(max_examples=25, deadline=None)
@@ -186,7 +206,7 @@ def test_the_mapping_of_least_traffic_is_that_of_its_space(m, n, k, dataflow, ba
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     counts = mapper.map_shape(array, pricing, shape, 1).counts
-    sums = TileSums(array, shape)
+    sums = TileSums(array, traffic_of(shape))
     found = [sums.totals(tile_of(shape, mapping), mapping) for mapping in candidates(array, shape)]
     least = min(total.read_bytes + total.write_bytes for total in found)
     assert counts.dram_read_bytes + counts.dram_write_bytes == batch * least
@@ -201,7 +221,7 @@ def test_tiles_add_up_to_the_gemm(m, n, k, dataflow, data):
     shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     mapping = data.draw(st.sampled_from(list(candidates(array, shape))))
     assert fits(array, shape, mapping)
-    found = TileSums(array, shape).totals(tile_of(shape, mapping), mapping)
+    found = TileSums(array, traffic_of(shape)).totals(tile_of(shape, mapping), mapping)
     work = Plan(array, pricing, shape, mapping).work(1, "")
     assert work.compute_cycles == found.cycles + shape.dataflow.fill_cycles(array)
     assert work.counts.dram_read_bytes == found.read_bytes
@@ -214,19 +234,24 @@ def tile_of(shape, mapping):
 
 @settings(max_examples=20, deadline=None)
 @example(  # loads and stores of like length, side by side
-    256, 256, 32, "os", 1, "full", "0 B", "duplex", "decoupled", "100 MB/s"
+    256, 256, 32, "os", 1, "full", "0 B", "duplex", "decoupled", "100 MB/s", 16
+)
+@example(  # one operand takes longer at the channel, the other one at the port
+    160, 48, 89, "os", 1, "preload", "0 B", "shared", "decoupled", "4 GB/s", 4
 )
 @given(
     sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.integers(1, 3),
     st.sampled_from(["none", "preload", "drain", "full"]),
     st.sampled_from(["0 B", "1 KiB", "8 KiB"]),
     st.sampled_from(["shared", "duplex", "operand"]),
-    st.sampled_from(["decoupled", "slots", "lockstep"]), st.sampled_from(["100 MB/s", "20 GB/s"]),
+    st.sampled_from(["decoupled", "slots", "lockstep"]),
+    st.sampled_from(["100 MB/s", "4 GB/s", "20 GB/s"]), st.sampled_from([4, 16]),
 )  # fmt: skip
 def test_no_bound_of_the_search_is_above_what_it_leads_to(
-    m, n, k, dataflow, batch, overlap, prefetch, streams, schedule, bandwidth
+    m, n, k, dataflow, batch, overlap, prefetch, streams, schedule, bandwidth, side
 ):
     hardware = machine(
+        accelerator__rows=side, accelerator__cols=side,
         accelerator__dataflow=dataflow, accelerator__overlap=overlap,
         accelerator__prefetch=prefetch, accelerator__scratchpad="16 KiB",
         accelerator__dma__streams=streams, accelerator__dma__latency="100 ns",
@@ -236,16 +261,19 @@ def test_no_bound_of_the_search_is_above_what_it_leads_to(
     search = Search(
         array, pricing, GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     )
-    for number, _ in enumerate(Mapspace(array, search.shape).tiles()):
-        not_above_what_it_leads_to(search, search.tile_candidate(number))
+    for row, traffic in mappings_of(search):
+        assert_ascending(search, row, traffic)
 
 
-def not_above_what_it_leads_to(search, found):
-    if found.stage < EXACT:
-        for tighter in search.refine(found):
-            assert found.bound_ps <= tighter.bound_ps
-            assert found.moved_bytes <= tighter.moved_bytes
-            not_above_what_it_leads_to(search, tighter)
+def assert_ascending(search, row, traffic):
+    """No bound is above the next one, nor above one of fewer bytes."""
+    bounds, least_bytes = search._bounds, search.space.on_array.traffic.least_bytes
+    at_peak_ps = bounds.at_peak_ps(row, traffic.moved_bytes)
+    exact_ps = search._plan(traffic.mapping).progress.duration_ps(WHOLE)
+    assert least_bytes <= traffic.moved_bytes
+    assert row.busy_ps <= bounds.of_tile_ps(row) <= at_peak_ps <= exact_ps
+    assert bounds.unmixed_ps(row, traffic) <= exact_ps
+    assert bounds.by_transfers_ps(row, traffic) <= exact_ps
 
 
 @pytest.mark.parametrize("dims", [(100, 100, 100), (256, 256, 256), (300, 200, 64)])

@@ -16,7 +16,7 @@ from simulator.mapping.loops import For, Mapping
 from simulator.mapping.plan import Plan
 from simulator.mapping.shape import GemmShape, Widths
 from simulator.mapping.taps import forward_taps
-from simulator.mapping.tiling import Mapspace
+from simulator.mapping.tiling import candidates
 from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
@@ -112,8 +112,8 @@ def of_product(array, shape):
         before = len(mappings)
         for row, col in product(cuts[on_rows], cuts[on_cols]):
             tile = {on_rows: row, on_cols: col, streamed: size}
-            candidates = (*in_order(shape, tile, "mnk", "b"), *in_order(shape, tile, "nmk", "a"))
-            some = undominated(shape, dict.fromkeys(candidates))
+            both = (*in_order(shape, tile, "mnk", "b"), *in_order(shape, tile, "nmk", "a"))
+            some = undominated(shape, dict.fromkeys(both))
             mappings += [mapping for mapping in some if fits(array, shape, mapping)]
         levels += len(mappings) > before
         if len(mappings) > before and (levels == HALVINGS or size <= SMALLEST):
@@ -136,8 +136,8 @@ def of_convolution(array, shape):
     ):
         tile = dict(zip(pixels, sizes, strict=True)) | {"filter": filters, "channel": channel}
         for order in (("filter", *maps, *inside), (*maps, "filter", *inside)):
-            candidates = in_order(shape, tile, order, "ab")
-            mappings += [mapping for mapping in candidates if fits(array, shape, mapping)]
+            some = in_order(shape, tile, order, "ab")
+            mappings += [mapping for mapping in some if fits(array, shape, mapping)]
     return mappings
 
 
@@ -153,8 +153,7 @@ def fastest_ps(array, pricing, shape, mappings):
 
 
 def in_space(array, shape):
-    space = Mapspace(array, shape)
-    return [mapping for tile in space.tiles() for mapping in space.mappings(tile)]
+    return list(candidates(array, shape))
 
 
 DIMS = [(100, 60, 70), (1, 200, 90), (250, 10, 40), (33, 17, 300)]

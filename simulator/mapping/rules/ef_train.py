@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.convolution import ConvShape
 from simulator.mapping.loops import For, Mapping, cutting
+from simulator.mapping.memories import fits
 from simulator.mapping.shape import GemmShape
-from simulator.mapping.tiling import fits
 from simulator.trace.op import Role
 
 

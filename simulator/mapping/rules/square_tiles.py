@@ -12,8 +12,8 @@ from math import gcd
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.convolution import ConvShape
 from simulator.mapping.loops import For, Mapping, cutting
+from simulator.mapping.memories import fits
 from simulator.mapping.shape import GemmShape
-from simulator.mapping.tiling import fits
 
 
 class SquareTiles:
