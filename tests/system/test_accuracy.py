@@ -11,11 +11,12 @@ from tests.validation import Pair
 
 ROWS = [row for table in accuracy.TABLES.values() for row in table]
 PINS = pins.read()
+SLOW = ("DRAMsim3", "Raspberry Pi 4", "Xiaomi 11 Pro", "Xiaomi 10", "Redmi Note 9 Pro")
 
 
 def marked(row: Row, *, refit: bool):
     marks = [pytest.mark.torch] if row.torch else []
-    slow = row.slow and (refit or row.machine in ("DRAMsim3", "Raspberry Pi 4"))
+    slow = row.slow and (refit or row.machine in SLOW)
     return pytest.param(row, marks=[*marks, *([pytest.mark.slow] if slow else [])], id=row.name)
 
 

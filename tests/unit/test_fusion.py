@@ -265,6 +265,15 @@ def test_what_joins_several_results_does_not_ride(builder):
     assert len(joining.apply(builder.step()).ops) == 2
 
 
+def test_a_batch_norm_in_evaluation_rides(builder):
+    """Its statistics are known, so that what it would save of them is empty."""
+    made = builder.gemm(4096, 16, 16)
+    out, empty = builder.tensor(4096, 16), [builder.tensor(0) for _ in range(2)]
+    append(builder, "native_batch_norm", OpKind.NORM, (made,), (out, *empty))
+    tasks = lowered(builder, machine(NPU, accelerator__precision="fp32", **BARE))
+    assert [task.work.stage for task in tasks] == [Stage.LAUNCH, Stage.GEMM]
+
+
 def test_results_that_nobody_reads_are_stored_as_before(builder):
     x, y = builder.tensor(64, 64), builder.tensor(64, 64)
     made = builder.tensor(64, 64), builder.tensor(32, 64)

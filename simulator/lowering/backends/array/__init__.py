@@ -61,7 +61,7 @@ class ArrayBackend:
         gemm = feeding[0]
         if len(feeding) > 1 or gemm.c < 0:
             return False
-        sizes = {tensor.elements for tensor in rider.outputs}
+        sizes = {tensor.elements for tensor in rider.outputs if tensor.elements}
         return sizes == {gemm.result_elements} and self._leaves_complete(head, gemm)
 
     def _leaves_complete(self, op: Op, gemm: Gemm) -> bool:
