@@ -1,5 +1,6 @@
 """How a step ran: its sections, from which times, sums and rows follow."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -43,16 +44,24 @@ class SectionedRun:
         """The step task by task."""
         spans: list[Span] = []
         attributed: list[int] = []
-        now, shared, numbers = 0, iter(self.shared), self.lowered.program.numbers
-        for start, _, _, is_alone in self.lowered.program.order.sections:
-            if is_alone:
-                duration = self.alone_ps[numbers[start]]
-                spans.append(Span(now, now + duration))
-                attributed.append(duration)
-                now += duration
-                continue
-            section = next(shared)
+        now = 0
+        for section in self._sections():
             spans += [Span(now + begin, now + end) for begin, end in section.spans]
             attributed += section.attributed_ps
             now += section.duration_ps
         return StepRun(self.lowered.tasks, tuple(spans), tuple(attributed), now)
+
+    def _sections(self) -> Iterator[SectionRun]:
+        """Yield how each section ran, in program order."""
+        program, done = self.lowered.program, 0
+        for section, run in zip(program.shared, self.shared, strict=True):
+            yield from self._alone(done, section.start)
+            yield run
+            done = section.stop
+        yield from self._alone(done, len(program.tasks))
+
+    def _alone(self, start: int, stop: int) -> Iterator[SectionRun]:
+        """Yield how tasks from `start` to before `stop` ran, each of them alone."""
+        for number in self.lowered.program.numbers[start:stop]:
+            took_ps = self.alone_ps[number]
+            yield SectionRun((Span(0, took_ps),), (took_ps,), took_ps)

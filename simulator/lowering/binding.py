@@ -11,6 +11,7 @@ from simulator.activity import Stage
 from simulator.hardware.unit import HOST
 from simulator.lowering.cache import CacheContents
 from simulator.lowering.keeping import Keeping
+from simulator.lowering.program import TaskColumns
 from simulator.lowering.requests import Requests, WorkRequest
 from simulator.trace.accesses import Access
 from simulator.trace.op import Phase, Tensor
@@ -29,16 +30,6 @@ CopyKey = tuple[Hashable, Hashable]
 """What a copy is, whatever its token: how it was made, and from which region of its tensor."""
 
 
-class BoundTask(NamedTuple):
-    """A task of a step with a request for its work, before any hardware has sizes."""
-
-    work: WorkRequest
-    op: int
-    phase: Phase
-    layer: str
-    waits: tuple[int, ...]
-
-
 class Binding:
     """Collects the tasks of one step."""
 
@@ -54,7 +45,7 @@ class Binding:
         """
         self.new = new
         self.keeping = keeping or Keeping({})
-        self.tasks: list[BoundTask] = []
+        self.tasks = TaskColumns()
         self.requests = requests
         llc = requests.outline.cpu.llc
         self.cache = CacheContents(llc.size if llc else 0)
@@ -106,7 +97,7 @@ class Binding:
             self._sides.worked(work.unit, index, written)
         if extra:
             waits = tuple(sorted({*waits, *extra}))
-        self.tasks.append(BoundTask(work, site.op, site.phase, site.layer, waits))
+        self.tasks.append(work, site.op, site.phase, site.layer, waits)
         return index
 
     def copy(

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from itertools import chain, islice
-from typing import NamedTuple
 
 from simulator.lowering.allocator import Heap
 from simulator.memo import Memo
+from simulator.timing.index_lists import IndexLists
 from simulator.trace.op import Op, OpKind
-from simulator.trace.trace import PERSISTENT, Step, StorageKind
+from simulator.trace.trace import PERSISTENT, Step, Storage, StorageKind
 
 SETTLED_BYTES = 31 * 2**20
 """The largest block that the process has freed: just under DEFAULT_MMAP_THRESHOLD_MAX of glibc,
@@ -47,17 +47,6 @@ def _new_bytes(step: Step) -> tuple[int, ...]:
     )
 
 
-class _StorageUse(NamedTuple):
-    """What an op does to storages that come and go: those it touches, those it is the last to need.
-
-    Unless it is a view it makes those that are not there.
-    """
-
-    touched: tuple[int, ...]
-    ended: tuple[int, ...]
-    is_view: bool
-
-
 class _Run:
     """A step that is run again and again in one process.
 
@@ -67,13 +56,10 @@ class _Run:
     def __init__(self, step: Step) -> None:
         self._step = step
         self._heap = Heap(SETTLED_BYTES)
-        transient = set()
-        for token, storage in enumerate(step.storages):
-            if storage.kind in PERSISTENT or storage.kind is StorageKind.INPUT:
+        for storage in step.storages:
+            if _stays(storage):
                 self._heap.take(storage.bytes)
-            else:
-                transient.add(token)
-        self._uses = _uses(step, transient)
+        self._made, self._ended = _lifetimes(step)
         self._blocks: dict[int, tuple[int, int]] = {}
 
     def once(self, *, first: bool) -> list[int]:
@@ -81,39 +67,45 @@ class _Run:
         for token in tuple(self._blocks):
             self._release(token)
         sizes = []
-        for touched, ended, is_view in self._uses:
-            made = [] if is_view else [token for token in touched if token not in self._blocks]
+        for made, ended in zip(self._made, self._ended, strict=True):
             sizes.append(sum(map(self._take, made)))
             if first and made:
                 self._heap.take(_LIBRARY_BYTES)
             for token in ended:
-                if token in self._blocks:
-                    self._release(token)
+                self._release(token)
         return sizes
 
     def _take(self, token: int) -> int:
         block = self._heap.take(self._step.storages[token].bytes)
-        self._blocks[token] = block.address, self._heap.take(_WRAPPING).address
+        self._blocks[token] = block.place, self._heap.take(_WRAPPING).place
         return block.new
 
     def _release(self, token: int) -> None:
-        for address in self._blocks.pop(token):
-            self._heap.release(address)
+        for place in self._blocks.pop(token):
+            self._heap.release(place)
 
 
-def _uses(step: Step, transient: set[int]) -> list[_StorageUse]:
-    """Return what each op does to `transient` storages; gradients stay until the next step."""
-    touched = [tuple(token for token in _storages(op) if token in transient) for op in step.ops]
-    last = {token: index for index, tokens in enumerate(touched) for token in tokens}
-    stay = {n for n, each in enumerate(step.storages) if each.kind is StorageKind.GRADIENT}
-    return [
-        _StorageUse(
-            tokens,
-            tuple(token for token in tokens if last[token] == index and token not in stay),
-            op.kind is OpKind.VIEW,
-        )
-        for index, (op, tokens) in enumerate(zip(step.ops, touched, strict=True))
-    ]
+def _stays(storage: Storage) -> bool:
+    return storage.kind in PERSISTENT or storage.kind is StorageKind.INPUT
+
+
+def _lifetimes(step: Step) -> tuple[IndexLists, IndexLists]:
+    """Return the storages that each op makes, and those that it is the last to need.
+
+    An op that is no view makes what it touches and is not there. Gradients stay until the next
+    step.
+    """
+    last = {token: index for index, op in enumerate(step.ops) for token in _storages(op)}
+    there: set[int] = set()
+    made, ended = IndexLists(), IndexLists()
+    for index, op in enumerate(step.ops):
+        touched = [token for token in _storages(op) if not _stays(step.storages[token])]
+        new = [] if op.kind is OpKind.VIEW else [token for token in touched if token not in there]
+        there.update(new)
+        made.append(new)
+        gone = [token for token in touched if token in there and last[token] == index]
+        ended.append([t for t in gone if step.storages[t].kind is not StorageKind.GRADIENT])
+    return made, ended
 
 
 def _storages(op: Op) -> tuple[int, ...]:

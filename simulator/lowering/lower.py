@@ -17,12 +17,11 @@ from simulator.lowering.heap import new_bytes
 from simulator.lowering.keeping import Keeping, plan_of
 from simulator.lowering.outline import Outline, outline_of
 from simulator.lowering.placement import Placement, place, traced_precision
-from simulator.lowering.program import LoweredStep, Program
+from simulator.lowering.program import LoweredStep, Program, program_of
 from simulator.lowering.requests import Requests, WorkRequest
 from simulator.lowering.splitting import UnitPart, apart, join, parts_of
 from simulator.lowering.works import Templates
 from simulator.memo import Memo
-from simulator.timing.precedence import precedence
 from simulator.trace.op import Gemm, Op, OpKind, Phase
 from simulator.trace.trace import PERSISTENT, Step, StorageKind
 
@@ -174,8 +173,7 @@ class Programs:
         return self._program(binding)
 
     def _program(self, binding: Binding) -> Program:
-        order = precedence(binding.tasks, self._outline.runtime.issue)
-        return Program(binding.tasks, order)
+        return program_of(binding.tasks, self._outline.runtime.issue)
 
 
 class _StepOnUnits:

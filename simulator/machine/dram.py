@@ -64,6 +64,14 @@ class SharedDram:
         self._sharing = sharing or Sharing()
         self._active: list[_Activity] = []
 
+    def end_undisturbed(self, start: int, progress: Progress) -> int | None:
+        """Return the end of work that starts then, if nothing else happens until after it and
+        nothing is under way that shares the memory with it; else None.
+        """
+        end = start + progress.duration_ps(WHOLE)
+        shared = self._active and progress.channel_ps
+        return None if shared or end >= self._env.peek() else end
+
     def perform(
         self, unit: str, task: int, traffic: TrafficShape | None, probe: Probe, progress: Progress
     ) -> Event:

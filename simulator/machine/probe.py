@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from simulator.activity import Flow, Span, Task
+from simulator.activity import Flow, Span
 
 
 class Probe:
@@ -12,7 +12,7 @@ class Probe:
     keeps_flows: ClassVar[bool] = False
     """Whether it wants memory traffic: without, none is computed."""
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
+    def __init__(self, tasks: Sequence[object]) -> None:
         """Observe these tasks."""
         self.spans: list[Span] = [Span(0, 0)] * len(tasks)
 
@@ -29,7 +29,7 @@ class Recorder(Probe):
 
     keeps_flows: ClassVar[bool] = True
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
+    def __init__(self, tasks: Sequence[object]) -> None:
         """Observe these tasks."""
         super().__init__(tasks)
         self.flows: list[Flow] = []

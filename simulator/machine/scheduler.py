@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 
 from simpy import Environment, Event
 
-from simulator.activity import Task
+from simulator.activity import Work
 from simulator.machine.probe import Probe
 
 
@@ -14,22 +14,22 @@ class ProgramRun:
     """Tasks in program order under way: who waits for whom, and which are ready at their unit."""
 
     def __init__(
-        self, tasks: Sequence[Task], follows: Sequence[tuple[int, ...]], probe: Probe, done: Event
+        self, works: Sequence[Work], follows: Sequence[tuple[int, ...]], probe: Probe, done: Event
     ) -> None:
-        """Run `tasks`, observed by `probe`; task i follows all of `follows[i]`.
+        """Run tasks with these works, observed by `probe`; task i follows all of `follows[i]`.
 
         `done` is triggered when the last of them ends.
         """
-        self.tasks, self.probe, self.done = tasks, probe, done
-        self.left = len(tasks)
+        self.works, self.probe, self.done = works, probe, done
+        self.left = len(works)
         self.missing = [len(before) for before in follows]
-        self.next: list[list[int]] = [[] for _ in tasks]
+        self.next: list[list[int]] = [[] for _ in works]
         self.ready: defaultdict[str, list[int]] = defaultdict(list)  # heaps
         for index, before in enumerate(follows):
             for earlier in before:
                 self.next[earlier].append(index)
             if not before:
-                self.ready[tasks[index].work.unit].append(index)
+                self.ready[works[index].unit].append(index)
 
 
 class Scheduler:
@@ -66,13 +66,22 @@ class Scheduler:
         event = self._idle[unit] = self._env.event()
         return event
 
+    def is_awaited(self, program: ProgramRun, index: int) -> bool:
+        """Return whether the end of task `index` of `program` wakes another unit, or ends it."""
+        if program.left == 1:
+            return True
+        missing, works, idle = program.missing, program.works, self._idle
+        return any(
+            missing[later] == 1 and works[later].unit in idle for later in program.next[index]
+        )
+
     def complete(self, program: ProgramRun, index: int) -> None:
         """Release the tasks that waited for task `index` of `program`."""
         missing = program.missing
         for later in program.next[index]:
             missing[later] -= 1
             if not missing[later]:
-                unit = program.tasks[later].work.unit
+                unit = program.works[later].unit
                 heappush(program.ready[unit], later)
                 self._wake(unit)
         program.left -= 1

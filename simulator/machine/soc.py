@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from simpy import Environment, Event
 
-from simulator.activity import Task
+from simulator.activity import Task, Work
 from simulator.hardware.soc import Hardware
 from simulator.machine.dram import SharedDram
 from simulator.machine.probe import Probe
@@ -45,12 +45,16 @@ class Soc:
         `probe` learns when each of them ran and what it moved, times counted from the start of the
         environment.
         """
-        return self.start(tasks, precedence(tasks, issue).follows, probe)
+        works, waits = [task.work for task in tasks], [task.waits for task in tasks]
+        order = precedence((work.unit for work in works), waits, issue)
+        return self.start(works, order.follows, probe)
 
-    def start(self, tasks: Sequence[Task], follows: Follows, probe: Probe) -> Event:
-        """Start a program's tasks now, as `submit` does; task i follows all of `follows[i]`."""
-        program = ProgramRun(tasks, follows, probe, self._env.event())
-        for unit in dict.fromkeys([task.work.unit for task in tasks]):
+    def start(self, works: Sequence[Work], follows: Follows, probe: Probe) -> Event:
+        """Start the work of a program's tasks now, as `submit` does; i follows all of
+        `follows[i]`.
+        """
+        program = ProgramRun(works, follows, probe, self._env.event())
+        for unit in dict.fromkeys([work.unit for work in works]):
             self._open(unit)
         self._scheduler.add(program)
         return program.done

@@ -16,7 +16,6 @@ from simulator.timing.attribution import attribute
 from simulator.timing.pipeline import Pipelined
 from simulator.timing.precedence import Follows, Section
 from simulator.timing.sharing import Sharing
-from simulator.trace.op import Phase
 
 MOST_TILES = 1_000_000
 """The most tiles that are simulated one by one by default: about a minute."""
@@ -70,9 +69,7 @@ class StepRunner:
         key = section.follows, works
         run = self._sections.find(key)
         if run is None:
-            tasks = [Task(work, 0, Phase.OTHER, "", ()) for work in works]
-            whole = run_events(tasks, section.follows, "flow", self._sharing)
-            run = SectionRun(whole.spans, whole.attributed_ps, whole.duration_ps)
+            run = _run_section(works, section.follows, "flow", self._sharing, Probe(works))
             self._sections.keep(key, run)
         return run
 
@@ -121,15 +118,22 @@ def run_events(
     record: bool = False,
 ) -> StepRun:
     """Run `tasks` event by event, in whatever sections: task i follows all of `follows[i]`."""
-    env = Environment()
-    probe = Recorder(tasks) if record else Probe(tasks)
-    Soc(env, fidelity=fidelity, sharing=sharing).start(tasks, follows, probe)
-    env.run()
-    spans = probe.spans
-    duration = max((span.end_ps for span in spans), default=0)
-    attributed = attribute(spans, [task.work.unit for task in tasks], follows)
+    works = [task.work for task in tasks]
+    probe = Recorder(works) if record else Probe(works)
+    section = _run_section(works, follows, fidelity, sharing, probe)
     flows = tuple(probe.flows) if isinstance(probe, Recorder) else ()
-    return StepRun(tuple(tasks), tuple(spans), tuple(attributed), duration, flows)
+    return StepRun(tuple(tasks), *section, flows)
+
+
+def _run_section(
+    works: Sequence[Work], follows: Follows, fidelity: str, sharing: Sharing | None, probe: Probe
+) -> SectionRun:
+    env = Environment()
+    Soc(env, fidelity=fidelity, sharing=sharing).start(works, follows, probe)
+    env.run()
+    attributed = attribute(probe.spans, [work.unit for work in works], follows)
+    duration_ps = max((span.end_ps for span in probe.spans), default=0)
+    return SectionRun(tuple(probe.spans), tuple(attributed), duration_ps)
 
 
 def _check_tiles(tasks: Sequence[Task], most: int) -> None:

@@ -18,21 +18,21 @@ def attribute(
     if not spans:
         return charged
     before = _previous_on_unit(spans, units)
-    index = max(range(len(spans)), key=lambda i: (spans[i].end_ps, -i))
+    ends = [span.end_ps for span in spans]
+    index = ends.index(max(ends))
     while True:
         start = spans[index].start_ps
         charged[index] += spans[index].end_ps - start
         if not start:
             return charged
-        earlier = [i for i in (*follows[index], before[index]) if i >= 0]
-        index = min(i for i in earlier if spans[i].end_ps == start)
+        earlier = (*follows[index], before[index])
+        index = min([i for i in earlier if i >= 0 and ends[i] == start])
 
 
 def _previous_on_unit(spans: Sequence[Span], units: Sequence[str]) -> list[int]:
-    order = sorted(range(len(spans)), key=lambda i: (spans[i].start_ps, spans[i].end_ps, i))
     last: dict[str, int] = {}
     before = [-1] * len(spans)
-    for index in order:
+    for index in sorted(range(len(spans)), key=spans.__getitem__):
         before[index] = last.get(units[index], -1)
         last[units[index]] = index
     return before

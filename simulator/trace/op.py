@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property
 from math import prod
 
 from simulator.memo import remember
@@ -118,16 +117,17 @@ class Tensor:
     @property
     def elements(self) -> int:
         """Distinct elements: a dimension of stride 0 (broadcast) counts once."""
-        return prod(
-            size
-            for size, stride in zip(self.shape, self.strides, strict=True)
-            if stride or not size
-        )
+        return _elements(self.shape, self.strides)
 
     @property
     def bytes(self) -> int:
         """Distinct bytes, rounded up to whole bytes."""
         return (self.elements * self.bits + 7) // 8
+
+
+@remember("elements of windows", most=4096)
+def _elements(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    return prod(size for size, stride in zip(shape, strides, strict=True) if stride or not size)
 
 
 def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -303,7 +303,7 @@ def valid_convolution(
     return Conv(images, channels, filters, size, out, kernel, strides, none, ones, groups)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Op:
     """One dispatched operation.
 
@@ -341,18 +341,18 @@ class Op:
         """Its name without namespace and overload, "add_" for "aten.add_.Tensor"."""
         return self.name.removeprefix("aten.").split(".", maxsplit=1)[0]
 
-    @cached_property
+    @property
     def sizes(self) -> tuple[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]]:
         """Elements and dtype of every input and every output: ops of equal sizes cost the same."""
         inputs = tuple((tensor.elements, tensor.dtype) for tensor in self.inputs)
         return inputs, tuple((tensor.elements, tensor.dtype) for tensor in self.outputs)
 
-    @cached_property
+    @property
     def read_bytes(self) -> int:
         """Distinct bytes read; 0 for views."""
         return 0 if self.kind is OpKind.VIEW else sum(tensor.bytes for tensor in self.inputs)
 
-    @cached_property
+    @property
     def write_bytes(self) -> int:
         """Distinct bytes written; 0 for views."""
         return 0 if self.kind is OpKind.VIEW else sum(tensor.bytes for tensor in self.outputs)

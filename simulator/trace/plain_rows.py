@@ -25,31 +25,53 @@ class StepRows(NamedTuple):
 def by_step(rows: Iterable[Sequence[Any]], steps: int) -> list[StepRows]:
     """Return what the rows say of each of `steps` steps, from values in the order of the schema."""
     parts = [StepRows([], []) for _ in range(steps)]
+    reader = _OpReader()
     for step, *row in rows:
         part = parts[step]
-        part.ops.append(_op(row[:_OP]))
+        part.ops.append(reader.op(row[:_OP]))
         part.times_ps.extend(row[_OP:])
     return parts
 
 
-def _op(row: list[Any]) -> Op:
-    name, kind, phase, layer, inputs, outputs, gemms, forward, random = row
-    return Op(
-        name,
-        member(OpKind, kind, OpKind.OTHER),
-        member(Phase, phase, Phase.OTHER),
-        layer,
-        tuple(_tensor(entry) for entry in inputs),
-        tuple(_tensor(entry) for entry in outputs),
-        tuple(gemm_of(entry) for entry in gemms),
-        forward,
-        random,
-    )
+class _OpReader:
+    """Reads ops. What is equal in them is one object: a long trace repeats few names and shapes,
+    which would take more memory than its ops.
+    """
 
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._sizes: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._gemms: dict[Gemm, Gemm] = {}
 
-def _tensor(entry: dict[str, Any]) -> Tensor:
-    shape, strides = tuple(entry["shape"]), tuple(entry["strides"])
-    return Tensor(entry["storage"], entry["dtype"], shape, strides, entry["offset"])
+    def op(self, row: list[Any]) -> Op:
+        name, kind, phase, layer, inputs, outputs, gemms, forward, random = row
+        texts = self._texts
+        return Op(
+            texts.setdefault(name, name),
+            member(OpKind, kind, OpKind.OTHER),
+            member(Phase, phase, Phase.OTHER),
+            texts.setdefault(layer, layer),
+            tuple([self._tensor(entry) for entry in inputs]),
+            tuple([self._tensor(entry) for entry in outputs]),
+            tuple([self._gemm(entry) for entry in gemms]),
+            forward,
+            random,
+        )
+
+    def _tensor(self, entry: dict[str, Any]) -> Tensor:
+        shape, strides, dtype = tuple(entry["shape"]), tuple(entry["strides"]), entry["dtype"]
+        sizes = self._sizes
+        return Tensor(
+            entry["storage"],
+            self._texts.setdefault(dtype, dtype),
+            sizes.setdefault(shape, shape),
+            sizes.setdefault(strides, strides),
+            entry["offset"],
+        )
+
+    def _gemm(self, entry: dict[str, Any]) -> Gemm:
+        gemm = gemm_of(entry)
+        return self._gemms.setdefault(gemm, gemm)
 
 
 def gemm_of(entry: Mapping[str, Any]) -> Gemm:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from simulator.activity import Counts, Stage, Task, Work
 from simulator.hardware.unit import ACCELERATOR, HOST
+from simulator.lowering.program import lowered_step
 from simulator.machine.step import run_step
-from simulator.timing.precedence import precedence
 from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Phase
 
@@ -71,7 +71,7 @@ def test_any_step_is_legal_and_telescopes(rows, issue):
     ]
     run = run_step(tasks, issue)
     assert sum(run.attributed_ps) == run.duration_ps
-    for index, before in enumerate(precedence(tasks, issue).follows):
+    for index, before in enumerate(lowered_step(tasks, issue).program.order.follows):
         assert all(run.spans[b].end_ps <= run.spans[index].start_ps for b in before)
     for unit in (HOST, ACCELERATOR):
         spans = sorted(s for s, t in zip(run.spans, tasks, strict=True) if t.work.unit is unit)

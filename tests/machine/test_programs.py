@@ -1,9 +1,11 @@
 """Several programs on one SoC, in an environment from outside, at any time."""
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from simpy import Environment
 
 from simulator.activity import Counts, Stage, Task, Work
-from simulator.machine.probe import Probe
+from simulator.machine.probe import Probe, Recorder
 from simulator.machine.soc import Soc
 from simulator.machine.step import run_step
 from simulator.timing.stretches import StretchBound, Stretched
@@ -16,9 +18,9 @@ def task(unit, ps, channel_ps=0, waits=(), program=""):
     return Task(work, 0, Phase.FORWARD, "", waits, program)
 
 
-def submit(env, soc, tasks, at_ps=0, issue="dataflow"):
+def submit(env, soc, tasks, at_ps=0, issue="dataflow", probe_of=Probe):
     """Return the probe of a program that starts at a time, and the moments of its end."""
-    probe, ends = Probe(tasks), []
+    probe, ends = probe_of(tasks), []
 
     def start():
         yield env.timeout(at_ps)
@@ -77,3 +79,34 @@ def test_an_empty_program_ends_at_once():
     _, ends = submit(env, Soc(env), [], at_ps=7)
     env.run()
     assert ends == [7]
+
+
+@st.composite
+def programs(draw):
+    """Tasks and start of up to three programs: few units and times, so that much coincides."""
+    found = []
+    for _ in range(draw(st.integers(1, 3))):
+        tasks = []
+        for index in range(draw(st.integers(1, 12))):
+            before = draw(st.sets(st.integers(max(0, index - 3), index - 1))) if index else ()
+            unit, ps = draw(st.sampled_from(("cpu", "npu", "dsp"))), draw(st.integers(0, 12))
+            channel_ps = draw(st.sampled_from((0, 0, ps // 2, ps)))
+            tasks.append(task(unit, ps, channel_ps, tuple(sorted(before))))
+        issue = draw(st.sampled_from(("synchronous", "in_order", "dataflow")))
+        found.append((tasks, draw(st.integers(0, 30)), issue))
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(programs())
+def test_units_that_run_ahead_are_where_events_would_have_them(submitted):
+    """Who watches the memory sees every event; without, a unit skips those that nobody awaits."""
+
+    def spans(probe_of):
+        env = Environment()
+        soc = Soc(env)
+        found = [submit(env, soc, *each, probe_of=probe_of) for each in submitted]
+        env.run()
+        return [(probe.spans, ends) for probe, ends in found]
+
+    assert spans(Probe) == spans(Recorder)

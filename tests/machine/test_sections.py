@@ -1,5 +1,7 @@
 """A step section by section is the step event by event, to the last picosecond."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,10 +10,10 @@ from simulator.activity import Counts, Stage, Task, Work
 from simulator.hardware import load_hardware
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
-from simulator.machine.step import StepRunner, run_events, run_step
+from simulator.lowering.program import lowered_step
+from simulator.machine.step import StepRunner, run_step
 from simulator.replay import Replay, as_trace
 from simulator.results.tally import tallies
-from simulator.timing.precedence import precedence
 from simulator.timing.sharing import Sharing
 from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Phase
@@ -39,13 +41,14 @@ def steps(draw, least_ps=0):
     return tasks
 
 
+def order_of(tasks, issue):
+    return lowered_step(tasks, issue).program.order
+
+
 @settings(max_examples=100, deadline=None)
 @given(steps(), st.sampled_from(ISSUES))
 def test_sections_are_what_events_are(tasks, issue):
-    by_section, by_event = (
-        run_step(tasks, issue),
-        run_events(tasks, precedence(tasks, issue).follows),
-    )
+    by_section, by_event = run_step(tasks, issue), run_step(tasks, issue, record=True)
     assert by_section.spans == by_event.spans
     assert by_section.attributed_ps == by_event.attributed_ps
     assert by_section.duration_ps == by_event.duration_ps
@@ -63,14 +66,15 @@ def test_a_task_without_duration_is_beside_the_critical_path():
 @given(steps(), st.sampled_from(ISSUES))
 def test_sections_are_as_short_as_can_be(tasks, issue):
     """They start where all later tasks follow all earlier ones, and nowhere else (brute force)."""
-    follows, sections = precedence(tasks, issue)
+    follows, alone, shared = order_of(tasks, issue)
     before = []
     for direct in follows:
         before.append(set(direct).union(*(before[earlier] for earlier in direct)))
     everywhere = range(len(tasks))
     starts = [at for at in everywhere if all(set(range(at)) <= before[k] for k in everywhere[at:])]
-    assert [section.start for section in sections] == starts
-    assert [section.stop for section in sections] == [*starts[1:], len(tasks)][: len(sections)]
+    found = [(start, start + 1) for start in alone] + [(start, stop) for start, stop, _ in shared]
+    assert all(stop - start > 1 for start, stop, _ in shared)
+    assert sorted(found) == list(pairwise([*starts, len(tasks)]))
 
 
 @pytest.mark.parametrize("issue", ISSUES)
@@ -82,7 +86,7 @@ def test_a_real_step_is_what_its_events_are(machine, issue):
     sharing = Sharing(hardware)
     lowered, _ = Lowering(hardware).lowered(trace.steps[trace.typical_step], Carry())
     run = StepRunner(sharing).run(lowered)
-    events = run_events(lowered.tasks, lowered.program.order.follows, sharing=sharing)
+    events = StepRunner(sharing).record(lowered)
     assert run.whole.spans == events.spans
     assert run.whole.attributed_ps == events.attributed_ps
     assert run.duration_ps == events.duration_ps

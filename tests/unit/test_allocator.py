@@ -41,11 +41,11 @@ for _ in range(3000):
         fetched += (faults() - before) * resource.getpagesize()
         taken = heap.take(size)
         predicted += taken.new
-        blocks.append((block, taken.address))
+        blocks.append((block, taken.place))
     else:
-        block, address = blocks.pop(draw.randrange(len(blocks)))
+        block, place = blocks.pop(draw.randrange(len(blocks)))
         libc.free(block)
-        heap.release(address)
+        heap.release(place)
 print(fetched, predicted)
 """
 
@@ -57,31 +57,31 @@ def test_blocks_never_overlap_and_are_aligned(data):
     for _ in range(data.draw(st.integers(1, 80))):
         if blocks and data.draw(st.booleans()):
             address = data.draw(st.sampled_from(sorted(blocks)))
-            heap.release(address)
-            del blocks[address]
+            _, place = blocks.pop(address)
+            heap.release(place)
             continue
         size = data.draw(st.sampled_from([1, 100, 5_000, 300_000, MIB, 3 * MIB, 40 * MIB]))
         taken = heap.take(size)
         assert 0 <= taken.new <= size + 64
         assert all(
             taken.address + size <= other or other + length <= taken.address
-            for other, length in blocks.items()
+            for other, (length, _) in blocks.items()
         )
-        blocks[taken.address] = size
+        blocks[taken.address] = size, taken.place
 
 
 def test_a_freed_block_is_used_again_without_new_pages():
     heap = Heap(MIB)
     first, _ = heap.take(500_000), heap.take(500_000)
     assert first.new >= 500_000
-    heap.release(first.address)
+    heap.release(first.place)
     assert heap.take(400_000).new == 0
 
 
 def test_a_block_beyond_the_threshold_has_pages_of_its_own_until_one_was_freed():
     heap = Heap(MIB)
     block = heap.take(3 * MIB)
-    heap.release(block.address)
+    heap.release(block.place)
     assert heap.take(3 * MIB).new >= 3 * MIB  # the heap's first growth
     assert heap.take(33 * MIB).new == 33 * MIB
 
@@ -110,7 +110,8 @@ def test_pages_are_fetched_about_as_often_as_glibc_does(sizes):
 def test_of_equal_places_the_last_one_freed_is_taken():
     """As glibc's bins have it; blocks between them keep them apart. 100 bytes align the next."""
     heap = Heap(32 * MIB)
-    blocks = [heap.take(size).address for size in (5000, 800, 5000, 800, 5000, 800)]
-    for block in (blocks[0], blocks[4], blocks[2]):
-        heap.release(block)
-    assert [heap.take(4900).address for _ in range(3)] == [blocks[2], blocks[4], blocks[0]]
+    blocks = [heap.take(size) for size in (5000, 800, 5000, 800, 5000, 800)]
+    for index in (0, 4, 2):
+        heap.release(blocks[index].place)
+    found = [heap.take(4900).address for _ in range(3)]
+    assert found == [blocks[index].address for index in (2, 4, 0)]

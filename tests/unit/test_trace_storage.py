@@ -1,5 +1,6 @@
 """A trace survives its file exactly, and every wrong file is refused with one clear sentence."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -173,6 +174,21 @@ def test_writable_target_is_left_alone(saved):
     check_writable(saved)
     assert saved.read_bytes() == before
     assert len(list(saved.parent.iterdir())) == 1
+
+
+@given(steps)
+def test_a_digest_is_that_of_the_whole_text(step):
+    text = repr((step.kind, step.ops, step.storages))
+    assert step.digest == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_equal_parts_of_a_trace_that_was_read_are_one_object():
+    ops = [op for step in load_trace("mlp_digits").steps for op in step.ops]
+    tensors = [tensor for op in ops for tensor in (*op.inputs, *op.outputs)]
+    gemms = [gemm for op in ops for gemm in op.gemms]
+    names = [each for op in ops for each in (op.name, op.layer)] + [t.dtype for t in tensors]
+    for parts in ([t.shape for t in tensors] + [t.strides for t in tensors], gemms, names):
+        assert len(set(map(id, parts))) == len(set(parts)) < len(parts)
 
 
 def test_measured_times_are_kept_and_are_no_part_of_the_digest(tmp_path, trace):

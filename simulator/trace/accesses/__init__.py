@@ -4,8 +4,6 @@ An op without a row in the tables streams over all its tensors once.
 """
 
 from collections.abc import Callable
-from functools import wraps
-from typing import TypeVar, cast
 
 from simulator.trace.accesses.buffers import BUFFERED
 from simulator.trace.accesses.chain import chain_loops
@@ -25,8 +23,6 @@ from simulator.trace.accesses.norms import NORMS
 from simulator.trace.accesses.scattered import OF_TABLES, OF_ZEROS
 from simulator.trace.op import Op
 
-_Value = TypeVar("_Value")
-
 __all__ = [
     "KERNELS", "LINE", "NEAR", "SCRATCH", "Access", "KernelLoop", "Loops", "Scan", "bytes_behind",
     "elements_of", "lines_of", "loops_of", "moved_bytes", "whole",
@@ -36,21 +32,6 @@ KERNELS: dict[str, Callable[[Op], Loops]] = {**NORMS, **OF_TABLES, **OF_ZEROS, *
 """The loops of a kernel, by the name of its op without namespace and in-place mark."""
 
 
-def _property(make: Callable[[Op], _Value]) -> Callable[[Op], _Value]:
-    """Return `make` with its value cached on the op, like the op's own cached properties."""
-    name = f"_{make.__name__}"
-
-    @wraps(make)
-    def cached(op: Op) -> _Value:
-        value = op.__dict__.get(name)
-        if value is None:
-            value = op.__dict__[name] = make(op)
-        return cast("_Value", value)
-
-    return cached
-
-
-@_property
 def loops_of(op: Op) -> Loops:
     """Return the loops of an op in sequence, none for a view."""
     if op.parts:
@@ -59,7 +40,6 @@ def loops_of(op: Op) -> Loops:
     return kernel(op) if kernel and op.inputs and op.outputs else side_by_side(op)
 
 
-@_property
 def moved_bytes(op: Op) -> int:
     """Return the bytes that an op moves between its core and the levels behind the L1 cache."""
     return bytes_behind(NEAR, loops_of(op))
@@ -71,7 +51,6 @@ def bytes_behind(cache: int, loops: Loops) -> int:
     return sum(access.size for each in passes for access in (*each.reads, *each.writes))
 
 
-@_property
 def elements_of(op: Op) -> int:
     """Return the elements that an op processes: those of its largest input, or of all outputs.
 

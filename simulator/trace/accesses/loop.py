@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from simulator.memo import remember
 from simulator.trace.op import Op, OpKind, Tensor
 from simulator.units import ceil_div
 
@@ -92,9 +93,14 @@ def lines_of(tensor: Tensor) -> int:
     Gaps narrower than a line are fetched too. Beyond wider gaps whole lines count: a column of a
     matrix takes a line per element.
     """
-    span, pieces = tensor.bits, 1  # of a run without wide gaps, in bits; how many runs
-    for stride, size in sorted(zip(tensor.strides, tensor.shape, strict=True)):
-        step = stride * tensor.bits
+    return _lines(tensor.bits, tensor.shape, tensor.strides)
+
+
+@remember("cache lines of windows", most=4096)
+def _lines(bits: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    span, pieces = bits, 1  # of a run without wide gaps, in bits; how many runs
+    for stride, size in sorted(zip(strides, shape, strict=True)):
+        step = stride * bits
         if not size:
             return 0
         if step and pieces == 1 and step - span < 8 * LINE:
