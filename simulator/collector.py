@@ -1,7 +1,6 @@
 """When the cyclic garbage collector looks at objects: seldom, as most that are made stay."""
 
 import gc
-import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,7 +37,7 @@ def paused_collector() -> Iterator[None]:
             gc.enable()
 
 
-_BETWEEN_COLLECTIONS = 20  # replays, each of which leaves some 3 MB of cycles
+_BETWEEN_COLLECTIONS = 1000  # replays, which leave no cycles but where one fails
 
 
 class RareCollector:
@@ -51,10 +50,12 @@ class RareCollector:
     def __init__(self) -> None:
         """Disable the collector."""
         gc.disable()
-        self._finished = itertools.count(1)
+        self._since = 0
 
-    def finished_one(self) -> None:
-        """Collect every so many replays, and exempt what survives from later collections."""
-        if next(self._finished) % _BETWEEN_COLLECTIONS == 0:
+    def finished(self, count: int) -> None:
+        """Note so many replays; collect now and then, and exempt what survives from the next."""
+        self._since += count
+        if self._since >= _BETWEEN_COLLECTIONS:
+            self._since = 0
             gc.collect()
             gc.freeze()

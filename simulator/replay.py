@@ -117,7 +117,7 @@ def replay(
 def _record(
     machine: Machine, step: Step, index: int, run: SectionedRun, runs: dict[int, int]
 ) -> StepRecord:
-    return StepRecord(index, run, machine.prices, tuple([op.name for op in step.ops]), runs)
+    return StepRecord(index, run, machine.prices, step.op_names, runs)
 
 
 class Replay:
@@ -192,7 +192,7 @@ class Replay:
         """Return one steady run of the most frequent training step over time, as a document."""
         index = self.trace.typical_step
         step_run = self.steady_step(index)
-        names = tuple(op.name for op in self.trace.steps[index].ops)
+        names = self.trace.steps[index].op_names
         return step_document(self.hardware, self._machine.prices, step_run, names, self.trace.name)
 
     def steady_step(self, index: int) -> StepRun:

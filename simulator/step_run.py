@@ -20,7 +20,7 @@ class SectionRun(NamedTuple):
 
 @dataclass(frozen=True)
 class SectionedRun:
-    """A step that ran section by section. `shared`: how its sections with several tasks ran.
+    """A step that ran section by section. `shared`: how each distinct section of several tasks ran.
 
     Sums need no more. Tasks and spans are built when someone asks for them.
     """
@@ -31,13 +31,16 @@ class SectionedRun:
     @cached_property
     def alone_ps(self) -> tuple[int, ...]:
         """How long each work takes with the memory to itself, by number."""
-        return tuple([work.progress.duration_ps(WHOLE) for work in self.lowered.works])
+        alone_ps = [*self.lowered.host.alone_ps]
+        for number in self.lowered.program.elsewhere:
+            alone_ps[number] = self.lowered.works[number].progress.duration_ps(WHOLE)
+        return tuple(alone_ps)
 
     @property
     def duration_ps(self) -> int:
         """The time from the first start to the last end."""
         alone = (times * self.alone_ps[number] for number, times in self.lowered.program.alone)
-        return sum(alone) + sum(section.duration_ps for section in self.shared)
+        return sum(alone) + sum(section.duration_ps for section in self._in_order)
 
     @cached_property
     def whole(self) -> StepRun:
@@ -54,7 +57,7 @@ class SectionedRun:
     def _sections(self) -> Iterator[SectionRun]:
         """Yield how each section ran, in program order."""
         program, done = self.lowered.program, 0
-        for section, run in zip(program.shared, self.shared, strict=True):
+        for section, run in zip(program.order.shared, self._in_order, strict=True):
             yield from self._alone(done, section.start)
             yield run
             done = section.stop
@@ -65,3 +68,9 @@ class SectionedRun:
         for number in self.lowered.program.numbers[start:stop]:
             took_ps = self.alone_ps[number]
             yield SectionRun((Span(0, took_ps),), (took_ps,), took_ps)
+
+    @property
+    def _in_order(self) -> list[SectionRun]:
+        """How each section with several tasks ran."""
+        program = self.lowered.program
+        return [self.shared[program.distinct[section]] for section in program.shared]

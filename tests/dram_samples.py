@@ -11,7 +11,7 @@ from typing import Any
 
 from simulator.errors import Infeasible
 from simulator.hardware import load_hardware
-from simulator.hardware.load import IDEAL, dram_presets, hardware_names
+from simulator.hardware.shipped import IDEAL, dram_presets, hardware_names
 from simulator.pattern_store import SHIPPED
 from simulator.replay import Replay, as_trace
 from simulator.trace.storage import BUNDLED

@@ -37,7 +37,8 @@ def show(
 
     Example: trainsoc show lenet_digits --step 3 -o figures
     """
-    from simulator.hardware.load import hardware_names, load_hardware
+    from simulator.hardware.load import load_hardware
+    from simulator.hardware.shipped import hardware_names
 
     if what not in hardware_names() and Path(what).suffix not in (".yaml", ".yml"):
         if overrides:

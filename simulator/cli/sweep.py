@@ -173,7 +173,7 @@ def _run(request: "SweepRequest", options: SweepOptions, out: Path) -> Any:
 
     goals = objectives_of(request.minimize)
     study = study_of(request, _models())
-    with workers_for(study.training, options.workers, options.cluster) as crew:
+    with workers_for(study, options.workers, options.cluster) as crew:
         table = answered(study, crew, out, Display(goals[0]), full=options.full)
     if options.csv:
         write_csv(table, options.csv)

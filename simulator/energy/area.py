@@ -20,6 +20,7 @@ from simulator.hardware.precision import PRECISION_BITS
 from simulator.hardware.soc import Hardware, Technology
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.hardware.vector import Vector
+from simulator.memo import remember
 
 _UM2_PER_MM2 = 10**6
 _BLOCKS = {ACCELERATOR: ("array", "scratchpad")}  # names of its array and its memory
@@ -91,6 +92,7 @@ def element_um2(precision: str, node_nm: int) -> Figure:
     return element if precision == "fp32" else element._replace(confidence="guess")
 
 
+@remember("figures of area", most=64)
 def figure(quantity: str, precision: str) -> Figure:
     """Return the area in um2 of an "element", "multiplier", "adder" or "register" bit."""
     rows = [row for row in tables.read_rows("area") if row["quantity"] == quantity]
@@ -99,6 +101,7 @@ def figure(quantity: str, precision: str) -> Figure:
     return Figure(value, low, high, int(row["node_nm"]), row["source"], row["confidence"])
 
 
+@remember("trends of area", most=64)
 def area_trend(node_nm: int, base_nm: int) -> float:
     """Return the area of logic at `node_nm` relative to `base_nm` (Stillmaker and Baas, 2017)."""
     rows = {int(row["node_nm"]): float(row["value"]) for row in tables.scaling_rows("area")}

@@ -170,6 +170,7 @@ def sram(
     return Sram(width, read, write, leakage)
 
 
+@remember("spreads of prices", most=256)
 def spread(action: str, precision: str = "") -> Spread:
     """Return the range of one kind of price; that of a MAC depends on its precision."""
     precision = spread_precision(precision)
@@ -184,11 +185,13 @@ def spread_precision(precision: str) -> str:
     return "float" if precision in FLOATS else multiplies_like(precision)
 
 
+@remember("areas of SRAM", most=4096)
 def sram_mm2(cell: str, node_nm: int, size_bytes: int, width_bits: int) -> float:
     """Return the area in mm2 of one bank, from CACTI 7 (22 to 65 nm)."""
     return interpolate(_sram(cell, "area_mm2"), node_nm, _sram_width(cell, width_bits), size_bytes)
 
 
+@remember("sources of SRAM", most=8)
 def sram_source(cell: str) -> tuple[str, str]:
     """Return source and confidence of the rows of `cell`."""
     row = next(row for row in read_rows("sram") if row["cell"] == cell)

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,13 +38,13 @@ def unwritable(path: Path, error: OSError, then: str = "") -> InputError:
     return InputError(f"{path}: cannot be written: {error.strerror or error}{then}")
 
 
-def append_line(path: Path, line: str) -> None:
-    """Append `line` to the file at `path`, which it makes where there is none.
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Append `lines` to the file at `path`, which it makes where there is none.
 
-    It is one write: who reads meanwhile sees all of the line, or an end that is cut off.
+    It is one write: who reads meanwhile sees all of the lines, or an end that is cut off.
     Raises OSError.
     """
-    data = f"{line}\n".encode()
+    data = "".join([f"{line}\n" for line in lines]).encode()
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         if os.write(file, data) < len(data):

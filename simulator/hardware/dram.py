@@ -87,7 +87,8 @@ class DramDevice(Part):
         modes = STANDARDS[self.protocol].refresh
         if self.refresh not in modes:
             raise ValueError(f"{self.protocol} has no {self.refresh} refresh: {' or '.join(modes)}")
-        names, needs = set(self.timing.plain()), self.standard.timings(self.refresh)
+        names = {name for name, value in self.timing if value is not None}
+        needs = self.standard.timings(self.refresh)
         if missing := sorted(needs - names):
             raise ValueError(f"timing: {self.protocol} needs {', '.join(missing)}: add it")
         if unread := sorted(names - needs):

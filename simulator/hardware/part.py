@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from typing import Any, get_args
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Self, get_args
 
 from pydantic.fields import FieldInfo
 
@@ -61,11 +63,32 @@ class Part(Form):
                 view[key] = quantity.text(value) if quantity else value
         return view
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the resolved values."""
-        text = json.dumps(self.plain(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(self.canonical)
+
+    @cached_property
+    def canonical(self) -> str:
+        """The view in plain numbers as JSON."""
+        return canonical_json(self.plain())
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values. What was derived of the old ones stays behind."""
+        copy = super().model_copy(update=update, deep=deep)
+        for derived in ("digest", "canonical"):
+            copy.__dict__.pop(derived, None)
+        return copy
+
+
+def digest_of(canonical: str) -> str:
+    """Return the digest of a part from its view as JSON."""
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """Return a plain value as JSON in its only form: keys sorted, without spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def value_at(part: Part, path: str) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import Field, PrivateAttr, SerializeAsAny, model_validator
@@ -11,7 +12,7 @@ from simulator.hardware.constant import Constant
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
-from simulator.hardware.part import Part, quantity_at, value_at
+from simulator.hardware.part import Part, canonical_json, quantity_at, value_at
 from simulator.hardware.runtime import Driver, Runtime
 from simulator.hardware.unit import ACCELERATOR, HOST, BoardUnit, MemoryPort, check_name
 from simulator.units import Microwatts, Nanometres, Permille
@@ -31,6 +32,11 @@ class Technology(Part):
     board_power: Microwatts | None = Field(
         gt=0, default=None, description="measured, of the whole board: x time is another account"
     )
+
+
+def joined(texts: Mapping[str, str]) -> str:
+    """Return entries that are JSON already as a JSON object, keys sorted."""
+    return "{" + ",".join([f'"{key}":{texts[key]}' for key in sorted(texts)]) + "}"
 
 
 class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is frozen
@@ -57,6 +63,18 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
         return isinstance(other, Hardware) and all(
             getattr(self, name) == getattr(other, name) for name in type(self).model_fields
         )
+
+    @cached_property
+    def canonical(self) -> str:
+        """The view in plain numbers as JSON, made of those of its parts: machines share parts."""
+        return joined(self.texts)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The entries of the view in plain numbers, each as JSON."""
+        of_parts = {name: part.canonical for name, part in self if isinstance(part, Part)}
+        others = self.model_copy(update=dict.fromkeys(of_parts)).plain()
+        return {key: canonical_json(value) for key, value in others.items()} | of_parts
 
     @model_validator(mode="after")
     def _names_are_of_units(self) -> Self:

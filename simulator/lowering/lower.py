@@ -3,9 +3,9 @@
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from simulator.activity import Stage, Task
+from simulator.activity import Stage, Task, Work
 from simulator.hardware.accelerator import ArrayInterface
 from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import HOST
@@ -87,8 +87,11 @@ class Lowering:
         return self._on(self._programs.synchronise(unit, awaited=awaited)).tasks
 
     def _on(self, program: Program) -> LoweredStep:
-        templates = self._templates
-        return LoweredStep(program, tuple([request.of(templates) for request in program.works]))
+        templates, host = self._templates, self._templates.on_host(program)
+        works = [*host.works]
+        for number in program.elsewhere:
+            works[number] = program.works[number].of(templates)
+        return LoweredStep(program, tuple(cast(list[Work], works)), host)
 
 
 class _Lowered(NamedTuple):

@@ -26,6 +26,7 @@ from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.cache import Transfers
 from simulator.lowering.epilogue import EpilogueKernels, VectorLoop
 from simulator.lowering.placement import Placement
+from simulator.lowering.program import HostPart, Program
 from simulator.mapping.array_shape import shape_of
 from simulator.mapping.layout import Layout
 from simulator.mapping.mapper import map_shape
@@ -66,6 +67,7 @@ class Templates:
     def __init__(self, hardware: Hardware) -> None:
         """Make work for `hardware`."""
         self.hardware = hardware
+        self._units, self._ports = hardware.units, hardware.ports
         self._pricing = pricing_of(hardware.dram, hardware.interconnect)
         self._works: dict[Hashable, Work] = {}
         self._of_cpus: dict[str, Templates] = {}
@@ -76,11 +78,18 @@ class Templates:
         memory path are the same: work on a CPU depends on nothing else.
         """
         if unit == HOST:
-            return self._on_cpu.get(key, lambda: make(self))
+            return self._on_cpu.works.get(key, lambda: make(self))
         work = self._works.get(key)
         if work is None:
             work = self._works[key] = make(self)
         return work
+
+    def on_host(self, program: Program) -> HostPart:
+        """Return the works of `program` on the host, made once for all equal hosts."""
+        return self._on_cpu.parts.get(program, lambda: HostPart(self._host_works(program)))
+
+    def _host_works(self, program: Program) -> list[Work | None]:
+        return [request.of(self) if request.unit == HOST else None for request in program.works]
 
     def of_cpu(self, unit: str, make: Callable[["Templates"], Work]) -> Work:
         """Return the work that `make` makes on the further CPU called `unit`, as on a host."""
@@ -92,9 +101,9 @@ class Templates:
         templates = self._of_cpus.get(unit)
         if templates is None:
             hardware, fabric = self.hardware, self.hardware.interconnect
-            width = hardware.ports[unit].bytes_per_s // fabric.clock
+            width = self._ports[unit].bytes_per_s // fabric.clock
             own = {
-                "cpu": hardware.units[unit],
+                "cpu": self._units[unit],
                 "interconnect": fabric.model_copy(update={"cpu_width": width}),
             }
             templates = self._of_cpus[unit] = Templates(hardware.model_copy(update=own))
@@ -118,7 +127,7 @@ class Templates:
         unit does `epilogue` to the outputs, of whose tensors `out_bits` is then the sum. What is
         `resident` lies in the scratchpad, of which tiles have the rest.
         """
-        native = self.hardware.units[placement.unit]
+        native = self._units[placement.unit]
         assert isinstance(native, Accelerator), "placement chose an array"
         array = native.at(placement.precision).for_groups(gemm.conv.groups if gemm.conv else 1)
         array = array.for_tiles
@@ -151,7 +160,7 @@ class Templates:
         takes `engine_ps`.
         """
         traffic = self._traffic(transfers, allocates=False)
-        rate = self.hardware.ports[unit].bytes_per_s
+        rate = self._ports[unit].bytes_per_s
         port_ps = max(engine_ps, transfer_ps(traffic.read_bytes + traffic.write_bytes, rate))
         bound = StretchBound(max(compute_ps, port_ps), traffic.channel_ps)
         return Work(
@@ -161,7 +170,7 @@ class Templates:
 
     def vector_loop(self, unit: str, loop: VectorLoop) -> Work:
         """Return a loop of the vector unit of the accelerator called `unit`."""
-        array = self.hardware.units[unit]
+        array = self._units[unit]
         assert isinstance(array, Accelerator), "placement chose an accelerator"
         assert array.vector is not None, "placement chose a vector unit"
         operations = sum(
@@ -179,7 +188,7 @@ class Templates:
     def _pricing_of(self, unit: str) -> Pricing:
         """Return the prices of transfers through the port of an array."""
         fabric = self.hardware.interconnect
-        port = self.hardware.ports[unit].bytes_per_s
+        port = self._ports[unit].bytes_per_s
         if port == fabric.accelerator_bytes_per_s:
             return self._pricing
         own = fabric.model_copy(update={"accelerator_width": port // fabric.clock})
@@ -328,16 +337,25 @@ def _own(stretch: Stretch) -> Transfers:
 # Guesses: works on CPUs, of about 1 kB, that a trace with many kinds of operation asks for, and
 # memory paths that a sweep tries in turn.
 _WORKS = 8192
+_PARTS = 64
 _PATHS = 8
 
 
-_ON_CPU: Memo[Memo[Work]] = Memo("memory paths of CPUs", _PATHS)
+class _HostWorks:
+    """Works on a CPU and memory path, on which nothing else has an influence."""
+
+    def __init__(self) -> None:
+        """Start without works."""
+        self.works: Memo[Work] = Memo("works on a CPU", _WORKS)
+        self.parts: Memo[HostPart] = Memo("programs on a CPU", _PARTS)
 
 
-def _works_on(cpu: Cpu, dram: Dram, interconnect: Interconnect) -> Memo[Work]:
-    """Return the memo of works on a CPU and memory path; they depend on nothing else."""
-    key = cpu.digest, dram, interconnect
-    return _ON_CPU.get(key, lambda: Memo("works on a CPU", _WORKS))
+_ON_CPU: Memo[_HostWorks] = Memo("memory paths of CPUs", _PATHS)
+
+
+def _works_on(cpu: Cpu, dram: Dram, interconnect: Interconnect) -> _HostWorks:
+    """Return the works on a CPU and memory path, which equal ones share."""
+    return _ON_CPU.get((cpu.digest, dram, interconnect), _HostWorks)
 
 
 def _counted_on(counts: Counts, own: str, unit: str, number_format: str = "") -> Counts:

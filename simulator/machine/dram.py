@@ -125,6 +125,7 @@ class SharedDram:
     def _finish(self, activity: _Activity) -> None:
         self._settle(activity, activity.end, 0)
         self._active.remove(activity)
+        activity.alarm = None  # which knows the activity
         activity.done.succeed()
         if self._active:
             self._divide(activity.end)

@@ -89,6 +89,12 @@ class Scheduler:
             self._programs.remove(program)
             program.done.succeed()
 
+    def close(self) -> None:
+        """Let no unit wait any more."""
+        for event in self._idle.values():
+            event.callbacks.clear()
+        self._idle.clear()
+
     def _wake(self, unit: str) -> None:
         idle = self._idle.pop(unit, None)
         if idle is not None:

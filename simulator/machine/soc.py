@@ -59,6 +59,10 @@ class Soc:
         self._scheduler.add(program)
         return program.done
 
+    def close(self) -> None:
+        """Stop the units, which know those who wait for them: nothing of the SoC is kept alive."""
+        self._scheduler.close()
+
     def _open(self, unit: str) -> None:
         if unit in self._units:
             return

@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from simpy import Environment
-
-from simulator.activity import StepRun, Task, Work
+from simulator.activity import StepRun, Task
 from simulator.errors import InputError
 from simulator.lowering.program import LoweredStep, lowered_step
-from simulator.machine.probe import Probe, Recorder
-from simulator.machine.soc import Soc
+from simulator.machine.simulation import simulation
 from simulator.memo import Memo
 from simulator.step_run import SectionedRun, SectionRun
 from simulator.timing.attribution import attribute
 from simulator.timing.pipeline import Pipelined
-from simulator.timing.precedence import Follows, Section
+from simulator.timing.precedence import Follows
 from simulator.timing.sharing import Sharing
 
 MOST_TILES = 1_000_000
@@ -52,12 +49,7 @@ class StepRunner:
             return _in_one(
                 step, run_events(tasks, step.program.order.follows, "tile", self._sharing)
             )
-        works, numbers = step.works, step.program.numbers
-        shared = [
-            self._section(section, tuple([works[n] for n in numbers[section.start : section.stop]]))
-            for section in step.program.shared
-        ]
-        run = SectionedRun(step, tuple(shared))
+        run = SectionedRun(step, self._shared(step))
         return run if all(run.alone_ps) else _attributed_anew(run)
 
     def record(self, step: LoweredStep) -> StepRun:
@@ -65,19 +57,27 @@ class StepRunner:
         follows = step.program.order.follows
         return run_events(step.tasks, follows, self._fidelity, self._sharing, record=True)
 
-    def _section(self, section: Section, works: tuple[Work, ...]) -> SectionRun:
-        key = section.follows, works
-        run = self._sections.find(key)
-        if run is None:
-            run = _run_section(works, section.follows, "flow", self._sharing, Probe(works))
-            self._sections.keep(key, run)
-        return run
+    def _shared(self, step: LoweredStep) -> tuple[SectionRun, ...]:
+        """Return how each distinct section with several tasks runs."""
+        works = step.works
+        keys = [
+            (section.follows, tuple([works[number] for number in section.numbers]))
+            for section in step.program.distinct
+        ]
+        runs = {key: run for key in keys if (run := self._sections.find(key))}
+        missing = [key for key in keys if key not in runs]
+        if missing:
+            with simulation(sharing=self._sharing) as simulated:
+                for key in missing:
+                    follows, section = key
+                    runs[key] = self._sections.keep(key, simulated.run(section, follows))
+        return tuple([runs[key] for key in keys])
 
 
 def _in_one(step: LoweredStep, whole: StepRun) -> SectionedRun:
     """Return a run of all tasks as if they were one section."""
     section = SectionRun(whole.spans, whole.attributed_ps, whole.duration_ps)
-    return SectionedRun(LoweredStep(step.program.undivided, step.works), (section,))
+    return SectionedRun(step.undivided, (section,))
 
 
 def _attributed_anew(run: SectionedRun) -> SectionedRun:
@@ -119,21 +119,12 @@ def run_events(
 ) -> StepRun:
     """Run `tasks` event by event, in whatever sections: task i follows all of `follows[i]`."""
     works = [task.work for task in tasks]
-    probe = Recorder(works) if record else Probe(works)
-    section = _run_section(works, follows, fidelity, sharing, probe)
-    flows = tuple(probe.flows) if isinstance(probe, Recorder) else ()
+    with simulation(fidelity, sharing) as simulated:
+        if record:
+            section, flows = simulated.record(works, follows)
+        else:
+            section, flows = simulated.run(works, follows), ()
     return StepRun(tuple(tasks), *section, flows)
-
-
-def _run_section(
-    works: Sequence[Work], follows: Follows, fidelity: str, sharing: Sharing | None, probe: Probe
-) -> SectionRun:
-    env = Environment()
-    Soc(env, fidelity=fidelity, sharing=sharing).start(works, follows, probe)
-    env.run()
-    attributed = attribute(probe.spans, [work.unit for work in works], follows)
-    duration_ps = max((span.end_ps for span in probe.spans), default=0)
-    return SectionRun(tuple(probe.spans), tuple(attributed), duration_ps)
 
 
 def _check_tiles(tasks: Sequence[Task], most: int) -> None:

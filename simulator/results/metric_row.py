@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, Flag, auto
+from functools import cached_property
 from typing import NamedTuple, cast
 
 from simulator.results.priced import OWN_UNITS, Priced
@@ -49,7 +50,7 @@ class Column:
     per_epoch: int
     alias: str = field(default="", kw_only=True)
 
-    @property
+    @cached_property
     def suffix(self) -> str:
         """The end of the key that tells the unit, such as "_bytes_per_s"; "" for plain numbers."""
         ends = [f"_{end}" for end in _UNITS if self.key.endswith(f"_{end}")]
@@ -89,7 +90,7 @@ class Metric(Column):
     uses: MetricUse
     ratio: Ratio | None = None
 
-    @property
+    @cached_property
     def is_text(self) -> bool:
         """Whether tables hold it as text: exact energies go beyond 64 bits."""
         return self.unit == "aJ"

@@ -1,20 +1,19 @@
 """One kind of step that ran: what it is summed from, and its tasks one by one."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from simulator.activity import Counts, Span, Task, total
+from simulator.activity import Span, Task, total
 from simulator.energy.prices import Prices
 from simulator.results.power import peaks_uw, power_uw
-from simulator.results.tally import Key, Ran, Tally, UnitTally, tallies
+from simulator.results.tally import Key, Ran, Tally, UnitTally, summed, tallies
 from simulator.trace.op import Phase
 
 if TYPE_CHECKING:  # a run that is read from a file was lowered by another process
     from simulator.lowering.program import TaskGroup, TaskGroups
-    from simulator.step_run import SectionedRun, SectionRun
+    from simulator.step_run import SectionedRun
 
 LayerPhase = tuple[str, Phase]
 """A layer and a phase."""
@@ -54,15 +53,6 @@ class Record(Protocol):
     @property
     def op_names(self) -> tuple[str, ...]:
         """The names of the step's ops, to which `Task.op` points."""
-
-
-class _WorkCost(NamedTuple):
-    """What one piece of work adds to a sum wherever it runs alone."""
-
-    unit: str
-    took_ps: int
-    power_uw: int  # above what is drawn all the time
-    counts: Counts
 
 
 @dataclass(frozen=True)
@@ -113,63 +103,78 @@ class StepRecord:
         return self._tallies(self.run.lowered.program.by_layer)
 
     def _tallies(self, groups: "TaskGroups[Key]") -> dict[Key, Tally]:
-        sums = {key: Tally() for key in groups.keys}
-        for group in groups.alone:
-            sums[group.key].add(self._of_group(group))
-        for (section, works, keys), times in self._sections(groups).items():
-            ran = self._ran(section.spans, section.attributed_ps, works)
+        parts: dict[Key, list[tuple[Tally, int]]] = {key: [] for key in groups.keys}
+        static_uw = self.prices.whole_static_uw
+        for key, tally in (*self._on_host(groups), *self._of(groups.elsewhere)):
+            parts[key].append((replace(tally, peak_uw=static_uw + tally.peak_uw), 1))
+        sections = [*self.run.lowered.program.distinct]
+        for number, keys, times in groups.shared:
+            section = self.run.shared[number]
+            ran = self._ran(section.spans, section.attributed_ps, sections[number].numbers)
             for key, tally in tallies(ran, keys).items():
-                sums[key].add(tally, times)
+                parts[key].append((tally, times))
+        return {key: summed(each) for key, each in parts.items()}
+
+    def _on_host(self, groups: "TaskGroups[Key]") -> list[tuple[Key, Tally]]:
+        """Return the sums of tasks that ran alone on the host, computed once for equal hosts."""
+        key = groups, self._host_prices
+        sums: list[tuple[Key, Tally]]
+        sums = self.run.lowered.host.sums.get(key, lambda: self._of(groups.on_host))
         return sums
 
-    def _of_group(self, group: "TaskGroup[Key]") -> Tally:
-        """Return the sums of tasks that ran alone: each all the time that it took."""
+    def _of(self, groups: "Iterable[TaskGroup[Key]]") -> list[tuple[Key, Tally]]:
+        """Return the sums of tasks that ran alone: each all the time that it took.
+
+        Their peaks are above what is drawn all the time.
+        """
+        return [(group.key, self._of_group(group.works)) for group in groups]
+
+    def _of_group(self, numbers: Sequence[tuple[int, int]]) -> Tally:
+        works, alone_ps, energy_aj = self.run.lowered.works, self.run.alone_ps, self._dynamic_aj
         units: dict[str, UnitTally] = {}
-        took_ps = power_uw = 0
-        parts = [(self._works[number], times) for number, times in group.works]
-        for work, times in parts:
-            took_ps += times * work.took_ps
-            power_uw = max(power_uw, work.power_uw)
+        for number, times in numbers:
+            work = works[number]
             unit = units.setdefault(work.unit, UnitTally())
-            counts = work.counts
-            unit.add(UnitTally(work.took_ps, counts.dram_bytes, counts.macs), times)
+            unit.busy_ps += times * alone_ps[number]
+            unit.dram_bytes += times * work.counts.dram_bytes
+            unit.macs += times * work.counts.macs
+        took_ps = sum([times * alone_ps[number] for number, times in numbers])
         return Tally(
             latency_ps=took_ps,
             active_ps=took_ps,
-            peak_uw=self.prices.whole_static_uw + power_uw,
+            peak_uw=max([power_uw(alone_ps[number], energy_aj[number]) for number, _ in numbers]),
             units=units,
-            counts=total((work.counts, times) for work, times in parts),
+            counts=total((works[number].counts, times) for number, times in numbers),
         )
-
-    def _sections(
-        self, groups: "TaskGroups[Key]"
-    ) -> "Counter[tuple[SectionRun, tuple[int, ...], tuple[Key, ...]]]":
-        """Return how often each different section with several tasks ran."""
-        program = self.run.lowered.program
-        works = (tuple(program.numbers[each.start : each.stop]) for each in program.shared)
-        return Counter(zip(self.run.shared, works, groups.shared, strict=True))
 
     def _ran(
         self, spans: Sequence[Span], attributed_ps: Sequence[int], numbers: Sequence[int]
     ) -> Ran:
-        works = [self._works[number] for number in numbers]
+        works = [self.run.lowered.works[number] for number in numbers]
         return Ran(
             spans,
             attributed_ps,
-            [work.took_ps for work in works],
+            [self.run.alone_ps[number] for number in numbers],
             [work.unit for work in works],
             [work.counts for work in works],
             peaks_uw(spans, [self._dynamic_aj[n] for n in numbers], self.prices.whole_static_uw),
         )
 
     @cached_property
-    def _dynamic_aj(self) -> Sequence[int]:
-        return [self.prices.dynamic_aj_of(work.counts) for work in self.run.lowered.works]
+    def _host_prices(self) -> tuple[int, ...]:
+        """The prices of all that works on the host do."""
+        dynamic_aj = self.prices.dynamic_aj
+        return tuple([dynamic_aj[action] for action in self.run.lowered.host.actions])
 
     @cached_property
-    def _works(self) -> Sequence[_WorkCost]:
-        parts = zip(self.run.lowered.works, self.run.alone_ps, self._dynamic_aj, strict=True)
-        return [
-            _WorkCost(work.unit, alone_ps, power_uw(alone_ps, energy_aj), work.counts)
-            for work, alone_ps, energy_aj in parts
-        ]
+    def _dynamic_aj(self) -> Sequence[int]:
+        """The dynamic energy of each work, by number."""
+        step = self.run.lowered
+        energy_aj = [*step.host.sums.get(self._host_prices, self._host_aj)]
+        for number in step.program.elsewhere:
+            energy_aj[number] = self.prices.dynamic_aj_of(step.works[number].counts)
+        return energy_aj
+
+    def _host_aj(self) -> list[int]:
+        works, price = self.run.lowered.host.works, self.prices
+        return [price.dynamic_aj_of(work.counts) if work else 0 for work in works]

@@ -1,7 +1,7 @@
 """The versioned result of a replay: totals, phases, layers, epochs, ops, memory, provenance."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,7 @@ from simulator.results.metrics import cost_row
 from simulator.results.op_rows import op_rows
 from simulator.results.priced import Priced
 from simulator.results.record import LayerPhase, Record
-from simulator.results.tally import Tally
+from simulator.results.tally import Key, Tally, summed
 from simulator.trace.op import Phase
 
 SCHEMA = "1.0"
@@ -90,20 +90,32 @@ class Result:
         """The names and digests of all inputs."""
         return self._identify()
 
+    @cached_property
+    def whole(self) -> Priced:
+        """The sums of the run."""
+        parts = [(step, record.count) for step, record in self._steps]
+        return self._priced(summed(parts))
+
+    @cached_property
+    def by_phase(self) -> dict[Phase, Priced]:
+        """The sums of each phase, in the order of a training step."""
+        sums = self._by_phase
+        return {phase: self._priced(sums[phase]) for phase in Phase if phase in sums}
+
+    @cached_property
+    def epoch_numbers(self) -> list[int]:
+        """The epochs that have steps."""
+        return sorted({epoch for record in self.records for epoch in record.runs})
+
     @property
     def total(self) -> CostRow:
         """Return the totals of the run."""
-        whole = Tally()
-        for tally in self._by_epoch.values():
-            whole.add(tally)
-        return self._view(whole)
+        return cost_row(self.whole)
 
     @property
     def amounts(self) -> dict[str, Amount]:
         """Return what the run and each phase cost before any price; the whole run's name is ""."""
-        whole = Tally()
-        for tally in self._by_phase.values():
-            whole.add(tally)
+        whole = summed([(tally, 1) for tally in self._by_phase.values()])
         parts = {"": whole} | {phase.value: tally for phase, tally in self._by_phase.items()}
         return {name: Amount(t.latency_ps, t.counts) for name, t in parts.items()}
 
@@ -116,24 +128,25 @@ class Result:
     @property
     def phases(self) -> list[CostRow]:
         """Return the sums of each phase, in the order of a training step."""
-        phases = [phase for phase in Phase if phase in self._by_phase]
-        return [{"phase": phase.value, **self._view(self._by_phase[phase])} for phase in phases]
+        return [{"phase": phase.value, **cost_row(part)} for phase, part in self.by_phase.items()]
 
     @property
     def layers(self) -> list[CostRow]:
         """Return the sums of each layer and phase, in order of appearance."""
         return [
-            {"layer": layer, "phase": phase.value, **self._view(tally)}
+            {"layer": layer, "phase": phase.value, **cost_row(self._priced(tally))}
             for (layer, phase), tally in self._by_layer.items()
         ]
 
     @property
     def epochs(self) -> list[CostRow]:
         """Return the sums of each epoch."""
-        return [
-            {"epoch": epoch, **self._view(self._by_epoch[epoch])}
-            for epoch in sorted(self._by_epoch)
-        ]
+        rows: list[CostRow] = []
+        for epoch in self.epoch_numbers:
+            ran = [(step, record.runs) for step, record in self._steps if epoch in record.runs]
+            tally = summed([(step, runs[epoch]) for step, runs in ran])
+            rows.append({"epoch": epoch, **cost_row(self._priced(tally))})
+        return rows
 
     @property
     def ops(self) -> list[OpRow]:
@@ -152,7 +165,7 @@ class Result:
             "method": identity.method,
             "fidelity": identity.fidelity,
             "precision": cast(PrecisionDocument, identity.precision),
-            "epochs_simulated": len(self._by_epoch),
+            "epochs_simulated": len(self.epoch_numbers),
             "steps_simulated": sum(record.count for record in self.records),
             "total": self.total,
             "phases": self.phases,
@@ -176,36 +189,37 @@ class Result:
         """Return `as_dict` as JSON text; equal results give equal text."""
         return json.dumps(self.as_dict(ops=ops), indent=1, ensure_ascii=False) + "\n"
 
-    def _view(self, tally: Tally) -> CostRow:
-        return cost_row(Priced(tally, self.prices, self.macs_per_s))
+    def _priced(self, tally: Tally) -> Priced:
+        return Priced(tally, self.prices, self.macs_per_s)
 
     @cached_property
     def _by_layer(self) -> dict[LayerPhase, Tally]:
-        sums: dict[LayerPhase, Tally] = {}
-        for record in self.records:
-            for place, tally in record.by_layer.items():
-                sums.setdefault(place, Tally()).add(tally, record.count)
-        return sums
+        return _by_key(self.records, lambda record: record.by_layer)
 
     @cached_property
     def _by_phase(self) -> dict[Phase, Tally]:
-        sums: dict[Phase, Tally] = {}
-        for record in self.records:
-            for phase, tally in record.by_phase.items():
-                sums.setdefault(phase, Tally()).add(tally, record.count)
-        return sums
+        return _by_key(self.records, lambda record: record.by_phase)
 
     @cached_property
-    def _by_epoch(self) -> dict[int, Tally]:
-        sums: dict[int, Tally] = {}
+    def _steps(self) -> list[tuple[Tally, Record]]:
+        """The sums of each kind of step, which is active for as long as it takes."""
+        steps = []
         for record in self.records:
-            step = Tally()
-            for tally in record.by_phase.values():
-                step.add(tally)
+            step = summed([(tally, 1) for tally in record.by_phase.values()])
             step.active_ps = step.latency_ps
-            for epoch, runs in record.runs.items():
-                sums.setdefault(epoch, Tally()).add(step, runs)
-        return sums
+            steps.append((step, record))
+        return steps
+
+
+def _by_key(
+    records: Iterable[Record], sums_of: Callable[[Record], Mapping[Key, Tally]]
+) -> dict[Key, Tally]:
+    """Return the sums over all steps of what each of them sums by some key."""
+    parts: dict[Key, list[tuple[Tally, int]]] = {}
+    for record in records:
+        for key, tally in sums_of(record).items():
+            parts.setdefault(key, []).append((tally, record.count))
+    return {key: summed(each) for key, each in parts.items()}
 
 
 def write_result(path: Path, result: Result, *, ops: bool = False) -> None:

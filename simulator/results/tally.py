@@ -54,15 +54,23 @@ class Tally:
     units: dict[str, UnitTally] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
-    def add(self, other: "Tally", times: int = 1) -> None:
-        """Add `times` the other tally."""
-        self.latency_ps += other.latency_ps * times
-        self.active_ps += other.active_ps * times
-        self.contention_ps += other.contention_ps * times
-        self.peak_uw = max(self.peak_uw, other.peak_uw)
-        self.counts = self.counts.plus(other.counts, times)
-        for name, unit in other.units.items():
-            self.units.setdefault(name, UnitTally()).add(unit, times)
+
+def summed(parts: Sequence[tuple[Tally, int]]) -> Tally:
+    """Return the sum of tallies, each so many times."""
+    units: dict[str, UnitTally] = {}
+    for tally, times in parts:
+        for name, unit in tally.units.items():
+            if name not in units:
+                units[name] = UnitTally()
+            units[name].add(unit, times)
+    return Tally(
+        sum([tally.latency_ps * times for tally, times in parts]),
+        sum([tally.active_ps * times for tally, times in parts]),
+        sum([tally.contention_ps * times for tally, times in parts]),
+        max([tally.peak_uw for tally, _ in parts], default=0),
+        units,
+        total((tally.counts, times) for tally, times in parts),
+    )
 
 
 def tallies(ran: Ran, keys: Iterable[Key]) -> dict[Key, Tally]:

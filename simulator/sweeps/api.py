@@ -71,5 +71,5 @@ def sweep(
     plan = replace(plan, request=plan.request.model_copy(update=changes))
     goals = objectives_of(plan.request.minimize)
     watch = Silent() if quiet else Display(goals[0])
-    with workers_for(plan.training, workers, cluster) as crew:
+    with workers_for(plan, workers, cluster) as crew:
         return answered(plan, crew, Path(out) if out is not None else None, watch, full=full)

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +14,12 @@ from typing import Any, Self
 from simulator.collector import RareCollector
 from simulator.errors import InputError
 from simulator.processes import cores, no_main_module, spawned, stop
-from simulator.sweeps.job import Done, Job, Training, replay
+from simulator.sweeps.job import Delivery, Job
+from simulator.sweeps.point_row import replayed
+from simulator.sweeps.study import Study
 
 SECONDS_TO_CONNECT = 6
+_MOST = 64  # points of a submission: of those that take a millisecond, 10 % more than their time
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://.+:\d+")  # what dask would wait for is refused
 
 
@@ -27,13 +31,18 @@ class Workers(ABC):
     """Those who replay points; as a context they stop at its end, whatever still runs."""
 
     @abstractmethod
-    def submit(self, job: Job) -> "Future[Done]":
-        """Return the future of a point; its exception is WorkerLost where its worker died."""
+    def submit(self, jobs: Sequence[Job]) -> "Future[Delivery]":
+        """Return the future of some points; its exception is WorkerLost where their worker died."""
 
     @property
     @abstractmethod
     def room(self) -> int:
-        """How many points to have with the workers at a time."""
+        """How many submissions to have with the workers at a time."""
+
+    @property
+    def most(self) -> int:
+        """The most points of one submission."""
+        return 1
 
     def check(self) -> None:
         """Raise InputError where nobody is there any more to replay points."""
@@ -68,15 +77,15 @@ class Here(Workers):
         """One, which is finished when it has been submitted."""
         return 1
 
-    def __init__(self, training: Training) -> None:
-        """Replay what `training` holds."""
-        self._training = training
+    def __init__(self, study: Study) -> None:
+        """Replay points of `study`."""
+        self._study = study
 
-    def submit(self, job: Job) -> "Future[Done]":
-        """Return the future of a point, which is finished."""
-        future: Future[Done] = Future()
+    def submit(self, jobs: Sequence[Job]) -> "Future[Delivery]":
+        """Return the future of some points, which are finished."""
+        future: Future[Delivery] = Future()
         try:
-            future.set_result(replay(job, self._training))
+            future.set_result(replayed(jobs, self._study))
         except Exception as error:
             future.set_exception(error)
         return future
@@ -88,25 +97,30 @@ class Here(Workers):
 class Processes(Workers):
     """Processes on this machine. When one of them dies, all are started anew."""
 
-    def __init__(self, training: Training, workers: int) -> None:
+    def __init__(self, study: Study, workers: int) -> None:
         """Start so many `workers` at the first point."""
-        self._training, self._workers = training, workers
+        self._study, self._workers = study, workers
         self._others = set(multiprocessing.active_children())
-        self._pool = spawned(workers, _begin, training)
+        self._pool = spawned(workers, _begin, study)
 
     @property
     def room(self) -> int:
         """Twice the workers, so that none of them waits for this process."""
         return 2 * self._workers
 
-    def submit(self, job: Job) -> "Future[Done]":
-        """Return the future of a point."""
+    @property
+    def most(self) -> int:
+        """So many that handing them over takes little of their time."""
+        return _MOST
+
+    def submit(self, jobs: Sequence[Job]) -> "Future[Delivery]":
+        """Return the future of some points."""
         try:
             with no_main_module():
-                future = self._pool.submit(_replay, job)
+                future = self._pool.submit(_replay, jobs)
         except BrokenExecutor:
-            self._pool = spawned(self._workers, _begin, self._training)
-            return self.submit(job)
+            self._pool = spawned(self._workers, _begin, self._study)
+            return self.submit(jobs)
         return _separated(future, (BrokenExecutor,))
 
     def close(self) -> None:
@@ -117,7 +131,7 @@ class Processes(Workers):
 class Cluster(Workers):
     """The workers of a dask scheduler, wherever they are."""
 
-    def __init__(self, training: Training, address: str) -> None:
+    def __init__(self, study: Study, address: str) -> None:
         """Connect to a scheduler at an address, or to that which wrote a file with its address.
 
         Raises InputError where none answers, or dask is missing.
@@ -140,7 +154,7 @@ class Cluster(Workers):
         except (OSError, ValueError, KeyError) as error:
             raise _no_scheduler(address, " ".join(str(error).split())[:80]) from None
         # A result of a task, not scattered data: when its holders die, it is made again.
-        self._training = self._client.submit(_same, training, pure=False)
+        self._study = self._client.submit(_same, study, pure=False)
         self._executor = self._client.get_executor(pure=False)
         self._room, self._ask_again = 2, 0.0
 
@@ -155,10 +169,15 @@ class Cluster(Workers):
             self._room, self._ask_again = max(2, 2 * threads), time.monotonic() + 2
         return self._room
 
-    def submit(self, job: Job) -> "Future[Done]":
-        """Return the future of a point."""
+    @property
+    def most(self) -> int:
+        """So many that handing them over takes little of their time."""
+        return _MOST
+
+    def submit(self, jobs: Sequence[Job]) -> "Future[Delivery]":
+        """Return the future of some points."""
         try:
-            future = self._executor.submit(_replay_alone, job, self._training)
+            future = self._executor.submit(_replay_alone, jobs, self._study)
         except RuntimeError:  # the client has closed itself
             raise gone() from None
         return _separated(future, self._lost, self._closed)
@@ -184,39 +203,37 @@ def _no_scheduler(address: str, why: str) -> InputError:
     )
 
 
-def workers_for(
-    training: Training, count: int | None = None, cluster: str | None = None
-) -> Workers:
+def workers_for(study: Study, count: int | None = None, cluster: str | None = None) -> Workers:
     """Return who replays points: a dask scheduler's workers, or processes."""
     if cluster is not None:
-        return Cluster(training, cluster)
+        return Cluster(study, cluster)
     count = count or cores()
-    return Here(training) if count == 1 else Processes(training, count)
+    return Here(study) if count == 1 else Processes(study, count)
 
 
 _ALONE = threading.Lock()  # threads of one worker share what models remember, and gain nothing
 
 
-def _replay_alone(job: Job, training: Training) -> Done:
+def _replay_alone(jobs: Sequence[Job], study: Study) -> Delivery:
     with _ALONE:
-        return replay(job, training)
+        return replayed(jobs, study)
 
 
-def _same(training: Training) -> Training:
-    return training
+def _same(study: Study) -> Study:
+    return study
 
 
 def _separated(
-    future: "Future[Done]",
+    future: "Future[Delivery]",
     lost: tuple[type[BaseException], ...],
     closed: tuple[type[BaseException], ...] = (),
-) -> "Future[Done]":
+) -> "Future[Delivery]":
     """Return a future with WorkerLost for its exception where that is one of `lost`, and with what
     `gone` says where it is one of `closed`.
     """
-    ours: Future[Done] = Future()
+    ours: Future[Delivery] = Future()
 
-    def pass_on(done: "Future[Done]") -> None:
+    def pass_on(done: "Future[Delivery]") -> None:
         if done.cancelled():
             ours.cancel()
             return
@@ -234,18 +251,18 @@ def _separated(
     return ours
 
 
-_HERE: list[tuple[Training, RareCollector]] = []  # of a worker process: sent once, not each time
+_HERE: list[tuple[Study, RareCollector]] = []  # of a worker process: sent once, not each time
 
 
-def _begin(training: Training) -> None:
-    _HERE[:] = [(training, RareCollector())]
+def _begin(study: Study) -> None:
+    _HERE[:] = [(study, RareCollector())]
 
 
-def _replay(job: Job) -> Done:
-    training, collector = _HERE[0]
-    done = replay(job, training)
-    collector.finished_one()
-    return done
+def _replay(jobs: Sequence[Job]) -> Delivery:
+    study, collector = _HERE[0]
+    delivery = replayed(jobs, study)
+    collector.finished(len(jobs))
+    return delivery
 
 
 def _hush() -> None:

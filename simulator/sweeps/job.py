@@ -1,40 +1,20 @@
-"""One point to replay, as it goes to a worker, and the row of the table that comes back."""
+"""Points to replay, as they go to workers, and what comes back."""
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from simulator.code import fingerprint
-from simulator.errors import Infeasible, InputError
-from simulator.hardware import Hardware
-from simulator.replay import Replay
-from simulator.results.metric_row import CostRow, Metric
-from simulator.results.metrics import (
-    AREAS,
-    COST_BREAKDOWNS,
-    MEMORY,
-    METRICS,
-    PHASES,
-    TRAINING,
-    TRAINING_PART,
-    UNIT_BREAKDOWNS,
-    using,
-)
-from simulator.results.result import Result
-from simulator.sweeps.sampled import sampled_columns
-from simulator.trace.op import Phase
+from simulator.errors import InputError
+from simulator.sweeps.space import Point
 from simulator.trace.passes.overlay import scheduled
 from simulator.trace.passes.treatment import MethodSchedule
 from simulator.trace.trace import Trace
-from simulator.uncertainty.account import account
-from simulator.uncertainty.replays import Subject
-from simulator.uncertainty.sampling import draw
-from simulator.views.design_space import Cell, PointRow
+from simulator.views.design_space import PointRow
 
 AS_TRACED = "as-traced"
-_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -69,21 +49,16 @@ class Training:
 
 @dataclass(frozen=True)
 class Job:
-    """A point with its hardware. Equal addresses mean equal results.
+    """A point to replay, as it goes to a worker, who has the study. Equal addresses mean equal
+    results.
 
-    `columns` tell it apart in the table; `settings` are those that made the hardware. With
-    `samples` it has intervals.
+    `columns` tell it apart in the table.
     """
 
     address: str
-    hardware: Hardware
-    trace: str
-    method: str
-    settings: tuple[str, ...]
+    point: Point
     columns: PointRow
     full: bool = False
-    samples: int = 0
-    seed: int = 0
 
 
 class Done(NamedTuple):
@@ -103,62 +78,21 @@ class Done(NamedTuple):
         return bool(self.row["feasible"])
 
 
-def address_of(hardware: Hardware, trace: Trace, code: str, samples: int = 0, seed: int = 0) -> str:
+class Delivery(NamedTuple):
+    """The first of some jobs: all, or those before one that failed.
+
+    They took so many `seconds` of CPU time.
+    """
+
+    done: list[Done]
+    seconds: float
+
+
+def address_of(digest: str, trace: Trace, code: str, sampled: Sequence[Any] = ()) -> str:
     """Return the name of a point by its content: its hardware, trace and method, and trainsoc.
 
-    One that is sampled has another name, to which the ranges of its constants belong.
+    One that is sampled has another name, to which `sampled` belongs: how, and the ranges of its
+    constants.
     """
-    parts: tuple[Any, ...] = (hardware.digest, trace.digest, code)
-    if samples:
-        ranges = [astuple(each) for each in hardware.constants if each.is_uncertain]
-        parts = (*parts, samples, seed, ranges)
+    parts = (digest, trace.digest, code, *sampled)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
-
-
-def replay(job: Job, training: Training) -> Done:
-    """Return what a point costs; one that cannot run has its reason instead."""
-    training.check()
-    row: dict[str, Cell] = {"point": job.address, **job.columns}
-    try:
-        trace = training.trace(job.trace, job.method)
-        result = Replay(job.hardware, trace, job.settings).run()
-        sampled = _sampled(job, trace, result) if job.samples else {}
-    except Infeasible as error:
-        return Done(row | {"feasible": False, "reason": error.reason})
-    document = result.to_json() if job.full else ""
-    return Done(row | {"feasible": True, "reason": ""} | _metrics(result) | sampled, document)
-
-
-def _sampled(job: Job, trace: Trace, result: Result) -> dict[str, Cell]:
-    """Return the columns of the samples of a point, and let its result say how sure it is."""
-    (samples,) = draw([Subject(job.hardware, trace)], job.samples, job.seed, most_processes=1)
-    if job.full:
-        result.uncertainty = account(samples)
-    return sampled_columns(samples)
-
-
-def _metrics(result: Result) -> dict[str, Cell]:
-    total = result.total
-    row: dict[str, Cell] = {"epochs": len(result.epochs)}
-    row |= {each.key: _storable(each, each.get(total)) for each in METRICS if each.key in total}
-    for costs in COST_BREAKDOWNS:
-        row |= costs.columns(costs.of(total))
-    row |= AREAS.columns(result.area_mm2)
-    row |= MEMORY.columns({name.removesuffix("_bytes"): n for name, n in result.memory.items()})
-    in_eval: CostRow = {}
-    for phase in result.phases:
-        name = phase["phase"]
-        row |= {f"{name}_{each.key}": _storable(each, each.get(phase)) for each in using(PHASES)}
-        for units in UNIT_BREAKDOWNS:
-            row |= {f"{name}_{key}": n for key, n in units.columns(units.of(phase)).items()}
-        in_eval = phase if name == Phase.EVAL.value else in_eval
-    for each in using(TRAINING):
-        row[f"{TRAINING_PART}_{each.key}"] = each.of(total) - each.of(in_eval)
-    return row
-
-
-def _storable(metric: Metric, value: float | None) -> str | float | None:
-    """Return a value as tables hold it: exact energies go beyond 64 bits in long runs."""
-    if metric.is_text:
-        return str(value)
-    return float(value) if isinstance(value, int) and value > _LARGEST else value

@@ -74,6 +74,11 @@ def framed(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(entries, infer_schema_length=None, strict=False)
 
 
+def valid(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """Return those rows as a table that can be read back."""
+    return _good(framed(rows), damaged=False).rows
+
+
 def misfit(frame: pl.DataFrame, required: Sequence[str]) -> str:
     """Return what is wrong in a table of points, as "field: value: why"; "" if nothing is."""
     for name in required:

@@ -24,22 +24,26 @@ class Points:
         """Yield a job for each of `points` that the store lacks, and count all others."""
         for point in points:
             job = self.job(point)
-            if job is None or job.address in self._seen or job.address in self._store:
+            if job is None:
                 watch.finished()
             else:
                 yield job
-            if job is not None:
-                self._seen.add(job.address)
 
     def job(self, point: Point) -> Job | None:
-        """Return the job of a point and note its row; None where its settings do not fit."""
-        columns = self._columns(point)
+        """Note the row of a point and return its job.
+
+        None where it is finished or on its way, and where its settings do not fit together.
+        """
+        study, row = self._study, self._study.row_of(point, self._columns(point))
         try:
-            job = self._study.job(point, columns, full=self._full)
+            address = study.address(point)
+            is_new = address not in self._seen and address not in self._store
+            job = study.job(point, row, full=self._full, address=address) if is_new else None
         except InputError as error:
-            self.rows.append(self._identity(point) | columns | {"point": ""} | _why(str(error)))
+            self.rows.append({**row, "point": ""} | _why(str(error)))
             return None
-        self.rows.append({**job.columns, "point": job.address})
+        self._seen.add(address)
+        self.rows.append({**row, "point": address})
         return job
 
     def give_up(self, reasons: Mapping[str, str]) -> None:
@@ -48,13 +52,6 @@ class Points:
             reason = reasons.get(str(row["point"]))
             if reason is not None:
                 row.update(_why(reason))
-
-    def _identity(self, point: Point) -> dict[str, Cell]:
-        return {
-            "trace": point.labels.get("trace", self._study.trace),
-            "method": point.labels.get("method", self._study.method),
-            "baseline": point.baseline,
-        }
 
     def _columns(self, point: Point) -> dict[str, Cell]:
         """Return the plain values of a point's knobs; none of a baseline, which has no knobs."""

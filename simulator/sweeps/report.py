@@ -16,6 +16,7 @@ from simulator.results.metrics import (
     metric,
 )
 from simulator.si import percent, si, si_range, times
+from simulator.sweeps.rows import rows_of
 from simulator.sweeps.table import knobs_of, with_front
 from simulator.views.design_space import KnobAxis, Measure, PointRow, SweepTable, epochs_of, named
 from simulator.views.sensitivity import main_effects
@@ -30,7 +31,7 @@ _SHARES = metric("array_use"), metric("array_utilization")
 def drawable(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> SweepTable:
     """Return a table as the figures take it, with the front of these `objectives`."""
     fronted = with_front(table, objectives)
-    return SweepTable(fronted.to_dicts(), knobs_of(table), tuple(objectives))
+    return SweepTable(rows_of(fronted), knobs_of(table), tuple(objectives))
 
 
 def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> Table:

@@ -1,4 +1,4 @@
-"""Replay of the points of a study on its workers; a point is stored as soon as it finishes."""
+"""Replay of the points of a study on its workers; points are stored as they come back."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

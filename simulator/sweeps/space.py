@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.energy.area import areas
 from simulator.errors import InputError, shown
 from simulator.hardware import Hardware, load_hardware
+from simulator.hardware.overlay import Overlay
 from simulator.hardware.settings import setting_paths, value_of
 from simulator.results.metrics import AREA, AREAS, minimisable
 from simulator.sweeps.axis import LABELS, Axis
@@ -90,7 +91,18 @@ class DesignSpace:
         """Return the hardware of `point`; raises InputError where its settings do not fit."""
         if point.baseline:
             return self.baselines[point.baseline]
-        return load_hardware(self.hardware, point.settings)
+        return self._overlay.at(point.settings) if point.settings else self.hardware
+
+    def digest(self, point: Point) -> str:
+        """Return the digest of the hardware of `point`; raises InputError as `resolve` may do."""
+        if point.baseline or not point.settings:
+            return self.resolve(point).digest
+        return self._overlay.digest_at(point.settings)
+
+    @cached_property
+    def _overlay(self) -> Overlay:
+        """The SoC with other values of the settings that axes move."""
+        return Overlay(self.hardware, [knob for knob in self.knobs if knob not in LABELS])
 
     @cached_property
     def values(self) -> tuple[tuple[tuple[Any, ...], ...], ...]:

@@ -7,17 +7,17 @@ set aside, and its points are computed again.
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from simulator.errors import InputError
 from simulator.files.json import parse_json
 from simulator.files.parquet import parquet_bytes
-from simulator.files.writing import append_line, unwritable, write_bytes, write_text
+from simulator.files.writing import append_lines, unwritable, write_bytes, write_text
 from simulator.results.documents import Version
 from simulator.sweeps.job import Done
-from simulator.sweeps.parts import framed, read_part
+from simulator.sweeps.parts import framed, read_part, valid
 from simulator.views.design_space import PointRow
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class Store(Protocol):
     def __contains__(self, address: str) -> bool:
         """Return whether the point with this address is finished."""
 
-    def add(self, done: Done) -> None:
-        """Keep a finished point."""
+    def add(self, points: Sequence[Done]) -> None:
+        """Keep finished points."""
 
     def frame(self) -> "polars.DataFrame":
         """Return the rows of all finished points, each once, in any order."""
@@ -57,9 +57,9 @@ class MemoryStore:
         """Return whether the point with this address is finished."""
         return address in self._rows
 
-    def add(self, done: Done) -> None:
-        """Keep a finished point."""
-        self._rows[done.address] = done.row
+    def add(self, points: Sequence[Done]) -> None:
+        """Keep finished points."""
+        self._rows.update((done.address, done.row) for done in points)
 
     def frame(self) -> "polars.DataFrame":
         """Return the rows of all finished points, each once, in any order."""
@@ -77,7 +77,7 @@ class FolderStore:
         self._parts, self._results = folder / "points", folder / "results"
         self._full = full
         self._own: Path | None = None
-        self._lines = 0
+        self._rows: list[PointRow] = []  # those of the own part
         self._make(self._parts)
         self.set_aside: list[str] = []
         self._runs: dict[str, bool] = {}  # by address: whether the point runs
@@ -91,14 +91,14 @@ class FolderStore:
             return runs is not None
         return self._has_result(address)
 
-    def add(self, done: Done) -> None:
-        """Keep a finished point; raises InputError when it cannot be written."""
-        address = done.address
-        if done.document:
-            write_text(self._result(address), done.document)
-        self._append(json.dumps(done.row))
-        self._runs[address] = done.feasible
-        if self._lines >= _LINES:
+    def add(self, points: Sequence[Done]) -> None:
+        """Keep finished points; raises InputError when they cannot be written."""
+        for done in points:
+            if done.document:
+                write_text(self._result(done.address), done.document)
+        self._append([done.row for done in points])
+        self._runs.update((done.address, done.feasible) for done in points)
+        if len(self._rows) >= _LINES:
             self.close()
 
     def frame(self) -> "polars.DataFrame":
@@ -114,18 +114,18 @@ class FolderStore:
         """Turn this process's part into Parquet."""
         if self._own is None:
             return
-        write_frame(read_part(self._own).rows, self._own.with_suffix(".parquet"))
+        write_frame(valid(self._rows), self._own.with_suffix(".parquet"))
         self._own.unlink()
-        self._own, self._lines = None, 0
+        self._own, self._rows = None, []
 
-    def _append(self, line: str) -> None:
+    def _append(self, rows: Sequence[PointRow]) -> None:
         self._own = self._own or self._parts / f"{uuid.uuid4().hex}.jsonl"
         try:
-            append_line(self._own, line)
+            append_lines(self._own, map(json.dumps, rows))
         except OSError as error:
             part, self._own = self._own, None  # it may end in a line cut off: no other goes there
             raise _unwritable(part, error) from None
-        self._lines += 1
+        self._rows += rows
 
     def _open(self, path: Path) -> None:
         """Take the points of a part; set a damaged one aside, its good rows in a new part."""

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
@@ -55,19 +56,39 @@ class Study:
         """The columns that tell points apart."""
         return self.space.knobs
 
-    def job(self, point: Point, columns: PointRow, *, full: bool = False) -> Job:
-        """Return the job of a point; raises InputError where its settings do not fit together."""
-        hardware = self.space.resolve(point)
-        trace = point.labels.get("trace", self.trace)
-        method = point.labels.get("method", self.method)
-        training = self.training
+    def job(self, point: Point, columns: PointRow, *, full: bool = False, address: str = "") -> Job:
+        """Return the job of a point, whose `address` may be known.
+
+        Raises InputError where its settings do not fit together.
+        """
+        self.space.resolve(point)
+        return Job(address or self.address(point), point, self.row_of(point, columns), full)
+
+    def address(self, point: Point) -> str:
+        """Return the address of a point; raises InputError where it can have none."""
+        digest, code = self.space.digest(point), self.training.code
+        return address_of(digest, self.trace_of(point), code, self._sampled(point))
+
+    def row_of(self, point: Point, columns: PointRow) -> PointRow:
+        """Return what tells a point apart in the table, its knobs being `columns`."""
+        trace, method = self._labels_of(point)
+        return {**columns, "trace": trace, "method": method, "baseline": point.baseline}
+
+    def _sampled(self, point: Point) -> Sequence[Any]:
+        """Return how a point is sampled, and the ranges in which it is."""
         count, seed = self.request.samples, self.request.seed
-        address = address_of(
-            hardware, training.trace(trace, method), training.code, count, seed if count else 0
-        )
-        settings = tuple(f"{key}={value}" for key, value in point.settings.items())
-        row = {**columns, "trace": trace, "method": method, "baseline": point.baseline}
-        return Job(address, hardware, trace, method, settings, row, full, count, seed)
+        if not count:
+            return ()
+        constants = self.space.resolve(point).constants
+        return count, seed, [astuple(each) for each in constants if each.is_uncertain]
+
+    def trace_of(self, point: Point) -> Trace:
+        """Return the run that a point replays, under its method."""
+        return self.training.trace(*self._labels_of(point))
+
+    def _labels_of(self, point: Point) -> tuple[str, str]:
+        """Return the names of a point's trace and method."""
+        return point.labels.get("trace", self.trace), point.labels.get("method", self.method)
 
     @property
     def _methods(self) -> list[str]:

@@ -41,20 +41,16 @@ def with_front(table: "polars.DataFrame", objectives: Sequence[str]) -> "polars.
     """Return `table` with a column `pareto`: of its trace, which points no other one beats."""
     import polars as pl  # noqa: PLC0415
 
-    flags = [False] * table.height
+    pareto = pl.Series("pareto", [False], dtype=pl.Boolean).new_from_index(0, table.height)
     if all(name in table.columns for name in objectives):
-        runs = table.select(
-            "trace", "baseline", "feasible", pl.concat_list(objectives).alias("values")
-        ).rows()
-        groups: dict[str, list[int]] = {}
-        for index, (trace, baseline, feasible, values) in enumerate(runs):
-            if feasible and not baseline and None not in values:
-                groups.setdefault(trace, []).append(index)
-        for members in groups.values():
-            front = pareto_front([runs[index][3] for index in members])
-            for index, keep in zip(members, front, strict=True):
-                flags[index] = keep
-    return table.with_columns(pl.Series("pareto", flags, dtype=pl.Boolean))
+        numbered = table.select("trace", "baseline", "feasible", *objectives).with_row_index("_row")
+        runs = numbered.filter(pl.col("feasible") & (pl.col("baseline") == "")).drop_nulls(
+            objectives
+        )
+        for part in runs.partition_by("trace"):
+            front = pareto_front(part.select(objectives).to_numpy())
+            pareto[part["_row"].filter(pl.Series(front))] = True
+    return table.with_columns(pareto)
 
 
 def with_others(

@@ -71,6 +71,11 @@ class Step:
         yield from _text_of(self.storages)
         yield f"){self._causal}{self._formats}{self._sparse}{self._fused}"
 
+    @cached_property
+    def op_names(self) -> tuple[str, ...]:
+        """The name of each op."""
+        return tuple([op.name for op in self.ops])
+
     @property
     def _causal(self) -> str:
         """Which products stop at the diagonal, "" if none does."""

@@ -92,7 +92,7 @@ def _answer_here(task: ReplayTask) -> Answer:
     subjects, collector = _HERE[0]
     which, values = task
     answer = _answer(subjects[which], values)
-    collector.finished_one()
+    collector.finished(1)
     return answer
 
 

@@ -90,8 +90,12 @@ class Measure:
 
     def of(self, row: PointRow) -> float | None:
         """Return the value of `row`, None where it has none."""
-        value = self.column.get(row)
-        return None if value is None else value / epochs_of(row) ** self.column.per_epoch
+        column = self.column
+        value = column.get(row)
+        if value is None or not column.per_epoch:
+            return value
+        per_epoch: float = value / epochs_of(row) ** column.per_epoch
+        return per_epoch
 
     def text(self, row: PointRow) -> str:
         """Return the value of `row` with its unit, such as "1.12 mJ"; a dash where it has none."""
@@ -180,15 +184,15 @@ def best_by(
     rows: Iterable[PointRow], key: Callable[[PointRow], Key], measure: Measure
 ) -> dict[Key, PointRow]:
     """Return the row with the least `measure` for each key, the first of equals."""
-    best: dict[Key, PointRow] = {}
+    best: dict[Key, tuple[float, PointRow]] = {}
     for row in rows:
-        value, place = measure.of(row), key(row)
+        value = measure.of(row)
         if value is None:
             continue
-        least = measure.of(best[place]) if place in best else None
-        if least is None or value < least:
-            best[place] = row
-    return best
+        place = key(row)
+        if place not in best or value < best[place][0]:
+            best[place] = value, row
+    return {place: row for place, (_, row) in best.items()}
 
 
 def named(row: PointRow, axes: Sequence[KnobAxis]) -> str:

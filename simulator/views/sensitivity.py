@@ -49,29 +49,47 @@ def main_effect(
     not positive. Where rows repeat a point the last counts. None when fewer than two values
     remain, or when no setting has them all, as in a sample of a large space.
     """
-    blocks: dict[tuple[Hashable, ...], dict[Any, float]] = {}
-    values: dict[Any, None] = {}
-    for row in rows:
-        value = measure(row)
-        if value is not None and value > 0:
-            values.setdefault(row[knob])
-            blocks.setdefault(tuple(row[each] for each in others), {})[row[knob]] = value
-    complete = [block for block in blocks.values() if len(block) == len(values)]
-    if len(values) < 2 or not complete:
-        return None
-    means = {value: _geometric([block[value] for block in complete]) for value in values}
-    return MainEffect(knob, means, len(complete))
+    return _main_effect(_measured(rows, [knob, *others], measure), 0, knob)
 
 
 def main_effects(
     rows: Sequence[PointRow], knobs: Sequence[str], measure: Callable[[PointRow], float | None]
 ) -> list[MainEffect]:
     """Return the main effects of all `knobs` that can be compared, the largest ratio first."""
-    compared = (
-        main_effect(rows, knob, [each for each in knobs if each != knob], measure) for knob in knobs
-    )
+    points = _measured(rows, knobs, measure)
+    compared = (_main_effect(points, place, knob) for place, knob in enumerate(knobs))
     effects = [effect for effect in compared if effect is not None]
     return sorted(effects, key=lambda effect: -effect.ratio)
+
+
+_SettingsPoint = tuple[tuple[Hashable, ...], float]
+"""The settings of a point, and its measure."""
+
+
+def _measured(
+    rows: Sequence[PointRow], knobs: Sequence[str], measure: Callable[[PointRow], float | None]
+) -> list[_SettingsPoint]:
+    values = ((row, measure(row)) for row in rows)
+    return [
+        (tuple([row[knob] for knob in knobs]), value)
+        for row, value in values
+        if value is not None and value > 0
+    ]
+
+
+def _main_effect(points: Sequence[_SettingsPoint], place: int, knob: str) -> MainEffect | None:
+    """Return the main effect of the knob whose value is at `place` of the settings."""
+    blocks: dict[tuple[Hashable, ...], dict[Any, float]] = {}
+    values: dict[Any, None] = {}
+    for settings, value in points:
+        at = settings[place]
+        values.setdefault(at)
+        blocks.setdefault(settings[:place] + settings[place + 1 :], {})[at] = value
+    complete = [block for block in blocks.values() if len(block) == len(values)]
+    if len(values) < 2 or not complete:
+        return None
+    means = {value: _geometric([block[value] for block in complete]) for value in values}
+    return MainEffect(knob, means, len(complete))
 
 
 def _geometric(numbers: Sequence[float]) -> float:

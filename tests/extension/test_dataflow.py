@@ -14,7 +14,7 @@ from simulator import extensions
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.dataflow import BUILT_IN
-from simulator.hardware.load import CONFIGS
+from simulator.hardware.shipped import CONFIGS
 from simulator.probes import probe_array
 from simulator.replay import simulate
 from simulator.sweeps.api import sweep

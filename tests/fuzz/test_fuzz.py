@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from simulator.cli import verbs  # noqa: F401 - its imports are no part of an input's time
-from simulator.hardware.load import CONFIGS
+from simulator.hardware.shipped import CONFIGS
 from simulator.trace.passes.file import METHODS
 from simulator.trace.storage import save_trace
 from tests.fuzz.inputs import FAMILIES

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from simulator.hardware.load import CONFIGS
+from simulator.hardware.shipped import CONFIGS
 from tests.builders import small_trace
 from tests.command_line import process, trainsoc
 

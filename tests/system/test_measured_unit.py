@@ -11,8 +11,8 @@ from simulator.energy.price_file import read_table
 from simulator.energy.prices import prices
 from simulator.hardware import load_hardware
 from simulator.hardware.kernel_file import read_kernels
-from simulator.hardware.load import CONFIGS
 from simulator.hardware.runtime import Rule
+from simulator.hardware.shipped import CONFIGS
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.step import run_step
 from simulator.replay import Replay, save_run, simulate

@@ -88,7 +88,7 @@ def test_yaml_is_a_part_of_the_default_machine():
 
 def test_yaml_says_how_sure_its_numbers_are(tmp_path):
     from simulator.hardware import load_hardware
-    from simulator.hardware.load import CONFIGS
+    from simulator.hardware.shipped import CONFIGS
 
     (text,) = [block for block in blocks("yaml") if block.startswith("runtime:\n  launch:")]
     path = tmp_path / "soc.yaml"
@@ -152,7 +152,7 @@ def test_every_link_leads_somewhere():
 
 def test_the_table_of_a_measured_unit_and_its_description_go_together(tmp_path):
     from simulator.hardware import load_hardware
-    from simulator.hardware.load import CONFIGS
+    from simulator.hardware.shipped import CONFIGS
 
     (unit,) = [block for block in blocks("yaml") if "kind: measured" in block]
     (table,) = [block for block in blocks("text") if block.startswith("op,")]

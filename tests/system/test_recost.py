@@ -23,7 +23,7 @@ from simulator.energy.price_file import (
 from simulator.energy.prices import OWN_COMPONENTS, prices
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.hardware.load import hardware_names
+from simulator.hardware.shipped import hardware_names
 from simulator.replay import Replay, save_run
 from simulator.results import saved
 from simulator.results.recost import recost, save_recosted

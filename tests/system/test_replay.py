@@ -9,7 +9,7 @@ import pytest
 
 from simulator.errors import Infeasible
 from simulator.lowering.program import lowered_step
-from simulator.machine import step
+from simulator.machine import simulation, step
 from simulator.machine.step import StepRunner
 from simulator.replay import Replay, simulate
 from simulator.trace.op import Op, OpKind, Phase, Role
@@ -155,12 +155,12 @@ def test_event_counts_per_task_are_what_they_are(watched):
 
     tasks, _ = Lowering(machine(**BARE)).lower(small_step().step(), Carry())
     follows = lowered_step(tasks, "synchronous").program.order.follows
-    original = step.Environment
-    step.Environment = Counting
+    original = simulation.Environment
+    simulation.Environment = Counting
     try:
         step.run_events(tasks, follows, record=watched)
     finally:
-        step.Environment = original
+        simulation.Environment = original
     assert len(tasks) == 13
     if watched:
         # two starts, an alarm and an end for each of 9 tasks with traffic, one alarm for each of

@@ -90,7 +90,7 @@ def test_files_are_parsed_once_until_they_change(tmp_path):
 
 
 def machine_text():
-    from simulator.hardware.load import CONFIGS
+    from simulator.hardware.shipped import CONFIGS
 
     return (CONFIGS / "edge-16x16.yaml").read_text(encoding="utf-8")
 

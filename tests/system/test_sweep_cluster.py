@@ -170,6 +170,6 @@ def test_a_worker_with_another_trainsoc_is_refused(trace):
 
     asked = study("edge-16x16", read_axes({"accelerator.rows": [8]}), trace)
     job = Points(asked, MemoryStore()).job(asked.space.point(0))
-    other = replace(asked.training, code="0.0 of another place")
+    other = replace(asked, training=replace(asked.training, code="0.0 of another place"))
     with pytest.raises(InputError, match="install the same"):
-        Here(other).submit(job).result()
+        Here(other).submit([job]).result()

@@ -40,13 +40,13 @@ class Oracle:
 
     def __init__(self):
         self.study = asked()
-        self._here, self._points = Here(self.study.training), Points(self.study, MemoryStore())
+        self._here, self._points = Here(self.study), Points(self.study, MemoryStore())
         self._known = {}
 
     def __call__(self, number):
         if number not in self._known:
             job = self._points.job(self.study.space.point(number))
-            row = self._here.submit(job).result().row
+            row = self._here.submit([job]).result().done[0].row
             self._known[number] = tuple(row[goal] for goal in GOALS)
         return self._known[number]
 
@@ -120,7 +120,7 @@ def test_a_search_stays_within_the_conditions_and_ends_with_the_space():
     trace = Trace("mlp_step", (step,), (Segment(0, 0, 1),))
     axes = parse_axes(["accelerator.rows=4..32:+4", "accelerator.cols=4..32:+4"])
     small = study("edge-16x16", axes, trace, conditions=["rows + cols <= 16"])
-    table = search_study(small, Here(small.training), None, Silent(), 50)
+    table = search_study(small, Here(small), None, Silent(), 50)
     allowed = {(r, c) for r in (4, 8, 12) for c in (4, 8, 12) if r + c <= 16}
     assert set(table.select("accelerator.rows", "accelerator.cols").rows()) == allowed
     assert table.height == len(allowed)
@@ -128,7 +128,7 @@ def test_a_search_stays_within_the_conditions_and_ends_with_the_space():
 
 def test_a_search_is_the_same_again_and_costs_nothing_then(tmp_path):
     full = asked()
-    here = Here(full.training)
+    here = Here(full)
     first = search_study(full, here, tmp_path, Silent(), 25, seed=1)
     points = sorted((tmp_path / "points").iterdir())
     again = search_study(full, here, tmp_path, Silent(), 25, seed=1)

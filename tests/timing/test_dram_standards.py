@@ -5,7 +5,8 @@ import pytest
 from simulator.errors import InputError
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.dram_standards import ACT, COMMANDS, PRE, RD, REF, STANDARDS, WR
-from simulator.hardware.load import CONFIGS, load_part
+from simulator.hardware.load import load_part
+from simulator.hardware.shipped import CONFIGS
 from simulator.timing.dram.device import Channel
 from tests.builders import machine
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.hardware.kernel_file import read_kernels
-from simulator.hardware.load import CONFIGS
+from simulator.hardware.shipped import CONFIGS
 from simulator.timing.measured import Basis, MeasuredTimes
 from tests.reference import rows
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
-from simulator.hardware.load import CONFIGS, dram_presets, hardware_names, preset_constants
+from simulator.hardware.load import preset_constants
 from simulator.hardware.part import Part, value_at
 from simulator.hardware.ranges import number_field, range_of
 from simulator.hardware.runtime import Runtime
+from simulator.hardware.shipped import CONFIGS, dram_presets, hardware_names
 from simulator.hardware.unit import MeasuredUnit
 from simulator.units import DURATION
 

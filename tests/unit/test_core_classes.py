@@ -4,7 +4,7 @@ import pytest
 
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.hardware.load import core_classes
+from simulator.hardware.shipped import core_classes
 from simulator.lowering.cache import Transfers
 from simulator.lowering.works import Templates
 from simulator.timing.kernels import KernelCost, kernel_of, kernel_ps

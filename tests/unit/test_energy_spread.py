@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from simulator.activity import DSP_BYTES, DSP_MACS, DSP_PS, Counts
 from simulator.energy import price_constants, prices, prices_at, tables
 from simulator.hardware import load_hardware
-from simulator.hardware.load import hardware_names
+from simulator.hardware.shipped import hardware_names
 from simulator.results.metrics import cost_row
 from simulator.results.priced import Priced
 from simulator.results.tally import Tally

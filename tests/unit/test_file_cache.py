@@ -8,7 +8,7 @@ import pytest
 from simulator import memo
 from simulator.files.cache import FileParser, recall
 from simulator.files.yaml import read_document
-from simulator.hardware.load import CONFIGS
+from simulator.hardware.shipped import CONFIGS
 from simulator.trace.storage import BUNDLED, load_trace
 
 PARSER = FileParser("text", "pytest", [])

@@ -11,7 +11,7 @@ import pytest
 import simulator
 import workloads
 from simulator.errors import InputError
-from simulator.files.writing import append_line, put, try_place, write_bytes
+from simulator.files.writing import append_lines, put, try_place, write_bytes
 
 
 def names(folder):
@@ -86,7 +86,7 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
 def test_lines_of_several_writers_stay_whole(tmp_path):
     path, lines = tmp_path / "rows", [c * 5000 for c in "abcd"]
     threads = [
-        threading.Thread(target=lambda line=line: [append_line(path, line) for _ in range(50)])
+        threading.Thread(target=lambda line=line: [append_lines(path, [line]) for _ in range(50)])
         for line in lines
     ]
     for thread in threads:
@@ -98,7 +98,7 @@ def test_lines_of_several_writers_stay_whole(tmp_path):
 
 def test_a_line_on_a_full_disk_is_refused():
     with pytest.raises(OSError, match="No space left"):
-        append_line(Path("/dev/full"), "line")
+        append_lines(Path("/dev/full"), ["line"])
 
 
 WRITERS = {"write_text", "write_bytes", "mkstemp", "NamedTemporaryFile"}

@@ -4,8 +4,8 @@ import pytest
 
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.hardware.load import CONFIGS, dram_presets, hardware_names
 from simulator.hardware.settings import setting_paths
+from simulator.hardware.shipped import CONFIGS, dram_presets, hardware_names
 from tests.builders import machine
 
 PEAK_GBPS = {  # from the configurations that DRAMsim3 and Ramulator were run with; pins x rate

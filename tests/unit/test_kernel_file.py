@@ -6,8 +6,8 @@ from ruamel.yaml import YAML
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.kernel_file import read_kernels
-from simulator.hardware.load import CONFIGS
 from simulator.hardware.measured import KernelTime
+from simulator.hardware.shipped import CONFIGS
 from tests.reference import rows
 
 TABLE = """\

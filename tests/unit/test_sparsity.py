@@ -12,7 +12,7 @@ from simulator.activity import ARRAY_MACS, SCRATCHPAD_READS, Action
 from simulator.energy import prices
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.hardware.load import CONFIGS
+from simulator.hardware.shipped import CONFIGS
 from simulator.hardware.unit import ACCELERATOR
 from simulator.mapping.array_shape import shape_of
 from simulator.mapping.layout import layout

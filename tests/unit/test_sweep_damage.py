@@ -124,7 +124,7 @@ def test_a_damaged_line_costs_its_point_alone(line, tmp_path):
     store = FolderStore(tmp_path)
     for number in range(3):
         row = {"point": f"p{number}", "feasible": True, "latency_s": 1.0, "energy_j": 2.0}
-        store.add(Done(row))
+        store.add([Done(row)])
     (part,) = (tmp_path / "points").iterdir()
     first, *rest = part.read_bytes().splitlines(keepends=True)
     part.write_bytes(first + line + b"\n" + b"".join(rest))
@@ -138,7 +138,7 @@ def test_a_damaged_line_costs_its_point_alone(line, tmp_path):
 def test_a_whole_result_that_was_damaged_is_not_there(tmp_path):
     store = FolderStore(tmp_path, full=True)
     row = {"point": "p", "feasible": True, "latency_s": 1.0, "energy_j": 2.0}
-    store.add(Done(row, json.dumps({"schema": "1.0", "total": {}})))
+    store.add([Done(row, json.dumps({"schema": "1.0", "total": {}}))])
     store.close()
     assert "p" in FolderStore(tmp_path, full=True)
     (tmp_path / "results" / "p.json").write_text('{"schema": "1.0", "to')

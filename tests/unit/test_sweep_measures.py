@@ -7,8 +7,9 @@ import pytest
 
 from simulator.replay import simulate
 from simulator.sweeps.condition import holding
-from simulator.sweeps.job import AS_TRACED, Job, Training, replay
+from simulator.sweeps.point_row import replay
 from simulator.sweeps.sampled import SAMPLES, stays_best
+from simulator.sweeps.study import study
 from simulator.trace.op import Phase
 from simulator.trace.trace import Segment, StepKind, Trace
 from tests.builders import StepBuilder, machine
@@ -26,8 +27,8 @@ def trained_and_evaluated():
 @pytest.mark.parametrize("name", ["latency_s", "energy_j", "cpu_busy_s", "accelerator_busy_s"])
 def test_training_is_all_but_evaluation(name):
     hardware, trace = machine(), trained_and_evaluated()
-    job = Job("here", hardware, "both", AS_TRACED, (), {})
-    row = replay(job, Training({"both": trace}, {})).row
+    asked = study(hardware, (), trace)
+    row = replay(asked.job(asked.space.point(0), {}), asked).row
     alone = Trace("training", trace.steps[:1], (Segment(0, 0, 10),))
     assert row[f"training_{name}"] == pytest.approx(simulate(hardware, alone).total[name])
     assert row[f"training_{name}"] + row[f"eval_{name}"] == pytest.approx(row[name])

@@ -103,13 +103,13 @@ def test_a_stopped_sweep_goes_on_where_it_stopped(tmp_path, replays, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(Here, "submit", stopping)
         with pytest.raises(Stopped, match="stopped at 2 new points: they are kept"):
-            run_study(asked, Here(asked.training), tmp_path, Silent())
+            run_study(asked, Here(asked), tmp_path, Silent())
         jobs[:] = jobs[:2]
         with pytest.raises(Stopped, match="stopped at 0 new points: nothing is kept"):
-            run_study(asked, Here(asked.training), None, Silent())
-    whole = run_study(asked, Here(asked.training), tmp_path, Silent())
+            run_study(asked, Here(asked), None, Silent())
+    whole = run_study(asked, Here(asked), tmp_path, Silent())
     assert len(replays) == 4
-    assert whole.equals(run_study(asked, Here(asked.training), None, Silent()))
+    assert whole.equals(run_study(asked, Here(asked), None, Silent()))
 
 
 def test_whole_results_are_kept_where_they_are_asked(tmp_path, replays):
@@ -194,7 +194,7 @@ def test_what_a_point_raises_names_the_point(monkeypatch):
 
 def test_one_worker_needs_no_other_process():
     asked = study("edge-16x16", (), _trace())
-    assert isinstance(executors.workers_for(asked.training, 1), Here)
+    assert isinstance(executors.workers_for(asked, 1), Here)
 
 
 def test_a_file_takes_another_trace_and_another_soc(tmp_path, replays):

@@ -1,24 +1,25 @@
 """What becomes of points whose workers die: the innocent are finished, the guilty given up."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future, wait
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.hardware import load_hardware
+from simulator.replay import Replay
 from simulator.sweeps import runner as runner_module
 from simulator.sweeps.axis import parse_axes
 from simulator.sweeps.executors import Here, WorkerLost, Workers
-from simulator.sweeps.job import Done, Job
+from simulator.sweeps.job import Delivery, Done, Job
 from simulator.sweeps.run import run_study
 from simulator.sweeps.runner import Runner
+from simulator.sweeps.space import Point
 from simulator.sweeps.store import FolderStore, MemoryStore
 from simulator.sweeps.study import study
 from simulator.sweeps.watch import Silent
 from tests.builders import StepBuilder, one_step_trace
 
-HARDWARE = load_hardware("cpu-only")
 GIVEN_UP = "its worker died each time, as when memory is short"
 
 
@@ -45,7 +46,8 @@ class _Frail(Workers):
     def room(self) -> int:
         return self._room
 
-    def submit(self, job: Job) -> Future:
+    def submit(self, jobs: Sequence[Job]) -> Future:
+        (job,) = jobs
         future: Future = Future()
         self.submitted.append(job.address)
         self._batch.append((job, future))
@@ -61,7 +63,7 @@ class _Frail(Workers):
             if killers:
                 future.set_exception(WorkerLost("died"))
             else:
-                future.set_result(self.done(job))
+                future.set_result(Delivery([self.done(job)], 1.0))
 
     def done(self, job: Job) -> Done:
         return Done({"point": job.address, "feasible": True, "reason": ""})
@@ -76,7 +78,7 @@ class _Frail(Workers):
 
 
 def _job(address: str) -> Job:
-    return Job(address, HARDWARE, "a", "as-traced", (), {})
+    return Job(address, Point({}, {}), {})
 
 
 def _run(workers: _Frail, addresses, store) -> tuple[Runner, _Count]:
@@ -142,7 +144,8 @@ def test_a_point_given_up_is_a_row_and_is_tried_anew_the_next_time(tmp_path, mon
 
     class Replaying(_Frail):
         def done(self, job: Job) -> Done:
-            return Here(asked.training).submit(job).result()
+            (done,) = Here(asked).submit([job]).result().done
+            return done
 
     with monkeypatch.context() as patched:
         workers = Replaying(4, {bad: 99})
@@ -151,7 +154,7 @@ def test_a_point_given_up_is_a_row_and_is_tried_anew_the_next_time(tmp_path, mon
     assert table["feasible"].to_list() == [True, False, True, True]
     assert table["reason"].to_list() == ["", GIVEN_UP, "", ""]
     assert bad not in FolderStore(tmp_path)
-    again = run_study(asked, Here(asked.training), tmp_path, Silent())
+    again = run_study(asked, Here(asked), tmp_path, Silent())
     assert again["feasible"].to_list() == [True] * 4
 
 
@@ -166,3 +169,52 @@ def test_points_of_equal_hardware_are_never_with_the_workers_twice():
         table = run_study(asked, workers, None, Silent())
     assert table.height == 4
     assert len(workers.submitted) == len(set(workers.submitted)) == 2
+
+
+class _Together(Here):
+    """This process, to which several points go at once."""
+
+    def __init__(self, asked, most: int) -> None:
+        super().__init__(asked)
+        self._most, self.sizes = most, []
+
+    @property
+    def most(self) -> int:
+        return self._most
+
+    def submit(self, jobs: Sequence[Job]) -> Future:
+        self.sizes.append(len(jobs))
+        return super().submit(jobs)
+
+
+def _clocks(count: int):
+    builder = StepBuilder()
+    builder.gemm(8, 8, 8)
+    clocks = ",".join(f"{100 + number} MHz" for number in range(count))
+    return study("cpu-only", parse_axes([f"cpu.clock={clocks}"]), one_step_trace(builder))
+
+
+def test_points_that_take_little_go_together_and_give_the_same_table(monkeypatch):
+    monkeypatch.setattr(runner_module, "_TOGETHER_S", 1e9)  # they always take less
+    asked = _clocks(20)
+    workers = _Together(asked, 7)
+    table = run_study(asked, workers, None, Silent())
+    assert workers.sizes == [1, 7, 7, 5]
+    assert table.equals(run_study(asked, Here(asked), None, Silent()))
+
+
+def test_a_point_that_fails_beside_others_is_named_and_they_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(runner_module, "_TOGETHER_S", 1e9)
+    asked, run, clocks = _clocks(9), Replay.run, []
+
+    def broken(self):
+        clocks.append(self.hardware.cpu.clock)
+        if clocks[-1] == 105_000_000:
+            raise ZeroDivisionError("a defect")
+        return run(self)
+
+    monkeypatch.setattr(Replay, "run", broken)
+    with pytest.raises(ZeroDivisionError) as told:
+        run_study(asked, _Together(asked, 9), tmp_path, Silent())
+    assert told.value.__notes__[0].startswith("in the point cpu.clock=105000000, ")
+    assert len(FolderStore(tmp_path).frame()) == 5

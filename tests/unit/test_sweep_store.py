@@ -38,7 +38,7 @@ def _points(store) -> list[str]:
 def _filled(folder, numbers) -> FolderStore:
     store = FolderStore(folder)
     for number in numbers:
-        store.add(Done(_row(number)))
+        store.add([Done(_row(number))])
     return store
 
 
@@ -57,7 +57,7 @@ def test_a_line_that_was_cut_off_is_no_point(data, tmp_path_factory):
     left = FolderStore(folder)
     assert _points(left) == kept
     assert [f"p{n}" in left for n in range(3)] == [f"p{n}" in kept for n in range(3)]
-    left.add(Done(_row(9)))
+    left.add([Done(_row(9))])
     left.close()
     assert _points(FolderStore(folder)) == sorted([*kept, "p9"])
 
@@ -90,8 +90,8 @@ def test_rows_come_back_bit_for_bit_from_json_and_from_parquet(rows, split, tmp_
     folder, memory = tmp_path_factory.mktemp("rows"), MemoryStore()
     first, second = FolderStore(folder), FolderStore(folder)
     for number, row in enumerate(rows):
-        (first if number < split else second).add(Done(row))
-        memory.add(Done(row))
+        (first if number < split else second).add([Done(row)])
+        memory.add([Done(row)])
     first.close()
     for store in (FolderStore(folder), memory):
         found = {row["point"]: row for row in store.frame().to_dicts()}
@@ -107,8 +107,8 @@ def test_rows_come_back_bit_for_bit_from_json_and_from_parquet(rows, split, tmp_
 def test_two_stores_fill_one_folder_at_once(tmp_path):
     one, two = FolderStore(tmp_path), FolderStore(tmp_path)
     for number in range(4):
-        (one, two)[number % 2].add(Done(_row(number)))
-    two.add(Done(_row(0)))  # both have this one
+        (one, two)[number % 2].add([Done(_row(number))])
+    two.add([Done(_row(0))])  # both have this one
     assert _points(one) == _points(two) == ["p0", "p1", "p2", "p3"]
     one.close()
     assert _points(two) == ["p0", "p1", "p2", "p3"]
@@ -172,7 +172,7 @@ def test_points_without_whole_results_are_not_there_when_those_are_asked(tmp_pat
     _filled(tmp_path, range(2)).close()
     full = FolderStore(tmp_path, full=True)
     assert "p0" not in full
-    full.add(Done(_row(0), '{"schema": "1.0"}'))
+    full.add([Done(_row(0), '{"schema": "1.0"}')])
     assert "p0" in full
     assert (tmp_path / "results" / "p0.json").read_text() == '{"schema": "1.0"}'
     again = FolderStore(tmp_path, full=True)
@@ -201,11 +201,11 @@ def test_a_disk_that_fills_up_keeps_what_was_finished(tmp_path, monkeypatch, fai
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", failing)
         with pytest.raises(InputError, match="No space left on device; the points") as told:
-            store.add(Done(_row(2)))
+            store.add([Done(_row(2))])
     assert str(tmp_path) in str(told.value)
     assert "p2" not in store
     assert _points(store) == ["p0", "p1"]
-    store.add(Done(_row(3)))  # there is room again
+    store.add([Done(_row(3))])  # there is room again
     store.close()
     assert _points(FolderStore(tmp_path)) == ["p0", "p1", "p3"]
 

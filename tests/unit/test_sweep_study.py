@@ -47,12 +47,13 @@ def asked(tmp_path):
 def _jobs(found: Study) -> list[tuple]:
     """Return what tells the points of a study apart, and what each will cost."""
     jobs = [found.job(point, dict(point.settings)) for point in found.points()]
-    return [(job.address, job.settings, dict(job.columns)) for job in jobs]
+    return [(job.address, job.point.settings, dict(job.columns)) for job in jobs]
 
 
 def _labels(found: Study) -> list[tuple]:
     jobs = [found.job(point, {}) for point in found.points()]
-    return [(job.columns["baseline"], job.trace, job.method, job.settings) for job in jobs]
+    names = ("baseline", "trace", "method")
+    return [(*(job.columns[name] for name in names), job.point.settings) for job in jobs]
 
 
 _FILE = """\
@@ -105,8 +106,8 @@ def test_baselines_come_first_with_every_trace_and_method(traces):
     )
     ways = [(t, m) for t in ("one", "two") for m in ("as-traced", "int8")]
     labels = _labels(found)
-    assert labels[:4] == [("cpu", *way, ()) for way in ways]
-    assert sorted(labels[4:]) == [("", *way, (f"{ROWS}=8",)) for way in ways]
+    assert labels[:4] == [("cpu", *way, {}) for way in ways]
+    assert sorted(labels[4:]) == [("", *way, {ROWS: "8"}) for way in ways]
     assert len(set(_jobs_addresses(found))) == 8
 
 
@@ -143,8 +144,8 @@ def test_an_axis_of_traces_may_be_linked_with_settings(traces):
     axes = read_axes({f"trace, {ROWS}": [[traces[0], 8], [traces[1], 16]]})
     found = study("edge-16x16", axes, "ignored beside an axis of traces")
     assert [(trace, settings) for _, trace, _, settings in _labels(found)] == [
-        ("one", (f"{ROWS}=8",)),
-        ("two", (f"{ROWS}=16",)),
+        ("one", {ROWS: "8"}),
+        ("two", {ROWS: "16"}),
     ]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from simulator import simulate, sweep
 from simulator.sweeps.report import drawable
+from simulator.sweeps.rows import rows_of
 from simulator.sweeps.watch import Display
 from tests.builders import StepBuilder, one_step_trace
 
@@ -29,6 +30,14 @@ def test_a_figure_of_other_objectives_has_their_front():
 def test_a_figure_of_the_usual_objectives_has_the_front_of_those():
     told = TABLE.with_columns(pareto=polars.Series([True, False]))
     assert [point["pareto"] for point in drawable(told).points] == [True, True]
+
+
+def test_a_row_of_a_table_is_a_mapping_of_its_cells():
+    rows = rows_of(TABLE)
+    assert [dict(each) for each in rows] == TABLE.to_dicts()
+    assert (rows[0].get("latency_s"), rows[0].get("no such"), len(rows[0])) == (2.0, None, 9)
+    with pytest.raises(KeyError, match="no such"):
+        rows[0]["no such"]
 
 
 def test_progress_names_the_best_point_with_units():

@@ -35,12 +35,19 @@ from simulator.views.plots.canvas import (
     spoken,
     swatches,
 )
-from simulator.views.plots.sweep_notes import enumeration, number_axis, scene, thinned
+from simulator.views.plots.sweep_notes import (
+    enumeration,
+    mark_spacing,
+    number_axis,
+    scene,
+    thinned,
+)
 
 Shape = tuple[int, int]
 
 _SHAPES = 14  # more bars than this: one per number of elements
 _NAMED = 14
+_GAPS = 100  # more bars stand side by side: gaps below a pixel would be stripes
 _NAME_CHARACTERS = 65  # more on one line would touch
 _MARKS = "os^Dv<>pPX"
 _UTILIZATION = metric("array_utilization")
@@ -99,7 +106,7 @@ def utilization(table: SweepTable) -> Figure | None:
             "ms": 4.5,
             "lw": 1.3,
         }
-        axes.plot(sizes, y, **look)
+        axes.plot(sizes, y, markevery=mark_spacing(len(sizes)), **look)
         handles.append(Line2D([], [], label=spoken(phase), **look))
     axes.plot(sizes, overall, color=BLACK, linewidth=1.3, linestyle="--")
     handles.append(Line2D([], [], color=BLACK, linestyle="--", label="all phases"))
@@ -151,9 +158,10 @@ def _stacks(axes: Axes, rows: Sequence[PointRow | None], components: Sequence[st
     tops = [ENERGY.of(row) or 0.0 if row else 0.0 for row in rows]
     factor, prefix = scale(max(tops))
     bottom, colours = [0.0] * len(rows), coloured(COMPONENTS, components)
+    width = 0.75 if len(rows) <= _GAPS else 1.0
     for name in components:
         heights = [_component(row, name) / factor for row in rows]
-        axes.bar(range(len(rows)), heights, 0.75, bottom, color=colour(colours, name))
+        axes.bar(range(len(rows)), heights, width, bottom, color=colour(colours, name))
         bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
     for x, row in enumerate(rows):
         text, turned = ("cannot run", True) if row is None else (digits(tops[x] / factor), False)

@@ -29,7 +29,14 @@ from simulator.views.plots.canvas import (
     only,
     short,
 )
-from simulator.views.plots.sweep_notes import enumeration, number_axis, scene, span_axis, thinned
+from simulator.views.plots.sweep_notes import (
+    enumeration,
+    mark_spacing,
+    number_axis,
+    scene,
+    span_axis,
+    thinned,
+)
 from simulator.views.sensitivity import MainEffect, main_effects
 
 _LINES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
@@ -139,7 +146,10 @@ def _panel(
     for i, name in enumerate(shown):
         y = [values.get((name, at), float("nan")) for at in x.values]
         size = 8 - 0.7 * i  # lines that coincide are still seen
-        axes.plot(x.values, y, color=_LINES[i], marker=_MARKS[i], ms=size, lw=1.3)
+        axes.plot(
+            x.values, y, color=_LINES[i], marker=_MARKS[i], ms=size, lw=1.3,
+            markevery=mark_spacing(len(x.values)),
+        )  # fmt: skip
     heights = [value for (name, _), value in values.items() if name in shown]
     span_axis(axes, "y", measure, heights)
     if axes.get_yscale() == "linear":

@@ -164,7 +164,7 @@ def _ticks(axes: Axes, pair: tuple[KnobAxis, KnobAxis]) -> None:
     y, x = pair
     across, up = thinned(x.values, _TICKS), thinned(y.values, _TICKS)
     labels = [x.text(x.values[i]) for i in across]
-    turned = sum(map(len, labels)) > 30
+    turned = sum(map(len, labels)) > 30 or len(labels) < len(x.values)  # then some are neighbours
     axes.set_xticks(across, labels, rotation=90 if turned else 0)
     axes.set_yticks(up, [y.text(y.values[i]) for i in up])
     axes.tick_params(length=0)

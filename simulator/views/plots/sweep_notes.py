@@ -46,6 +46,14 @@ def thinned(values: Sequence[Any], most: int) -> list[int]:
     return sorted({round(i * last / max(1, count - 1)) for i in range(count)})
 
 
+_MARKED = 40  # points of a line that are all marked
+
+
+def mark_spacing(points: int) -> float | None:
+    """Return matplotlib's `markevery` for a line of so many points: marks that do not touch."""
+    return None if points <= _MARKED else 0.04
+
+
 def number_axis(axes: Axes, values: Sequence[float], texts: Sequence[str], label: str) -> None:
     """Mark ascending `values` by their `texts` on x, as many as fit, in powers of two if far."""
     low, high = values[0], values[-1]

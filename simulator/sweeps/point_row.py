@@ -1,0 +1,104 @@
+"""What points cost: each replayed, and the row of the table that it becomes."""
+
+import time
+from collections.abc import Iterable
+
+from simulator.errors import Infeasible
+from simulator.hardware import Hardware
+from simulator.replay import Replay
+from simulator.results.metric_row import Metric
+from simulator.results.metrics import (
+    AREAS,
+    COST_BREAKDOWNS,
+    MEMORY,
+    METRICS,
+    PHASES,
+    TRAINING,
+    TRAINING_PART,
+    UNIT_BREAKDOWNS,
+    using,
+)
+from simulator.results.result import Result
+from simulator.sweeps.job import Delivery, Done, Job
+from simulator.sweeps.sampled import sampled_columns
+from simulator.sweeps.study import Study
+from simulator.trace.op import Phase
+from simulator.trace.trace import Trace
+from simulator.uncertainty.account import account
+from simulator.uncertainty.replays import Subject
+from simulator.uncertainty.sampling import draw
+from simulator.views.design_space import Cell
+
+_LARGEST = 2**63 - 1
+_OF_PHASES, _OF_TRAINING = using(PHASES), using(TRAINING)
+
+
+def replayed(jobs: Iterable[Job], study: Study) -> Delivery:
+    """Return what points of a study cost, those before one that fails.
+
+    Raises what the first raises; so asking again for the rest tells what failed.
+    """
+    start, done = time.process_time(), list[Done]()
+    for job in jobs:
+        try:
+            done.append(replay(job, study))
+        except Exception:
+            if not done:
+                raise
+            break
+    return Delivery(done, time.process_time() - start)
+
+
+def replay(job: Job, study: Study) -> Done:
+    """Return what a point costs; one that cannot run has its reason instead."""
+    study.training.check()
+    row: dict[str, Cell] = {"point": job.address, **job.columns}
+    hardware, trace = study.space.resolve(job.point), study.trace_of(job.point)
+    settings = [f"{key}={value}" for key, value in job.point.settings.items()]
+    try:
+        result = Replay(hardware, trace, settings).run()
+        sampled = _sampled(study, hardware, trace, result, full=job.full)
+    except Infeasible as error:
+        return Done(row | {"feasible": False, "reason": error.reason})
+    document = result.to_json() if job.full else ""
+    return Done(row | {"feasible": True, "reason": ""} | _metrics(result) | sampled, document)
+
+
+def _sampled(
+    study: Study, hardware: Hardware, trace: Trace, result: Result, *, full: bool
+) -> dict[str, Cell]:
+    """Return the columns of the samples of a point, and let its result say how sure it is."""
+    count, seed = study.request.samples, study.request.seed
+    if not count:
+        return {}
+    (samples,) = draw([Subject(hardware, trace)], count, seed, most_processes=1)
+    if full:
+        result.uncertainty = account(samples)
+    return sampled_columns(samples)
+
+
+def _metrics(result: Result) -> dict[str, Cell]:
+    total = result.total
+    row: dict[str, Cell] = {"epochs": len(result.epoch_numbers)}
+    row |= {each.key: _storable(each, each.get(total)) for each in METRICS if each.key in total}
+    for costs in COST_BREAKDOWNS:
+        row |= costs.columns(costs.of(total))
+    row |= AREAS.columns(result.area_mm2)
+    row |= MEMORY.columns({name.removesuffix("_bytes"): n for name, n in result.memory.items()})
+    for phase, part in result.by_phase.items():
+        name = phase.value
+        row |= {f"{name}_{each.key}": _storable(each, each.compute(part)) for each in _OF_PHASES}
+        for units in UNIT_BREAKDOWNS:
+            row |= {f"{name}_{key}": n for key, n in units.columns(units.compute(part)).items()}
+    in_eval = result.by_phase.get(Phase.EVAL)
+    for each in _OF_TRAINING:
+        evaluating = each.compute(in_eval) if in_eval else None
+        row[f"{TRAINING_PART}_{each.key}"] = each.of(total) - (evaluating or 0.0)
+    return row
+
+
+def _storable(metric: Metric, value: float | None) -> str | float | None:
+    """Return a value as tables hold it: exact energies go beyond 64 bits in long runs."""
+    if metric.is_text:
+        return str(value)
+    return float(value) if isinstance(value, int) and value > _LARGEST else value
