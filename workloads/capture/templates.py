@@ -242,10 +242,6 @@ def _regrown(old: Gemm, product: Product) -> Gemm:
 def _with(
     old: Op, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], gemms: tuple[Gemm, ...]
 ) -> Op:
-    # Bypasses the constructor: its guarded assignments dominate the time of this function.
-    op = object.__new__(Op)
-    vars(op).update(
-        name=old.name, kind=old.kind, phase=old.phase, layer=old.layer, inputs=inputs,
-        outputs=outputs, gemms=gemms, forward=old.forward, random=old.random,
-    )  # fmt: skip
-    return op
+    return Op(
+        old.name, old.kind, old.phase, old.layer, inputs, outputs, gemms, old.forward, old.random
+    )
