@@ -31,14 +31,14 @@ def _check_op(op: Op, where: str) -> None:
                 f"{where}: {sizes} multiply-accumulates, more than 64 bits count: make it smaller"
             )
     for tensor in (*op.inputs, *op.outputs):
+        if prod(tensor.shape) > LARGEST:
+            raise InputError(
+                f"{where}: a tensor of {shown(tensor.shape, 60)} has more elements than 64 bits "
+                "count: make it smaller"
+            )
         numbers = (*tensor.shape, *tensor.strides, tensor.offset)
         if max(map(abs, numbers)) > LARGEST:
             raise InputError(
                 f"{where}: a tensor of {shown(tensor.shape, 60)} with strides of "
                 f"{shown(tensor.strides, 60)} reaches beyond 64 bits: correct it"
-            )
-        if prod(tensor.shape) > LARGEST:
-            raise InputError(
-                f"{where}: a tensor of {shown(tensor.shape, 60)} has more elements than 64 bits "
-                "count: make it smaller"
             )
