@@ -53,7 +53,9 @@ def _add_rule(raw: dict[str, Any], path: str, value: Any) -> None:
     """
     pattern = layers_of(path)
     if pattern is None:
-        raise InputError(f"--set {path}: write it as layers.<pattern>.precision, as layers.fc*")
+        raise InputError(
+            f"--set {path}: write it as layers.<pattern>.precision, such as layers.fc*.precision"
+        )
     if raw.get("accelerator") is None:
         raise InputError(f"--set {path}: this hardware has no accelerator to run layers on")
     runtime = raw["runtime"] = dict(raw.get("runtime") or {})
