@@ -125,16 +125,17 @@ def _phases(document):
     }
 
 
-def measure_apart(hardware, name, threads):
-    """Return `measure` of a process of its own, whose allocator has seen nothing else."""
-    code = "import json, sys; from tests.calibration import measure; "
-    code += ""
+def measure_apart(hardware, name, threads, module="tests.calibration"):
+    """Return what `measure` of a module returns in a process of its own, whose allocator has seen
+    nothing else.
+    """
+    code = f"import json, sys; from {module} import measure; "
     code += "print(json.dumps(measure(*sys.argv[1:3], int(sys.argv[3]))))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(hardware), name, str(threads)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def errors(found):

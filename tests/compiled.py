@@ -8,13 +8,10 @@ out.
 """
 
 import argparse
-import json
-import subprocess
-import sys
 import time
 from statistics import median
 
-from tests.calibration import networks
+from tests.calibration import measure_apart, networks
 
 NAMES = ("mlp_1024", "lenet_digits", "resnet20_digits", "encoder", "mobilenet_v2", "vit_tiny")
 ROUNDS = 15
@@ -64,17 +61,6 @@ def measure(hardware, name, threads):
     return {"measured": measured, "predicted": predicted}
 
 
-def measure_apart(hardware, name, threads):
-    """Return `measure` of a process of its own."""
-    code = "import json, sys; from tests.compiled import measure; "
-    code += "print(json.dumps(measure(*sys.argv[1:3], int(sys.argv[3]))))"
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(hardware), name, str(threads)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def row(name, threads, found):
     """Return a row of the table: both passes eager, and what compiling takes of that."""
     measured, predicted = found["measured"], found["predicted"]
@@ -96,7 +82,7 @@ def main():
     print("| network | threads | eager | predicted | compiled / eager | predicted | error |")
     print("|---|---|---|---|---|---|---|")
     for name in given.networks:
-        found = measure_apart(given.hardware, name, given.threads)
+        found = measure_apart(given.hardware, name, given.threads, "tests.compiled")
         print(row(name, given.threads, found), flush=True)
 
 

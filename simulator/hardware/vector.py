@@ -1,6 +1,6 @@
 """The vector unit of an accelerator: what follows its products, and ops over elements."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -17,9 +17,7 @@ VectorFormat = Literal[
     "int4", "int8", "int16", "int32", "fp16", "bf16", "fp32"
 ]  # fmt: skip
 
-_EVERY: tuple[VectorOp, ...] = (
-    "elementwise", "transcendental", "reduction", "norm", "softmax", "pool", "copy",
-)  # fmt: skip
+_EVERY: tuple[VectorOp, ...] = get_args(VectorOp)
 _FORMATS: tuple[VectorFormat, ...] = ("int8", "int16", "int32", "fp16", "bf16", "fp32")
 
 

@@ -142,6 +142,14 @@ def test_a_batch_norm_begins_a_chain_and_does_not_join_one(builder):
     assert op_names(fused(builder)) == ["relu", "native_batch_norm + relu"]
 
 
+def test_rows_of_two_ops_may_differ(builder):
+    """A softmax along another dimension needs columns of what the norm made by rows."""
+    x, normed = builder.tensor(64, 64), builder.tensor(64, 64)
+    append(builder, "native_layer_norm", OpKind.NORM, (x,), (normed,))
+    append(builder, "_softmax", OpKind.SOFTMAX, (normed,), (builder.tensor(64, 64),))
+    assert op_names(fused(builder)) == ["native_layer_norm", "_softmax"]
+
+
 def test_gradients_find_their_forward_op(builder):
     x = builder.tensor(64, 64)
     end = relu(builder, relu(builder, x))
@@ -200,7 +208,7 @@ def test_a_chain_on_the_cpu_adds_arithmetic_and_moves_the_ends(builder):
     assert sum(work.counts.dram_bytes for work in singles) == 7 * x.bytes
 
 
-@pytest.mark.parametrize(("lanes", "pipes"), [(1, 1), (16, 1), (16, 4), (1024, 1)])
+@pytest.mark.parametrize(("lanes", "pipes"), [(1, 1), (1, 2), (16, 4), (1024, 1)])
 def test_a_chain_on_a_vector_unit_takes_lanes_times_clock_or_the_port(builder, lanes, pipes):
     x, y = builder.tensor(256, 256), builder.tensor(256, 256)
     relu(builder, add(builder, relu(builder, x), y))

@@ -76,6 +76,8 @@ class _FusionGroup:
             return False
         if not _scans_once(op) or not all(map(self._is_clear, (*op.inputs, *op.outputs))):
             return False
+        if _is_by_row(op) and any(map(_is_by_row, self.ops)):
+            return False  # a trace does not say whether both have the same rows
         made = [self._made[t.extent] for t in op.inputs if t.extent in self._made]
         return bool(made) and all(each.whole for each in made) and _elements(made) == _domain(op)
 
@@ -92,21 +94,21 @@ class _FusionGroup:
             self._add_tensors(op)
 
     def _is_clear(self, tensor: Tensor) -> bool:
-        """Return whether the group has touched the storage of `tensor` in this window alone, or
-        only read it and `tensor` does not overwrite what an earlier member reads elsewhere.
-        """
-        windows = self._touched.get(tensor.storage, set())
-        return windows <= {tensor.extent}
+        """Return whether the group has touched nothing of the storage of `tensor` but all of it."""
+        return self._touched.get(tensor.storage, set()) <= {tensor.extent}
 
     def _add_tensors(self, op: Op) -> None:
         for tensor in (*op.inputs, *op.outputs):
             self._touched.setdefault(tensor.storage, set()).add(tensor.extent)
         largest = max((tensor.elements for tensor in op.outputs), default=0)
         for tensor in op.outputs:
-            how = KIND_FACTS[op.kind].fuses
-            by_element = how == "element" or bool(op.gemms)
-            whole = by_element or (how == "row" and tensor.elements == largest)
+            by_element = KIND_FACTS[op.kind].fuses == "element" or bool(op.gemms)
+            whole = by_element or (_is_by_row(op) and tensor.elements == largest)
             self._made[tensor.extent] = _Made(tensor, len(self.ops) - 1, whole)
+
+
+def _is_by_row(op: Op) -> bool:
+    return KIND_FACTS[op.kind].fuses == "row"
 
 
 def _scans_once(op: Op) -> bool:
