@@ -329,3 +329,11 @@ def test_epilogues_leave_other_runs_alone(builder):
     relu(builder, relu(builder, x))
     tasks = lowered(builder, machine(NPU, runtime__fusion="epilogue", **BARE))
     assert len([task for task in tasks if task.work.unit == ACCELERATOR]) == 2
+
+
+def test_figures_name_a_fused_op_by_its_parts():
+    from simulator.views.plots.profile import _name
+
+    task = {"stage": "op", "op": "aten.mul_.Tensor + add_ + add_"}
+    assert _name(task) == "mul + add + add"
+    assert _name({"stage": "op", "op": "aten.convolution.default"}) == "convolution"

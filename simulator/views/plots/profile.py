@@ -106,8 +106,8 @@ def _name(task: TaskRow) -> str:
     """Return the operator's own name, or what a stage of an offload does."""
     if task["stage"] not in OF_OP:
         return str(task["stage"])
-    name = re.sub(r"^aten\.|\.[A-Za-z_]+$", "", task["op"])
-    return short(name.replace("_", " ").strip(), 30)
+    parts = [re.sub(r"^aten\.|\.[A-Za-z_]+$", "", part) for part in task["op"].split(" + ")]
+    return short(" + ".join([part.replace("_", " ").strip() for part in parts]), 30)
 
 
 def _largest(time: Sums, energy: Sums) -> list[Group]:
