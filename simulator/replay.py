@@ -136,7 +136,7 @@ class Replay:
         `settings` are the overrides "key=value" that made `hardware`; the result names them.
         `fidelity` is one of `machine.soc.FIDELITIES`; "tile" takes `most_tiles` in a step.
         """
-        self._machine = Machine(hardware, fidelity, most_tiles)
+        self.machine = Machine(hardware, fidelity, most_tiles)
         self.hardware = hardware
         self._best_placed: Placed | None = None  # None before the search
         self._settings = tuple(settings)
@@ -152,7 +152,7 @@ class Replay:
         """Return what the whole run costs; `progress` wraps the loop over distinct steps."""
         with kept_samples(self.hardware.dram.device), paused_collector():
             if not self._searches:
-                return self._result(None, replay(self._machine, self.trace, None, progress))
+                return self._result(None, replay(self.machine, self.trace, None, progress))
             self._best_placed, result = self._best(progress)
             return result
 
@@ -163,7 +163,7 @@ class Replay:
     def _best(self, progress: StepProgress) -> tuple[Placed, Result]:
         """Return the best placement of some candidates, each simulated, and its result."""
         cost = metric("energy_aj" if self.hardware.runtime.placement == "frugal" else "latency_ps")
-        machine, results = self._machine, []
+        machine, results = self.machine, []
         options = candidates(self.hardware, self.trace, machine.lowering, machine.prices)
         for name, placed in options.items():
             result = self._result(placed, replay(machine, self.trace, placed, progress))
@@ -172,7 +172,7 @@ class Replay:
         return min(results, key=lambda item: cost.of(item[1].total))
 
     @property
-    def _placed(self) -> Placed | None:
+    def placed(self) -> Placed | None:
         """The placement of the ops, None where the rules place them."""
         if self._searches and self._best_placed is None:
             self.run()
@@ -182,9 +182,9 @@ class Replay:
         return Result(
             lambda: self._identity(placed, records),
             records,
-            self._machine.prices,
+            self.machine.prices,
             self._macs_per_s,
-            self._memory(),
+            self.memory,
             areas(self.hardware),
         )
 
@@ -193,17 +193,18 @@ class Replay:
         index = self.trace.typical_step
         step_run = self.steady_step(index)
         names = self.trace.steps[index].op_names
-        return step_document(self.hardware, self._machine.prices, step_run, names, self.trace.name)
+        return step_document(self.hardware, self.machine.prices, step_run, names, self.trace.name)
 
     def steady_step(self, index: int) -> StepRun:
         """Return a run of distinct step `index` after itself, with what flowed when."""
-        step, placed = self.trace.steps[index], self._placed
+        step, placed = self.trace.steps[index], self.placed
         units = placed[index] if placed else None
-        _, carry = self._machine.lowering.lower(step, Carry(), units)
-        return self._machine.record(step, carry, units)
+        _, carry = self.machine.lowering.lower(step, Carry(), units)
+        return self.machine.record(step, carry, units)
 
-    def _memory(self) -> dict[str, int]:
-        """Return the footprint of the training step that holds most (of any step without one)."""
+    @property
+    def memory(self) -> dict[str, int]:
+        """The footprint of the training step that holds most (of any step without one)."""
         pairs = list(zip(self.trace.steps, self._footprints, strict=True))
         training = [each for step, each in pairs if step.kind is StepKind.TRAIN]
         largest = max(training or self._footprints, key=lambda each: each.peak_bytes)
@@ -220,14 +221,14 @@ class Replay:
             hardware.name,
             trace.name,
             self._method,
-            self._machine.fidelity,
-            precisions(self._machine, trace, placed) | ({"bits": self._bits} if self._bits else {}),
+            self.machine.fidelity,
+            precisions(self.machine, trace, placed) | ({"bits": self._bits} if self._bits else {}),
             {
                 "trainsoc": version_of("trainsoc"),
                 "simpy": version_of("simpy"),
                 "python": ".".join(platform.python_version_tuple()[:2]),
                 "hardware_digest": hardware.digest,
-                "energy_digest": self._machine.prices.digest,
+                "energy_digest": self.machine.prices.digest,
                 "trace_digest": self._unfused.digest,
                 "trace_origin": trace.origin,
                 "command": self._command,
@@ -240,7 +241,7 @@ class Replay:
     @property
     def _command(self) -> str:
         """The command that gives this result, whatever files it was read from."""
-        fidelity = self._machine.fidelity
+        fidelity = self.machine.fidelity
         options = [part for setting in self._settings for part in ("--set", setting)]
         options += ["--fidelity", fidelity] if fidelity != FIDELITIES[0] else []
         return shlex.join(["trainsoc", "run", self.hardware.name, self.trace.name, *options])

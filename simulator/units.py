@@ -140,12 +140,19 @@ LENGTH = Quantity("length", "_nm", _units("m", "n", "u"), "22 nm")
 CYCLES = Quantity("cycle count", "_cycles", _units("cycles", "", "k"), "28 kcycles")
 FRACTION = Quantity("fraction of cycles", "_mcycles", {"cycles": Decimal(1000)}, "2.5 cycles")
 RATIO = Quantity("ratio", "_permille", {"%": Decimal(10)}, "60 %")
+BIT_RATE = Quantity(
+    "rate of a link",
+    "_bits_per_s",
+    _units("b/s", "", "k", "M", "G") | {f"{unit}/s": 8 * factor for unit, factor in _SIZES.items()},
+    "100 Mb/s",
+)
+MAC_RATE = Quantity("rate of MACs", "_macs_per_s", _units("MAC/s", "", "M", "G", "T"), "4 TMAC/s")
 
 QUANTITIES = {
     each.unit: each
     for each in (
         SIZE, FREQUENCY, DURATION, PERIOD, BANDWIDTH, ENERGY, VOLTAGE, POWER, LENGTH, CYCLES,
-        FRACTION, RATIO,
+        FRACTION, RATIO, BIT_RATE, MAC_RATE,
     )
 }  # fmt: skip
 """Every quantity by its inner unit, such as "ps"."""
@@ -170,6 +177,8 @@ Nanometres = Annotated[int, LENGTH]
 Cycles = Annotated[int, CYCLES]
 Millicycles = Annotated[int, FRACTION]
 Permille = Annotated[int, RATIO]
+BitsPerSecond = Annotated[int, BIT_RATE]
+MacsPerSecond = Annotated[int, MAC_RATE]
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

@@ -28,3 +28,8 @@ def preset_path(preset: str) -> Path:
 def core_classes() -> list[str]:
     """Return the names that `cpu.core` takes."""
     return sorted(path.stem for path in (CONFIGS / "cores").glob("*.yaml"))
+
+
+def link_profiles() -> list[str]:
+    """Return the names that `profile` of a link takes."""
+    return sorted(path.stem for path in (CONFIGS / "links").glob("*.yaml"))

@@ -1,5 +1,6 @@
 """Which ready task goes to which unit, and when."""
 
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Sequence
 from heapq import heappop, heappush
@@ -14,13 +15,19 @@ class ProgramRun:
     """Tasks in program order under way: who waits for whom, and which are ready at their unit."""
 
     def __init__(
-        self, works: Sequence[Work], follows: Sequence[tuple[int, ...]], probe: Probe, done: Event
+        self,
+        works: Sequence[Work],
+        follows: Sequence[tuple[int, ...]],
+        probe: Probe,
+        done: Event,
+        priority: int = 0,
     ) -> None:
         """Run tasks with these works, observed by `probe`; task i follows all of `follows[i]`.
 
-        `done` is triggered when the last of them ends.
+        `done` is triggered when the last of them ends. Of programs that want a unit, that of the
+        highest `priority` gets it.
         """
-        self.works, self.probe, self.done = works, probe, done
+        self.works, self.probe, self.done, self.priority = works, probe, done, priority
         self.left = len(works)
         self.missing = [len(before) for before in follows]
         self.next: list[list[int]] = [[] for _ in works]
@@ -35,13 +42,14 @@ class ProgramRun:
 class Scheduler:
     """Queues a task at its unit as soon as all that it follows is done.
 
-    A unit takes the tasks of the program that came first, in program order.
+    A unit takes the tasks of the most urgent program, of equals of the one that came first, in
+    program order. A task that runs is not interrupted.
     """
 
     def __init__(self, env: Environment) -> None:
         """Schedule in `env`."""
         self._env = env
-        self._programs: list[ProgramRun] = []  # as they came
+        self._programs: list[ProgramRun] = []  # the most urgent first, of equals as they came
         self._idle: dict[str, Event] = {}
 
     def add(self, program: ProgramRun) -> None:
@@ -49,7 +57,7 @@ class Scheduler:
         if not program.left:
             program.done.succeed()
             return
-        self._programs.append(program)
+        insort(self._programs, program, key=lambda each: -each.priority)
         for unit in program.ready:
             self._wake(unit)
 

@@ -18,7 +18,7 @@ FIDELITIES = ("flow", "tile")
 
 
 class Soc:
-    """Units that serve tasks, first come first served by program, and share a memory."""
+    """Units that serve tasks, the most urgent program first, and share a memory."""
 
     def __init__(
         self,
@@ -39,21 +39,23 @@ class Soc:
         self._by_tiles = fidelity == "tile"
         self._units: set[str] = set()
 
-    def submit(self, tasks: Sequence[Task], issue: str, probe: Probe) -> Event:
+    def submit(self, tasks: Sequence[Task], issue: str, probe: Probe, priority: int = 0) -> Event:
         """Start a program's tasks now, under `issue`; return the event of the last one's end.
 
         `probe` learns when each of them ran and what it moved, times counted from the start of the
-        environment.
+        environment. Among several programs the highest `priority` goes first, task by task.
         """
         works, waits = [task.work for task in tasks], [task.waits for task in tasks]
         order = precedence((work.unit for work in works), waits, issue)
-        return self.start(works, order.follows, probe)
+        return self.start(works, order.follows, probe, priority)
 
-    def start(self, works: Sequence[Work], follows: Follows, probe: Probe) -> Event:
+    def start(
+        self, works: Sequence[Work], follows: Follows, probe: Probe, priority: int = 0
+    ) -> Event:
         """Start the work of a program's tasks now, as `submit` does; i follows all of
         `follows[i]`.
         """
-        program = ProgramRun(works, follows, probe, self._env.event())
+        program = ProgramRun(works, follows, probe, self._env.event(), priority)
         for unit in dict.fromkeys([work.unit for work in works]):
             self._open(unit)
         self._scheduler.add(program)
