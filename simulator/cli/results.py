@@ -38,13 +38,13 @@ def diff(
 
 
 def plot(
-    directories: Annotated[list[Path], typer.Argument(help="folders of runs or sweeps")],
+    directories: Annotated[list[Path], typer.Argument(help="folders of runs, sweeps, scenarios")],
     methods: Annotated[
         Path | None,
         typer.Option(help="compare the runs as training methods, figures into this folder"),
     ] = None,
 ) -> None:
-    """Draw the figures of a run or of a sweep into its folder.
+    """Draw the figures of a run, a sweep or a scenario into its folder.
 
     Example: trainsoc plot out
 
@@ -57,10 +57,10 @@ def plot(
 
 
 def timeline(
-    directory: Annotated[Path, typer.Argument(help="folder of a run")],
+    directory: Annotated[Path, typer.Argument(help="folder of a run or a scenario")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="file to write")] = None,
 ) -> None:
-    """Write one step as a Chrome trace, which ui.perfetto.dev opens.
+    """Write one step, or a scenario, as a Chrome trace, which ui.perfetto.dev opens.
 
     Example: trainsoc timeline out
     """
@@ -75,11 +75,12 @@ def draw(directories: list[Path]) -> list[Path]:
     """
     from simulator.results.result import read_result
     from simulator.results.step import read_step
+    from simulator.scenario.record import is_scenario, read_play, read_scenario
     from simulator.sweeps.answers import objectives_of
     from simulator.sweeps.folder import SWEEP, TABLE, read_table
     from simulator.sweeps.report import drawable
     from simulator.sweeps.request import read_request
-    from simulator.views.plots import draw_run, draw_sweep
+    from simulator.views.plots import draw_run, draw_scenario, draw_sweep
 
     figures: list[Path] = []
     for directory in progress(directories, len(directories), "drawing"):
@@ -87,6 +88,10 @@ def draw(directories: list[Path]) -> list[Path]:
             goals = objectives_of(read_request(directory / SWEEP).minimize)
             space = drawable(read_table(directory), goals)
             figures += draw_sweep(space, directory / "figures")
+            continue
+        if is_scenario(directory):
+            play, result = read_play(directory), read_scenario(directory)
+            figures += draw_scenario(play, result, directory / "figures")
             continue
         folders = [directory, *(d for d in (directory / "baseline",) if d.is_dir())]
         results = [read_result(folder) for folder in folders]
@@ -112,8 +117,13 @@ def _draw_methods(directories: list[Path], out: Path) -> list[Path]:
 
 
 def save_timeline(directory: Path, path: Path) -> None:
-    """Write the step of the run in `directory` to `path`, as a Chrome trace."""
+    """Write the step of the run in `directory`, or its scenario, to `path`, as a Chrome trace."""
     from simulator.results.step import read_step
+    from simulator.scenario.record import is_scenario, read_play
+    from simulator.views.scenario_timeline import write_scenario_timeline
     from simulator.views.timeline import write_timeline
 
-    write_timeline(read_step(directory), path)
+    if is_scenario(directory):
+        write_scenario_timeline(read_play(directory), path)
+    else:
+        write_timeline(read_step(directory), path)

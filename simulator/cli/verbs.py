@@ -12,6 +12,7 @@ from simulator.cli.probe import array, cpu, memory, offload
 from simulator.cli.recost import recost
 from simulator.cli.results import diff, plot, timeline
 from simulator.cli.run import run
+from simulator.cli.scenario import scenario
 from simulator.cli.show import show
 from simulator.cli.sweep import sweep
 
@@ -64,6 +65,7 @@ app.command()(recost)
 app.command()(plot)
 app.command()(timeline)
 app.command()(sweep)
+app.command()(scenario)
 app.command()(calibrate)
 app.command()(compare)
 

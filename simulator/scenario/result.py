@@ -145,7 +145,11 @@ class ScenarioResult:
 
     @cached_property
     def sources(self) -> list[Row]:
-        """A row for each program at which frames arrive: how long until their last consequence."""
+        """A row for each program at which frames arrive: how long until their last consequence.
+
+        `bound_per_s`: the rate at which the busiest device or port would never rest, were there
+        more of all frames alike.
+        """
         frames: dict[int, list[Frame]] = defaultdict(list)
         for frame in self.played.frames:
             frames[frame.program].append(frame)
@@ -154,6 +158,7 @@ class ScenarioResult:
                 "source": self.compiled.plan.programs[number].name,
                 "frames": len(each),
                 "frames_per_s": _ratio(len(each) * PS_PER_S, self.duration_ps),
+                "bound_per_s": _ratio(len(each) * PS_PER_S, self._busiest[0]),
                 **_latencies([frame.end_ps - frame.came_ps for frame in each]),
             }
             for number, each in sorted(frames.items())
@@ -176,24 +181,16 @@ class ScenarioResult:
 
     @cached_property
     def total(self) -> Row:
-        """The sums over all devices; what limits the throughput, and how far that reaches.
-
-        `bound_per_s`: the frames per second at which the busiest device or port would never rest.
-        """
+        """The sums over all devices, and what is the busiest among devices and links."""
         frames, duration = len(self.played.frames), self.duration_ps
         energy = sum(row["energy_aj"] for row in self.devices)
-        busiest = max(
-            [(row["busy_ps"], row["device"]) for row in self.devices]
-            + [(row["busiest_port_ps"], row["link"]) for row in self.links],
-            key=lambda each: each[0],
-        )
         return {
             "duration_ps": duration,
             "duration_s": duration / PS_PER_S,
             "frames": frames,
             "frames_per_s": _ratio(frames * PS_PER_S, duration),
-            "bound_per_s": _ratio(frames * PS_PER_S, busiest[0]),
-            "busiest": busiest[1],
+            "bound_per_s": _ratio(frames * PS_PER_S, self._busiest[0]),
+            "busiest": self._busiest[1],
             "macs": sum(row["macs"] for row in self.devices),
             "bytes": sum(row["bytes"] for row in self.links),
             **_energy(energy),
@@ -215,6 +212,13 @@ class ScenarioResult:
             "links": self.links,
             "rounds": self.rounds,
         }
+
+    @cached_property
+    def _busiest(self) -> tuple[int, str]:
+        """How long the busiest device or port of a link works, and its name."""
+        devices = [(row["busy_ps"], row["device"]) for row in self.devices]
+        links = [(row["busiest_port_ps"], row["link"]) for row in self.links]
+        return max(devices + links, key=lambda each: each[0])
 
     @cached_property
     def _homes(self) -> dict[str, str]:

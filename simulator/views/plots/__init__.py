@@ -7,11 +7,12 @@ its own: no window, no backend and no setting of matplotlib outside is touched.
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from matplotlib.figure import Figure
 
 from simulator.comparison import Comparison
+from simulator.scenario.record import PlayDocument
 from simulator.views.design_space import SweepTable
 from simulator.views.plots.against import against
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
@@ -26,6 +27,7 @@ from simulator.views.plots.methods import (
 from simulator.views.plots.over_time import dram_bandwidth, occupancy
 from simulator.views.plots.profile import layers, profile
 from simulator.views.plots.roofline import roofline
+from simulator.views.plots.scenario import energies, lanes, latencies
 from simulator.views.plots.sweep_array import energy_by_array, utilization
 from simulator.views.plots.sweep_curves import curves, sensitivity
 from simulator.views.plots.sweep_front import front
@@ -39,6 +41,7 @@ __all__ = [
     "draw_comparison",
     "draw_methods",
     "draw_run",
+    "draw_scenario",
     "draw_step",
     "draw_sweep",
     "draw_trace",
@@ -58,6 +61,11 @@ _OF_STEPS: dict[str, Callable[[StepsByLabel], Figure]] = {
     "layers": layers,
 }
 
+_OF_SCENARIOS: dict[str, Callable[[PlayDocument, dict[str, Any]], Figure | None]] = {
+    "lanes": lanes,
+    "latencies": latencies,
+    "energies": energies,
+}
 _OF_METHODS: dict[str, Callable[[Results], Figure]] = {
     "method_energy": method_energy,
     "energy_to_accuracy": energy_to_accuracy,
@@ -82,6 +90,22 @@ def draw_run(results: Results, steps: StepsByLabel, directory: Path) -> list[Pat
     the answer is drawn where samples tell it. Raises InputError when `directory` cannot be written.
     """
     return _draw(_OF_RESULTS, results, directory) + draw_step(steps, directory)
+
+
+def draw_scenario(play: PlayDocument, result: dict[str, Any], directory: Path) -> list[Path]:
+    """Draw the figures of a scenario into `directory` and return the files.
+
+    `play` and `result` are the documents of its folder. Raises InputError when `directory` cannot
+    be written.
+    """
+    paths: list[Path] = []
+    for name, draw in _OF_SCENARIOS.items():
+        with styled():
+            figure = draw(play, result)
+            if figure is not None:
+                paths.append(directory / f"{name}.png")
+                save(figure, paths[-1])
+    return paths
 
 
 def draw_methods(results: Results, directory: Path) -> list[Path]:
