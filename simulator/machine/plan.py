@@ -21,7 +21,7 @@ class JobSteps(NamedTuple):
     steps: Sequence[LoweredStep]
 
 
-class Job(Protocol):
+class DeviceJob(Protocol):
     """A job as a device runs it."""
 
     @property
@@ -32,7 +32,7 @@ class Job(Protocol):
 class JobSequence(Protocol):
     """The jobs of a program on one device, one after the other."""
 
-    def next(self) -> Job:
+    def next(self) -> DeviceJob:
         """Return the next job."""
 
 
@@ -118,7 +118,7 @@ class PlannedRounds:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScenarioPlan:
     """All that a scenario plays. Arrivals end at `until_ps`; None: they end by themselves."""
 
     devices: tuple[PlannedDevice, ...]
@@ -143,7 +143,7 @@ class JobRun(NamedTuple):
     ready_ps: int
     start_ps: int
     end_ps: int
-    job: Job
+    job: DeviceJob
     busy_ps: Mapping[str, int]
 
 

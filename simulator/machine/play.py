@@ -15,7 +15,7 @@ from simulator.machine.link import MessageRun, SharedLink
 from simulator.machine.plan import (
     JobRun,
     JobSequence,
-    Plan,
+    ScenarioPlan,
     PlannedProgram,
     PlannedRounds,
     RoundRun,
@@ -51,7 +51,7 @@ class Frame:
         self.open, self.end_ps = 0, came_ps
 
 
-def play(plan: Plan) -> Played:
+def play(plan: ScenarioPlan) -> Played:
     """Return what happens in `plan`."""
     env = Environment()
     world = _World(env, plan)
@@ -68,7 +68,7 @@ def play(plan: Plan) -> Played:
 class _World:
     """The devices and links of a plan, and its programs under way."""
 
-    def __init__(self, env: Environment, plan: Plan) -> None:
+    def __init__(self, env: Environment, plan: ScenarioPlan) -> None:
         self._env, self._plan, self._foreground = env, plan, 0
         self._devices: list[Device] = [device_in(env, each) for each in plan.devices]
         links = enumerate(plan.links)

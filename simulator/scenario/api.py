@@ -13,13 +13,13 @@ from simulator.scenario.compile import compiled
 from simulator.scenario.description import Scenario
 from simulator.scenario.load import load_scenario
 from simulator.scenario.result import ScenarioResult
-from simulator.scenario.sources import Models
+from simulator.scenario.sources import ModelCapture
 
 
 def play(
     scenario: Scenario | str | Path,
     overrides: Mapping[str, Any] | Iterable[str] = (),
-    models: Models | None = None,
+    models: ModelCapture | None = None,
 ) -> ScenarioResult:
     """Return what happens in `scenario`, a description, a YAML file or the name of a shipped one.
 

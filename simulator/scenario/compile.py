@@ -6,10 +6,16 @@ from fractions import Fraction
 
 from simulator.errors import InputError, shown
 from simulator.hardware.settings import likely
-from simulator.machine.plan import Plan, PlannedDevice, PlannedProgram, PlannedRounds, Successor
+from simulator.machine.plan import (
+    ScenarioPlan,
+    PlannedDevice,
+    PlannedProgram,
+    PlannedRounds,
+    Successor,
+)
 from simulator.scenario.arrivals import arrivals_of
 from simulator.scenario.description import ProgramSource, Scenario
-from simulator.scenario.sources import DeviceKind, Jobs, Models, Residence, Sources, kind_of
+from simulator.scenario.sources import DeviceKind, Jobs, ModelCapture, Residence, Sources, kind_of
 from simulator.timing.sharing import Sharing
 from simulator.units import ceil_div
 
@@ -19,14 +25,14 @@ class Compiled:
     """A plan, and what its numbers stand for."""
 
     scenario: Scenario
-    plan: Plan
+    plan: ScenarioPlan
     kinds: tuple[DeviceKind, ...]
     residences: Mapping[str, Residence]
     attached: tuple[frozenset[int], ...]
     """The devices that use each link."""
 
 
-def compiled(scenario: Scenario, models: Models | None = None) -> Compiled:
+def compiled(scenario: Scenario, models: ModelCapture | None = None) -> Compiled:
     """Return the plan of a scenario. Raises InputError with path, value and fix, and Infeasible
     where a device cannot run its programs.
     """
@@ -71,7 +77,7 @@ class _Compiler:
             programs += self._round_programs(name)
         rounds = [self._round(name) for name in scenario.rounds]
         devices = self._devices()
-        plan = Plan(
+        plan = ScenarioPlan(
             tuple(devices),
             tuple(scenario.links.values()),
             tuple(programs),
@@ -209,7 +215,7 @@ class _Compiler:
             raise InputError(f"{where}: no link {shown(name)}; {likely(name, [*self.links])}")
         return self.links[name]
 
-    def _attached(self, plan: Plan) -> tuple[frozenset[int], ...]:
+    def _attached(self, plan: ScenarioPlan) -> tuple[frozenset[int], ...]:
         """Return the devices that use each link."""
         attached: list[set[int]] = [set() for _ in plan.links]
         for program in plan.programs:

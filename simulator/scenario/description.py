@@ -9,7 +9,7 @@ from simulator.hardware.link import Link
 from simulator.units import Attojoules, MacsPerSecond, Microwatts, Picoseconds
 
 Setting = str | int | float | bool
-Size = str
+ByteSpec = str
 """Bytes such as "32 B", or a word: `leaves`, `enters`, `inputs` or `weights` of the program."""
 
 
@@ -75,7 +75,7 @@ class NextEntry(Form):
     to: str
     share: str | float | int | None = None
     over: str | None = None
-    bytes: Size = "leaves"
+    bytes: ByteSpec = "leaves"
 
 
 class ProgramEntry(ProgramSource):
@@ -115,8 +115,8 @@ class RoundsEntry(Form):
     train: ProgramSource
     average: ProgramSource = Field(default_factory=lambda: ProgramSource(time="0 s"))  # type: ignore[arg-type]
     over: str | None = None
-    download: Size = "weights"
-    upload: Size = "weights"
+    download: ByteSpec = "weights"
+    upload: ByteSpec = "weights"
     rounds: PositiveInt = 1
     wait: str | float | int = "100 %"
     dropout: str | float | int = 0

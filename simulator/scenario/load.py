@@ -70,9 +70,9 @@ def _override(raw: dict[str, Any], path: str, value: Any, label: str) -> None:
         if isinstance(node, list) and name.isdigit() and int(name) < len(node):
             inner = node[int(name)]
         if inner is None:
-            known = [str(key) for key in node] if isinstance(node, dict) else []
+            names = [str(key) for key in node] if isinstance(node, dict) else []
             where = ".".join(parents[: at + 1])
-            raise InputError(f"--set {path}: {label} has no {where}; {likely(name, known)}")
+            raise InputError(f"--set {path}: {label} has no {where}; {likely(name, names)}")
         node = inner
     if not isinstance(node, dict):
         raise InputError(
@@ -130,9 +130,9 @@ def _fix(detail: ErrorDetails) -> str:
     form: type[BaseModel] = Scenario
     for place in detail["loc"][:-1]:
         form = _inner(form, str(place))
-    known = list(form.model_fields)
-    close = difflib.get_close_matches(str(detail["loc"][-1]), known, 1)
-    return f"did you mean {close[0]}?" if close else f"known: {join_names(known)}"
+    names = list(form.model_fields)
+    close = difflib.get_close_matches(str(detail["loc"][-1]), names, 1)
+    return f"did you mean {close[0]}?" if close else f"known: {join_names(names)}"
 
 
 def _inner(form: type[BaseModel], place: str) -> type[BaseModel]:

@@ -9,7 +9,7 @@ from simulator.errors import InputError, shown
 from simulator.hardware import Hardware, load_hardware
 from simulator.machine.plan import JobSequence
 from simulator.replay import Replay, as_trace
-from simulator.scenario.description import DeviceEntry, ProgramSource, Size
+from simulator.scenario.description import DeviceEntry, ProgramSource, ByteSpec
 from simulator.scenario.jobs import TraceJobs, fixed_job
 from simulator.trace.memory import footprint
 from simulator.trace.parts import Crossing, TracePart, crossing, part
@@ -18,7 +18,7 @@ from simulator.units import PS_PER_S, SIZE, ceil_div
 
 Jobs = Callable[[], JobSequence]
 """The jobs of a program on a device, from a cold start on."""
-Models = Callable[[str], Trace]
+ModelCapture = Callable[[str], Trace]
 """How to capture a model by its name; raises InputError for an unknown name."""
 
 _WORDS = ("leaves", "enters", "inputs", "weights")
@@ -52,7 +52,7 @@ def kind_of(name: str, entry: DeviceEntry, numbers: tuple[int, ...]) -> DeviceKi
 class Sources:
     """Resolves the programs of a scenario; each trace is read once, each part replayed once."""
 
-    def __init__(self, models: Models | None) -> None:
+    def __init__(self, models: ModelCapture | None) -> None:
         """Capture models by name with `models`; without it only traces have names."""
         self._models = models
         self._traces: dict[str, Trace] = {}
@@ -81,7 +81,7 @@ class Sources:
             self._jobs[key] = TraceJobs(Replay(kind.hardware, trace), source.job, source.setup)
         return self._jobs[key].sequence, self._residence(source, trace, where)
 
-    def size(self, size: Size, source: ProgramSource, where: str) -> int:
+    def size(self, size: ByteSpec, source: ProgramSource, where: str) -> int:
         """Return the bytes that pass: a size, or what crosses the cut around a part of a trace."""
         if size not in _WORDS:
             try:

@@ -13,10 +13,9 @@ from simulator.files.writing import write_text
 from simulator.scenario.record import JobRow, MessageRow, PlayDocument
 
 _PS_PER_NS = 1000
-Event = dict[str, Any]
 
 
-class _Slice(NamedTuple):
+class _Bar(NamedTuple):
     process: str
     track: str
     name: str
@@ -33,7 +32,9 @@ def scenario_trace(document: PlayDocument) -> dict[str, Any]:
     slices = [*map(_of_job, document["jobs"]), *map(_of_message, document["messages"])]
     tracks = _tracks(slices)
     pids = {name: n for n, name in enumerate(dict.fromkeys(p for p, _ in tracks), 1)}
-    events: list[Event] = [_metadata("process_name", pid, 0, name) for name, pid in pids.items()]
+    events: list[dict[str, Any]] = [
+        _metadata("process_name", pid, 0, name) for name, pid in pids.items()
+    ]
     for tid, ((process, track), lane) in enumerate(tracks.items(), 1):
         events.append(_metadata("thread_name", pids[process], tid, track))
         for each in lane:
@@ -50,14 +51,14 @@ def write_scenario_timeline(document: PlayDocument, path: Path) -> None:
     write_text(path, json.dumps(scenario_trace(document), ensure_ascii=False) + "\n")
 
 
-def _of_job(row: JobRow) -> _Slice:
+def _of_job(row: JobRow) -> _Bar:
     waited_us = (row["start_ps"] - row["ready_ps"]) / 10**6
     args: dict[str, object] = {"frame": row["frame"], "waited (us)": waited_us}
     name = row["program"]
-    return _Slice(row["device"], name, name, row["start_ps"], row["end_ps"], args)
+    return _Bar(row["device"], name, name, row["start_ps"], row["end_ps"], args)
 
 
-def _of_message(row: MessageRow) -> _Slice:
+def _of_message(row: MessageRow) -> _Bar:
     args: dict[str, object] = {
         "bytes": row["bytes"],
         "to": row["receiver"],
@@ -66,14 +67,12 @@ def _of_message(row: MessageRow) -> _Slice:
     }
     end_ps = row["start_ps"] + row["occupied_ps"]
     name = f"{row['bytes']} B to {row['receiver']}"
-    return _Slice(
-        f"link {row['link']}", f"from {row['sender']}", name, row["start_ps"], end_ps, args
-    )
+    return _Bar(f"link {row['link']}", f"from {row['sender']}", name, row["start_ps"], end_ps, args)
 
 
-def _tracks(slices: Iterable[_Slice]) -> dict[tuple[str, str], list[_Slice]]:
+def _tracks(slices: Iterable[_Bar]) -> dict[tuple[str, str], list[_Bar]]:
     """Return the slices of each track in order of time, no two of which overlap."""
-    lanes: dict[tuple[str, str, int], list[_Slice]] = {}
+    lanes: dict[tuple[str, str, int], list[_Bar]] = {}
     for each in sorted(slices, key=lambda each: (each.start_ps, each.end_ps)):
         slot = 1
         while (lane := lanes.get((each.process, each.track, slot))) and (
@@ -87,7 +86,7 @@ def _tracks(slices: Iterable[_Slice]) -> dict[tuple[str, str], list[_Slice]]:
     }
 
 
-def _pair(each: _Slice, pid: int, tid: int) -> Iterator[Event]:
+def _pair(each: _Bar, pid: int, tid: int) -> Iterator[dict[str, Any]]:
     common = {"pid": pid, "tid": tid, "name": each.name}
     yield {"ph": "B", "ts": _us(each.start_ps), "args": each.args, **common}
     yield {"ph": "E", "ts": _us(each.end_ps), **common}
@@ -97,5 +96,5 @@ def _us(moment_ps: int) -> float:
     return moment_ps // _PS_PER_NS / 1000
 
 
-def _metadata(kind: str, pid: int, tid: int, name: str) -> Event:
+def _metadata(kind: str, pid: int, tid: int, name: str) -> dict[str, Any]:
     return {"ph": "M", "name": kind, "pid": pid, "tid": tid, "ts": 0, "args": {"name": name}}

@@ -18,13 +18,13 @@ def task(unit, ps, channel_ps=0, waits=(), program=""):
     return Task(work, 0, Phase.FORWARD, "", waits, program)
 
 
-def submit(env, soc, tasks, at_ps=0, issue="dataflow", probe_of=Probe):
+def submit(env, soc, tasks, at_ps=0, issue="dataflow", probe_of=Probe, priority=0):
     """Return the probe of a program that starts at a time, and the moments of its end."""
     probe, ends = probe_of(tasks), []
 
     def start():
         yield env.timeout(at_ps)
-        yield soc.submit(tasks, issue, probe)
+        yield soc.submit(tasks, issue, probe, priority)
         ends.append(int(env.now))
 
     env.process(start())
@@ -72,6 +72,39 @@ def test_programs_share_the_memory():
     other, _ = submit(env, soc, [task("npu", 1000, 1000)])
     env.run()
     assert one.spans[0].end_ps == other.spans[0].end_ps == 2000
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(1, 50), min_size=1, max_size=30), st.integers(0, 600), st.integers(1, 40)
+)
+def test_an_urgent_program_waits_for_at_most_the_task_that_runs(times, at_ps, urgent_ps):
+    """Tasks are not interrupted, and no further one of the other program goes first."""
+    env = Environment()
+    soc = Soc(env)
+    submit(env, soc, [task("cpu", ps) for ps in times])
+    submit(env, soc, [task("cpu", 7)], at_ps=max(0, at_ps - 1))
+    urgent, ends = submit(env, soc, [task("cpu", urgent_ps)] * 3, at_ps=at_ps, priority=1)
+    env.run()
+    assert urgent.spans[0].start_ps - at_ps <= max(*times, 7)
+    assert ends == [urgent.spans[0].start_ps + 3 * urgent_ps]
+
+
+def test_programs_on_units_of_their_own_cost_what_each_costs_alone():
+    """Without memory traffic they do not notice each other, whatever their priority."""
+    chains = {
+        unit: [task(unit, ps, waits=(n - 1,) if n else ()) for n, ps in enumerate((30, 11, 5))]
+        for unit in ("cpu", "npu", "dsp")
+    }
+    env = Environment()
+    soc = Soc(env)
+    runs = [
+        submit(env, soc, tasks, at_ps=place * 13, priority=place)
+        for place, tasks in enumerate(chains.values())
+    ]
+    env.run()
+    alone = [run_step(tasks, "dataflow").duration_ps for tasks in chains.values()]
+    assert [end - 13 * n for n, (_, (end,)) in enumerate(runs)] == alone == [46, 46, 46]
 
 
 def test_an_empty_program_ends_at_once():
