@@ -15,10 +15,10 @@ from simulator.machine.link import MessageRun, SharedLink
 from simulator.machine.plan import (
     JobRun,
     JobSequence,
-    ScenarioPlan,
     PlannedProgram,
     PlannedRounds,
     RoundRun,
+    ScenarioPlan,
     Successor,
 )
 

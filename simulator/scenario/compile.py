@@ -7,10 +7,10 @@ from fractions import Fraction
 from simulator.errors import InputError, shown
 from simulator.hardware.settings import likely
 from simulator.machine.plan import (
-    ScenarioPlan,
     PlannedDevice,
     PlannedProgram,
     PlannedRounds,
+    ScenarioPlan,
     Successor,
 )
 from simulator.scenario.arrivals import arrivals_of

@@ -9,7 +9,7 @@ from simulator.errors import InputError, shown
 from simulator.hardware import Hardware, load_hardware
 from simulator.machine.plan import JobSequence
 from simulator.replay import Replay, as_trace
-from simulator.scenario.description import DeviceEntry, ProgramSource, ByteSpec
+from simulator.scenario.description import ByteSpec, DeviceEntry, ProgramSource
 from simulator.scenario.jobs import TraceJobs, fixed_job
 from simulator.trace.memory import footprint
 from simulator.trace.parts import Crossing, TracePart, crossing, part

@@ -15,7 +15,7 @@ from simulator.scenario.record import JobRow, MessageRow, PlayDocument
 _PS_PER_NS = 1000
 
 
-class _Bar(NamedTuple):
+class _TrackSlice(NamedTuple):
     process: str
     track: str
     name: str
@@ -51,14 +51,14 @@ def write_scenario_timeline(document: PlayDocument, path: Path) -> None:
     write_text(path, json.dumps(scenario_trace(document), ensure_ascii=False) + "\n")
 
 
-def _of_job(row: JobRow) -> _Bar:
+def _of_job(row: JobRow) -> _TrackSlice:
     waited_us = (row["start_ps"] - row["ready_ps"]) / 10**6
     args: dict[str, object] = {"frame": row["frame"], "waited (us)": waited_us}
     name = row["program"]
-    return _Bar(row["device"], name, name, row["start_ps"], row["end_ps"], args)
+    return _TrackSlice(row["device"], name, name, row["start_ps"], row["end_ps"], args)
 
 
-def _of_message(row: MessageRow) -> _Bar:
+def _of_message(row: MessageRow) -> _TrackSlice:
     args: dict[str, object] = {
         "bytes": row["bytes"],
         "to": row["receiver"],
@@ -67,12 +67,14 @@ def _of_message(row: MessageRow) -> _Bar:
     }
     end_ps = row["start_ps"] + row["occupied_ps"]
     name = f"{row['bytes']} B to {row['receiver']}"
-    return _Bar(f"link {row['link']}", f"from {row['sender']}", name, row["start_ps"], end_ps, args)
+    return _TrackSlice(
+        f"link {row['link']}", f"from {row['sender']}", name, row["start_ps"], end_ps, args
+    )
 
 
-def _tracks(slices: Iterable[_Bar]) -> dict[tuple[str, str], list[_Bar]]:
+def _tracks(slices: Iterable[_TrackSlice]) -> dict[tuple[str, str], list[_TrackSlice]]:
     """Return the slices of each track in order of time, no two of which overlap."""
-    lanes: dict[tuple[str, str, int], list[_Bar]] = {}
+    lanes: dict[tuple[str, str, int], list[_TrackSlice]] = {}
     for each in sorted(slices, key=lambda each: (each.start_ps, each.end_ps)):
         slot = 1
         while (lane := lanes.get((each.process, each.track, slot))) and (
@@ -86,7 +88,7 @@ def _tracks(slices: Iterable[_Bar]) -> dict[tuple[str, str], list[_Bar]]:
     }
 
 
-def _pair(each: _Bar, pid: int, tid: int) -> Iterator[dict[str, Any]]:
+def _pair(each: _TrackSlice, pid: int, tid: int) -> Iterator[dict[str, Any]]:
     common = {"pid": pid, "tid": tid, "name": each.name}
     yield {"ph": "B", "ts": _us(each.start_ps), "args": each.args, **common}
     yield {"ph": "E", "ts": _us(each.end_ps), **common}
