@@ -7,7 +7,7 @@ picosecond is exactly one attojoule.
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +35,7 @@ class Quantity:
     suffix: str
     units: dict[str, Decimal]
     example: str
+    also: dict[str, Decimal] = field(default_factory=dict)  # units that are read, not written
 
     @property
     def unit(self) -> str:
@@ -80,8 +81,9 @@ class Quantity:
         return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
 
     def _factor(self, unit: str, value: Any) -> Decimal:
-        if unit in self.units:
-            return self.units[unit]
+        factor = self.units.get(unit) or self.also.get(unit)
+        if factor:
+            return factor
         hint = _HINTS.get(unit)
         names = ", ".join(self.units)
         fix = f"; {hint}" if hint else ""
@@ -143,8 +145,9 @@ RATIO = Quantity("ratio", "_permille", {"%": Decimal(10)}, "60 %")
 BIT_RATE = Quantity(
     "rate of a link",
     "_bits_per_s",
-    _units("b/s", "", "k", "M", "G") | {f"{unit}/s": 8 * factor for unit, factor in _SIZES.items()},
+    _units("b/s", "", "k", "M", "G"),
     "100 Mb/s",
+    {f"{unit}/s": 8 * factor for unit, factor in _SIZES.items()},
 )
 MAC_RATE = Quantity("rate of MACs", "_macs_per_s", _units("MAC/s", "", "M", "G", "T"), "4 TMAC/s")
 

@@ -85,8 +85,9 @@ def draw(directories: list[Path]) -> list[Path]:
     figures: list[Path] = []
     for directory in progress(directories, len(directories), "drawing"):
         if (directory / TABLE).is_file():
-            goals = objectives_of(read_request(directory / SWEEP).minimize)
-            space = drawable(read_table(directory), goals)
+            table = read_table(directory)
+            goals = objectives_of(read_request(directory / SWEEP).minimize, table.columns)
+            space = drawable(table, goals)
             figures += draw_sweep(space, directory / "figures")
             continue
         if is_scenario(directory):

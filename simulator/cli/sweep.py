@@ -1,4 +1,4 @@
-"""The verb that replays a training run on many SoCs."""
+"""The verb that replays a training run on many SoCs, or plays many variants of a scenario."""
 
 import json
 from dataclasses import dataclass
@@ -9,10 +9,12 @@ import typer
 
 from simulator.cli.arguments import JsonOption, WorkersOption
 from simulator.cli.options import with_options
+from simulator.cli.scenario import captured
 from simulator.cli.terminal import print_table
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
+    from simulator.sweeps.exploration import Exploration
     from simulator.sweeps.request import SweepRequest
     from simulator.sweeps.study import Models
     from simulator.trace.trace import Trace
@@ -24,7 +26,9 @@ class SweepOptions:
 
     hardware: Annotated[
         str | None,
-        typer.Argument(help="a YAML file or a name in hwconfigs; or a SWEEP.yaml, without TRACE"),
+        typer.Argument(
+            help="a YAML file or a name in hwconfigs; or without TRACE a SWEEP.yaml or a scenario"
+        ),
     ] = None
     trace: Annotated[
         str | None,
@@ -115,6 +119,8 @@ def sweep(options: SweepOptions) -> None:
     Example: trainsoc sweep edge-16x16 mlp_digits --set accelerator.rows=8,16 --samples 32 -o sure
     --best energy
 
+    Example: trainsoc sweep split-inference --set "links.wifi.rate=0.1 Mb/s..20 Mb/s:x2" -o rates
+
     Example: trainsoc plot sweep
     """
     if options.out is None:
@@ -129,14 +135,17 @@ def sweep(options: SweepOptions) -> None:
 
 def _request(options: SweepOptions, out: Path) -> "SweepRequest":
     """Return the sweep of a command line, of a file, or of the folder itself."""
+    from simulator.scenario.load import is_scenario_name
     from simulator.sweeps.folder import request_in
-    from simulator.sweeps.request import read_request, request_of
+    from simulator.sweeps.request import read_request, request_of, scenario_request
 
     hardware, settings = options.hardware, options.settings or []
     if hardware is None:
         return request_of(None, None, settings, request_in(out))
     if options.trace is None:
         path = Path(hardware)
+        if is_scenario_name(hardware):
+            return scenario_request(hardware, settings)
         if path.suffix not in (".yaml", ".yml"):
             raise InputError(f"sweep {hardware}: name a trace too, or a SWEEP.yaml alone")
         return request_of(None, None, settings, read_request(path))
@@ -167,12 +176,15 @@ def _run(request: "SweepRequest", options: SweepOptions, out: Path) -> Any:
     from simulator.sweeps.answers import objectives_of
     from simulator.sweeps.executors import workers_for
     from simulator.sweeps.folder import write_csv
+    from simulator.sweeps.scenarios import scenario_study
     from simulator.sweeps.search import answered
     from simulator.sweeps.study import study_of
     from simulator.sweeps.watch import Display
 
-    goals = objectives_of(request.minimize)
-    study = study_of(request, _models())
+    study: Exploration = (
+        scenario_study(request, captured) if request.scenario else study_of(request, _models())
+    )
+    goals = objectives_of(request.minimize, study.measures)
     with workers_for(study, options.workers, options.cluster) as crew:
         table = answered(study, crew, out, Display(goals[0]), full=options.full)
     if options.csv:
@@ -212,7 +224,7 @@ def _print(table: Any, request: "SweepRequest", options: SweepOptions, out: Path
     from simulator.sweeps.report import best_sentence, effects_sentence, sweep_report
 
     row, stays = _best(table, options)
-    print_table(sweep_report(table, objectives_of(request.minimize)))
+    print_table(sweep_report(table, objectives_of(request.minimize, table.columns)))
     if options.best and row:
         print(best_sentence(table, row, measure(table, options.best), stays))
     if effects := effects_sentence(table):

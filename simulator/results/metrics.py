@@ -147,7 +147,8 @@ def column_of(key: str) -> Column:
     for breakdown in BREAKDOWNS:
         if name := breakdown.name_in(key):
             return Column(key, breakdown.label.format(spoken(name)), breakdown.per_epoch)
-    return Column(key, spoken(key), 0)
+    own = Column(key, spoken(key), 0)
+    return Column(key, spoken(key.removesuffix(own.suffix)), 0)
 
 
 def minimisable() -> tuple[str, ...]:

@@ -36,7 +36,10 @@ def compiled(scenario: Scenario, models: ModelCapture | None = None) -> Compiled
     """Return the plan of a scenario. Raises InputError with path, value and fix, and Infeasible
     where a device cannot run its programs.
     """
-    return _Compiler(scenario, Sources(models)).compiled()
+    try:
+        return _Compiler(scenario, Sources(models)).compiled()
+    except InputError as error:
+        raise InputError(f"{scenario.name}: {error}") from None
 
 
 def fraction(value: str | float | int, where: str) -> Fraction:
@@ -86,9 +89,7 @@ class _Compiler:
             scenario.seed,
         )
         if not any(each.arrivals for each in programs) and not rounds:
-            raise InputError(
-                f"{scenario.name}: nothing ever comes: give a program arrive: 30 fps, or add rounds"
-            )
+            raise InputError("nothing ever comes: give a program arrive: 30 fps, or add rounds")
         attached = self._attached(plan)
         return Compiled(scenario, plan, tuple(self.kinds.values()), self.residences, attached)
 

@@ -3,9 +3,8 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from simulator.errors import InputError, join_names, shown
@@ -15,6 +14,7 @@ from simulator.files.yaml import read_value, read_yaml
 from simulator.hardware.settings import collected, likely
 from simulator.hardware.shipped import CONFIGS, link_profiles
 from simulator.scenario.description import Scenario
+from simulator.scenario.settings import HARDWARE, form_at
 from simulator.scenario.shipped import SCENARIOS, scenario_names
 
 EXAMPLE = "devices: {phone: {hardware: edge-16x16}}, programs: {camera: {on: phone, trace: ...}}"
@@ -42,6 +42,14 @@ def load_scenario(source: str | Path | Scenario, overrides: _Settings = ()) -> S
     return validate(Scenario, _with_files(raw, path.parent), path.name, _HINTS)
 
 
+def is_scenario_name(source: str) -> bool:
+    """Return whether `source` is a shipped scenario, or a YAML file that has devices."""
+    path = Path(source)
+    if not is_file(path):
+        return source in scenario_names()
+    return path.suffix in (".yaml", ".yml") and "devices" in read_yaml(path, EXAMPLE)
+
+
 def _find(source: str | Path) -> Path:
     path = Path(source)
     if is_file(path):
@@ -60,7 +68,7 @@ def _override(raw: dict[str, Any], path: str, value: Any, label: str) -> None:
 
     Behind `set` comes a setting of the hardware, dots included.
     """
-    to, behind, setting = path.partition(".set.")
+    to, behind, setting = path.partition(HARDWARE)
     *parents, leaf = [*to.split("."), "set", setting] if behind else to.split(".")
     node: Any = raw
     for at, name in enumerate(parents):
@@ -127,20 +135,10 @@ def _with_files(raw: Any, folder: Path) -> Any:
 
 def _fix(detail: ErrorDetails) -> str:
     """Return the fix for an unknown key: the closest of those that are known there."""
-    form: type[BaseModel] = Scenario
-    for place in detail["loc"][:-1]:
-        form = _inner(form, str(place))
+    form = form_at([str(place) for place in detail["loc"][:-1]])
     names = list(form.model_fields)
     close = difflib.get_close_matches(str(detail["loc"][-1]), names, 1)
     return f"did you mean {close[0]}?" if close else f"known: {join_names(names)}"
-
-
-def _inner(form: type[BaseModel], place: str) -> type[BaseModel]:
-    """Return the form of a field, or of its entries; of a name or number the form itself."""
-    field = form.model_fields.get(place)
-    kinds = (field.annotation, *get_args(field.annotation)) if field else ()
-    inner = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
-    return next(inner, form)
 
 
 _HINTS = Hints(_fix, "add it")

@@ -127,7 +127,7 @@ class Sources:
         """
         assert source.trace is not None, "only parts of traces have a cut"
         spec = TracePart.parse(source.part) if source.part else TracePart()
-        whole = self._trace(source.trace, where)
+        whole = self.trace(source.trace, where)
         if spec.phases:
             whole = part(whole, TracePart(phases=spec.phases))
         return crossing(whole, replace(spec, phases=()))
@@ -136,12 +136,16 @@ class Sources:
         assert source.trace is not None, "a part is of a trace"
         key = source.trace, source.part or ""
         if key not in self._parts:
-            whole = self._trace(source.trace, where)
+            whole = self.trace(source.trace, where)
             spec = TracePart.parse(source.part) if source.part else None
-            self._parts[key] = part(whole, spec) if spec else whole
+            try:
+                self._parts[key] = part(whole, spec) if spec else whole
+            except InputError as error:
+                raise InputError(f"{where}.{error}") from None
         return self._parts[key]
 
-    def _trace(self, name: str, where: str) -> Trace:
+    def trace(self, name: str, where: str) -> Trace:
+        """Return a trace by name or file; raises InputError that begins with `where`."""
         if name not in self._traces:
             try:
                 self._traces[name] = self._read(name)

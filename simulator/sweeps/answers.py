@@ -24,12 +24,12 @@ def measure(table: "polars.DataFrame", name: str) -> str:
     return column
 
 
-def objectives_of(text: str) -> tuple[str, ...]:
-    """Return the columns of "latency,energy": what a search makes least of.
+def objectives_of(text: str, measures: Sequence[str] = minimisable()) -> tuple[str, ...]:
+    """Return the columns of "latency,energy", among `measures`: what a search makes least of.
 
     Raises InputError for an unknown one, before there is a table.
     """
-    objectives = tuple(column_for(name.strip(), minimisable()) for name in text.split(","))
+    objectives = tuple(column_for(name.strip(), measures) for name in text.split(","))
     if len(set(objectives)) < len(objectives):
         raise InputError(f"--minimize {text}: names the same twice")
     return objectives

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from simulator.errors import InputError, shown
-from simulator.hardware.settings import UNITS, layers_of, likely, quantity_of, setting_paths
+from simulator.hardware.settings import UNITS, layers_of, likely, setting_paths
 from simulator.si import exact
+from simulator.views.design_space import knob_quantity
 
 LABELS = ("trace", "method", "batch")
 """Axes that are no settings of the hardware: which training, treated how, with which batch."""
@@ -48,10 +49,11 @@ class Axis:
         return all(len(set(choice)) == 1 for choice in self.choices)
 
 
-def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
+def parse_axes(texts: Sequence[str], *, of_scenario: bool = False) -> tuple[Axis, ...]:
     """Return the axes that texts such as "accelerator.rows=accelerator.cols=8,16" span.
 
-    Raises InputError naming the text, and for a key that is given twice.
+    They are settings of a SoC, or of a scenario, which checks them itself. Raises InputError
+    naming the text, and for a key that is given twice.
     """
     axes = []
     for text in texts:
@@ -59,23 +61,25 @@ def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
         if not keys or not all(keys) or not values:
             raise InputError(f"--set {text}: write it as {_HOW}")
         axes.append(_equal(keys, list(_values(values, keys[0]))))
-    return checked(axes)
+    return checked(axes, of_scenario=of_scenario)
 
 
-def read_axes(entries: Mapping[str, Any]) -> tuple[Axis, ...]:
+def read_axes(entries: Mapping[str, Any], *, of_scenario: bool = False) -> tuple[Axis, ...]:
     """Return the axes of a file: values, ranges or pairs by key, by "key = key" or "key, key".
 
     Raises InputError naming the axis.
     """
-    return checked([_read(str(name), value) for name, value in entries.items()])
+    axes = [_read(str(name), value) for name, value in entries.items()]
+    return checked(axes, of_scenario=of_scenario)
 
 
-def checked(axes: Sequence[Axis]) -> tuple[Axis, ...]:
-    """Return `axes`; raises InputError for a key in two of them, or one that does not exist."""
+def checked(axes: Sequence[Axis], *, of_scenario: bool = False) -> tuple[Axis, ...]:
+    """Return `axes`; raises InputError for a key in two of them, or one that no SoC has."""
     names = [*setting_paths(), *LABELS]
     keys = [key for axis in axes for key in axis.keys]
     for key in keys:
-        if key not in names and not key.startswith(UNITS) and layers_of(key) is None:
+        is_free = of_scenario or key.startswith(UNITS) or layers_of(key) is not None
+        if key not in names and not is_free:
             raise InputError(f"axis {key}: unknown setting; {likely(key, names)}")
         if keys.count(key) > 1:
             raise InputError(f"axis {key}: given twice; list all its values once")
@@ -139,7 +143,7 @@ def _values(text: str, key: str) -> Iterator[str]:
 
 def _range(key: str, first: str, last: str, sign: str, step: str) -> Iterator[str]:
     text = f"{first}..{last}:{sign}{step}"
-    quantity = quantity_of(key)
+    quantity = knob_quantity(key)
     try:
         low, high = (Decimal(quantity.parse(v) if quantity else v) for v in (first, last))
         times = sign == "x" or not quantity

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError, shown
-from simulator.hardware.settings import quantity_of
 from simulator.results.metrics import METRICS, OF_MACHINE
 from simulator.units import (
     BANDWIDTH,
@@ -26,6 +25,7 @@ from simulator.units import (
     SIZE,
     VOLTAGE,
 )
+from simulator.views.design_space import knob_quantity
 
 if TYPE_CHECKING:
     import polars
@@ -183,7 +183,7 @@ def _column(text: str, name: str, groups: Sequence[Sequence[str]]) -> str:
 
 def _inner_units(column: str) -> int:
     """Return how many of a column's units are one of those that conditions compute in."""
-    quantity = quantity_of(column) if "." in column else None
+    quantity = knob_quantity(column) if "." in column else None
     return _INNER.get(quantity, 1) if quantity else 1
 
 

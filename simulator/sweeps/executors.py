@@ -14,9 +14,8 @@ from typing import Any, Self
 from simulator.collector import RareCollector
 from simulator.errors import InputError
 from simulator.processes import cores, no_main_module, spawned, stop
+from simulator.sweeps.exploration import Exploration, replayed
 from simulator.sweeps.job import Delivery, Job
-from simulator.sweeps.point_row import replayed
-from simulator.sweeps.study import Study
 
 SECONDS_TO_CONNECT = 6
 _MOST = 64  # points of a submission: of those that take a millisecond, 10 % more than their time
@@ -77,7 +76,7 @@ class Here(Workers):
         """One, which is finished when it has been submitted."""
         return 1
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Exploration) -> None:
         """Replay points of `study`."""
         self._study = study
 
@@ -97,7 +96,7 @@ class Here(Workers):
 class Processes(Workers):
     """Processes on this machine. When one of them dies, all are started anew."""
 
-    def __init__(self, study: Study, workers: int) -> None:
+    def __init__(self, study: Exploration, workers: int) -> None:
         """Start so many `workers` at the first point."""
         self._study, self._workers = study, workers
         self._others = set(multiprocessing.active_children())
@@ -131,7 +130,7 @@ class Processes(Workers):
 class Cluster(Workers):
     """The workers of a dask scheduler, wherever they are."""
 
-    def __init__(self, study: Study, address: str) -> None:
+    def __init__(self, study: Exploration, address: str) -> None:
         """Connect to a scheduler at an address, or to that which wrote a file with its address.
 
         Raises InputError where none answers, or dask is missing.
@@ -203,7 +202,9 @@ def _no_scheduler(address: str, why: str) -> InputError:
     )
 
 
-def workers_for(study: Study, count: int | None = None, cluster: str | None = None) -> Workers:
+def workers_for(
+    study: Exploration, count: int | None = None, cluster: str | None = None
+) -> Workers:
     """Return who replays points: a dask scheduler's workers, or processes."""
     if cluster is not None:
         return Cluster(study, cluster)
@@ -214,12 +215,12 @@ def workers_for(study: Study, count: int | None = None, cluster: str | None = No
 _ALONE = threading.Lock()  # threads of one worker share what models remember, and gain nothing
 
 
-def _replay_alone(jobs: Sequence[Job], study: Study) -> Delivery:
+def _replay_alone(jobs: Sequence[Job], study: Exploration) -> Delivery:
     with _ALONE:
         return replayed(jobs, study)
 
 
-def _same(study: Study) -> Study:
+def _same(study: Exploration) -> Exploration:
     return study
 
 
@@ -251,10 +252,10 @@ def _separated(
     return ours
 
 
-_HERE: list[tuple[Study, RareCollector]] = []  # of a worker process: sent once, not each time
+_HERE: list[tuple[Exploration, RareCollector]] = []  # of a worker process: sent once, not each time
 
 
-def _begin(study: Study) -> None:
+def _begin(study: Exploration) -> None:
     _HERE[:] = [(study, RareCollector())]
 
 

@@ -11,11 +11,11 @@ from simulator.errors import InputError
 from simulator.files.parquet import read_columns
 from simulator.files.writing import write_text
 from simulator.files.yaml import yaml_text
+from simulator.sweeps.exploration import Exploration
 from simulator.sweeps.parts import misfit
 from simulator.sweeps.request import SweepRequest, read_request
 from simulator.sweeps.sampled import SAMPLES
 from simulator.sweeps.store import write_frame
-from simulator.sweeps.study import Study
 from simulator.sweeps.table import with_others
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def request_in(folder: Path) -> SweepRequest:
     return request
 
 
-def begin(folder: Path, study: Study) -> None:
+def begin(folder: Path, study: Exploration) -> None:
     """Write the request of the sweep into `folder`.
 
     Raises InputError where another trainsoc has left its points, which stay as they are.
@@ -47,24 +47,25 @@ def begin(folder: Path, study: Study) -> None:
         _check(folder, read_request(folder / SWEEP))
     entries = study.request.model_dump(exclude_defaults=True)
     entries |= {
-        "hardware": study.request.hardware,
+        **({} if study.request.scenario else {"hardware": study.request.hardware}),
         "trainsoc": version_of("trainsoc"),
         "store": _STORE,
     }
     write_text(folder / SWEEP, yaml_text(entries))
-    resolved = json.dumps(study.space.hardware.plain(), indent=1)
-    write_text(folder / "hardware.json", resolved + "\n")
+    resolved = json.dumps(study.resolved, indent=1)
+    name = "resolved.json" if study.request.scenario else "hardware.json"
+    write_text(folder / name, resolved + "\n")
 
 
 def finish(
     folder: Path,
-    study: Study,
+    study: Exploration,
     table: "polars.DataFrame",
     finished: "polars.DataFrame",
     objectives: Sequence[str],
 ) -> Path:
     """Write the table of the sweep, and of the others in its folder; return the file."""
-    whole = with_others(table, finished, study.space.described, objectives)
+    whole = with_others(table, finished, study.described, objectives)
     write_frame(whole, folder / TABLE)
     return folder / TABLE
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from simulator.code import fingerprint
 from simulator.errors import InputError
-from simulator.sweeps.space import Point
+from simulator.sweeps.grid import Point
 from simulator.trace.passes.overlay import scheduled
 from simulator.trace.passes.treatment import MethodSchedule
 from simulator.trace.trace import Trace

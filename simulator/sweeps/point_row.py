@@ -1,7 +1,6 @@
 """What points cost: each replayed, and the row of the table that it becomes."""
 
-import time
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from simulator.errors import Infeasible
 from simulator.hardware import Hardware
@@ -19,9 +18,8 @@ from simulator.results.metrics import (
     using,
 )
 from simulator.results.result import Result
-from simulator.sweeps.job import Delivery, Done, Job
+from simulator.sweeps.job import Done, Job
 from simulator.sweeps.sampled import sampled_columns
-from simulator.sweeps.study import Study
 from simulator.trace.op import Phase
 from simulator.trace.trace import Trace
 from simulator.uncertainty.account import account
@@ -29,27 +27,14 @@ from simulator.uncertainty.replays import Subject
 from simulator.uncertainty.sampling import draw
 from simulator.views.design_space import Cell
 
+if TYPE_CHECKING:
+    from simulator.sweeps.study import Study
+
 _LARGEST = 2**63 - 1
 _OF_PHASES, _OF_TRAINING = using(PHASES), using(TRAINING)
 
 
-def replayed(jobs: Iterable[Job], study: Study) -> Delivery:
-    """Return what points of a study cost, those before one that fails.
-
-    Raises what the first raises; so asking again for the rest tells what failed.
-    """
-    start, done = time.process_time(), list[Done]()
-    for job in jobs:
-        try:
-            done.append(replay(job, study))
-        except Exception:
-            if not done:
-                raise
-            break
-    return Delivery(done, time.process_time() - start)
-
-
-def replay(job: Job, study: Study) -> Done:
+def replay(job: Job, study: "Study") -> Done:
     """Return what a point costs; one that cannot run has its reason instead."""
     study.training.check()
     row: dict[str, Cell] = {"point": job.address, **job.columns}
@@ -65,7 +50,7 @@ def replay(job: Job, study: Study) -> Done:
 
 
 def _sampled(
-    study: Study, hardware: Hardware, trace: Trace, result: Result, *, full: bool
+    study: "Study", hardware: Hardware, trace: Trace, result: Result, *, full: bool
 ) -> dict[str, Cell]:
     """Return the columns of the samples of a point, and let its result say how sure it is."""
     count, seed = study.request.samples, study.request.seed

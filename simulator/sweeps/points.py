@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from simulator.errors import InputError
+from simulator.sweeps.exploration import Exploration
+from simulator.sweeps.grid import Grid, Point
 from simulator.sweeps.job import Job
-from simulator.sweeps.space import DesignSpace, Point
 from simulator.sweeps.store import Store
-from simulator.sweeps.study import Study
 from simulator.sweeps.watch import Watcher
 from simulator.views.design_space import Cell
 
@@ -14,7 +14,7 @@ from simulator.views.design_space import Cell
 class Points:
     """The points of a study as rows that await their results, which the store has by address."""
 
-    def __init__(self, study: Study, store: Store, *, full: bool = False) -> None:
+    def __init__(self, study: Exploration, store: Store, *, full: bool = False) -> None:
         """Start without points; with `full`, whole results are kept too."""
         self._study, self._store, self._full = study, store, full
         self.rows: list[dict[str, Cell]] = []
@@ -61,7 +61,7 @@ class Points:
         return plain_knobs(space, point)
 
 
-def plain_knobs(space: DesignSpace, point: Point) -> dict[str, Cell]:
+def plain_knobs(space: Grid, point: Point) -> dict[str, Cell]:
     """Return the value of every knob at `point`, in inner units: 65536 for "64 KiB"."""
     texts = {**point.settings, **point.labels}
     columns: dict[str, Cell] = {}

@@ -40,18 +40,21 @@ def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIV
     names = " and ".join(Measure(name).name for name in objectives)
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Best in {names}{_length(space)}")
     labels = [axis.label for axis in space.axes] or [""]  # of baselines, where nothing varies
-    for heading in (*labels, "latency", "energy", "area", "array use", "of busy time"):
+    # Scenarios have several arrays, or none.
+    arrays = not space.feasible or any(AREA.key in row for row in space.rows)
+    of_arrays = ("area", "array use", "of busy time") if arrays else ()
+    for heading in (*labels, "latency", "energy", *of_arrays):
         view.add_column(heading, justify="right")
     front = [row for row in space.feasible if row["pareto"]]
     front.sort(key=lambda row: (str(row["trace"]), column_of(objectives[0]).of(row)))
     for row in front[:_SHOWN]:
         cells = [axis.text(axis.of(row)) for axis in space.axes] or [""]
-        view.add_row(*cells, *_metric_cells(row))
+        view.add_row(*cells, *_metric_cells(row, arrays=arrays))
     if space.baselines:
         view.add_section()
         for row in space.rows:
             if row["baseline"] and row["feasible"]:
-                view.add_row(*_names(row, space.axes), *_metric_cells(row))
+                view.add_row(*_names(row, space.axes), *_metric_cells(row, arrays=arrays))
     view.caption = _caption(space, len(front))
     return view
 
@@ -86,10 +89,13 @@ def best_sentence(
     return f"{least} at {where} ({', '.join(beside)}){sure}"
 
 
-def _metric_cells(row: PointRow) -> list[str]:
+def _metric_cells(row: PointRow, *, arrays: bool) -> list[str]:
+    amounts = [si(each.of(row), each.unit) for each in (LATENCY, ENERGY)]
+    if not arrays:
+        return amounts
     shares = (each.get(row) for each in _SHARES)
     return [
-        *(si(each.of(row), each.unit) for each in (LATENCY, ENERGY)),
+        *amounts,
         Measure(AREA.key).text(row),
         *("-" if each is None else percent(each, 1) for each in shares),
     ]

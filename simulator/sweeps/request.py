@@ -32,7 +32,8 @@ class _Baseline(Form):
 class SweepRequest(Form):
     """A sweep as it stands in a file.
 
-    `trace` and `method` take one name or file, or several; `batch` sizes make `trace` the name of
+    A `scenario`, by name or file, is swept instead of training on `hardware`. `trace` and `method`
+    take one name or file, or several; `batch` sizes make `trace` the name of
     a model; `baselines` are SoCs by name, each a name or file, or one with settings. With `search`
     so many points are replayed instead of all: those that `minimize` what it names. So many
     `samples` over the ranges of all constants give each point intervals.
@@ -49,6 +50,7 @@ class SweepRequest(Form):
     minimize: str = "latency,energy"
     seed: int = Field(default=0, ge=0, lt=2**32)
     samples: int = Field(default=0, ge=0, le=100_000)
+    scenario: str | None = None
     trainsoc: str | None = None
     store: int | None = None
 
@@ -66,11 +68,19 @@ def request_of(
 ) -> SweepRequest:
     """Return `request` with what a command line says instead, or beside: `settings` are axes."""
     base = request or SweepRequest()
-    axes = base.axes | {axis.name: plain_axis(axis) for axis in parse_axes(settings)}
+    of_scenario = base.scenario is not None
+    own = parse_axes(settings, of_scenario=of_scenario)
+    axes = base.axes | {axis.name: plain_axis(axis) for axis in own}
     changes = {"hardware": hardware, "trace": trace, "axes": axes}
     return base.model_copy(
         update={key: value for key, value in changes.items() if value is not None}
     )
+
+
+def scenario_request(scenario: str, settings: Sequence[str]) -> SweepRequest:
+    """Return the sweep of a scenario over these axes."""
+    axes = parse_axes(settings, of_scenario=True)
+    return SweepRequest(scenario=scenario, axes={axis.name: plain_axis(axis) for axis in axes})
 
 
 def plain_axis(axis: Axis) -> list[Any]:

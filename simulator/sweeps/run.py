@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from simulator.errors import Stopped
 from simulator.results.metrics import OBJECTIVES
 from simulator.sweeps.executors import Workers
+from simulator.sweeps.exploration import Exploration
 from simulator.sweeps.folder import begin, finish
+from simulator.sweeps.grid import Point
 from simulator.sweeps.points import Points
 from simulator.sweeps.runner import Note, Runner, forget
-from simulator.sweeps.space import Point
 from simulator.sweeps.store import FolderStore, MemoryStore, Store
-from simulator.sweeps.study import Study
 from simulator.sweeps.table import table_of
 from simulator.sweeps.watch import Watcher
 from simulator.views.design_space import PointRow
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run_study(
-    study: Study,
+    study: Exploration,
     crew: Workers,
     out: Path | None,
     watch: Watcher,
@@ -45,7 +45,7 @@ def run_study(
 
 @contextmanager
 def session(
-    study: Study,
+    study: Exploration,
     crew: Workers,
     out: Path | None,
     watch: Watcher,
@@ -81,7 +81,7 @@ class Session:
 
     def __init__(
         self,
-        study: Study,
+        study: Exploration,
         store: Store,
         runner: Runner,
         watch: Watcher,

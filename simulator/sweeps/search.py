@@ -21,10 +21,10 @@ from simulator.results.metrics import OBJECTIVES, column_of
 from simulator.sweeps.answers import objectives_of
 from simulator.sweeps.axis import Axis
 from simulator.sweeps.executors import Workers
+from simulator.sweeps.exploration import Exploration
+from simulator.sweeps.grid import Grid
 from simulator.sweeps.pareto import pareto_front
 from simulator.sweeps.run import run_study, session
-from simulator.sweeps.space import DesignSpace
-from simulator.sweeps.study import Study
 from simulator.sweeps.watch import Watcher
 from simulator.views.design_space import PointRow
 
@@ -38,18 +38,18 @@ _ENUMERABLE = 100_000  # most points of a space that is listed to draw from the 
 
 
 def answered(
-    study: Study, crew: Workers, out: Path | None, watch: Watcher, *, full: bool = False
+    study: Exploration, crew: Workers, out: Path | None, watch: Watcher, *, full: bool = False
 ) -> "polars.DataFrame":
     """Replay what a study asks for, all of its points or a search, and return the table."""
     request = study.request
-    goals = objectives_of(request.minimize)
+    goals = objectives_of(request.minimize, study.measures)
     if request.search is not None:
         return search_study(study, crew, out, watch, request.search, goals, request.seed)
     return run_study(study, crew, out, watch, goals, full=full)
 
 
 def search_study(
-    study: Study,
+    study: Exploration,
     crew: Workers,
     out: Path | None,
     watch: Watcher,
@@ -108,7 +108,7 @@ class Values:
 class Proposals:
     """Which points to replay next, a generation at a time, each point once."""
 
-    def __init__(self, space: DesignSpace, objectives: int, seed: int) -> None:
+    def __init__(self, space: Grid, objectives: int, seed: int) -> None:
         """Propose points of `space` for so many objectives; raises InputError without optuna."""
         try:
             import optuna  # noqa: PLC0415 - an extra

@@ -9,10 +9,13 @@ from typing import Any
 from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.replay import Recording, as_trace
+from simulator.results.metrics import minimisable
 from simulator.sweeps.axis import Axis, read_axes
-from simulator.sweeps.job import AS_TRACED, Job, Training, address_of
+from simulator.sweeps.grid import Point
+from simulator.sweeps.job import AS_TRACED, Done, Job, Training, address_of
+from simulator.sweeps.point_row import replay
 from simulator.sweeps.request import SweepRequest, as_list, baselines_of, plain_axis
-from simulator.sweeps.space import DesignSpace, Point
+from simulator.sweeps.space import DesignSpace
 from simulator.trace.passes.file import load_method
 from simulator.trace.trace import Trace
 from simulator.views.design_space import PointRow
@@ -55,6 +58,25 @@ class Study:
     def knobs(self) -> tuple[str, ...]:
         """The columns that tell points apart."""
         return self.space.knobs
+
+    @property
+    def measures(self) -> Sequence[str]:
+        """The columns that a search can minimise."""
+        return minimisable()
+
+    @property
+    def described(self) -> Mapping[str, Any]:
+        """The settings of the SoC before an axis moves any."""
+        return self.space.described
+
+    @property
+    def resolved(self) -> Mapping[str, Any]:
+        """The SoC that is swept, in plain numbers."""
+        return self.space.hardware.plain()
+
+    def run(self, job: Job) -> Done:
+        """Return what a point costs; one that cannot run has its reason instead."""
+        return replay(job, self)
 
     def job(self, point: Point, columns: PointRow, *, full: bool = False, address: str = "") -> Job:
         """Return the job of a point, whose `address` may be known.

@@ -10,7 +10,9 @@ from simulator.hardware.settings import quantity_of
 from simulator.results import metrics
 from simulator.results.metric_row import Column
 from simulator.results.metrics import column_of
+from simulator.scenario.settings import quantity_in
 from simulator.si import digits, si
+from simulator.units import Quantity
 
 Cell = str | int | float | bool | None
 PointRow = Mapping[str, Cell]
@@ -45,7 +47,7 @@ class KnobAxis:
 
     def text(self, value: Any) -> str:
         """Return `value` in the unit of the setting, such as "64 KiB"."""
-        quantity = quantity_of(self.knobs[0])
+        quantity = knob_quantity(self.knobs[0])
         if quantity and isinstance(value, int) and not isinstance(value, bool):
             return quantity.text(value)
         if value is None:
@@ -57,7 +59,7 @@ class KnobAxis:
         text = self.text(value)
         if not _is_number(value):
             return text
-        if quantity_of(self.knobs[0]):
+        if knob_quantity(self.knobs[0]):
             return f"{text} {self.label}"
         return f"{self.label} {text}"
 
@@ -83,10 +85,13 @@ class Measure:
         """What is measured, without its unit: "energy", "wgrad latency", "area"."""
         return self.column.label
 
-    @property
-    def label(self) -> str:
-        """What an axis says, without the unit."""
-        return f"{self.name} per epoch" if self.column.per_epoch else self.name
+    def label(self, rows: Sequence[PointRow]) -> str:
+        """Return what an axis says of `rows`, without the unit: "energy per epoch".
+
+        Scenarios have no epochs.
+        """
+        counts = self.column.per_epoch and any(row.get("epochs") for row in rows)
+        return f"{self.name} per epoch" if counts else self.name
 
     def of(self, row: PointRow) -> float | None:
         """Return the value of `row`, None where it has none."""
@@ -101,6 +106,11 @@ class Measure:
         """Return the value of `row` with its unit, such as "1.12 mJ"; a dash where it has none."""
         value = self.of(row)
         return "-" if value is None else si(value, self.unit)
+
+
+def knob_quantity(knob: str) -> Quantity | None:
+    """Return the dimension of a setting of a SoC or a scenario; None for plain numbers, texts."""
+    return quantity_of(knob) or quantity_in(knob)
 
 
 def epochs_of(row: PointRow) -> int:

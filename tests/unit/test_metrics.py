@@ -128,8 +128,9 @@ def _lists_of_metrics(path: Path) -> list[int]:
     return lines
 
 
-_OF_OTHER_THINGS = {  # actions of a unit, which are counted; rows of one op; columns of a probe
+_OF_OTHER_THINGS = {  # actions of a unit, which are counted; rows of an op, a probe, a scenario
     "activity.py", "results/saved.py", "results/op_rows.py", "probes/array.py",
+    "scenario/result.py", "scenario/columns.py",
 }  # fmt: skip
 
 
@@ -159,7 +160,7 @@ def test_per_epoch_it_is_the_product_of_both_per_epoch(points):
     energy, latency = (Measure(key).of(row) for key in ("energy_j", "latency_s"))
     assert row["epochs"] == 2
     assert Measure("edp_js").of(row) == pytest.approx(energy * latency, rel=1e-15)
-    assert Measure("edp_js").label == "energy-delay product per epoch"
+    assert Measure("edp_js").label([row]) == "energy-delay product per epoch"
 
 
 def test_a_sweep_has_it_in_its_table_and_its_csv(points, tmp_path):

@@ -134,7 +134,7 @@ def test_knobs_of_one_name_are_told_apart():
 )
 def test_measures_in_seconds_and_joules_count_per_epoch(column, label, text):
     row = point({}, 1.0, 2.0, wgrad_latency_s=1.0)
-    assert (Measure(column).label, Measure(column).text(row)) == (label, text)
+    assert (Measure(column).label([row]), Measure(column).text(row)) == (label, text)
 
 
 # --- the heat map -------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def _panel(
             markevery=mark_spacing(len(x.values)),
         )  # fmt: skip
     heights = [value for (name, _), value in values.items() if name in shown]
-    span_axis(axes, "y", measure, heights)
+    span_axis(axes, "y", measure, heights, measure.label(table.points))
     if axes.get_yscale() == "linear":
         axes.set_ylim(0, 1.08 * axes.get_ylim()[1])  # marks that are all alike lie on the edge
     axes.grid(visible=True)
@@ -162,11 +162,12 @@ def _title(table: SweepTable, x: KnobAxis, lines: KnobAxis | None) -> str:
     least = min(by_value.values(), key=lambda row: ENERGY.of(row) or 0.0)
     most = max(by_value.values(), key=lambda row: ENERGY.of(row) or 0.0)
     where = f" with {lines.phrase(lines.of(least))}" if lines else ""
-    title = f"Energy per epoch is least at {x.phrase(x.of(least))}{where}, {ENERGY.text(least)}"
+    energy = ENERGY.label(table.points).capitalize()
+    title = f"{energy} is least at {x.phrase(x.of(least))}{where}, {ENERGY.text(least)}"
     if len(by_value) < 2:
         return title
     if ENERGY.text(most) == ENERGY.text(least):
-        return f"Energy per epoch is {ENERGY.text(least)} at best, whatever the {x.label}"
+        return f"{energy} is {ENERGY.text(least)} at best, whatever the {x.label}"
     return f"{title}; at {x.phrase(x.of(most))} it is {ENERGY.text(most)} at best"
 
 

@@ -116,7 +116,8 @@ def _explain(key: Axes, best: Sequence[tuple[str, PointRow]], objectives: Object
     """Write a line per numbered point: its knobs and its objectives."""
     key.set_axis_off()
     columns = [0.018, 0.035, *(0.7 + 0.32 * i / len(objectives) for i in range(len(objectives)))]
-    table = [["", "on the front, per epoch", *(measure.name for measure in objectives)]]
+    epochs = ", per epoch" if any(row.get("epochs") for _, row in best) else ""
+    table = [["", f"on the front{epochs}", *(measure.name for measure in objectives)]]
     for number, (name, row) in enumerate(best, 1):
         table.append([str(number), short(name, 66), *(m.text(row) for m in objectives)])
     for line, cells in enumerate(table):
@@ -163,7 +164,8 @@ def _telling(table: SweepTable, best: Sequence[PointRow]) -> tuple[list[KnobAxis
 def _limits(axes: Axes, rows: Sequence[PointRow], objectives: Objectives) -> None:
     """Let the axes span `rows`, with room for labels."""
     for measure, which in zip(objectives, "xy", strict=False):
-        span_axis(axes, which, measure, [measure.of(row) or 0.0 for row in rows])
+        values = [measure.of(row) or 0.0 for row in rows]
+        span_axis(axes, which, measure, values, measure.label(rows))
     axes.grid(visible=True)
 
 
@@ -196,7 +198,8 @@ def _colours(panels: Sequence[Axes], points: Sequence[PointRow], measure: Measur
     """Explain the colours of the third objective."""
     colours = ScalarMappable(_norm(points, measure), _MAP)
     bar = panels[0].figure.colorbar(colours, ax=panels, pad=0.02, aspect=35)
-    measure_axis(bar.ax.yaxis, measure, [measure.of(row) or 0.0 for row in points])
+    values = [measure.of(row) or 0.0 for row in points]
+    measure_axis(bar.ax.yaxis, measure, values, measure.label(points))
 
 
 def _dots(axes: Axes, rows: Sequence[PointRow], objectives: Objectives, **look: Any) -> None:
@@ -219,7 +222,7 @@ def _title(
     left = min(best, key=lambda row: _xy(row, objectives))
     low = min(best, key=lambda row: _xy(row, objectives)[::-1])
     if left is low:
-        values = " and ".join(f"{m.label} {m.text(left)}" for m in (first, second))
+        values = " and ".join(f"{m.label(best)} {m.text(left)}" for m in (first, second))
         return f"{short(names[best.index(left)] or 'The only point', 50)} is best in both: {values}"
     (x, top), (right, y) = _xy(left, objectives), _xy(low, objectives)
     return (

@@ -96,9 +96,9 @@ def _panel(
     _outline(axes, _at(pair, min(values, key=lambda place: values[place])))
     _ticks(axes, pair)
     unit = f"{prefix}{measure.unit}"
-    axes.set_title(f"{measure.label} ({unit})")
+    axes.set_title(f"{measure.label(table.points)} ({unit})")
     bar = axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
-    measure_axis(bar.ax.yaxis, measure, list(values.values()))
+    measure_axis(bar.ax.yaxis, measure, list(values.values()), "")
     bar.ax.set_ylabel("")
     only(axes)
 
@@ -174,7 +174,7 @@ def _title(table: SweepTable, pair: tuple[KnobAxis, KnobAxis]) -> str:
     least = min(table.feasible, key=lambda row: ENERGY.of(row) or 0.0)
     fastest = min(table.feasible, key=lambda row: LATENCY.of(row) or 0.0)
     name, other = named(least, pair), named(fastest, pair)
-    energy = f"{name} takes the least energy per epoch, {ENERGY.text(least)}"
+    energy = f"{name} takes the least {ENERGY.label(table.points)}, {ENERGY.text(least)}"
     if name == other:
         return f"{energy}, and the least time, {LATENCY.text(fastest)}"
     return f"{energy}; {other} the least time, {LATENCY.text(fastest)}"

@@ -80,7 +80,9 @@ def _spaced(places: Sequence[float], gap: float) -> list[int]:
     return sorted({*selection, len(places) - 1})
 
 
-def span_axis(axes: Axes, which: str, measure: Measure, values: Sequence[float]) -> None:
+def span_axis(
+    axes: Axes, which: str, measure: Measure, values: Sequence[float], label: str
+) -> None:
     """Let the axis `which`, "x" or "y", span `values` with room for labels at both ends."""
     low, high = min(values), max(values)
     axis = axes.xaxis if which == "x" else axes.yaxis
@@ -90,11 +92,11 @@ def span_axis(axes: Axes, which: str, measure: Measure, values: Sequence[float])
     else:
         room = _MARGIN * ((high - low) or high or 1.0)
         axes.set(**{f"{which}lim": (low - room, high + room)})
-    measure_axis(axis, measure, values)
+    measure_axis(axis, measure, values, label)
 
 
-def measure_axis(axis: Drawn, measure: Measure, values: Sequence[float]) -> None:
-    """Number an axis that shows `values`, and name it with the unit that fits them."""
+def measure_axis(axis: Drawn, measure: Measure, values: Sequence[float], label: str) -> None:
+    """Number an axis that shows `values`, and name it `label` with the unit that fits them."""
     low, high = min(values), max(values)
     if low > 0 and high / low > WIDE:
         steps = (1.0, 2.0, 5.0) if high / low < _DECADES else (1.0,)
@@ -105,4 +107,4 @@ def measure_axis(axis: Drawn, measure: Measure, values: Sequence[float]) -> None
     factor, prefix = scale(high, measure.unit)
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:.6g}"))
     unit = f" ({prefix}{measure.unit})" if measure.unit else ""
-    axis.set_label_text(f"{measure.label}{unit}")
+    axis.set_label_text(f"{label}{unit}")
