@@ -86,9 +86,10 @@ def draw(directories: list[Path]) -> list[Path]:
     for directory in progress(directories, len(directories), "drawing"):
         if (directory / TABLE).is_file():
             table = read_table(directory)
-            goals = objectives_of(read_request(directory / SWEEP).minimize, table.columns)
-            space = drawable(table, goals)
-            figures += draw_sweep(space, directory / "figures")
+            request = read_request(directory / SWEEP)
+            space = drawable(table, objectives_of(request.minimize, table.columns))
+            search = request.search is not None
+            figures += draw_sweep(space, directory / "figures", search=search)
             continue
         if is_scenario(directory):
             play, result = read_play(directory), read_scenario(directory)

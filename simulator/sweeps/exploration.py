@@ -30,10 +30,6 @@ class Exploration(Protocol):
         """The columns that a search can minimise."""
 
     @property
-    def described(self) -> Mapping[str, Any]:
-        """The settings before an axis moves any, as far as they may become axes later."""
-
-    @property
     def resolved(self) -> Mapping[str, Any]:
         """What is swept, in plain numbers."""
 

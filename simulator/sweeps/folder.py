@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from simulator.sweeps.parts import misfit
 from simulator.sweeps.request import SweepRequest, read_request
 from simulator.sweeps.sampled import SAMPLES
 from simulator.sweeps.store import write_frame
-from simulator.sweeps.table import with_others
 
 if TYPE_CHECKING:
     import polars
@@ -57,16 +55,13 @@ def begin(folder: Path, study: Exploration) -> None:
     write_text(folder / name, resolved + "\n")
 
 
-def finish(
-    folder: Path,
-    study: Exploration,
-    table: "polars.DataFrame",
-    finished: "polars.DataFrame",
-    objectives: Sequence[str],
-) -> Path:
-    """Write the table of the sweep, and of the others in its folder; return the file."""
-    whole = with_others(table, finished, study.described, objectives)
-    write_frame(whole, folder / TABLE)
+def finish(folder: Path, table: "polars.DataFrame") -> Path:
+    """Write the table of the sweep; return the file.
+
+    Points that other sweeps left in the folder are not in it: they stay for when they are asked
+    for again.
+    """
+    write_frame(table, folder / TABLE)
     return folder / TABLE
 
 

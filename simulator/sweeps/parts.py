@@ -16,7 +16,7 @@ from simulator.results.metrics import METRICS, OBJECTIVES, TRAINING_PART
 from simulator.sweeps.sampled import SAMPLES
 
 _EXACT = tuple(each.key for each in METRICS if each.is_text)
-_TEXTS = ("point", "reason", "trace", "method", "baseline", *_EXACT, SAMPLES)
+_TEXTS = ("point", "reason", "hardware", "trace", "method", "baseline", *_EXACT, SAMPLES)
 _FLAGS = ("feasible", "pareto")
 _LABELS = (*_FLAGS, "batch")
 _POINT = ("point", "feasible")

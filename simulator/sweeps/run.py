@@ -107,5 +107,5 @@ class Session:
         finished = self.store.frame()
         table = table_of(self._points.rows, finished, self._study.knobs, objectives)
         if self._out is not None:
-            finish(self._out, self._study, table, finished, objectives)
+            finish(self._out, table)
         return table

@@ -82,11 +82,6 @@ class ScenarioStudy:
         return columns_of(load_scenario(self.space.source))
 
     @property
-    def described(self) -> Mapping[str, Any]:
-        """Nothing: a scenario has no value where it does not say one."""
-        return {}
-
-    @property
     def resolved(self) -> Mapping[str, Any]:
         """The scenario in plain numbers."""
         return load_scenario(self.space.source).model_dump(mode="json")
@@ -113,7 +108,8 @@ class ScenarioStudy:
 
     def row_of(self, _point: Point, columns: PointRow) -> PointRow:
         """Return what tells a point apart in the table, its knobs being `columns`."""
-        return {**columns, "trace": self.request.scenario, "method": "", "baseline": ""}
+        names = {"hardware": "", "trace": self.request.scenario, "method": "", "baseline": ""}
+        return {**columns, **names}
 
     def job(self, point: Point, columns: PointRow, *, full: bool = False, address: str = "") -> Job:
         """Return the job of a point; raises InputError where its settings do not fit together."""

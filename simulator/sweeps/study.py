@@ -65,11 +65,6 @@ class Study:
         return minimisable()
 
     @property
-    def described(self) -> Mapping[str, Any]:
-        """The settings of the SoC before an axis moves any."""
-        return self.space.described
-
-    @property
     def resolved(self) -> Mapping[str, Any]:
         """The SoC that is swept, in plain numbers."""
         return self.space.hardware.plain()
@@ -94,7 +89,11 @@ class Study:
     def row_of(self, point: Point, columns: PointRow) -> PointRow:
         """Return what tells a point apart in the table, its knobs being `columns`."""
         trace, method = self._labels_of(point)
-        return {**columns, "trace": trace, "method": method, "baseline": point.baseline}
+        hardware = self.space.hardware
+        if point.baseline:
+            hardware = self.space.baselines[point.baseline]
+        names = {"hardware": hardware.name, "trace": trace, "method": method}
+        return {**columns, **names, "baseline": point.baseline}
 
     def _sampled(self, point: Point) -> Sequence[Any]:
         """Return how a point is sampled, and the ranges in which it is."""

@@ -1,7 +1,7 @@
 """The table of a sweep: a row per point, in the order of its space, whatever finished first."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from simulator.results.metrics import AREA, LEADING, OBJECTIVES, using
 from simulator.sweeps.pareto import pareto_front
@@ -10,7 +10,7 @@ from simulator.views.design_space import PointRow
 if TYPE_CHECKING:
     import polars
 
-_IDENTITY = ("trace", "method", "baseline")
+_IDENTITY = ("hardware", "trace", "method", "baseline")
 _ANSWER = ("feasible", "reason", "pareto")
 _FIRST = ("epochs", *(each.key for each in (*using(LEADING), AREA)))
 
@@ -53,35 +53,11 @@ def with_front(table: "polars.DataFrame", objectives: Sequence[str]) -> "polars.
     return table.with_columns(pareto)
 
 
-def with_others(
-    table: "polars.DataFrame",
-    finished: "polars.DataFrame",
-    fixed: Mapping[str, Any],
-    objectives: Sequence[str] = OBJECTIVES,
-) -> "polars.DataFrame":
-    """Return `table` and the points that other sweeps left in its folder, behind its own.
-
-    Settings that were not swept for a point are those of the SoC, `fixed`; a baseline has none.
-    Points that `table` has anew, as their SoC, trace or trainsoc changed, are left out.
-    """
-    import polars as pl  # noqa: PLC0415
-
-    rest = finished.join(table.select("point"), on="point", how="anti")
-    keys = _keys(pl.concat([table.head(0), rest.head(0)], how="diagonal_relaxed"))
-    lacking = [key for key in keys if isinstance(fixed.get(key), int | str)]
-    whole = pl.concat([table, rest], how="diagonal_relaxed").with_columns(
-        pl.when(pl.col("baseline") == "").then(pl.col(key).fill_null(fixed[key])).otherwise(key)
-        for key in lacking
-    )
-    own, rest = whole.head(table.height), whole.tail(rest.height)
-    rest = rest.join(own.select(keys), on=keys, how="anti", nulls_equal=True).sort(keys)
-    return with_front(pl.concat([own, rest], how="diagonal_relaxed"), objectives)
-
-
 def knobs_of(table: "polars.DataFrame") -> list[str]:
     """Return the columns of a table that tell its points apart: those that vary."""
     points = table.filter(table["baseline"] == "")
-    return [key for key in _keys(table) if key != "baseline" and points[key].n_unique() > 1]
+    apart = (key for key in _keys(table) if key not in ("hardware", "baseline"))
+    return [key for key in apart if points[key].n_unique() > 1]
 
 
 def _keys(table: "polars.DataFrame") -> list[str]:

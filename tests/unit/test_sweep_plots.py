@@ -15,10 +15,12 @@ from simulator.views.design_space import Measure, SweepTable, label_of
 from simulator.views.plots import draw_sweep
 from simulator.views.plots.canvas import styled
 from simulator.views.plots.labels import far_apart
+from simulator.views.plots.sweep_across import across
 from simulator.views.plots.sweep_array import energy_by_array, utilization
 from simulator.views.plots.sweep_curves import curves, sensitivity
 from simulator.views.plots.sweep_front import front
 from simulator.views.plots.sweep_map import heat_map
+from simulator.views.plots.sweep_search import explained, history, importance, parallel
 from simulator.views.sensitivity import main_effect, main_effects
 
 ROWS, COLS, FLOW = "accelerator.rows", "accelerator.cols", "accelerator.dataflow"
@@ -428,7 +430,8 @@ def test_each_trace_has_figures_of_its_own(tmp_path):
     table = SweepTable(both, [ROWS, COLS, FLOW, "trace"])
     assert table.by_trace()["lenet"].rows == rows
     paths = draw_sweep(table, tmp_path)
-    assert stems(paths) == {f"{name}_{t}" for name in ALL for t in ("lenet", "mlp_digits_2")}
+    names = {f"{name}_{t}" for name in ALL for t in ("lenet", "mlp_digits_2")}
+    assert stems(paths) == names | {"across"}
 
 
 def test_a_free_machine_is_drawn(tmp_path):
@@ -439,3 +442,66 @@ def test_a_free_machine_is_drawn(tmp_path):
 def test_equal_tables_give_equal_files(tmp_path):
     one, other = (draw_sweep(table_of(), tmp_path / name) for name in "ab")
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+
+
+# --- a search, and several trainings --------------------------------------------------------------
+
+
+def search_of(count=40):
+    """Return points of a search: energy depends on the rows alone, latency on nothing."""
+    rows = []
+    for number in range(count):
+        knobs = {ROWS: 2 ** (3 + number % 4), COLS: 8 * (1 + number % 3)}
+        rows.append(point(knobs, 1.0 + 0.001 * number, float(knobs[ROWS])))
+    return SweepTable(with_front(rows), [ROWS, COLS], ("energy_j", "latency_s"))
+
+
+def test_a_knob_explains_what_varies_between_its_values():
+    """All of the energy for rows; of columns nothing, as each meets all rows equally often."""
+    table = search_of(48)
+    rows, cols = table.axes
+    assert explained(table.feasible, rows, Measure("energy_j")) == pytest.approx(1)
+    assert explained(table.feasible, cols, Measure("energy_j")) == pytest.approx(0, abs=1e-12)
+    assert "rows decides most: its value explains 100 %" in title(drawn(importance, table))
+
+
+def test_the_history_of_a_search_shows_the_least_so_far():
+    figure = drawn(history, search_of(8))
+    dots, least = figure.axes[0].lines
+    assert list(dots.get_ydata()) == [2 * 2 ** (n % 4) for n in range(8)]
+    assert list(least.get_ydata()) == [2] * 8
+    assert "at point 1 of 8" in title(figure)
+
+
+def test_every_point_of_a_search_is_a_line():
+    figure = drawn(parallel, search_of())
+    lines = [len(each.get_segments()) for each in figure.axes[0].collections]
+    table = search_of()
+    front_size = sum(bool(row["pareto"]) for row in table.feasible)
+    assert lines == [40 - front_size, front_size, 1]
+
+
+def several_traces():
+    """Return two designs of which each is best for one training, and one that suits both."""
+    energies = {"a": {8: 1.0, 16: 1.1, 32: 2.0}, "b": {8: 6.0, 16: 3.3, 32: 3.0}}
+    rows = [
+        point({ROWS: size}, 1.0, energy, trace=trace)
+        for trace, by_size in energies.items()
+        for size, energy in by_size.items()
+    ]
+    return SweepTable(rows, [ROWS, "trace"])
+
+
+def test_designs_are_compared_over_several_trainings():
+    figure = drawn(across, several_traces())
+    assert title(figure) == "rows 16 suits all: at most 10 % above the least energy of each"
+    assert texts(figure.axes[0]) == ["1.10", "1.10", "1.00", "2.00", "2.00", "1.00"]
+    assert drawn(across, table_of()) is None
+
+
+def test_figures_of_an_earlier_sweep_do_not_stay(tmp_path):
+    draw_sweep(table_of(), tmp_path)
+    (tmp_path / "mine.png").write_bytes(b"")
+    names = {path.stem for path in draw_sweep(search_of(), tmp_path, search=True)}
+    assert names == {"front", "history", "importance", "parallel"}
+    assert {path.stem for path in tmp_path.glob("*.png")} == names | {"mine"}

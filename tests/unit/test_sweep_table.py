@@ -1,13 +1,11 @@
 """The table of a sweep: its rows and columns are in the order of the space, its fronts by trace."""
 
-import random
-
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.sweeps.table import knobs_of, table_of, with_front, with_others
+from simulator.sweeps.table import knobs_of, table_of, with_front
 
 ROWS, COLS = "accelerator.rows", "accelerator.cols"
 _LABELS = {"trace": "a", "method": "as-traced", "baseline": ""}
@@ -122,61 +120,6 @@ def test_missing_objectives_leave_a_point_off_the_front():
     table = with_front(_finished(*rows), ("latency_s", "energy_j"))
     assert table["pareto"].to_list() == [False, True]
     assert with_front(_finished(*rows), ("latency_s", "nothing"))["pareto"].sum() == 0
-
-
-def _folder_table(*told: dict, others: list[dict]) -> pl.DataFrame:
-    """Return the table of a folder in which a sweep of `told` found the points of `others`."""
-    finished = _finished(*(_done(row) for row in told), *others)
-    own = table_of(list(told), finished, [key for key in told[0] if "." in key])
-    return with_others(own, finished, {ROWS: 16, COLS: 16, "dram.capacity": 2**31})
-
-
-def test_points_of_other_sweeps_stay_behind_with_the_settings_that_they_had():
-    other = {COLS: 4, **_LABELS, "point": "other"}
-    table = _folder_table(_told(8), _told(16), others=[_done(other, 5.0)])
-    assert table.select(ROWS, COLS, "point").rows() == [
-        (8, 16, "p8"),
-        (16, 16, "p16"),
-        (16, 4, "other"),
-    ]
-    assert table["pareto"].to_list() == [True, True, False]
-
-
-def test_a_point_of_another_sweep_may_beat_those_of_this_one():
-    other = {COLS: 4, **_LABELS, "point": "other"}
-    table = _folder_table(_told(8), others=[_done(other, 0.5)])
-    assert table["pareto"].to_list() == [False, True]
-
-
-def test_points_that_are_there_anew_are_left_out():
-    old = [_done({**_told(8), "point": "old"}, 0.1), _done({**_told(32), "point": "kept"})]
-    own = {COLS: 16, **_LABELS, "point": "base"}
-    older = [_done({**_told(16), "point": "older"}, 0.1)]
-    assert _folder_table(_told(8), others=old)["point"].to_list() == ["p8", "kept"]
-    assert _folder_table(own, others=older)["point"].to_list() == ["base"]
-    of_b = _done({**_told(8, trace="b"), "point": "b"})
-    assert _folder_table(_told(8), others=[of_b])["point"].to_list() == ["p8", "b"]
-
-
-def test_a_baseline_has_none_of_the_settings_of_the_soc():
-    cpu = {ROWS: None, **_LABELS, "baseline": "cpu", "point": "cpu"}
-    other = {COLS: 4, **_LABELS, "point": "other"}
-    old = {**cpu, "point": "old"}
-    table = _folder_table(cpu, _told(8), others=[_done(other), _done(old)])
-    assert table.select("baseline", ROWS, COLS).rows() == [
-        ("cpu", None, None),
-        ("", 8, 16),
-        ("", 16, 4),
-    ]
-
-
-def test_rows_of_others_have_an_order_of_their_own():
-    others = [_done({COLS: n, **_LABELS, "point": f"o{n}"}) for n in (4, 1, 3, 2)]
-    tables = []
-    for seed in range(3):
-        random.Random(seed).shuffle(others)
-        tables.append(_folder_table(_told(8), others=others)["point"].to_list())
-    assert tables == [["p8", "o1", "o2", "o3", "o4"]] * 3
 
 
 @pytest.mark.parametrize(("values", "knobs"), [([8, 8], []), ([8, 16], [ROWS])])

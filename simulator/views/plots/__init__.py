@@ -28,10 +28,12 @@ from simulator.views.plots.over_time import dram_bandwidth, occupancy
 from simulator.views.plots.profile import layers, profile
 from simulator.views.plots.roofline import roofline
 from simulator.views.plots.scenario import energies, lanes, latencies
+from simulator.views.plots.sweep_across import across
 from simulator.views.plots.sweep_array import energy_by_array, utilization
 from simulator.views.plots.sweep_curves import curves, sensitivity
 from simulator.views.plots.sweep_front import front
 from simulator.views.plots.sweep_map import heat_map
+from simulator.views.plots.sweep_search import history, importance, parallel
 from simulator.views.plots.trace import memory, work
 from simulator.views.trace_documents import MemoryOverTime, TraceSummary
 
@@ -80,6 +82,13 @@ _OF_SWEEPS: dict[str, Callable[[SweepTable], Figure | None]] = {
     "curves": curves,
     "sensitivity": sensitivity,
 }
+_OF_SEARCHES: dict[str, Callable[[SweepTable], Figure | None]] = {
+    "front": front,
+    "history": history,
+    "importance": importance,
+    "parallel": parallel,
+}
+_OF_TRACES: dict[str, Callable[[SweepTable], Figure | None]] = {"across": across}
 
 
 def draw_run(results: Results, steps: StepsByLabel, directory: Path) -> list[Path]:
@@ -117,26 +126,51 @@ def draw_methods(results: Results, directory: Path) -> list[Path]:
     return _draw(_OF_METHODS, results, directory)
 
 
-def draw_sweep(table: SweepTable, directory: Path) -> list[Path]:
+def draw_sweep(table: SweepTable, directory: Path, *, search: bool = False) -> list[Path]:
     """Draw the figures of a design space into `directory` and return the files.
+
+    Those that an earlier sweep left there are removed. Of a `search`, whose points are no grid,
+    there are its history, which knob explains how much, and all points across their knobs.
 
     A figure that the table cannot give is left out: a heat map with fewer than two knobs, a front
     without two objectives, energy by array and utilization unless rows or columns vary, curves
     without a numeric knob, sensitivity where no knob moves alone; all of them when no point runs.
-    With several traces each has figures of its own, its name at the end of theirs. Raises
-    InputError when `directory` cannot be written.
+    With several traces each has figures of its own, its name at the end of theirs, and `across`
+    compares designs over all. Raises InputError when `directory` cannot be written.
     """
     tables = table.by_trace()
+    figures = _OF_SEARCHES if search else _OF_SWEEPS
     paths: list[Path] = []
     for trace, part in tables.items():
         ending = f"_{re.sub(r'[^A-Za-z0-9.-]+', '_', trace)}" if len(tables) > 1 else ""
-        for name, draw in _OF_SWEEPS.items():
-            with styled():
-                figure = draw(part)
-                if figure is not None:
-                    paths.append(directory / f"{name}{ending}.png")
-                    save(figure, paths[-1])
+        paths += _drawn(figures, part, directory, ending)
+    paths += _drawn(_OF_TRACES, table, directory, "")
+    _remove_others(directory, paths)
     return paths
+
+
+def _drawn(
+    figures: Mapping[str, Callable[[SweepTable], Figure | None]],
+    table: SweepTable,
+    directory: Path,
+    ending: str,
+) -> list[Path]:
+    paths: list[Path] = []
+    for name, draw in figures.items():
+        with styled():
+            figure = draw(table)
+            if figure is not None:
+                paths.append(directory / f"{name}{ending}.png")
+                save(figure, paths[-1])
+    return paths
+
+
+def _remove_others(directory: Path, paths: list[Path]) -> None:
+    """Remove the figures of sweeps that an earlier one left, so that none shows other points."""
+    for name in (*_OF_SWEEPS, *_OF_SEARCHES, *_OF_TRACES):
+        for path in directory.glob(f"{name}*.png"):
+            if path not in paths:
+                path.unlink()
 
 
 def draw_step(steps: StepsByLabel, directory: Path) -> list[Path]:
