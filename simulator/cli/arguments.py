@@ -1,5 +1,6 @@
 """Arguments and options that several verbs share."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -45,3 +46,11 @@ def one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise InputError unless `value`, given for `option`, is one of `choices`."""
     if value not in choices:
         raise InputError(f"{option} {shown(value)}: unknown; use {' or '.join(choices)}")
+
+
+def near(option: str, value: str, choices: Sequence[str]) -> None:
+    """Raise InputError unless `value`, given for `option`, is one of many `choices`."""
+    from simulator.hardware.settings import likely
+
+    if value not in choices:
+        raise InputError(f"{option} {shown(value)}: unknown; {likely(value, choices)}")

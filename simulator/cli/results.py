@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.arguments import JsonOption
+from simulator.cli.arguments import JsonOption, near, one_of
 from simulator.cli.terminal import print_table, progress
 
 
@@ -43,6 +43,12 @@ def plot(
         Path | None,
         typer.Option(help="compare the runs as training methods, figures into this folder"),
     ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="NAMES", help="png, svg, pdf, or several of them")
+    ] = "png",
+    only: Annotated[
+        str, typer.Option(metavar="NAMES", help="some figures alone, such as roofline,front")
+    ] = "",
 ) -> None:
     """Draw the figures of a run, a sweep or a scenario into its folder.
 
@@ -51,9 +57,27 @@ def plot(
     Example: trainsoc plot sweep
 
     Example: trainsoc plot fp32 qat rct --methods figures
+
+    Example: trainsoc plot out --format svg,pdf --only roofline,energy_per_phase
     """
-    for path in _draw_methods(directories, methods) if methods else draw(directories):
+    from simulator.views.plots import FIGURES, FORMATS
+
+    kinds, names = _names(formats), _names(only)
+    for kind in kinds:
+        one_of("--format", kind, FORMATS)
+    for name in names:
+        near("--only", name, FIGURES)
+    if methods:
+        paths = _draw_methods(directories, methods, kinds, names)
+    else:
+        paths = draw(directories, kinds, names)
+    for path in paths:
         print(path)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names in "one,two"."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def timeline(
@@ -69,9 +93,11 @@ def timeline(
     print(path)
 
 
-def draw(directories: list[Path]) -> list[Path]:
-    """Draw the figures of the runs and sweeps in these folders, with baselines; return
-    the files.
+def draw(
+    directories: list[Path], formats: tuple[str, ...] = ("png",), only: tuple[str, ...] = ()
+) -> list[Path]:
+    """Draw the figures of the runs, sweeps and scenarios in these folders, with baselines, in
+    these formats, or `only` some of them; return the files.
     """
     from simulator.results.result import read_result
     from simulator.results.step import read_step
@@ -80,20 +106,21 @@ def draw(directories: list[Path]) -> list[Path]:
     from simulator.sweeps.folder import SWEEP, TABLE, read_table
     from simulator.sweeps.report import drawable
     from simulator.sweeps.request import read_request
-    from simulator.views.plots import draw_run, draw_scenario, draw_sweep
+    from simulator.views.plots import Drawing, draw_run, draw_scenario, draw_sweep
 
     figures: list[Path] = []
     for directory in progress(directories, len(directories), "drawing"):
+        drawing = Drawing(directory / "figures", formats, only)
         if (directory / TABLE).is_file():
             table = read_table(directory)
             request = read_request(directory / SWEEP)
             space = drawable(table, objectives_of(request.minimize, table.columns))
             search = request.search is not None
-            figures += draw_sweep(space, directory / "figures", search=search)
+            figures += draw_sweep(space, drawing, search=search)
             continue
         if is_scenario(directory):
             play, result = read_play(directory), read_scenario(directory)
-            figures += draw_scenario(play, result, directory / "figures")
+            figures += draw_scenario(play, result, drawing)
             continue
         folders = [directory, *(d for d in (directory / "baseline",) if d.is_dir())]
         results = [read_result(folder) for folder in folders]
@@ -102,20 +129,22 @@ def draw(directories: list[Path]) -> list[Path]:
             names = [names[0], f"{names[1]} (baseline)"]
         steps = {name: read_step(folder) for name, folder in zip(names, folders, strict=True)}
         documents = dict(zip(names, results, strict=True))
-        figures += draw_run(documents, steps, directory / "figures")
+        figures += draw_run(documents, steps, drawing)
     return figures
 
 
-def _draw_methods(directories: list[Path], out: Path) -> list[Path]:
+def _draw_methods(
+    directories: list[Path], out: Path, formats: tuple[str, ...], only: tuple[str, ...]
+) -> list[Path]:
     """Draw the runs in these folders side by side, by their training methods."""
     from simulator.results.result import read_result
-    from simulator.views.plots import draw_methods
+    from simulator.views.plots import Drawing, draw_methods
 
     results = [read_result(directory) for directory in directories]
     names = [result["method"] for result in results]
     if len(set(names)) < len(names):
         names = [directory.name for directory in directories]
-    return draw_methods(dict(zip(names, results, strict=True)), out)
+    return draw_methods(dict(zip(names, results, strict=True)), Drawing(out, formats, only))
 
 
 def save_timeline(directory: Path, path: Path) -> None:

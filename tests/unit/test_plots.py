@@ -17,7 +17,7 @@ from simulator.replay import Replay
 from simulator.si import scale, share
 from simulator.trace.op import Phase, Role
 from simulator.trace.trace import Segment, Trace
-from simulator.views.plots import draw_run, draw_step
+from simulator.views.plots import Drawing, draw_run, draw_step
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.views.plots.canvas import COMPONENTS, PHASES, styled
 from simulator.views.plots.over_time import dram_bandwidth, occupancy
@@ -322,3 +322,20 @@ def test_layers_hold_the_products_and_what_they_drag_along(both):
     assert drawn == pytest.approx(expected / 1e12)
     assert len(_widths(dgrad)) == len(_widths(wgrad)) == len(_widths(forward))
     assert "as fast as cpu-only" in _title(figure)
+
+
+def test_figures_come_in_the_formats_that_are_named(both, tmp_path):
+    drawing = Drawing(tmp_path, ("svg", "pdf"), ("roofline", "energy_per_phase"))
+    paths = draw_run(*both, drawing)
+    assert sorted(path.name for path in paths) == [
+        "energy_per_phase.pdf",
+        "energy_per_phase.svg",
+        "roofline.pdf",
+        "roofline.svg",
+    ]
+    text = (tmp_path / "roofline.svg").read_text()
+    assert "<svg" in text
+    assert ">DRAM" in text  # text stays text
+    again = Drawing(tmp_path / "again", ("svg", "pdf"), ("roofline",))
+    for path in draw_run(*both, again):
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()

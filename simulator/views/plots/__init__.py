@@ -1,4 +1,4 @@
-"""Figures of a run: energy, latency, memory traffic, occupancy and roofline, as PNG files.
+"""Figures of runs, sweeps, scenarios and traces, as PNG, SVG or PDF files.
 
 Everything is drawn from plain documents, the content of result.json and step.json, on figures of
 its own: no window, no backend and no setting of matplotlib outside is touched.
@@ -6,6 +6,7 @@ its own: no window, no backend and no setting of matplotlib outside is touched.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from simulator.views.plots.against import against
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.views.plots.canvas import Results, StepsByLabel, save, styled
 from simulator.views.plots.decides import decides
+from simulator.views.plots.drawing import FORMATS, Drawing, into
 from simulator.views.plots.methods import (
     bits_over_epochs,
     energy_to_accuracy,
@@ -40,6 +42,9 @@ from simulator.views.trace_documents import MemoryOverTime, TraceSummary
 _D = TypeVar("_D")
 
 __all__ = [
+    "FIGURES",
+    "FORMATS",
+    "Drawing",
     "draw_comparison",
     "draw_methods",
     "draw_run",
@@ -91,7 +96,14 @@ _OF_SEARCHES: dict[str, Callable[[SweepTable], Figure | None]] = {
 _OF_TRACES: dict[str, Callable[[SweepTable], Figure | None]] = {"across": across}
 
 
-def draw_run(results: Results, steps: StepsByLabel, directory: Path) -> list[Path]:
+FIGURES = tuple(
+    {**_OF_RESULTS, **_OF_STEPS, **_OF_SCENARIOS, **_OF_METHODS}
+    | {**_OF_SWEEPS, **_OF_SEARCHES, **_OF_TRACES}
+)
+"""The names of all figures of folders."""
+
+
+def draw_run(results: Results, steps: StepsByLabel, directory: Path | Drawing) -> list[Path]:
     """Draw every figure of a run into `directory` and return the files.
 
     `results` and `steps` hold the documents of result.json and step.json by the machine's label;
@@ -101,23 +113,20 @@ def draw_run(results: Results, steps: StepsByLabel, directory: Path) -> list[Pat
     return _draw(_OF_RESULTS, results, directory) + draw_step(steps, directory)
 
 
-def draw_scenario(play: PlayDocument, result: dict[str, Any], directory: Path) -> list[Path]:
+def draw_scenario(
+    play: PlayDocument, result: dict[str, Any], directory: Path | Drawing
+) -> list[Path]:
     """Draw the figures of a scenario into `directory` and return the files.
 
     `play` and `result` are the documents of its folder. Raises InputError when `directory` cannot
     be written.
     """
-    paths: list[Path] = []
-    for name, draw in _OF_SCENARIOS.items():
-        with styled():
-            figure = draw(play, result)
-            if figure is not None:
-                paths.append(directory / f"{name}.png")
-                save(figure, paths[-1])
-    return paths
+    drawing = into(directory)
+    figures = ((name, partial(draw, play, result)) for name, draw in _OF_SCENARIOS.items())
+    return [path for name, draw in figures for path in drawing.put(name, draw)]
 
 
-def draw_methods(results: Results, directory: Path) -> list[Path]:
+def draw_methods(results: Results, directory: Path | Drawing) -> list[Path]:
     """Draw training methods side by side into `directory` and return the files.
 
     `results` holds documents of result.json by the method's label. Raises InputError when
@@ -126,7 +135,7 @@ def draw_methods(results: Results, directory: Path) -> list[Path]:
     return _draw(_OF_METHODS, results, directory)
 
 
-def draw_sweep(table: SweepTable, directory: Path, *, search: bool = False) -> list[Path]:
+def draw_sweep(table: SweepTable, directory: Path | Drawing, *, search: bool = False) -> list[Path]:
     """Draw the figures of a design space into `directory` and return the files.
 
     Those that an earlier sweep left there are removed. Of a `search`, whose points are no grid,
@@ -138,42 +147,28 @@ def draw_sweep(table: SweepTable, directory: Path, *, search: bool = False) -> l
     With several traces each has figures of its own, its name at the end of theirs, and `across`
     compares designs over all. Raises InputError when `directory` cannot be written.
     """
-    tables = table.by_trace()
+    drawing, tables = into(directory), table.by_trace()
     figures = _OF_SEARCHES if search else _OF_SWEEPS
     paths: list[Path] = []
     for trace, part in tables.items():
         ending = f"_{re.sub(r'[^A-Za-z0-9.-]+', '_', trace)}" if len(tables) > 1 else ""
-        paths += _drawn(figures, part, directory, ending)
-    paths += _drawn(_OF_TRACES, table, directory, "")
-    _remove_others(directory, paths)
-    return paths
-
-
-def _drawn(
-    figures: Mapping[str, Callable[[SweepTable], Figure | None]],
-    table: SweepTable,
-    directory: Path,
-    ending: str,
-) -> list[Path]:
-    paths: list[Path] = []
-    for name, draw in figures.items():
-        with styled():
-            figure = draw(table)
-            if figure is not None:
-                paths.append(directory / f"{name}{ending}.png")
-                save(figure, paths[-1])
+        for name, draw in figures.items():
+            paths += drawing.put(name, partial(draw, part), ending)
+    for name, draw in _OF_TRACES.items():
+        paths += drawing.put(name, partial(draw, table))
+    _remove_others(drawing.directory, paths)
     return paths
 
 
 def _remove_others(directory: Path, paths: list[Path]) -> None:
     """Remove the figures of sweeps that an earlier one left, so that none shows other points."""
     for name in (*_OF_SWEEPS, *_OF_SEARCHES, *_OF_TRACES):
-        for path in directory.glob(f"{name}*.png"):
-            if path not in paths:
+        for path in directory.glob(f"{name}*.*"):
+            if path.suffix.removeprefix(".") in FORMATS and path not in paths:
                 path.unlink()
 
 
-def draw_step(steps: StepsByLabel, directory: Path) -> list[Path]:
+def draw_step(steps: StepsByLabel, directory: Path | Drawing) -> list[Path]:
     """Draw the figures of one step, as `draw_run` does; none when `steps` is empty."""
     return _draw(_OF_STEPS, steps, directory)
 
@@ -184,29 +179,26 @@ def draw_comparison(document: Comparison, path: Path) -> None:
         save(against(document), path)
 
 
-def draw_trace(summary: TraceSummary, footprint: MemoryOverTime, directory: Path) -> list[Path]:
+def draw_trace(
+    summary: TraceSummary, footprint: MemoryOverTime, directory: Path | Drawing
+) -> list[Path]:
     """Draw what a step of a trace does and what it holds, and return the files.
 
     `footprint` is what the step holds over time. Raises InputError when `directory` cannot be
     written.
     """
-    paths = [directory / "trace.png", directory / "memory.png"]
-    with styled():
-        save(work(summary), paths[0])
-        save(memory(footprint), paths[1])
-    return paths
+    drawing = into(directory)
+    return [
+        *drawing.put("trace", partial(work, summary)),
+        *drawing.put("memory", partial(memory, footprint)),
+    ]
 
 
 def _draw(
     figures: Mapping[str, Callable[[Mapping[str, _D]], Figure | None]],
     documents: Mapping[str, _D],
-    directory: Path,
+    directory: Path | Drawing,
 ) -> list[Path]:
-    paths: list[Path] = []
-    for name, draw in figures.items() if documents else ():
-        with styled():
-            figure = draw(documents)
-            if figure is not None:
-                paths.append(directory / f"{name}.png")
-                save(figure, paths[-1])
-    return paths
+    drawing = into(directory)
+    drawn = figures.items() if documents else ()
+    return [path for name, draw in drawn for path in drawing.put(name, partial(draw, documents))]

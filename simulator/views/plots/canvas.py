@@ -28,6 +28,13 @@ StepsByLabel = Mapping[str, StepDocument]
 
 WIDTH, HEIGHT, DPI = 7.5, 4.2, 150
 
+# What says when or by what a file was made, by format.
+_UNDATED: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
 # The palette of Okabe and Ito, which people with any colour vision tell apart
 # (https://jfly.uni-koeln.de/color/, 2008), and greys for what matters least.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -76,6 +83,9 @@ def styled() -> AbstractContextManager[None]:
             "grid.linewidth": 0.6,
             "legend.frameon": False,
             "legend.fontsize": 8,
+            "svg.fonttype": "none",  # text stays text
+            "svg.hashsalt": "trainsoc",
+            "pdf.fonttype": 42,
         }
     )
 
@@ -154,7 +164,9 @@ def only(axes: Axes, *spines: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write `figure` as PNG. Raises InputError when the place is not writable."""
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=DPI, metadata={"Software": None})
+    """Write `figure` in the format of the path's ending. Raises InputError when the place is not
+    writable. Equal figures give equal files.
+    """
+    image, kind = io.BytesIO(), path.suffix.removeprefix(".")
+    figure.savefig(image, format=kind, dpi=DPI, metadata=_UNDATED[kind])
     write_bytes(path, image.getvalue())
