@@ -164,7 +164,10 @@ class Programs:
         copies = _lasting_copies(binding, step)
         left = _by_name(binding.cache.lines, ChainMap[Any, Any](copies, _named(step)))
         after = Carry(lowered.engines, frozenset(copies.values()), left)
-        return binding, _Lowered(self._program(binding), after)
+        memory = binding.buffers.bytes_by_op(
+            binding.tasks.ops, len(step.ops), copies.keys(), keeping.unstored
+        )
+        return binding, _Lowered(self._program(binding, memory), after)
 
     def synchronise(self, unit: str, *, awaited: bool) -> Program:
         """Return what the CPU does to use a result of `unit`, by itself."""
@@ -175,8 +178,8 @@ class Programs:
         binding.driver(Stage.SWITCH, driver.switch, site)
         return self._program(binding)
 
-    def _program(self, binding: Binding) -> Program:
-        return program_of(binding.tasks, self._outline.runtime.issue)
+    def _program(self, binding: Binding, copies: Sequence[int] = ()) -> Program:
+        return program_of(binding.tasks, self._outline.runtime.issue, copies)
 
 
 class _StepOnUnits:
@@ -227,7 +230,7 @@ class _StepOnUnits:
         if len(parts) == 1:
             self._gemms(index, op, parts[0].unit)
             return
-        ops = [apart(self._binding, part.op) for part in parts]
+        ops = [apart(self._binding, op.head, part.op) for part in parts]
         for part, (unit, _) in zip(ops, parts, strict=True):
             self._gemms(index, part, unit)
         join(self._binding, index, op.head, ops)

@@ -43,9 +43,14 @@ def parts_of(runtime: Runtime, op: Op) -> tuple[UnitPart, ...]:
     return tuple(sorted(parts, key=lambda part: part.unit == HOST))
 
 
-def apart(binding: Binding, part: Op) -> Op:
-    """Return a part with results of its own, so that no part waits for another's."""
-    outputs = tuple(replace(tensor, storage=binding.token()) for tensor in part.outputs)
+def apart(binding: Binding, op: Op, part: Op) -> Op:
+    """Return a part of `op` with results of its own, so that no part waits for another's. Those
+    that are to be summed need memory of their own.
+    """
+    whole = {tensor.shape for tensor in op.outputs}
+    sizes = [tensor.bytes if tensor.shape in whole else 0 for tensor in part.outputs]
+    pairs = zip(part.outputs, sizes, strict=True)
+    outputs = tuple(replace(tensor, storage=binding.token(size)) for tensor, size in pairs)
     return replace(part, outputs=outputs)
 
 
