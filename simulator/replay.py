@@ -26,7 +26,7 @@ from simulator.results.constants import constants_document
 from simulator.results.fusion import fusion_document
 from simulator.results.methods import bits_by_epoch
 from simulator.results.metrics import metric
-from simulator.results.notes import notes_of
+from simulator.results.notes import clock_notes, notes_of
 from simulator.results.record import StepRecord
 from simulator.results.recost import save_costs
 from simulator.results.result import Identity, Result, write_result
@@ -228,7 +228,8 @@ class Replay:
         return array.peak_macs_per_s if array else 0
 
     def _identity(self, placed: Placed | None, records: tuple[StepRecord, ...]) -> Identity:
-        hardware, trace, notes = self.hardware, self.trace, notes_of(records)
+        hardware, trace = self.hardware, self.trace
+        notes = notes_of(records) + clock_notes(hardware)
         return Identity(
             hardware.name,
             trace.name,
@@ -246,7 +247,7 @@ class Replay:
                 "command": self._command,
                 **({"notes": notes} if notes else {}),
             },
-            fusion_document(hardware.runtime.fusion, self._unfused, trace),
+            fusion_document(hardware.runtime.fusion, self._unfused, trace, records),
             sparsity_document(trace, records),
         )
 

@@ -1,7 +1,7 @@
 """A step's operations become tasks: work for a unit, bound to tensors and ordered by them."""
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -167,7 +167,7 @@ class Programs:
         memory = binding.buffers.bytes_by_op(
             binding.tasks.ops, len(step.ops), copies.keys(), keeping.unstored
         )
-        return binding, _Lowered(self._program(binding, memory), after)
+        return binding, _Lowered(self._program(binding, memory, lowered.unfused), after)
 
     def synchronise(self, unit: str, *, awaited: bool) -> Program:
         """Return what the CPU does to use a result of `unit`, by itself."""
@@ -178,8 +178,10 @@ class Programs:
         binding.driver(Stage.SWITCH, driver.switch, site)
         return self._program(binding)
 
-    def _program(self, binding: Binding, copies: Sequence[int] = ()) -> Program:
-        return program_of(binding.tasks, self._outline.runtime.issue, copies)
+    def _program(
+        self, binding: Binding, copies: Sequence[int] = (), unfused: Iterable[int] = ()
+    ) -> Program:
+        return program_of(binding.tasks, self._outline.runtime.issue, copies, unfused)
 
 
 class _StepOnUnits:
@@ -198,6 +200,8 @@ class _StepOnUnits:
         self._stages = {name: b.stages(binding, carry.engines) for name, b in backends.items()}
         self._engines, self._binding = carry.engines, binding
         self._host = HostStages(outline.cpu, binding)
+        self.unfused: set[int] = set()
+        """The fused ops whose parts were appended one by one."""
 
     @property
     def engines(self) -> frozenset[WorkRequest]:
@@ -235,6 +239,7 @@ class _StepOnUnits:
             self._gemms(index, part, unit)
         join(self._binding, index, op.head, ops)
         self._host.add_rest(index, op.head, dispatched=False)
+        self.unfused |= {index} if op.parts else set()
         for rider in op.riders:
             self.add(index, rider, None)
 
@@ -244,6 +249,7 @@ class _StepOnUnits:
         """
         placed = [(gemm, place(self._runtime, self._backends, op, gemm, unit)) for gemm in op.gemms]
         if op.parts and not self._carried(op, placed):
+            self.unfused.add(index)
             for part in op.parts:
                 self.add(index, part, unit)
             return
