@@ -28,16 +28,22 @@ class UnitPart(NamedTuple):
     op: Op
 
 
-def parts_of(runtime: Runtime, op: Op) -> tuple[UnitPart, ...]:
-    """Return the parts of `op` under the first split that fits; none where it stays whole.
+def split_of(runtime: Runtime, op: Op) -> BatchSplit | None:
+    """Return the first split that fits `op`."""
+    return next((each for each in runtime.split or () if _fits(each, op)), None)
+
+
+def parts_of(runtime: Runtime, op: Op, sizes: tuple[int, ...] = ()) -> tuple[UnitPart, ...]:
+    """Return the parts of `op` under the first split that fits, of these `sizes` or by its shares;
+    none where it stays whole.
 
     The host's part comes last, so that the other units work while it does.
     """
-    split = next((each for each in runtime.split or () if _fits(each, op)), None)
+    split = split_of(runtime, op)
     batch = batch_of(op) if split and op.gemms else None
     if split is None or batch is None:
         return ()
-    sizes = shares(batch.size, [share.share for share in split.parts])
+    sizes = sizes or shares(batch.size, [share.share or 1 for share in split.parts])
     pairs = zip(split.parts, cut(op, batch, sizes), sizes, strict=True)
     parts = [UnitPart(share.unit, part) for share, part, size in pairs if size]
     return tuple(sorted(parts, key=lambda part: part.unit == HOST))
