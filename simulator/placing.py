@@ -11,7 +11,7 @@ from simulator.energy.prices import Prices
 from simulator.hardware import Hardware
 from simulator.hardware.unit import HOST
 from simulator.lowering.chain import Choice, UnitCost, cheapest
-from simulator.lowering.lower import Carry, Lowering
+from simulator.lowering.lower import Lowering
 from simulator.stages import STAGE_FACTS
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Op, OpKind
@@ -48,19 +48,14 @@ def choices(
     """
     choice_of: dict[tuple[object, ...], Choice] = {}
     for op in step.ops:
-        if _key(op) not in choice_of:
-            choice_of[_key(op)] = _choice(step, op, lowering, units, cost or _duration_ps)
-    return [choice_of[_key(op)] for op in step.ops]
-
-
-def _key(op: Op) -> tuple[object, ...]:
-    layouts = tuple((tensor.shape, tensor.strides, tensor.dtype) for tensor in op.inputs)
-    return op.name, op.kind, op.phase, op.gemms, op.sizes, layouts
+        if op.alike not in choice_of:
+            choice_of[op.alike] = _choice(step, op, lowering, units, cost or _duration_ps)
+    return [choice_of[op.alike] for op in step.ops]
 
 
 def _choice(step: Step, op: Op, lowering: Lowering, units: Sequence[str], cost: _Cost) -> Choice:
     alone = Step(step.kind, (op,), step.storages)
-    host = cost(_alone(alone, lowering, HOST))
+    host = cost(lowering.alone(alone, HOST).tasks)
     if op.kind is OpKind.VIEW:
         others = {unit: _view_on_unit(host, lowering, unit, cost) for unit in units}
     else:
@@ -77,7 +72,7 @@ def _view_on_unit(host: int, lowering: Lowering, unit: str, cost: _Cost) -> Unit
 
 
 def _on_unit(step: Step, lowering: Lowering, unit: str, cost: _Cost) -> UnitCost | None:
-    tasks = _alone(step, lowering, unit)
+    tasks = lowering.alone(step, unit).tasks
     if all(task.work.unit == HOST for task in tasks):
         return None
     enter = [task for task in tasks if STAGE_FACTS[task.work.stage].enters]
@@ -85,12 +80,6 @@ def _on_unit(step: Step, lowering: Lowering, unit: str, cost: _Cost) -> UnitCost
     awaited = any(task.work.stage is Stage.SYNCHRONISE for task in tasks)
     leave = cost(lowering.synchronise(unit, awaited=awaited))
     return UnitCost(cost(stay), cost(enter), leave)
-
-
-def _alone(step: Step, lowering: Lowering, unit: str) -> tuple[Task, ...]:
-    """Return the tasks of a step of one operation, caches empty and engines built."""
-    _, after = lowering.lower(step, Carry(), (unit,))
-    return lowering.lower(step, Carry(after.engines), (unit,))[0]
 
 
 def _duration_ps(tasks: Iterable[Task]) -> int:

@@ -26,7 +26,7 @@ from simulator.results.constants import constants_document
 from simulator.results.fusion import fusion_document
 from simulator.results.methods import bits_by_epoch
 from simulator.results.metrics import metric
-from simulator.results.notes import notes_of
+from simulator.results.notes import clock_notes, notes_of
 from simulator.results.record import StepRecord
 from simulator.results.recost import save_costs
 from simulator.results.result import Identity, Result, write_result
@@ -37,7 +37,7 @@ from simulator.results.step_documents import StepDocument
 from simulator.si import si
 from simulator.step_run import SectionedRun
 from simulator.timing.sharing import Sharing
-from simulator.trace.memory import Footprint, footprint
+from simulator.trace.memory import footprint, with_copies
 from simulator.trace.passes.overlay import resolved
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import Step, StepKind, Trace
@@ -78,9 +78,12 @@ class Machine:
     ) -> tuple[SectionedRun, Carry]:
         """Run one step after what left `carry`, op i on `units[i]` or where the rules place it.
 
-        Returns what happened and what the step leaves.
+        Returns what happened and what the step leaves. Raises Infeasible when the DRAM cannot hold
+        it.
         """
         lowered, after = self.lowering.lowered(step, carry, units)
+        memory = with_copies(step, lowered.program.copies)
+        _check_capacity(self.hardware, step, memory["peak_bytes"], memory["copies"])
         return self._runner.run(lowered), after
 
     def record(self, step: Step, carry: Carry, units: Sequence[str] | None) -> StepRun:
@@ -142,11 +145,10 @@ class Replay:
         self._settings = tuple(settings)
         self._unfused = resolved(trace)
         self.trace = resolved(self._unfused, fusion_of(hardware))
-        self._footprints = tuple(map(footprint, self.trace.steps))
         self._method = _method_name(trace)
         self._bits = bits_by_epoch(trace)
-        for step, peak in zip(self.trace.steps, self._footprints, strict=True):
-            _check_capacity(hardware, step, peak)
+        for step in self.trace.steps:
+            _check_capacity(hardware, step, footprint(step).peak_bytes)
 
     def run(self, progress: StepProgress = _silently) -> Result:
         """Return what the whole run costs; `progress` wraps the loop over distinct steps."""
@@ -165,10 +167,17 @@ class Replay:
         cost = metric("energy_aj" if self.hardware.runtime.placement == "frugal" else "latency_ps")
         machine, results = self.machine, []
         options = candidates(self.hardware, self.trace, machine.lowering, machine.prices)
+        refusals: list[Infeasible] = []
         for name, placed in options.items():
-            result = self._result(placed, replay(machine, self.trace, placed, progress))
+            try:
+                result = self._result(placed, replay(machine, self.trace, placed, progress))
+            except Infeasible as refusal:
+                refusals.append(refusal)
+                continue
             result.identity.provenance["placement"] = name
             results.append((placed, result))
+        if not results:
+            raise refusals[0]
         return min(results, key=lambda item: cost.of(item[1].total))
 
     @property
@@ -184,7 +193,7 @@ class Replay:
             records,
             self.machine.prices,
             self._macs_per_s,
-            self.memory,
+            self._memory(records),
             areas(self.hardware),
         )
 
@@ -202,13 +211,16 @@ class Replay:
         _, carry = self.machine.lowering.lower(step, Carry(), units)
         return self.machine.record(step, carry, units)
 
-    @property
-    def memory(self) -> dict[str, int]:
-        """The footprint of the training step that holds most (of any step without one)."""
-        pairs = list(zip(self.trace.steps, self._footprints, strict=True))
-        training = [each for step, each in pairs if step.kind is StepKind.TRAIN]
-        largest = max(training or self._footprints, key=lambda each: each.peak_bytes)
-        return largest.as_dict()
+    def _memory(self, records: Sequence[StepRecord]) -> dict[str, int]:
+        """Return the footprint of the training step that holds most (of any step without one)."""
+        steps = [self.trace.steps[record.step] for record in records]
+        training = any(step.kind is StepKind.TRAIN for step in steps)
+        footprints = [
+            with_copies(step, record.run.lowered.program.copies)
+            for step, record in zip(steps, records, strict=True)
+            if step.kind is StepKind.TRAIN or not training
+        ]
+        return max(footprints, key=lambda each: each["peak_bytes"])
 
     @property
     def _macs_per_s(self) -> int:
@@ -216,7 +228,8 @@ class Replay:
         return array.peak_macs_per_s if array else 0
 
     def _identity(self, placed: Placed | None, records: tuple[StepRecord, ...]) -> Identity:
-        hardware, trace, notes = self.hardware, self.trace, notes_of(records)
+        hardware, trace = self.hardware, self.trace
+        notes = notes_of(records) + clock_notes(hardware)
         return Identity(
             hardware.name,
             trace.name,
@@ -234,7 +247,7 @@ class Replay:
                 "command": self._command,
                 **({"notes": notes} if notes else {}),
             },
-            fusion_document(hardware.runtime.fusion, self._unfused, trace),
+            fusion_document(hardware.runtime.fusion, self._unfused, trace, records),
             sparsity_document(trace, records),
         )
 
@@ -317,13 +330,14 @@ def _method_name(trace: Trace) -> str:
     return " + ".join(dict.fromkeys(method.name for method in trace.methods))
 
 
-def _check_capacity(hardware: Hardware, step: Step, needed: Footprint) -> None:
-    if needed.peak_bytes > hardware.dram.capacity:
+def _check_capacity(hardware: Hardware, step: Step, needed: int, copies: int = 0) -> None:
+    if needed > hardware.dram.capacity:
+        with_them = f" with {si(copies, 'B')} of copies for other units" if copies else ""
         raise Infeasible(
             "dram.capacity",
-            needed.peak_bytes,
+            needed,
             hardware.dram.capacity,
-            f"{a_or_an(step.kind)} step holds {si(needed.peak_bytes, 'B')} at its peak but "
+            f"{a_or_an(step.kind)} step holds {si(needed, 'B')} at its peak{with_them} but "
             f"{hardware.name}'s DRAM has {si(hardware.dram.capacity, 'B')}: "
             "use a smaller batch or a larger dram.capacity",
         )

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
-from tests import pins, raspberry_pi, validation
+from tests import ethos_u55, pins, raspberry_pi, validation
 from tests.held_out import Pairs, Row, along
 from tests.pins import Figures, Pins, figures_of
 from tests.validation import Pair, Settings
@@ -135,6 +135,7 @@ SIMULATORS = (
     Row("DRAMsim3", "bandwidth of access patterns, one to eight masters",
         lambda: tuple(pair for pairs in validation.dram().values() for pair in pairs),
         others="burst-level model 2.5 %", slow=True),
+    Row("Arm's model of Ethos-U55", "MobileNetV2, Wav2Letter, the same pruned", ethos_u55.cycles),
 )  # fmt: skip
 IDENTITIES = (
     Row("SCALE-Sim", "compute cycles of its array",

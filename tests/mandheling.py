@@ -82,7 +82,19 @@ def phone(name: str, engine: str, changes: Mapping[str, object] = CO_SCHEDULING)
 def trained(network: str, engine: str) -> Trace:
     """Return a step of a network as an engine trains it: in fp32, or in integers as NITI does."""
     trace = capture_step(NETWORKS[network])
-    return trace if engine == "fp32" else scheduled(trace, load_method("niti"))
+    return trace if engine == "fp32" else in_integers(trace)
+
+
+def in_integers(trace: Trace) -> Trace:
+    """Return a run as NITI trains it."""
+    return scheduled(trace, load_method("niti"))
+
+
+def forward_of(trace: Trace) -> Trace:
+    """Return the forward pass alone of a run's step."""
+    step = trace.steps[0]
+    forward = tuple(op for op in step.ops if op.phase is Phase.FORWARD)
+    return replace(trace, steps=(replace(step, ops=forward),))
 
 
 def steady(hardware: Hardware, trace: Trace) -> dict[str, float]:
@@ -185,11 +197,8 @@ def hours(engine: str) -> float:
 
 def training_over_inference(name: str, network: str) -> float:
     """Return the time of a step in fp32 over that of its forward pass."""
-    whole = trained(network, "fp32")
-    step = whole.steps[0]
-    forward = replace(step, ops=tuple(op for op in step.ops if op.phase is Phase.FORWARD))
-    host, alone = phone(name, "fp32"), replace(whole, steps=(forward,))
-    return steady(host, whole)["s"] / steady(host, alone)["s"]
+    whole, host = trained(network, "fp32"), phone(name, "fp32")
+    return steady(host, whole)["s"] / steady(host, forward_of(whole))["s"]
 
 
 def main() -> None:
@@ -212,6 +221,10 @@ def main() -> None:
     for network in ("VGG16", "ResNet18"):
         ratio = training_over_inference("Xiaomi11Pro", network)
         _print(f"training over inference, {network}", Pair("", 7.14, ratio))
+    from tests import mandheling_bounds  # it reads this module's rows
+
+    for pair in mandheling_bounds.as_listed():
+        _print(pair.name, pair)
 
 
 def _print(name: str, pair: Pair, note: str = "") -> None:

@@ -78,5 +78,5 @@ def _whole_number(field: NumberField, value: Any) -> int:
 def _adapter(field: NumberField) -> TypeAdapter[Any]:
     """Return the check of one value of a field."""
     info = field.part.model_fields[field.name]
-    kind: Any = Annotated[info.annotation, *info.metadata]
-    return TypeAdapter(kind)
+    kind: Any = info.annotation
+    return TypeAdapter(Annotated[kind, *info.metadata] if info.metadata else kind)

@@ -110,7 +110,7 @@ class Share(Part):
     """A unit's share of a batch that is split."""
 
     unit: str = Field(description="cpu, accelerator, or the name of a further unit")
-    share: PositiveInt = Field(description="of the sum of all shares")
+    share: PositiveInt | None = Field(default=None, description="of the sum of all shares")
 
 
 class BatchSplit(Part):
@@ -121,6 +121,10 @@ class BatchSplit(Part):
     """
 
     parts: tuple[Share, ...] = Field(min_length=1, strict=False)
+    shares: Literal["given", "fastest"] = Field(
+        default="given",
+        description="fastest: found for each op, so that parts end together if each runs alone",
+    )
     op: str = Field(default="*", description="as in a rule")
     layer: str = Field(default="*", description="as in a rule")
 
@@ -130,6 +134,15 @@ class BatchSplit(Part):
         for unit in units:
             if units.count(unit) > 1:
                 raise ValueError(f"parts: {unit} has two shares: give it their sum")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_are_given_or_found(self) -> Self:
+        for part in self.parts:
+            if self.shares == "fastest" and part.share is not None:
+                raise ValueError(f"parts: shares are fastest: remove the share of {part.unit}")
+            if self.shares == "given" and part.share is None:
+                raise ValueError(f"parts: {part.unit} has no share: add it, or shares: fastest")
         return self
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from simulator.activity import Stage
 from simulator.hardware.unit import HOST
 from simulator.lowering.cache import CacheContents
+from simulator.lowering.copy_buffers import CopyBuffers
 from simulator.lowering.keeping import Keeping
 from simulator.lowering.program import TaskColumns
 from simulator.lowering.requests import Requests, WorkRequest
@@ -26,8 +27,9 @@ class Site(NamedTuple):
     layer: str
 
 
-CopyKey = tuple[Hashable, Hashable]
-"""What a copy is, whatever its token: how it was made, and from which region of its tensor."""
+CopyKey = tuple[Hashable, Hashable, int]
+"""What a copy is, whatever its token: how it was made, from which region of its tensor, its bytes.
+"""
 
 
 class Binding:
@@ -45,7 +47,7 @@ class Binding:
         """
         self.new = new
         self.keeping = keeping or Keeping({})
-        self.tasks = TaskColumns()
+        self.tasks, self.buffers = TaskColumns(), CopyBuffers()
         self.requests = requests
         llc = requests.outline.cpu.llc
         self.cache = CacheContents(llc.size if llc else 0)
@@ -57,8 +59,13 @@ class Binding:
         self._pending: dict[int, tuple[int, str]] = {}  # token -> task that wrote it, its unit
         self._sides = _Sides()
 
-    def token(self) -> int:
-        """Return a new buffer."""
+    def token(self, size: int) -> int:
+        """Return a new buffer of `size` bytes of memory; 0 where those of a tensor serve."""
+        token = self._new_token()
+        self.buffers.add(token, size)
+        return token
+
+    def _new_token(self) -> int:
         self._next_token += 1
         return self._next_token
 
@@ -87,6 +94,7 @@ class Binding:
             self.keeping.touch(work.unit, *touched)
         extra |= set(self._switches(work.unit, {*read, *written}, site))
         index = len(self.tasks)
+        self.buffers.touch(index, (*read, *written))
         waits = self._hazards.add(index, read, written, random=random, barrier=barrier)
         for token in written:
             self._copies.pop(token, None)
@@ -101,23 +109,25 @@ class Binding:
         return index
 
     def copy(
-        self, kind: Hashable, tensor: Tensor, source: int, make: Callable[[int], object]
+        self, kind: Hashable, tensor: Tensor, source: int, size: int, make: Callable[[int], object]
     ) -> int:
-        """Return the token of a copy of `tensor`, made from token `source` unless it still exists.
+        """Return the token of a copy of `tensor` in `size` bytes, made from token `source` unless
+        it still exists.
 
         `make` appends the work that writes the copy into the token that it is given.
         """
-        key = (kind, self._made_as.get(source)), tensor.region
+        key = (kind, self._made_as.get(source)), tensor.region, size
         token = self._copies.get(tensor.storage, {}).get(key)
         if token is None:
-            token = self.token()
+            token = self.token(size)
             make(token)
             self._keep(tensor.storage, key, token)
         return token
 
     def recall(self, storage: int, key: CopyKey) -> int:
         """Return the token of a copy of `storage` that an earlier step has left."""
-        token = self.token()
+        token = self._new_token()
+        self.buffers.recall(token, key[-1])
         self._keep(storage, key, token)
         return token
 

@@ -7,10 +7,12 @@ from functools import cached_property
 from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import HOST
 from simulator.lowering.backends.backend import Backend, backends_of
+from simulator.lowering.lower import Carry, programs_on
 from simulator.lowering.outline import Outline, outline_of
 from simulator.lowering.placement import place
 from simulator.trace.op import Op
 from simulator.trace.passes.fuse import Fuse
+from simulator.trace.trace import Step
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,13 @@ class UnitJoining:
         if len(units) > 1 or (not head.gemms and self._unit_of(rider) != unit):
             return False
         return not head.gemms if unit == HOST else backends[unit].fuses(head, rider)
+
+    def copies(self, step: Step) -> tuple[int, ...]:
+        """Return the bytes of copies, op by op, of a cold step or a steady one: the larger."""
+        programs = programs_on(self.outline)
+        cold, after = programs.of(step, Carry(), None)
+        steady, _ = programs.of(step, after, None)
+        return tuple(map(max, zip(cold.copies, steady.copies, strict=True)))
 
     def _unit_of(self, op: Op) -> str:
         takers = {name: each for name, each in self._backends.items() if each.takes_ops}

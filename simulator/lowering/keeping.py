@@ -43,6 +43,8 @@ class Keeping:
         self.capacities = capacities
         self.touches: list[UnitTouch] = []
         self._plan, self._number = plan or {}, 0
+        self.unstored = frozenset[int]().union(*(each.stores for each in self._plan.values()))
+        """Tokens that never reach memory."""
 
     def touch(self, unit: str, reads: Iterable[Access], writes: Iterable[Access]) -> OnChip:
         """Record a touch, and return what of it is on chip."""

@@ -1,28 +1,29 @@
 """A step's operations become tasks: work for a unit, bound to tensors and ordered by them."""
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from simulator.activity import Stage, Task, Work
 from simulator.hardware.accelerator import ArrayInterface
 from simulator.hardware.soc import Hardware
-from simulator.hardware.unit import HOST
-from simulator.lowering.backends.backend import Backend, backends_of
-from simulator.lowering.backends.cpu import HostStages
+from simulator.lowering.backends.backend import backends_of
+from simulator.lowering.balance import UNBALANCED, Balance, PartSizes
 from simulator.lowering.binding import Binding, CopyKey, Site
 from simulator.lowering.cache import CachedRegion, Lines, Token
 from simulator.lowering.heap import new_bytes
 from simulator.lowering.keeping import Keeping, plan_of
 from simulator.lowering.outline import Outline, outline_of
-from simulator.lowering.placement import Placement, place, traced_precision
+from simulator.lowering.placement import place, traced_precision
 from simulator.lowering.program import LoweredStep, Program, program_of
 from simulator.lowering.requests import Requests, WorkRequest
-from simulator.lowering.splitting import UnitPart, apart, join, parts_of
+from simulator.lowering.splitting import parts_of
+from simulator.lowering.step_on_units import StepOnUnits
 from simulator.lowering.works import Templates
 from simulator.memo import Memo
-from simulator.trace.op import Gemm, Op, OpKind, Phase
+from simulator.timing.shares import WHOLE
+from simulator.trace.op import Phase
 from simulator.trace.trace import PERSISTENT, Step, StorageKind
 
 Units = Sequence[str]
@@ -57,6 +58,7 @@ class Lowering:
         """Lower for `hardware`."""
         self._programs = programs_on(outline_of(hardware))
         self._templates = Templates(hardware)
+        self._balance = Balance(hardware.runtime, self._alone_ps)
 
     def lower(
         self, step: Step, carry: Carry, units: Units | None = None
@@ -73,12 +75,26 @@ class Lowering:
         self, step: Step, carry: Carry, units: Units | None = None
     ) -> tuple[LoweredStep, Carry]:
         """Return what `lower` does, its tasks as columns."""
-        program, after = self._programs.of(step, carry, units)
+        sizes = UNBALANCED if units else self._balance.of(step)
+        program, after = self._programs.of(step, carry, units, sizes)
         return self._on(program), after
+
+    def alone(self, step: Step, unit: str) -> LoweredStep:
+        """Return a step of one op on `unit`, caches empty and engines built."""
+        _, after = self._programs.of(step, Carry(), (unit,))
+        program, _ = self._programs.of(step, Carry(after.engines), (unit,))
+        return self._on(program)
+
+    def _alone_ps(self, step: Step, unit: str) -> int:
+        """Return how long the tasks of such a step take, one after the other."""
+        lowered = self.alone(step, unit)
+        works = (lowered.works[number] for number in lowered.program.numbers)
+        return sum(work.progress.duration_ps(WHOLE) for work in works)
 
     def precisions(self, step: Step, units: Units | None = None) -> Precisions:
         """Return the precisions of the GEMMs of `step`, of which op i goes to `units[i]`."""
-        return self._programs.precisions(step, units)
+        sizes = UNBALANCED if units else self._balance.of(step)
+        return self._programs.precisions(step, units, sizes)
 
     def synchronise(self, unit: str, *, awaited: bool = False) -> tuple[Task, ...]:
         """Return what the CPU does to use a result of `unit`, `awaited` already or not, by itself:
@@ -92,6 +108,18 @@ class Lowering:
         for number in program.elsewhere:
             works[number] = program.works[number].of(templates)
         return LoweredStep(program, tuple(cast(list[Work], works)), host)
+
+
+class _OpPlaces(NamedTuple):
+    """Where the ops of a step go: the unit of each, or by the rules and splits of these sizes."""
+
+    units: tuple[str, ...] | None
+    sizes: PartSizes
+
+    def of(self, index: int) -> tuple[str | None, tuple[int, ...]]:
+        """Return the unit of op `index`, if it is given, and the sizes of its parts."""
+        unit = self.units[index] if self.units else None
+        return unit, self.sizes[index] if self.sizes else ()
 
 
 class _Lowered(NamedTuple):
@@ -115,36 +143,42 @@ class Programs:
         self._programs: Memo[_Lowered] = Memo("lowered steps", _STEPS)
         self._precisions: Memo[Precisions] = Memo("precisions of steps", _STEPS)
 
-    def of(self, step: Step, carry: Carry, units: Units | None) -> tuple[Program, Carry]:
-        """Return what `Lowering.lower` says, made once."""
-        key = step.digest, carry, None if units is None else tuple(units)
-        return self._programs.get(key, lambda: self._lowered(step, carry, units))
+    def of(
+        self, step: Step, carry: Carry, units: Units | None, sizes: PartSizes = UNBALANCED
+    ) -> tuple[Program, Carry]:
+        """Return what `Lowering.lower` says, made once; `sizes` are those of balanced splits."""
+        placed = _OpPlaces(None if units is None else tuple(units), sizes)
+        key = step.digest, carry, placed
+        return self._programs.get(key, lambda: self._lowered(step, carry, placed))
 
-    def precisions(self, step: Step, units: Units | None) -> Precisions:
+    def precisions(
+        self, step: Step, units: Units | None, sizes: PartSizes = UNBALANCED
+    ) -> Precisions:
         """Return what `Lowering.precisions` says, computed once."""
-        key = step.digest, None if units is None else tuple(units)
-        return self._precisions.get(key, lambda: self._precisions_of(step, units))
+        placed = _OpPlaces(None if units is None else tuple(units), sizes)
+        key = step.digest, placed
+        return self._precisions.get(key, lambda: self._precisions_of(step, placed))
 
-    def _precisions_of(self, step: Step, units: Units | None) -> Precisions:
+    def _precisions_of(self, step: Step, placed: "_OpPlaces") -> Precisions:
         runtime, backends = self._outline.runtime, self._backends
         traced, executed = set(), set()
         for index, op in enumerate(step.ops):
-            unit = units[index] if units else None
-            parts = () if unit else parts_of(runtime, op.head)
+            unit, sizes = placed.of(index)
+            parts = () if unit else parts_of(runtime, op.head, sizes)
             for on, each in parts or ((unit, op),):
                 for gemm in each.gemms:
                     traced.add(traced_precision(each, gemm))
                     executed.add(place(runtime, backends, each, gemm, on).precision)
         return Precisions(frozenset(traced), frozenset(executed))
 
-    def _lowered(self, step: Step, carry: Carry, units: Units | None) -> _Lowered:
+    def _lowered(self, step: Step, carry: Carry, placed: "_OpPlaces") -> _Lowered:
         capacities = {name: size for name, size in self._capacities if size}
         if not capacities:
-            return self._with(step, carry, units, Keeping({}))[1]
+            return self._with(step, carry, placed, Keeping({}))[1]
         keeping = Keeping(capacities)
-        binding, _ = self._with(step, carry, units, keeping)
+        binding, _ = self._with(step, carry, placed, keeping)
         plan = plan_of(keeping.touches, capacities, _lasting(binding, step))
-        return self._with(step, carry, units, Keeping(capacities, plan))[1]
+        return self._with(step, carry, placed, Keeping(capacities, plan))[1]
 
     @property
     def _capacities(self) -> Iterator[tuple[str, int]]:
@@ -153,18 +187,21 @@ class Programs:
                 yield name, unit.interface.keep
 
     def _with(
-        self, step: Step, carry: Carry, units: Units | None, keeping: Keeping
+        self, step: Step, carry: Carry, placed: "_OpPlaces", keeping: Keeping
     ) -> tuple[Binding, _Lowered]:
         """Lower a step whose accelerators keep tensors as `keeping` says."""
         binding = Binding(self._requests, len(step.storages), new_bytes(step), keeping)
         binding.cache.hold(_as_tokens(carry.cached, _recalled(carry, step, binding)))
-        lowered = _StepOnUnits(self._outline, self._backends, binding, carry)
+        lowered = StepOnUnits(self._outline, self._backends, binding, carry.engines)
         for index, op in enumerate(step.ops):
-            lowered.add(index, op, units[index] if units else None)
+            lowered.add(index, op, *placed.of(index))
         copies = _lasting_copies(binding, step)
         left = _by_name(binding.cache.lines, ChainMap[Any, Any](copies, _named(step)))
         after = Carry(lowered.engines, frozenset(copies.values()), left)
-        return binding, _Lowered(self._program(binding), after)
+        memory = binding.buffers.bytes_by_op(
+            binding.tasks.ops, len(step.ops), copies.keys(), keeping.unstored
+        )
+        return binding, _Lowered(self._program(binding, memory, lowered.unfused), after)
 
     def synchronise(self, unit: str, *, awaited: bool) -> Program:
         """Return what the CPU does to use a result of `unit`, by itself."""
@@ -175,95 +212,10 @@ class Programs:
         binding.driver(Stage.SWITCH, driver.switch, site)
         return self._program(binding)
 
-    def _program(self, binding: Binding) -> Program:
-        return program_of(binding.tasks, self._outline.runtime.issue)
-
-
-class _StepOnUnits:
-    """Appends the ops of one step to a binding, each on the units where it is placed."""
-
-    def __init__(
-        self,
-        outline: Outline,
-        backends: Mapping[str, Backend],
-        binding: Binding,
-        carry: Carry,
-    ) -> None:
-        """Append to `binding`."""
-        self._runtime, self._backends, self._new = outline.runtime, backends, binding.new
-        self._op_backends = {name: b for name, b in backends.items() if b.takes_ops}
-        self._stages = {name: b.stages(binding, carry.engines) for name, b in backends.items()}
-        self._engines, self._binding = carry.engines, binding
-        self._host = HostStages(outline.cpu, binding)
-
-    @property
-    def engines(self) -> frozenset[WorkRequest]:
-        """The engines that exist after the step."""
-        return self._engines.union(*(stages.engines for stages in self._stages.values()))
-
-    def add(self, index: int, op: Op, unit: str | None) -> None:
-        """Append op `index`, on `unit` or where the rules place it."""
-        self._host.begin(index, op)
-        parts = () if unit else parts_of(self._runtime, op.head)
-        if parts:
-            self._split(index, op, parts)
-        elif op.gemms:
-            self._gemms(index, op, unit)
-        elif not self._offloaded(index, op, unit):
-            self._host.add(index, op, self._new[index])
-
-    def _offloaded(self, index: int, op: Op, unit: str | None) -> bool:
-        """Append an op without GEMMs on a unit that takes it; return whether there is one."""
-        if not self._op_backends or op.kind is OpKind.VIEW or op.kind is OpKind.SYNC:
-            return False
-        placement = place(self._runtime, self._op_backends, op, None, unit)
-        if placement.unit == HOST:
-            return False
-        self._stages[placement.unit].add(index, op, [(None, placement)])
-        return True
-
-    def _split(self, index: int, op: Op, parts: Sequence[UnitPart]) -> None:
-        """Append the parts of an op's products, what joins them, and all else that the op does."""
-        if len(parts) == 1:
-            self._gemms(index, op, parts[0].unit)
-            return
-        ops = [apart(self._binding, part.op) for part in parts]
-        for part, (unit, _) in zip(ops, parts, strict=True):
-            self._gemms(index, part, unit)
-        join(self._binding, index, op.head, ops)
-        self._host.add_rest(index, op.head, dispatched=False)
-        for rider in op.riders:
-            self.add(index, rider, None)
-
-    def _gemms(self, index: int, op: Op, unit: str | None) -> None:
-        """Append GEMMs where they are placed, each role a task of its own; then what else the op
-        does. What rides on a product that went elsewhere than its unit follows by itself.
-        """
-        placed = [(gemm, place(self._runtime, self._backends, op, gemm, unit)) for gemm in op.gemms]
-        if op.parts and not self._carried(op, placed):
-            for part in op.parts:
-                self.add(index, part, unit)
-            return
-        on_host = [gemm for gemm, placement in placed if placement.unit == HOST]
-        roles = list(dict.fromkeys(gemm.role for gemm in on_host))
-        for role in roles:
-            gemms = tuple(gemm for gemm in on_host if gemm.role is role)
-            first = role is roles[0]
-            new = self._new[index] if first else 0
-            self._host.add_gemms(index, op, gemms, new, dispatched=first)
-        units = [name for name in dict.fromkeys(p.unit for _, p in placed) if name != HOST]
-        for name in units:
-            self._stages[name].add(index, op, [each for each in placed if each[1].unit == name])
-        if units or len(roles) > 1:
-            eager = any(self._stages[name].leaves_rest for name in units)
-            self._host.add_rest(index, op.head, dispatched=eager)
-
-    def _carried(self, op: Op, placed: Sequence[tuple[Gemm, Placement]]) -> bool:
-        """Return whether the unit of a fused product runs its riders, too."""
-        units = {placement.unit for _, placement in placed}
-        on = self._backends.get(next(iter(units))) if len(units) == 1 else None
-        riders = [rider for rider in op.riders if rider.kind is not OpKind.VIEW]
-        return on is not None and all(on.fuses(op.head, rider) for rider in riders)
+    def _program(
+        self, binding: Binding, copies: Sequence[int] = (), unfused: Iterable[int] = ()
+    ) -> Program:
+        return program_of(binding.tasks, self._outline.runtime.issue, copies, unfused)
 
 
 _OUTLINES = 4  # a guess: a sweep over arrays and memories has one

@@ -101,18 +101,28 @@ class TaskColumns:
 
 
 class Program:
-    """The tasks of a step in program order."""
+    """The tasks of a step in program order, the bytes of copies for units, op by op, and the fused
+    ops whose parts run one by one.
+    """
 
-    def __init__(self, tasks: TaskColumns, order: Precedence) -> None:
-        """Run `tasks` in this order."""
+    def __init__(
+        self,
+        tasks: TaskColumns,
+        order: Precedence,
+        copies: Sequence[int] = (),
+        unfused: Iterable[int] = (),
+    ) -> None:
+        """Run `tasks` in this order, with `copies` in memory beside the tensors of the trace."""
         self.tasks, self.order = tasks, order
+        self.copies, self.unfused = tuple(copies), frozenset(unfused)
         self.numbers, self.works = tasks.numbers, tasks.works
 
     @cached_property
     def undivided(self) -> "Program":
         """The same tasks as one section."""
         whole = Section(0, len(self.tasks), self.order.follows)
-        return Program(self.tasks, self.order._replace(alone=(), shared=(whole,)))
+        order = self.order._replace(alone=(), shared=(whole,))
+        return Program(self.tasks, order, self.copies, self.unfused)
 
     @cached_property
     def shared(self) -> tuple[SharedSection, ...]:
@@ -218,9 +228,11 @@ class LoweredStep(NamedTuple):
         return self._replace(program=self.program.undivided)
 
 
-def program_of(tasks: TaskColumns, issue: str) -> Program:
-    """Return the program of tasks that are issued so."""
-    return Program(tasks, precedence(tasks.units, tasks.waits, issue))
+def program_of(
+    tasks: TaskColumns, issue: str, copies: Sequence[int] = (), unfused: Iterable[int] = ()
+) -> Program:
+    """Return the program of tasks that are issued so; for the rest see `Program`."""
+    return Program(tasks, precedence(tasks.units, tasks.waits, issue), copies, unfused)
 
 
 def lowered_step(tasks: Iterable[Task], issue: str) -> LoweredStep:

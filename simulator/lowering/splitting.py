@@ -28,24 +28,35 @@ class UnitPart(NamedTuple):
     op: Op
 
 
-def parts_of(runtime: Runtime, op: Op) -> tuple[UnitPart, ...]:
-    """Return the parts of `op` under the first split that fits; none where it stays whole.
+def split_of(runtime: Runtime, op: Op) -> BatchSplit | None:
+    """Return the first split that fits `op`."""
+    return next((each for each in runtime.split or () if _fits(each, op)), None)
+
+
+def parts_of(runtime: Runtime, op: Op, sizes: tuple[int, ...] = ()) -> tuple[UnitPart, ...]:
+    """Return the parts of `op` under the first split that fits, of these `sizes` or by its shares;
+    none where it stays whole.
 
     The host's part comes last, so that the other units work while it does.
     """
-    split = next((each for each in runtime.split or () if _fits(each, op)), None)
+    split = split_of(runtime, op)
     batch = batch_of(op) if split and op.gemms else None
     if split is None or batch is None:
         return ()
-    sizes = shares(batch.size, [share.share for share in split.parts])
+    sizes = sizes or shares(batch.size, [share.share or 1 for share in split.parts])
     pairs = zip(split.parts, cut(op, batch, sizes), sizes, strict=True)
     parts = [UnitPart(share.unit, part) for share, part, size in pairs if size]
     return tuple(sorted(parts, key=lambda part: part.unit == HOST))
 
 
-def apart(binding: Binding, part: Op) -> Op:
-    """Return a part with results of its own, so that no part waits for another's."""
-    outputs = tuple(replace(tensor, storage=binding.token()) for tensor in part.outputs)
+def apart(binding: Binding, op: Op, part: Op) -> Op:
+    """Return a part of `op` with results of its own, so that no part waits for another's. Those
+    that are to be summed need memory of their own.
+    """
+    whole = {tensor.shape for tensor in op.outputs}
+    sizes = [tensor.bytes if tensor.shape in whole else 0 for tensor in part.outputs]
+    pairs = zip(part.outputs, sizes, strict=True)
+    outputs = tuple(replace(tensor, storage=binding.token(size)) for tensor, size in pairs)
     return replace(part, outputs=outputs)
 
 

@@ -100,12 +100,17 @@ class ProvenanceDocument(TypedDict):
 
 
 class MemoryDocument(TypedDict):
-    """The most memory that a step holds, in bytes; each kind at its own maximum."""
+    """The most memory that a step holds, in bytes; each kind at its own maximum.
+
+    `copies` are what units need beside the tensors of the trace: operands in their formats and
+    orders, sums that are not results yet.
+    """
 
     parameters: Count
     gradients: Count
     optimizer_state: Count
     activations: Count
+    copies: NotRequired[Count]
     peak_bytes: Count
 
 

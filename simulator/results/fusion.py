@@ -1,15 +1,25 @@
 """Which ops a machine fused, and what that spared the memory: as a result has it."""
 
+from collections.abc import Iterable
+
 from simulator.results.documents import FusedRow, FusionDocument
+from simulator.results.record import StepRecord
 from simulator.trace.op import OpKind
 from simulator.trace.passes.fuse import saved_bytes
 from simulator.trace.trace import Trace
 
 
-def fusion_document(mode: str, traced: Trace, fused: Trace) -> FusionDocument | None:
-    """Return what `mode` made of a trace, None for "none". Equal numbers are equal steps."""
+def fusion_document(
+    mode: str, traced: Trace, fused: Trace, records: Iterable[StepRecord]
+) -> FusionDocument | None:
+    """Return what `mode` made of a trace, None for "none". Equal numbers are equal steps.
+
+    A fused product that was placed where nothing rides on it ran part by part, as `records` say.
+    """
     if mode == "none":
         return None
+    apart = {(record.step, op) for record in records for op in record.run.lowered.program.unfused}
+    more = sum(len(fused.steps[step].ops[op].parts) - 1 for step, op in apart)
     groups = [
         FusedRow(
             step=number,
@@ -21,13 +31,13 @@ def fusion_document(mode: str, traced: Trace, fused: Trace) -> FusionDocument | 
             saved_bytes=saved_bytes(op),
         )
         for number, step in enumerate(fused.steps)
-        for op in step.ops
-        if op.parts
+        for index, op in enumerate(step.ops)
+        if op.parts and (number, index) not in apart
     ]
     return FusionDocument(
         mode=mode,
         ops_traced=sum(len(step.ops) for step in traced.steps),
-        ops=sum(len(step.ops) for step in fused.steps),
+        ops=sum(len(step.ops) for step in fused.steps) + more,
         saved_bytes=sum(row["runs"] * row["saved_bytes"] for row in groups),
         groups=groups,
     )

@@ -1,10 +1,15 @@
-"""What a result rests on that its numbers do not show: kernels whose times are no measured rows."""
+"""What a result rests on that its numbers do not show: kernels whose times are no measured rows,
+voltages beyond all operating points.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.cpu import Cpu
+from simulator.hardware.soc import Hardware
 from simulator.results.record import StepRecord
-from simulator.si import percent
+from simulator.si import percent, si
 from simulator.timing.measured import Basis
 
 
@@ -30,6 +35,26 @@ def notes_of(records: Iterable[StepRecord]) -> list[str]:
     ]
 
 
+def clock_notes(hardware: Hardware) -> list[str]:
+    """Return a sentence for each unit whose clock lies beyond its last operating point."""
+    parts = ((n, part) for n, part in hardware.units.items() if isinstance(part, Cpu | Accelerator))
+    return [
+        _clock_sentence(name, part)
+        for name, part in parts
+        if part.operating_points and part.clock > part.operating_points[-1].clock
+    ]
+
+
+def _clock_sentence(name: str, part: Cpu | Accelerator) -> str:
+    last, volts = part.operating_points[-1], part.supply_ratio * (part.voltage or 0) / _MV_PER_V
+    return (
+        f"{name} at {si(part.clock, 'Hz')} is beyond its last operating point, "
+        f"{si(last.clock, 'Hz')} at {si(last.voltage / _MV_PER_V, 'V')}: its energy is at a supply "
+        f"voltage of {si(float(volts), 'V')}, a guess."
+    )
+
+
+_MV_PER_V = 1000
 _BASES = frozenset(basis.value for basis in Basis)
 _WHERE = {
     Basis.BETWEEN: "between the rows of its table",

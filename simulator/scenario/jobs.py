@@ -11,6 +11,7 @@ from simulator.machine.plan import JobSteps
 from simulator.replay import Replay
 from simulator.results.record import StepRecord
 from simulator.results.tally import Tally, summed
+from simulator.trace.memory import with_copies
 from simulator.trace.trace import Trace
 
 
@@ -51,6 +52,16 @@ class TraceJobs:
     def sequence(self) -> "JobsInTurn":
         """Return the jobs of a device, from a cold start on."""
         return JobsInTurn(len(self._sequence), self._job)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that a cold step holds, copies for accelerators included."""
+        return max(self._peak_bytes(number) for number in range(len(self._trace.steps)))
+
+    def _peak_bytes(self, number: int) -> int:
+        step, units = self._trace.steps[number], self._placed[number] if self._placed else None
+        lowered, _ = self._machine.lowering.lowered(step, Carry(), units)
+        return with_copies(step, lowered.program.copies)["peak_bytes"]
 
     def _job(self, number: int, state: int) -> tuple[JobCost, int]:
         """Return what job `number` of the run costs after `state`, and the state it leaves."""

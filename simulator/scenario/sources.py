@@ -79,7 +79,8 @@ class Sources:
         key = (source.trace, source.part or "", kind.name, source.job, str(source.setup))
         if key not in self._jobs:
             self._jobs[key] = TraceJobs(Replay(kind.hardware, trace), source.job, source.setup)
-        return self._jobs[key].sequence, self._residence(source, trace, where)
+        weights = self._crossing(source, where).weights
+        return self._jobs[key].sequence, Residence(weights, self._jobs[key].peak_bytes)
 
     def size(self, size: ByteSpec, source: ProgramSource, where: str) -> int:
         """Return the bytes that pass: a size, or what crosses the cut around a part of a trace."""

@@ -87,6 +87,24 @@ def footprint(step: Step) -> Footprint:
     return _FOOTPRINTS.get(step.digest, lambda: _footprint(step))
 
 
+_WITH_COPIES: Memo[dict[str, int]] = Memo("memory with copies", 4096)
+
+
+def with_copies(step: Step, copies: tuple[int, ...]) -> dict[str, int]:
+    """Return the figures of `footprint` for a machine that holds `copies` besides, in bytes op by
+    op: their maximum, and the peak with them.
+    """
+    return _WITH_COPIES.get((step.digest, copies), lambda: _with_copies(step, copies))
+
+
+def _with_copies(step: Step, copies: tuple[int, ...]) -> dict[str, int]:
+    own = footprint(step).as_dict()
+    if not any(copies):
+        return own | {"copies": 0}
+    peak = max(map(sum, zip(occupancy(step).total, copies, strict=True)))
+    return own | {"copies": max(copies), "peak_bytes": peak}
+
+
 def _footprint(step: Step) -> Footprint:
     live = occupancy(step)
     most = {kind: max(series) for kind, series in live.by_kind.items()}

@@ -348,6 +348,12 @@ class Op:
         return inputs, tuple((tensor.elements, tensor.dtype) for tensor in self.outputs)
 
     @property
+    def alike(self) -> tuple[object, ...]:
+        """What it costs alone depends on: equal ones cost the same, whatever their layers."""
+        layouts = tuple((tensor.shape, tensor.strides, tensor.dtype) for tensor in self.inputs)
+        return self.name, self.kind, self.phase, self.gemms, self.sizes, layouts
+
+    @property
     def read_bytes(self) -> int:
         """Distinct bytes read; 0 for views."""
         return 0 if self.kind is OpKind.VIEW else sum(tensor.bytes for tensor in self.inputs)

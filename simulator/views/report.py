@@ -193,6 +193,8 @@ def _memory(document: ResultDocument) -> Text:
         "optimizer state": memory["optimizer_state"],
         "activations": memory["activations"],
     }
+    if copies := memory.get("copies", 0):
+        kinds["copies for other units"] = copies
     parts = ", ".join(f"{name} {si(size, 'B')}" for name, size in kinds.items())
     return Text(f"Memory: {si(memory['peak_bytes'], 'B')} at its peak ({parts}).")
 

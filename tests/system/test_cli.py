@@ -73,7 +73,7 @@ def test_result_has_the_published_keys(finished):
         result["area"][0]
     )
     assert set(result["memory"]) == {
-        "parameters", "gradients", "optimizer_state", "activations", "peak_bytes",
+        "parameters", "gradients", "optimizer_state", "activations", "copies", "peak_bytes",
     }  # fmt: skip
 
 

@@ -15,10 +15,11 @@ from simulator.lowering.chain import Choice, UnitCost, cheapest
 from simulator.lowering.lower import Lowering
 from simulator.placing import choices
 from simulator.trace.passes.overlay import resolved
-from tests import mandheling
+from tests import mandheling, mandheling_bounds
 from tests.mandheling import mean_gain, per_batch, predicted
-from tests.mandheling_networks import NETWORKS
+from tests.mandheling_networks import LISTED_VGG16, NETWORKS
 from tests.validation import mape
+from workloads.models import capture_step
 
 DSP = "dsp"
 NEVER = 10**30
@@ -132,12 +133,42 @@ def test_mean_gains_on_the_phone_of_the_abstract():
 
 @pytest.mark.slow
 def test_vgg_16_is_missed():
-    """0.30 s and 1.1 J of 2.13 s and 12.6 J; ours are too much: table 6 has fewer FLOPs."""
+    """0.30 s and 1.1 J of 2.13 s and 12.6 J; ours are too much: table 6 has fewer FLOPs. With those
+    it is met.
+    """
     for unit, low, high in (("s", 0.35, 0.55), ("J", 0.25, 0.45)):
         (pair,) = [
             p for p in per_batch("Xiaomi11Pro", unit) if p.name == f"VGG16 {mandheling.MANDHELING}"
         ]
         assert low < pair.error < high
+
+
+@pytest.mark.slow
+def test_vgg_16_is_met_with_the_flops_that_are_listed():
+    """Ten convolutions have 1.37 of 1.35 GFLOP. So has the ratio of training to inference."""
+    (step,) = capture_step(LISTED_VGG16).steps
+    flops = 2 * sum(gemm.macs for op in step.ops for gemm in op.gemms) / 64
+    assert flops / 1e9 == pytest.approx(1.35, rel=0.02)
+    assert all(abs(pair.error) < 0.20 for pair in mandheling_bounds.as_listed())
+
+
+@pytest.mark.slow
+def test_figure_10_contradicts_itself_and_table_4():
+    """All products of VGG-11 are VGG-16's, too, whose rescaling saves less. ResNet-34 has 92 of 110
+    products that VGG-16 has, each at most 7 times as often: these save 3.5 of 14.66 s, whatever a
+    product costs. By table 4 splitting saves more in the convolutions listed there than it saves in
+    all of VGG-16, or of ResNet-34.
+    """
+    rescaling, splitting = "adaptive rescaling", "batch splitting"
+    saved_s, most_times = mandheling_bounds.saved_s, mandheling_bounds.most_times
+    assert most_times("VGG11", "VGG16") == (1, mandheling_bounds.products("VGG11").total())
+    assert saved_s("VGG11", rescaling) > 1.3 * saved_s("VGG16", rescaling)
+    times, common = most_times("ResNet34", "VGG16")
+    assert (times, common, mandheling_bounds.products("ResNet34").total()) == (7, 92, 110)
+    assert times * saved_s("VGG16", rescaling) < 0.25 * saved_s("ResNet34", rescaling)
+    for network in ("VGG16", "ResNet34"):
+        saves_s = mandheling_bounds.split_saves_s(network)
+        assert saves_s > 1.5 * saved_s(network, splitting)
 
 
 @pytest.mark.slow

@@ -109,6 +109,18 @@ def _residual_block():
     return builder.step()
 
 
+@pytest.mark.parametrize("launch", ["10 us", "100 ms"])
+def test_a_fused_product_that_a_search_moves_to_the_host_is_not_fused(launch):
+    """The rules, by which ops fuse, have it on the array; a launch of 100 ms drives it away."""
+    hardware = machine(NPU, runtime__placement="fastest", runtime__launch=launch)
+    result = Replay(hardware, Trace("one", (_residual_block(),), (Segment(0, 0, 1),))).run()
+    fusion, macs_off = result.as_dict()["fusion"], result.total["accelerator_busy_s"]
+    assert (macs_off > 0, fusion["ops"], fusion["ops_traced"]) == (
+        (True, 1, 3) if launch == "10 us" else (False, 3, 3)
+    )
+    assert bool(fusion["groups"]) == bool(fusion["saved_bytes"]) == (macs_off > 0)
+
+
 def test_a_bundled_run_takes_a_third_with_a_vector_unit_and_fusion():
     """README's comparison: conversions, ops over elements and their launches leave the CPU."""
     plain, npu = simulate("edge-16x16", "resnet20_digits"), simulate(NPU, "resnet20_digits")

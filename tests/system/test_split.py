@@ -146,6 +146,7 @@ def test_a_fused_op_is_split_at_its_product(tmp_path):
     result = Replay(hardware, one_step_trace(builder)).run()
     assert result.total["macs"] == 64**3
     assert [row["op"] for row in result.ops if row["stage"] == "op"] == ["aten.relu.default"]
+    assert result.as_dict()["fusion"]["groups"] == []
 
 
 def test_a_mistake_names_its_path(tmp_path):

@@ -149,12 +149,14 @@ def test_ranges_of_plain_numbers_and_of_ratios():
             "cpu.gemm_efficiency": {"value": "60 %", "range": "20 % .. 75 %"},
             "accelerator.rows": "{value: 16, range: x0.5 .. x2}",
             "cpu.cores": "{value: 4, range: 2 .. 8}",
+            "cpu.misses": "{value: 5, range: 1 .. 9}",  # a number or nothing, of no unit
         },
     )
     ends = {each.path: (each.low, each.high) for each in soc.constants}
     assert ends["cpu.gemm_efficiency"] == (200, 750)
     assert ends["accelerator.rows"] == (8, 32)
     assert ends["cpu.cores"] == (2, 8)
+    assert ends["cpu.misses"] == (1, 9)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ class Everything:
     def joins(self, head, rider):  # noqa: ARG002
         return True
 
+    def copies(self, step):
+        return (0,) * len(step.ops)
+
     def __repr__(self):
         return "everything"
 
@@ -317,6 +320,28 @@ def test_a_vector_unit_converts_what_the_array_multiplies(builder):
         assert work.counts.dram_write_bytes == count
         assert work.counts[Action(ACCELERATOR, VECTOR_OPS)] == 4 * count
     assert tasks[3].work.counts.dram_write_bytes == 4 * 128 * 64
+
+
+class WithCopies(Everything):
+    """A machine whose units hold so many bytes of copies during the first op."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def copies(self, step):
+        return (self.size, *(0 for _ in step.ops[1:]))
+
+
+@pytest.mark.parametrize(("more", "ops"), [(0, 1), (1, 2)])
+def test_a_product_fuses_as_far_as_its_copies_have_room(builder, more, ops):
+    """Fused it holds its operand x, the residual y and the sum at once, in place of the product,
+    y and the sum: room for copies of the size of the product less x.
+    """
+    x, y = builder.tensor(64, 2), builder.tensor(64, 64)
+    product = builder.gemm(64, 64, 2, a=x)
+    add(builder, product, y)
+    room = product.bytes - x.bytes
+    assert len(fused(builder, WithCopies(room + more)).ops) == ops
 
 
 def test_without_fusion_there_is_no_pass():

@@ -134,3 +134,18 @@ def test_a_wrong_list_is_told_in_one_sentence(points, voltage, told, tmp_path):
     with pytest.raises(InputError, match=told) as caught:
         load_hardware(_written(raw, tmp_path))
     assert "soc.yaml: cpu" in str(caught.value)
+
+
+def test_a_result_says_that_a_clock_lies_beyond_all_points():
+    """1.844 GHz at 1.1 V after 1.709 GHz at 1 V: 2 GHz lies 156 / 135 of that beyond."""
+    builder = StepBuilder()
+    builder.gemm(8, 8, 8)
+    notes = {
+        clock: simulate("cpu-only", one_step_trace(builder), {"cpu.clock": clock})
+        .identity.provenance.get("notes", [])
+        for clock in ("1844 MHz", "2 GHz")
+    }  # fmt: skip
+    assert notes["1844 MHz"] == []
+    (note,) = notes["2 GHz"]
+    assert note.startswith("cpu at 2 GHz is beyond its last operating point, 1.84 GHz at 1.1 V")
+    assert "voltage of 1.22 V, a guess" in note

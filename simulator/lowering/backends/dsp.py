@@ -158,7 +158,7 @@ class DspStages:
         if not each_ps:
             return ()
         copy = self._binding.copy(
-            (Stage.REARRANGE, gemm.role), tensor, tensor.storage,
+            (Stage.REARRANGE, gemm.role), tensor, tensor.storage, tensor.bytes,
             lambda token: self._rearrange(site, tensor, speed, where == "host", token),
         )  # fmt: skip
         return (copy,)

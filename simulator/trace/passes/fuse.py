@@ -26,6 +26,9 @@ class Joining(Hashable, Protocol):
     def joins(self, head: Op, rider: Op) -> bool:
         """Return whether `rider` can follow `head` in one piece of work on this machine."""
 
+    def copies(self, step: Step) -> tuple[int, ...]:
+        """Return the most bytes of copies that units hold during each op of `step`, unfused."""
+
 
 @dataclass(frozen=True)
 class Fuse(Pass[Joining]):
@@ -37,7 +40,7 @@ class Fuse(Pass[Joining]):
     def apply(self, step: Step) -> Step:
         """Return `step` with groups of ops fused."""
         joining = self.of("")
-        return step if joining is None else _fused(step, joining.joins)
+        return step if joining is None else _fused(step, joining)
 
 
 def saved_bytes(op: Op) -> int:
@@ -134,11 +137,11 @@ def _domain(op: Op) -> int:
     return sum(tensor.elements for tensor in op.outputs)
 
 
-def _fused(step: Step, joins: Callable[[Op, Op], bool]) -> Step:
-    groups = [group for group in _groups(step.ops, joins) if len(group) > 1]
+def _fused(step: Step, joining: Joining) -> Step:
+    groups = [group for group in _groups(step.ops, joining.joins) if len(group) > 1]
     if not groups:
         return step
-    fit = _FusedMemory(step)
+    fit = _FusedMemory(step, joining.copies(step))
     fused_at: dict[int, Op] = {}
     groups = [members for group in groups for members in fit.whole(group)]
     for members in groups:
@@ -189,24 +192,32 @@ def _last_uses(ops: Sequence[Op]) -> dict[int, int]:
 class _FusedMemory:
     """Fuses groups of a step, as far as the step then needs no more memory than before.
 
-    A fused op holds all that its parts read and write at once, which the parts may not.
+    A fused op holds all that its parts read and write at once, which the parts may not, and the
+    copies that a unit has of its head's operands.
     """
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, copies: Sequence[int]) -> None:
         self._step, self._last_use = step, _last_uses(step.ops)
-        self._live = occupancy(step)
+        self._live, self._copies = occupancy(step), copies
+        self._peak = max(map(sum, zip(self._live.total, copies, strict=True)))
         self._ends: dict[int, list[int]] = {}  # storages that no op after this one touches
         for storage, (_, last) in self._live.live.items():
             self._ends.setdefault(last, []).append(storage)
 
     def whole(self, group: list[int]) -> Iterator[list[int]]:
         """Yield the group, without its last riders where it needs too much memory."""
-        while len(group) > 1 and self._needed(group) > self._live.peak_bytes:
+        while len(group) > 1 and not self._fits(group):
             group = group[:-1]
             while self._step.ops[group[-1]].kind is OpKind.VIEW:
                 group = group[:-1]
         if len(group) > 1:
             yield group
+
+    def _fits(self, group: list[int]) -> bool:
+        """Return whether the fused op needs no more than the step did, with copies or without."""
+        needed = self._needed(group)
+        fits = needed <= self._live.peak_bytes
+        return fits and needed + self._copies[group[0]] <= self._peak
 
     def _needed(self, group: list[int]) -> int:
         """Return the bytes that are live while the fused op of a group runs."""

@@ -200,5 +200,5 @@ def _draw(
     directory: Path | Drawing,
 ) -> list[Path]:
     drawing = into(directory)
-    drawn = figures.items() if documents else ()
-    return [path for name, draw in drawn for path in drawing.put(name, partial(draw, documents))]
+    chosen = figures.items() if documents else ()
+    return [path for name, draw in chosen for path in drawing.put(name, partial(draw, documents))]

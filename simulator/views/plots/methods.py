@@ -22,6 +22,7 @@ from simulator.views.plots.canvas import (
     INK,
     MACHINES,
     ORANGE,
+    PURPLE,
     VERMILLION,
     Results,
     canvas,
@@ -36,6 +37,7 @@ from simulator.views.plots.canvas import (
 _MARKS = "osD^vPX*"
 _MEMORY = {
     "parameters": BLUE, "optimizer_state": GREEN, "gradients": VERMILLION, "activations": ORANGE,
+    "copies": PURPLE,
 }  # fmt: skip
 
 
@@ -165,7 +167,7 @@ def _stack(axes: Axes, memory: Mapping[str, MemoryDocument], factor: float) -> N
 
 
 def _bytes(memory: MemoryDocument, kind: str) -> int:
-    return cast(Mapping[str, int], memory)[kind]
+    return cast(Mapping[str, int], memory).get(kind, 0)
 
 
 def _bits_title(label: str, table: Mapping[str, Iterable[float]]) -> str:

@@ -99,7 +99,8 @@ class CompiledLoops:
         """Convert on the way, in the same loop."""
         elements = call.made
         raw = Access(token, bytes_of(elements, call.out_bits))
-        ready = Access(self._binding.token(), bytes_of(elements, call.operand_bits(-1)))
+        size = bytes_of(elements, call.operand_bits(-1))
+        ready = Access(self._binding.token(size), size)
         reads, binding = [raw] * call.placement.passes, self._binding
         transfers = binding.cache.touch(reads, [ready])
         kernel = between_products(call.op.name)

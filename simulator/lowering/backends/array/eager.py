@@ -4,6 +4,7 @@ What such a driver does is a trace of its own: every op of it costs what it woul
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from simulator.activity import Stage
@@ -80,9 +81,10 @@ class EagerOps:
         self._op(site, Stage.OP, call.op.base_name, (value,), made, waits, kind)
         if not call.placement.convert:
             return Access(made.storage, made.bytes)
-        ready = self._binding.token()
+        size = bytes_of(call.made, PRECISION_BITS[precision])
+        ready = self._binding.token(size)
         self.quantise(site, made, precision, ready)
-        return Access(ready, bytes_of(call.made, PRECISION_BITS[precision]))
+        return Access(ready, size)
 
     def _scale(
         self,
@@ -142,7 +144,8 @@ class EagerOps:
         return made
 
     def _new(self, elements: int, dtype: str) -> Tensor:
-        return _flat(self._binding.token(), elements, dtype)
+        sized = _flat(0, elements, dtype)
+        return replace(sized, storage=self._binding.token(sized.bytes))
 
 
 class _OpCall(NamedTuple):

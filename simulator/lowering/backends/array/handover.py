@@ -37,7 +37,8 @@ class Handover:
         source, times = operands[0], call.copies
         if source is None or times <= 1:
             return operands
-        copy = Access(self._binding.token(), times * source.size)
+        size = times * source.size
+        copy = Access(self._binding.token(size), size)
         handling = self._costs.reshape
         work = self._handle(Stage.REPLICATE, handling, source.size, source.token, copy.token, times)
         self._binding.append(work, call.site, (source.token,), (copy.token,))
@@ -62,9 +63,9 @@ class Handover:
 
         if weights and costs.weights == "resident":
             stays = call.op.inputs[call.gemm.a if which == 0 else call.gemm.b]
-            token = binding.copy(Stage.LOAD, stays, operand.token, load)
+            token = binding.copy(Stage.LOAD, stays, operand.token, size, load)
         else:
-            token = binding.token()
+            token = binding.token(size)
             load(token)
         return Access(token, size)
 

@@ -109,9 +109,10 @@ class ArrayStages:
         target, raw = call.target, call.is_raw
         if not raw:
             reads += storages(call.others)  # a bias is loaded into the accumulator
-        result = target.storage if target and not raw else binding.token()
+        size = call.placement.passes * bytes_of(call.made, call.out_bits)
+        result = target.storage if target and not raw else binding.token(size)
         back = self._way_back(call)
-        tokens = [*(binding.token() for _ in back), result]
+        tokens = [*(binding.token(size) for _ in back), result]
         token = tokens[0]
         result_access = Access(token, bytes_of(call.gemm.result_elements, call.out_bits))
         on_chip = self._touched(call, operands, result_access)
@@ -188,11 +189,12 @@ class ArrayStages:
         tensor, precision, site = call.op.inputs[which], call.operand_format(which), call.site
         number_format = FORMATS[precision]
         axis = (call.gemm.role,) if number_format.block else ()
+        size = number_format.size(tensor.elements)
         token = self._binding.copy(
-            (Stage.QUANTISE, precision, *axis), tensor, tensor.storage,
+            (Stage.QUANTISE, precision, *axis), tensor, tensor.storage, size,
             lambda token: self._conversion.quantise(site, tensor, precision, token),
         )  # fmt: skip
-        return Access(token, number_format.size(tensor.elements))
+        return Access(token, size)
 
     def _transposed(self, call: ArrayCall, which: int, source: Access) -> Access:
         tensor, bits = call.op.inputs[which], call.operand_bits(which)
@@ -203,7 +205,7 @@ class ArrayStages:
             self._conversion.lay_out(site, Stage.TRANSPOSE, tensor.elements, bits, buffers)
 
         kind = Stage.TRANSPOSE, tensor.shape, tensor.strides
-        return Access(self._binding.copy(kind, tensor, source.token, transpose), size)
+        return Access(self._binding.copy(kind, tensor, source.token, size, transpose), size)
 
     def _in_order(self, call: ArrayCall, tensor: Tensor, source: Access) -> Access:
         """Return weights in the array's order, where the CPU must bring them into it."""
@@ -216,7 +218,8 @@ class ArrayStages:
             self._binding.append(work, call.site, (source.token,), (token,))
 
         kind = Stage.REARRANGE, call.gemm.role
-        return Access(self._binding.copy(kind, tensor, source.token, rearrange), source.size)
+        copy = self._binding.copy(kind, tensor, source.token, source.size, rearrange)
+        return Access(copy, source.size)
 
     def _per_weight(self, call: ArrayCall) -> int:
         """Return the CPU's time per weight between its order and the array's."""
@@ -242,9 +245,10 @@ class ArrayStages:
             return reads
         bits = call.operand_bits(gemm.b if which else gemm.a)
         elements = gemm.batch * gemm.k * (gemm.n if which else gemm.m)
-        matrix = Access(self._binding.token(), bytes_of(elements, bits))
+        size = bytes_of(elements, bits)
+        matrix = Access(self._binding.token(size), size)
         # A temporary that no tensor holds is read where it was written, at the size it has there.
-        source = reads[which] or Access(self._binding.token(), matrix.size)
+        source = reads[which] or Access(self._binding.token(0), size)
         self._conversion.lay_out(call.site, Stage.IM2COL, elements, bits, (source, matrix))
         return [matrix if position == which else read for position, read in enumerate(reads)]
 

@@ -83,7 +83,8 @@ class VectorLoops:
     def between(self, call: ArrayCall, token: int, waits: Sequence[int]) -> Access:
         """Convert on the way, in the same loop."""
         raw = Access(token, bytes_of(call.made, call.out_bits))
-        ready = Access(self._binding.token(), bytes_of(call.made, call.operand_bits(-1)))
+        size = bytes_of(call.made, call.operand_bits(-1))
+        ready = Access(self._binding.token(size), size)
         kernels = [(between_products(call.op.name), call.made)]
         reads = [raw] * call.placement.passes
         self._append(call.site, Stage.OP, kernels, reads, ready, waits)
