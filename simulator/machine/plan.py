@@ -1,7 +1,7 @@
 """What a scenario comes to before anything runs: devices, links, programs and what passes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ from simulator.timing.sharing import Sharing
 class JobSteps(NamedTuple):
     """What a job does on its device: for `setup_ps` nothing that others notice, then steps.
 
-    On a device of its own it takes `alone_ps`. A job without steps is known by its time alone.
+    On a device of its own it takes `alone_ps`; of a job without steps all of that is `setup_ps`.
     """
 
     alone_ps: int
@@ -119,7 +119,10 @@ class PlannedRounds:
 
 @dataclass(frozen=True)
 class ScenarioPlan:
-    """All that a scenario plays. Arrivals end at `until_ps`; None: they end by themselves."""
+    """All that a scenario plays. Arrivals end at `until_ps`; None: they end by themselves.
+
+    `hubs` has the devices behind a link, by its number; others are on it.
+    """
 
     devices: tuple[PlannedDevice, ...]
     links: tuple[Link, ...]
@@ -127,6 +130,7 @@ class ScenarioPlan:
     rounds: tuple[PlannedRounds, ...] = ()
     until_ps: int | None = None
     seed: int = 0
+    hubs: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
 
 class JobRun(NamedTuple):

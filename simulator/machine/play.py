@@ -72,7 +72,10 @@ class _World:
         self._env, self._plan, self._foreground = env, plan, 0
         self._devices: list[Device] = [device_in(env, each) for each in plan.devices]
         links = enumerate(plan.links)
-        self._links = [SharedLink(env, link, f"{plan.seed}/link {at}") for at, link in links]
+        self._links = [
+            SharedLink(env, link, f"{plan.seed}/link {at}", plan.hubs.get(at, frozenset()))
+            for at, link in links
+        ]
         self.played = Played(messages=tuple(link.messages for link in self._links))
         self._sequences: dict[tuple[int, int], JobSequence] = {}
         self._open: Counter[tuple[int, int]] = Counter()

@@ -29,7 +29,7 @@ class Compiled:
     kinds: tuple[DeviceKind, ...]
     residences: Mapping[str, Residence]
     attached: tuple[frozenset[int], ...]
-    """The devices that use each link."""
+    """The devices on each link."""
 
 
 def compiled(scenario: Scenario, models: ModelCapture | None = None) -> Compiled:
@@ -87,6 +87,7 @@ class _Compiler:
             tuple(rounds),
             scenario.until,
             scenario.seed,
+            self._hubs(),
         )
         if not any(each.arrivals for each in programs) and not rounds:
             raise InputError("nothing ever comes: give a program arrive: 30 fps, or add rounds")
@@ -216,8 +217,16 @@ class _Compiler:
             raise InputError(f"{where}: no link {shown(name)}; {likely(name, [*self.links])}")
         return self.links[name]
 
+    def _hubs(self) -> dict[int, frozenset[int]]:
+        """Return the devices behind the links that have a hub."""
+        return {
+            self.links[name]: frozenset(self._device(link.hub, f"links.{name}.hub").numbers)
+            for name, link in self.scenario.links.items()
+            if link.hub is not None
+        }
+
     def _attached(self, plan: ScenarioPlan) -> tuple[frozenset[int], ...]:
-        """Return the devices that use each link."""
+        """Return the devices on each link: those that use it, but for its hub."""
         attached: list[set[int]] = [set() for _ in plan.links]
         for program in plan.programs:
             for each in program.successors:
@@ -227,7 +236,10 @@ class _Compiler:
         for rounds in plan.rounds:
             if rounds.link is not None:
                 attached[rounds.link].update((*rounds.clients, rounds.server))
-        return tuple(map(frozenset, attached))
+        return tuple(
+            frozenset(devices - plan.hubs.get(number, frozenset()))
+            for number, devices in enumerate(attached)
+        )
 
 
 def _factor(value: str | float | int, where: str) -> Fraction:

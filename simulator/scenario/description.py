@@ -39,15 +39,27 @@ class DeviceEntry(Form):
         return self
 
 
+class LinkEntry(Link):
+    """A link, and the device behind it.
+
+    Devices of the `hub` are not on the network themselves, such as a server behind an access point
+    or a cell's tower: they send and receive any number of messages at once, and have no radio.
+    """
+
+    hub: str | None = None
+
+
 class ProgramSource(Form):
     """What a job does: steps of a trace, or of a part of it, or so much time, energy and MACs.
 
+    The trace is trained by a `method`, a file or a name of `workloads/methods`, instead of its own.
     `job` is how much of the trace one job runs. `setup` precedes each job, such as the reload of a
     model.
     """
 
     trace: str | None = None
     part: str | None = None
+    method: str | None = None
     job: Literal["step", "epoch", "run"] = "step"
     setup: Picoseconds = Field(default=0, ge=0)
     time: Picoseconds | None = Field(default=None, ge=0)
@@ -60,6 +72,8 @@ class ProgramSource(Form):
             raise ValueError("time: the trace decides what a job takes: leave one of them out")
         if self.part and not self.trace:
             raise ValueError("part: name the trace that it is of")
+        if self.method and not self.trace:
+            raise ValueError("method: name the trace that it trains")
         if not self.trace and self.time is None and self.macs is None:
             raise ValueError("trace: missing; name a trace, or a time such as '5 ms', or macs")
         return self
@@ -133,7 +147,7 @@ class Scenario(Form):
     name: str = "scenario"
     description: str = ""
     devices: dict[str, DeviceEntry]
-    links: dict[str, Link] = Field(default_factory=dict)
+    links: dict[str, LinkEntry] = Field(default_factory=dict)
     programs: dict[str, ProgramEntry] = Field(default_factory=dict)
     rounds: dict[str, RoundsEntry] = Field(default_factory=dict)
     until: Picoseconds | None = Field(default=None, gt=0)

@@ -124,7 +124,7 @@ class JobsInTurn:
 
 def fixed_job(alone_ps: int, macs: int, dynamic_aj: int) -> Callable[[], JobsInTurn]:
     """Return the jobs of a program that all take and cost the same."""
-    cost = JobCost(JobSteps(alone_ps, 0, ()), macs, dynamic_aj, 0, {})
+    cost = JobCost(JobSteps(alone_ps, alone_ps, ()), macs, dynamic_aj, 0, {})
     return lambda: JobsInTurn(1, lambda _number, _state: (cost, 0))
 
 

@@ -18,7 +18,7 @@ from simulator.scenario.settings import HARDWARE, form_at
 from simulator.scenario.shipped import SCENARIOS, scenario_names
 
 EXAMPLE = "devices: {phone: {hardware: edge-16x16}}, programs: {camera: {on: phone, trace: ...}}"
-_FILES = ("hardware", "trace", "arrive")  # what may name a file
+_FILES = ("hardware", "trace", "method", "arrive")  # what may name a file
 _Settings = Mapping[str, Any] | Iterable[str]
 
 
@@ -36,6 +36,7 @@ def load_scenario(source: str | Path | Scenario, overrides: _Settings = ()) -> S
         return source
     path = _find(source)
     raw = {"name": path.stem} | read_yaml(path, EXAMPLE)
+    _name_profiles(raw)
     for key, value in changes.items():
         _override(raw, key, value, path.name)
     _read_profiles(raw, path.name)
@@ -87,6 +88,16 @@ def _override(raw: dict[str, Any], path: str, value: Any, label: str) -> None:
             f"--set {path}: {'.'.join(parents)} is {shown(node)}: nothing to set in it"
         )
     node[leaf] = read_value(f"--set {path}", value) if isinstance(value, str) else value
+
+
+def _name_profiles(raw: dict[str, Any]) -> None:
+    """Let a link that is a profile's name have settings: {profile: name}."""
+    links = raw.get("links")
+    if isinstance(links, dict):
+        raw["links"] = {
+            name: {"profile": link} if isinstance(link, str) else link
+            for name, link in links.items()
+        }
 
 
 def _read_profiles(raw: dict[str, Any], label: str) -> None:

@@ -8,6 +8,7 @@ from heapq import merge
 from typing import Any
 
 from simulator.activity import Span
+from simulator.machine.link import ports_of
 from simulator.machine.plan import JobRun
 from simulator.machine.play import Frame, Played
 from simulator.results.tally import union_ps
@@ -283,9 +284,10 @@ class ScenarioResult:
 
     def _ports_ps(self, number: int) -> Counter[tuple[int, str]]:
         """Return how long each port of a link was occupied, or its medium."""
-        medium, ports = self.compiled.plan.links[number].medium, Counter[tuple[int, str]]()
+        plan, ports = self.compiled.plan, Counter[tuple[int, str]]()
+        medium, hub = plan.links[number].medium, plan.hubs.get(number, frozenset())
         for each in self.played.messages[number]:
-            for end in port_names(medium, each.sender, each.receiver):
+            for end in ports_of(medium, each.sender, each.receiver, hub):
                 ports[end] += each.passage.occupied_ps
         return ports
 
@@ -314,15 +316,6 @@ def charged_ps(jobs: Sequence[JobRun]) -> Counter[int]:
         since = now
         running[program] += change
     return charged
-
-
-def port_names(medium: str, sender: int, receiver: int) -> tuple[tuple[int, str], ...]:
-    """Return what a message occupies."""
-    if medium == "shared":
-        return ((0, "medium"),)
-    if medium == "half":
-        return ((sender, "port"), (receiver, "port"))
-    return ((sender, "out"), (receiver, "in"))
 
 
 def percentile(values: Sequence[int], percent: int) -> int:

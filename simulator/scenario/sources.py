@@ -13,6 +13,8 @@ from simulator.scenario.description import ByteSpec, DeviceEntry, ProgramSource
 from simulator.scenario.jobs import TraceJobs, fixed_job
 from simulator.trace.memory import footprint
 from simulator.trace.parts import Crossing, TracePart, crossing, part
+from simulator.trace.passes.file import load_method
+from simulator.trace.passes.overlay import resolved, scheduled
 from simulator.trace.trace import Trace
 from simulator.units import PS_PER_S, SIZE, ceil_div
 
@@ -56,7 +58,7 @@ class Sources:
         """Capture models by name with `models`; without it only traces have names."""
         self._models = models
         self._traces: dict[str, Trace] = {}
-        self._parts: dict[tuple[str, str], Trace] = {}
+        self._parts: dict[tuple[str, str, str], Trace] = {}
         self._jobs: dict[tuple[str, ...], TraceJobs] = {}
 
     def jobs(self, source: ProgramSource, kind: DeviceKind, where: str) -> tuple[Jobs, Residence]:
@@ -76,7 +78,7 @@ class Sources:
                 f"{where}.macs: a SoC runs traces: name one, or give a time such as '5 ms'"
             )
         trace = self._part(source, where)
-        key = (source.trace, source.part or "", kind.name, source.job, str(source.setup))
+        key = (*_key(source), kind.name, source.job, str(source.setup))
         if key not in self._jobs:
             self._jobs[key] = TraceJobs(Replay(kind.hardware, trace), source.job, source.setup)
         weights = self._crossing(source, where).weights
@@ -126,24 +128,30 @@ class Sources:
 
         Inference that is a part of training has nothing to pass to the backward pass.
         """
-        assert source.trace is not None, "only parts of traces have a cut"
         spec = TracePart.parse(source.part) if source.part else TracePart()
-        whole = self.trace(source.trace, where)
+        whole = self._whole(source, where)
         if spec.phases:
             whole = part(whole, TracePart(phases=spec.phases))
         return crossing(whole, replace(spec, phases=()))
 
     def _part(self, source: ProgramSource, where: str) -> Trace:
-        assert source.trace is not None, "a part is of a trace"
-        key = source.trace, source.part or ""
+        key = _key(source)
         if key not in self._parts:
-            whole = self.trace(source.trace, where)
+            whole = self._whole(source, where)
             spec = TracePart.parse(source.part) if source.part else None
             try:
                 self._parts[key] = part(whole, spec) if spec else whole
             except InputError as error:
                 raise InputError(f"{where}.{error}") from None
         return self._parts[key]
+
+    def _whole(self, source: ProgramSource, where: str) -> Trace:
+        """Return the trace of a source as its method trains it."""
+        assert source.trace is not None, "a source without a trace has a time or MACs"
+        trace = self.trace(source.trace, where)
+        if source.method:
+            trace = scheduled(trace, load_method(source.method))
+        return resolved(trace)
 
     def trace(self, name: str, where: str) -> Trace:
         """Return a trace by name or file; raises InputError that begins with `where`."""
@@ -164,6 +172,11 @@ class Sources:
                 return self._models(name)
             except InputError:
                 raise error from None
+
+
+def _key(source: ProgramSource) -> tuple[str, str, str]:
+    """Return what makes a trace, or its part, another one."""
+    return source.trace or "", source.part or "", source.method or ""
 
 
 def _macs(trace: Trace) -> int:

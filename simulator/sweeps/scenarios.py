@@ -20,6 +20,7 @@ from simulator.sweeps.axis import Axis, read_axes
 from simulator.sweeps.grid import Grid, Point
 from simulator.sweeps.job import Done, Job
 from simulator.sweeps.request import SweepRequest, as_list
+from simulator.trace.passes.file import load_method
 from simulator.trace.trace import Trace
 from simulator.views.design_space import Cell, PointRow
 
@@ -103,7 +104,9 @@ class ScenarioStudy:
             if each.hardware
         }
         traces = {name: self._sources.trace(name, "").digest for name in names_of(scenario)}
-        parts = (scenario.model_dump(mode="json"), hardware, traces, self.code)
+        named = sorted({each.method for each in sources_of(scenario) if each.method})
+        methods = {name: repr(load_method(name)) for name in named}
+        parts = (scenario.model_dump(mode="json"), hardware, traces, methods, self.code)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
     def row_of(self, _point: Point, columns: PointRow) -> PointRow:
@@ -161,7 +164,12 @@ def scenario_study(request: SweepRequest, models: ModelCapture | None = None) ->
 
 def names_of(scenario: Scenario) -> list[str]:
     """Return the traces that a scenario names."""
+    return sorted({each.trace for each in sources_of(scenario) if each.trace})
+
+
+def sources_of(scenario: Scenario) -> list[ProgramSource]:
+    """Return what the jobs of a scenario do, those of rounds included."""
     sources: list[ProgramSource] = [*scenario.programs.values()]
     for each in scenario.rounds.values():
         sources += [each.train, each.average]
-    return sorted({each.trace for each in sources if each.trace})
+    return sources

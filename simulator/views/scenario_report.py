@@ -36,8 +36,8 @@ def _headline(document: Row) -> str:
     total, (first, *_) = document["total"], document["sources"]
     return (
         f"{document['scenario']}: {first['frames']} frames at {first['source']} in "
-        f"{si(total['duration_s'], 's')}, {si(first['frames_per_s'], '/s')} ({total['busiest']}, "
-        f"the busiest, allows {si(first['bound_per_s'], '/s')}), 95 % of them done within "
+        f"{si(total['duration_s'], 's')}, {_rate(first['frames_per_s'])} ({total['busiest']}, "
+        f"the busiest, allows {_rate(first['bound_per_s'])}), 95 % of them done within "
         f"{si(first['latency_p95_s'], 's')}; {si(total['energy_j'], 'J')} in all, "
         f"{si(total['average_power_w'], 'W')} on average"
     )
@@ -45,7 +45,7 @@ def _headline(document: Row) -> str:
 
 def _programs(document: Row) -> Table:
     table = amount_table(
-        "program", "on", "jobs", "per second", "latency p50", "p95", "p99", "late", "dropped",
+        "program", "on", "jobs", "rate", "latency p50", "p95", "p99", "late", "dropped",
         "slowed", "energy / job", "energy", "weights", "memory",
     )  # fmt: skip
     for row in document["programs"]:
@@ -54,7 +54,7 @@ def _programs(document: Row) -> Table:
             row["program"],
             row["on"],
             str(row["jobs"]),
-            si(row["jobs_per_s"], ""),
+            _rate(row["jobs_per_s"]),
             *(si(row[f"latency_p{n}_s"], "s") for n in (50, 95, 99)),
             late,
             str(row["dropped"] or "-"),
@@ -126,6 +126,11 @@ def _rounds(rows: Sequence[Row]) -> Table:
             str(min(row["answers"] for row in mine)),
         )
     return table
+
+
+def _rate(per_s: float) -> str:
+    """Return how often something happens: "30 /s", below that "1 per 2.9 s"."""
+    return si(per_s, "/s") if per_s >= 1 or not per_s else f"1 per {si(1 / per_s, 's')}"
 
 
 def _sum(rows: Iterable[Row], key: str) -> Any:

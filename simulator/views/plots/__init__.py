@@ -20,6 +20,7 @@ from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, laten
 from simulator.views.plots.canvas import Results, StepsByLabel, save, styled
 from simulator.views.plots.decides import decides
 from simulator.views.plots.drawing import FORMATS, Drawing, into
+from simulator.views.plots.level_map import LevelMap, level_map
 from simulator.views.plots.methods import (
     bits_over_epochs,
     energy_to_accuracy,
@@ -45,7 +46,9 @@ __all__ = [
     "FIGURES",
     "FORMATS",
     "Drawing",
+    "LevelMap",
     "draw_comparison",
+    "draw_level_map",
     "draw_methods",
     "draw_run",
     "draw_scenario",
@@ -177,6 +180,12 @@ def draw_comparison(document: Comparison, path: Path) -> None:
     """Draw predicted against measured times of the ops of a step; raises InputError as others."""
     with styled():
         save(against(document), path)
+
+
+def draw_level_map(shown: LevelMap, path: Path) -> None:
+    """Draw a measure over two settings with the line of one level; raises InputError as others."""
+    with styled():
+        save(level_map(shown), path)
 
 
 def draw_trace(
