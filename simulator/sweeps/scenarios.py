@@ -5,10 +5,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from simulator.code import fingerprint
 from simulator.errors import Infeasible, InputError
+from simulator.files.text import is_file
 from simulator.hardware import load_hardware
 from simulator.scenario.api import play
 from simulator.scenario.columns import columns_of, scenario_row
@@ -106,7 +108,12 @@ class ScenarioStudy:
         traces = {name: self._sources.trace(name, "").digest for name in names_of(scenario)}
         named = sorted({each.method for each in sources_of(scenario) if each.method})
         methods = {name: repr(load_method(name)) for name in named}
-        parts = (scenario.model_dump(mode="json"), hardware, traces, methods, self.code)
+        arrivals = {
+            each.arrive: hashlib.sha256(Path(each.arrive).read_bytes()).hexdigest()
+            for each in scenario.programs.values()
+            if each.arrive and is_file(Path(each.arrive))
+        }
+        parts = (scenario.model_dump(mode="json"), hardware, traces, methods, arrivals, self.code)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
     def row_of(self, _point: Point, columns: PointRow) -> PointRow:

@@ -87,6 +87,20 @@ def test_a_sweep_takes_a_scenario(split, tmp_path):
     assert "curves.png" in figures.stdout
 
 
+def test_times_of_arrival_come_from_a_file_and_count_in_a_sweep(split, tmp_path):
+    times = tmp_path / "times.csv"
+    split.write_text(SPLIT.replace("50 fps", "times.csv").replace("    jobs: 20\n", ""))
+    addresses = []
+    for text in ("time\n0\n0.5\n", "time\n0\n0.5\n0.7\n"):
+        times.write_text(text)
+        document = json.loads(trainsoc("scenario", split, "--json").stdout)
+        assert document["programs"][0]["jobs"] == text.count("\n") - 1
+        out = ("-o", tmp_path / "sweep", "--workers", 1)
+        assert trainsoc("sweep", split, "--set", "programs.head.priority=1", *out).returncode == 0
+        addresses.append(polars.read_parquet(tmp_path / "sweep" / "points.parquet")["point"][0])
+    assert addresses[0] != addresses[1]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
