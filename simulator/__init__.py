@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from simulator.replay import simulate
     from simulator.results.result import Result
     from simulator.sweeps.api import sweep
+    from simulator.trace.parts import TracePart, crossing, part
     from simulator.trace.storage import load_trace
     from simulator.trace.trace import Trace
     from simulator.uncertainty.api import intervals
@@ -23,9 +24,12 @@ __all__ = [
     "InputError",
     "Result",
     "Trace",
+    "TracePart",
+    "crossing",
     "intervals",
     "load_hardware",
     "load_trace",
+    "part",
     "simulate",
     "sweep",
 ]
@@ -37,9 +41,12 @@ _HOMES = {
     "InputError": "simulator.errors",
     "Result": "simulator.results.result",
     "Trace": "simulator.trace.trace",
+    "TracePart": "simulator.trace.parts",
+    "crossing": "simulator.trace.parts",
     "intervals": "simulator.uncertainty.api",
     "load_hardware": "simulator.hardware",
     "load_trace": "simulator.trace.storage",
+    "part": "simulator.trace.parts",
     "simulate": "simulator.replay",
     "sweep": "simulator.sweeps.api",
 }

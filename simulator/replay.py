@@ -120,7 +120,7 @@ def replay(
 def _record(
     machine: Machine, step: Step, index: int, run: SectionedRun, runs: dict[int, int]
 ) -> StepRecord:
-    return StepRecord(index, run, machine.prices, step.op_names, runs)
+    return StepRecord(index, run, machine.prices, step.op_names, runs, step.tokens)
 
 
 class Replay:
@@ -255,7 +255,9 @@ class Replay:
     def _command(self) -> str:
         """The command that gives this result, whatever files it was read from."""
         fidelity = self.machine.fidelity
-        options = [part for setting in self._settings for part in ("--set", setting)]
+        options = [word for setting in self._settings for word in ("--set", setting)]
+        part = self.trace.origin.get("part")
+        options += ["--part", part] if part else []
         options += ["--fidelity", fidelity] if fidelity != FIDELITIES[0] else []
         return shlex.join(["trainsoc", "run", self.hardware.name, self.trace.name, *options])
 

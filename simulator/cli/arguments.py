@@ -39,6 +39,12 @@ StepOption = Annotated[
     int | None,
     typer.Option("--step", help="a distinct step by its number; default the typical one"),
 ]
+PartOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAYERS", help="of the trace: conv1..layer2, layer3.., ..<fc, phase=..., ops=9..42"
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
 
 

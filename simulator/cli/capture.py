@@ -14,6 +14,7 @@ from simulator.cli.show import show_trace
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
+    from simulator.trace.trace import Trace
     from workloads.capture.program import PythonProgram
 
 
@@ -43,6 +44,17 @@ class CaptureOptions:
         int | None,
         typer.Option(min=1, max=2**20, help="samples per step, for a model; default its own"),
     ] = None
+    evaluate: Annotated[
+        bool, typer.Option("--eval", help="of a model: an evaluation step in place of training")
+    ] = False
+    decode: Annotated[
+        int | None,
+        typer.Option(min=1, max=2**20, help="tokens that a language model generates, one a step"),
+    ] = None
+    prompt: Annotated[
+        int | None,
+        typer.Option(min=1, max=2**20, help="tokens before them, in one step", show_default="32"),
+    ] = None
     fake: Annotated[
         bool, typer.Option("--fake", help="networks compute shapes and no numbers; as for a model")
     ] = False
@@ -59,7 +71,10 @@ def capture(context: typer.Context, options: CaptureOptions) -> None:
 
     The exit status is the script's. The steps recorded so far are saved however the script ends.
 
-    A model has no script: one step of its training is recorded, without computing it. With --fake
+    A run without an optimizer is a run of evaluation steps, one for each call of its network.
+
+    A model has no script: one step of its training is recorded, without computing it, or with
+    --decode the tokens that a language model generates: a prefill, then a step each. With --fake
     a script's networks compute nothing either, so no number that it prints of them means anything.
 
     Example: trainsoc capture train.py -o run.trace -- --epochs 3
@@ -69,6 +84,10 @@ def capture(context: typer.Context, options: CaptureOptions) -> None:
     Example: trainsoc capture lenet_digits -o lenet.trace
 
     Example: trainsoc capture resnet18 --batch 16 -o resnet18.trace
+
+    Example: trainsoc capture resnet18 --eval --batch 1 -o inference.trace
+
+    Example: trainsoc capture gpt2 --decode 128 -o gpt2.trace
 
     Example: trainsoc capture lenet_digits --time -o timed.trace
 
@@ -124,12 +143,12 @@ def capture_to(options: CaptureOptions, arguments: list[str], *, quiet: bool = T
     its exit status.
     """
     try:
-        from workloads.models import MODELS, capture_model
+        from workloads.models import LANGUAGE_MODELS, MODELS
     except ModuleNotFoundError as error:
         raise InputError(f"capture needs {error.name}: pip install 'trainsoc[capture]'") from None
     from simulator.trace.storage import check_writable, rescue_trace
 
-    script = _program(options, arguments, list(MODELS))
+    script = _program(options, arguments, [*MODELS, *LANGUAGE_MODELS])
     _check(options, arguments, is_model=script is None)
     with suppress(OSError):
         options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -140,10 +159,20 @@ def capture_to(options: CaptureOptions, arguments: list[str], *, quiet: bool = T
             script, options.out, depth, time=options.time, fake=options.fake, quiet=quiet
         )
         return
-    trace = capture_model(options.name, options.batch)
+    trace = _of_model(options)
     rescue_trace(trace, options.out)
     if not quiet:
         show_trace(trace, noted=True)
+
+
+def _of_model(options: CaptureOptions) -> "Trace":
+    """Return the trace of a model: what it generates, or one step of it."""
+    from workloads.models import Generation, capture_language_model, capture_model
+
+    if options.decode is None:
+        return capture_model(options.name, options.batch, evaluate=options.evaluate)
+    request = Generation(options.decode, options.prompt or 32, options.batch or 1)
+    return capture_language_model(options.name, request)
 
 
 def _program(
@@ -162,6 +191,8 @@ def _program(
 def _check(options: CaptureOptions, arguments: list[str], *, is_model: bool) -> None:
     """Raise InputError for options that the target does not take."""
     name, steps, batch = options.name, options.steps, options.batch
+    only_models = {"--batch": batch, "--decode": options.decode, "--prompt": options.prompt}
+    first = next((key for key, value in only_models.items() if value is not None), None)
     if is_model and arguments:
         raise InputError(f"{name} is a model: it takes --batch and no argument {arguments[0]}")
     if is_model and options.time:
@@ -170,8 +201,13 @@ def _check(options: CaptureOptions, arguments: list[str], *, is_model: bool) -> 
         raise InputError(f"--steps {steps}: {name} is a model, of which one step is recorded")
     if options.time and options.fake:
         raise InputError("--time: a fake capture computes nothing whose time could be measured")
-    if not is_model and batch is not None:
-        raise InputError(f"--batch {batch}: {name} is no model; its own arguments follow --")
+    if not is_model and (first or options.evaluate):
+        option = f"{first} {only_models[first]}" if first else "--eval"
+        raise InputError(f"{option}: {name} is no model; its own arguments follow --")
+    if options.prompt is not None and options.decode is None:
+        raise InputError(f"--prompt {options.prompt}: say with --decode how many tokens follow it")
+    if options.evaluate and options.decode is not None:
+        raise InputError("--eval and --decode: a model generates, or it evaluates once; give one")
 
 
 def _script(target: str, models: list[str]) -> Path:

@@ -13,6 +13,7 @@ from simulator.cli.arguments import (
     HardwareArg,
     JsonOption,
     MaxTilesOption,
+    PartOption,
     SamplesOption,
     SetOption,
     TraceArg,
@@ -58,6 +59,7 @@ class RunOptions:
         Path | None,
         typer.Option(help="a training method, bits, density, frozen layers: YAML file or name"),
     ] = None
+    part: PartOption = None
     ops: Annotated[bool, typer.Option("--ops", help="add one row per op and unit to JSON")] = False
     samples: SamplesOption = None
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of the samples")] = 0
@@ -76,6 +78,8 @@ def run(options: RunOptions) -> None:
     Example: trainsoc run my_soc.yaml run.trace --set accelerator.rows=32 --json
 
     Example: trainsoc run edge-16x16-mp resnet20_digits --method int8
+
+    Example: trainsoc run edge-16x16 lenet_digits --part "conv1..conv2"
 
     Example: trainsoc run edge-16x16 mlp_digits --samples 32 --json
     """
@@ -131,10 +135,14 @@ def _machines(options: RunOptions) -> "list[tuple[Hardware, list[str]]]":
 
 
 def _trace(options: RunOptions) -> "Trace":
-    """Return the trace to replay, under the training method if there is one."""
+    """Return the trace to replay, or the part of it, under the training method if there is one."""
     from simulator.replay import as_trace
 
     trace = as_trace(options.trace)
+    if options.part is not None:
+        from simulator.trace.parts import part
+
+        trace = part(trace, options.part)
     if not options.method:
         return trace
     from simulator.trace.passes.file import load_method

@@ -52,10 +52,16 @@ def scenario(
 
 
 def captured(name: str) -> "Trace":
-    """Return the trace of a model; only calling it needs torch. Raises InputError without."""
+    """Return the trace of a model at batch 1: a training step, or of "resnet18 eval" an evaluation.
+
+    Only calling it needs torch. Raises InputError without.
+    """
     try:
         from workloads.models import capture_model
     except ModuleNotFoundError as error:
         lack = f"capture of {name} needs {error.name}: pip install 'trainsoc[capture]'"
         raise InputError(lack) from None
-    return capture_model(name, 1)
+    model, _, mode = name.partition(" ")
+    if mode not in ("", "eval"):
+        raise InputError(f"trace {name}: write a model's name, or {model} eval")
+    return capture_model(model, 1, evaluate=bool(mode))

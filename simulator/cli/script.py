@@ -73,8 +73,10 @@ class _TraceWriter:
     def keep(self, outcome: "Outcome") -> None:
         """Save all traces; the exit status is the program's, or 2 if saving fails."""
         self.status = outcome.status
-        own = outcome.trace if outcome.trained or outcome.failure else None
-        traces = [*([own] if own else []), *self.children.traces(stopped=outcome.status > 128)]
+        others = self.children.traces(stopped=outcome.status > 128)
+        runs = outcome.trained or outcome.failure or (outcome.evaluated and not others)
+        own = outcome.trace if runs else None
+        traces = [*([own] if own else []), *others]
         try:
             saved = self._save(traces)
             self._judge(outcome, saved)
@@ -99,15 +101,15 @@ class _TraceWriter:
         return [self.out.with_name(name) for name in names[: len(traces)]]
 
     def _judge(self, outcome: "Outcome", saved: list[Path]) -> None:
-        """Raise InputError if the program failed, or if nothing trained."""
-        from workloads.capture.script import untrained
+        """Raise InputError if the program failed, or if nothing ran a network."""
+        from workloads.capture.script import idle
 
         if outcome.failure:
             rest = f"; the steps before it are in {_joined(saved)}" if saved else ""
             raise InputError(f"{outcome.failure}{rest}")
         if not saved:
             ran = self.children.ran
-            raise InputError(untrained(self.program, outcome.trace, processes=ran))
+            raise InputError(idle(self.program, processes=ran))
 
 
 def numbered(name: str, number: int) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.arguments import JsonOption, SetOption, StepOption
+from simulator.cli.arguments import JsonOption, PartOption, SetOption, StepOption
 from simulator.cli.terminal import print_table
 from simulator.errors import InputError
 
@@ -19,6 +19,7 @@ def show(
     what: Annotated[str, typer.Argument(metavar="TRACE|HARDWARE", help="file or name")],
     overrides: SetOption = None,
     step: StepOption = None,
+    part: PartOption = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="folder for the figures of a trace")
     ] = None,
@@ -29,13 +30,16 @@ def show(
     A SoC: its uncertain constants with ranges and reasons, then all other settings and the area.
 
     A trace: its distinct steps and when they ran; for one of them, what each phase and layer
-    computes and moves, and the memory that it holds. -o draws trace.png and memory.png.
+    computes and moves, and the memory that it holds. -o draws trace.png and memory.png. Of a part
+    also its weights, and the bytes that cross the cut around it.
 
     Example: trainsoc show edge-16x16 --set accelerator.rows=32
 
     Example: trainsoc show lenet_digits --json
 
     Example: trainsoc show lenet_digits --step 3 -o figures
+
+    Example: trainsoc show lenet_digits --part "conv1..conv2"
     """
     from simulator.hardware.load import load_hardware
     from simulator.hardware.shipped import hardware_names
@@ -43,9 +47,9 @@ def show(
     if what not in hardware_names() and Path(what).suffix not in (".yaml", ".yml"):
         if overrides:
             raise InputError(f"--set {overrides[0]}: {what} is a trace; only hardware has settings")
-        show_trace(what, step, out, as_json=as_json)
+        show_trace(what, step, out, part, as_json=as_json)
         return
-    for option, value in (("--step", step), ("-o", out)):
+    for option, value in (("--step", step), ("-o", out), ("--part", part)):
         if value is not None:
             raise InputError(f"{option} {value}: {what} is hardware; {option} is for a trace")
     show_hardware(load_hardware(what, overrides or []), as_json=as_json)
@@ -69,22 +73,31 @@ def show_trace(
     source: "str | Trace",
     step: int | None = None,
     out: Path | None = None,
+    part: str | None = None,
     *,
     as_json: bool = False,
     noted: bool = False,
 ) -> None:
     """Print a trace, as tables or one JSON object, and draw it into `out` if given.
 
-    `step` is the distinct step to show, by default the typical one; `noted` leaves out the notes on
-    the origin, if they were printed before. Raises InputError without such a trace or step.
+    `step` is the distinct step to show, by default the typical one, `part` the part, by default
+    all; `noted` leaves out the notes on the origin, if they were printed before. Raises InputError
+    without such a trace, part or step.
     """
     from simulator.replay import as_trace
+    from simulator.trace.parts import TracePart
+    from simulator.trace.parts import part as cut_out
     from simulator.views.memory_view import memory_over_time
+    from simulator.views.part_view import part_document
     from simulator.views.trace_summary import trace_summary
     from simulator.views.trace_view import trace_table
 
-    trace = as_trace(source)
+    whole = as_trace(source)
+    spec = None if part is None else TracePart.parse(part)
+    trace = cut_out(whole, spec) if spec else whole
     document = trace_summary(trace, step)
+    if spec:
+        document["part"] = part_document(whole, spec, document["step"])
     figures: list[Path] = []
     if out:
         from simulator.views.plots import draw_trace

@@ -112,6 +112,7 @@ class MemoryDocument(TypedDict):
     activations: Count
     copies: NotRequired[Count]
     peak_bytes: Count
+    cache: NotRequired[Count]
 
 
 class AreaRow(TypedDict):
@@ -266,11 +267,14 @@ def by_phase(document: ResultDocument) -> dict[str, CostRow]:
 
 
 class RecordEntry(Strict):
-    """A kind of step of records.parquet: which distinct step, its ops, how often it ran when."""
+    """A kind of step of records.parquet: which distinct step, its ops, how often it ran when, and
+    the tokens of a run.
+    """
 
     step: Count
     runs: list[tuple[Count, Count]]
     ops: list[str]
+    tokens: Count = 0
 
 
 class PlainCosts(Strict):

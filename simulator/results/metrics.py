@@ -72,11 +72,16 @@ TABLE: tuple[Metric | CostBreakdown, ...] = (
            OBJECTIVE | REQUIRED),
     Metric("edp_js", "energy-delay product", 2, RATIO, lambda part: part.energy_j * part.latency_s,
            OBJECTIVE | PHASES | SAMPLED),
+    Metric("tokens", "tokens", 1, ADDITIVE, lambda part: part.tokens, NOWHERE),
+    Metric("tokens_per_s", "tokens per second", 0, RATIO, lambda part: part.tokens_per_s, NOWHERE),
+    Metric("energy_per_token_j", "energy per token", 0, RATIO,
+           lambda part: part.energy_per_token_j, NOWHERE),
 )  # fmt: skip
 """All that a result says of each part of a run, in its order.
 
 `array_use` is over the time in which the part was active, `array_utilization` over the
-accelerator's busy time; the lowest and highest energy are at the ends of all prices at once.
+accelerator's busy time; the lowest and highest energy are at the ends of all prices at once. Only
+what a language model generates has tokens.
 """
 METRICS = tuple(row for row in TABLE if isinstance(row, Metric))
 AREAS = Breakdown("area_mm2", "area_{}_mm2", "{} area", 0)
@@ -120,7 +125,7 @@ COMPARED = tuple((each, each.ratio) for each in METRICS if each.ratio)
 OBJECTIVES = tuple(each.key for each in (LATENCY, ENERGY))
 """The columns that a sweep minimises where nobody says which."""
 TRAINING_PART = "training"
-"""All phases but eval: the start of its columns in a sweep."""
+"""All phases that train: the start of its columns in a sweep."""
 _PARTS = (TRAINING_PART, *(phase.value for phase in Phase))
 
 

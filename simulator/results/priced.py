@@ -32,6 +32,21 @@ class Priced:
         return self.tally.latency_ps / PS_PER_S
 
     @property
+    def tokens(self) -> int | None:
+        """The tokens that a language model took in or generated, None if there are none."""
+        return self.tally.tokens or None
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Its tokens over its time."""
+        return self.tokens / self.latency_s if self.tokens and self.tally.latency_ps else None
+
+    @property
+    def energy_per_token_j(self) -> float | None:
+        """Its energy over its tokens."""
+        return self.energy_j / self.tokens if self.tokens else None
+
+    @property
     def counts(self) -> Counts:
         """How often each action happened."""
         return self.tally.counts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from simulator.activity import Span, Task, total
 from simulator.energy.prices import Prices
 from simulator.results.power import peaks_uw, power_uw
-from simulator.results.tally import Key, Ran, Tally, UnitTally, summed, tallies
+from simulator.results.tally import Key, Ran, Tally, UnitTally, summed, tallies, with_tokens
 from simulator.trace.op import Phase
 
 if TYPE_CHECKING:  # a run that is read from a file was lowered by another process
@@ -54,11 +54,15 @@ class Record(Protocol):
     def op_names(self) -> tuple[str, ...]:
         """The names of the step's ops, to which `Task.op` points."""
 
+    @property
+    def tokens(self) -> int:
+        """The tokens that a language model takes in or generates in one run of it."""
+
 
 @dataclass(frozen=True)
 class StepRecord:
     """One simulated kind of step: which distinct step, how it ran at which prices, and how often
-    in each epoch.
+    in each epoch. `tokens` are those of one run.
     """
 
     step: int
@@ -66,6 +70,7 @@ class StepRecord:
     prices: Prices
     op_names: tuple[str, ...]
     runs: dict[int, int]
+    tokens: int = 0
 
     @property
     def count(self) -> int:
@@ -95,7 +100,7 @@ class StepRecord:
     @cached_property
     def by_phase(self) -> Mapping[Phase, Tally]:
         """The sums of each phase."""
-        return self._tallies(self.run.lowered.program.by_phase)
+        return with_tokens(self._tallies(self.run.lowered.program.by_phase), self.tokens)
 
     @cached_property
     def by_layer(self) -> Mapping[LayerPhase, Tally]:

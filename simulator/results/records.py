@@ -88,7 +88,9 @@ def read_records(directory: Path) -> Records:
 
 
 def _entry(record: Record) -> dict[str, Any]:
-    return {"step": record.step, "runs": list(record.runs.items()), "ops": record.op_names}
+    tokens = {"tokens": record.tokens} if record.tokens else {}
+    runs = list(record.runs.items())
+    return {"step": record.step, "runs": runs, "ops": record.op_names, **tokens}
 
 
 def _places(record: Record) -> list[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from simulator.energy.prices import Prices
 from simulator.results.documents import RecordEntry
 from simulator.results.power import peaks_uw
 from simulator.results.record import LayerPhase
-from simulator.results.tally import Ran, Tally, tallies
+from simulator.results.tally import Ran, Tally, tallies, with_tokens
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Phase
 
@@ -74,7 +74,7 @@ class SavedTasks:
         cuts = [slice(first, end) for first, end in pairwise(ends)]
         steps = self._ran(cuts, prices)
         return tuple(
-            SavedRecord(each.step, dict(each.runs), tuple(each.ops), ran, cut, self)
+            SavedRecord(each.step, dict(each.runs), tuple(each.ops), ran, cut, self, each.tokens)
             for each, cut, ran in zip(entries, cuts, steps, strict=True)
         )
 
@@ -133,6 +133,7 @@ class SavedRecord:
     ran: Ran
     cut: slice
     saved: SavedTasks
+    tokens: int
 
     @property
     def count(self) -> int:
@@ -147,7 +148,8 @@ class SavedRecord:
     @cached_property
     def by_phase(self) -> Mapping[Phase, Tally]:
         """The sums of each phase."""
-        return tallies(self.ran, [phase for _, phase in self.saved.places[self.cut]])
+        phases = [phase for _, phase in self.saved.places[self.cut]]
+        return with_tokens(tallies(self.ran, phases), self.tokens)
 
     @cached_property
     def by_layer(self) -> Mapping[LayerPhase, Tally]:

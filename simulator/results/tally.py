@@ -1,11 +1,13 @@
 """Exact sums of what tasks took and did, by any grouping."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 from simulator.activity import Counts, Span, total
+from simulator.trace.op import Phase
+from simulator.trace.phases import FACTS
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -44,7 +46,8 @@ class Tally:
     """Sums over some tasks: attributed time, counts, times of units; and the highest power seen.
 
     `active_ps` is the time in which at least one of them ran, attributed to them or not;
-    `contention_ps` what they took longer than each of them would have alone.
+    `contention_ps` what they took longer than each of them would have alone; `tokens` those that a
+    language model took in or generated with them.
     """
 
     latency_ps: int = 0
@@ -53,6 +56,7 @@ class Tally:
     peak_uw: int = 0
     units: dict[str, UnitTally] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    tokens: int = 0
 
 
 def summed(parts: Sequence[tuple[Tally, int]]) -> Tally:
@@ -70,6 +74,7 @@ def summed(parts: Sequence[tuple[Tally, int]]) -> Tally:
         max([tally.peak_uw for tally, _ in parts], default=0),
         units,
         total((tally.counts, times) for tally, times in parts),
+        sum([tally.tokens * times for tally, times in parts]),
     )
 
 
@@ -79,6 +84,14 @@ def tallies(ran: Ran, keys: Iterable[Key]) -> dict[Key, Tally]:
     for key, entry in zip(keys, zip(*ran, strict=True), strict=True):
         groups.setdefault(key, []).append(entry)
     return {key: _tally(Ran(*zip(*entries, strict=True))) for key, entries in groups.items()}
+
+
+def with_tokens(sums: Mapping[Phase, Tally], tokens: int) -> dict[Phase, Tally]:
+    """Return the sums of the phases of a step, its tokens in the phase that generates."""
+    return {
+        phase: replace(tally, tokens=tokens) if FACTS[phase].generates else tally
+        for phase, tally in sums.items()
+    }
 
 
 def contention_ps(took_ps: int, alone_ps: int) -> int:

@@ -20,7 +20,7 @@ from simulator.results.metrics import (
 from simulator.results.result import Result
 from simulator.sweeps.job import Done, Job
 from simulator.sweeps.sampled import sampled_columns
-from simulator.trace.op import Phase
+from simulator.trace.phases import FACTS
 from simulator.trace.trace import Trace
 from simulator.uncertainty.account import account
 from simulator.uncertainty.replays import Subject
@@ -75,10 +75,10 @@ def _metrics(result: Result) -> dict[str, Cell]:
         row |= {f"{name}_{each.key}": _storable(each, each.compute(part)) for each in _OF_PHASES}
         for units in UNIT_BREAKDOWNS:
             row |= {f"{name}_{key}": n for key, n in units.columns(units.compute(part)).items()}
-    in_eval = result.by_phase.get(Phase.EVAL)
+    idle = [part for phase, part in result.by_phase.items() if not FACTS[phase].trains]
     for each in _OF_TRAINING:
-        evaluating = each.compute(in_eval) if in_eval else None
-        row[f"{TRAINING_PART}_{each.key}"] = each.of(total) - (evaluating or 0.0)
+        rest = sum(each.compute(part) or 0.0 for part in idle)
+        row[f"{TRAINING_PART}_{each.key}"] = each.of(total) - rest
     return row
 
 

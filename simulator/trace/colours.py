@@ -3,6 +3,7 @@
 from typing import Literal
 
 Colour = Literal[
-    "blue", "orange", "green", "vermillion", "sky", "purple", "yellow", "black", "grey", "silver"
+    "blue", "orange", "green", "vermillion", "sky", "purple", "yellow", "black", "brown", "pink",
+    "grey", "silver",
 ]  # fmt: skip
-"""The palette of Okabe and Ito, and two greys for what matters least."""
+"""The palette of Okabe and Ito, two for what generates, and two greys for what matters least."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from simulator.trace.op import Op, OpKind, Tensor
 from simulator.trace.trace import PERSISTENT, Step, StorageKind
 
-Sides = tuple[Op | None, Op | None]
+DividedOp = tuple[Op | None, Op | None]
 """What of an op is inside a part, and what outside."""
 _Windows = dict[tuple[int, tuple[tuple[int, int], ...]], int]
 
@@ -29,14 +29,14 @@ class Crossing:
     weights: int
 
 
-def crossing_of(step: Step, sides: Sequence[Sides]) -> Crossing:
+def crossing_of(step: Step, sides: Sequence[DividedOp]) -> Crossing:
     """Return what crosses the cut that divides each op of `step` into these sides.
 
     A parameter is as the step before it left it, which was the same step.
     """
-    before = _Flow(step)
+    before = _CutTraffic(step)
     before.run(sides)
-    flow = _Flow(step, before.persistent_writers())
+    flow = _CutTraffic(step, before.persistent_writers())
     flow.run(sides)
     return Crossing(
         flow.crossed(inside=True),
@@ -47,7 +47,7 @@ def crossing_of(step: Step, sides: Sequence[Sides]) -> Crossing:
 
 
 @dataclass(slots=True)
-class _Flow:
+class _CutTraffic:
     """Follows which side wrote each storage last, and what the other side then reads of it."""
 
     step: Step
@@ -55,19 +55,19 @@ class _Flow:
     _versions: dict[int, int] = field(default_factory=dict)
     _reads: dict[tuple[int, int, bool], _Windows] = field(default_factory=dict)
 
-    def run(self, sides: Iterable[Sides]) -> None:
+    def run(self, sides: Iterable[DividedOp]) -> None:
         """Run a step; True is inside. Both sides of an op read before either writes."""
         for pair in sides:
             halves = [(op, side) for op, side in zip(pair, (True, False), strict=True) if op]
             for op, side in halves:
                 self._read(op, side)
             for op, side in halves:
-                for tensor in moved(op, op.outputs):
+                for tensor in data_of(op, op.outputs):
                     self.writers[tensor.storage] = side
                     self._versions[tensor.storage] = self._versions.get(tensor.storage, 0) + 1
 
     def _read(self, op: Op, side: bool) -> None:
-        for tensor in moved(op, op.inputs):
+        for tensor in data_of(op, op.inputs):
             storage = tensor.storage
             if self.writers.get(storage, side) is not side:
                 key = storage, self._versions.get(storage, 0), side
@@ -88,17 +88,17 @@ class _Flow:
         return {s: side for s, side in self.writers.items() if storages[s].kind in PERSISTENT}
 
 
-def moved(op: Op, tensors: Iterable[Tensor]) -> Iterator[Tensor]:
+def data_of(op: Op, tensors: Iterable[Tensor]) -> Iterator[Tensor]:
     """Yield the tensors whose bytes an op moves: none of a view."""
     if op.kind is not OpKind.VIEW:
         yield from tensors
 
 
-def _input_bytes(step: Step, sides: Iterable[Sides]) -> int:
+def _input_bytes(step: Step, sides: Iterable[DividedOp]) -> int:
     """Return the bytes that the part reads of inputs: of each storage the windows it uses."""
     windows: dict[int, _Windows] = {}
     for inner, _ in sides:
-        for tensor in moved(inner, inner.inputs) if inner else ():
+        for tensor in data_of(inner, inner.inputs) if inner else ():
             if step.storages[tensor.storage].kind is StorageKind.INPUT:
                 windows.setdefault(tensor.storage, {})[tensor.region] = tensor.bytes
     return sum(min(sum(w.values()), step.storages[s].bytes) for s, w in windows.items())

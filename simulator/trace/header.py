@@ -14,7 +14,7 @@ from simulator.trace.passes.registry import from_plain, to_plain
 from simulator.trace.passes.treatment import AS_TRACED, Method, Treatment
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Timing, Trace
 
-SCHEMA = "1.4"
+SCHEMA = "1.5"
 AGAIN = "capture or copy the trace again"
 LARGEST = 2**63 - 1
 """The format stores signed integers of 64 bits."""
@@ -46,6 +46,7 @@ class _MethodHeader(Strict):
 class _StepHeader(Strict):
     kind: str
     storages: list[tuple[Annotated[int, Field(ge=0, le=LARGEST_STORAGE)], str, str]]
+    tokens: Whole = 0
 
 
 class Header(Strict):
@@ -106,10 +107,7 @@ def header_text(trace: Trace) -> str:
         "name": trace.name,
         "origin": trace.origin,
         "segments": [_plain(segment) for segment in trace.segments],
-        "steps": [
-            {"kind": step.kind, "storages": [[s.bytes, s.kind, s.name] for s in step.storages]}
-            for step in trace.steps
-        ],
+        "steps": [_plain_step(step) for step in trace.steps],
     }
     if trace.methods != (AS_TRACED,):
         content["methods"] = [_plain_method(method) for method in trace.methods]
@@ -121,6 +119,12 @@ def header_text(trace: Trace) -> str:
 def member(enum: type[_E], value: str, fallback: _E) -> _E:
     """Return the member of `enum` with this value; values of newer minor schemas are `fallback`."""
     return enum(value) if value in enum.__members__.values() else fallback
+
+
+def _plain_step(step: Step) -> dict[str, Any]:
+    storages = [[each.bytes, each.kind, each.name] for each in step.storages]
+    tokens = {"tokens": step.tokens} if step.tokens else {}
+    return {"kind": step.kind, "storages": storages, **tokens}
 
 
 def _plain_method(method: Method) -> dict[str, Any]:
@@ -143,7 +147,8 @@ def _step(entry: _StepHeader, ops: list[Op]) -> Step:
         Storage(size, member(StorageKind, kind, StorageKind.ACTIVATION), name)
         for size, kind, name in entry.storages
     )
-    return Step(member(StepKind, entry.kind, StepKind.OTHER), tuple(ops), tuple(storages))
+    kind = member(StepKind, entry.kind, StepKind.OTHER)
+    return Step(kind, tuple(ops), tuple(storages), entry.tokens)
 
 
 def _method(entry: _MethodHeader, where: str) -> Method:

@@ -1,13 +1,13 @@
 """The memory footprint of a step, by liveness of its storages: op by op, and at its peak."""
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate
 
 from simulator.memo import Memo
 from simulator.trace.op import OpKind
-from simulator.trace.trace import PERSISTENT, Step, StorageKind
+from simulator.trace.trace import PERSISTENT, Step, Storage, StorageKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Footprint:
     """Bytes of parameters (with buffers), gradients, optimizer state and activations (with inputs).
 
     Gradients and activations are at their own maxima; `peak_bytes` is the largest sum at one time.
+    `cache` are the keys and values that attention keeps from token to token.
     """
 
     parameters: int
@@ -22,10 +23,11 @@ class Footprint:
     optimizer_state: int
     activations: int
     peak_bytes: int
+    cache: int = 0
 
     def as_dict(self) -> dict[str, int]:
-        """Return the figures by name."""
-        return asdict(self)
+        """Return the figures by name, that of a cache only where there is one."""
+        return {name: size for name, size in asdict(self).items() if size or name != "cache"}
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,10 @@ class Occupancy:
 def occupancy(step: Step) -> Occupancy:
     """Return the live memory of `step`, op by op.
 
-    Parameters, buffers and optimizer state live throughout; a gradient from its first touch to
-    the end; anything else from its first touch to its last. Of an input only the part that the
-    step touches counts: the storage may hold the whole data set.
+    Parameters, buffers, optimizer state and caches live throughout; a gradient from its first touch
+    to the end; anything else from its first touch to its last. Of an input only the part that the
+    step touches counts: the storage may hold the whole data set. So it is with a cache, which has
+    room for tokens to come.
     """
     moments = max(1, len(step.ops))
     live, sizes = _lifetimes(step, moments - 1), _sizes(step)
@@ -115,6 +118,7 @@ def _footprint(step: Step) -> Footprint:
         most[StorageKind.OPTIMIZER_STATE],
         max(map(sum, zip(activations, inputs, strict=True))),
         live.peak_bytes,
+        most[StorageKind.CACHE],
     )
 
 
@@ -126,23 +130,46 @@ def _lifetimes(step: Step, end: int) -> dict[int, tuple[int, int]]:
             first, _ = live.get(tensor.storage, (index, index))
             live[tensor.storage] = (first, index)
     for storage, entry in enumerate(step.storages):
-        if entry.kind in PERSISTENT:
+        if entry.kind is StorageKind.CACHE and not entry.name and storage in live:
+            live[storage] = _cache_life(step, storage, live[storage], end)
+        elif entry.kind in PERSISTENT:
             live[storage] = (0, end)
         elif entry.kind is StorageKind.GRADIENT and storage in live:
             live[storage] = (live[storage][0], end)
     return live
 
 
+def _cache_life(step: Step, storage: int, used: tuple[int, int], end: int) -> tuple[int, int]:
+    """Return when a cache is live: a longer one that the step makes from then on, one that it only
+    reads until then, as the longer one replaces it.
+    """
+    written = [
+        (index, tensor.bytes)
+        for index, op in enumerate(step.ops)
+        for tensor in (() if op.kind is OpKind.VIEW else op.outputs)
+        if tensor.storage == storage
+    ]
+    first, last = used
+    is_made = written[:1] == [(first, step.storages[storage].bytes)]
+    return first if is_made else 0, end if written else last
+
+
 def _sizes(step: Step) -> tuple[int, ...]:
-    """Return the bytes of each storage that count; of inputs those of the windows used."""
+    """Return the bytes of each storage that count: of inputs those of the windows used, of a cache
+    those of the largest one, which has all tokens so far.
+    """
     windows: dict[int, dict[Hashable, int]] = {}
     for op in step.ops:
         if op.kind is not OpKind.VIEW:
             for tensor in (*op.inputs, *op.outputs):
                 windows.setdefault(tensor.storage, {})[tensor.region] = tensor.bytes
     return tuple(
-        min(sum(windows.get(index, {}).values()), storage.bytes)
-        if storage.kind is StorageKind.INPUT
-        else storage.bytes
+        _size(storage, windows.get(index, {}).values())
         for index, storage in enumerate(step.storages)
     )
+
+
+def _size(storage: Storage, windows: Collection[int]) -> int:
+    if storage.kind is StorageKind.INPUT:
+        return min(sum(windows), storage.bytes)
+    return max(windows, default=0) if storage.kind is StorageKind.CACHE else storage.bytes

@@ -49,6 +49,8 @@ class Phase(StrEnum):
     ZERO_GRAD = "zero_grad"
     RECOMPUTE = "recompute"
     EVAL = "eval"
+    PREFILL = "prefill"
+    DECODE = "decode"
     OTHER = "other"
 
 

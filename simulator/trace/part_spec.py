@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from simulator.errors import InputError, join_names, shown
 from simulator.trace.op import Op, Phase
-from simulator.trace.places import Places
+from simulator.trace.places import NetworkPlaces
 
 _NAME = re.compile(r"[\w\-]*(\.[\w\-]+)*")
 _NUMBERS = re.compile(r"(\d{1,15})\.\.(\d{1,15})")
@@ -40,7 +40,7 @@ class LayerRange:
         dots = f"..{'<' if self.before else ''}" if self.through else ""
         return f"{self.first}{dots}{self.last}"
 
-    def covers(self, where: Places) -> set[int]:
+    def covers(self, where: NetworkPlaces) -> set[int]:
         """Return the places of a step that are in the range."""
         if not self.through:
             return set(where.of(self.first))
@@ -95,7 +95,7 @@ class TracePart:
         """The layers at the ends of its ranges."""
         return tuple(name for each in self.layers for name in (each.first, each.last) if name)
 
-    def covers(self, where: Places) -> set[int]:
+    def covers(self, where: NetworkPlaces) -> set[int]:
         """Return the places of a step that are in its layers."""
         if not self.layers:
             return set(range(len(where.layers)))

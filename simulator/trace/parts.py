@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from simulator.errors import InputError, join_names, shown
-from simulator.trace.crossing import Crossing, Sides, crossing_of, moved
+from simulator.trace.crossing import Crossing, DividedOp, crossing_of, data_of
 from simulator.trace.op import Op, Tensor
 from simulator.trace.part_spec import TracePart
 from simulator.trace.places import places
@@ -15,12 +15,15 @@ __all__ = ["Crossing", "TracePart", "crossing", "part", "source_of"]
 _PASSING = frozenset({StorageKind.INPUT, StorageKind.ACTIVATION})
 
 
-def part(trace: Trace, spec: TracePart) -> Trace:
+def part(trace: Trace, spec: TracePart | str) -> Trace:
     """Return the trace of a part alone: its ops with their storages, as often as they ran.
+
+    `spec` is a part, or text such as "conv1..layer2" (see `part_spec`).
 
     Steps that are equal within the part become one; those that have nothing of it are left out.
     What enters is in memory before the step begins. Raises InputError if the part is empty.
     """
+    spec = _spec(spec)
     numbers: dict[str, int] = {}
     steps: list[Step] = []
     by_step: dict[int, int] = {}
@@ -36,11 +39,12 @@ def part(trace: Trace, spec: TracePart) -> Trace:
     return replace(trace, steps=tuple(steps), segments=segments, origin=origin, timings=())
 
 
-def crossing(trace: Trace, spec: TracePart, step: int | None = None) -> Crossing:
+def crossing(trace: Trace, spec: TracePart | str, step: int | None = None) -> Crossing:
     """Return what crosses the cut in distinct step `step` of `trace`, by default its typical one.
 
     Raises InputError if there is no such step, or if the part is empty.
     """
+    spec = _spec(spec)
     _steps(trace, spec)
     whole = trace.steps[trace.chosen(step)]
     return crossing_of(whole, list(_divided(whole, spec)))
@@ -51,6 +55,10 @@ def source_of(trace: Trace, spec: TracePart, step: int) -> int:
     digests = {index: each.digest for index, each in _steps(trace, spec).items()}
     digest = list(dict.fromkeys(digests.values()))[step]
     return next(index for index, each in digests.items() if each == digest)
+
+
+def _spec(spec: TracePart | str) -> TracePart:
+    return TracePart.parse(spec) if isinstance(spec, str) else spec
 
 
 def _steps(trace: Trace, spec: TracePart) -> dict[int, Step]:
@@ -82,10 +90,11 @@ def _inside(step: Step, spec: TracePart) -> Step:
             for op in ops
         ),
         tuple(_storage(step.storages[old], is_input=old in inputs) for old in storages),
+        step.tokens,
     )
 
 
-def _divided(step: Step, spec: TracePart) -> Iterator[Sides]:
+def _divided(step: Step, spec: TracePart) -> Iterator[DividedOp]:
     """Yield what of each op is inside of a part, and what outside.
 
     An update of many parameters at once has both.
@@ -119,8 +128,8 @@ def _read_before_written(ops: Iterable[Op]) -> set[int]:
     inputs: set[int] = set()
     written: set[int] = set()
     for op in ops:
-        inputs |= {tensor.storage for tensor in moved(op, op.inputs)} - written
-        written |= {tensor.storage for tensor in moved(op, op.outputs)}
+        inputs |= {tensor.storage for tensor in data_of(op, op.inputs)} - written
+        written |= {tensor.storage for tensor in data_of(op, op.outputs)}
     return inputs
 
 

@@ -41,6 +41,7 @@ class PhaseFacts:
     precedes_loss: bool = False  # code outside of modules that reads its results is the loss
     becomes_eval: bool = False  # is EVAL in a step without backward and optimizer
     begins_step: bool = False  # after the optimizer, the next step begins with it
+    generates: bool = False  # takes in or makes tokens, one after the other
     derives_from_weights: bool = False  # writes gradients, state and temporaries of weights
 
     @property
@@ -86,6 +87,14 @@ FACTS: Mapping[Phase, PhaseFacts] = MappingProxyType(
         Phase.RECOMPUTE: PhaseFacts("recompute", "black", StepPart.FORWARD, begins_part=False),
         Phase.EVAL: PhaseFacts(
             "eval", "grey", StepPart.FORWARD, trains=False, runs_network=True
+        ),
+        Phase.PREFILL: PhaseFacts(
+            "prefill", "brown", StepPart.FORWARD,
+            trains=False, runs_network=True, generates=True,
+        ),
+        Phase.DECODE: PhaseFacts(
+            "decode", "pink", StepPart.FORWARD,
+            trains=False, runs_network=True, generates=True,
         ),
         Phase.OTHER: PhaseFacts(
             "other", "silver", StepPart.LOOP, becomes_eval=True, derives_from_weights=True

@@ -17,7 +17,7 @@ _OWNED = frozenset({StorageKind.PARAMETER, StorageKind.OPTIMIZER_STATE, StorageK
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class NetworkPlaces:
     """The places of a step's ops, and of each tensor that an update writes or reads.
 
     `ops` has a place for each op, `layers` the layer of each place: its own, or that of the op
@@ -38,10 +38,10 @@ class Places:
         return bool(self.of(name))
 
 
-_PLACES: Memo[Places] = Memo("places of work", 64)
+_PLACES: Memo[NetworkPlaces] = Memo("places of work", 64)
 
 
-def places(step: Step) -> Places:
+def places(step: Step) -> NetworkPlaces:
     """Return the places of a step's work; computed once per step."""
     return _PLACES.get(step.digest, lambda: _Finder(step).find())
 
@@ -58,7 +58,7 @@ class _Finder:
     _firsts: dict[str, int] = field(default_factory=dict)
     _owners: dict[int, int] = field(default_factory=dict)
 
-    def find(self) -> Places:
+    def find(self) -> NetworkPlaces:
         ops = self.step.ops
         for index, op in enumerate(ops):
             if _runs_network(op) and op.layer:
@@ -70,7 +70,7 @@ class _Finder:
         updates = {i: self._tensors(i, op) for i, op in enumerate(ops) if FACTS[op.phase].updates}
         for index, (read, written) in updates.items():
             self._ops[index] = next(iter((*written, *read)), index)
-        return Places(tuple(self._ops), tuple(_layers(ops)), updates)
+        return NetworkPlaces(tuple(self._ops), tuple(_layers(ops)), updates)
 
     def _place(self, index: int, op: Op) -> int:
         """Return the place of an op that is no update; of one that is, a first guess."""
@@ -115,8 +115,8 @@ class _Finder:
         What nobody owns, such as a count of steps, is where its neighbour is. In an op on lists of
         tensors, those at one position belong together.
         """
-        known = [self._owners[t.storage] for t in op.inputs if t.storage in self._owners]
-        place = known[0] if known else self._ops[index]
+        owned = [self._owners[t.storage] for t in op.inputs if t.storage in self._owners]
+        place = owned[0] if owned else self._ops[index]
         read = []
         for tensor in op.inputs:
             place = self._owners.get(tensor.storage, place)

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from simulator.trace.op import Gemm, Op, Tensor
-from simulator.trace.plain_rows import CONV, CONV_SIZES, GEMM
+from simulator.trace.plain_rows import CONV, CONV_SIZES, GEMM, TENSOR
 from simulator.trace.trace import Trace
 
 MEASURED = "measured_ps"
@@ -67,11 +67,11 @@ def _row(step: int, op: Op) -> tuple[Any, ...]:
 
 
 def _plain_tensors(tensors: Iterable[Tensor]) -> list[dict[str, Any]]:
-    return [asdict(tensor) for tensor in tensors]
+    return [{name: getattr(tensor, name) for name in TENSOR} for tensor in tensors]
 
 
 def _plain(gemm: Gemm) -> dict[str, Any]:
     """Return a GEMM as it was executed; the precision of a method is not stored."""
-    values = asdict(gemm)
-    words = {"role": gemm.role.value, "causal": gemm.causal.value}
-    return {name: values[name] for name in (*GEMM, "conv")} | words
+    plain = {name: getattr(gemm, name) for name in GEMM}
+    conv = asdict(gemm.conv) if gemm.conv else None
+    return plain | {"conv": conv, "role": gemm.role.value, "causal": gemm.causal.value}

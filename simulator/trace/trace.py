@@ -21,17 +21,30 @@ class StorageKind(StrEnum):
     GRADIENT = "gradient"
     OPTIMIZER_STATE = "optimizer_state"
     INPUT = "input"
+    CACHE = "cache"
     ACTIVATION = "activation"
 
 
-PERSISTENT = frozenset({StorageKind.PARAMETER, StorageKind.BUFFER, StorageKind.OPTIMIZER_STATE})
+PERSISTENT = frozenset(
+    {
+        StorageKind.PARAMETER,
+        StorageKind.BUFFER,
+        StorageKind.OPTIMIZER_STATE,
+        StorageKind.CACHE,
+    }
+)
 
 
 class StepKind(StrEnum):
-    """TRAIN runs an optimizer, EVAL runs forward alone, OTHER is all else."""
+    """TRAIN runs an optimizer, EVAL runs forward alone, OTHER is all else.
+
+    A language model that generates runs a PREFILL of its prompt, then a DECODE for each token.
+    """
 
     TRAIN = "train"
     EVAL = "eval"
+    PREFILL = "prefill"
+    DECODE = "decode"
     OTHER = "other"
 
 
@@ -46,11 +59,15 @@ class Storage:
 
 @dataclass(frozen=True)
 class Step:
-    """The ops of one distinct step in program order, and the storages they touch."""
+    """The ops of one distinct step in program order, and the storages they touch.
+
+    `tokens` are those that a language model takes in or generates in one run of it; 0 elsewhere.
+    """
 
     kind: StepKind
     ops: tuple[Op, ...]
     storages: tuple[Storage, ...]
+    tokens: int = 0
 
     @cached_property
     def digest(self) -> str:
@@ -70,6 +87,8 @@ class Step:
         yield ", "
         yield from _text_of(self.storages)
         yield f"){self._causal}{self._formats}{self._sparse}{self._fused}"
+        if self.tokens:
+            yield f" {self.tokens} tokens"
 
     @cached_property
     def op_names(self) -> tuple[str, ...]:

@@ -13,8 +13,15 @@ GROUPS = {
     "gradients": (StorageKind.GRADIENT,),
     "activations": (StorageKind.ACTIVATION,),
     "inputs": (StorageKind.INPUT,),
+    "cache": (StorageKind.CACHE,),
 }
 _LARGEST = 10
+
+
+def _groups(footprint: Occupancy) -> dict[str, tuple[StorageKind, ...]]:
+    """Return the groups, that of caches only where there is one."""
+    cached = any(footprint.by_kind[StorageKind.CACHE])
+    return {name: kinds for name, kinds in GROUPS.items() if cached or name != "cache"}
 
 
 def memory_over_time(trace: Trace, index: int) -> MemoryOverTime:
@@ -30,7 +37,7 @@ def memory_over_time(trace: Trace, index: int) -> MemoryOverTime:
             group: [
                 sum(at) for at in zip(*(footprint.by_kind[kind] for kind in kinds), strict=True)
             ]
-            for group, kinds in GROUPS.items()
+            for group, kinds in _groups(footprint).items()
         },
         "peak": peak(step, footprint),
     }
@@ -55,7 +62,7 @@ def peak(step: Step, footprint: Occupancy) -> Peak:
         "layer": op.layer if op else None,
         "by_kind": {
             group: sum(footprint.by_kind[kind][moment] for kind in kinds)
-            for group, kinds in GROUPS.items()
+            for group, kinds in _groups(footprint).items()
         },
         "layers": [{"layer": layer, "bytes": size} for layer, size in largest],
         "storages": [_storage(step, footprint, owners, index) for index in alive[:_LARGEST]],

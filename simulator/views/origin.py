@@ -13,6 +13,7 @@ _SENTENCES = {
     "lost_ops": "Ops that could not be recorded and are missing",
     "faults": "Times that the recorder failed to follow the program; layers may be missing",
     "compiled": "torch.compile",
+    "part": "Part of the run",
     "stand_ins": "Fake capture",
     "ran_for_real": "Fake capture",
     "branches": "Fake capture",

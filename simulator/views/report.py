@@ -17,13 +17,15 @@ from simulator.results.documents import (
     by_phase,
 )
 from simulator.results.metric_row import CostRow
-from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY, metric
+from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY, metric, spoken
 from simulator.results.uncertainty import si_with
-from simulator.si import percent, si, si_range
+from simulator.si import digits, percent, si, si_range
 from simulator.units import PS_PER_S
 
 _READS, _WRITES = metric("dram_read_bytes"), metric("dram_write_bytes")
 _BANDWIDTH, _POWER = metric("bandwidth_bytes_per_s"), metric("average_power_w")
+_TOKENS, _TOKEN_RATE = metric("tokens"), metric("tokens_per_s")
+_TOKEN_ENERGY = metric("energy_per_token_j")
 _SHARES = metric("array_use"), metric("array_utilization")
 _CONTENTION, _EXACT = metric("contention_s"), metric("latency_ps")
 TOTAL = "total"
@@ -49,7 +51,7 @@ def run_report(document: ResultDocument, by: str = "phase") -> Group:
         style="dim",
     )
     doubts = [Text(each) for each in document["provenance"].get("notes", ())]
-    rest = [*doubts, _memory(document), *_savings(document)]
+    rest = [*doubts, *_tokens(document), _memory(document), *_savings(document)]
     return Group(Text(_headline(document)), table, note, *rest)
 
 
@@ -185,6 +187,17 @@ def _costs(rows: Iterable[OpRow]) -> CostRow:
     }
 
 
+def _tokens(document: ResultDocument) -> Iterator[Text]:
+    """Yield a line for each phase in which a language model took in or generated tokens."""
+    for name, row in by_phase(document).items():
+        if count := _TOKENS.get(row):
+            yield Text(
+                f"{spoken(name).capitalize()}: {count:,} tokens, "
+                f"{digits(_TOKEN_RATE.of(row))} per second, "
+                f"{si(_TOKEN_ENERGY.of(row), 'J')} each."
+            )
+
+
 def _memory(document: ResultDocument) -> Text:
     memory = document["memory"]
     kinds = {
@@ -193,8 +206,8 @@ def _memory(document: ResultDocument) -> Text:
         "optimizer state": memory["optimizer_state"],
         "activations": memory["activations"],
     }
-    if copies := memory.get("copies", 0):
-        kinds["copies for other units"] = copies
+    beside = {"cache": memory.get("cache", 0), "copies for other units": memory.get("copies", 0)}
+    kinds |= {name: size for name, size in beside.items() if size}
     parts = ", ".join(f"{name} {si(size, 'B')}" for name, size in kinds.items())
     return Text(f"Memory: {si(memory['peak_bytes'], 'B')} at its peak ({parts}).")
 

@@ -1,6 +1,6 @@
 """What the views of a trace pass on: a run, one of its distinct steps, and the memory it holds."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class TraceTotals(TypedDict):
@@ -101,6 +101,21 @@ class MemoryOverTime(TypedDict):
     peak: Peak
 
 
+class PartDocument(TypedDict):
+    """A part of a trace in one run of step `step_of_trace`: MACs of its products, bytes of the
+    weights that it touches, bytes that enter it from the rest and leave it, each once, and bytes
+    that it reads of the step's own inputs.
+    """
+
+    part: str
+    step_of_trace: int
+    macs: int
+    weight_bytes: int
+    enter_bytes: int
+    leave_bytes: int
+    input_bytes: int
+
+
 class TraceSummary(TypedDict):
     """A trace in plain numbers: all of the run, and distinct step `step` in detail."""
 
@@ -124,3 +139,4 @@ class TraceSummary(TypedDict):
     memory: dict[str, int]
     peak: Peak
     segments: list[list[int]]
+    part: NotRequired[PartDocument]

@@ -1,6 +1,7 @@
 """Tables of a trace: the run, then phases, layers and memory of one step."""
 
 from collections.abc import Callable
+from itertools import groupby
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -8,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.si import digits, percent, si
+from simulator.trace.trace import StepKind
 from simulator.views.memory_view import peak_sentence
+from simulator.views.part_view import part_sentence
 from simulator.views.trace_documents import (
     DistinctStepRow,
     LayerTotals,
@@ -23,6 +26,7 @@ _LARGEST = 8  # rows of a table
 _KINDS = 5  # columns of op kinds
 _GROUPS = 12  # lines of epochs
 _DIFFERENCES = 3
+_MANY = 8  # steps in a row that differ in sizes alone, from which on they share a line
 _LONGEST = 28  # characters of a name
 
 
@@ -32,6 +36,7 @@ def trace_table(document: TraceSummary) -> Group:
     parts: list[RenderableType] = [
         Text(_headline(document)),
         *notes,
+        *([Text(part_sentence(document["part"]))] if "part" in document else []),
         _distinct(document),
         *_epochs(document),
         Text(""),
@@ -72,26 +77,54 @@ def _headline(document: TraceSummary) -> str:
     epochs = document["epochs"]
     return (
         f"{document['name']}: {epochs} epoch{'s' * (epochs != 1)}, "
-        f"{document['steps']} training and {document['evaluation_steps']} evaluation steps "
+        f"{document['steps']} training and {document['evaluation_steps']} evaluation steps"
+        f"{_generation(document)} "
         f"({document['distinct_steps']} distinct), {document['parameters']:,} parameters."
     )
+
+
+def _generation(document: TraceSummary) -> str:
+    """Return the steps of a language model that generates, "" without any."""
+    runs = {
+        kind: sum(row["runs"] for row in document["distinct"] if row["kind"] == kind)
+        for kind in (StepKind.PREFILL, StepKind.DECODE)
+    }
+    return "".join(f", {count} {kind}" for kind, count in runs.items() if count)
 
 
 def _distinct(document: TraceSummary) -> Table:
     table = _table("step", "kind", "first input", "runs", "ops", "GEMM FLOP", "peak", text=3)
     table.add_column("unlike")
-    for row in document["distinct"]:
+    for rows in _alike(document["distinct"]):
+        row = rows[-1]
         table.add_row(
-            str(row["index"]),
+            _numbers([each["index"] for each in rows]),
             row["kind"],
             " x ".join(map(str, row["input_shape"])) or "-",
-            str(row["runs"]),
+            str(sum(each["runs"] for each in rows)),
             str(row["ops"]),
             si(row["flops"], "FLOP"),
             si(row["peak_bytes"], "B"),
             _unlike(row),
         )
     return table
+
+
+def _alike(rows: list[DistinctStepRow]) -> list[list[DistinctStepRow]]:
+    """Return the rows, many in a row that differ in sizes alone together, as decodes do."""
+    groups = [
+        list(same)
+        for _, same in groupby(rows, key=lambda row: (row["kind"], row["ops"], row["input_shape"]))
+    ]
+    return [part for group in groups for part in _split(group)]
+
+
+def _split(group: list[DistinctStepRow]) -> list[list[DistinctStepRow]]:
+    return [group] if len(group) > _MANY else [[row] for row in group]
+
+
+def _numbers(indices: list[int]) -> str:
+    return str(indices[0]) if len(indices) == 1 else f"{indices[0]}-{indices[-1]}"
 
 
 def _unlike(row: DistinctStepRow) -> str:
@@ -118,9 +151,14 @@ def _span(ranges: list[list[int]]) -> str:
     return f"epoch{'s' * (not single)} {numbers}"
 
 
+def _word(kind: str) -> str:
+    return "step" if kind == StepKind.TRAIN else kind
+
+
 def _counts(steps: list[StepCount]) -> str:
-    words = {"train": "step", "eval": "eval", "other": "other"}
-    return ", ".join(f"{words[s['kind']]} {s['step']} x {s['count']}" for s in steps)
+    parts = [f"{_word(s['kind'])} {s['step']} x {s['count']}" for s in steps]
+    more = len(parts) - 2 * _MANY
+    return ", ".join(parts if more <= 0 else [*parts[:_MANY], f"{more} more", *parts[-_MANY:]])
 
 
 # One step

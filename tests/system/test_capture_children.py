@@ -87,7 +87,7 @@ def test_a_process_that_cannot_be_recorded_is_named(captured):
     line = "subprocess.run([sys.executable, '-I', '-c', 'sum(range(9999999))'], check=True)"
     status, err, steps = captured(line)
     assert (status, steps) == (2, {})
-    assert "without an optimizer step: if one of the processes that it ran trains, capture" in err
+    assert "a call of a network: if one of the processes that it ran trains, capture" in err
 
 
 def test_every_python_process_keeps_its_own_sitecustomize(tmp_path):

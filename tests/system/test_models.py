@@ -24,12 +24,13 @@ from simulator.trace.op import OpKind, Phase, Role
 from simulator.trace.trace import Segment, StepKind, StorageKind, dependences
 from tests.command_line import trainsoc
 from workloads.capture import capture
-from workloads.models import MODELS, Model, capture_model, capture_step
+from workloads.models import LANGUAGE_MODELS, MODELS, Model, capture_model, capture_step
 from workloads.recipes import RECIPES, STUDIES
 
 pytestmark = pytest.mark.torch
 STATUS = Path("/proc/self/status")
 traced = cache(capture_model)
+NAMES = (*MODELS, *LANGUAGE_MODELS)
 
 # Parameters and GMAC, rounded as there: "num_params" and "_ops" of the weights in torchvision.
 TORCHVISION = {
@@ -316,7 +317,7 @@ def test_the_command_line_captures_a_model(tmp_path):
     [
         (
             ["resnet19"],
-            f"recipe ({', '.join((*RECIPES, *STUDIES))}) or model ({', '.join(MODELS)})",
+            f"recipe ({', '.join((*RECIPES, *STUDIES))}) or model ({', '.join(NAMES)})",
         ),
         (["resnet18", "--batch", "0"], "'--batch': Input should be greater than or equal to 1"),
         (["resnet18", "--batch", "many"], "'--batch'"),

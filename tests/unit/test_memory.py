@@ -37,6 +37,18 @@ def test_of_an_input_only_what_is_touched_counts():
     assert held.peak_bytes == 4  # one float of a storage of 8 bytes
 
 
+def test_of_a_cache_the_tokens_so_far_count():
+    room = Storage(4 * 100, StorageKind.CACHE, "keys")
+    one, all_six = Tensor(0, "float32", (1,), (1,), 5), Tensor(0, "float32", (6,), (1,))
+    ops = [
+        Op("copy", OpKind.COPY, Phase.DECODE, "", (), (one,)),
+        Op("bmm", OpKind.GEMM, Phase.DECODE, "", (all_six,), ()),
+    ]
+    held = footprint(Step(StepKind.DECODE, tuple(ops), (room,), 1))
+    assert held.as_dict()["cache"] == held.peak_bytes == 4 * 6
+    assert "cache" not in footprint(step([StorageKind.INPUT], [(0,)])).as_dict()
+
+
 def test_persistent_storages_live_throughout():
     kinds = [StorageKind.PARAMETER, StorageKind.OPTIMIZER_STATE, StorageKind.BUFFER]
     held = footprint(step(kinds, [(0,), (1,)]))
@@ -46,7 +58,7 @@ def test_persistent_storages_live_throughout():
 
 @given(
     st.lists(
-        st.sampled_from([kind for kind in StorageKind if kind is not StorageKind.INPUT]),
+        st.sampled_from(sorted(set(StorageKind) - {StorageKind.INPUT, StorageKind.CACHE})),
         min_size=4,
         max_size=4,
     ),
@@ -80,7 +92,9 @@ def held_by_hand(kinds, touches, moment):
         begun = any(i <= moment for i in used)
         needed = any(i >= moment for i in used)
         if always or (begun and (needed or kept)):
-            held[s] = 4 if kind is StorageKind.INPUT else 4 << s  # of an input one float is read
+            held[s] = 4 << s
+            if kind in (StorageKind.INPUT, StorageKind.CACHE):
+                held[s] = 4 * bool(used)  # of these what is read: one float
     return held
 
 

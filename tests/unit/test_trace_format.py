@@ -32,6 +32,7 @@ def file(tmp_path_factory):
         one_step_trace(builder), origin={"tool": "test"}, timings=(Timing(3, (1, 2, 3)),)
     )
     trace = replace(trace, methods=(Method("int8", (("fc", Treatment(8, 8, 8)),)),))
+    trace = replace(trace, steps=(replace(trace.steps[0], tokens=3),))
     path = tmp_path_factory.mktemp("format") / "a.trace"
     save_trace(trace, path)
     return path

@@ -45,7 +45,7 @@ def test_layers_of_the_stack_are_the_kinds_of_memory():
     _, held = documents(load_trace("lenet_digits"))
     axes = drawn(memory, held).axes[0]
     below = [0.0] * len(held["phases"])
-    for patch, group in zip(axes.patches, GROUPS, strict=True):
+    for patch, group in zip(axes.patches, held["held"], strict=True):
         top = patch.get_data().values
         bytes_drawn = [1e6 * (a - b) for a, b in zip(top, below, strict=True)]
         assert bytes_drawn == pytest.approx(held["held"][group], abs=1e-3)

@@ -155,7 +155,7 @@ def test_newer_major_schema_is_refused(saved):
 
 
 def test_newer_minor_schema_is_read(trace, saved):
-    assert SCHEMA == "1.4"
+    assert SCHEMA == "1.5"
     rewrite_header(saved, schema="1.7", added="later")
     assert load_trace(saved) == trace
 

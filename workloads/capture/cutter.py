@@ -6,6 +6,7 @@ from typing import Any
 from simulator.trace.op import OpKind, Phase
 from simulator.trace.trace import StepKind
 from workloads.capture.assemble import survey
+from workloads.capture.carried import CarriedStorages
 from workloads.capture.names import ModuleNames
 from workloads.capture.open_step import OpenStep
 from workloads.capture.optimizers import Optimizers
@@ -13,7 +14,7 @@ from workloads.capture.policy import Detail, RecordingPolicy, is_cheap
 from workloads.capture.recorder import OpRecorder
 from workloads.capture.segments import Catalogue
 from workloads.capture.spots import Context
-from workloads.capture.tails import evaluation_end, independent, tail_end
+from workloads.capture.tails import evaluation_end, independent, parted, tail_end
 from workloads.capture.tape import Tape
 from workloads.capture.tape_split import cut, select
 
@@ -37,6 +38,8 @@ class StepCutter:
         self._optimizers = optimizers
         self._policy = policy
         self._sources: set[tuple[int, int | None]] = set()
+        self._carried = CarriedStorages()
+        self._evaluation = 0  # the distinct step of the latest one, once there is one
         self.step = OpenStep("start", self.new_tape())
 
     def new_tape(self) -> Tape:
@@ -121,6 +124,9 @@ class StepCutter:
 
     def _steps(self, step: OpenStep, tape: Tape) -> Iterator[int]:
         """Yield the distinct steps in an open one: evaluations that nothing uses, then the rest."""
+        if step.last and step.kind is StepKind.OTHER and not self.catalogue.learns:
+            yield from (self._file(each, StepKind.EVAL) for each in parted(tape, step.repeats))
+            return
         done = 0
         cuts = step.cuts
         if not step.networks and step.updated:
@@ -139,8 +145,19 @@ class StepCutter:
             self._names.refresh()
             owned = survey(tape, self._names, self._optimizers)
             index = self.catalogue.admit(tape, kind, self._context.spots, owned)
+        self._carry(tape, kind, index)
         self.catalogue.time(index, tape.measured_ns)
         return index
+
+    def _carry(self, tape: Tape, kind: StepKind, index: int) -> None:
+        """Note what an evaluation got from the one before; training is of no interest."""
+        if self.catalogue.learns or kind is not StepKind.EVAL:
+            self._carried.forget()
+            return
+        shared, distinct = self._carried.follow(tape), self.catalogue.distinct
+        distinct[index].carried |= shared.keys()
+        distinct[self._evaluation].carried |= set(shared.values())
+        self._evaluation = index
 
     def _are_cheap(self, steps: tuple[int, ...]) -> bool:
         return all(is_cheap(self.catalogue.step(index)) for index in steps)

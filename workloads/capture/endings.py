@@ -37,7 +37,15 @@ class Outcome:
     @property
     def trained(self) -> bool:
         """Whether a training step was recorded."""
-        return self.trace is not None and self.trace.count(StepKind.TRAIN) > 0
+        return self._has(StepKind.TRAIN)
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether a network ran without training."""
+        return self._has(StepKind.EVAL) or self._has(StepKind.DECODE)
+
+    def _has(self, kind: StepKind) -> bool:
+        return self.trace is not None and self.trace.count(kind) > 0
 
 
 @dataclass(eq=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
+from simulator.trace.inference import evaluation, generation
 from simulator.trace.passes.treatment import Method
 from simulator.trace.trace import Segment, Step, StepKind, Timing
 from workloads.capture.open_step import Key, LoaderPass
@@ -15,7 +16,11 @@ from workloads.capture.segments import Catalogue, RepeatedSteps
 def finish(catalogue: Catalogue) -> "FinishedRun":
     """Return the run in a catalogue; analyses what is not analysed yet."""
     catalogue.build()
-    steps, numbers = _distinct([catalogue.step(i) for i in range(len(catalogue.distinct))])
+    recorded = [catalogue.step(i) for i in range(len(catalogue.distinct))]
+    if not catalogue.learns:
+        pairs = zip(recorded, catalogue.distinct, strict=True)
+        recorded = [generation(evaluation(step), each.passed_on) for step, each in pairs]
+    steps, numbers = _distinct(recorded)
     resolved, approximated = _resolve(catalogue.runs)
     return FinishedRun(catalogue, steps, numbers, resolved, approximated + catalogue.late)
 

@@ -12,6 +12,7 @@ from workloads.capture.cutter import StepCutter
 from workloads.capture.fingerprint import fingerprint, modes, rows_of, shapes_of
 from workloads.capture.loader_passes import LoaderPasses, batches_left
 from workloads.capture.names import ModuleNames
+from workloads.capture.open_step import OpenStep
 from workloads.capture.optimizers import Optimizers
 from workloads.capture.policy import RecordingPolicy
 from workloads.capture.recorder import OpRecorder
@@ -56,6 +57,7 @@ class ThreadListener:
         step = self._cutter.step
         # Parameters whose data the program replaces are gone now, but they were there before.
         step.updated |= self._replaces and step.backward and step.pending
+        step.last = True
         if not failed or step.updated:
             self._cutter.begin("stop")
         if not failed and self._cutter.step.functions:
@@ -120,11 +122,21 @@ class ThreadListener:
         step = self._cutter.step
         call = (self._context.modules[-1][1], fingerprint(inputs), modes(root))
         self._cutter.meet(call)
-        if step.networks and step.evaluates and step.tape and not self._passes.drives(step):
-            begin = step.cuts[-1] if step.cuts else 0
-            step.cuts.append(tail_end(step.tape, step.left, begin, self._context.spots)[0])
+        if step.networks and step.tape and not self._passes.drives(step):
+            self._part(step, step.tape, root)
         step.call(root, call, rows_of(inputs), trains=trains)
         step.method = self._names.method
+
+    def _part(self, step: OpenStep, tape: Tape, root: torch.nn.Module) -> None:
+        """Note where the open step might split, before another call of a network."""
+        if step.evaluates:
+            cuts = step.cuts
+        elif id(root) in step.roots and not step.backward and not step.optimizers:
+            cuts = step.repeats
+        else:
+            return
+        begin = cuts[-1] if cuts else 0
+        cuts.append(tail_end(tape, step.left, begin, self._context.spots)[0])
 
     def _ends_before(self, root: torch.nn.Module, trains: bool) -> bool:
         """Return whether the open step is over because this network runs now."""

@@ -21,7 +21,8 @@ class OpenStep:
     functions. `rows` is the first size of the input of the first network that trains, `first_rows`
     that of the first network. `source` is the data set, and the batches left at the start if known.
     `end` is the call after its update, `left` the one after its last network, `cuts` the calls
-    before which it may split into evaluations.
+    before which it may split into evaluations; `repeats` those where it could if, as
+    its `last` step shows, the run trains nothing.
     """
 
     cause: str
@@ -47,6 +48,8 @@ class OpenStep:
     end: int = 0
     left: int = 0
     cuts: list[int] = field(default_factory=list)
+    repeats: list[int] = field(default_factory=list)
+    last: bool = False
     method: Method = AS_TRACED
     started_ns: int = field(default_factory=time.perf_counter_ns)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from simulator.errors import InputError
-from simulator.trace.trace import StepKind, Trace
+from simulator.trace.trace import Trace
 from trainsoc.border import ROOT, Border
 from workloads.capture.endings import Guard, Outcome
 from workloads.capture.program import Exits, NoModule, PythonProgram, as_main
@@ -35,33 +35,32 @@ def capture_script(
     fake: bool = False,
     module: bool = False,
 ) -> Trace:
-    """Run the script at `path` as `python path *argv` would; return the trace of its training.
+    """Run the script at `path` as `python path *argv` would; return the trace of its training,
+    or of its evaluation steps if it trains nothing.
 
     `time` adds the duration of each op. With `module`, `path` is a module's name, run as by `python
     -m`. With `fake` its networks compute shapes and no numbers, while its data stay real; see
     `capture`.
 
-    Raises InputError if there is no such script, if it trains nothing, or if with `fake` its course
-    depends on numbers; ScriptFailed if it raises or exits with an error.
+    Raises InputError if there is no such script, if it runs no network, or if with `fake` its
+    course depends on numbers; ScriptFailed if it raises or exits with an error.
     """
     program = PythonProgram(os.fspath(path), tuple(argv), module)
     recording = capture(steps=steps, name=program.name, time=time, fake=fake)
     outcome = run_script(program, recording)
     if outcome.failure is not None:
         raise ScriptFailed(outcome.failure, outcome.trace)
-    if outcome.trace is None or not outcome.trained:
-        raise InputError(untrained(program, outcome.trace))
+    if outcome.trace is None or not (outcome.trained or outcome.evaluated):
+        raise InputError(idle(program))
     return outcome.trace
 
 
-def untrained(program: PythonProgram, trace: Trace | None, *, processes: bool = False) -> str:
-    """Return the message that `program` trained nothing, and what it did instead."""
-    evaluated = trace.count(StepKind.EVAL) if trace else 0
-    instead = f", after {evaluated} evaluation steps" if evaluated else ""
-    fix = "capture needs a script that trains"
+def idle(program: PythonProgram, *, processes: bool = False) -> str:
+    """Return the message that `program` ran nothing to record."""
+    fix = "capture needs a script that trains a network or runs one"
     if processes:
         fix = "if one of the processes that it ran trains, capture that one's script or module (-m)"
-    return f"{program.target} finished without an optimizer step{instead}: {fix}"
+    return f"{program.target} finished without an optimizer step or a call of a network: {fix}"
 
 
 def run_script(

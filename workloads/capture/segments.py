@@ -39,7 +39,11 @@ class RepeatedSteps:
 
 @dataclass(slots=True, eq=False)
 class DistinctStep:
-    """A distinct step: its tape until it is analysed, and the times of its ops."""
+    """A distinct step: its tape until it is analysed, and the times of its ops.
+
+    `carried` are the numbers on its tape of storages that it got from an evaluation before, or left
+    to one after it; `order` has those of its storages once it is analysed.
+    """
 
     kind: StepKind
     tape: Tape | None
@@ -48,15 +52,22 @@ class DistinctStep:
     step: Step | None = None
     unmodelled: Counter[str] = field(default_factory=Counter)
     measured_ns: list[Sequence[int]] = field(default_factory=list)
+    carried: set[int] = field(default_factory=set)
+    order: tuple[int, ...] = ()
 
     def build(self, templates: StepTemplates) -> Step:
         """Return the step; the first call analyses it."""
         if self.step is None and self.tape is not None:
             made = templates.assemble(self.tape, self.kind, self.spots, self.owned)
-            self.step, self.unmodelled = made
+            self.step, self.unmodelled, self.order = made
             self.tape = None
         assert self.step is not None
         return self.step
+
+    @property
+    def passed_on(self) -> frozenset[int]:
+        """The step's storages that evaluations pass on, once it is analysed."""
+        return frozenset(n for n, number in enumerate(self.order) if number in self.carried)
 
 
 @dataclass(slots=True)
@@ -65,7 +76,8 @@ class Catalogue:
     times.
 
     `paths` has the network calls of recorded steps, and how many optimizers stepped in one;
-    `unseen` counts the steps that were not recorded, `late` those recorded from their middle on.
+    `unseen` counts the steps that were not recorded, `late` those recorded from their middle
+    on. `learns` says whether any went backward or updated a parameter.
     """
 
     depth: int
@@ -74,6 +86,7 @@ class Catalogue:
     paths: dict[int, int] = field(default_factory=dict)
     unseen: int = 0
     late: int = 0
+    learns: bool = False
     distinct: list[DistinctStep] = field(default_factory=list)
     _index: dict[tuple[StepKind, int], int] = field(default_factory=dict)
     _keys: dict[Key, Key] = field(default_factory=dict)
@@ -121,6 +134,7 @@ class Catalogue:
 
         Return whether it was expected: its module calls had the same distinct steps last time.
         """
+        self.learns |= step.backward or step.updated
         key = self._keys.setdefault(step.key, step.key)  # one key object for all similar steps
         expected = key in self._latest if steps is None else self._latest.get(key) == steps
         slowed = steps is not None and bool(self.distinct[steps[0]].measured_ns)

@@ -45,8 +45,12 @@ def capture(
     name: str = "",
     time: bool = False,
     fake: bool = False,
+    inputs: Any = None,
 ) -> "Recording":
-    """Record the training inside a `with` block, without changing it.
+    """Record the training or inference inside a `with` block, without changing it.
+
+    With `inputs`, a tensor or the arguments of `model` as a tuple or a dict, there is no block: the
+    recording is one evaluation of them, without gradients, in evaluation mode.
 
     Steps are recorded op by op, and each distinct one is kept once. If recording takes long beside
     the work (tiny layers), after `steps` similar ones in a row (default 32) only every eighth is
@@ -67,7 +71,31 @@ def capture(
     if steps < 1:
         raise InputError(f"capture needs steps of at least 1, not {steps}")
     fakes = Fakes(model, optimizer, keep=True) if fake else None
-    return Recording(model, optimizer, steps, name, time=time, fakes=fakes)
+    recording = Recording(model, optimizer, steps, name, time=time, fakes=fakes)
+    if inputs is not None:
+        _evaluate(recording, model, inputs)
+    return recording
+
+
+def _evaluate(recording: "Recording", model: torch.nn.Module | None, inputs: Any) -> None:
+    """Record one evaluation of `model`, which is left in the mode that it was in."""
+    if model is None:
+        raise InputError("capture with inputs needs the model that takes them")
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with recording, torch.no_grad():
+            _call(model, inputs)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _call(model: torch.nn.Module, inputs: Any) -> None:
+    if isinstance(inputs, dict):
+        model(**inputs)
+    else:
+        model(*inputs if isinstance(inputs, tuple) else (inputs,))
 
 
 class Recording:

@@ -7,6 +7,7 @@ from simulator.trace.op import OpKind, Phase
 from workloads.capture.operands import Ragged, Sparse, TensorWindow
 from workloads.capture.spots import Spot
 from workloads.capture.tape import RecordedCall, Tape
+from workloads.capture.tape_split import cut
 
 
 def tail_end(
@@ -36,13 +37,24 @@ def tail_end(
     return last, None
 
 
-def independent(tape: Tape, cut: int) -> bool:
-    """Return whether no call from number `cut` on uses results of the calls before it."""
-    for record in tape.records(cut):
+def independent(tape: Tape, end: int) -> bool:
+    """Return whether no call from number `end` on uses results of the calls before it."""
+    for record in tape.records(end):
         values = (*record.operands, *record.keywords.values())
-        if any(0 <= tape.makers[number] < cut for number in storages(values)):
+        if any(0 <= tape.makers[number] < end for number in storages(values)):
             return False
     return True
+
+
+def parted(tape: Tape, ends: Sequence[int]) -> list[Tape]:
+    """Return a tape in parts that begin at these calls, where nothing from there on uses earlier
+    results.
+    """
+    parts = []
+    for end in reversed(ends):  # from the back, so that each call is moved once
+        if 0 < end < len(tape) and independent(tape, end):
+            parts.append(cut(tape, end))
+    return [tape, *reversed(parts)]
 
 
 def evaluation_end(tape: Tape, spots: Sequence[Spot]) -> int:

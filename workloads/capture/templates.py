@@ -6,7 +6,6 @@ call is, whether it creates a scalar) are compared. A step that differs in anyth
 itself.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -37,19 +36,19 @@ class StepTemplates:
 
     def assemble(
         self, tape: Tape, kind: StepKind, spots: Sequence[Spot], owned: Ownership
-    ) -> tuple[Step, Counter[str]]:
-        """Return the step on the tape, and its unmodelled products by name."""
+    ) -> AssembledStep:
+        """Return the step on the tape."""
         key = kind, id(spots), outline(tape)
         template = self._templates.get(key)
         step = template.fill(tape, owned) if template is not None else None
         if template is not None and step is not None:
-            return step, template.unmodelled
+            return AssembledStep(step, template.unmodelled, template.order)
         assembled = assemble(tape, kind, spots, owned)
         self._templates.pop(key, None)
         if len(self._templates) == _STRUCTURES:
             del self._templates[next(iter(self._templates))]
         self._templates[key] = _Template(tape, spots, owned, assembled)
-        return assembled.step, assembled.unmodelled
+        return assembled
 
 
 class _TensorPlace(NamedTuple):
@@ -94,7 +93,7 @@ class _Template:
         self._spots = spots  # keeps their id unique
         self._owned = owned
         self._step = assembled.step
-        self._order = assembled.storages
+        self.order = assembled.storages
         self._calls: dict[int, _TemplateCall] = {}
         self._tensors: dict[Any, Tensor] = {}
         self._storages: dict[tuple[int, int], Storage] = {}
@@ -115,7 +114,7 @@ class _Template:
 
     def _sized(self, sizes: Sequence[int]) -> tuple[Storage, ...]:
         resized, storages = self._storages, list(self._step.storages)
-        for number, index in enumerate(self._order):
+        for number, index in enumerate(self.order):
             old, size = storages[number], sizes[index]
             if old.bytes != size:
                 key = number, size
@@ -179,7 +178,7 @@ class _Template:
         self, tensors: Sequence[Tensor], old: Sequence[Tensor]
     ) -> tuple[Tensor, ...] | None:
         """Return tensors with the step's storage numbers, None if their storages differ."""
-        if [tensor.storage for tensor in tensors] != [self._order[t.storage] for t in old]:
+        if [tensor.storage for tensor in tensors] != [self.order[t.storage] for t in old]:
             return None
         pairs = zip(tensors, old, strict=True)
         return tuple(self._renumber(tensor, model) for tensor, model in pairs)
@@ -208,7 +207,7 @@ class _Template:
         return _TemplateCall(op, windows, len(op.inputs), forms, _without_sizes(values), places)
 
     def _window(self, tensor: Tensor, places: Mapping[int, tuple[int, int]]) -> _TensorPlace:
-        place = places[self._order[tensor.storage]]
+        place = places[self.order[tensor.storage]]
         return _TensorPlace(*place, tensor.storage, tensor.dtype, self._is_input(tensor))
 
 
@@ -231,12 +230,13 @@ def _without_sizes(value: Any) -> str:
 
 def _form(product: Product) -> Hashable:
     """Return everything of a product but its sizes."""
-    return product.role, product.a, product.b, product.c, product.conv is None
+    return product.role, product.a, product.b, product.c, product.conv is None, product.causal
 
 
 def _regrown(old: Gemm, product: Product) -> Gemm:
     sizes = product.batch, product.m, product.n, product.k
-    return Gemm(old.role, *sizes, old.a, old.b, old.c, product.conv)
+    conv, causal = product.conv, product.causal
+    return Gemm(old.role, *sizes, old.a, old.b, old.c, conv, causal=causal)
 
 
 def _with(

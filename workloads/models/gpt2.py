@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from workloads.models.attention_cache import past_of
+from workloads.models.generate import LanguageModel
 from workloads.models.model import Sentences
 from workloads.models.transformer import TransformerBlock
 
@@ -40,13 +42,30 @@ class Gpt2(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return scores [batch x tokens, vocabulary] of the next token."""
-        places = torch.arange(tokens.shape[1])
-        x = self.token(tokens) + self.position(places)
-        scores: torch.Tensor = self.head(self.norm(self.blocks(x)))
+        scores: torch.Tensor = self.head(self.norm(self.blocks(self._embedded(tokens, 0))))
         return scores.flatten(0, 1)
+
+    def _embedded(self, tokens: torch.Tensor, past: int) -> torch.Tensor:
+        """Return [batch, tokens, width] of tokens that come after `past` others."""
+        places = (
+            torch.arange(past, past + tokens.shape[1]) if past else torch.arange(tokens.shape[1])
+        )
+        x: torch.Tensor = self.token(tokens) + self.position(places)
+        return x
+
+
+class GeneratingGpt2(Gpt2):
+    """GPT-2 small as it generates: it needs the scores after the last token alone."""
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return scores [batch, vocabulary] of the token after the last one."""
+        x = self.blocks(self._embedded(tokens, past_of(self)))
+        scores: torch.Tensor = self.head(self.norm(x[:, -1]))
+        return scores
 
 
 GPT2S = (
     Sentences("gpt2_small", "GPT-2 small on sequences of 1024", Gpt2, (_CONTEXT,), _VOCABULARY, 8),
 )
-"""The GPT-2 networks on offer."""
+"""The GPT-2 networks that train."""
+GPT2 = LanguageModel("gpt2", "GPT-2 small", GeneratingGpt2, _VOCABULARY, _CONTEXT, torch.float32)

@@ -11,9 +11,9 @@ from workloads.capture import capture
 from workloads.models.model import Model
 
 
-def capture_step(model: Model, batch: int | None = None) -> Trace:
+def capture_step(model: Model, batch: int | None = None, *, evaluate: bool = False) -> Trace:
     """Return the trace of a typical training step on `batch` samples, by default the model's own
-    number.
+    number; with `evaluate` that of an evaluation, the forward pass alone.
 
     The step is zero_grad, forward, loss, backward and SGD with momentum, on a CPU, in fp32, and not
     the first one, which creates the optimizer's state. Network and samples have shapes but no
@@ -25,6 +25,8 @@ def capture_step(model: Model, batch: int | None = None) -> Trace:
         raise InputError(f"model {model.name} needs a batch of at least 1 sample, not {size}")
     with torch.device("meta"):
         network, samples = model.build(), model.samples(size)
+    if evaluate:
+        return capture(network, inputs=samples[0], name=model.name, fake=True).trace
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
     train = partial(_train, network, model.loss(), optimizer, *samples)
     with capture(network, optimizer, steps=2, name=model.name, fake=True) as recording:

@@ -2,16 +2,17 @@
 
 import torch
 from torch import nn
-from torch.nn import functional
+
+from workloads.models.attention_cache import CachedAttention
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(CachedAttention):
     """Self-attention over [batch, tokens, width]; `causal` attends to earlier tokens only."""
 
     def __init__(self, width: int, heads: int, *, causal: bool) -> None:
         """Start with random weights; `heads` divides `width`."""
-        super().__init__()
-        self._heads, self._causal = heads, causal
+        super().__init__(heads, width // heads, causal=causal)
+        self._heads = heads
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
@@ -21,7 +22,7 @@ class SelfAttention(nn.Module):
             part.unflatten(2, (self._heads, -1)).transpose(1, 2)
             for part in self.qkv(x).chunk(3, dim=2)
         )
-        heads = functional.scaled_dot_product_attention(q, k, v, is_causal=self._causal)
+        heads = self.attend(q, k, v)
         mixed: torch.Tensor = self.out(heads.transpose(1, 2).flatten(2))
         return mixed
 

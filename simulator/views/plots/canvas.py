@@ -36,14 +36,17 @@ _UNDATED: dict[str, dict[str, None]] = {
 }
 
 # The palette of Okabe and Ito, which people with any colour vision tell apart
-# (https://jfly.uni-koeln.de/color/, 2008), and greys for what matters least.
+# (https://jfly.uni-koeln.de/color/, 2008), two dark ones for what generates, and greys for what
+# matters least.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
+BROWN, PINK = "#8C564B", "#882255"
 GREY, SILVER, PAPER, INK = "#8C8C8C", "#BFBFBF", "#E8E8E8", "#4D4D4D"
 
 PALETTE: dict[Colour, str] = {
     "blue": BLUE, "orange": ORANGE, "green": GREEN, "vermillion": VERMILLION, "sky": SKY,
-    "purple": PURPLE, "yellow": YELLOW, "black": BLACK, "grey": GREY, "silver": SILVER,
+    "purple": PURPLE, "yellow": YELLOW, "black": BLACK, "brown": BROWN, "pink": PINK,
+    "grey": GREY, "silver": SILVER,
 }  # fmt: skip
 PHASES = {phase.value: PALETTE[facts.colour] for phase, facts in FACTS.items()}
 KINDS = {kind.value: PALETTE[facts.colour] for kind, facts in KIND_FACTS.items() if facts.colour}

@@ -12,6 +12,7 @@ from simulator.views.plots.canvas import (
     INK,
     KINDS,
     ORANGE,
+    PURPLE,
     SILVER,
     SKY,
     VERMILLION,
@@ -32,6 +33,7 @@ GROUP_COLOURS = {
     "gradients": VERMILLION,
     "activations": ORANGE,
     "inputs": SKY,
+    "cache": PURPLE,
 }
 _OTHERS = "all others"
 _PIXELS = 800  # across the axes: what is closer together than one cannot be told apart
