@@ -53,7 +53,8 @@ class ProgramSource(Form):
     """What a job does: steps of a trace, or of a part of it, or so much time, energy and MACs.
 
     The trace is a file, one that ships, or a model at batch 1 by its name: resnet18, or "resnet18
-    eval" for inference. It is trained by a `method`, a file or a name of `workloads/methods`, instead of its own.
+    eval" for inference. It is trained by a `method`, a file or a name of `workloads/methods`,
+    instead of its own.
     `job` is how much of the trace one job runs. `setup` precedes each job, such as the reload of a
     model.
     """
