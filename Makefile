@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo test test-all pytest lint bench traces samples golden clean
+.PHONY: demo test test-all pytest browser lint bench traces samples golden clean
 
 demo: $(READY)
 	$(BIN)/trainsoc demo -o demo
@@ -23,6 +23,12 @@ test test-all: $(READY)
 
 pytest: $(READY)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --benchmark-skip $(PICK)
+
+# The report page in a browser: needs a chromium, such as Debian's package, and npm for axe-core.
+browser: $(READY)
+	$(BIN)/pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[browser]'
+	npm install --silent --no-save --no-package-lock axe-core@4
+	$(BIN)/pytest tests/browser
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ True
 
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING, whose import doubles the start-up time
 if TYPE_CHECKING:
+    from simulator.counterfactuals import explain
     from simulator.errors import Infeasible, InputError
     from simulator.hardware import Hardware, load_hardware
     from simulator.replay import simulate
@@ -26,6 +27,7 @@ __all__ = [
     "Trace",
     "TracePart",
     "crossing",
+    "explain",
     "intervals",
     "load_hardware",
     "load_trace",
@@ -43,6 +45,7 @@ _HOMES = {
     "Trace": "simulator.trace.trace",
     "TracePart": "simulator.trace.parts",
     "crossing": "simulator.trace.parts",
+    "explain": "simulator.counterfactuals",
     "intervals": "simulator.uncertainty.api",
     "load_hardware": "simulator.hardware",
     "load_trace": "simulator.trace.storage",

@@ -110,6 +110,15 @@ def join_names(names: Iterable[str]) -> str:
     return ", ".join(words[:fitting]) + more
 
 
+def nearest(word: str, names: Iterable[str], otherwise: str = "known: {}") -> str:
+    """Return a hint for a name that there is not: the closest one, or `otherwise` with all."""
+    import difflib  # noqa: PLC0415 - for a mistake alone
+
+    words = list(names)
+    close = difflib.get_close_matches(word, words, 1)
+    return f"did you mean {close[0]}?" if close else otherwise.format(join_names(words))
+
+
 def reason(error: OSError | ValueError) -> str:
     """Return why the system refused a file, in plain words."""
     if not isinstance(error, OSError):

@@ -29,7 +29,7 @@ from simulator.results.metrics import metric
 from simulator.results.notes import clock_notes, notes_of
 from simulator.results.record import StepRecord
 from simulator.results.recost import save_costs
-from simulator.results.result import Identity, Result, write_result
+from simulator.results.result import MACHINE, STEP, Identity, Result, write_result
 from simulator.results.samples import discard_samples
 from simulator.results.sparsity import sparsity_document
 from simulator.results.step import step_document
@@ -39,7 +39,7 @@ from simulator.step_run import SectionedRun
 from simulator.timing.sharing import Sharing
 from simulator.trace.memory import footprint, with_copies
 from simulator.trace.passes.overlay import resolved
-from simulator.trace.storage import load_trace
+from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import Step, StepKind, Trace
 
 StepProgress = Callable[[Iterable[int], int, str], Iterable[int]]
@@ -188,7 +188,7 @@ class Replay:
         return self._best_placed
 
     def _result(self, placed: Placed | None, records: tuple[StepRecord, ...]) -> Result:
-        return Result(
+        result = Result(
             lambda: self._identity(placed, records),
             records,
             self.machine.prices,
@@ -196,20 +196,35 @@ class Replay:
             self._memory(records),
             areas(self.hardware),
         )
+        result.source = self.hardware, self._unfused
+        return result
 
     def typical_step(self) -> StepDocument:
         """Return one steady run of the most frequent training step over time, as a document."""
         index = self.trace.typical_step
         step_run = self.steady_step(index)
-        names = self.trace.steps[index].op_names
-        return step_document(self.hardware, self.machine.prices, step_run, names, self.trace.name)
+        step = self.trace.steps[index]
+        return step_document(self.hardware, self.machine.prices, step_run, step, self.trace.name)
 
     def steady_step(self, index: int) -> StepRun:
         """Return a run of distinct step `index` after itself, with what flowed when."""
+        return self.machine.record(*self._after_itself(index))
+
+    def steady_run(self, index: int) -> SectionedRun:
+        """Return a run of distinct step `index` after itself, without what flowed: sooner."""
+        return self.machine.run(*self._after_itself(index))[0]
+
+    def _after_itself(self, index: int) -> tuple[Step, Carry, Sequence[str] | None]:
+        """Return a step, what it leaves to itself, and where its ops run."""
         step, placed = self.trace.steps[index], self.placed
         units = placed[index] if placed else None
         _, carry = self.machine.lowering.lower(step, Carry(), units)
-        return self.machine.record(step, carry, units)
+        return step, carry, units
+
+    @property
+    def typical_trace(self) -> Trace:
+        """One run of the typical step, as traced: what this machine fuses is apart in it."""
+        return self._unfused.typical_run
 
     def _memory(self, records: Sequence[StepRecord]) -> dict[str, int]:
         """Return the footprint of the training step that holds most (of any step without one)."""
@@ -283,8 +298,10 @@ def simulate(
 
 
 def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:
-    """Write result, prices, steps, resolved hardware and one step over time into `directory`."""
+    """Write result, prices, steps, inputs and one step over time into `directory`."""
     discard_samples(directory)
+    write_text(directory / MACHINE, json.dumps(replay.hardware.as_text(), indent=1) + "\n")
+    save_trace(replay.typical_trace, directory / STEP)
     constants = {"constants": constants_document(replay.hardware)}
     resolved = json.dumps(replay.hardware.plain() | constants, indent=1)
     write_text(directory / "hardware.json", resolved + "\n")
@@ -296,7 +313,8 @@ def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = Fal
 def discard_run(directory: Path) -> None:
     """Remove what an earlier run left in `directory`, so that nothing is compared with it."""
     discard_samples(directory)
-    for name in ("hardware.json", "step.json", "records.parquet", "energy.yaml", "result.json"):
+    files = ("hardware.json", "step.json", "records.parquet", "energy.yaml", "result.json")
+    for name in (*files, MACHINE, STEP):
         with suppress(OSError):
             (directory / name).unlink()
     with suppress(OSError):

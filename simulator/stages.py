@@ -16,37 +16,41 @@ class StageFacts:
 
     `is_op`: it is the operation itself. `named_by_op`: figures need no name but the operation's.
     `enters`: it brings operands to the accelerator, which costs nothing if they are there already.
+    `serves`: what time spent on it is spent on, where it is not the operation.
     """
 
     is_op: bool = False
     named_by_op: bool = False
     enters: bool = False
+    serves: str = ""
 
 
-_HELP = StageFacts()
+DISPATCH, LAUNCHES, CONVERSIONS = "dispatch", "launches", "conversions"
+_LAYOUTS = "layouts and copies"
+
 STAGE_FACTS: Mapping[Stage, StageFacts] = MappingProxyType(
     {
         Stage.OP: StageFacts(is_op=True, named_by_op=True),
-        Stage.BEGIN: _HELP,
+        Stage.BEGIN: StageFacts(serves=DISPATCH),
         Stage.VIEW: StageFacts(is_op=True),
         Stage.GEMM: StageFacts(is_op=True, named_by_op=True),
-        Stage.LAUNCH: _HELP,
-        Stage.SYNCHRONISE: _HELP,
-        Stage.SWITCH: StageFacts(enters=True),
-        Stage.BUILD: _HELP,
-        Stage.QUANTISE: StageFacts(enters=True),
-        Stage.DEQUANTISE: _HELP,
-        Stage.TRANSPOSE: StageFacts(enters=True),
-        Stage.IM2COL: _HELP,
-        Stage.COL2IM: _HELP,
-        Stage.FLUSH: StageFacts(enters=True),
-        Stage.REARRANGE: _HELP,
-        Stage.REPLICATE: _HELP,
-        Stage.LOAD: StageFacts(enters=True),
-        Stage.REFIT: _HELP,
-        Stage.STORE: _HELP,
-        Stage.RESHAPE: _HELP,
-        Stage.REDUCE: _HELP,
+        Stage.LAUNCH: StageFacts(serves=LAUNCHES),
+        Stage.SYNCHRONISE: StageFacts(serves=LAUNCHES),
+        Stage.SWITCH: StageFacts(enters=True, serves=LAUNCHES),
+        Stage.BUILD: StageFacts(serves=LAUNCHES),
+        Stage.QUANTISE: StageFacts(enters=True, serves=CONVERSIONS),
+        Stage.DEQUANTISE: StageFacts(serves=CONVERSIONS),
+        Stage.TRANSPOSE: StageFacts(enters=True, serves=_LAYOUTS),
+        Stage.IM2COL: StageFacts(serves=_LAYOUTS),
+        Stage.COL2IM: StageFacts(serves=_LAYOUTS),
+        Stage.FLUSH: StageFacts(enters=True, serves=_LAYOUTS),
+        Stage.REARRANGE: StageFacts(serves=_LAYOUTS),
+        Stage.REPLICATE: StageFacts(serves=_LAYOUTS),
+        Stage.LOAD: StageFacts(enters=True, serves=_LAYOUTS),
+        Stage.REFIT: StageFacts(serves=_LAYOUTS),
+        Stage.STORE: StageFacts(serves=_LAYOUTS),
+        Stage.RESHAPE: StageFacts(serves=_LAYOUTS),
+        Stage.REDUCE: StageFacts(serves=_LAYOUTS),
     }
 )
 

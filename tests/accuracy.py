@@ -1,8 +1,8 @@
 """How far to trust each machine: the README's tables, row by row, with errors on rows held out.
 
 `python -m tests.accuracy` measures all errors and prints the tables; with `--write` it pins them
-in `tests/reference/accuracy.json` and puts the tables into the README. What is fitted on a row is
-refitted on one part of it and predicts the other, both ways round.
+in `tests/reference/accuracy.json` and puts them into the README and the report page. What is fitted
+on a row is refitted on one part of it and predicts the other, both ways round.
 """
 
 import sys
@@ -210,6 +210,7 @@ def main(arguments: Sequence[str]) -> None:
     errors = measure()
     if "--write" in arguments:
         pins.write(errors)
+        pins.write_page_rows(pins.read())
         text = pins.README.read_text()
         pins.README.write_text(pins.with_tables(text, tables(pins.read())))
         return

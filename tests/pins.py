@@ -3,6 +3,7 @@
 `tests/reference/accuracy.json` is the one place where they stand, in percent.
 """
 
+import csv
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,8 @@ from tests.validation import Pair, bias, mape
 
 FILE = FOLDER / "accuracy.json"
 README = Path(__file__).parents[1] / "README.md"
+PAGE = README.parent / "simulator" / "views" / "page" / "assets" / "validation.csv"
+"""The rows that the report page shows, with their figures."""
 RELATIVE = 0.02
 """How far an error may move from the pinned one, relative to it."""
 LEAST = 0.01
@@ -74,6 +77,29 @@ def write(pins: Pins) -> None:
     """Pin errors, those of the same rows on one line, so that a diff shows what moved."""
     text = json.dumps(_rounded(pins), indent=1)
     FILE.write_text(_INNERMOST.sub(lambda match: " ".join(match[0].split()), text) + "\n")
+
+
+def page_rows(pins: Pins) -> list[dict[str, str]]:
+    """Return the rows of the report page with the figures that are pinned."""
+    with PAGE.open(encoding="utf-8", newline="") as lines:
+        return [
+            row | _page_figures(pins["rows"][row["name"]]["figures"])
+            for row in csv.DictReader(lines)
+        ]
+
+
+def _page_figures(figures: Mapping[str, float]) -> dict[str, str]:
+    errors = {key: f"{figures[key]:.1f}" for key in ("mean", "bias", "worst")}
+    return {"rows": str(figures["rows"]), **errors}
+
+
+def write_page_rows(pins: Pins) -> None:
+    """Write the pinned figures into the rows of the report page."""
+    rows = page_rows(pins)
+    with PAGE.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
 
 
 def _rounded(value: Any) -> Any:

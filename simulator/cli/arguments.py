@@ -1,14 +1,32 @@
 """Arguments and options that several verbs share."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from simulator.errors import InputError, shown
+from simulator.errors import InputError, nearest, shown
 
-HardwareArg = Annotated[str, typer.Argument(help="a YAML file or a name in hwconfigs")]
-TraceArg = Annotated[str, typer.Argument(help="a trace file or the name of a bundled trace")]
+
+def _hardware(start: str) -> list[str]:
+    """Return the SoCs whose names begin so, for completion in a shell."""
+    from simulator.hardware.shipped import hardware_names
+
+    return [name for name in hardware_names() if name.startswith(start)]
+
+
+def _traces(start: str) -> list[str]:
+    from simulator.trace.storage import bundled_names
+
+    return [name for name in bundled_names() if name.startswith(start)]
+
+
+HardwareArg = Annotated[
+    str, typer.Argument(help="a YAML file or a name in hwconfigs", autocompletion=_hardware)
+]
+TraceArg = Annotated[
+    str,
+    typer.Argument(help="a trace file or the name of a bundled trace", autocompletion=_traces),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. accelerator.rows=32"),
@@ -45,18 +63,39 @@ PartOption = Annotated[
         metavar="LAYERS", help="of the trace: conv1..layer2, layer3.., ..<fc, phase=..., ops=9..42"
     ),
 ]
+WideOption = Annotated[
+    bool, typer.Option("--wide", help="all columns, whatever the width of the terminal")
+]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", metavar="csv|md|latex", help="print the table alone, so")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object, nothing else")]
 
 
 def one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise InputError unless `value`, given for `option`, is one of `choices`."""
     if value not in choices:
-        raise InputError(f"{option} {shown(value)}: unknown; use {' or '.join(choices)}")
+        raise InputError(f"{option} {shown(value)}: unknown; {nearest(value, choices, 'use {}')}")
 
 
-def near(option: str, value: str, choices: Sequence[str]) -> None:
-    """Raise InputError unless `value`, given for `option`, is one of many `choices`."""
-    from simulator.hardware.settings import likely
+def check_format(form: str | None, *, as_json: bool) -> None:
+    """Raise InputError unless `form` is one that tables are written in, and the only one asked."""
+    from simulator.views.sheet import FORMATS
 
-    if value not in choices:
-        raise InputError(f"{option} {shown(value)}: unknown; {likely(value, choices)}")
+    if form is None:
+        return
+    one_of("--format", form, tuple(FORMATS))
+    if as_json:
+        raise InputError(f"--format {form}: --json prints JSON: leave one of them out")
+
+
+def check_order(verb: str, hardware: str, trace: str) -> None:
+    """Raise InputError if a trace stands in the place of the SoC, and the SoC in its place."""
+    from simulator.hardware.shipped import hardware_names
+    from simulator.trace.storage import bundled_names
+
+    is_trace = hardware in bundled_names() or hardware.endswith(".trace")
+    if is_trace and (trace in hardware_names() or trace.endswith((".yaml", ".yml"))):
+        raise InputError(
+            f"{verb} {hardware} {trace}: the SoC goes first: trainsoc {verb} {trace} {hardware}"
+        )

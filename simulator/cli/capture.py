@@ -11,7 +11,7 @@ import typer
 from simulator.cli.options import with_options
 from simulator.cli.script import capture_program, print_notes
 from simulator.cli.show import show_trace
-from simulator.errors import InputError
+from simulator.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from simulator.trace.trace import Trace
@@ -128,7 +128,7 @@ def import_(
     from simulator.trace.storage import save_trace
 
     if form not in IMPORTERS:
-        raise InputError(f"import {form}: unknown format; known: {', '.join(IMPORTERS)}")
+        raise InputError(f"import {form}: unknown format; {nearest(form, IMPORTERS)}")
     trace = IMPORTERS[form](source)
     save_trace(trace, out)
     print_notes(trace.origin)
@@ -215,8 +215,9 @@ def _script(target: str, models: list[str]) -> Path:
 
     script = recipe_path(target) or Path(target)
     if not script.exists():
-        names = f"recipe ({', '.join((*RECIPES, *STUDIES))}) or model ({', '.join(models)})"
-        raise InputError(f"capture {target}: no such script, {names}")
+        names = f"recipes: {', '.join((*RECIPES, *STUDIES))}; models: {', '.join(models)}"
+        hint = nearest(target, (*RECIPES, *STUDIES, *models), names)
+        raise InputError(f"capture {target}: no such script, recipe or model; {hint}")
     return script
 
 

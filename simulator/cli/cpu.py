@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.arguments import HardwareArg, JsonOption, SamplesOption, SetOption
+from simulator.cli.arguments import (
+    HardwareArg,
+    JsonOption,
+    SamplesOption,
+    SetOption,
+    check_order,
+)
 from simulator.cli.meter import meter
 from simulator.cli.terminal import print_table, progress
 from simulator.errors import InputError, shown
@@ -91,6 +97,7 @@ def compare(
     from simulator.uncertainty.counts import USUAL, check_count
     from simulator.views.comparison import comparison_report
 
+    check_order("compare", hardware, trace)
     check_count(samples)
     count = USUAL if samples is None else samples
     soc = load_hardware(hardware, overrides or [])

@@ -21,6 +21,7 @@ from simulator.errors import Infeasible, InputError, Stopped, reason, sentence
 TRACEBACK = "TRAINSOC_TRACEBACK"
 """Environment variable: print the traceback of a fault."""
 
+_COMPLETION = "_TRAINSOC_COMPLETE"
 _HERE = Path(__file__).resolve().parents[2]
 # typer vendors click under a name that differs between its versions.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -54,6 +55,8 @@ def _run(arguments: Sequence[str]) -> int:
     from simulator.cli.verbs import app
 
     command = typer.main.get_command(app)
+    if _COMPLETION in os.environ:  # a shell asks what may follow
+        command(prog_name="trainsoc")
     try:
         with command.make_context("trainsoc", list(arguments)) as context:
             return command.invoke(context) or 0

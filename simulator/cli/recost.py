@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.arguments import JsonOption, one_of
-from simulator.cli.terminal import print_table
+from simulator.cli.arguments import JsonOption, WideOption, one_of
+from simulator.cli.terminal import print_table, table_width
 
 
 def recost(
@@ -15,6 +15,7 @@ def recost(
     energy: Annotated[Path, typer.Option("--energy", metavar="TABLE", help="YAML of prices")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for the result")] = None,
     by: Annotated[str, typer.Option(help="rows of the table: phase, layer, op or stage")] = "phase",
+    wide: WideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Apply other prices to a finished run, without simulating it again.
@@ -40,4 +41,5 @@ def recost(
     if as_json:
         print(json.dumps(document, indent=1))
         return
-    print_table(run_report(document, by))
+    width = table_width(wide=wide)
+    print_table(run_report(document, by, width, out), width)

@@ -2,39 +2,82 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.arguments import JsonOption, near, one_of
-from simulator.cli.terminal import print_table, progress
+from simulator.cli.arguments import FormatOption, JsonOption, WideOption, check_format, one_of
+from simulator.cli.terminal import print_table, progress, table_width
+from simulator.errors import InputError
+
+if TYPE_CHECKING:
+    from simulator.hardware import Hardware
+    from simulator.results.documents import IntervalRow
+    from simulator.views.verdict import Summary
 
 
 def diff(
-    left: Annotated[Path, typer.Argument(help="folder of a run")],
-    right: Annotated[Path, typer.Argument(help="folder of another run")],
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR DIR ...", help="of runs")],
+    wide: WideOption = False,
+    form: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two runs side by side; ratios are right over left.
+    """Compare runs, and say in which settings their machines differ; ratios are over the first.
 
-    Runs with equal seeds and numbers of samples get intervals: constants of both had the same
-    values in each sample.
+    Two runs are compared phase by phase. If they have equal seeds and numbers of samples, ratios
+    get intervals: constants of both had the same values in each sample.
 
     Example: trainsoc diff out-16 out-32
+
+    Example: trainsoc diff out-8 out-16 out-32 --format md
     """
     from simulator.results.result import read_result
     from simulator.results.samples import compared
-    from simulator.views.verdict import side_by_side, summary
+    from simulator.views.differences import differences, labels
+    from simulator.views.sheet import FORMATS
+    from simulator.views.verdict import one_below_another, side_by_side, summary
 
-    ours, theirs = read_result(left), read_result(right)
-    uncertainty = compared(left, right)
+    check_format(form, as_json=as_json)
+    if len(directories) < 2:
+        raise InputError("diff compares runs: name two folders or more")
+    names, runs = labels(directories), [read_result(directory) for directory in directories]
+    first, *others = runs
+    uncertainty = compared(*directories) if len(runs) == 2 else {}
     if as_json:
-        more = {"uncertainty": uncertainty} if uncertainty else {}
-        print(json.dumps(summary(ours, theirs) | more, indent=1))
+        summaries = [summary(first, each) for each in others]
+        print(json.dumps(_comparison(summaries, uncertainty), indent=1))
         return
-    print_table(side_by_side(ours, theirs, uncertainty))
-    if not uncertainty and "uncertainty" in ours and "uncertainty" in theirs:
+    if len(runs) == 2:
+        sheet = side_by_side(first, others[0], names, uncertainty)
+    else:
+        sheet = one_below_another(dict(zip(names, runs, strict=True)))
+    if form:
+        print(FORMATS[form](sheet), end="")
+        return
+    for line in differences(names, runs, [_machine(each) for each in directories]):
+        print(line)
+    width = table_width(wide=wide)
+    print_table(sheet.fitted(width), width)
+    if len(runs) == 2 and not uncertainty and all("uncertainty" in run for run in runs):
         print("Ratios have no interval: the runs differ in their number of samples or their seed.")
+
+
+def _comparison(
+    summaries: "list[Summary]", uncertainty: "dict[str, IntervalRow]"
+) -> dict[str, object]:
+    """Return the JSON object: the summary of two runs, or one for each run but the first."""
+    if len(summaries) > 1:
+        return {"comparisons": summaries}
+    return {**summaries[0], **({"uncertainty": uncertainty} if uncertainty else {})}
+
+
+def _machine(directory: Path) -> "Hardware | None":
+    """Return the machine of a run; None for a folder of an earlier version."""
+    from simulator.hardware.load import load_hardware
+    from simulator.results.result import MACHINE
+
+    path = directory / MACHINE
+    return load_hardware(path) if path.is_file() else None
 
 
 def plot(
@@ -66,7 +109,7 @@ def plot(
     for kind in kinds:
         one_of("--format", kind, FORMATS)
     for name in names:
-        near("--only", name, FIGURES)
+        one_of("--only", name, FIGURES)
     if methods:
         paths = _draw_methods(directories, methods, kinds, names)
     else:
@@ -148,7 +191,7 @@ def _draw_methods(
 
 
 def save_timeline(directory: Path, path: Path) -> None:
-    """Write the step of the run in `directory`, or its scenario, to `path`, as a Chrome trace."""
+    """Write the step of a run and of its baseline, or a scenario, to `path` as a Chrome trace."""
     from simulator.results.step import read_step
     from simulator.scenario.record import is_scenario, read_play
     from simulator.views.scenario_timeline import write_scenario_timeline
@@ -156,5 +199,6 @@ def save_timeline(directory: Path, path: Path) -> None:
 
     if is_scenario(directory):
         write_scenario_timeline(read_play(directory), path)
-    else:
-        write_timeline(read_step(directory), path)
+        return
+    other = directory / "baseline"
+    write_timeline(read_step(directory), path, read_step(other) if other.is_dir() else None)

@@ -10,6 +10,7 @@ import typer
 
 from simulator.cli.arguments import (
     FidelityOption,
+    FormatOption,
     HardwareArg,
     JsonOption,
     MaxTilesOption,
@@ -17,10 +18,13 @@ from simulator.cli.arguments import (
     SamplesOption,
     SetOption,
     TraceArg,
+    WideOption,
+    check_format,
+    check_order,
     one_of,
 )
 from simulator.cli.options import with_options
-from simulator.cli.terminal import print_table, progress
+from simulator.cli.terminal import print_table, progress, table_width
 
 if TYPE_CHECKING:
     from simulator.hardware import Hardware
@@ -63,6 +67,8 @@ class RunOptions:
     ops: Annotated[bool, typer.Option("--ops", help="add one row per op and unit to JSON")] = False
     samples: SamplesOption = None
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of the samples")] = 0
+    wide: WideOption = False
+    form: FormatOption = None
     as_json: JsonOption = False
 
 
@@ -98,10 +104,13 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     from simulator.mapping_store import kept_mappings
     from simulator.replay import Replay
     from simulator.uncertainty.counts import check_count
-    from simulator.views.report import ROWS
+    from simulator.views.report import ROWS, cost_sheet
+    from simulator.views.sheet import FORMATS
     from simulator.views.verdict import summary
 
+    check_order("run", options.hardware, options.trace)
     one_of("--by", options.by, tuple(ROWS))
+    check_format(options.form, as_json=options.as_json)
     one_of("--fidelity", options.fidelity, FIDELITIES)
     check_count(options.samples)
     machines, trace = _machines(options), _trace(options)
@@ -116,8 +125,11 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
         _save(options.out, replays, results, samples, ops=options.ops)
     ops = options.ops or options.by in ("op", "stage")
     documents = [result.as_dict(ops=ops) for result in results]
-    if not options.as_json:
-        _print(documents, options.by, sampled=bool(samples))
+    if options.form:
+        print(FORMATS[options.form](cost_sheet(documents[0], options.by)), end="")
+    elif not options.as_json:
+        _print(documents, options, sampled=bool(samples))
+        _print_why(results[0], options)
     own: dict[str, object] = {**documents[0]}
     return own if len(documents) == 1 else own | {"verdict": summary(*documents)}
 
@@ -194,14 +206,36 @@ def _save(
         discard_run(folder)
 
 
-def _print(documents: "list[ResultDocument]", by: str, *, sampled: bool) -> None:
+def _print(documents: "list[ResultDocument]", options: RunOptions, *, sampled: bool) -> None:
     """Print the tables of a run and, with a baseline's document, the verdict."""
     from simulator.results.uncertainty import sureness
     from simulator.views.report import run_report
     from simulator.views.verdict import verdict
 
-    print_table(run_report(documents[0], by))
+    width = table_width(wide=options.wide)
+    print_table(run_report(documents[0], options.by, width, options.out), width)
     if len(documents) > 1:
-        print_table(verdict(*documents))
+        print_table(verdict(documents[0], documents[1], width), width)
     if sampled:
         print(sureness(documents[0]))
+
+
+def _print_why(result: "Result", options: RunOptions) -> None:
+    """Print what the time of a step goes to and, for a short one, what would help most."""
+    from rich.text import Text
+
+    from simulator.counterfactuals import explained, is_soon_explained, step_causes
+    from simulator.views.explanation import cause_line, change_line
+
+    if result.source is None:
+        return
+    hardware, trace = result.source
+    if is_soon_explained(trace):
+        explanation = explained(hardware, trace)
+        lines = cause_line(explanation.causes), change_line(explanation)
+    else:
+        first = "" if options.out else "run with -o DIR, then "
+        later = f"What would help: {first}`trainsoc explain {options.out or 'DIR'}` simulates it."
+        lines = cause_line(step_causes(hardware, trace)), later
+    for line in lines:
+        print_table(Text(line), table_width(wide=options.wide))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.arguments import JsonOption
-from simulator.cli.terminal import print_table
+from simulator.cli.arguments import JsonOption, WideOption
+from simulator.cli.terminal import print_table, table_width
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def scenario(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. links.wifi.rate='6 Mb/s'"),
     ] = None,
+    wide: WideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Play several programs on several devices with links: throughput, latency, energy.
@@ -46,7 +47,8 @@ def scenario(
     if as_json:
         print(json.dumps(document, indent=1))
         return
-    print_table(scenario_report(document))
+    width = table_width(wide=wide)
+    print_table(scenario_report(document, width), width)
     if out:
         print(f"{out}: `trainsoc plot {out}` draws it, `trainsoc timeline {out}` exports it")
 

@@ -8,7 +8,7 @@ import typer
 
 from simulator.cli.arguments import JsonOption, PartOption, SetOption, StepOption
 from simulator.cli.terminal import print_table
-from simulator.errors import InputError
+from simulator.errors import InputError, nearest, shown
 
 if TYPE_CHECKING:
     from simulator.hardware import Hardware
@@ -45,6 +45,7 @@ def show(
     from simulator.hardware.shipped import hardware_names
 
     if what not in hardware_names() and Path(what).suffix not in (".yaml", ".yml"):
+        check_name(what)
         if overrides:
             raise InputError(f"--set {overrides[0]}: {what} is a trace; only hardware has settings")
         show_trace(what, step, out, part, as_json=as_json)
@@ -53,6 +54,16 @@ def show(
         if value is not None:
             raise InputError(f"{option} {value}: {what} is hardware; {option} is for a trace")
     show_hardware(load_hardware(what, overrides or []), as_json=as_json)
+
+
+def check_name(what: str) -> None:
+    """Raise InputError for a name that is neither a file nor that of a SoC or a trace."""
+    from simulator.hardware.shipped import hardware_names
+    from simulator.trace.storage import bundled_names
+
+    names = (*bundled_names(), *hardware_names())
+    if "/" not in what and "." not in what and what not in names and not Path(what).exists():
+        raise InputError(f"no trace or hardware {shown(what)}: {nearest(what, names)}")
 
 
 def show_hardware(hardware: "Hardware", *, as_json: bool = False) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simulator.cli.arguments import JsonOption, WorkersOption
+from simulator.cli.arguments import JsonOption, WorkersOption, check_order
 from simulator.cli.options import with_options
 from simulator.cli.scenario import captured
 from simulator.cli.terminal import print_table
@@ -149,6 +149,7 @@ def _request(options: SweepOptions, out: Path) -> "SweepRequest":
         if path.suffix not in (".yaml", ".yml"):
             raise InputError(f"sweep {hardware}: name a trace too, or a SWEEP.yaml alone")
         return request_of(None, None, settings, read_request(path))
+    check_order("sweep", hardware, options.trace)
     return request_of(hardware, options.trace, settings)
 
 

@@ -25,8 +25,22 @@ def progress(items: Any, total: int, what: str) -> Any:
             bar.update(task, advance=1, visible=time.monotonic() - start > 1)
 
 
-def print_table(table: Any) -> None:
-    """Print a rich table, or any renderable, at least 150 characters wide.
+NARROW, WIDE = 80, 200
+"""Columns of a table where the output is no terminal, and with --wide."""
+
+
+def table_width(*, wide: bool) -> int:
+    """Return how many characters a table may take: those of the terminal, else 80."""
+    from rich.console import Console
+
+    if wide:
+        return WIDE
+    console = Console()
+    return console.width if console.is_terminal else NARROW
+
+
+def print_table(table: Any, width: int | None = None) -> None:
+    """Print a rich table, or any renderable, `width` characters wide, else at least 150.
 
     Names of layers are printed literally: no markup, no control characters.
     """
@@ -42,6 +56,7 @@ def print_table(table: Any) -> None:
                 lines = text if control else "\n".join(map(escaped, text.split("\n")))
                 yield Segment(lines, style, control)
 
-    console = Console(highlight=False)
-    wide = console.width if console.is_terminal else 200
-    Plain(highlight=False, markup=False, emoji=False, width=max(wide, 150)).print(table)
+    if width is None:
+        console = Console(highlight=False)
+        width = max(console.width if console.is_terminal else WIDE, 150)
+    Plain(highlight=False, markup=False, emoji=False, width=width).print(table)

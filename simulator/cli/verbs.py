@@ -7,9 +7,12 @@ import typer
 from simulator.cli.capture import capture, import_
 from simulator.cli.cpu import calibrate, compare
 from simulator.cli.demo import demo
+from simulator.cli.explain import explain
 from simulator.cli.export import export
+from simulator.cli.names import list_
 from simulator.cli.probe import array, cpu, memory, offload
 from simulator.cli.recost import recost
+from simulator.cli.report import report
 from simulator.cli.results import diff, plot, timeline
 from simulator.cli.run import run
 from simulator.cli.scenario import scenario
@@ -20,7 +23,6 @@ app = typer.Typer(
     name="trainsoc",
     help="What does training this network cost on a CPU, an accelerator and one shared DRAM?",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -58,12 +60,15 @@ app.command()(demo)
 app.command(context_settings={"allow_extra_args": True})(capture)
 app.command("import")(import_)
 app.command()(export)
+app.command("list")(list_)
 app.command()(show)
 app.command()(run)
+app.command()(explain)
 app.command()(diff)
 app.command()(recost)
 app.command()(plot)
 app.command()(timeline)
+app.command()(report)
 app.command()(sweep)
 app.command()(scenario)
 app.command()(calibrate)

@@ -1,13 +1,12 @@
 """Reading a SoC from YAML: names and paths, overrides, and all mistakes in one message."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simulator.errors import InputError, join_names, shown
+from simulator.errors import InputError, nearest, shown
 from simulator.files.text import is_file
 from simulator.files.yaml import Document, read_document, read_yaml
 from simulator.hardware.constant import Constant
@@ -112,9 +111,5 @@ def _find(source: str | Path) -> Path:
     shipped = CONFIGS / f"{source}.yaml"
     if is_file(shipped):
         return shipped
-    names = hardware_names()
-    close = difflib.get_close_matches(str(source), names, 1)
-    hint = (
-        f"did you mean {close[0]}?" if close else f"give a YAML file or one of {join_names(names)}"
-    )
+    hint = nearest(str(source), hardware_names(), "give a YAML file or one of {}")
     raise InputError(f"no hardware {shown(str(source))}: {hint}")

@@ -13,7 +13,7 @@ from simulator.files.writing import write_bytes, write_text
 from simulator.results.documents import AreaRow, ResultDocument
 from simulator.results.metrics import metric
 from simulator.results.records import read_records, write_records, write_repriced
-from simulator.results.result import Identity, Result, read_result, write_result
+from simulator.results.result import MACHINE, STEP, Identity, Result, read_result, write_result
 from simulator.results.samples import discard_samples
 from simulator.results.step import read_step, recost_step
 
@@ -55,6 +55,8 @@ def save_recosted(source: Path, result: Result, directory: Path, *, ops: bool = 
     """Write `result`, of the run in `source`, as a folder of its own into `directory`."""
     hardware = _file(source, "hardware.json").read_bytes()
     discard_samples(directory)  # of a run at other prices
+    for name in (MACHINE, STEP):  # of another run: these prices are no machine's
+        (directory / name).unlink(missing_ok=True)
     step = recost_step(read_step(source), result.prices)
     write_bytes(directory / "hardware.json", hardware)
     write_text(directory / "step.json", json.dumps(step) + "\n")

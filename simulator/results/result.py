@@ -15,6 +15,7 @@ from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files.json import parse_json, read_document
 from simulator.files.writing import write_text
+from simulator.hardware import Hardware
 from simulator.results.documents import (
     AGAIN,
     AreaRow,
@@ -35,8 +36,12 @@ from simulator.results.priced import Priced
 from simulator.results.record import LayerPhase, Record
 from simulator.results.tally import Key, Tally, summed
 from simulator.trace.op import Phase
+from simulator.trace.trace import Trace
 
 SCHEMA = "1.0"
+MACHINE, STEP = "machine.yaml", "step.trace"
+"""What a folder has of the run's inputs: its SoC as a description, its typical step as a trace."""
+
 _DOCUMENT = TypeAdapter(ResultDocument)
 
 
@@ -84,6 +89,7 @@ class Result:
         self.area = area
         self.macs_per_s = macs_per_s
         self.uncertainty: UncertaintyDocument | None = None  # until samples say how sure it is
+        self.source: tuple[Hardware, Trace] | None = None  # of a run that was simulated here
 
     @cached_property
     def identity(self) -> Identity:

@@ -12,6 +12,7 @@ from simulator.errors import InputError
 from simulator.files.json import read_document
 from simulator.hardware import Hardware
 from simulator.results.documents import AGAIN
+from simulator.results.memory_levels import memory_levels
 from simulator.results.power import PowerLevel, power_levels
 from simulator.results.step_documents import (
     FlowRow,
@@ -21,14 +22,17 @@ from simulator.results.step_documents import (
     TaskRow,
     check_step,
 )
+from simulator.trace.trace import Step
 
 _STEP = TypeAdapter(Annotated[StepDocument, AfterValidator(check_step)])
 
 
 def step_document(
-    hardware: Hardware, prices: Prices, run: StepRun, op_names: tuple[str, ...], name: str
+    hardware: Hardware, prices: Prices, run: StepRun, step: Step, name: str
 ) -> StepDocument:
-    """Return `run` as plain lists: tasks, memory flows and power levels, times in ps.
+    """Return `run` of `step` as plain lists: tasks, memory flows, levels of power and of memory.
+
+    Times are in ps.
 
     Each flow has the bytes that one task moved between two moments at a constant rate.
     """
@@ -39,9 +43,10 @@ def step_document(
         "hardware": hardware.name,
         "duration_ps": run.duration_ps,
         "machine": _machine(hardware),
-        "tasks": [_task(run, index, dynamic[index], op_names) for index in range(len(run.tasks))],
+        "tasks": [_task(run, index, dynamic[index], step) for index in range(len(run.tasks))],
         "flows": _flows(run),
         "power": list(map(_power, levels)),
+        "memory": memory_levels(step, run),
     }
 
 
@@ -91,14 +96,15 @@ def _machine(hardware: Hardware) -> MachineDocument:
     }
 
 
-def _task(run: StepRun, index: int, dynamic_aj: int, op_names: tuple[str, ...]) -> TaskRow:
+def _task(run: StepRun, index: int, dynamic_aj: int, step: Step) -> TaskRow:
     task, span = run.tasks[index], run.spans[index]
     counts = task.work.counts
     return {
         "index": index,
         "unit": task.work.unit,
         "stage": task.work.stage.value,
-        "op": op_names[task.op],
+        "op": step.ops[task.op].name,
+        "op_index": task.op,
         "layer": task.layer,
         "phase": task.phase.value,
         "start_ps": span.start_ps,

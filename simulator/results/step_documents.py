@@ -1,6 +1,6 @@
 """The schema of step.json, one step over time; checked as those in `documents` are."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import AfterValidator, Field, with_config
 from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
@@ -25,10 +25,12 @@ def _in_order(row: Any) -> Any:
 class TaskRow(TimedRow):
     """A task of a step: what it was, when it ran, what it moved and cost.
 
-    `counts` are those of its actions, `mnk` its batch, M, N and K.
+    `counts` are those of its actions, `mnk` its batch, M, N and K; `op_index` tells ops of one name
+    apart, by their place in the step.
     """
 
     index: Count
+    op_index: NotRequired[Count]
     unit: str
     stage: str
     op: str
@@ -57,6 +59,13 @@ class PowerRow(TypedDict):
     power_uw: Count
 
 
+class MemoryRow(TypedDict):
+    """What lives in memory from a moment on, in bytes by kind of storage."""
+
+    start_ps: Count
+    bytes: dict[str, Count]
+
+
 class MachineDocument(TypedDict):
     """The rates that bound the step."""
 
@@ -77,6 +86,7 @@ class StepDocument(TypedDict):
     tasks: list[Annotated[TaskRow, AfterValidator(_in_order)]]
     flows: list[Annotated[FlowRow, AfterValidator(_in_order)]]
     power: list[PowerRow]
+    memory: NotRequired[list[MemoryRow]]
 
 
 def check_step(step: StepDocument) -> StepDocument:

@@ -137,6 +137,8 @@ def _values(text: str, key: str) -> Iterator[str]:
         match = _RANGE.fullmatch(part.strip())
         if match:
             yield from _range(key, *match.groups())
+        elif ".." in part and key not in LABELS:  # a path may have dots
+            raise InputError(f"axis {key}: {part.strip()}: no such range: write it as {_HOW}")
         elif part.strip():
             yield part.strip()
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError, shown
-from simulator.results.metrics import METRICS, OF_MACHINE
+from simulator.results.metrics import METRICS, OF_MACHINE, column_of
 from simulator.units import (
     BANDWIDTH,
     CYCLES,
@@ -84,7 +84,7 @@ class Condition:
         # numpy divides; polars multiplies by the inverse, and 5 us are no longer 5 us. All are
         # floats then, as products of integers would wrap beyond 64 bits.
         scaled = [
-            pl.Series(name, table[name].to_numpy() / _inner_units(name), nan_to_null=True)
+            pl.Series(name, table[name].to_numpy() / inner_units(name), nan_to_null=True)
             for name in sorted(self.names)
             if table.schema[name].is_numeric()
         ]
@@ -108,7 +108,9 @@ def condition(text: str, columns: Iterable[str], others: Iterable[str] = ()) -> 
     InputError naming what cannot be read, or the column that is probably meant.
     """
     groups, used, words = (tuple(columns), tuple(others)), set(), []
-    for kind, word in _tokens(text):
+    tokens = list(_tokens(text))
+    _check_units(text, tokens, groups)
+    for kind, word in tokens:
         if kind == "name" and word.lower() not in _WORDS:
             column = _column(text, word, groups)
             used.add(column)
@@ -124,7 +126,9 @@ def condition(text: str, columns: Iterable[str], others: Iterable[str] = ()) -> 
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the kind and the SQL of each word; numbers are in plain units."""
+    """Yield the kind and the SQL of each word; a "quantity" is a number with its unit, in plain
+    ones.
+    """
     position = 0
     while text[position:].strip():
         match = _TOKEN.match(text, position)
@@ -135,7 +139,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
             raise _unreadable(text, f"{shown(word)} is too large a number")
         unit = _UNIT.match(text, position) if kind == "number" else None
         if unit and unit[1].lower() not in _WORDS:
-            position = unit.end()
+            position, kind = unit.end(), "quantity"
             word = _number(Decimal(word) * _factor(text, unit[1]))
         elif kind == "number":
             word = _number(Decimal(word))
@@ -145,6 +149,44 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
             inner = word[1:-1].replace("''", "'") if word[0] == "'" else word[1:-1]
             word = "'" + inner.replace("'", "''") + "'"
         yield kind, word
+
+
+def _check_units(
+    text: str, tokens: Sequence[tuple[str, str]], groups: Sequence[Sequence[str]]
+) -> None:
+    """Raise InputError for `latency < 20`, which leaves open 20 of what.
+
+    A name that ends in its unit, such as latency_s, says so itself; nothing is 0 of any unit.
+    """
+    edge = "sign", "and"
+    framed = [edge, *tokens, edge]
+    for number in range(1, len(framed) - 3):
+        before, left, sign, right, after = framed[number - 1 : number + 4]
+        if sign[1] not in _COMPARISONS or not (_ends(before) and _ends(after)):
+            continue
+        for (kind, name), (other, value) in ((left, right), (right, left)):
+            if kind == "name" and other == "number" and Decimal(value):
+                _check_unit(text, name, value, _column(text, name, groups))
+
+
+def _ends(token: tuple[str, str]) -> bool:
+    """Whether a comparison may begin after this word, or end before it."""
+    return token[1].lower() in ("and", "or", "not", "(", ")")
+
+
+def _check_unit(text: str, name: str, value: str, column: str) -> None:
+    unit = _unit_of(column)
+    if unit and name != column:
+        raise _unreadable(text, f"{value} of what? write a unit, such as {value} {unit}")
+
+
+def _unit_of(column: str) -> str:
+    """Return a unit for what a column holds; "" for plain numbers, shares and texts."""
+    if "." in column:
+        quantity = knob_quantity(column)
+        return "" if quantity in (None, RATIO) else next(reversed(quantity.example.split()))
+    unit = column_of(column).unit
+    return unit if unit in _UNITS else ""
 
 
 def _check_chains(text: str, words: Iterable[str]) -> None:
@@ -181,7 +223,7 @@ def _column(text: str, name: str, groups: Sequence[Sequence[str]]) -> str:
     raise _unreadable(text, f"no {shown(name, 40)[1:-1]}{hint}")
 
 
-def _inner_units(column: str) -> int:
+def inner_units(column: str) -> int:
     """Return how many of a column's units are one of those that conditions compute in."""
     quantity = knob_quantity(column) if "." in column else None
     return _INNER.get(quantity, 1) if quantity else 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.collector import paused_collector
-from simulator.errors import InputError, reason
+from simulator.errors import InputError, nearest, reason
 from simulator.files.cache import LARGEST, FileParser, recall
 from simulator.files.parquet import parquet_bytes, read_columns, read_metadata, read_types
 from simulator.files.text import check_readable, is_file
@@ -126,7 +126,7 @@ def _check_file(source: Path) -> None:
         if source.is_dir():
             raise InputError(f"{source} is a folder, not a trainsoc trace: {_holds(source)}")
         if not source.exists():
-            raise InputError(f"no trace at {source}: check the path, or capture one there")
+            raise InputError(f"no trace at {source}: {_hint(source)}")
         check_readable(source)
         with source.open("rb") as file:
             head = file.read(4)
@@ -139,6 +139,16 @@ def _check_file(source: Path) -> None:
         raise InputError(_not_a_trace(source))
     if tail != _MAGIC:
         raise InputError(f"{source} is cut short: {AGAIN}")
+
+
+def bundled_names() -> list[str]:
+    """Return the names of the traces that ship with the product."""
+    return sorted(path.stem for path in BUNDLED.glob("*.trace"))
+
+
+def _hint(source: Path) -> str:
+    capture = "check the path, or capture one there; {} come with trainsoc"
+    return nearest(str(source), bundled_names(), capture)
 
 
 def _holds(folder: Path) -> str:

@@ -221,6 +221,11 @@ class Trace:
         trains = [i for i, step in enumerate(self.steps) if step.kind is StepKind.TRAIN]
         return max(trains or range(len(self.steps)), key=lambda i: (self.runs_of(i), i))
 
+    @property
+    def typical_run(self) -> "Trace":
+        """One run of the typical step, as traced."""
+        return Trace(self.name, (self.steps[self.typical_step],), (Segment(0, 0, 1),))
+
     def chosen(self, step: int | None) -> int:
         """Return the index of distinct step `step`, of the typical one if it is None.
 

@@ -1,6 +1,7 @@
 """The tables of a run: what each phase, layer, op or stage costs, and the memory it needs."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from rich import box
@@ -16,11 +17,12 @@ from simulator.results.documents import (
     SparsityDocument,
     by_phase,
 )
-from simulator.results.metric_row import CostRow
+from simulator.results.metric_row import CostRow, Metric
 from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY, metric, spoken
 from simulator.results.uncertainty import si_with
 from simulator.si import digits, percent, si, si_range
 from simulator.units import PS_PER_S
+from simulator.views.sheet import TOTAL, Heading, Sheet, SheetCell
 
 _READS, _WRITES = metric("dram_read_bytes"), metric("dram_write_bytes")
 _BANDWIDTH, _POWER = metric("bandwidth_bytes_per_s"), metric("average_power_w")
@@ -28,7 +30,6 @@ _TOKENS, _TOKEN_RATE = metric("tokens"), metric("tokens_per_s")
 _TOKEN_ENERGY = metric("energy_per_token_j")
 _SHARES = metric("array_use"), metric("array_utilization")
 _CONTENTION, _EXACT = metric("contention_s"), metric("latency_ps")
-TOTAL = "total"
 
 
 class CostLine(NamedTuple):
@@ -38,21 +39,22 @@ class CostLine(NamedTuple):
     costs: CostRow
 
 
-def run_report(document: ResultDocument, by: str = "phase") -> Group:
-    """Return the tables that answer a run: where time and energy go, and the memory held.
+def run_report(document: ResultDocument, by: str, width: int, folder: Path | None = None) -> Group:
+    """Return what answers a run: the numbers of the whole, then where its time and energy go.
 
     Latency is the time charged to a row, bandwidth and power are over the time it was active.
+    `folder` is where the run was saved, if it was.
     """
-    rows = ROWS[by](document)
-    table = _cost_table(rows, document["total"])
     note = Text(
         "Latency is what is charged to a row: where rows overlap, the critical path's share. "
         "Bandwidth, power and array use are over the time in which a row ran.",
         style="dim",
     )
     doubts = [Text(each) for each in document["provenance"].get("notes", ())]
-    rest = [*doubts, *_tokens(document), _memory(document), *_savings(document)]
-    return Group(Text(_headline(document)), table, note, *rest)
+    table = cost_sheet(document, by).fitted(width)
+    return Group(
+        _headline(document, folder), table, note, *doubts, *_tokens(document), *_savings(document)
+    )
 
 
 def _savings(document: ResultDocument) -> Iterator[Text]:
@@ -72,15 +74,40 @@ def precisions(document: ResultDocument) -> str:
     return f"traced in {traced}, GEMMs executed in {executed}"
 
 
-def _headline(document: ResultDocument) -> str:
-    total, epochs = document["total"], document["epochs_simulated"]
-    return (
+def _headline(document: ResultDocument, folder: Path | None) -> Group:
+    """Return the numbers of a whole run, a line each."""
+    epochs = document["epochs_simulated"]
+    title = (
         f"{document['trace']} on {document['hardware']}: {epochs} epoch{'s' * (epochs != 1)}, "
-        f"{document['steps_simulated']} steps in "
-        f"{si_with(document, LATENCY.key, LATENCY.of(total), 's')}, "
-        f"{_energy(document)} ({precisions(document)})"
-        f"{_contention(total)}"
+        f"{document['steps_simulated']} steps"
     )
+    lines = Table.grid(padding=(0, 2, 0, 0))
+    for name, text in _numbers(document):
+        lines.add_row(f"  {name}", text)
+    if folder:
+        lines.add_row("  saved", f"{folder}; `trainsoc plot {folder}` draws it")
+    return Group(Text(title), lines)
+
+
+def _numbers(document: ResultDocument) -> Iterator[tuple[str, str]]:
+    total = document["total"]
+    time = si_with(document, LATENCY.key, LATENCY.of(total), "s")
+    times = time, *_each(document, LATENCY.of(total), "s"), *_contention(total)
+    yield "time", ", ".join(times)
+    yield "energy", ", ".join((_energy(document), *_each(document, ENERGY.of(total), "J")))
+    yield "power", f"{si(_POWER.of(total), 'W')} on average"
+    if area := document["area_mm2"].get(TOTAL):
+        parts = (name for name in document["area_mm2"] if name != TOTAL)  # a chip has more
+        yield "area", f"{si(area, 'mm2')} ({' + '.join(parts)})"
+    yield "memory", _memory(document)
+    yield "formats", precisions(document)
+
+
+def _each(document: ResultDocument, total: float, unit: str) -> Iterator[str]:
+    """Yield what an epoch takes of a total, and a step, of whichever kind."""
+    epochs, steps = document["epochs_simulated"], document["steps_simulated"]
+    yield f"{si(over(total, epochs) or 0.0, unit)} per epoch"
+    yield f"{si(over(total, steps) or 0.0, unit)} per step"
 
 
 def _energy(document: ResultDocument) -> str:
@@ -94,46 +121,66 @@ def _energy(document: ResultDocument) -> str:
     return si_range(ENERGY.of(total), low, high, "J")
 
 
-def _contention(total: CostRow) -> str:
-    lost = _CONTENTION.of(total)
-    return f"; {si(lost, 's')} lost at the memory to the other master" if lost else ""
+def _contention(total: CostRow) -> Iterator[str]:
+    """Yield what units lose to each other at the memory, if anything."""
+    if lost := _CONTENTION.of(total):
+        yield f"{si(lost, 's')} of it lost at the memory to another unit"
 
 
-def _cost_table(rows: Sequence[CostLine], total: CostRow) -> Table:
+def cost_sheet(document: ResultDocument, by: str) -> Sheet:
+    """Return a row for each part of a run, and one for the whole."""
+    total = document["total"]
     further = (name for name in ENERGY_BY_COMPONENT.of(total) if name not in COMPONENTS)
     components = (*COMPONENTS, *further)
-    table = amount_table(
-        "",
-        "latency",
-        "share",
-        "DRAM",
-        "bandwidth",
-        "energy",
-        *components,
-        "power",
-        "array use",
-        "of busy time",
+    rows = [*ROWS[by](document), CostLine(TOTAL, total)]
+    return Sheet(
+        _headings(by, components),
+        [
+            (SheetCell(row.name, row.name), *_cost_cells(row.costs, total, components))
+            for row in rows
+        ],
     )
-    for name, costs in [*rows, CostLine(TOTAL, total)]:
-        last = bool(rows) and costs is rows[-1].costs
-        table.add_row(
-            name, *_cost_cells(costs, total, components), style=style_of(name), end_section=last
-        )
-    return table
 
 
-def _cost_cells(row: CostRow, total: CostRow, components: Sequence[str]) -> list[str]:
-    parts = ENERGY_BY_COMPONENT.of(row)
+def _headings(by: str, components: Sequence[str]) -> list[Heading]:
+    """Return the headings of a table of costs; shares and parts of a total are left out first."""
+    columns = [Heading(name, ENERGY_BY_COMPONENT.column.format(name), 4) for name in components]
+    use, busy_use = _SHARES
     return [
-        si(LATENCY.of(row), "s"),
-        percent(LATENCY.of(row), LATENCY.of(total)),
-        si(_READS.of(row) + _WRITES.of(row), "B"),
-        si(_BANDWIDTH.of(row), "B/s"),
-        si(ENERGY.of(row), "J"),
-        *(si(parts[name], "J") if parts else "" for name in components),
-        si(_POWER.of(row), "W"),
-        *(percent(each.of(row), 1) if each.of(row) else "-" for each in _SHARES),
+        Heading("", by),
+        Heading("latency", LATENCY.key),
+        Heading("share", "latency_share"),
+        Heading("DRAM", "dram_bytes", 2),
+        Heading("bandwidth", _BANDWIDTH.key, 1),
+        Heading("energy", ENERGY.key),
+        *columns,
+        Heading("power", _POWER.key),
+        Heading("array use", use.key, 1),
+        Heading("of busy time", busy_use.key, 3),
     ]
+
+
+def _cost_cells(row: CostRow, total: CostRow, components: Sequence[str]) -> list[SheetCell]:
+    parts = ENERGY_BY_COMPONENT.of(row)
+    traffic, share = _READS.of(row) + _WRITES.of(row), over(LATENCY.of(row), LATENCY.of(total))
+    return [
+        _amount(LATENCY.of(row), "s"),
+        SheetCell(percent(LATENCY.of(row), LATENCY.of(total)), share),
+        _amount(traffic, "B"),
+        _amount(_BANDWIDTH.of(row), "B/s"),
+        _amount(ENERGY.of(row), "J"),
+        *(_amount(parts[name], "J") if parts else SheetCell("", None) for name in components),
+        _amount(_POWER.of(row), "W"),
+        *(_use(each, row) for each in _SHARES),
+    ]
+
+
+def _use(metric: Metric, row: CostRow) -> SheetCell:
+    return SheetCell(percent(metric.of(row), 1) if metric.of(row) else "-", metric.get(row))
+
+
+def _amount(value: float, unit: str) -> SheetCell:
+    return SheetCell(si(value, unit), value)
 
 
 def _phase_rows(document: ResultDocument) -> list[CostLine]:
@@ -198,7 +245,7 @@ def _tokens(document: ResultDocument) -> Iterator[Text]:
             )
 
 
-def _memory(document: ResultDocument) -> Text:
+def _memory(document: ResultDocument) -> str:
     memory = document["memory"]
     kinds = {
         "parameters": memory["parameters"],
@@ -209,7 +256,7 @@ def _memory(document: ResultDocument) -> Text:
     beside = {"cache": memory.get("cache", 0), "copies for other units": memory.get("copies", 0)}
     kinds |= {name: size for name, size in beside.items() if size}
     parts = ", ".join(f"{name} {si(size, 'B')}" for name, size in kinds.items())
-    return Text(f"Memory: {si(memory['peak_bytes'], 'B')} at its peak ({parts}).")
+    return f"{si(memory['peak_bytes'], 'B')} at its peak ({parts})"
 
 
 def _fusion(fusion: FusionDocument) -> Text:
@@ -233,11 +280,6 @@ def _sparsity(sparsity: SparsityDocument) -> Text:
         f"({percent(zeros, dense)}) multiply zeros; accelerators skip {share} of what units would "
         f"execute, {si(skipped, 'MAC')}, and {si(time_s, 's')} of computing."
     )
-
-
-def style_of(name: str) -> str:
-    """Return the style of a row: the total is bold."""
-    return "bold" if name == TOTAL else ""
 
 
 def over(numerator: float, denominator: float) -> float | None:

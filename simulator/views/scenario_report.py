@@ -4,32 +4,82 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from simulator.si import percent, si, times
-from simulator.views.report import TOTAL, amount_table, style_of
+from simulator.units import AJ_PER_J
+from simulator.views.sheet import TOTAL, Heading, Sheet, SheetCell
 
 Row = dict[str, Any]
 _MOST = 12  # devices of a kind that have rows of their own
 
+_PROGRAMS = (
+    Heading("program", "program"),
+    Heading("on", "on", 3),
+    Heading("jobs", "jobs"),
+    Heading("rate", "jobs_per_s", 2),
+    Heading("latency p50", "latency_p50_s", 1),
+    Heading("p95", "latency_p95_s"),
+    Heading("p99", "latency_p99_s", 4),
+    Heading("late", "late", 2),
+    Heading("dropped", "dropped", 4),
+    Heading("slowed", "slowdown", 1),
+    Heading("energy / job", "energy_per_job_j", 1),
+    Heading("energy", "energy_j"),
+    Heading("weights", "weights_bytes", 4),
+    Heading("memory", "memory_bytes", 3),
+)
+_DEVICES = (
+    Heading("device", "device"),
+    Heading("jobs", "jobs", 1),
+    Heading("busy", "busy_s", 2),
+    Heading("of it", "utilization"),
+    Heading("energy", "energy_j"),
+    Heading("jobs'", "dynamic_j", 1),
+    Heading("static", "static_j", 1),
+    Heading("links", "links_j", 1),
+    Heading("memory", "memory_bytes", 2),
+)
+_LINKS = (
+    Heading("link", "link"),
+    Heading("messages", "messages"),
+    Heading("bytes", "bytes"),
+    Heading("on the wire", "wire_bytes", 3),
+    Heading("repeats", "repeats", 4),
+    Heading("busiest port", "utilization"),
+    Heading("latency p50", "latency_p50_s", 1),
+    Heading("p95", "latency_p95_s"),
+    Heading("wait", "wait_mean_s", 2),
+    Heading("energy", "energy_j"),
+)
+_ROUNDS = (
+    Heading("rounds", "rounds"),
+    Heading("count", "count"),
+    Heading("mean", "duration_s"),
+    Heading("longest", "longest_s"),
+    Heading("fewest answers", "answers"),
+)
 
-def scenario_report(document: Row) -> Group:
-    """Return the tables that answer a scenario, the document of `ScenarioResult.as_dict`."""
-    parts: list[Any] = [Text(_headline(document)), _programs(document), _devices(document)]
+
+def scenario_report(document: Row, width: int) -> Group:
+    """Return the tables that answer a scenario, the document of `ScenarioResult.as_dict`, in as
+    many columns as fit `width`.
+    """
+    duration = document["total"]["duration_s"]
+    sheets = [
+        Sheet(_PROGRAMS, [_program(row) for row in document["programs"]]),
+        Sheet(_DEVICES, list(_devices(document["devices"], duration))),
+    ]
     if document["links"]:
-        parts.append(_links(document))
+        sheets.append(Sheet(_LINKS, [_link(row) for row in document["links"]]))
     if document["rounds"]:
-        parts.append(_rounds(document["rounds"]))
-    parts.append(
-        Text(
-            "Latency counts from the arrival of what led to a job. Energy of a program has its "
-            "share of the static power while it runs; that of a device all of it, and its ends of "
-            "links.",
-            style="dim",
-        )
+        sheets.append(Sheet(_ROUNDS, list(_rounds(document["rounds"]))))
+    note = Text(
+        "Latency counts from the arrival of what led to a job. Energy of a program has its share "
+        "of the static power while it runs; that of a device all of it, and its ends of links.",
+        style="dim",
     )
-    return Group(*parts)
+    return Group(Text(_headline(document)), *(sheet.fitted(width) for sheet in sheets), note)
 
 
 def _headline(document: Row) -> str:
@@ -43,89 +93,86 @@ def _headline(document: Row) -> str:
     )
 
 
-def _programs(document: Row) -> Table:
-    table = amount_table(
-        "program", "on", "jobs", "rate", "latency p50", "p95", "p99", "late", "dropped",
-        "slowed", "energy / job", "energy", "weights", "memory",
-    )  # fmt: skip
-    for row in document["programs"]:
-        late = "-" if row["misses"] is None else percent(row["misses"], row["jobs"])
-        table.add_row(
-            row["program"],
-            row["on"],
-            str(row["jobs"]),
-            _rate(row["jobs_per_s"]),
-            *(si(row[f"latency_p{n}_s"], "s") for n in (50, 95, 99)),
-            late,
-            str(row["dropped"] or "-"),
-            times(row["slowdown"]),
-            si(row["energy_per_job_j"], "J"),
-            si(row["energy_j"], "J"),
-            si(row["weights_bytes"], "B"),
-            si(row["memory_bytes"], "B"),
-        )
-    return table
-
-
-def _devices(document: Row) -> Table:
-    table = amount_table("device", "jobs", "busy", "of it", "energy", "jobs'", "static", "links",
-                         "memory")  # fmt: skip
-    kinds: dict[str, list[Row]] = {}
-    for row in document["devices"]:
-        kinds.setdefault(row["kind"], []).append(row)
-    for name, rows in kinds.items():
-        shown = [(f"{name} (all {len(rows)})", rows)] if len(rows) > _MOST else []
-        for label, group in shown or [(row["device"], [row]) for row in rows]:
-            table.add_row(label, *_device_cells(group, document["total"]["duration_s"]))
-    whole = _device_cells(document["devices"], document["total"]["duration_s"])
-    table.add_section()
-    table.add_row(TOTAL, *whole, style=style_of(TOTAL))
-    return table
-
-
-def _device_cells(rows: Sequence[Row], duration_s: float) -> list[str]:
-    busy = _sum(rows, "busy_s")
+def _program(row: Row) -> list[SheetCell]:
+    late = None if row["misses"] is None else row["misses"] / max(1, row["jobs"])
     return [
-        str(_sum(rows, "jobs")),
-        si(busy, "s"),
-        percent(busy, duration_s * len(rows)),
-        si(_sum(rows, "energy_j"), "J"),
-        *(si(_sum(rows, key) / 10**18, "J") for key in ("dynamic_aj", "static_aj", "links_aj")),
-        si(max(row["memory_bytes"] for row in rows), "B"),
+        _name(row["program"]),
+        _name(row["on"]),
+        SheetCell(str(row["jobs"]), row["jobs"]),
+        SheetCell(_rate(row["jobs_per_s"]), row["jobs_per_s"]),
+        *(_amount(row[f"latency_p{n}_s"], "s") for n in (50, 95, 99)),
+        SheetCell("-" if late is None else percent(late, 1), late),
+        SheetCell(str(row["dropped"] or "-"), row["dropped"]),
+        SheetCell(times(row["slowdown"]), row["slowdown"]),
+        _amount(row["energy_per_job_j"], "J"),
+        _amount(row["energy_j"], "J"),
+        _amount(row["weights_bytes"], "B"),
+        _amount(row["memory_bytes"], "B"),
     ]
 
 
-def _links(document: Row) -> Table:
-    table = amount_table("link", "messages", "bytes", "on the wire", "repeats", "busiest port",
-                         "latency p50", "p95", "wait", "energy")  # fmt: skip
-    for row in document["links"]:
-        table.add_row(
-            row["link"],
-            str(row["messages"]),
-            si(row["bytes"], "B"),
-            si(row["wire_bytes"], "B"),
-            str(row["repeats"] or "-"),
-            percent(row["utilization"], 1),
-            si(row["latency_p50_s"], "s"),
-            si(row["latency_p95_s"], "s"),
-            si(row["wait_mean_s"], "s"),
-            si(row["energy_j"], "J"),
-        )
-    return table
+def _devices(rows: Sequence[Row], duration_s: float) -> Iterable[list[SheetCell]]:
+    """Yield a row for each device, many of a kind together, and one for all."""
+    kinds: dict[str, list[Row]] = {}
+    for row in rows:
+        kinds.setdefault(row["kind"], []).append(row)
+    for name, group in kinds.items():
+        if len(group) > _MOST:
+            yield _device(f"{name} (all {len(group)})", group, duration_s)
+        else:
+            yield from (_device(row["device"], [row], duration_s) for row in group)
+    yield _device(TOTAL, rows, duration_s)
 
 
-def _rounds(rows: Sequence[Row]) -> Table:
-    table = amount_table("rounds", "count", "mean", "longest", "answers, fewest")
+def _device(name: str, rows: Sequence[Row], duration_s: float) -> list[SheetCell]:
+    busy, jobs, memory = _sum(rows, "busy_s"), _sum(rows, "jobs"), max(map(_memory, rows))
+    use = busy / (duration_s * len(rows)) if duration_s else 0.0
+    parts = (_sum(rows, key) / AJ_PER_J for key in ("dynamic_aj", "static_aj", "links_aj"))
+    return [
+        _name(name),
+        SheetCell(str(jobs), jobs),
+        _amount(busy, "s"),
+        SheetCell(percent(use, 1), use),
+        _amount(_sum(rows, "energy_j"), "J"),
+        *(_amount(part, "J") for part in parts),
+        _amount(memory, "B"),
+    ]
+
+
+def _link(row: Row) -> list[SheetCell]:
+    return [
+        _name(row["link"]),
+        SheetCell(str(row["messages"]), row["messages"]),
+        _amount(row["bytes"], "B"),
+        _amount(row["wire_bytes"], "B"),
+        SheetCell(str(row["repeats"] or "-"), row["repeats"]),
+        SheetCell(percent(row["utilization"], 1), row["utilization"]),
+        _amount(row["latency_p50_s"], "s"),
+        _amount(row["latency_p95_s"], "s"),
+        _amount(row["wait_mean_s"], "s"),
+        _amount(row["energy_j"], "J"),
+    ]
+
+
+def _rounds(rows: Sequence[Row]) -> Iterable[list[SheetCell]]:
     for name in dict.fromkeys(row["rounds"] for row in rows):
         mine = [row for row in rows if row["rounds"] == name]
-        table.add_row(
-            name,
-            str(len(mine)),
-            si(_sum(mine, "duration_s") / len(mine), "s"),
-            si(max(row["duration_s"] for row in mine), "s"),
-            str(min(row["answers"] for row in mine)),
-        )
-    return table
+        answers = min(row["answers"] for row in mine)
+        yield [
+            _name(name),
+            SheetCell(str(len(mine)), len(mine)),
+            _amount(_sum(mine, "duration_s") / len(mine), "s"),
+            _amount(max(row["duration_s"] for row in mine), "s"),
+            SheetCell(str(answers), answers),
+        ]
+
+
+def _name(text: str) -> SheetCell:
+    return SheetCell(text, text)
+
+
+def _amount(value: float, unit: str) -> SheetCell:
+    return SheetCell(si(value, unit), value)
 
 
 def _rate(per_s: float) -> str:
@@ -135,3 +182,8 @@ def _rate(per_s: float) -> str:
 
 def _sum(rows: Iterable[Row], key: str) -> Any:
     return sum(row[key] for row in rows)
+
+
+def _memory(row: Row) -> int:
+    size: int = row["memory_bytes"]
+    return size

@@ -1,19 +1,20 @@
 """Two runs side by side: the verdict on a run against its baseline, in a table and a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypedDict, cast
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from simulator.results.documents import IntervalRow, ResultDocument, by_phase
 from simulator.results.metric_row import CostRow, Metric
-from simulator.results.metrics import COMPARED, ENERGY, LATENCY
+from simulator.results.metrics import COMPARED, ENERGY, LATENCY, metric
 from simulator.results.uncertainty import bracket, si_with
 from simulator.si import si, times
-from simulator.views.report import TOTAL, amount_table, over, precisions, style_of
+from simulator.views.report import over, precisions
+from simulator.views.sheet import TOTAL, Heading, Sheet, SheetCell
 
+_POWER = metric("average_power_w")
 _SAME = 0.005  # ratios closer to 1 are no difference
 
 Intervals = Mapping[str, IntervalRow]
@@ -44,15 +45,20 @@ class Summary(TypedDict, total=False):
     phases: dict[str, dict[str, float | None]]
 
 
-def verdict(document: ResultDocument, baseline: ResultDocument) -> Group:
+def verdict(document: ResultDocument, baseline: ResultDocument, width: int) -> Group:
     """Return speed-up and energy ratio against `baseline`, for each phase and the whole."""
-    headings = (ratio.label for _, ratio in COMPARED)
-    table = amount_table("phase", *headings, *_pair_names(document, baseline))
     intervals = _intervals(document)
-    for pair in _paired(document, baseline):
-        cells = *_ratio_cells(pair, intervals), *_amounts(pair)
-        table.add_row(pair.name, *cells, style=style_of(pair.name))
-    return Group(Text(verdict_sentence(document, baseline), style="bold"), table)
+    headings = [
+        Heading("phase", "phase"),
+        *(Heading(ratio.label, ratio.key) for _, ratio in COMPARED),
+        *_amount_headings([document["hardware"], baseline["hardware"]], spare=1),
+    ]
+    rows = [
+        [SheetCell(pair.name, pair.name), *_ratio_cells(pair, intervals), *_amounts(pair)]
+        for pair in _paired(document, baseline)
+    ]
+    sentence = Text(verdict_sentence(document, baseline), style="bold")
+    return Group(sentence, Sheet(headings, rows).fitted(width))
 
 
 def verdict_sentence(document: ResultDocument, baseline: ResultDocument) -> str:
@@ -76,22 +82,52 @@ def verdict_sentence(document: ResultDocument, baseline: ResultDocument) -> str:
     )
 
 
-def side_by_side(left: ResultDocument, right: ResultDocument, intervals: Intervals) -> Table:
+def side_by_side(
+    left: ResultDocument, right: ResultDocument, names: Sequence[str], intervals: Intervals
+) -> Sheet:
     """Return two runs side by side: latency and energy per phase; ratios right over left.
 
     `intervals` has the intervals of ratios, where samples of the two runs can be compared.
     """
-    headings = (f"{each.label} ratio" for each, _ in COMPARED)
-    table = amount_table("", *_pair_names(left, right), *headings)
-    for pair in _paired(left, right):
-        values = [
-            si_with(document, f"{pair.start}{each.key}", each.of(row), each.unit)
-            for each, _ in COMPARED
-            for document, row in ((left, pair.ours), (right, pair.theirs))
+    headings = [
+        Heading("", "phase"),
+        *_amount_headings(names),
+        *(Heading(f"{each.label} ratio", f"{each.label}_ratio") for each, _ in COMPARED),
+    ]
+    rows = [
+        [
+            SheetCell(pair.name, pair.name),
+            *(
+                _sure_amount(run, f"{pair.start}{each.key}", each, row)
+                for each, _ in COMPARED
+                for run, row in ((left, pair.ours), (right, pair.theirs))
+            ),
+            *_ratio_cells(pair, intervals),
         ]
-        cells = *values, *_ratio_cells(pair, intervals)
-        table.add_row(pair.name, *cells, style=style_of(pair.name))
-    return table
+        for pair in _paired(left, right)
+    ]
+    return Sheet(headings, rows)
+
+
+def one_below_another(runs: Mapping[str, ResultDocument]) -> Sheet:
+    """Return a row for each of several runs, by name; ratios are over the first one."""
+    first = next(iter(runs.values()))["total"]
+    headings = [
+        Heading("", "run"),
+        *(Heading(each.label, each.key) for each, _ in COMPARED),
+        *(Heading(f"{each.label} ratio", f"{each.label}_ratio") for each, _ in COMPARED),
+        Heading(_POWER.label, _POWER.key, 1),
+    ]
+    rows = [
+        [
+            SheetCell(name, name),
+            *(_sure_amount(run, each.key, each, run["total"]) for each, _ in COMPARED),
+            *_ratio_cells(PhasePair(TOTAL, first, run["total"]), {}),
+            _amount(_POWER, run["total"]),
+        ]
+        for name, run in runs.items()
+    ]
+    return Sheet(headings, rows)
 
 
 def summary(document: ResultDocument, baseline: ResultDocument | None) -> Summary:
@@ -132,20 +168,36 @@ def _paired(document: ResultDocument, baseline: ResultDocument) -> list[PhasePai
     return [*phases, PhasePair(TOTAL, document["total"], baseline["total"])]
 
 
-def _pair_names(left: ResultDocument, right: ResultDocument) -> list[str]:
-    names = [left["hardware"], right["hardware"]]
-    return [f"{name} {each.label}" for each, _ in COMPARED for name in names]
+def _amount_headings(names: Sequence[str], spare: int = 0) -> list[Heading]:
+    return [
+        Heading(f"{name} {each.label}", f"{name} {each.key}", spare)
+        for each, _ in COMPARED
+        for name in names
+    ]
 
 
-def _ratio_cells(pair: PhasePair, intervals: Intervals) -> list[str]:
+def _ratio_cells(pair: PhasePair, intervals: Intervals) -> list[SheetCell]:
     """Return the ratios of a part, with their intervals where they have one."""
     cells = []
     for each, ratio in COMPARED:
         value, interval = pair.ratio(each), intervals.get(f"{pair.start}{ratio.key}")
-        cells.append("-" if value is None else f"{times(value)}{bracket(interval)}")
+        if value is None:
+            cells.append(SheetCell("-", None))
+        else:
+            cells.append(SheetCell(times(value), value, bracket(interval)))
     return cells
 
 
-def _amounts(pair: PhasePair) -> list[str]:
-    rows = pair.ours, pair.theirs
-    return [si(each.of(row), each.unit) for each, _ in COMPARED for row in rows]
+def _amounts(pair: PhasePair) -> list[SheetCell]:
+    return [_amount(each, row) for each, _ in COMPARED for row in (pair.ours, pair.theirs)]
+
+
+def _amount(metric: Metric, row: CostRow) -> SheetCell:
+    return SheetCell(si(metric.of(row), metric.unit), metric.of(row))
+
+
+def _sure_amount(run: ResultDocument, key: str, metric: Metric, row: CostRow) -> SheetCell:
+    """Return the metric of a row of `run`, with the interval that the run has for `key`."""
+    value = metric.of(row)
+    text = si(value, metric.unit)
+    return SheetCell(text, value, si_with(run, key, value, metric.unit).removeprefix(text))

@@ -216,7 +216,7 @@ def test_tables_and_figures_show_it(soc, tmp_path):
     assert ", lanes 16, clock 1 GHz, energy 2 pJ, static_power 3 mW" in own
     path = tmp_path / "one.trace"
     save_trace(trace(), path)
-    done = trainsoc("run", soc, path, "-o", tmp_path / "run", "--samples", 0)
+    done = trainsoc("run", soc, path, "-o", tmp_path / "run", "--samples", 0, "--wide")
     result = read_result(tmp_path / "run")
     spent = result["total"]["energy_by_component_j"]["relu"]
     header, total = (

@@ -47,7 +47,7 @@ def test_run_writes_a_complete_folder(finished):
         names = {path.name for path in folder.iterdir() if path.is_file()}
         assert names == {
             "result.json", "hardware.json", "step.json", "records.parquet", "energy.yaml",
-            "samples.parquet",
+            "samples.parquet", "machine.yaml", "step.trace",
         }  # fmt: skip
 
 

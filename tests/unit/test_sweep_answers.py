@@ -69,11 +69,11 @@ def test_the_best_point_is_what_a_loop_finds(latencies, limit, data):
     ]
     table = _table(latencies, baseline=names).with_columns(pl.col("latency_s").cast(pl.Float64))
     if found:
-        row = best(table, "latency", [f"latency < {limit}"])
+        row = best(table, "latency", [f"latency < {limit} s"])
         assert (row["latency_s"], row[ROWS]) == min(found)
     else:
         with pytest.raises(InputError, match=r"ask for less, or add points|no point of . can run"):
-            best(table, "latency", [f"latency < {limit}"])
+            best(table, "latency", [f"latency < {limit} s"])
 
 
 def test_an_answer_that_there_is_none_names_the_conditions():

@@ -41,6 +41,10 @@ def test_values_of_a_text(text, values):
     assert _values(f"{ROWS}={text}") == values
 
 
+def test_the_path_of_a_trace_may_begin_with_dots():
+    assert _values("trace=../a.trace,../../b.trace") == ["../a.trace", "../../b.trace"]
+
+
 def test_equal_keys_move_together():
     (axis,) = parse_axes([f"{ROWS} = {COLS} = 8,16"])
     assert axis == Axis((ROWS, COLS), (("8", "8"), ("16", "16")))

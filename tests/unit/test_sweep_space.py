@@ -136,7 +136,7 @@ def test_a_condition_on_a_result_is_told_before_anything_runs():
     ("text", "sentence"),
     [
         (f"{ROWS}=8,0", "accelerator.rows: 0: input should be greater than 0"),
-        (f"{ROWS}=8..64", "accelerator.rows: '8..64'"),
+        (f"{ROWS}=8..64", "key=8..64:x2 (doubling)"),
         (f"{ROWS}=\u00b2", "accelerator.rows: '\u00b2'"),
         (f"{PAD}=64", "has no unit"),
         ("accelerator.precision=int8,fp33", "'fp33'"),

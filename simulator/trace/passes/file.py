@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, create_model, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError, join_names, shown
+from simulator.errors import InputError, nearest, shown
 from simulator.files.forms import Form, Hints, validate
 from simulator.files.text import is_file
 from simulator.files.yaml import read_yaml
@@ -99,8 +99,8 @@ def _find(path: Path) -> Path:
         return path
     shipped = METHODS / f"{path}.yaml"
     if not is_file(shipped):
-        names = join_names(method_names())
-        raise InputError(f"no method at {path}: give a YAML file or one of {names}")
+        hint = nearest(str(path), method_names(), "give a YAML file or one of {}")
+        raise InputError(f"no method at {path}: {hint}")
     return shipped
 
 

@@ -1,0 +1,1 @@
+"""How the programs that open our files read them."""
