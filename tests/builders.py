@@ -7,6 +7,7 @@ from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.mapping.layout import layout
+from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.storage import save_trace
 from simulator.trace.trace import Segment, Step, StepKind, Storage, StorageKind, Trace
@@ -103,6 +104,25 @@ def array_work(hardware: Hardware, gemm: Gemm, out_bits: int) -> Work:
     array = hardware.accelerator
     native = Placement(ACCELERATOR, array.precision)
     return Templates(hardware).array_gemm(gemm, layout(gemm, array), native, out_bits)
+
+
+def time_and_traffic(progress, counts):
+    """Return the time in ps and the bytes that a plan takes and moves."""
+    return progress.duration_ps(WHOLE), counts.dram_read_bytes + counts.dram_write_bytes
+
+
+def best_within_slack(plans, slack=20):
+    """Return time and bytes of the plan that moves least, then is fastest, of all whose time is at
+    most so many permille above the least.
+    """
+    times = [plan.progress.duration_ps(WHOLE) for plan in plans]
+    limit = min(times) * (1000 + slack) // 1000
+    costs = [
+        time_and_traffic(plan.progress, plan.work(1, "").counts)
+        for plan, time_ps in zip(plans, times, strict=True)
+        if time_ps <= limit
+    ]
+    return min(costs, key=lambda cost: cost[::-1])
 
 
 def unrolled(body):

@@ -10,9 +10,18 @@ from simulator.hardware.dataflow import DataflowName
 from simulator.hardware.operating import OperatingPoint, check_points, supply_ratio
 from simulator.hardware.part import FASTEST_HZ, Part
 from simulator.hardware.precision import PRECISION_BITS, Precision, accumulator_of
+from simulator.hardware.shared_cache import Tlb
 from simulator.hardware.sparsity import SkippedZeros
 from simulator.hardware.vector import Vector, VectorInterface
-from simulator.units import Bytes, BytesPerSecond, Cycles, Hertz, Millivolts, Picoseconds
+from simulator.units import (
+    Bytes,
+    BytesPerSecond,
+    Cycles,
+    Hertz,
+    Millivolts,
+    Permille,
+    Picoseconds,
+)
 
 
 class Dma(Part):
@@ -24,6 +33,7 @@ class Dma(Part):
     of `latency` at a time; every run begins with `restart` cycles. With `lines` a request is for
     one row of the scratchpad at most, aligned, and takes a cycle per `beat` of a whole line;
     every line that it touches is a round trip, and one that it writes in part is fetched before.
+    The engine's own `latency` comes before that of a shared cache, if there is one.
     """
 
     bandwidth: BytesPerSecond = Field(gt=0, description="peak of one stream's port")
@@ -35,6 +45,7 @@ class Dma(Part):
     lines: bool = Field(default=False, description="through a cache, line by line")
     beat: Bytes = Field(gt=0, default=16, description="bytes per cycle of the port, with lines")
     word: Bytes = Field(gt=0, default=1, description="a pixel's channels fill whole words, blocked")
+    tlb: Tlb | None = Field(default=None, description="else physical addresses; with lines")
 
     @model_validator(mode="after")
     def _requests_have_a_latency(self) -> "Dma":
@@ -42,6 +53,8 @@ class Dma(Part):
             raise ValueError("outstanding limits nothing without latency: give a latency")
         if self.lines and self.outstanding is None:
             raise ValueError("lines are limited by outstanding requests: give outstanding")
+        if self.tlb is not None and not self.lines:
+            raise ValueError("tlb translates the requests of lines: give lines")
         return self
 
 
@@ -151,10 +164,17 @@ class Accelerator(Part):
     prefetch: Bytes = Field(ge=0, default=0, description="memory for operands loaded whole, first")
     dma: Dma
     mapping_step: Cycles = Field(ge=0, default=0, description="host, per tile that a rule tries")
-    mapping: Literal["time", "traffic", "gemmini", "ef_train", "square_tiles"] = Field(
-        default="time", description="best by time or by traffic, or the rule of a machine's own"
+    mapping: Literal[
+        "time", "traffic", "energy", "edp", "gemmini", "moca", "ef_train", "square_tiles"
+    ] = Field(
+        default="time",
+        description="best by time, traffic, the memory's energy or its product with time, or the "
+        "rule of a machine's own",
     )
-    im2col: Literal["hardware", "software", "channelwise"] = "hardware"
+    mapping_slack: Permille = Field(
+        ge=0, default=20, description="of the least time, for a mapping that moves less"
+    )
+    im2col: Literal["hardware", "software", "channelwise", "mixed"] = "hardware"
     layout: Literal["channels_last", "channels_first", "blocked"] = Field(
         default="channels_last", description="of tensors in memory; blocked: a tile is one run"
     )

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from simulator.hardware.part import FASTEST_HZ, Part
+from simulator.hardware.shared_cache import SharedCache
 from simulator.units import Bytes, Hertz, Picoseconds
 
 
@@ -26,6 +27,7 @@ class Interconnect(Part):
     cpu_weight: PositiveInt = 1
     accelerator_weight: PositiveInt = 1
     first: str = Field(default="cpu", description="unit that goes first, with priority")
+    cache: SharedCache | None = Field(default=None, description="of DMA engines, before the memory")
 
     @property
     def cpu_bytes_per_s(self) -> int:

@@ -26,6 +26,7 @@ class EpilogueKernels(NamedTuple):
 class VectorLoop(NamedTuple):
     """A loop over elements: kernels, each with the elements that it computes, transfers, the bits
     of a result, and bytes of tensors that it reads and writes where they stay, in the scratchpad.
+    Elements are a matrix with rows of `row` bytes, if that is known.
     """
 
     stage: Stage
@@ -33,6 +34,7 @@ class VectorLoop(NamedTuple):
     transfers: Transfers
     out_bits: int
     resident: tuple[int, int] = (0, 0)
+    row: int = 0
 
 
 def can_ride(rider: Op) -> bool:

@@ -182,7 +182,7 @@ class Templates:
             unit, loop.stage, vector_ps(array, operations), loop.transfers,
             {Action(unit, VECTOR_OPS): operations, **_resident_actions(unit, loop)},
             array.launch_latency,
-            vector_port_ps(array, engine, *loop.transfers[:2], loop.out_bits),
+            vector_port_ps(array, engine, *loop.transfers[:2], loop.out_bits, loop.row),
         )  # fmt: skip
 
     def _pricing_of(self, unit: str) -> Pricing:

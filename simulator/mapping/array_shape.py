@@ -39,6 +39,7 @@ def shape_of(
         return _convolution(
             layout.taps, array, repeats, widths, dataflow, cached, epilogue, resident
         )
+    streams = array.command and dataflow.axes.stream == "m"
     return GemmShape(
         repeats,
         _dims(gemm, layout, array),
@@ -47,6 +48,8 @@ def shape_of(
         layout.window_a,
         layout.window_b,
         blocked=LAYOUTS[array.layout].blocked,
+        scatter=layout.scatter,
+        command=(array.rows, array.command) if streams else (0, 0),
         cached=cached,
         epilogue=epilogue,
         resident=resident,

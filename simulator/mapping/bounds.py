@@ -72,7 +72,7 @@ class _PathMoves:
         self._repeats = traffic.shape.repeats
         self._operands: dict[Sizes, tuple[list[_PieceTimes], _PieceTimes]] = {}
         self._moves: dict[Mapping, _Moves] = {}
-        preloads = traffic.preloads
+        preloads = [*map(engine.path.at_best, traffic.preloads)]
         self._preload_ps = sum([engine.path.cost(each, 0).channel_ps for each in preloads])
         self._preload_port_ps = sum(map(engine.port_ps, preloads))
 
@@ -142,7 +142,8 @@ class _PathMoves:
         with_each = [
             load for load, times in zip(loads, often, strict=True) if times * load.number == tiles
         ]
-        if not self._one_stream or stores.number == tiles or not with_each:
+        steady = self._engine.path.cache is None  # else a tile may take longer than the others
+        if not self._one_stream or stores.number == tiles or not with_each or not steady:
             return 0, 0, 0
         latency_ps = self._engine.latency_ps
         load_ps = max(
@@ -166,9 +167,10 @@ class _PathMoves:
 def _times_of(engine: EnginePricing, pieces: Pieces, one: int) -> _PieceTimes:
     """Return the times of an operand's tiles, and of the `one` at that index."""
     cost, counts = engine.path.cost, [count for _, count in pieces]
-    alone = [cost(pattern, 0).channel_ps for pattern, _ in pieces]
-    even = [cost(pattern, EVEN).channel_ps for pattern, _ in pieces]
-    ports = [engine.port_ps(pattern) for pattern, _ in pieces]
+    patterns = [engine.path.at_best(pattern) for pattern, _ in pieces]
+    alone = [cost(pattern, 0).channel_ps for pattern in patterns]
+    even = [cost(pattern, EVEN).channel_ps for pattern in patterns]
+    ports = [engine.port_ps(pattern) for pattern in patterns]
     return _PieceTimes(
         alone[one],
         even[one],
@@ -205,6 +207,7 @@ class Bounds:
         self._launch_ps, self._repeats = array.launch_latency, space.shape.repeats
         self._peak = pricing.peak_bytes_per_s
         self._busy_ps: dict[int, int] = {}  # with first load and last store, by the tile's place
+        self._least_ps = self.moved_ps(traffic.least_bytes)
         engine, one_stream = pricing.engine(array), has_one_stream(array)
         self._moves = _PATHS.get(
             (engine, traffic, one_stream),
@@ -217,16 +220,26 @@ class Bounds:
         All cycles after the first load and before the last store, or all bytes at the peak rate,
         whichever takes longer.
         """
+        return max(self.busy_ps(row), self.moved_ps(size))
+
+    def of_tile_ps(self, row: TileRow) -> int:
+        """Return that bound for all mappings with this tile."""
+        busy_ps = self._busy_ps.get(row.place) or self.busy_ps(row)
+        return busy_ps if busy_ps > self._least_ps else self._least_ps
+
+    def moved_ps(self, size: int) -> int:
+        """Return the time of launch and of `size` bytes in each repeat at the peak rate."""
+        return self._launch_ps + self._repeats * size * PS_PER_S // self._peak
+
+    def busy_ps(self, row: TileRow) -> int:
+        """Return the time of launch, of the first load and the last store of a tile at the peak
+        rate, and of all cycles.
+        """
         busy_ps = self._busy_ps.get(row.place)
         if busy_ps is None:
             ends_ps = self._traffic.end_bytes(row.tile) * PS_PER_S // self._peak
             busy_ps = self._busy_ps[row.place] = self._launch_ps + row.busy_ps + ends_ps
-        moved_ps = self._launch_ps + self._repeats * size * PS_PER_S // self._peak
-        return busy_ps if busy_ps > moved_ps else moved_ps
-
-    def of_tile_ps(self, row: TileRow) -> int:
-        """Return that bound for all mappings with this tile."""
-        return self.at_peak_ps(row, self._traffic.least_bytes)
+        return busy_ps
 
     def by_transfers_ps(self, row: TileRow, traffic: MappingTraffic) -> int:
         """Return a lower bound by the times of a mapping's transfers at memory and ports."""

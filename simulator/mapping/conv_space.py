@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from simulator.hardware.accelerator import Accelerator
+from simulator.mapping.gemm_space import WITH_THIRDS
 from simulator.mapping.loops import For, Mapping, Sizes, halves, multiples, reusing
 from simulator.mapping.problem import ProblemShape, TileLevel, TileNeeds
 from simulator.mapping.taps import ConvTile
@@ -23,8 +24,10 @@ class ConvSpace:
     def levels(self) -> Iterator[TileLevel]:
         """Yield all tiles: filters and channels in multiples of the array, blocks of pixels."""
         whole = self._whole
-        filters = multiples(whole.filter, {self.array.cols})
-        channels = multiples(whole.channel, {self.array.rows * self.array.dot_width})
+        thirds = self.array.mapping in WITH_THIRDS
+        filters = multiples(whole.filter, {self.array.cols}, thirds=thirds)
+        depth = self.array.rows * self.array.dot_width
+        channels = multiples(whole.channel, {depth}, thirds=thirds)
         tiles: list[Sizes] = [
             whole._replace(image=image, row=row, col=col, filter=filter_, channel=channel)
             for filter_, channel in product(filters, channels)

@@ -16,7 +16,7 @@ from simulator.mapping.rule import MappingRule
 from simulator.mapping.taps import ConvTile, Taps
 from simulator.mapping.tensor_layout import CHANNELS_LAST, MapPart, TensorLayout, WeightPart
 from simulator.timing.dataflows import WS, Accesses, Dataflow, Dims
-from simulator.timing.systolic import tile_cycles
+from simulator.timing.systolic import in_commands, tile_cycles
 from simulator.trace.op import Role
 from simulator.units import ceil_div
 
@@ -191,11 +191,7 @@ class ConvShape:
     def _one_tap(self, tile: ConvTile) -> Dims:
         if self.taps.weight_gradient:
             return self.dataflow.weight_gradient(tile.filter, tile.channel, tile.pixels)
-        most, least = self.command
-        if not least:
-            return Dims(tile.pixels, tile.filter, tile.channel)
-        full, rest = divmod(tile.col, most)  # a command streams pixels of one row
-        cycles = full * max(most, least) + (max(rest, least) if rest else 0)
+        cycles = in_commands(tile.col, *self.command)  # a command streams pixels of one row
         return Dims(tile.image * tile.row * cycles, tile.filter, tile.channel)
 
     @property

@@ -1,4 +1,5 @@
 """The mapper's space of a GEMM: tiles at powers of two and multiples of the array, two loop orders.
+A search that minimises what moves also cuts by three.
 
 An array whose folds do not overlap takes a GEMM whose operands fit the scratchpad in whole folds,
 and in one tile if its outputs fit too.
@@ -14,6 +15,9 @@ from simulator.mapping.problem import ProblemShape, TileLevel, TileNeeds
 from simulator.timing.dataflows import Dims
 from simulator.timing.dataflows.phases import OVERLAPS
 
+WITH_THIRDS = ("traffic", "energy", "edp")
+"""Values of `accelerator.mapping` that search among more tiles."""
+
 _LEAST = 8  # smallest tile dimension tried; half of the array's where that is more
 
 
@@ -24,7 +28,15 @@ class GemmSpace:
     array: Accelerator
     shape: ProblemShape
 
-    most_levels = 5  # halvings of the streamed dimension
+    @property
+    def most_levels(self) -> int:
+        """Halvings of the streamed dimension, and of its third."""
+        return 10 if self._thirds else 5
+
+    @property
+    def _thirds(self) -> bool:
+        """Whether tiles are also cut by three: traffic pays for a tile that fits badly."""
+        return self.array.mapping in WITH_THIRDS
 
     @property
     def whole_folds(self) -> bool:
@@ -40,7 +52,8 @@ class GemmSpace:
         if whole_folds:
             yield TileLevel([dims], last=True)
         sides = self._sides(whole_folds=whole_folds)
-        for stream in halves(getattr(dims, self.shape.dataflow.axes.stream)):
+        streamed = getattr(dims, self.shape.dataflow.axes.stream)
+        for stream in halves(streamed, thirds=self._thirds):
             tiles = list(self._with_stream(sides, stream))
             yield TileLevel(tiles, last=whole_folds or stream <= _LEAST)
 
@@ -81,7 +94,8 @@ class GemmSpace:
         for axis, size in ((axes.row, array.rows), (axes.col, array.cols)):
             fold = size * (array.dot_width if axis == "k" else 1)
             least = fold if whole_folds else max(_LEAST, fold // 2)
-            sides[axis] = multiples(self.shape.extents[axis], {fold, least})
+            extent = self.shape.extents[axis]
+            sides[axis] = multiples(extent, {fold, least}, thirds=self._thirds)
         return sides
 
     def _with_stream(self, sides: dict[str, list[int]], stream: int) -> Iterator[Sizes]:

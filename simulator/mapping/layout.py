@@ -1,6 +1,7 @@
 """How the operands of a GEMM reach this array, and what its outputs are: one rule per role."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import prod
 from typing import NamedTuple, Protocol
 
@@ -20,7 +21,8 @@ class Layout(NamedTuple):
     A window means that the hardware reads that operand from a feature map; `taps` that it computes
     the convolution tap by tap instead; `unfold` is the operand (0 for a, 1 for b) that the CPU
     must write out as a matrix (im2col); `fold_back` says that the CPU must sum overlapping outputs
-    (col2im).
+    (col2im). Of `scatter` elements in memory one is an output, and the others are zeros that the
+    array writes beside.
     """
 
     dims: Dims
@@ -29,6 +31,7 @@ class Layout(NamedTuple):
     window_b: Window | None = None
     unfold: int | None = None
     fold_back: bool = False
+    scatter: Fraction = Fraction(1)
 
 
 class Im2col(Protocol):
@@ -59,6 +62,8 @@ class _ByHardware:
         return Layout(dims, window_b=window) if which else Layout(dims, window_a=window)
 
     def direct(self, gemm: Gemm, conv: Conv, *, padded: bool) -> Layout:  # noqa: ARG002
+        if conv.is_sampling:
+            return Layout(_dims(gemm), scatter=Fraction(prod(conv.input), prod(conv.output)))
         return Layout(direct_dims(gemm, conv), window_a=backward_window(conv))
 
 
@@ -91,6 +96,7 @@ class _Channelwise:
 
 IM2COL: dict[str, Im2col] = {
     "hardware": _ByHardware(), "software": _BySoftware(), "channelwise": _Channelwise(),
+    "mixed": _Channelwise(pointwise=True),
 }  # fmt: skip
 
 

@@ -149,11 +149,11 @@ def reloads(shape: IterationSpace, mapping: Mapping, axes: frozenset[str], reuse
     count = 1
     for level, loop in enumerate(mapping.loops[:reuse_level]):
         if loop.axis not in axes:
-            count *= _iterations(mapping.loops, level, shape)
+            count *= iterations(mapping.loops, level, shape)
     return count
 
 
-def _iterations(loops: tuple[For, ...], level: int, shape: IterationSpace) -> int:
+def iterations(loops: tuple[For, ...], level: int, shape: IterationSpace) -> int:
     """Return how often the loop at `level` runs in a full iteration of those outside."""
     axis, step = loops[level]
     outside = [loop.step for loop in loops[:level] if loop.axis == axis]
@@ -166,20 +166,29 @@ def cut(dim: int, step: int) -> list[tuple[int, int]]:
     return ([(step, full)] if full else []) + ([(rest, 1)] if rest else [])
 
 
-def halves(dim: int) -> Iterator[int]:
-    """Yield the whole dimension, then its halves down to 1."""
+def halves(dim: int, *, thirds: bool = False) -> Iterator[int]:
+    """Yield the whole dimension, then its halves down to 1; with `thirds` those of a third, too."""
+    sizes = set(_halves(dim)) | (set(_halves(ceil_div(dim, 3))) if thirds else set())
+    yield from sorted(sizes, reverse=True)
+
+
+def _halves(dim: int) -> Iterator[int]:
     yield dim
     while dim > 1:
         dim = ceil_div(dim, 2)
         yield dim
 
 
-def multiples(dim: int, units: set[int]) -> list[int]:
-    """Return `dim` itself and the unit x 2^j below it, largest first."""
+def multiples(dim: int, units: set[int], *, thirds: bool = False) -> list[int]:
+    """Return `dim` itself and the unit x 2^j below it, largest first; with `thirds` also the whole
+    units that halves and thirds of it take.
+    """
     sizes = {dim}
     for unit in units:
         size = unit
         while size < dim:
             sizes.add(size)
             size *= 2
+        if thirds:
+            sizes |= {min(dim, ceil_div(part, unit) * unit) for part in halves(dim, thirds=True)}
     return sorted(sizes, reverse=True)

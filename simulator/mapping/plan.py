@@ -19,7 +19,9 @@ from simulator.activity import (
     Work,
 )
 from simulator.hardware.accelerator import Accelerator
+from simulator.hardware.shared_cache import SharedCache
 from simulator.hardware.unit import ACCELERATOR
+from simulator.mapping.cache_hits import CacheHits, cache_hits
 from simulator.mapping.cycles import TileCycles
 from simulator.mapping.loops import Mapping
 from simulator.mapping.nest import TileVisit, nest
@@ -52,15 +54,19 @@ class TiledOp:
 _TILED: Memo[TiledOp] = Memo("tiled operations", 8192)
 
 
-def tiled(shape: ProblemShape, mapping: Mapping) -> TiledOp:
-    """Return `shape` under `mapping`; arrays and memories share equal ones."""
-    return _TILED.get((shape.key, mapping), lambda: _tiled(shape, mapping))
+def tiled(shape: ProblemShape, mapping: Mapping, cache: SharedCache | None = None) -> TiledOp:
+    """Return `shape` under `mapping`, behind a shared `cache` or none; arrays and memories share
+    equal ones.
+    """
+    key = shape.key, mapping, cache
+    return _TILED.get(key, lambda: _tiled(shape, mapping, cache))
 
 
-def _tiled(shape: ProblemShape, mapping: Mapping) -> TiledOp:
+def _tiled(shape: ProblemShape, mapping: Mapping, cache: SharedCache | None) -> TiledOp:
     tiles = nest(shape, mapping)
     times = census(tiles)
-    runs = {visit: _run(shape, visit) for visit in times}
+    hits = cache_hits(shape, mapping, cache, times.items())
+    runs = {visit: _run(shape, visit, hits) for visit in times}
     mixed = permille_written(*_overlapped_bytes(times, runs))
     written = {
         visit: mixed if visit.computes else permille_written(*_bytes(run))
@@ -79,11 +85,11 @@ def _loaded_bytes(shape: ProblemShape, visit: TileVisit) -> int:
     return a + b + sums + sum(pattern.bytes for pattern in _epilogue_loads(shape, visit))
 
 
-def _run(shape: ProblemShape, visit: TileVisit) -> TileRun:
+def _run(shape: ProblemShape, visit: TileVisit, hits: CacheHits) -> TileRun:
     """Return the loads and stores of a tile; its cycles depend on the array and are 0 here."""
     sizes = visit.sizes
-    loads = [shape.a(sizes)] if visit.load_a else []
-    loads += [shape.b(visit.b_sizes or sizes)] if visit.load_b else []
+    loads = [*hits.parts("a", shape.a(sizes))] if visit.load_a else []
+    loads += hits.parts("b", shape.b(visit.b_sizes or sizes)) if visit.load_b else []
     if visit.load_c:
         loads.append(shape.c(sizes, shape.widths.sum)._replace(write=False))
     stores = [shape.c(sizes, bits) for bits in _stored_bits(shape, visit)]
@@ -185,7 +191,7 @@ class Plan:
         `cycles`: those on this array, if some are known.
         """
         self._array, self._shape, self.mapping = array, shape, mapping
-        self._tiled = tiled(shape, mapping)
+        self._tiled = tiled(shape, mapping, pricing.cache)
         self._prices = _prices(self._tiled, pricing.engine(array))
         self._cycles = cycles or TileCycles(array, shape)
         self.progress = self._progress()

@@ -1,4 +1,4 @@
-"""The search for the best mapping of an operation: least time, or least traffic."""
+"""The search for the best mapping of an operation: of little time and traffic, or another cost."""
 
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.bounds import Bounds
 from simulator.mapping.loops import Mapping
+from simulator.mapping.objectives import MappingCost, by_time, objective_of
 from simulator.mapping.plan import Plan
 from simulator.mapping.problem import ProblemShape
 from simulator.mapping.sums import MappingTraffic
@@ -16,23 +17,8 @@ from simulator.memo import Memo
 from simulator.timing.pricing import Pricing
 from simulator.timing.shares import WHOLE
 
-Objective = tuple[int, int]
-"""What a search minimises: time, then traffic, or the other way round."""
-
 _Limit = tuple[float, float]
 _NO_LIMIT: _Limit = inf, inf
-
-
-def _by_time(time_ps: int, moved_bytes: int) -> Objective:
-    return time_ps, moved_bytes
-
-
-def _by_traffic(time_ps: int, moved_bytes: int) -> Objective:
-    return moved_bytes, time_ps
-
-
-_OBJECTIVES = {"time": _by_time, "traffic": _by_traffic}
-"""Values of `accelerator.mapping` that are searches; a rule without mappings searches by time."""
 
 OF_TILE, AT_PEAK, BY_TRANSFERS, EXACT = range(4)
 """Where an estimate of time is from: the peak rate, for all mappings of a tile or for one, the
@@ -55,9 +41,13 @@ class _OnPath:
     def __init__(self, space: ArraySpace, pricing: Pricing) -> None:
         """Know nothing yet of the mappings of `space`."""
         self.bounds = Bounds(space, pricing)
-        self.estimates: dict[Mapping, TimeEstimate] = {}
+        self.estimates: dict[tuple[int, int], TimeEstimate] = {}  # by places of tile and mapping
         self.best: dict[Mapping, Plan] = {}
 
+
+_Candidate = tuple[TileRow, MappingTraffic]
+_SearchNode = tuple[int, int, int, int, TileRow, MappingTraffic | None]
+"""A lower bound of a cost, where it is from, its turn; of a tile or of one of its mappings."""
 
 # A guess, enough for a sweep whose memories vary fastest: operations of one trace on 64 machines,
 # of 4 kB each.
@@ -65,11 +55,15 @@ _ON_PATHS: Memo[_OnPath] = Memo("times of mappings", 4096)
 
 
 class Search:
-    """The best plan of a space: least time, then least traffic, or the other way round.
+    """The best plan of a space: the least cost by the array's objective.
 
     Best-first search. What has the lowest bound is refined: a tile into its mappings, a mapping by
     the times of its transfers, then by the recurrence of its pipeline. Bounds are admissible, so
     the first plan popped is optimal (A*). What is above a plan that is known is not queued.
+
+    By time, the plan is the one of least traffic among all that take at most `mapping_slack`
+    longer than the fastest. The fastest need not be known for that: a plan is one of them if it
+    takes as little longer than the lowest bound.
     """
 
     def __init__(self, array: Accelerator, pricing: Pricing, shape: ProblemShape) -> None:
@@ -79,31 +73,125 @@ class Search:
         self._pricing = pricing
         self._on_path = _ON_PATHS.get((every, pricing), lambda: _OnPath(every, pricing))
         self._bounds, self._estimates = self._on_path.bounds, self._on_path.estimates
-        self._cost = _OBJECTIVES.get(array.mapping, _by_time)
-        self._queue: list[tuple[int, int, int, int, TileRow, MappingTraffic | None]] = []
+        self._cost = objective_of(array.mapping, pricing.dram, shape.repeats)
+        slack = array.mapping_slack if self._cost is by_time else 0
+        self._permille = 1000 + slack
+        self._queue: list[_SearchNode] = []
         self._limit: _Limit = _NO_LIMIT
         self._turns = count()
 
     def best(self) -> Plan:
         """Return the best plan; raises Infeasible when not even the smallest tile fits."""
-        self._limit = self._limit_by_good_ones()
+        self._limit = self._with_slack(self._limit_by_good_ones())
         self._push_tiles()
-        equals: list[tuple[TileRow, MappingTraffic]] = []
-        while self._queue:
-            first, second, stage, _, row, traffic = heappop(self._queue)
-            if equals and (first, second) != self._limit:
-                break
-            if traffic is None:
-                for each in self.space.fitting(row):
-                    self._push(row, each, self._estimate(row, each))
-            elif stage == EXACT:
-                equals.append((row, traffic))
-            else:
-                self._push(row, traffic, self.refine(row, traffic, stage))
-        if not equals:
-            raise self.space.too_small()
-        best = min(equals, key=lambda each: self.rank(*each)) if len(equals) > 1 else equals[0]
+        best = self._of_least_traffic() if self._permille > 1000 else self._of_least_cost()
         return self._plan_of(*best)
+
+    def _of_least_cost(self) -> _Candidate:
+        """Return the first of equals of the least cost."""
+        least = self._settle(EXACT)
+        return self._first_of([
+            (row, traffic)
+            for first, second, stage, _, row, traffic in self._queue
+            if stage == EXACT and (first, second) == least and traffic
+        ])  # fmt: skip
+
+    def _of_least_traffic(self) -> _Candidate:
+        """Return what moves least, then is fastest, of all that take little longer than the
+        fastest, by the bounds of transfers if these leave no doubt.
+        """
+        best = None
+        for stage in (AT_PEAK, BY_TRANSFERS, EXACT):
+            lowest_ps, _ = self._settle(stage)
+            best = self._within(lowest_ps * self._permille // 1000, sure=stage == EXACT)
+            if best:
+                break
+        assert best, "the fastest one takes no longer than itself"
+        return best
+
+    def _within(self, limit_ps: int, *, sure: bool) -> _Candidate | None:
+        """Return what moves least, then is fastest, of what takes `limit_ps` at most.
+
+        None if there is none, or one of less traffic may take little longer than the fastest, too,
+        unless it is `sure` that the limit says which does.
+        """
+        equals, best = list[_Candidate](), (0, 0)
+        slower_ps = list[int]()
+        for size, _, _, row, traffic in self._candidates(limit_ps):
+            if equals and size > best[0]:
+                break
+            most_ps = best[1] if equals else limit_ps
+            time_ps = self._time_ps(row, traffic, most_ps)
+            if time_ps <= most_ps:
+                equals = [*equals, (row, traffic)] if (size, time_ps) == best else [(row, traffic)]
+                best = size, time_ps
+            elif not equals:
+                slower_ps.append(time_ps)
+        if not equals:
+            return None
+        sure = sure or best[0] == self._all.traffic.least_bytes
+        most_ps = best[1] * self._permille // 1000
+        if not sure and (
+            any(time_ps <= most_ps for time_ps in slower_ps)
+            or self._may_move_less(best[0], limit_ps, most_ps)
+        ):
+            return None
+        return self._first_of(equals)
+
+    def _candidates(self, limit_ps: int) -> list[tuple[int, int, int, TileRow, MappingTraffic]]:
+        """Return the mappings that may take `limit_ps` at most, those of least traffic first, of
+        equals those of the lowest bounds.
+        """
+        self._expand(limit_ps)
+        return sorted([
+            (size, bound_ps, turn, row, traffic)
+            for bound_ps, size, _, turn, row, traffic in self._queue
+            if bound_ps <= limit_ps and traffic
+        ])  # fmt: skip
+
+    def _expand(self, limit_ps: int) -> None:
+        """Replace the tiles that may take `limit_ps` at most by their mappings."""
+        tiles = [each[4] for each in self._queue if each[0] <= limit_ps and each[5] is None]
+        if not tiles:
+            return
+        self._queue = [each for each in self._queue if each[0] > limit_ps or each[5] is not None]
+        heapify(self._queue)
+        for row in tiles:
+            self._push_mappings(row)
+
+    def _time_ps(self, row: TileRow, traffic: MappingTraffic, limit_ps: int) -> int:
+        """Return a time that is exact, or else a bound of it above the limit."""
+        time_ps, stage = self._estimate(row, traffic)
+        while time_ps <= limit_ps and stage < EXACT:
+            time_ps, stage = self.refine(row, traffic, stage)
+        return time_ps
+
+    def _may_move_less(self, moved_bytes: int, limit_ps: int, most_ps: int) -> bool:
+        """Return whether a mapping of less traffic, slower than the limit, may take `most_ps`."""
+        self._expand(most_ps)
+        return any(
+            self._estimate(row, traffic).time_ps <= most_ps
+            for bound_ps, size, _, _, row, traffic in self._queue
+            if limit_ps < bound_ps <= most_ps and size < moved_bytes and traffic
+        )
+
+    def _settle(self, stage: int) -> MappingCost:
+        """Refine what has the lowest cost until that is from `stage` or a tighter one, as are those
+        of all its equals; return the cost.
+        """
+        while self._queue:
+            first, second, own, _, row, traffic = self._queue[0]
+            if own >= stage:
+                return first, second
+            heappop(self._queue)
+            if traffic is None:
+                self._push_mappings(row)
+                continue
+            estimate = self._estimates.get((row.place, traffic.number))
+            if estimate is None or estimate.stage <= own:
+                estimate = self.refine(row, traffic, own)
+            self._push(row, traffic, estimate)
+        raise self.space.too_small()
 
     def refine(self, row: TileRow, traffic: MappingTraffic, stage: int) -> TimeEstimate:
         """Return and keep the estimate of a mapping that comes after `stage`."""
@@ -114,8 +202,11 @@ class Search:
         else:
             exact_ps = self._plan(traffic.mapping).progress.duration_ps(WHOLE)
             estimate = TimeEstimate(exact_ps, EXACT)
-        self._estimates[traffic.mapping] = estimate
+        self._estimates[row.place, traffic.number] = estimate
         return estimate
+
+    def _first_of(self, equals: list[_Candidate]) -> _Candidate:
+        return equals[0] if len(equals) == 1 else min(equals, key=lambda each: self.rank(*each))
 
     def rank(self, row: TileRow, traffic: MappingTraffic) -> tuple[int, ...]:
         """Return the key of the first among equal plans: the lowest bounds, then the place.
@@ -137,8 +228,12 @@ class Search:
         best = [each for each in good if each[1].mapping in on_path] or good[-1:]
         return min([self._exact_cost(*each) for each in best], default=_NO_LIMIT)
 
-    def _exact_cost(self, row: TileRow, traffic: MappingTraffic) -> Objective:
-        estimate = self._estimates.get(traffic.mapping)
+    def _with_slack(self, limit: _Limit) -> _Limit:
+        """Return a limit of time with the slack."""
+        return (limit[0] * self._permille / 1000, inf) if self._permille > 1000 else limit
+
+    def _exact_cost(self, row: TileRow, traffic: MappingTraffic) -> MappingCost:
+        estimate = self._estimates.get((row.place, traffic.number))
         if estimate is None or estimate.stage < EXACT:
             estimate = self.refine(row, traffic, BY_TRANSFERS)
         return self._cost(estimate.time_ps, traffic.moved_bytes)
@@ -147,18 +242,29 @@ class Search:
         """Queue the tiles whose bounds do not exceed the plans that are known."""
         cost, least_bytes, limit = self._cost, self._all.traffic.least_bytes, self._limit
         launch_ps, of_tile_ps = self._all.array.launch_latency, self._bounds.of_tile_ps
+        queue, turns = self._queue, self._turns
         for level in self.space.levels:
             for row in level.rows:
                 if cost(launch_ps + row.busy_ps, least_bytes) > limit:
                     break  # the others take longer
                 bound = cost(of_tile_ps(row), least_bytes)
                 if bound <= limit:
-                    self._queue.append((*bound, OF_TILE, next(self._turns), row, None))
-        heapify(self._queue)
+                    queue.append((*bound, OF_TILE, next(turns), row, None))
+        heapify(queue)
+
+    def _push_mappings(self, row: TileRow) -> None:
+        """Queue the mappings of a tile that fit."""
+        place, estimates, busy_ps = row.place, self._estimates, self._bounds.busy_ps(row)
+        for traffic in self.space.fitting(row):
+            estimate = estimates.get((place, traffic.number))
+            if estimate is None:
+                moved_ps = self._bounds.moved_ps(traffic.moved_bytes)
+                estimate = TimeEstimate(max(busy_ps, moved_ps), AT_PEAK)
+            self._push(row, traffic, estimate)
 
     def _estimate(self, row: TileRow, traffic: MappingTraffic) -> TimeEstimate:
         """Return the tightest estimate of a mapping so far."""
-        estimate = self._estimates.get(traffic.mapping)
+        estimate = self._estimates.get((row.place, traffic.number))
         return estimate or TimeEstimate(self._bounds.at_peak_ps(row, traffic.moved_bytes), AT_PEAK)
 
     def _push(self, row: TileRow, traffic: MappingTraffic, estimate: TimeEstimate) -> None:
@@ -167,7 +273,7 @@ class Search:
         if cost > self._limit:
             return
         if stage == EXACT:
-            self._limit = cost
+            self._limit = min(self._limit, self._with_slack(cost))
         # Of equals exact ones come last, so that all that may be as good are exact by then.
         heappush(self._queue, (*cost, stage, next(self._turns), row, traffic))
 

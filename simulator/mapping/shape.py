@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import prod
 from typing import ClassVar, NamedTuple
 
@@ -14,7 +15,7 @@ from simulator.mapping.problem import Epilogue, Widths
 from simulator.mapping.rule import MappingRule
 from simulator.mapping.window import Window
 from simulator.timing.dataflows import WS, Accesses, Dataflow, Dims
-from simulator.timing.systolic import Folds, grid_cycles, tile_cycles
+from simulator.timing.systolic import Folds, grid_cycles, in_commands, tile_cycles
 from simulator.units import ceil_div
 
 
@@ -33,6 +34,8 @@ class GemmShape:
     window_a: Window | None = None
     window_b: Window | None = None
     blocked: bool = False
+    scatter: Fraction = Fraction(1)  # elements that are written, for each output
+    command: tuple[int, int] = (0, 0)  # most rows of one compute command, and its least cycles
     cached: frozenset[str] = frozenset()  # of "a", "b", "c": those that a shared cache serves
     epilogue: Epilogue | None = None
     resident: frozenset[str] = frozenset()  # of "a", "b", "c": those that stay in the scratchpad
@@ -49,7 +52,8 @@ class GemmShape:
     @property
     def key(self) -> Hashable:
         """What makes two shapes equal."""
-        how = self.dataflow.name, self.blocked, self.cached, self.window_a, self.window_b
+        windows, array = (self.window_a, self.window_b), (self.dataflow.name, self.command)
+        how = array, self.blocked, self.scatter, self.cached, windows
         return self.repeats, self.dims, self.widths, self.epilogue, self.resident, how
 
     @property
@@ -101,7 +105,8 @@ class GemmShape:
         """Return how a tile's outputs, or its partial sums, of `bits` each lie in memory."""
         m, n, _ = tile
         whole = self.blocked or n >= self.dims.n or m == 1
-        size = ceil_div(m * n * bits, 8)
+        more, each = self.scatter.as_integer_ratio()
+        size = ceil_div(m * n * bits * more, 8 * each)
         matrix = Matrix(self.dims.n, bits, write=True, cached="c" in self.cached)
         return rows_of(matrix, size, n, whole=whole)
 
@@ -119,13 +124,14 @@ class GemmShape:
 
     def grid_cycles(self, array: Accelerator, cuts: dict[str, list[tuple[int, int]]]) -> int:
         """Return the cycles of all tiles, cut into (size, count) along every axis."""
-        return grid_cycles(array, (cuts["m"], cuts["n"], cuts["k"]), self.dataflow)
+        m = [(in_commands(size, *self.command), times) for size, times in cuts["m"]]
+        return grid_cycles(array, (m, cuts["n"], cuts["k"]), self.dataflow)
 
     def folds(self, array: Accelerator) -> Folds | None:
         """Return `grid_cycles` factored by dimension; several arrays and dot products do not."""
         if array.arrays > 1 or array.dot_width > 1:
             return None
-        return Folds(array, self.dims, self.dataflow)
+        return Folds(array, self.dims, self.dataflow, self.command)
 
     def sum_bytes(self, tile: Sizes) -> int:
         """Return the bytes that a tile's partial sums take in the accumulator."""
@@ -133,7 +139,8 @@ class GemmShape:
 
     def cycles(self, array: Accelerator, tile: Sizes) -> int:
         """Return the cycles of a tile, without what an operation adds once."""
-        return tile_cycles(array, Dims(*tile), self.dataflow)
+        m, n, k = tile
+        return tile_cycles(array, Dims(in_commands(m, *self.command), n, k), self.dataflow)
 
     def products(self, tile: Sizes) -> tuple[int, Dims]:
         """Return the one product that a tile is on the array."""

@@ -28,7 +28,7 @@ class MappingTraffic(NamedTuple):
     """A mapping, the bytes that it moves in one repeat, and those that it needs on chip.
 
     `written`: the permille of writes in its traffic beside computations. `reloads`: how often each
-    operand that is not preloaded is loaded in full.
+    operand that is not preloaded is loaded in full. `number`: its place among those of its tile.
     """
 
     mapping: Mapping
@@ -37,6 +37,7 @@ class MappingTraffic(NamedTuple):
     written: int
     demand: Demand
     reloads: tuple[int, ...]
+    number: int = 0
 
 
 class _OperandTraffic(NamedTuple):
@@ -86,10 +87,12 @@ class TileTraffic:
         self, tile: Sizes, mappings: Callable[[], Iterable[Mapping]]
     ) -> list[MappingTraffic]:
         """Return the traffic of the `mappings` with this tile."""
-        return self._mappings.get(tile, lambda: [self.of(tile, each) for each in mappings()])
+        return self._mappings.get(
+            tile, lambda: [self.of(tile, each, place) for place, each in enumerate(mappings())]
+        )
 
-    def of(self, tile: Sizes, mapping: Mapping) -> MappingTraffic:
-        """Return the traffic of a mapping with this `tile`."""
+    def of(self, tile: Sizes, mapping: Mapping, number: int = 0) -> MappingTraffic:
+        """Return the traffic of a mapping with this `tile`, among whose mappings it has a place."""
         often = tuple([self._reloads(operand, mapping) for operand in self._streamed])
         streamed_bytes = sum(
             [
@@ -105,6 +108,7 @@ class TileTraffic:
             permille_written(streamed_bytes, c),
             demand(self.shape, mapping, weight_buffer=self._weight_buffer),
             often,
+            number,
         )
 
     def loads(self, tile: Sizes) -> list[Pieces]:

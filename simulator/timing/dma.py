@@ -6,6 +6,7 @@ from typing import NamedTuple
 from simulator.activity import AccessPattern
 from simulator.hardware.accelerator import Dma
 from simulator.memo import remember
+from simulator.timing.shared_cache import WayToMemory, translation_ps
 from simulator.units import PS_PER_S, ceil_div, transfer_ps
 
 _LEAST_REQUEST = 16  # bytes; requests are powers of two from here (Gemmini's DMA.scala)
@@ -34,42 +35,49 @@ class Split(NamedTuple):
     rows: int
 
 
-def port_ps(pattern: AccessPattern, dma: Dma, clock: int, fabric: int) -> int:
+def port_ps(pattern: AccessPattern, dma: Dma, clock: int, way: WayToMemory) -> int:
     """Return the time in ps of `pattern` at the port of one stream, without contention.
 
-    `clock`: of the accelerator, in Hz. `fabric`: peak rate of the interconnect, in bytes per
-    second.
+    `clock`: of the accelerator, in Hz. `way`: what lies before the memory.
     """
     if not pattern.bytes:
         return 0
-    least = transfer_ps(pattern.bytes, min(dma.bandwidth, fabric))
+    least = transfer_ps(pattern.bytes, min(dma.bandwidth, way.fabric))
     apart = pattern.run < pattern.pitch
     runs = ceil_div(pattern.bytes, pattern.run) if apart else 1
     if dma.lines:
-        least = max(least, _by_lines_ps(pattern, dma, clock))
+        least = max(least, way.fill_ps(pattern), _by_lines_ps(pattern, dma, clock, way))
     elif dma.outstanding:
+        latency_ps = dma.latency + way.latency_ps(pattern)
         requests = runs * ceil_div(min(pattern.run, pattern.bytes), dma.request)
-        least = max(least, ceil_div(requests * dma.latency, dma.outstanding))
+        least = max(least, ceil_div(requests * latency_ps, dma.outstanding))
     # A run that continues in the next transfer pays its restart in proportion.
     part = min(pattern.bytes, pattern.run) if not apart else pattern.run
     return least + ceil_div(runs * part * dma.restart * PS_PER_S, pattern.run * clock)
 
 
-def _by_lines_ps(pattern: AccessPattern, dma: Dma, clock: int) -> int:
+def _by_lines_ps(pattern: AccessPattern, dma: Dma, clock: int, way: WayToMemory) -> int:
     """Return the time in ps of one request per row: bound by issue, or by round trips in flight.
 
-    A write takes a line twice: it is fetched before and written back after.
+    A write takes a line twice: it is fetched before and written back after. It also holds the
+    engine twice: while it is put together, and while it is sent (Gemmini's StreamWriter).
     """
     assert dma.outstanding is not None, "checked with the description"
     row = min(pattern.row or pattern.run, pattern.bytes)
     pitch = row if pattern.run > row else pattern.pitch
     split = split_rows(row, pitch, dma.request, dma.beat)
     rows = ceil_div(pattern.bytes, row)
-    issue = ceil_div(dma.request, dma.beat)  # a request holds the port for a whole line
-    cycles = ceil_div(rows * max(split.beats, issue * split.requests), split.rows)
+    # A request holds its bank for a whole line: of several to one line, each waits for the others.
+    line, again = ceil_div(dma.request, dma.beat), max(0, split.requests - split.lines)
+    at_banks = line * again + ceil_div(line * (split.requests - again), way.banks)
+    beats = split.beats * (2 if pattern.write else 1)
+    cycles = ceil_div(rows * max(beats, at_banks), split.rows)
+    issue_ps = ceil_div(cycles * PS_PER_S, clock)
+    if dma.tlb:
+        issue_ps += translation_ps(dma.tlb, pattern, dma.request)
     trips = ceil_div(rows * split.lines, split.rows) * (2 if pattern.write else 1)
-    waiting = ceil_div(trips * dma.latency, dma.outstanding)
-    return max(ceil_div(cycles * PS_PER_S, clock), waiting)
+    waiting_ps = ceil_div(trips * (dma.latency + way.latency_ps(pattern)), dma.outstanding)
+    return max(issue_ps, waiting_ps)
 
 
 @remember("rows split into requests", most=65536)

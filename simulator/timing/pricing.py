@@ -21,11 +21,14 @@ from simulator.memo import Memo, remember
 from simulator.timing.dma import STREAMS, port_ps
 from simulator.timing.dram.cost import LINE, PatternCost, idle_ps, pattern_cost
 from simulator.timing.pipeline import Transfer
+from simulator.timing.shared_cache import WayToMemory, way_to_memory
 from simulator.units import PS_PER_S, transfer_ps
 
 
 class Traffic(NamedTuple):
-    """Bytes and DRAM commands of some accesses, and their channel time in ps."""
+    """Bytes and DRAM commands of some accesses, and their channel time in ps. `served_bytes` come
+    from a shared cache: they pass the bus alone.
+    """
 
     read_bytes: int = 0
     write_bytes: int = 0
@@ -33,10 +36,11 @@ class Traffic(NamedTuple):
     read_bursts: int = 0
     write_bursts: int = 0
     channel_ps: int = 0
+    served_bytes: int = 0
 
     def plus(self, other: "Traffic", times: int = 1) -> "Traffic":
         """Return this and `times` the other."""
-        reads, writes, activates, read_bursts, write_bursts, channel_ps = other
+        reads, writes, activates, read_bursts, write_bursts, channel_ps, served = other
         return Traffic(
             self.read_bytes + times * reads,
             self.write_bytes + times * writes,
@@ -44,13 +48,14 @@ class Traffic(NamedTuple):
             self.read_bursts + times * read_bursts,
             self.write_bursts + times * write_bursts,
             self.channel_ps + times * channel_ps,
+            self.served_bytes + times * served,
         )
 
     @property
     def actions(self) -> dict[Action, int]:
         """What it makes interconnect and DRAM do."""
         return {
-            INTERCONNECT_BYTES: self.read_bytes + self.write_bytes,
+            INTERCONNECT_BYTES: self.read_bytes + self.write_bytes + self.served_bytes,
             DRAM_READ_BYTES: self.read_bytes,
             DRAM_WRITE_BYTES: self.write_bytes,
             DRAM_ACTIVATES: self.activates,
@@ -61,6 +66,7 @@ class Traffic(NamedTuple):
 
 _PATTERNS = 65_536  # prices of patterns that one path keeps: 20 MB; more than a run asks for
 _ENGINES = 256  # a guess: arrays of a sweep that differ in their DMA engine or clock
+_MOST_STREAMS = 3  # of a DMA engine: two operands and the results
 FREE = PatternCost(0, 0, 0)
 NO_TRANSFER = Transfer(0, 0)
 
@@ -70,12 +76,21 @@ class Pricing:
 
     def __init__(self, dram: Dram, interconnect: Interconnect) -> None:
         """Price patterns on this memory behind this interconnect."""
-        self._dram = dram
+        self.dram = dram
         self._interconnect = interconnect
         self._costs: Memo[PatternCost] = Memo("costs of patterns on a path", _PATTERNS)
         self._engines: Memo[EnginePricing] = Memo("DMA engines on a path", _ENGINES)
-        self.peak_bytes_per_s = dram.peak_bytes_per_s
-        self.accelerator_bytes_per_s = interconnect.accelerator_bytes_per_s
+        self.way = way_to_memory(dram, interconnect)
+        self.cache = interconnect.cache
+        ports = _MOST_STREAMS * self.way.fabric if self.cache else 0
+        self.peak_bytes_per_s = max(dram.peak_bytes_per_s, ports)
+
+    def at_best(self, pattern: AccessPattern) -> AccessPattern:
+        """Return a pattern as it moves fastest: what is read lies in a shared cache, if there is
+        one.
+        """
+        served = self.cache is not None and not pattern.write
+        return pattern._replace(cached=True) if served else pattern
 
     def cost(self, pattern: AccessPattern, write_permille: int) -> PatternCost:
         """Return the cost of `pattern` in traffic with `write_permille` writes."""
@@ -84,7 +99,7 @@ class Pricing:
         key = (pattern, write_permille)
         cost = self._costs.find(key)
         if cost is None:
-            cost = self._costs.keep(key, pattern_cost(self._dram, pattern, write_permille))
+            cost = self._costs.keep(key, pattern_cost(self.dram, pattern, write_permille))
         return cost
 
     def cores_ps(self, size: int, cpu: Cpu, cores: int, *, copying: bool = False) -> int:
@@ -98,7 +113,7 @@ class Pricing:
             core = cpu.copy_bandwidth_per_core or core
             cluster = cpu.copy_bandwidth or cluster
         if cpu.misses:
-            round_trip_ps = self._interconnect.latency + idle_ps(self._dram)
+            round_trip_ps = self._interconnect.latency + idle_ps(self.dram)
             core = min(core, cpu.misses * LINE * PS_PER_S // max(1, round_trip_ps))
         together = min(cores * core, cluster or cores * core)
         return transfer_ps(size, min(together, self._interconnect.cpu_bytes_per_s))
@@ -110,9 +125,10 @@ class Pricing:
 
     def traffic(self, patterns: Iterable[AccessPattern], write_permille: int) -> Traffic:
         """Return bytes, commands and channel time of `patterns`."""
-        read = write = activates = reads = writes = channel_ps = 0
+        read = write = activates = reads = writes = channel_ps = served = 0
         for pattern in patterns:
             if pattern.cached:
+                served += pattern.bytes if self.cache else 0
                 continue
             cost = self.cost(pattern, write_permille)
             if pattern.write:
@@ -120,7 +136,7 @@ class Pricing:
             else:
                 read, reads = read + pattern.bytes, reads + cost.bursts
             activates, channel_ps = activates + cost.activates, channel_ps + cost.channel_ps
-        return Traffic(read, write, activates, reads, writes, channel_ps)
+        return Traffic(read, write, activates, reads, writes, channel_ps, served)
 
 
 class EnginePricing:
@@ -129,9 +145,10 @@ class EnginePricing:
     def __init__(self, path: Pricing, dma: Dma, clock: int) -> None:
         """Move tiles through `dma` at `clock` Hz to and from the memory of `path`."""
         self.path = path
-        self.port_ps = _ports_of(dma, clock, path.accelerator_bytes_per_s).ps
+        self.port_ps = _ports_of(dma, clock, path.way).ps
         """Return the least time in which one stream passes a pattern."""
-        self.side_by_side, self.latency_ps = STREAMS[dma.streams].operands, dma.latency
+        self.side_by_side = STREAMS[dma.streams].operands
+        self.latency_ps = dma.latency + path.way.hit_ps
 
     def load(self, patterns: tuple[AccessPattern, ...], write_permille: int) -> Transfer:
         """Return the load of `patterns` at `write_permille` writes.
@@ -159,24 +176,24 @@ class EnginePricing:
 class Ports:
     """Memoised times of access patterns at the ports of a DMA engine."""
 
-    def __init__(self, dma: Dma, clock: int, fabric: int) -> None:
-        """Pass patterns through `dma` at `clock` Hz, at `fabric` bytes per second at most."""
-        self._dma, self._clock, self._fabric = dma, clock, fabric
+    def __init__(self, dma: Dma, clock: int, way: WayToMemory) -> None:
+        """Pass patterns through `dma` at `clock` Hz on their `way`."""
+        self._dma, self._clock, self._way = dma, clock, way
         self._times: Memo[int] = Memo("times of patterns at ports", _PATTERNS)
 
     def ps(self, pattern: AccessPattern) -> int:
         """Return the least time in which one stream passes `pattern`."""
         time_ps = self._times.find(pattern)
         if time_ps is None:
-            made_ps = port_ps(pattern, self._dma, self._clock, self._fabric)
+            made_ps = port_ps(pattern, self._dma, self._clock, self._way)
             time_ps = self._times.keep(pattern, made_ps)
         return time_ps
 
 
 @remember("ports of DMA engines", most=16)
-def _ports_of(dma: Dma, clock: int, fabric: int) -> Ports:
+def _ports_of(dma: Dma, clock: int, way: WayToMemory) -> Ports:
     """Return the ports of a DMA engine; equal ones share one object and its memo."""
-    return Ports(dma, clock, fabric)
+    return Ports(dma, clock, way)
 
 
 @remember("prices of memory paths", most=64)

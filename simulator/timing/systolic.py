@@ -12,6 +12,16 @@ Cuts = Sequence[tuple[int, int]]
 GemmCuts = tuple[Cuts, Cuts, Cuts]
 
 
+def in_commands(rows: int, most: int, least: int) -> int:
+    """Return the cycles in which `rows` stream through a fold, by commands of up to `most` rows
+    that take `least` cycles each, or more.
+    """
+    if not least:
+        return rows
+    full, rest = divmod(rows, most)
+    return full * max(most, least) + (max(rest, least) if rest else 0)
+
+
 def tile_cycles(array: Accelerator, tile: Dims, dataflow: Dataflow) -> int:
     """Return the cycles of all folds of `tile`, without the fill that an operation adds once."""
     axes, dims = dataflow.axes, _in_dot_products(array, tile)
@@ -38,9 +48,11 @@ class Folds:
     streamed one. Each term is computed once per tile size.
     """
 
-    def __init__(self, array: Accelerator, dims: Dims, dataflow: Dataflow) -> None:
-        """Count for tiles of `dims`."""
-        self._array, self._dims, self._dataflow = array, dims, dataflow
+    def __init__(
+        self, array: Accelerator, dims: Dims, dataflow: Dataflow, command: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Count for tiles of `dims`; what streams does so in commands, as `in_commands`."""
+        self._array, self._dims, self._dataflow, self._command = array, dims, dataflow, command
         self._terms: tuple[Memo[int], ...] = tuple(
             Memo("folds along an axis", _SIZES) for _ in dims
         )
@@ -60,12 +72,14 @@ class Folds:
         full, rest = divmod(self._dims[index], size)
         axis, axes, array = "mnk"[index], self._dataflow.axes, self._array
         if axis == axes.stream:
-            fold_cycles = self._dataflow.fold_cycles
-            term = full * fold_cycles(array, size) + (fold_cycles(array, rest) if rest else 0)
+            term = full * self._fold_cycles(size) + (self._fold_cycles(rest) if rest else 0)
         else:
             side = array.rows if axis == axes.row else array.cols
             term = full * ceil_div(size, side) + ceil_div(rest, side)
         return self._terms[index].keep(size, term)
+
+    def _fold_cycles(self, stream: int) -> int:
+        return self._dataflow.fold_cycles(self._array, in_commands(stream, *self._command))
 
 
 def _in_dot_products(array: Accelerator, tile: Dims) -> Dims:

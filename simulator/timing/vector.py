@@ -27,17 +27,23 @@ def vector_port_ps(
     reads: Iterable[int],
     writes: Iterable[int],
     out_bits: int,
+    width: int = 0,
 ) -> int:
     """Return the time in ps of tensors of these bytes at the accelerator's DMA engine.
 
     Loads and stores take turns where the engine has one stream, or tiles have no second buffer.
-    Stores leave row by row of all lanes, `out_bits` each.
+    Stores leave row by row of all lanes, `out_bits` each. Blocks of rows of a matrix that is
+    `width` bytes wide, where that is more than a request, move a request of each row in turn.
     """
     assert array.vector is not None, "a vector unit loads and stores"
     row = ceil_div(array.vector.lanes * out_bits, 8)
-    loads_ps = sum(engine.port_ps(sequential(size, write=False)) for size in reads)
+    request = array.dma.request
+    wide = width if width > request else 0
+    loads = [sequential(size, write=False)._replace(row=wide) for size in reads]
     stores = [sequential(size, write=True)._replace(row=row) for size in writes]
-    stores_ps = sum(map(engine.port_ps, stores))
+    if wide:
+        stores = [each._replace(run=request, pitch=wide) for each in stores]
+    loads_ps, stores_ps = (sum(map(engine.port_ps, each)) for each in (loads, stores))
     side_by_side = STREAMS[array.dma.streams].duplex and array.vector.buffers > 1
     return max(loads_ps, stores_ps) if side_by_side else loads_ps + stores_ps
 

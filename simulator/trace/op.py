@@ -163,6 +163,11 @@ class Conv:
         return set(self.kernel) == set(self.stride) == {1} and not any(self.padding)
 
     @property
+    def is_sampling(self) -> bool:
+        """Whether it is pointwise but for its stride: a plain GEMM of every so many-th pixel."""
+        return set(self.kernel) == {1} != set(self.stride) and not any(self.padding)
+
+    @property
     def mirror(self) -> "Conv":
         """The convolution whose dgrad this transposed one is: input and output change roles."""
         return replace(

@@ -61,10 +61,30 @@ def test_gemmini_under_its_own_tiling():
     assert all(0.5 <= pair.predicted / pair.measured <= 2 for pair in pairs)
 
 
+def test_the_edge_array_is_gemmini_s_where_it_has_gemmini_s_library():
+    pairs = validation.edge_with_gemmini_s_library()
+    assert len(pairs) == 42
+    assert mape(pairs) <= 0.15
+    assert abs(validation.bias(pairs)) <= 0.05
+
+
 @pytest.mark.parametrize("column", ["gemmini_layers", "gemmini_mapped"])
 def test_gemmini_layers_under_both_mappings(column):
     pairs = getattr(validation, column)()
     assert len(pairs) == 133
+    assert mape(pairs) <= 0.15
+
+
+def test_gemmini_behind_the_cache_of_another_soc():
+    pairs = validation.gemmini_elsewhere()
+    assert len(pairs) == 54
+    assert mape(pairs) <= 0.15
+    assert abs(sum(p.predicted for p in pairs) / sum(p.measured for p in pairs) - 1) <= 0.08
+
+
+def test_residual_sums_behind_that_cache():
+    pairs = validation.residual_adds()
+    assert len(pairs) == 16
     assert mape(pairs) <= 0.20
 
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from simulator.activity import AccessPattern, sequential
 from simulator.hardware.accelerator import Dma
 from simulator.timing.dma import Split, port_ps, split_rows
+from simulator.timing.shared_cache import WayToMemory
 from simulator.units import PS_PER_S
 
 GHZ = 10**9
-WIDE = 10**15  # bytes per second of an interconnect that limits nothing
+WIDE = WayToMemory(10**15)  # an interconnect that limits nothing, and no cache
 
 
 def engine(**parameters) -> Dma:
@@ -58,8 +59,8 @@ def requests_of(pattern, most) -> list[int]:
     [
         (0, "16 GB/s", WIDE, 0),
         (4096, "16 GB/s", WIDE, 256_000),
-        (4096, "16 GB/s", 4 * 10**9, 1_024_000),  # the interconnect is narrower
-        (4096, "4 GB/s", 16 * 10**9, 1_024_000),
+        (4096, "16 GB/s", WayToMemory(4 * 10**9), 1_024_000),  # the interconnect is narrower
+        (4096, "4 GB/s", WayToMemory(16 * 10**9), 1_024_000),
         (1, "16 GB/s", WIDE, 63),  # 62.5 ps, rounded up
     ],
 )
@@ -230,7 +231,8 @@ def test_lines_are_limited_by_their_requests_or_their_round_trips(
         bandwidth="10 TB/s", lines=True, request=f"{line} B", beat=f"{beat} B",
         outstanding=outstanding, latency=f"{latency} ps",
     )  # fmt: skip
-    holding = split.requests * times * -(-line // beat) * 1000
+    beats = split.beats * (2 if write else 1)  # put together, then sent
+    holding = max(split.requests * -(-line // beat), beats) * times * 1000
     trips = split.lines * times * (2 if write else 1)
     waiting = issued([0] * trips * outstanding, outstanding, latency) / outstanding
     assert 0 <= port_ps(pattern, dma, GHZ, WIDE) - max(holding, waiting) < 1

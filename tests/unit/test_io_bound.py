@@ -33,7 +33,7 @@ def words_on_chip(hardware):
 @given(
     st.tuples(*[st.integers(1, 700)] * 3),
     st.sampled_from(["int8", "bf16", "fp32"]),
-    st.sampled_from(["time", "traffic", "gemmini"]),
+    st.sampled_from(["time", "traffic", "energy", "edp", "gemmini"]),
     st.sampled_from(["8 KiB", "64 KiB"]),
 )
 def test_no_plan_moves_less_than_the_bound(sizes, precision, mapping, scratchpad):
@@ -51,5 +51,22 @@ def test_no_plan_moves_less_than_the_bound(sizes, precision, mapping, scratchpad
 def test_large_products_come_near_the_bound_of_the_memory_of_sums(precision):
     """Sums live in the accumulator alone, so that S is its words: within 1.5 by traffic."""
     hardware = machine(accelerator__precision=precision, accelerator__mapping="traffic")
-    n, words = 2048, hardware.accelerator.accumulator / SUM_BYTES
-    assert words_moved(hardware, n, n, n) <= 1.5 * (2 * n**3 / sqrt(words) + n * n)
+    assert words_moved(hardware, 2048, 2048, 2048) <= 1.5 * bound(hardware, 2048, 2048, 2048)
+
+
+def bound(hardware, m, n, k):
+    return 2 * m * n * k / sqrt(hardware.accelerator.accumulator / SUM_BYTES) + m * n
+
+
+@pytest.mark.parametrize("sizes", [(1000, 1000, 4096), (1000, 1000, 1000), (512, 4096, 1000)])
+def test_so_do_products_that_powers_of_two_do_not_divide(sizes):
+    assert words_moved(machine(accelerator__mapping="traffic"), *sizes) <= 1.5 * bound(
+        machine(), *sizes
+    )
+
+
+@pytest.mark.parametrize("sizes", [(2048, 2048, 2048), (1000, 1000, 4096), (4096, 256, 512)])
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_by_time_they_come_within_two_and_a_half(sizes, precision):
+    hardware = machine(accelerator__precision=precision)
+    assert words_moved(hardware, *sizes) <= 2.5 * bound(hardware, *sizes)

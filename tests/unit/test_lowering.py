@@ -22,7 +22,7 @@ from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Conv, Gemm, Role
-from tests.builders import array_work, machine
+from tests.builders import array_work, best_within_slack, machine, time_and_traffic
 
 EDGE = machine()
 EDGE_MEMORY = pricing_of(EDGE.dram, EDGE.interconnect)
@@ -128,11 +128,8 @@ def test_the_mapping_is_the_best_of_its_space(m, n, k, dataflow, batch):
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     chosen = mapper.map_shape(array, pricing, shape, batch * m * n * k)
-    times = [
-        Plan(array, pricing, shape, mapping).progress.duration_ps(WHOLE)
-        for mapping in candidates(array, shape)
-    ]
-    assert chosen.progress.duration_ps(WHOLE) == min(times)
+    plans = [Plan(array, pricing, shape, mapping) for mapping in candidates(array, shape)]
+    assert time_and_traffic(chosen.progress, chosen.counts) == best_within_slack(plans)
     assert chosen.mapping_reason == "best"
 
 
@@ -150,7 +147,7 @@ def test_of_equal_plans_that_with_the_lowest_bounds_and_the_first_place_is_taken
 ):
     hardware = machine(
         accelerator__dataflow=dataflow, accelerator__mapping=mapping,
-        accelerator__scratchpad="4 KiB",
+        accelerator__scratchpad="4 KiB", accelerator__mapping_slack="0 %",
     )  # fmt: skip
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     shape = GemmShape(1, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
@@ -191,8 +188,7 @@ def test_the_mapping_is_the_best_whatever_memories_were_searched_before(m, n, k,
         array = machine(**{f"accelerator__{name}": size for name, size in own.items()}).accelerator
         chosen = mapper.map_shape(array, EDGE_MEMORY, shape, 1)
         plans = [Plan(array, EDGE_MEMORY, shape, each) for each in candidates(array, shape)]
-        best_ps = min(plan.progress.duration_ps(WHOLE) for plan in plans)
-        assert chosen.progress.duration_ps(WHOLE) == best_ps
+        assert time_and_traffic(chosen.progress, chosen.counts) == best_within_slack(plans)
 
 
 @settings(max_examples=25, deadline=None)
@@ -210,6 +206,29 @@ def test_the_mapping_of_least_traffic_is_that_of_its_space(m, n, k, dataflow, ba
     found = [sums.totals(tile_of(shape, mapping), mapping) for mapping in candidates(array, shape)]
     least = min(total.read_bytes + total.write_bytes for total in found)
     assert counts.dram_read_bytes + counts.dram_write_bytes == batch * least
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    *[st.integers(1, 64)] * 3, st.sampled_from(["energy", "edp"]), st.integers(1, 3)
+)  # fmt: skip
+def test_the_mapping_of_least_energy_is_that_of_its_space(m, n, k, mapping, batch):
+    """The memory's: of the bytes of bursts from open rows, and of standby for the time."""
+    hardware = machine(accelerator__scratchpad="8 KiB", accelerator__mapping=mapping)
+    array, device = hardware.accelerator, hardware.dram.device
+    pricing = pricing_of(hardware.dram, hardware.interconnect)
+    shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32))
+    burst_aj = device.energy.read + 8 * device.granule * device.energy.io_read
+
+    def cost(progress, counts):
+        time_ps, moved = time_and_traffic(progress, counts)
+        energy = burst_aj // device.granule * moved + device.energy.standby * time_ps
+        return energy * time_ps if mapping == "edp" else energy
+
+    work = mapper.map_shape(array, pricing, shape, 1)
+    plans = [Plan(array, pricing, shape, each) for each in candidates(array, shape)]
+    least = min(cost(plan.progress, plan.work(1, "").counts) for plan in plans)
+    assert cost(work.progress, work.counts) == least
 
 
 @settings(max_examples=60, deadline=None)
@@ -342,10 +361,20 @@ def test_a_transposed_convolution_gathers_from_its_output(role, sizes, reads):
 @pytest.mark.parametrize(("stride", "factor"), [(1, 1), (2, 4)])
 def test_a_direct_dgrad_multiplies_the_zeros_between_gradients(stride, factor):
     out = 8 // stride
-    c = Conv(2, 3, 4, (8, 8), (out, out), (1, 1), (stride, stride), (0, 0), (1, 1))
-    work = offloaded(Role.DGRAD, (2 * out * out, 3, 4), c)
+    kernel, taps = (stride, stride), stride**2
+    c = Conv(2, 3, 4, (8, 8), (out, out), kernel, (stride, stride), (0, 0), (1, 1))
+    work = offloaded(Role.DGRAD, (2 * out * out, 3 * taps, 4), c)
     assert work.counts.macs_issued == factor * work.counts.macs
-    assert (work.m, work.n, work.k) == (2 * out * out, 3, 4)  # the product asked for
+    assert (work.m, work.n, work.k) == (2 * out * out, 3 * taps, 4)  # the product asked for
+
+
+@pytest.mark.parametrize(("size", "out"), [(8, 4), (7, 4)])
+def test_a_sampling_dgrad_is_a_small_product_whose_outputs_are_scattered_among_zeros(size, out):
+    c = Conv(2, 3, 4, (size, size), (out, out), (1, 1), (2, 2), (0, 0), (1, 1))
+    work = offloaded(Role.DGRAD, (2 * out * out, 3, 4), c)
+    assert work.counts.macs_issued == work.counts.macs == 2 * out * out * 3 * 4
+    assert work.counts.dram_write_bytes == 2 * size * size * 3  # all of the input's gradient
+    assert work.counts.dram_read_bytes == 2 * out * out * 4 + 3 * 4
 
 
 @pytest.mark.parametrize(

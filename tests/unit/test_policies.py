@@ -6,8 +6,8 @@ import pytest
 
 from simulator.hardware.accelerator import Accelerator, Dma
 from simulator.mapping.layout import _DGRADS, IM2COL
+from simulator.mapping.objectives import OBJECTIVES
 from simulator.mapping.rules import RULES
-from simulator.mapping.search import _OBJECTIVES
 from simulator.mapping.tensor_layout import LAYOUTS
 from simulator.timing.dataflows.phases import OVERLAPS, STRUCTURES
 from simulator.timing.dma import STREAMS
@@ -17,7 +17,7 @@ TABLES = [
     (Accelerator, "overlap", OVERLAPS),
     (Accelerator, "structure", STRUCTURES),
     (Accelerator, "schedule", SCHEDULES),
-    (Accelerator, "mapping", _OBJECTIVES | RULES),
+    (Accelerator, "mapping", OBJECTIVES | RULES),
     (Accelerator, "im2col", IM2COL),
     (Accelerator, "layout", LAYOUTS),
     (Accelerator, "dgrad", _DGRADS),

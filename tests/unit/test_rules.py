@@ -11,13 +11,14 @@ from simulator.mapping.array_shape import shape_of
 from simulator.mapping.layout import layout
 from simulator.mapping.mapper import map_shape
 from simulator.mapping.nest import nest
-from simulator.mapping.rules import prescribed
+from simulator.mapping.rules import RULES, prescribed
 from simulator.mapping.rules.gemmini import ConvSearch, matmul_tile
 from simulator.probes import probe_array
 from simulator.timing.pricing import pricing_of
 from simulator.timing.repeats import census
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Phase, Role, convolution, valid_convolution
+from simulator.units import ceil_div
 from tests.reference import rows
 
 GEMMINI = load_hardware("gemmini-16x16").accelerator
@@ -56,6 +57,40 @@ def test_the_library_s_tiles_are_those_recorded():
         if found != recorded:
             wrong.append((row, found))
     assert wrong == []
+
+
+MOCA = load_hardware("gemmini-moca").accelerator
+RESNET_50 = rows("array/gemmini_moca_resnet50.csv")[1:-1]  # without max pool, and one image padded
+
+
+def beats_loaded(row):
+    """Return the 16-byte beats of A (0 for a convolution, whose halos are counted otherwise) and of
+    B that MoCA's tiles load.
+    """
+    size, kernel, channels, filters, stride = (
+        int(row[name]) for name in ("ifmap_h", "filt_h", "channels", "num_filters", "stride")
+    )
+    conv = valid_convolution(channels, filters, (size, size), (kernel, kernel), stride)
+    gemm = convolution(conv)
+    asked = shape_of(gemm, layout(gemm, MOCA), MOCA, PRECISION_BITS["int8"])
+    (mapping,) = asked.under(RULES["moca"], MOCA)
+    a = b = 0
+    for part, count in census(nest(asked, mapping)).items():
+        tile = dict(zip(asked.extents, part.sizes, strict=True))
+        if "m" in tile:
+            a += count * tile["m"] * ceil_div(tile["k"], 16)
+            b += count * tile["k"] * ceil_div(tile["n"], 16)
+        else:
+            taps = tile["tap_row"] * tile["tap_col"]
+            b += count * ceil_div(tile["channel"], 16) * tile["filter"] * taps
+    return a, b
+
+
+def test_moca_s_tiles_load_what_its_authors_counted():
+    for row in RESNET_50:
+        a, b = beats_loaded(row)
+        assert b == int(row["b_load_16B"])
+        assert a in (0, int(row["a_load_16B"]))
 
 
 @pytest.mark.parametrize("row", DOSA[::7], ids=lambda row: row["dosa_mapping"][:40])

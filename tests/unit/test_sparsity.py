@@ -24,14 +24,13 @@ from simulator.replay import Replay
 from simulator.sparsity import BlockPattern, GroupPattern, density_of, index_bits_of, pattern_of
 from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pricing import pricing_of
-from simulator.timing.shares import WHOLE
 from simulator.timing.sparsity import CommandShares, busy_share, fullest, skipping_cycles
 from simulator.timing.systolic import tile_cycles
 from simulator.trace.op import Gemm, Role, convolution, valid_convolution
 from simulator.trace.passes.overlay import scheduled
 from simulator.trace.passes.treatment import MethodSchedule, Treatment, TreatmentRule
 from simulator.trace.sparsity import SparseOperand, SparseOperands
-from tests.builders import array_work, machine, one_step_trace
+from tests.builders import array_work, best_within_slack, machine, one_step_trace, time_and_traffic
 from tests.unit.test_method import one_layer
 
 QUARTER = Fraction(1, 4)
@@ -258,8 +257,7 @@ def test_the_search_finds_the_best_of_all_mappings(im2col, pattern, arrays):
     every = [Plan(array, pricing, shape, mapping) for mapping in mappings]
     assert len(every) > 20
     best = map_shape(array, pricing, shape, gemm.macs)
-    durations = [plan.progress.duration_ps(WHOLE) for plan in every]
-    assert best.progress.duration_ps(WHOLE) == min(durations) < max(durations)
+    assert time_and_traffic(best.progress, best.counts) == best_within_slack(every)
     for mapping, plan in zip(mappings, every, strict=True):
         work = plan.work(gemm.macs, "")
         assert work.counts.macs_issued + work.skipped_macs == conv.macs

@@ -27,7 +27,7 @@ class Gemmini:
         """Return the mapping of `tiled_conv_auto`, with how many tiles its search evaluates."""
         search = ConvSearch(array, shape)
         tile = search.tile()
-        loops = tuple(For(axis, tile[axis]) for axis in _ORDER)
+        loops = tuple(For(axis, tile[axis]) for axis in ORDER)
         return (reloading(loops, shape)._replace(evaluated=search.evaluated),)
 
 
@@ -54,8 +54,8 @@ def matmul_tile(array: Accelerator, shape: GemmShape) -> tuple[int, int, int]:
     return m * side, n * side, k * side
 
 
-# order of the search's arguments, and of the loops from the outermost
-_ORDER = ("image", "row", "col", "filter", "tap_row", "tap_col", "channel")
+ORDER = ("image", "row", "col", "filter", "tap_row", "tap_col", "channel")
+"""The order of a search's arguments, and of the loops from the outermost."""
 
 
 class ConvSearch:
@@ -64,7 +64,7 @@ class ConvSearch:
     def __init__(self, array: Accelerator, shape: ConvShape) -> None:
         """Search for `shape` in halves of the memories of `array`."""
         self._array, self._shape = array, shape
-        self._most = [shape.extents[axis] for axis in _ORDER]
+        self._most = [shape.extents[axis] for axis in ORDER]
         self.evaluated = 0
 
     def tile(self) -> dict[str, int]:
@@ -78,7 +78,7 @@ class ConvSearch:
         grown = True
         while grown:
             grown = sum(self._grow(sizes, index) for index in range(len(sizes))) > 0
-        return dict(zip(_ORDER, sizes, strict=True))
+        return dict(zip(ORDER, sizes, strict=True))
 
     def _shrinkable(self, sizes: list[int]) -> list[int]:
         """Columns within the array do not shrink while there are rows to give up."""
@@ -87,7 +87,7 @@ class ConvSearch:
         return [i for i in range(len(sizes)) if not (i == 2 and keeps_cols)]
 
     def _less(self, index: int, size: int) -> int:
-        if _ORDER[index] not in ("filter", "channel"):
+        if ORDER[index] not in ("filter", "channel"):
             return size - 1
         side = self._array.rows
         return (size // side * side if size % side else size - side) or 1
@@ -103,14 +103,17 @@ class ConvSearch:
 
     def _fits(self, sizes: list[int]) -> bool:
         self.evaluated += 1
-        image, row, col, filters, tap_row, tap_col, channel = sizes
-        side, widths, taps = self._array.rows, self._shape.widths, self._shape.taps
-        rows = row * taps.rows.stride + tap_row - 1
-        cols = col * taps.cols.stride + tap_col - 1
-        wide = ceil_div(filters, side)
-        operands = (
-            ceil_div(channel, side) * image * rows * cols + wide * tap_row * tap_col * channel
-        )
-        operand_rows = self._array.scratchpad // 2 // (side * widths.operand // 8)
-        sum_rows = self._array.accumulator // 2 // (side * widths.sum // 8)
-        return operands <= operand_rows and wide * image * row * col <= sum_rows
+        return conv_tile_fits(self._array, self._shape, sizes)
+
+
+def conv_tile_fits(array: Accelerator, shape: ConvShape, sizes: list[int]) -> bool:
+    """Return whether a tile of `sizes`, in `ORDER`, fits half of each memory."""
+    image, row, col, filters, tap_row, tap_col, channel = sizes
+    side, widths, taps = array.rows, shape.widths, shape.taps
+    rows = row * taps.rows.stride + tap_row - 1
+    cols = col * taps.cols.stride + tap_col - 1
+    wide = ceil_div(filters, side)
+    operands = ceil_div(channel, side) * image * rows * cols + wide * tap_row * tap_col * channel
+    operand_rows = array.scratchpad // 2 // (side * widths.operand // 8)
+    sum_rows = array.accumulator // 2 // (side * widths.sum // 8)
+    return operands <= operand_rows and wide * image * row * col <= sum_rows

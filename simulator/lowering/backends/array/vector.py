@@ -47,7 +47,8 @@ class VectorLoops:
         flush = flushed(binding, site, inputs, whole(op.outputs))
         out_bits = max(tensor.bits for tensor in op.outputs)
         resident = loaded, stored
-        loop = VectorLoop(Stage.OP, kernels, Transfers(reads, writes), out_bits, resident)
+        transfers, row = Transfers(reads, writes), _row(op.outputs)
+        loop = VectorLoop(Stage.OP, kernels, transfers, out_bits, resident, row)
         work = binding.requests.vector_loop(self._unit, loop)
         return binding.append(
             work, site, storages(op.inputs), storages(op.outputs), after=(flush, launch)
@@ -118,6 +119,17 @@ def _apart(accesses: Iterable[Access], on_chip: frozenset[int]) -> tuple[tuple[i
     sizes = [(access.token in on_chip, access.size) for access in accesses if access.size]
     outside = tuple(size for stays, size in sizes if not stays)
     return outside, sum(size for stays, size in sizes if stays)
+
+
+def _row(tensors: Iterable[Tensor]) -> int:
+    """Return the bytes of the widest tensor along its contiguous dimension."""
+    lines = [
+        ceil_div(size * tensor.bits, 8)
+        for tensor in tensors
+        for size, stride in zip(tensor.shape, tensor.strides, strict=True)
+        if stride == 1
+    ]
+    return max(lines, default=0)
 
 
 def _simple(operations: int) -> KernelCost:
