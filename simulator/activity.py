@@ -101,6 +101,9 @@ _SHORT_FORM = ("cpu", "accelerator", "interconnect", "dram")
 _NONE: Mapping[Action, int] = MappingProxyType({})
 
 CPU_CYCLES = Action("cpu", "cpu_cycles")
+CPU_WAITS = Action("cpu", "cpu_wait_cycles")
+CPU_VECTORS = Action("cpu", "cpu_vector_macs")
+CPU_BYTES = Action("cpu", "cpu_cache_bytes")
 INTERCONNECT_BYTES = Action("interconnect", "interconnect_bytes")
 DRAM_READ_BYTES = Action("dram", "dram_read_bytes")
 DRAM_WRITE_BYTES = Action("dram", "dram_write_bytes")
@@ -110,6 +113,9 @@ DRAM_WRITE_BURSTS = Action("dram", "dram_write_bursts")
 
 ARRAY_MACS = "array_macs_issued"
 """What an array does: MACs that it executes, in its own format or a further one."""
+
+ARRAY_CYCLES = "array_element_cycles"
+"""What an array does: cycles of its clock, times the elements that it reaches."""
 
 SCRATCHPAD_READS, SCRATCHPAD_WRITES = "scratchpad_read_bytes", "scratchpad_write_bytes"
 SUM_READS, SUM_WRITES = "accumulator_read_bytes", "accumulator_write_bytes"
@@ -205,6 +211,21 @@ def total(counts: Iterable[tuple[Counts, int]]) -> Counts:
         for action, amount in each.items():
             amounts[action] = amounts.get(action, 0) + amount * times
     return Counts(amounts, macs, macs_issued)
+
+
+class DramStates(NamedTuple):
+    """Time in ps of a memory in its states: `standby_ps` ready for commands, and `clocked_ps` that
+    or in power-down, where its controller refreshes it. The rest it refreshes itself.
+    """
+
+    standby_ps: int = 0
+    clocked_ps: int = 0
+
+    def plus(self, other: "DramStates", times: int = 1) -> "DramStates":
+        """Return this and `times` the other."""
+        return DramStates(
+            self.standby_ps + times * other.standby_ps, self.clocked_ps + times * other.clocked_ps
+        )
 
 
 class Progress(Protocol):

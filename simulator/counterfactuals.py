@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simulator.activity import Counts, StepRun, Work, total
+from simulator.activity import Counts, Work
 from simulator.energy.prices import Prices, prices
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
@@ -19,8 +19,12 @@ from simulator.mapping_store import kept_mappings
 from simulator.pattern_store import kept_samples
 from simulator.replay import Replay
 from simulator.results.causes import Cause, causes
+from simulator.results.priced import Priced
+from simulator.results.record import StepRecord
 from simulator.results.result import MACHINE, STEP, Result
+from simulator.results.tally import summed
 from simulator.stages import CONVERSIONS, STAGE_FACTS
+from simulator.step_run import SectionedRun
 from simulator.timing.shares import WHOLE
 from simulator.timing.sharing import Sharing
 from simulator.timing.stretches import Stretched
@@ -100,8 +104,8 @@ def explained(hardware: Hardware, trace: Trace) -> Explanation:
         hardware.name,
         trace.name,
         run.duration_ps,
-        _energy_aj(run, costs),
-        causes(run),
+        _energy_aj(run, hardware, costs),
+        causes(run.whole),
         tuple(ranked),
     )
 
@@ -109,7 +113,7 @@ def explained(hardware: Hardware, trace: Trace) -> Explanation:
 def step_causes(hardware: Hardware, trace: Trace) -> tuple[Cause, ...]:
     """Return what the time of the typical training step goes to, without simulating any change."""
     with _stores(hardware):
-        return causes(_steady(hardware, trace.typical_run))
+        return causes(_steady(hardware, trace.typical_run).whole)
 
 
 def is_soon_explained(trace: Trace) -> bool:
@@ -120,16 +124,15 @@ def is_soon_explained(trace: Trace) -> bool:
 _SOON = 400  # ops, a guess: two to three milliseconds for each of them
 
 
-def _rewritten(hardware: Hardware, run: StepRun, costs: Prices) -> Iterator[Counterfactual]:
+def _rewritten(hardware: Hardware, run: SectionedRun, costs: Prices) -> Iterator[Counterfactual]:
     """Yield the tasks of `run` with other work, which no setting of a machine makes of them."""
     for name, rewrite in _REWRITES.items():
-        works = {task.work: rewrite(task.work) for task in run.tasks}
+        works = {task.work: rewrite(task.work) for task in run.whole.tasks}
         if all(work is other for work, other in works.items()):
             continue
-        tasks = [replace(task, work=works[task.work]) for task in run.tasks]
-        step = lowered_step(tasks, hardware.runtime.issue)
-        other_run = StepRunner(Sharing(hardware)).run(step).whole
-        yield Counterfactual(name, "", other_run.duration_ps, _energy_aj(other_run, costs))
+        tasks = [replace(task, work=works[task.work]) for task in run.whole.tasks]
+        other = StepRunner(Sharing(hardware)).run(lowered_step(tasks, hardware.runtime.issue))
+        yield Counterfactual(name, "", other.duration_ps, _energy_aj(other, hardware, costs))
 
 
 def _unconverted(work: Work) -> Work:
@@ -247,17 +250,18 @@ def _with_twice_the_channels(hardware: Hardware) -> Hardware:
 def _simulated(name: str, setting: str, hardware: Hardware, step: Trace) -> Counterfactual:
     with _stores(hardware):
         run = _steady(hardware, step)
-    return Counterfactual(name, setting, run.duration_ps, _energy_aj(run, prices(hardware)))
+    energy_aj = _energy_aj(run, hardware, prices(hardware))
+    return Counterfactual(name, setting, run.duration_ps, energy_aj)
 
 
-def _steady(hardware: Hardware, step: Trace) -> StepRun:
+def _steady(hardware: Hardware, step: Trace) -> SectionedRun:
     """Return how the one step of a trace runs after itself."""
-    return Replay(hardware, step).steady_run(0).whole
+    return Replay(hardware, step).steady_run(0)
 
 
-def _energy_aj(run: StepRun, costs: Prices) -> int:
-    counts = total((task.work.counts, 1) for task in run.tasks)
-    return costs.energy_aj(counts, run.duration_ps)
+def _energy_aj(run: SectionedRun, hardware: Hardware, costs: Prices) -> int:
+    record = StepRecord(0, run, costs, (), {0: 1}, hardware.dram)
+    return Priced(summed([(part, 1) for part in record.by_phase.values()]), costs).energy_aj
 
 
 @contextmanager

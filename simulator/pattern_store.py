@@ -10,6 +10,7 @@ from simulator.errors import InputError
 from simulator.files.cache import cache_folder
 from simulator.files.writing import write_text
 from simulator.hardware.dram import DramDevice
+from simulator.hardware.part import canonical_json
 from simulator.memo import remember
 from simulator.timing import dram
 from simulator.timing.dram.cost import DeviceSamples, Sample, TrafficShape, Walk, samples_of
@@ -46,11 +47,13 @@ def kept_samples(device: DramDevice | None) -> Iterator[None]:
 def file_name(device: DramDevice) -> str:
     """Return a name that tells devices, their constraints and the models that sample them apart.
 
-    The table of its standard is part of it, those of other standards are not: adding one leaves
-    all samples valid.
+    The table of its standard is part of it, those of other standards and energies are not: adding
+    one, or pricing a command anew, leaves all samples valid.
     """
     rows = device.standard.rows(device.refresh)
-    key = hashlib.sha256(f"{device.digest} {rows} {_model()}".encode()).hexdigest()[:24]
+    timed = {name: value for name, value in device.plain().items() if name != "energy"}
+    text = f"{canonical_json(timed)} {rows} {_model()}"
+    key = hashlib.sha256(text.encode()).hexdigest()[:24]
     return f"dram-{key}.json"
 
 

@@ -6,7 +6,7 @@ extremes stay candidates beside what it finds.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from simulator.activity import Stage, Task
+from simulator.activity import DramStates, Stage, Task
 from simulator.energy.prices import Prices
 from simulator.hardware import Hardware
 from simulator.hardware.unit import HOST
@@ -87,12 +87,16 @@ def _duration_ps(tasks: Iterable[Task]) -> int:
 
 
 def _energy_aj_at(prices: Prices) -> _Cost:
-    """Return the cost in attojoules: dynamic energy, and static power for as long as it takes."""
+    """Return the cost in attojoules: dynamic energy, and static power for as long as it takes, the
+    memory in standby for as long as it is busy.
+    """
     static_uw = prices.whole_static_uw
 
     def cost(tasks: Iterable[Task]) -> int:
         tasks = list(tasks)
         dynamic = sum(prices.dynamic_aj_of(task.work.counts) for task in tasks)
-        return dynamic + static_uw * _duration_ps(tasks)
+        busy_ps = sum(task.work.progress.channel_ps for task in tasks)
+        awake = prices.states_aj(DramStates(busy_ps, busy_ps))
+        return dynamic + awake + static_uw * _duration_ps(tasks)
 
     return cost

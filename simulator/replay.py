@@ -12,6 +12,8 @@ from simulator.activity import StepRun
 from simulator.code import version_of
 from simulator.collector import paused_collector
 from simulator.energy.area import areas
+from simulator.energy.boundary import USUAL, Boundary
+from simulator.energy.formats import format_notes
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError, a_or_an
 from simulator.files.writing import write_text
@@ -26,7 +28,7 @@ from simulator.results.constants import constants_document
 from simulator.results.fusion import fusion_document
 from simulator.results.methods import bits_by_epoch
 from simulator.results.metrics import metric
-from simulator.results.notes import clock_notes, notes_of
+from simulator.results.notes import notes_of, voltage_notes
 from simulator.results.record import StepRecord
 from simulator.results.recost import save_costs
 from simulator.results.result import MACHINE, STEP, Identity, Result, write_result
@@ -61,17 +63,22 @@ class Machine:
     """A SoC that runs steps of any trace and lowers each one once."""
 
     def __init__(
-        self, hardware: Hardware, fidelity: str = "flow", most_tiles: int = MOST_TILES
+        self,
+        hardware: Hardware,
+        fidelity: str = "flow",
+        most_tiles: int = MOST_TILES,
+        boundary: Boundary = USUAL,
     ) -> None:
         """Build `hardware`; see `Replay` for the other parameters."""
         if fidelity not in FIDELITIES:
             names = " or ".join(FIDELITIES)
             raise InputError(f"no fidelity {fidelity!r}: choose {names}")
         self.hardware, self.fidelity = hardware, fidelity
-        self.lowering, self.prices = Lowering(hardware), prices(hardware)
+        self.lowering, self.prices = Lowering(hardware), prices(hardware, boundary)
         sharing = Sharing(hardware)
         self._runner = StepRunner(sharing, fidelity, most_tiles)
-        self._recorder = StepRunner(sharing)
+        flows = fidelity == FIDELITIES[0]
+        self._recorder = self._runner if flows else StepRunner(sharing)
 
     def run(
         self, step: Step, carry: Carry, units: Sequence[str] | None
@@ -86,10 +93,14 @@ class Machine:
         _check_capacity(self.hardware, step, memory["peak_bytes"], memory["copies"])
         return self._runner.run(lowered), after
 
-    def record(self, step: Step, carry: Carry, units: Sequence[str] | None) -> StepRun:
-        """Return what `run` does, with the memory traffic over time, at fidelity "flow"."""
+    def record(
+        self, step: Step, carry: Carry, units: Sequence[str] | None
+    ) -> tuple[StepRun, SectionedRun]:
+        """Return what `run` does, with the memory traffic over time and by sections, at fidelity
+        "flow".
+        """
         lowered, _ = self.lowering.lowered(step, carry, units)
-        return self._recorder.record(lowered)
+        return self._recorder.record(lowered), self._recorder.run(lowered)
 
 
 def replay(
@@ -120,7 +131,8 @@ def replay(
 def _record(
     machine: Machine, step: Step, index: int, run: SectionedRun, runs: dict[int, int]
 ) -> StepRecord:
-    return StepRecord(index, run, machine.prices, step.op_names, runs, step.tokens)
+    dram = machine.hardware.dram
+    return StepRecord(index, run, machine.prices, step.op_names, runs, dram, step.tokens)
 
 
 class Replay:
@@ -133,13 +145,15 @@ class Replay:
         settings: Iterable[str] = (),
         fidelity: str = "flow",
         most_tiles: int = MOST_TILES,
+        boundary: Boundary = USUAL,
     ) -> None:
         """Prepare to replay `trace`. Raises Infeasible when a step does not fit the DRAM.
 
         `settings` are the overrides "key=value" that made `hardware`; the result names them.
         `fidelity` is one of `machine.soc.FIDELITIES`; "tile" takes `most_tiles` in a step.
+        `boundary` says whose joules the result is of.
         """
-        self.machine = Machine(hardware, fidelity, most_tiles)
+        self.machine = Machine(hardware, fidelity, most_tiles, boundary)
         self.hardware = hardware
         self._best_placed: Placed | None = None  # None before the search
         self._settings = tuple(settings)
@@ -202,13 +216,15 @@ class Replay:
     def typical_step(self) -> StepDocument:
         """Return one steady run of the most frequent training step over time, as a document."""
         index = self.trace.typical_step
-        step_run = self.steady_step(index)
-        step = self.trace.steps[index]
-        return step_document(self.hardware, self.machine.prices, step_run, step, self.trace.name)
+        step, after = self.trace.steps[index], self._after_itself(index)
+        step_run, sections = self.machine.record(*after)
+        states = _record(self.machine, step, index, sections, {}).states
+        prices = self.machine.prices
+        return step_document(self.hardware, prices, step_run, states, step, self.trace.name)
 
     def steady_step(self, index: int) -> StepRun:
         """Return a run of distinct step `index` after itself, with what flowed when."""
-        return self.machine.record(*self._after_itself(index))
+        return self.machine.record(*self._after_itself(index))[0]
 
     def steady_run(self, index: int) -> SectionedRun:
         """Return a run of distinct step `index` after itself, without what flowed: sooner."""
@@ -244,7 +260,7 @@ class Replay:
 
     def _identity(self, placed: Placed | None, records: tuple[StepRecord, ...]) -> Identity:
         hardware, trace = self.hardware, self.trace
-        notes = notes_of(records) + clock_notes(hardware)
+        notes = [*format_notes(hardware), *voltage_notes(hardware), *notes_of(records)]
         return Identity(
             hardware.name,
             trace.name,
@@ -282,11 +298,13 @@ def simulate(
     trace: Trace | Recording | str | Path,
     overrides: Mapping[str, Any] | Iterable[str] = (),
     fidelity: str = "flow",
+    boundary: Boundary = USUAL,
 ) -> Result:
     """Return what training as in `trace` costs on `hardware`.
 
     `hardware` is a description, a YAML file or a name in `hwconfigs`, with `overrides` as dotted
     paths; `trace` a trace, a capture, a file, or the name of a trace that ships with the product.
+    `boundary` says whose joules the result is of.
     Raises InputError for bad input, Infeasible when the machine cannot run it.
     """
     if isinstance(overrides, Mapping):
@@ -294,7 +312,7 @@ def simulate(
     else:
         overrides = settings = list(overrides)
     soc = load_hardware(hardware, overrides)
-    return Replay(soc, as_trace(trace), settings, fidelity).run()
+    return Replay(soc, as_trace(trace), settings, fidelity, boundary=Boundary(boundary)).run()
 
 
 def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:

@@ -1,10 +1,13 @@
 """Arguments and options that several verbs share."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simulator.errors import InputError, nearest, shown
+
+if TYPE_CHECKING:
+    from simulator.energy.boundary import Boundary
 
 
 def _hardware(start: str) -> list[str]:
@@ -30,6 +33,13 @@ TraceArg = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. accelerator.rows=32"),
+]
+BoundaryOption = Annotated[
+    str | None,
+    typer.Option(
+        help="whose joules: array, chip, chip+dram, or board, as a meter at the wall reads it",
+        show_default="chip+dram, or as the run had it",
+    ),
 ]
 FidelityOption = Annotated[
     str, typer.Option(help="of the accelerator: flow, or tile (simulates every tile; slower)")
@@ -76,6 +86,16 @@ def one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise InputError unless `value`, given for `option`, is one of `choices`."""
     if value not in choices:
         raise InputError(f"{option} {shown(value)}: unknown; {nearest(value, choices, 'use {}')}")
+
+
+def boundary_option(value: str | None) -> "Boundary | None":
+    """Return the boundary that an option names, if it is given. Raises InputError for another."""
+    from simulator.energy.boundary import Boundary
+
+    if value is None:
+        return None
+    one_of("--boundary", value, tuple(Boundary))
+    return Boundary(value)
 
 
 def check_format(form: str | None, *, as_json: bool) -> None:

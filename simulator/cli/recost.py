@@ -6,27 +6,38 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.arguments import JsonOption, WideOption, one_of
+from simulator.cli.arguments import (
+    BoundaryOption,
+    JsonOption,
+    WideOption,
+    boundary_option,
+    one_of,
+)
 from simulator.cli.terminal import print_table, table_width
 
 
 def recost(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="folder of a run")],
-    energy: Annotated[Path, typer.Option("--energy", metavar="TABLE", help="YAML of prices")],
+    energy: Annotated[
+        Path | None, typer.Option("--energy", metavar="TABLE", help="YAML of prices")
+    ] = None,
+    boundary: BoundaryOption = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for the result")] = None,
     by: Annotated[str, typer.Option(help="rows of the table: phase, layer, op or stage")] = "phase",
     wide: WideOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Apply other prices to a finished run, without simulating it again.
+    """Apply other prices, or another boundary, to a finished run, without simulating it again.
 
     TABLE is YAML such as energy.yaml in a run's folder, which lists all names. A table with only
     `dynamic: {array_macs_issued: 0.2 pJ}` or `static: {cpu: 30 mW}` changes only that price. The
     run itself is not changed.
 
     Example: trainsoc recost out --energy my_prices.yaml -o out-recosted
+
+    Example: trainsoc recost out --boundary board
     """
-    from simulator.energy.price_file import read_table
+    from simulator.energy.price_file import EnergyTable, read_table
     from simulator.results.recost import recost as at_other_prices
     from simulator.results.recost import save_recosted
     from simulator.results.result import read_result
@@ -34,7 +45,8 @@ def recost(
 
     one_of("--by", by, tuple(ROWS))
     ops = "ops" in read_result(directory)
-    result = at_other_prices(directory, read_table(energy))
+    table = read_table(energy) if energy else EnergyTable()
+    result = at_other_prices(directory, table, boundary_option(boundary))
     if out:
         save_recosted(directory, result, out, ops=ops)
     document = result.as_dict(ops=ops or by in ("op", "stage"))

@@ -34,6 +34,7 @@ def diff(
     from simulator.results.result import read_result
     from simulator.results.samples import compared
     from simulator.views.differences import differences, labels
+    from simulator.views.joules import check_boundaries, joules_of
     from simulator.views.sheet import FORMATS
     from simulator.views.verdict import one_below_another, side_by_side, summary
 
@@ -42,6 +43,8 @@ def diff(
         raise InputError("diff compares runs: name two folders or more")
     names, runs = labels(directories), [read_result(directory) for directory in directories]
     first, *others = runs
+    for each in others:
+        check_boundaries(first, each)
     uncertainty = compared(*directories) if len(runs) == 2 else {}
     if as_json:
         summaries = [summary(first, each) for each in others]
@@ -58,6 +61,7 @@ def diff(
         print(line)
     width = table_width(wide=wide)
     print_table(sheet.fitted(width), width)
+    print(joules_of(first))
     if len(runs) == 2 and not uncertainty and all("uncertainty" in run for run in runs):
         print("Ratios have no interval: the runs differ in their number of samples or their seed.")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simulator.cli.arguments import (
+    BoundaryOption,
     FidelityOption,
     FormatOption,
     HardwareArg,
@@ -19,6 +20,7 @@ from simulator.cli.arguments import (
     SetOption,
     TraceArg,
     WideOption,
+    boundary_option,
     check_format,
     check_order,
     one_of,
@@ -57,6 +59,7 @@ class RunOptions:
         ),
     ] = None
     by: Annotated[str, typer.Option(help="rows of the table: phase, layer, op or stage")] = "phase"
+    boundary: BoundaryOption = None
     fidelity: FidelityOption = "flow"
     max_tiles: MaxTilesOption = None
     method: Annotated[
@@ -99,6 +102,7 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
 
     Returns the result's document, with the verdict if there is a baseline.
     """
+    from simulator.energy.boundary import USUAL
     from simulator.machine.soc import FIDELITIES
     from simulator.machine.step import MOST_TILES
     from simulator.mapping_store import kept_mappings
@@ -115,7 +119,8 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     check_count(options.samples)
     machines, trace = _machines(options), _trace(options)
     most = options.max_tiles or MOST_TILES
-    replays = [Replay(soc, trace, own, options.fidelity, most) for soc, own in machines]
+    boundary = boundary_option(options.boundary) or USUAL
+    replays = [Replay(soc, trace, own, options.fidelity, most, boundary) for soc, own in machines]
     results = []
     for replay in replays:
         with kept_mappings(replay.hardware):
@@ -167,12 +172,14 @@ def _sample(
     machines: "Sequence[Hardware]", trace: "Trace", results: "Sequence[Result]", options: RunOptions
 ) -> "list[Samples]":
     """Return samples of the runs, by default the usual number; add their account to the results."""
+    from simulator.energy.boundary import USUAL
     from simulator.machine.step import MOST_TILES
     from simulator.uncertainty.counts import usual_count
     from simulator.uncertainty.replays import Subject
 
     most = options.max_tiles or MOST_TILES
-    subjects = [Subject(soc, trace, options.fidelity, most) for soc in machines]
+    boundary = boundary_option(options.boundary) or USUAL
+    subjects = [Subject(soc, trace, options.fidelity, most, boundary) for soc in machines]
     count = usual_count(subjects) if options.samples is None else options.samples
     if not count:
         return []

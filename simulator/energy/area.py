@@ -2,10 +2,11 @@
 
 An integer element is a synthesised one with its pipeline registers (Bit Fusion, 45 nm). A float one
 is a multiplier, an fp32 adder and registers for two operands and a sum (Aladdin's library, 40 nm);
-fp16 and bf16 are a guess: smaller than fp32 as their MAC needs less energy. Logic shrinks as
-Stillmaker and Baas (Integration 58, 2017) have it. SRAM is that of CACTI 7 down to 22 nm; below it
-shrinks like logic, an optimistic guess. Cores, DMA engine, interconnect, DRAM controller
-and pads have no source and are left out: the sum is no die size.
+fp16 and bf16 are a guess: smaller than fp32 as their MAC needs less energy. An element of several
+formats is as large as the largest needs, which leaves out what switches between them. Logic shrinks
+as Stillmaker and Baas (Integration 58, 2017) have it. SRAM is that of CACTI 7 down to 22 nm; below
+it shrinks like logic, an optimistic guess. Cores, DMA engine, interconnect, DRAM controller and
+pads have no source and are left out: the sum is no die size.
 """
 
 from collections.abc import Iterable
@@ -115,12 +116,17 @@ def sram_mm2(cell: str, node_nm: int, bank: Bank) -> float:
     return mm2 * area_trend(min(node_nm, smallest), smallest)
 
 
+def _value(each: Figure) -> float:
+    return each.value
+
+
 def _at_node(row: Figure, value: float, node_nm: int) -> Figure:
     return row._replace(value=value * area_trend(node_nm, row.node_nm), node_nm=node_nm)
 
 
 def _array(component: str, part: Accelerator, technology: Technology) -> Area:
-    element = element_um2(part.precision, technology.node)
+    formats = (part.precision, *part.precisions)
+    element = max((element_um2(each, technology.node) for each in formats), key=_value)
     mm2 = part.elements * element.value / _UM2_PER_MM2
     return Area(
         component, mm2, mm2 * element.low, mm2 * element.high, element.source, element.confidence

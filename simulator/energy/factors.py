@@ -1,17 +1,19 @@
 """How far prices may lie from those of the tables: one factor for each kind of price.
 
-A factor is in permille of what the tables say, that of a DRAM command in permille of its datasheet,
-so that a draw of it replaces `technology.dram_typical`. Uncertain is what all prices of a kind
-share (a MAC at one width, every access to SRAM, every command), not each price by itself. Powers of
-a measured unit are in no table: their ranges are those of its description.
+A factor is in permille of what the tables say, that of a DRAM current in permille of its datasheet:
+what silicon was measured to draw, or `technology.dram_typical`. Uncertain is what all prices of a
+kind share (a MAC at one width, every access to SRAM, every command), not each price by itself.
+Powers of a measured unit are in no table: their ranges are those of its description.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from simulator.energy import tables
+from simulator.energy.boundary import Boundary, takes_in
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.constant import Constant, ConstantKind
+from simulator.hardware.cpu import Cpu
 from simulator.hardware.dsp import VectorMachine
 from simulator.hardware.settings import UNITS
 from simulator.hardware.soc import Hardware
@@ -23,14 +25,29 @@ FactorValues: TypeAlias = Mapping[str, float]
 PREFIX = "energy."
 """Paths of factors begin with this, those of settings never."""
 
-_ARRAY = ("array_leakage", "sram_access", "sram_leakage")
+_ARRAY = ("array_leakage", "sram_access", "sram_leakage", "clock", "control", "gated")
 _DSP = ("dsp_action",)
-_ALWAYS = ("wire", "cpu_cycle", "cpu_static")
-_DRAM = ("dram_activates", "dram_read_bursts", "dram_write_bursts", "dram_standby", "dram_refresh")
+_ALWAYS = ("wire", "noc", "cpu_cycle", "cpu_static", "regulators")
+_DRAM = (
+    "dram_activates",
+    "dram_read_bursts",
+    "dram_write_bursts",
+    "dram_standby",
+    "dram_refresh",
+    "dram_power_down",
+    "dram_self_refresh",
+)
+_INTERFACE = ("controller", "phy")
+_OUTSIDE = {
+    **dict.fromkeys(_DRAM, Boundary.CHIP_DRAM),
+    **dict.fromkeys(("regulators", "board_static"), Boundary.BOARD),
+}
+"""The narrowest boundary with a price of some kinds; all others are of the chip, or of arrays."""
 _POWERS = ("busy_power", "static_power")
 _OF_SETTING = {
     "cpu_cycle": "cpu.energy_per_cycle",
     "cpu_static": "cpu.static_power",
+    "board_static": "technology.board_static",
     **dict.fromkeys(_DRAM, "technology.dram_typical"),
 }
 """Settings whose own range, if a description gives one, replaces a factor."""
@@ -57,11 +74,26 @@ def factors(hardware: Hardware) -> list[Factor]:
     macs = {mac_factor(each): each for each in precisions}
     kinds = [_factor(name, "mac", precision) for name, precision in macs.items()]
     dsps = [unit for unit in hardware.units.values() if isinstance(unit, VectorMachine)]
-    others = (*(_ARRAY if arrays else ()), *(_DSP if dsps else ()), *_ALWAYS)
+    others = (*(_ARRAY if arrays else ()), *(_DSP if dsps else ()), *_ALWAYS, *_cores(hardware))
     kinds += [_factor(name, name) for name in others]
     if hardware.dram.device:
-        kinds += [_of_datasheet(_factor(name, name), typical) for name in _DRAM]
+        kinds += [_factor(name, name) for name in _INTERFACE]
+        figures = hardware.dram.device.energy.figures
+        kinds += [_of_silicon(_factor(name, name), figures, typical) for name in _DRAM]
     return [*kinds, *_powers(hardware)]
+
+
+def _cores(hardware: Hardware) -> Iterable[str]:
+    """Yield the kinds of price that depend on what the descriptions of cores leave to tables."""
+    cpus = [unit for unit in hardware.units.values() if isinstance(unit, Cpu)]
+    if any(each.vector_energy is None for each in cpus):
+        yield "cpu_vector"
+    if any(each.cache_energy is None for each in cpus):
+        yield "cpu_cache"
+    if any(each.spin for each in cpus):
+        yield "cpu_wait"
+    if hardware.technology.board_static:
+        yield "board_static"
 
 
 def power_factor(unit: str, power: str) -> str:
@@ -79,11 +111,13 @@ def _powers(hardware: Hardware) -> Iterable[Factor]:
             yield Factor(each.path, 1000, low, high, each.source, each.kind)
 
 
-def price_constants(hardware: Hardware) -> tuple[Constant, ...]:
+def price_constants(
+    hardware: Hardware, boundary: Boundary = Boundary.BOARD
+) -> tuple[Constant, ...]:
     """Return the factors of `hardware` as constants to draw, such as "energy.dram_activates".
 
     A factor is left out where the description gives a range to the setting that it multiplies, so
-    that one doubt does not count twice.
+    that one doubt does not count twice, and where nothing within `boundary` has its price.
     """
     ranged = {constant.path for constant in hardware.constants if constant.is_uncertain}
     dsps = [name for name, unit in hardware.units.items() if isinstance(unit, VectorMachine)]
@@ -91,7 +125,8 @@ def price_constants(hardware: Hardware) -> tuple[Constant, ...]:
     return tuple(
         _constant(factor)
         for factor in factors(hardware)
-        if settings.get(factor.name, factor.name) not in ranged
+        if takes_in(boundary, _OUTSIDE.get(factor.name, Boundary.ARRAY))
+        and settings.get(factor.name, factor.name) not in ranged
     )
 
 
@@ -108,11 +143,19 @@ def mac_factor(precision: str) -> str:
 def _factor(name: str, action: str, precision: str = "") -> Factor:
     row = tables.spread(action, precision)
     kind: ConstantKind = "guess" if row.confidence == "guess" else "published"
-    return Factor(name, 1000, 1000 * row.low, 1000 * row.high, f"{row.source}: {row.how}", kind)
+    value, low, high = (1000 * each for each in (row.value, row.low, row.high))
+    return Factor(name, round(value), low, high, f"{row.source}: {row.how}", kind)
 
 
-def _of_datasheet(factor: Factor, typical: int) -> Factor:
-    """Return the factor around the typical silicon of a description."""
+def _of_silicon(factor: Factor, figures: str, typical: int | None) -> Factor:
+    """Return the factor on figures of silicon, or on those of a datasheet: by the `typical` silicon
+    of a description, if it tells of one.
+    """
+    if figures == "typical":
+        low, high = (1000 * end / factor.value for end in (factor.low, 1000 + factor.value))
+        return factor._replace(value=1000, low=low, high=high)
+    if typical is None:
+        return factor
     low, high = min(typical, factor.low), max(typical, factor.high)
     return factor._replace(value=typical, low=low, high=high)
 

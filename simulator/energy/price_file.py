@@ -1,15 +1,20 @@
 """A table of prices as a file: those of a run, and others to cost it with."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, create_model
 
 from simulator.activity import (
+    ARRAY_CYCLES,
     ARRAY_MACS,
     ARRAY_MEMORIES,
+    CPU_BYTES,
     CPU_CYCLES,
+    CPU_VECTORS,
+    CPU_WAITS,
     DRAM_ACTIVATES,
     DRAM_READ_BURSTS,
     DRAM_READ_BYTES,
@@ -19,14 +24,16 @@ from simulator.activity import (
     VECTOR_OPS,
     Action,
 )
-from simulator.energy.prices import OWN_COMPONENTS, Costs, Prices
+from simulator.energy.account import Costs, StatePower
+from simulator.energy.boundary import REGULATORS, Boundary
+from simulator.energy.prices import OWN_COMPONENTS, Prices
 from simulator.errors import InputError, join_names, shown
 from simulator.files.text import is_file
 from simulator.hardware.load import load_part
 from simulator.hardware.part import Part
 from simulator.hardware.precision import ARRAY_FORMATS
 from simulator.hardware.unit import ACCELERATOR
-from simulator.units import ENERGY, POWER, Attojoules, Microwatts
+from simulator.units import ENERGY, POWER, RATIO, Attojoules, Microwatts, Permille
 
 _HEAD = """# What an action costs, what a component draws, and the ends of their ranges.
 # Every line is optional: what is absent stays as the run had it, and a range that is absent
@@ -35,12 +42,16 @@ _HEAD = """# What an action costs, what a component draws, and the ends of their
 
 _ABOUT = {
     Action(ACCELERATOR, ARRAY_MACS): "executed, in the array's own format",
+    Action(ACCELERATOR, ARRAY_CYCLES): "clock and control, one element, one cycle",
     **{Action(ACCELERATOR, what): "" for what in ARRAY_MEMORIES},
     Action(ACCELERATOR, VECTOR_OPS): "one lane of the vector unit",
     CPU_CYCLES: "one core, one cycle",
+    CPU_WAITS: "one core that spins, one cycle",
+    CPU_VECTORS: "one vector instruction of a product, beside its cycle",
+    CPU_BYTES: "read or written by an operation, through the caches",
     INTERCONNECT_BYTES: "",
-    DRAM_READ_BYTES: "",
-    DRAM_WRITE_BYTES: "",
+    DRAM_READ_BYTES: "controller and the chip's interface",
+    DRAM_WRITE_BYTES: "controller and the chip's interface",
     DRAM_ACTIVATES: "with precharge",
     DRAM_READ_BURSTS: "core and bus",
     DRAM_WRITE_BURSTS: "core and bus",
@@ -48,6 +59,8 @@ _ABOUT = {
 }
 STANDARD_ACTIONS = tuple(_ABOUT)
 """The actions of CPU, accelerator, interconnect and DRAM, in every format of an array."""
+
+_COMPONENTS = tuple(name for name in OWN_COMPONENTS if name != REGULATORS)
 
 _STANDARD = {action.key for action in _ABOUT}
 
@@ -72,8 +85,17 @@ class Static(Part):
     scratchpad: Microwatts | None = Field(ge=0, default=None)
     cpu: Microwatts | None = Field(ge=0, default=None)
     interconnect: Microwatts | None = Field(ge=0, default=None)
-    dram: Microwatts | None = Field(ge=0, default=None, description="standby and refresh")
+    controller: Microwatts | None = Field(ge=0, default=None)
+    dram: Microwatts | None = Field(ge=0, default=None, description="in self-refresh")
     vector: Microwatts | None = Field(ge=0, default=None, description="lanes, where there are any")
+    board: Microwatts | None = Field(ge=0, default=None, description="beside chip and memory")
+
+
+class State(Part):
+    """Power that a component draws beside, in a state of the memory."""
+
+    controller: Microwatts | None = Field(ge=0, default=None)
+    dram: Microwatts | None = Field(ge=0, default=None)
 
 
 class UnitCosts(Part):
@@ -88,6 +110,11 @@ class CostTable(Part):
 
     dynamic: Dynamic = Field(default_factory=Dynamic)
     static: Static = Field(default_factory=Static)
+    standby: State = Field(default_factory=State)
+    clocked: State = Field(default_factory=State)
+    loss: Permille | None = Field(
+        ge=0, le=100_000, default=None, description="of regulators, of what they deliver"
+    )
     units: dict[str, UnitCosts] = Field(default_factory=dict)
 
     @property
@@ -104,9 +131,19 @@ class CostTable(Part):
     @property
     def static_uw(self) -> dict[str, int]:
         """The powers that the table has, by component."""
-        own = {name: getattr(self.static, name) for name in OWN_COMPONENTS}
+        own = {name: getattr(self.static, name) for name in _COMPONENTS}
         further = {unit: costs.static for unit, costs in self.units.items()}
         return {name: power for name, power in (own | further).items() if power is not None}
+
+    def state_uw(self, name: str, before: StatePower) -> StatePower:
+        """Return what the component of this name draws in standby and clocked, `before` where the
+        table does not say.
+        """
+        own = [getattr(state, name, None) for state in (self.standby, self.clocked)]
+        standby, clocked = (
+            old if new is None else new for new, old in zip(own, before, strict=True)
+        )
+        return standby, clocked
 
 
 class EnergyTable(CostTable):
@@ -126,7 +163,7 @@ def read_table(path: Path) -> EnergyTable:
 
 def table_text(prices: Prices) -> str:
     """Return all of `prices` as YAML; read and laid over any others it gives them again."""
-    lines = [_HEAD, *_section(prices, "")]
+    lines = [_HEAD, *_section(prices.costs, "")]
     for name, costs in (("low", prices.low), ("high", prices.high)):
         lines += [f"{name}:\n", *_section(costs, "  ")]
     if prices.board_uw:
@@ -140,39 +177,52 @@ def with_table(prices: Prices, table: EnergyTable) -> Prices:
     Raises InputError for a unit or an action of one that the SoC does not have.
     """
     _check_units(prices, (table, table.low, table.high))
-    after = _replaced(prices, table)
+    after = _replaced(prices.costs, table)
     low, high = (
-        _replaced(_in_ratio(end, prices, after), changes)
+        _replaced(_in_ratio(end, prices.costs, after), changes)
         for end, changes in ((prices.low, table.low), (prices.high, table.high))
     )
     board_uw = prices.board_uw if table.board is None else table.board
-    return Prices(after.dynamic_aj, after.static_uw, prices.component, low, high, board_uw)
+    return replace(prices, costs=after, low=low, high=high, board_uw=board_uw)
 
 
 def plain_prices(prices: Prices) -> dict[str, Any]:
     """Return all of `prices` as plain numbers, for JSON."""
     return {
         "actions": [[*action, prices.component[action]] for action in prices.dynamic_aj],
-        **_plain_costs(prices),
+        **_plain_costs(prices.costs),
         "low": _plain_costs(prices.low),
         "high": _plain_costs(prices.high),
         "board_uw": prices.board_uw,
+        "boundary": prices.boundary.value,
     }
 
 
 def read_plain_prices(plain: Mapping[str, Any]) -> Prices:
     """Return the prices from what `plain_prices` returned, also after a round trip through JSON."""
     component = {Action(*action): component for *action, component in plain["actions"]}
-    actions = tuple(component)
     value, low, high = (
-        Costs(dict(zip(actions, costs["dynamic_aj"], strict=True)), dict(costs["static_uw"]))
-        for costs in (plain, plain["low"], plain["high"])
+        _read_costs(tuple(component), costs) for costs in (plain, plain["low"], plain["high"])
     )
-    return Prices(value.dynamic_aj, value.static_uw, component, low, high, plain["board_uw"])
+    return Prices(value, component, low, high, plain["board_uw"], Boundary(plain["boundary"]))
+
+
+def _read_costs(actions: tuple[Action, ...], plain: Mapping[str, Any]) -> Costs:
+    return Costs(
+        dict(zip(actions, plain["dynamic_aj"], strict=True)),
+        dict(plain["static_uw"]),
+        {name: (standby, clocked) for name, (standby, clocked) in plain["state_uw"].items()},
+        plain["loss"],
+    )
 
 
 def _plain_costs(costs: Costs) -> dict[str, Any]:
-    return {"dynamic_aj": [*costs.dynamic_aj.values()], "static_uw": dict(costs.static_uw)}
+    return {
+        "dynamic_aj": [*costs.dynamic_aj.values()],
+        "static_uw": dict(costs.static_uw),
+        "state_uw": {name: [*power] for name, power in costs.state_uw.items()},
+        "loss": costs.loss,
+    }
 
 
 def _section(costs: Costs, indent: str) -> list[str]:
@@ -185,6 +235,11 @@ def _section(costs: Costs, indent: str) -> list[str]:
         f"{indent}static:\n",
         *(f"{indent}  {name}: {text}\n" for name, text in static if name in OWN_COMPONENTS),
     ]
+    for which, state in enumerate(("standby", "clocked")):
+        lines.append(f"{indent}{state}:\n")
+        powers = [(name, POWER.text(power[which])) for name, power in costs.state_uw.items()]
+        lines += [f"{indent}  {name}: {text}\n" for name, text in powers]
+    lines.append(f"{indent}loss: {RATIO.text(costs.loss)}\n")
     lines += [f"{indent}units:\n"] if further else []
     for unit in further:
         own = {a.key.partition(".")[2]: text for a, text in dynamic if a.unit == unit}
@@ -214,7 +269,8 @@ def _replaced(costs: Costs, table: CostTable) -> Costs:
     prices, powers = table.dynamic_aj, table.static_uw
     dynamic = {action: prices.get(action.key, price) for action, price in costs.dynamic_aj.items()}
     static = {name: powers.get(name, power) for name, power in costs.static_uw.items()}
-    return Costs(dynamic, static)
+    states = {name: table.state_uw(name, power) for name, power in costs.state_uw.items()}
+    return Costs(dynamic, static, states, costs.loss if table.loss is None else table.loss)
 
 
 def _in_ratio(end: Costs, before: Costs, after: Costs) -> Costs:
@@ -227,7 +283,16 @@ def _in_ratio(end: Costs, before: Costs, after: Costs) -> Costs:
         name: _scaled(power, before.static_uw[name], after.static_uw[name])
         for name, power in end.static_uw.items()
     }
-    return Costs(dynamic, static)
+    states = {
+        name: _scaled_states(power, before.state_uw[name], after.state_uw[name])
+        for name, power in end.state_uw.items()
+    }
+    return Costs(dynamic, static, states, _scaled(end.loss, before.loss, after.loss))
+
+
+def _scaled_states(end: StatePower, before: StatePower, after: StatePower) -> StatePower:
+    standby, clocked = map(_scaled, end, before, after)
+    return standby, clocked
 
 
 def _scaled(end: int, before: int, after: int) -> int:

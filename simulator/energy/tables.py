@@ -1,11 +1,11 @@
 """Energy of one action at a process node: sourced tables, interpolated between their rows.
 
 Interpolation is log-log, so a power law between two rows is exact. Arithmetic is anchored at 45 nm
-(Horowitz, ISSCC 2014) and 7 nm (TPUv4i, ISCA 2021); the same line continues above 45 nm, which is
-optimistic at 65 nm. SRAM and wires come from CACTI 7 for 22 to 65 nm and follow the trend of
-arithmetic below 22 nm. At 7 nm that trend gives 3.7 times the energy of the scaling equations of
-Stillmaker and Baas (Integration 58, 2017) at 0.8 V. `scaling` "stillmaker" takes these instead,
-starting from the values at 45 nm, for SRAM and wires from those at 22 nm.
+(Horowitz, ISSCC 2014) and 7 nm (TPUv4i, ISCA 2021), and at 65 nm by the equations of Stillmaker and
+Baas from 45 nm, at the nodes' own voltages. SRAM and wires come from CACTI 7 for 22 to 65 nm and
+follow the trend of arithmetic below 22 nm. At 7 nm that trend gives 3.7 times the energy of the
+scaling equations of Stillmaker and Baas (Integration 58, 2017) at 0.8 V. `scaling` "stillmaker"
+takes these instead, starting from the values at 45 nm, for SRAM and wires from those at 22 nm.
 
 A MAC is a multiplier plus the adder of its accumulator, from one source for integers and floats.
 Synthesised integer processing elements (Bit Fusion, ISCA 2018), pipeline registers included, need
@@ -54,8 +54,9 @@ class Sram(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Factors on a price that bound it: the least and the most that its sources allow."""
+    """Factors on a price: what it is taken as, and the least and most that its sources allow."""
 
+    value: float
     low: float
     high: float
     how: str
@@ -176,8 +177,8 @@ def spread(action: str, precision: str = "") -> Spread:
     precision = spread_precision(precision)
     rows = [row for row in read_rows("spread") if row["action"] == action]
     row = next(row for row in rows if row["precision"] == precision)
-    ends = float(row["low"]), float(row["high"])
-    return Spread(*ends, row["how"], row["source"], row["confidence"])
+    value, low, high = (float(row[name]) for name in ("value", "low", "high"))
+    return Spread(value, low, high, row["how"], row["source"], row["confidence"])
 
 
 def spread_precision(precision: str) -> str:

@@ -201,6 +201,23 @@ class Cpu(Part):
     op_overhead: Cycles = Field(ge=0, description="dispatch of one eager operation, on one core")
     view_overhead: Cycles = Field(ge=0, description="dispatch of one view, on one core")
     energy_per_cycle: Attojoules = Field(ge=0, description="one active core, one cycle")
+    vector_energy: Attojoules | None = Field(
+        ge=0,
+        default=None,
+        description="of one vector instruction of a product, beside its cycle; else by the node; "
+        "0 where energy_per_cycle has it",
+    )
+    cache_energy: Attojoules | None = Field(
+        ge=0,
+        default=None,
+        description="of a byte that an operation reads or writes, between cache and registers; "
+        "else by the node; 0 where energy_per_cycle has it",
+    )
+    spin: Cycles = Field(
+        ge=0,
+        default=0,
+        description="for which a core that has no part in an operation spins before it sleeps",
+    )
     static_power: Microwatts = Field(ge=0, description="leakage of all cores and caches")
     operating_points: tuple[OperatingPoint, ...] = Field(
         default=(), strict=False, description="clocks with their voltages, slowest first"

@@ -3,7 +3,8 @@
 A standard is a `Standard` in `STANDARDS` and a preset in `hwconfigs/dram`; controller, closed
 forms and tests read the tables. Sources of the rows: DRAMsim3 (`src/timing.cc`) and Ramulator 2
 (`src/dram/impl`), which state JESD79-4 (DDR4), JESD209-4 and -5 (LPDDR4, LPDDR5), JESD235 and 238
-(HBM2, HBM3), JESD79-5 (DDR5) and JESD250 (GDDR6).
+(HBM2, HBM3), JESD79-5 (DDR5) and JESD250 (GDDR6). LPDDR4X (JESD209-4-1) and LPDDR5X (JESD209-5B)
+keep the tables of LPDDR4 and LPDDR5 at other voltages and rates.
 """
 
 import re
@@ -144,6 +145,8 @@ STANDARDS: Mapping[str, Standard] = {
     "HBM2": Standard(2, _DDR4, _EITHER),
     "HBM3": Standard(4, _DDR4, _EITHER),
     "LPDDR4": Standard(2, _DDR4, _EITHER),
+    "LPDDR4X": Standard(2, _DDR4, _EITHER),
     "LPDDR5": Standard(8, _DDR4, _EITHER),
+    "LPDDR5X": Standard(8, _DDR4, _EITHER),
 }
 """All standards by name, the `protocol` of a preset."""

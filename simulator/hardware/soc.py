@@ -28,7 +28,15 @@ class Technology(Part):
         description="between nodes: by published figures at 45 and 7 nm, or by the equations of "
         "Stillmaker and Baas from 45 nm, which leave 3.7 times less at 7 nm",
     )
-    dram_typical: Permille = Field(gt=0, le=1000, default=1000, description="silicon / datasheet")
+    dram_typical: Permille | None = Field(
+        gt=0,
+        le=1000,
+        default=None,
+        description="silicon / datasheet for every current of the memory; else each as measured",
+    )
+    board_static: Microwatts = Field(
+        ge=0, default=0, description="what the board draws beside chip and memory, always"
+    )
     board_power: Microwatts | None = Field(
         gt=0, default=None, description="measured, of the whole board: x time is another account"
     )

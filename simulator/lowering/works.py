@@ -1,13 +1,16 @@
 """Work templates: what an operation costs on its unit of one SoC, bound to nothing."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
 
 from simulator.activity import (
     ARRAY_MACS,
+    CPU_BYTES,
     CPU_CYCLES,
+    CPU_VECTORS,
+    CPU_WAITS,
     SCRATCHPAD_READS,
     SCRATCHPAD_WRITES,
     VECTOR_OPS,
@@ -59,6 +62,14 @@ class _PricedStretch(NamedTuple):
 
     traffic: Traffic
     port_ps: int
+
+
+class _CoreMacs(NamedTuple):
+    """MACs of products on cores: useful, executed, and the vector instructions that do them."""
+
+    useful: int = 0
+    issued: int = 0
+    vectors: int = 0
 
 
 class Templates:
@@ -236,7 +247,9 @@ class Templates:
         slowest = max(share.time for share in shares)
         mnk = (first.batch, first.m, first.n, first.k)
         products = [each.at(slowest) for each in self._products(op, gemms, new)]
-        return self._cpu(Stage.GEMM, issue_ps, products, transfers, macs, issued, mnk)
+        vectors = ceil_div(issued * _lane_bits(op), 8 * self.hardware.cpu.simd)
+        macs_of = _CoreMacs(macs, issued, vectors)
+        return self._cpu(Stage.GEMM, issue_ps, products, transfers, macs_of, mnk)
 
     def _products(self, op: Op, gemms: tuple[Gemm, ...], new: int) -> tuple[Stretch, ...]:
         cpu, first = self.hardware.cpu, gemms[0]
@@ -259,8 +272,7 @@ class Templates:
         overhead_ps: int,
         stretches: Sequence[Stretch],
         transfers: Transfers,
-        macs: int = 0,
-        issued: int = 0,
+        macs: "_CoreMacs | None" = None,
         mnk: tuple[int, int, int, int] = (0, 0, 0, 0),
         *,
         copying: bool = False,
@@ -281,8 +293,16 @@ class Templates:
             for stretch, bound in zip((first, *others), bounds, strict=True)
         )
         traffic = reduce(Traffic.plus, (each.traffic for each in priced))
-        cycles = ceil_div(active_ps * cpu.clock, PS_PER_S)
-        counts = Counts({CPU_CYCLES: cycles} | traffic.actions, macs, issued)
+        parts = zip((first, *others), bounds, strict=True)
+        waits = [(1, overhead_ps), *((each.threads, bound.alone_ps) for each, bound in parts)]
+        macs = macs or _CoreMacs()
+        own = {
+            CPU_CYCLES: ceil_div(active_ps * cpu.clock, PS_PER_S),
+            CPU_WAITS: _wait_cycles(cpu, waits),
+            CPU_VECTORS: macs.vectors,
+            CPU_BYTES: _passed_bytes(transfers, others),
+        }
+        counts = Counts(own | traffic.actions, macs.useful, macs.issued)
         compute_ps = sum(stretch.ps for stretch in (first, *others))
         memory_ps = sum(max(each.traffic.channel_ps, each.port_ps) for each in priced)
         progress = Stretched(overhead_ps, bounds)
@@ -325,6 +345,25 @@ def _on_way_out(array: Accelerator, epilogue: EpilogueKernels | None) -> Epilogu
     assert array.vector is not None, "lowering gives an epilogue to a vector unit that is there"
     operations = millioperations(array.vector.costs, epilogue.kernels)
     return Epilogue(epilogue.reads, epilogue.writes, operations)
+
+
+def _wait_cycles(cpu: Cpu, parts: Sequence[tuple[int, int]]) -> int:
+    """Return the cycles in which cores spin that have no part in some work: parts of so many
+    threads and ps. A core sleeps when a part lasts longer than it spins.
+
+    Work on one core wakes no team; one that still spins from before it is left out.
+    """
+    if max(threads for threads, _ in parts) == 1:
+        return 0
+    spin_ps = Clock(cpu.clock).cycles_to_ps(cpu.spin)
+    waited_ps = sum([(cpu.cores - threads) * min(ps, spin_ps) for threads, ps in parts])
+    return waited_ps * cpu.clock // PS_PER_S
+
+
+def _passed_bytes(transfers: Transfers, others: Iterable[Stretch]) -> int:
+    """Return the bytes that work reads and writes, wherever they lie."""
+    operands = max(transfers.cached, sum(transfers.reads) + sum(transfers.writes))
+    return operands + sum([each.read_bytes + each.write_bytes for each in others])
 
 
 def _own(stretch: Stretch) -> Transfers:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from simulator.activity import (
+    ARRAY_CYCLES,
     ARRAY_MACS,
     SCRATCHPAD_READS,
     SCRATCHPAD_WRITES,
@@ -202,12 +203,12 @@ class Plan:
 
     def _work(self, useful_macs: int, reason: str) -> Work:
         array = self._array
-        counts = self._counts(useful_macs)
         census = self._tiled.census.items()
         shape = self._shape
         once = sum([n * self._cycles.of(visit.sizes) for visit, n in census if visit.computes])
         skipped = sum([n * shape.skipped_cycles(array, v.sizes) for v, n in census if v.computes])
         cycles = shape.repeats * once + self._cycles.fill
+        counts = self._counts(useful_macs, cycles)
         return Work(
             unit=ACCELERATOR,
             stage=Stage.GEMM,
@@ -254,7 +255,7 @@ class Plan:
         """Return the time of all transfers in turn, at the channel or at the ports."""
         return max(self.progress.channel_ps, self.progress.port_ps)
 
-    def _counts(self, useful_macs: int) -> Counts:
+    def _counts(self, useful_macs: int, cycles: int) -> Counts:
         shape = self._shape
         words, filled = self._array_words(), shape.repeats * self._tiled.filled_bytes
         traffic = Traffic().plus(self._prices.traffic, shape.repeats)
@@ -263,6 +264,7 @@ class Plan:
         summed_bytes = words.partial_sums * shape.widths.sum // 8
         on_array = {
             ARRAY_MACS: shape.macs,
+            ARRAY_CYCLES: self._array.elements * cycles,
             SCRATCHPAD_READS: ceil_div(read_bits, 8),
             SCRATCHPAD_WRITES: filled,
             SUM_READS: summed_bytes,

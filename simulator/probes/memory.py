@@ -33,7 +33,8 @@ def probe_memory(
     """Simulate every row of the CSV `patterns` on the memory alone and write `out`.
 
     A row is a pattern name and, as a JSON object, its params. Adds bandwidth_gbps (useful bytes of
-    all streams, 10^9 per second), row_hit_rate, and pj_per_bit (total energy per bit on the bus).
+    all streams, 10^9 per second), row_hit_rate, and pj_per_bit (total energy per bit on the bus, of
+    the datasheet's currents or `technology.dram_typical` of them).
     `workers` processes share the rows; default one per core. Returns the number of rows. Raises
     InputError naming the row and the fix.
     """
@@ -43,7 +44,7 @@ def probe_memory(
             f"dram.preset {hardware.dram.preset} has no banks to probe: choose another preset"
         )
     rows = _patterns(patterns, device)
-    measure = partial(_measure, device, hardware.technology.dram_typical)
+    measure = partial(_measure, device, hardware.technology.dram_typical or 1000)
     name = f"probing {hardware.dram.preset}"
     if workers == 1 or len(rows) <= _FEW:
         measured = list(progress(map(measure, rows), len(rows), name))

@@ -17,6 +17,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
 
+from simulator.energy.boundary import Boundary
 from simulator.files.json import BY_NEED, Strict
 from simulator.results import metrics
 from simulator.results.metric_row import Metric
@@ -245,6 +246,7 @@ class ResultDocument(TypedDict):
     trace: str
     method: str
     fidelity: str
+    boundary: NotRequired[str]
     precision: PrecisionDocument
     epochs_simulated: Count
     steps_simulated: Count
@@ -278,10 +280,14 @@ class RecordEntry(Strict):
 
 
 class PlainCosts(Strict):
-    """Prices of all actions, in aJ, and the power of each component, in uW."""
+    """Prices of all actions, in aJ, the power of each component, in uW, always and in states of the
+    memory, and what regulators lose, in permille.
+    """
 
     dynamic_aj: list[Count]
     static_uw: dict[str, Count]
+    state_uw: dict[str, tuple[Count, Count]]
+    loss: Count
 
 
 class PlainPrices(PlainCosts):
@@ -294,6 +300,7 @@ class PlainPrices(PlainCosts):
     low: PlainCosts
     high: PlainCosts
     board_uw: Count | None
+    boundary: Boundary
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -302,6 +309,10 @@ class PlainPrices(PlainCosts):
             raise ValueError("not every action has a price")
         if any(end.static_uw.keys() != self.static_uw.keys() for end in ends):
             raise ValueError("the ends of ranges are of other components")
+        if any(end.state_uw.keys() != self.state_uw.keys() for end in ends):
+            raise ValueError("the ends of ranges have other components in states of the memory")
+        if not self.state_uw.keys() <= self.static_uw.keys():
+            raise ValueError("a component has states of the memory, and no power")
         if not {spent for *_, spent in self.actions} <= self.static_uw.keys():
             raise ValueError("an action is spent by no component")
         return self

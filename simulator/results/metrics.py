@@ -40,6 +40,8 @@ TABLE: tuple[Metric | CostBreakdown, ...] = (
            lambda part: part.energy_high_j, OBJECTIVE | LEADING),
     CostBreakdown("energy_by_component_j", "energy_{}_j", "{} energy", 1,
                   lambda part: part.energy_by_component_j, REQUIRED),
+    CostBreakdown("energy_by_boundary_j", "energy_within_{}_j", "energy within {}", 1,
+                  lambda part: part.energy_by_boundary_j, NOWHERE),
     Metric("board_energy_j", "board energy", 1, ADDITIVE, lambda part: part.board_energy_j,
            NOWHERE),
     Metric("macs", "MACs", 1, ADDITIVE, lambda part: part.counts.macs, REQUIRED),

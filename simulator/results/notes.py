@@ -35,7 +35,7 @@ def notes_of(records: Iterable[StepRecord]) -> list[str]:
     ]
 
 
-def clock_notes(hardware: Hardware) -> list[str]:
+def voltage_notes(hardware: Hardware) -> list[str]:
     """Return a sentence for each unit whose clock lies beyond its last operating point."""
     parts = ((n, part) for n, part in hardware.units.items() if isinstance(part, Cpu | Accelerator))
     return [

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simulator.activity import Span, Work
+from simulator.activity import DramStates, Span, Work
 from simulator.energy.prices import Prices
 from simulator.results.record import Record
 from simulator.results.tally import contention_ps
@@ -12,7 +12,7 @@ from simulator.units import AJ_PER_J, PS_PER_S
 def op_rows(record: Record, prices: Prices) -> list[dict[str, Any]]:
     """Return a row for each task of `record`, its energy at `prices`."""
     ran = record.ran
-    rows = zip(record.tasks, ran.spans, ran.attributed_ps, ran.alone_ps, strict=True)
+    rows = zip(record.tasks, ran.spans, ran.attributed_ps, ran.alone_ps, ran.states, strict=True)
     return [
         {
             "index": index,
@@ -21,18 +21,22 @@ def op_rows(record: Record, prices: Prices) -> list[dict[str, Any]]:
             "phase": task.phase.value,
             "layer": task.layer,
             "op": record.op_names[task.op],
-            **_of_work(task.work, span, attributed, alone, prices),
+            **_of_work(task.work, span, attributed, alone, states, prices),
         }
-        for index, (task, span, attributed, alone) in enumerate(rows)
+        for index, (task, span, attributed, alone, states) in enumerate(rows)
     ]
 
 
 def _of_work(
-    work: Work, span: Span, attributed: int, alone_ps: int, prices: Prices
+    work: Work,
+    span: Span,
+    attributed: int,
+    alone_ps: int,
+    states: DramStates,
+    prices: Prices,
 ) -> dict[str, Any]:
     counts = work.counts
-    energy = prices.dynamic_aj_of(counts)
-    energy += prices.whole_static_uw * attributed
+    energy = prices.within.energy_aj(counts, attributed, states)
     duration = span.end_ps - span.start_ps
     total_cycles = _cycles(work.compute_cycles, work.compute_ps, duration)
     return {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from simulator.activity import DRAM_ACTIVATES, Counts
+from simulator.activity import DRAM_ACTIVATES, Counts, DramStates
 from simulator.energy.prices import OWN_COMPONENTS, Prices
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.results.tally import Tally, UnitTally
@@ -61,8 +61,7 @@ class Priced:
     @cached_property
     def energy_by_component_aj(self) -> Mapping[str, int]:
         """Dynamic and static energy."""
-        static = self.prices.static_by_component_aj(self.tally.latency_ps)
-        return {name: spent + static[name] for name, spent in self._dynamic_aj.items()}
+        return self.prices.within.by_component_aj(*self._spent)
 
     @property
     def energy_by_component_j(self) -> Mapping[str, float]:
@@ -82,12 +81,18 @@ class Priced:
     @property
     def energy_low_j(self) -> float:
         """The energy with all prices at the low end of their ranges at once."""
-        return self.prices.low.energy_aj(self.counts, self.tally.latency_ps) / AJ_PER_J
+        return self.prices.ends[0].energy_aj(*self._spent) / AJ_PER_J
 
     @property
     def energy_high_j(self) -> float:
         """The energy with all prices at the high end of their ranges at once."""
-        return self.prices.high.energy_aj(self.counts, self.tally.latency_ps) / AJ_PER_J
+        return self.prices.ends[1].energy_aj(*self._spent) / AJ_PER_J
+
+    @property
+    def energy_by_boundary_j(self) -> Mapping[str, float]:
+        """The energy within each boundary, the chosen one among them."""
+        accounts = self.prices.by_boundary.items()
+        return {each: account.energy_aj(*self._spent) / AJ_PER_J for each, account in accounts}
 
     @property
     def board_energy_j(self) -> float | None:
@@ -98,9 +103,9 @@ class Priced:
     @property
     def average_power_w(self) -> float:
         """The mean power while the tasks were active."""
-        static_aj = self.prices.whole_static_uw * self.tally.active_ps
-        spent_aj = sum(self._dynamic_aj.values()) + static_aj
-        return _ratio(spent_aj, self.tally.active_ps) / 10**6
+        account, active_ps = self.prices.within, self.tally.active_ps
+        spent_aj = account.energy_aj(self.counts, active_ps, self.tally.states)
+        return _ratio(spent_aj, active_ps) / 10**6
 
     @property
     def bandwidth(self) -> float:
@@ -142,9 +147,9 @@ class Priced:
         """Return the share of the MACs that the array can do in `time_ps` that were done."""
         return _ratio(self.units[ACCELERATOR].macs * PS_PER_S, self.macs_per_s * time_ps)
 
-    @cached_property
-    def _dynamic_aj(self) -> Mapping[str, int]:
-        return self.prices.dynamic_by_component_aj(self.counts)
+    @property
+    def _spent(self) -> tuple[Counts, int, DramStates]:
+        return self.counts, self.tally.latency_ps, self.tally.states
 
     def _per_s(self, size: int) -> float:
         return _ratio(size * PS_PER_S, self.tally.active_ps)

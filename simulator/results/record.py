@@ -5,15 +5,26 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from simulator.activity import Span, Task, total
+from simulator.activity import DramStates, Span, Task, Work, total
+from simulator.energy.idling import dram_states, meetings, shared_out
 from simulator.energy.prices import Prices
+from simulator.hardware.dram import Dram
 from simulator.results.power import peaks_uw, power_uw
-from simulator.results.tally import Key, Ran, Tally, UnitTally, summed, tallies, with_tokens
+from simulator.results.tally import (
+    Key,
+    Ran,
+    Tally,
+    UnitTally,
+    all_states,
+    summed,
+    tallies,
+    with_tokens,
+)
 from simulator.trace.op import Phase
 
 if TYPE_CHECKING:  # a run that is read from a file was lowered by another process
     from simulator.lowering.program import TaskGroup, TaskGroups
-    from simulator.step_run import SectionedRun
+    from simulator.step_run import SectionedRun, SectionRun
 
 LayerPhase = tuple[str, Phase]
 """A layer and a phase."""
@@ -62,7 +73,7 @@ class Record(Protocol):
 @dataclass(frozen=True)
 class StepRecord:
     """One simulated kind of step: which distinct step, how it ran at which prices, and how often
-    in each epoch. `tokens` are those of one run.
+    in each epoch. `dram` is the memory that it idled, `tokens` are those of one run.
     """
 
     step: int
@@ -70,6 +81,7 @@ class StepRecord:
     prices: Prices
     op_names: tuple[str, ...]
     runs: dict[int, int]
+    dram: Dram
     tokens: int = 0
 
     @property
@@ -95,7 +107,55 @@ class StepRecord:
     @cached_property
     def ran(self) -> Ran:
         """What the tasks took and did, one by one."""
-        return self._ran(self.spans, self.attributed_ps, self.run.lowered.program.numbers)
+        numbers = self.run.lowered.program.numbers
+        return self._ran(self.spans, self.attributed_ps, numbers, self.states)
+
+    @cached_property
+    def states(self) -> list[DramStates]:
+        """The states of the memory in the time that is charged to each task."""
+        program = self.run.lowered.program
+        alone, sections = self._alone_states, [*program.distinct]
+        states = [alone[number] for number in program.numbers]
+        for place, section in zip(program.order.shared, program.shared, strict=True):
+            which = program.distinct[section]
+            states[place.start : place.stop] = self._states_of(
+                self.run.shared[which], sections[which].numbers
+            )
+        return states
+
+    @cached_property
+    def _alone_states(self) -> list[DramStates]:
+        """The states of the memory while each work runs alone, by number."""
+        step, alone_ps = self.run.lowered, self.run.alone_ps
+        states = [*step.host.sums.get("states", self._host_states)]
+        for number in step.program.elsewhere:
+            states[number] = self._states_within(alone_ps[number], [step.works[number]])
+        return states
+
+    def _host_states(self) -> list[DramStates]:
+        host = self.run.lowered.host
+        works = zip(host.works, host.alone_ps, strict=True)
+        return [self._states_within(ps, [work] if work else []) for work, ps in works]
+
+    def _states_of(self, section: "SectionRun", numbers: Sequence[int]) -> list[DramStates]:
+        """Return the states of the memory for each task of a section: those of the tasks that meet,
+        in proportion to the time that is charged to each.
+        """
+        states = [DramStates()] * len(numbers)
+        for group in meetings(section.spans):
+            works = [self.run.lowered.works[numbers[place]] for place in group]
+            ends = [section.spans[place].end_ps for place in group]
+            took_ps = max(ends) - section.spans[group[0]].start_ps
+            parts = [section.attributed_ps[place] for place in group]
+            whole = self._states_within(took_ps, works)
+            for place, each in zip(group, shared_out(whole, parts), strict=True):
+                states[place] = each
+        return states
+
+    def _states_within(self, duration_ps: int, works: Sequence[Work]) -> DramStates:
+        channel_ps = sum([work.progress.channel_ps for work in works])
+        bursts = sum([work.counts.dram_bursts for work in works])
+        return dram_states(self.dram, duration_ps, channel_ps, bursts)
 
     @cached_property
     def by_phase(self) -> Mapping[Phase, Tally]:
@@ -115,7 +175,9 @@ class StepRecord:
         sections = [*self.run.lowered.program.distinct]
         for number, keys, times in groups.shared:
             section = self.run.shared[number]
-            ran = self._ran(section.spans, section.attributed_ps, sections[number].numbers)
+            own = sections[number].numbers
+            states = self._states_of(section, own)
+            ran = self._ran(section.spans, section.attributed_ps, own, states)
             for key, tally in tallies(ran, keys).items():
                 parts[key].append((tally, times))
         return {key: summed(each) for key, each in parts.items()}
@@ -136,6 +198,7 @@ class StepRecord:
 
     def _of_group(self, numbers: Sequence[tuple[int, int]]) -> Tally:
         works, alone_ps, energy_aj = self.run.lowered.works, self.run.alone_ps, self._dynamic_aj
+        states, states_aj = self._alone_states, self.prices.states_aj
         units: dict[str, UnitTally] = {}
         for number, times in numbers:
             work = works[number]
@@ -147,13 +210,20 @@ class StepRecord:
         return Tally(
             latency_ps=took_ps,
             active_ps=took_ps,
-            peak_uw=max([power_uw(alone_ps[number], energy_aj[number]) for number, _ in numbers]),
+            peak_uw=max(
+                [power_uw(alone_ps[n], energy_aj[n] + states_aj(states[n])) for n, _ in numbers]
+            ),
             units=units,
             counts=total((works[number].counts, times) for number, times in numbers),
+            states=all_states((states[number], times) for number, times in numbers),
         )
 
     def _ran(
-        self, spans: Sequence[Span], attributed_ps: Sequence[int], numbers: Sequence[int]
+        self,
+        spans: Sequence[Span],
+        attributed_ps: Sequence[int],
+        numbers: Sequence[int],
+        states: Sequence[DramStates],
     ) -> Ran:
         works = [self.run.lowered.works[number] for number in numbers]
         return Ran(
@@ -162,14 +232,21 @@ class StepRecord:
             [self.run.alone_ps[number] for number in numbers],
             [work.unit for work in works],
             [work.counts for work in works],
-            peaks_uw(spans, [self._dynamic_aj[n] for n in numbers], self.prices.whole_static_uw),
+            peaks_uw(spans, self._spent_aj(numbers, states), self.prices.whole_static_uw),
+            states,
         )
+
+    def _spent_aj(self, numbers: Sequence[int], states: Sequence[DramStates]) -> list[int]:
+        """Return what tasks spend beside static power: their actions, and the awake memory."""
+        own, states_aj = self._dynamic_aj, self.prices.states_aj
+        return [own[number] + states_aj(each) for number, each in zip(numbers, states, strict=True)]
 
     @cached_property
     def _host_prices(self) -> tuple[int, ...]:
-        """The prices of all that works on the host do."""
-        dynamic_aj = self.prices.dynamic_aj
-        return tuple([dynamic_aj[action] for action in self.run.lowered.host.actions])
+        """The prices of all that works on the host do, and of the states of their memory."""
+        within = self.prices.within
+        actions = [within.dynamic_aj[action] for action in self.run.lowered.host.actions]
+        return (*actions, *within.whole_state_uw)
 
     @cached_property
     def _dynamic_aj(self) -> Sequence[int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator.activity import Action, Stage, Work
+from simulator.activity import Action, DramStates, Stage, Work
 from simulator.energy.price_file import plain_prices, read_plain_prices
 from simulator.energy.prices import Prices
 from simulator.errors import InputError, shown
@@ -25,8 +25,17 @@ if TYPE_CHECKING:
 
 FILE = "records.parquet"
 _KEY = "trainsoc.records"
-_SCHEMA = 3
-_PLACES = ("record", "op", "phase", "layer", "start_ps", "end_ps", "attributed_ps")
+_SCHEMA = 4
+_PLACES = (
+    "record",
+    "op",
+    "phase",
+    "layer",
+    "start_ps",
+    "end_ps",
+    "attributed_ps",
+    *DramStates._fields,
+)
 _FIXED = (*_PLACES, "work", *OF_WORK)
 _TEXTS = ("phase", "layer", "unit", "stage", "mapping", "mapped")
 
@@ -72,7 +81,7 @@ def write_repriced(source: Path, directory: Path, prices: Prices) -> None:
     Raises InputError when they cannot be read or written.
     """
     header, frame = _read(source)
-    repriced = header.model_dump(by_alias=True) | {"prices": plain_prices(prices)}
+    repriced = header.model_dump(by_alias=True, exclude_unset=True) | {"prices": plain_prices(prices)}
     _write(directory / FILE, frame, repriced)
 
 
@@ -96,8 +105,10 @@ def _entry(record: Record) -> dict[str, Any]:
 def _places(record: Record) -> list[tuple[Any, ...]]:
     ran = record.ran
     return [
-        (task.op, task.phase.value, task.layer, *span, attributed)
-        for task, span, attributed in zip(record.tasks, ran.spans, ran.attributed_ps, strict=True)
+        (task.op, task.phase.value, task.layer, *span, attributed, *states)
+        for task, span, attributed, states in zip(
+            record.tasks, ran.spans, ran.attributed_ps, ran.states, strict=True
+        )
     ]
 
 

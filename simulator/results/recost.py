@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from simulator.energy.area import Area
+from simulator.energy.boundary import Boundary
 from simulator.energy.price_file import EnergyTable, read_table, table_text, with_table
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
@@ -20,8 +21,9 @@ from simulator.results.step import read_step, recost_step
 PRICES = "energy.yaml"
 
 
-def recost(directory: Path, table: EnergyTable) -> Result:
-    """Return the run in `directory` as it costs with the prices of `table` laid over its own.
+def recost(directory: Path, table: EnergyTable, boundary: Boundary | None = None) -> Result:
+    """Return the run in `directory` as it costs with the prices of `table` laid over its own, and
+    within another `boundary` if there is one.
 
     A placement that the run chose for least energy stays, even where another now takes less.
     Raises InputError when `directory` holds no whole run.
@@ -29,6 +31,7 @@ def recost(directory: Path, table: EnergyTable) -> Result:
     document = read_result(directory)
     records = read_records(directory)
     prices = with_table(_prices_of(directory, document, records.prices), table)
+    prices = prices.at(boundary or prices.boundary)
     result = Result(
         lambda: _identity(document, prices),
         records.at(prices),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 
 from pydantic import TypeAdapter
 
-from simulator.activity import Counts
+from simulator.activity import Counts, DramStates
 from simulator.energy.area import Area
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
@@ -60,10 +60,13 @@ class Identity:
 
 
 class Amount(NamedTuple):
-    """Latency and counts of a part of a run: all that its energy depends on."""
+    """Latency, counts and states of the memory in a part of a run: all that its energy depends
+    on.
+    """
 
     latency_ps: int
     counts: Counts
+    states: DramStates
 
 
 class Result:
@@ -123,7 +126,7 @@ class Result:
         """Return what the run and each phase cost before any price; the whole run's name is ""."""
         whole = summed([(tally, 1) for tally in self._by_phase.values()])
         parts = {"": whole} | {phase.value: tally for phase, tally in self._by_phase.items()}
-        return {name: Amount(t.latency_ps, t.counts) for name, t in parts.items()}
+        return {name: Amount(t.latency_ps, t.counts, t.states) for name, t in parts.items()}
 
     @property
     def area_mm2(self) -> dict[str, float]:
@@ -170,6 +173,7 @@ class Result:
             "trace": identity.trace,
             "method": identity.method,
             "fidelity": identity.fidelity,
+            "boundary": self.prices.boundary.value,
             "precision": cast(PrecisionDocument, identity.precision),
             "epochs_simulated": len(self.epoch_numbers),
             "steps_simulated": sum(record.count for record in self.records),

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator.activity import Action, Counts, Span, Stage, Task, Work
+from simulator.activity import Action, Counts, DramStates, Span, Stage, Task, Work
 from simulator.energy.prices import Prices
 from simulator.results.documents import RecordEntry
 from simulator.results.power import peaks_uw
@@ -84,9 +84,12 @@ class SavedTasks:
         works, attributed_ps, starts, ends = map(
             self._column, ("work", "attributed_ps", "start_ps", "end_ps")
         )
+        states = list(map(DramStates, *map(self._column, DramStates._fields)))
         for cut in cuts:
             spans = list(map(Span, starts[cut], ends[cut]))
-            spent_aj = [dynamic_aj[work] for work in works[cut]]
+            awake_aj = map(prices.states_aj, states[cut])
+            pairs = zip(works[cut], awake_aj, strict=True)
+            spent_aj = [dynamic_aj[work] + awake for work, awake in pairs]
             yield Ran(
                 spans,
                 attributed_ps[cut],
@@ -94,6 +97,7 @@ class SavedTasks:
                 [sums[work].unit for work in works[cut]],
                 [sums[work].counts for work in works[cut]],
                 peaks_uw(spans, spent_aj, prices.whole_static_uw),
+                states[cut],
             )
 
     @cached_property

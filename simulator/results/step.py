@@ -1,12 +1,12 @@
 """One step over time, as a plain document: what ran when, what moved, what power it drew."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, TypeAdapter
 
-from simulator.activity import Action, Counts, Span, StepRun
+from simulator.activity import Action, Counts, DramStates, Span, StepRun
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files.json import read_document
@@ -28,22 +28,31 @@ _STEP = TypeAdapter(Annotated[StepDocument, AfterValidator(check_step)])
 
 
 def step_document(
-    hardware: Hardware, prices: Prices, run: StepRun, step: Step, name: str
+    hardware: Hardware,
+    prices: Prices,
+    run: StepRun,
+    states: Sequence[DramStates],
+    step: Step,
+    name: str,
 ) -> StepDocument:
     """Return `run` of `step` as plain lists: tasks, memory flows, levels of power and of memory.
 
-    Times are in ps.
+    Times are in ps. `states` are those of the memory in the time that is charged to each task.
 
     Each flow has the bytes that one task moved between two moments at a constant rate.
     """
     dynamic = [prices.dynamic_aj_of(task.work.counts) for task in run.tasks]
-    levels = power_levels(run.spans, dynamic, prices.whole_static_uw)
+    spent = _with_memory(dynamic, states, prices)
+    levels = power_levels(run.spans, spent, prices.whole_static_uw)
     return {
         "trace": name,
         "hardware": hardware.name,
         "duration_ps": run.duration_ps,
         "machine": _machine(hardware),
-        "tasks": [_task(run, index, dynamic[index], step) for index in range(len(run.tasks))],
+        "tasks": [
+            _task(run, index, dynamic[index], states[index], step)
+            for index in range(len(run.tasks))
+        ],
         "flows": _flows(run),
         "power": list(map(_power, levels)),
         "memory": memory_levels(step, run),
@@ -55,11 +64,21 @@ def recost_step(step: StepDocument, prices: Prices) -> StepDocument:
     tasks, actions = step["tasks"], prices.by_key
     dynamic = [prices.dynamic_aj_of(_counts(task["counts"], actions)) for task in tasks]
     spans = [Span(task["start_ps"], task["end_ps"]) for task in tasks]
-    levels = power_levels(spans, dynamic, prices.whole_static_uw)
+    states = [DramStates(*task.get("states_ps", ())) for task in tasks]
+    spent = _with_memory(dynamic, states, prices)
+    levels = power_levels(spans, spent, prices.whole_static_uw)
     repriced: list[TaskRow] = [
         {**task, "dynamic_aj": energy} for task, energy in zip(tasks, dynamic, strict=True)
     ]
     return {**step, "tasks": repriced, "power": list(map(_power, levels))}
+
+
+def _with_memory(
+    dynamic_aj: Sequence[int], states: Sequence[DramStates], prices: Prices
+) -> list[int]:
+    """Return what each task spends with the memory that is awake for it."""
+    pairs = zip(dynamic_aj, states, strict=True)
+    return [energy + prices.states_aj(each) for energy, each in pairs]
 
 
 def _counts(amounts: Mapping[str, int], actions: Mapping[str, Action]) -> Counts:
@@ -96,7 +115,7 @@ def _machine(hardware: Hardware) -> MachineDocument:
     }
 
 
-def _task(run: StepRun, index: int, dynamic_aj: int, step: Step) -> TaskRow:
+def _task(run: StepRun, index: int, dynamic_aj: int, states: DramStates, step: Step) -> TaskRow:
     task, span = run.tasks[index], run.spans[index]
     counts = task.work.counts
     return {
@@ -113,6 +132,7 @@ def _task(run: StepRun, index: int, dynamic_aj: int, step: Step) -> TaskRow:
         "macs": counts.macs,
         "dram_bytes": counts.dram_bytes,
         "dynamic_aj": dynamic_aj,
+        "states_ps": [*states],
         "counts": {action.key: amount for action, amount in counts.items()},
         "mnk": [task.work.batch, task.work.m, task.work.n, task.work.k],
     }

@@ -26,7 +26,8 @@ class TaskRow(TimedRow):
     """A task of a step: what it was, when it ran, what it moved and cost.
 
     `counts` are those of its actions, `mnk` its batch, M, N and K; `op_index` tells ops of one name
-    apart, by their place in the step.
+    apart, by their place in the step. `states_ps`: the time charged to it in which the memory was
+    in standby, and in that or power-down.
     """
 
     index: Count
@@ -40,6 +41,7 @@ class TaskRow(TimedRow):
     macs: Count
     dram_bytes: Count
     dynamic_aj: Count
+    states_ps: NotRequired[Annotated[list[Count], Field(min_length=2, max_length=2)]]
     counts: dict[str, Count]
     mnk: Annotated[list[Count], Field(min_length=4, max_length=4)]
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
-from simulator.activity import Counts, Span, total
+from simulator.activity import Counts, DramStates, Span, total
 from simulator.trace.op import Phase
 from simulator.trace.phases import FACTS
 
@@ -15,7 +15,8 @@ Key = TypeVar("Key", bound=Hashable)
 class Ran(NamedTuple):
     """What the tasks of one step took and did, an entry per task in every field.
 
-    `alone_ps` is how long each would have taken with the memory to itself.
+    `alone_ps` is how long each would have taken with the memory to itself, `states` those of the
+    memory in the time that is charged to it.
     """
 
     spans: Sequence[Span]
@@ -24,6 +25,7 @@ class Ran(NamedTuple):
     units: Sequence[str]
     counts: Sequence[Counts]
     peaks_uw: Sequence[int]
+    states: Sequence[DramStates]
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Tally:
     units: dict[str, UnitTally] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     tokens: int = 0
+    states: DramStates = field(default_factory=DramStates)
 
 
 def summed(parts: Sequence[tuple[Tally, int]]) -> Tally:
@@ -75,7 +78,18 @@ def summed(parts: Sequence[tuple[Tally, int]]) -> Tally:
         units,
         total((tally.counts, times) for tally, times in parts),
         sum([tally.tokens * times for tally, times in parts]),
+        all_states((tally.states, times) for tally, times in parts),
     )
+
+
+def all_states(parts: Iterable[tuple[DramStates, int]]) -> DramStates:
+    """Return the sum of states of the memory, each so many times."""
+    standby_ps = clocked_ps = 0
+    for states, times in parts:
+        standby_ps, clocked_ps = (
+            standby_ps + times * states.standby_ps, clocked_ps + times * states.clocked_ps
+        )  # fmt: skip
+    return DramStates(standby_ps, clocked_ps)
 
 
 def tallies(ran: Ran, keys: Iterable[Key]) -> dict[Key, Tally]:
@@ -108,6 +122,7 @@ def _tally(ran: Ran) -> Tally:
         peak_uw=max(ran.peaks_uw),
         units=_by_unit(ran, took_ps),
         counts=_sum(ran.counts),
+        states=all_states((states, 1) for states in ran.states),
     )
 
 

@@ -16,7 +16,10 @@ from simulator.trace.trace import Trace
 
 
 class JobCost(NamedTuple):
-    """A job as a device runs it: what it does, and what it comes to on a device of its own."""
+    """A job as a device runs it: what it does, and what it comes to on a device of its own.
+
+    `dynamic_aj` has what keeps the memory awake for it.
+    """
 
     steps: JobSteps
     macs: int
@@ -87,7 +90,8 @@ class TraceJobs:
                 self._states[after] = len(self._carries)
                 self._carries.append(after)
             names = self._trace.steps[step].op_names
-            record = StepRecord(step, run, self._machine.prices, names, {0: 1})
+            prices, dram = self._machine.prices, self._machine.hardware.dram
+            record = StepRecord(step, run, prices, names, {0: 1}, dram)
             tally = summed([(each, 1) for each in record.by_phase.values()])
             self._steps[key] = _StepCost(run.lowered, run.duration_ps, tally, self._states[after])
         return self._steps[key]
@@ -101,7 +105,7 @@ def job_cost(costs: Sequence[_StepCost], prices: Prices, setup_ps: int) -> JobCo
     return JobCost(
         JobSteps(alone_ps, setup_ps, tuple(cost.lowered for cost in costs)),
         counts.macs,
-        prices.dynamic_aj_of(counts),
+        prices.dynamic_aj_of(counts) + prices.states_aj(tally.states),
         counts.dram_bytes,
         {name: unit.busy_ps for name, unit in tally.units.items()},
     )

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from simulator.energy.formats import clock_ratio
 from simulator.errors import Infeasible
 from simulator.hardware import Hardware
+from simulator.hardware.accelerator import Accelerator
 from simulator.replay import Replay
 from simulator.results.metric_row import Metric
 from simulator.results.metrics import (
@@ -20,6 +22,7 @@ from simulator.results.metrics import (
 from simulator.results.result import Result
 from simulator.sweeps.job import Done, Job
 from simulator.sweeps.sampled import sampled_columns
+from simulator.sweeps.table import CLOCK_BEYOND
 from simulator.trace.phases import FACTS
 from simulator.trace.trace import Trace
 from simulator.uncertainty.account import account
@@ -46,7 +49,15 @@ def replay(job: Job, study: "Study") -> Done:
     except Infeasible as error:
         return Done(row | {"feasible": False, "reason": error.reason})
     document = result.to_json() if job.full else ""
-    return Done(row | {"feasible": True, "reason": ""} | _metrics(result) | sampled, document)
+    row |= {"feasible": True, "reason": ""}
+    return Done(row | _metrics(result) | _clock_beyond(hardware) | sampled, document)
+
+
+def _clock_beyond(hardware: Hardware) -> dict[str, Cell]:
+    """Return the clock of an array over what its format reaches, where it is beyond that."""
+    arrays = [each for each in hardware.units.values() if isinstance(each, Accelerator)]
+    most = max([clock_ratio(each, hardware.technology.node) for each in arrays], default=0.0)
+    return {CLOCK_BEYOND: most} if most > 1 else {}
 
 
 def _sampled(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
+from simulator.energy.boundary import ABOUT, USUAL
 from simulator.results.metrics import (
     AREA,
     ENERGY,
@@ -17,7 +18,7 @@ from simulator.results.metrics import (
 )
 from simulator.si import percent, si, si_range, times
 from simulator.sweeps.rows import rows_of
-from simulator.sweeps.table import knobs_of, with_front
+from simulator.sweeps.table import CLOCK_BEYOND, knobs_of, with_front
 from simulator.views.design_space import KnobAxis, Measure, PointRow, SweepTable, epochs_of, named
 from simulator.views.sensitivity import main_effects
 
@@ -122,9 +123,15 @@ def _length(space: SweepTable) -> str:
     return f", whole run of {max(epochs)} epochs" if len(epochs) == 1 and max(epochs) > 1 else ""
 
 
-def _caption(space: SweepTable, front: int) -> str | None:
+def _caption(space: SweepTable, front: int) -> str:
     notes = [f"{_SHOWN} of {front} on the front; the table has all"] if front > _SHOWN else []
     infeasible = len(space.points) - len(space.feasible)
     if infeasible:
         notes.append(f"{infeasible} of {len(space.points)} points cannot run; see their reason")
-    return "; ".join(notes) or None
+    fast = sum(row.get(CLOCK_BEYOND) is not None for row in space.feasible)
+    if fast:
+        notes.append(
+            f"{fast} of {len(space.points)} points clock an array faster than its number format "
+            f"reaches (column {CLOCK_BEYOND}): give it a pipeline_depth, or a slower clock"
+        )
+    return "; ".join([*notes, f"energy is that {ABOUT[USUAL]}"])

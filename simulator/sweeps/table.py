@@ -10,6 +10,8 @@ from simulator.views.design_space import PointRow
 if TYPE_CHECKING:
     import polars
 
+CLOCK_BEYOND = "clock_beyond_format"
+"""The column of an array's clock over what its number format reaches, where it is beyond that."""
 _IDENTITY = ("hardware", "trace", "method", "baseline")
 _ANSWER = ("feasible", "reason", "pareto")
 _FIRST = ("epochs", *(each.key for each in (*using(LEADING), AREA)))

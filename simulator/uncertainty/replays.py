@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from simulator.collector import RareCollector
+from simulator.energy.boundary import USUAL, Boundary
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.machine.soc import FIDELITIES
@@ -33,6 +34,7 @@ class Subject:
     trace: Trace
     fidelity: str = FIDELITIES[0]
     most_tiles: int = MOST_TILES
+    boundary: Boundary = USUAL
 
     @property
     def operations(self) -> int:

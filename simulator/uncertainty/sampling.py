@@ -66,7 +66,7 @@ def is_price(path: str) -> bool:
 
 def uncertain(subject: Subject) -> tuple[Constant, ...]:
     """Return the constants of a machine that have a range, then its uncertain price factors."""
-    constants = (*subject.hardware.constants, *price_constants(subject.hardware))
+    constants = (*subject.hardware.constants, *price_constants(subject.hardware, subject.boundary))
     return tuple(each for each in constants if each.is_uncertain)
 
 
@@ -85,7 +85,7 @@ def _timing(subject: Subject, values: ConstantValues) -> dict[str, int]:
 
 def _prices(subject: Subject, values: ConstantValues) -> Prices:
     factors = {path: value for path, value in values.items() if path.startswith(PREFIX)}
-    return prices_at(subject.at(_settings(values)), factors)
+    return prices_at(subject.at(_settings(values)), factors, subject.boundary)
 
 
 def _key(task: ReplayTask) -> tuple[int, tuple[tuple[str, int], ...]]:
@@ -118,8 +118,8 @@ def _measures(amounts: Amounts, prices: Prices) -> dict[str, float]:
 
 
 def _each_measure(amounts: Amounts, prices: Prices) -> Iterator[tuple[str, float]]:
-    for name, (latency_ps, counts) in amounts.items():
+    for name, (latency_ps, counts, states) in amounts.items():
         start = f"{name}_" if name else ""
-        part = Priced(Tally(latency_ps=latency_ps, counts=counts), prices)
+        part = Priced(Tally(latency_ps=latency_ps, counts=counts, states=states), prices)
         for each in using(SAMPLED):
             yield f"{start}{each.key}", each.compute(part) or 0.0

@@ -22,6 +22,7 @@ from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY, metr
 from simulator.results.uncertainty import si_with
 from simulator.si import digits, percent, si, si_range
 from simulator.units import PS_PER_S
+from simulator.views.joules import joules_of
 from simulator.views.sheet import TOTAL, Heading, Sheet, SheetCell
 
 _READS, _WRITES = metric("dram_read_bytes"), metric("dram_write_bytes")
@@ -47,7 +48,8 @@ def run_report(document: ResultDocument, by: str, width: int, folder: Path | Non
     """
     note = Text(
         "Latency is what is charged to a row: where rows overlap, the critical path's share. "
-        "Bandwidth, power and array use are over the time in which a row ran.",
+        "Bandwidth, power and array use are over the time in which a row ran. "
+        f"{joules_of(document)}",
         style="dim",
     )
     doubts = [Text(each) for each in document["provenance"].get("notes", ())]
@@ -130,8 +132,9 @@ def _contention(total: CostRow) -> Iterator[str]:
 def cost_sheet(document: ResultDocument, by: str) -> Sheet:
     """Return a row for each part of a run, and one for the whole."""
     total = document["total"]
-    further = (name for name in ENERGY_BY_COMPONENT.of(total) if name not in COMPONENTS)
-    components = (*COMPONENTS, *further)
+    spent = ENERGY_BY_COMPONENT.of(total)
+    components = [name for name in COMPONENTS if name in spent]
+    components += [name for name in spent if name not in COMPONENTS]
     rows = [*ROWS[by](document), CostLine(TOTAL, total)]
     return Sheet(
         _headings(by, components),

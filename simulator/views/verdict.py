@@ -11,6 +11,7 @@ from simulator.results.metric_row import CostRow, Metric
 from simulator.results.metrics import COMPARED, ENERGY, LATENCY, metric
 from simulator.results.uncertainty import bracket, si_with
 from simulator.si import si, times
+from simulator.views.joules import joules_of
 from simulator.views.report import over, precisions
 from simulator.views.sheet import TOTAL, Heading, Sheet, SheetCell
 
@@ -58,7 +59,8 @@ def verdict(document: ResultDocument, baseline: ResultDocument, width: int) -> G
         for pair in _paired(document, baseline)
     ]
     sentence = Text(verdict_sentence(document, baseline), style="bold")
-    return Group(sentence, Sheet(headings, rows).fitted(width))
+    note = Text(joules_of(document), style="dim")
+    return Group(sentence, Sheet(headings, rows).fitted(width), note)
 
 
 def verdict_sentence(document: ResultDocument, baseline: ResultDocument) -> str:

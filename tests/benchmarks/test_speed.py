@@ -103,7 +103,7 @@ def test_works_per_second_by_stage(benchmark, trace):
         marks.append(time.process_time())
         run = runner.run(lowered)
         marks.append(time.process_time())
-        assert StepRecord(0, run, priced, names, {0: 1}).by_phase
+        assert StepRecord(0, run, priced, names, {0: 1}, hardware.dram).by_phase
         marks.append(time.process_time())
         for stage, (start, end) in zip(spent, itertools.pairwise(marks), strict=True):
             spent[stage] += end - start

@@ -55,12 +55,14 @@ def test_result_has_the_published_keys(finished):
     _, out = finished
     result = json.loads((out / "result.json").read_text())
     assert {
-        "schema", "provenance", "hardware", "trace", "method", "fidelity", "epochs_simulated",
+        "schema", "provenance", "hardware", "trace", "method", "fidelity", "boundary",
+        "epochs_simulated",
         "steps_simulated", "total", "phases", "layers", "epochs", "memory",
     } <= set(result)  # fmt: skip
     keys = {
         "latency_s", "latency_ps", "energy_j", "energy_aj", "energy_low_j", "energy_high_j",
-        "energy_by_component_j", "macs", "macs_issued", "dram_read_bytes", "dram_write_bytes",
+        "energy_by_component_j", "energy_by_boundary_j", "macs", "macs_issued",
+        "dram_read_bytes", "dram_write_bytes",
         "bandwidth_bytes_per_s",
         "bandwidth_by_master_bytes_per_s", "row_hit_rate", "contention_s", "array_use",
         "array_utilization", "cpu_busy_s", "accelerator_busy_s", "average_power_w", "peak_power_w",

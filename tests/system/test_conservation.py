@@ -81,4 +81,9 @@ def energy_is_counts_times_prices_plus_static_power_times_time(result):
         for action, amount in task.work.counts.items()
     )
     static = prices.whole_static_uw * result.total["latency_ps"]
-    assert result.total["energy_aj"] == dynamic + static
+    awake = sum(
+        prices.states_aj(states) * record.count
+        for record in result.records
+        for states in record.states
+    )
+    assert result.total["energy_aj"] == dynamic + static + awake

@@ -56,7 +56,7 @@ def finished(tmp_path_factory):
 
 def test_a_table_names_every_count_and_every_component():
     assert {action.key for action in prices(EDGE).dynamic_aj} <= set(Dynamic.model_fields)
-    assert tuple(Static.model_fields) == OWN_COMPONENTS
+    assert (*Static.model_fields, "regulators") == OWN_COMPONENTS
 
 
 @pytest.mark.parametrize("name", hardware_names())
@@ -67,12 +67,19 @@ def test_prices_survive_being_written(name, tmp_path):
     assert read_plain_prices(json.loads(json.dumps(plain_prices(paid)))) == paid
 
 
+_FREE_CPU = """
+dynamic: {cpu_cycles: 0 pJ, cpu_wait_cycles: 0 pJ, cpu_vector_macs: 0 pJ, cpu_cache_bytes: 0 pJ}
+static: {cpu: 0 mW}
+"""
+
+
 def _free(plain):
     """Return plain prices of the same actions, all of them zero."""
     return {
-        name: _free(value) if isinstance(value, dict) else
+        name: _free(value) if isinstance(value, dict) and name != "state_uw" else
         [0] * len(value) if name == "dynamic_aj" else
-        value if name == "actions" else 0
+        value if name in ("actions", "boundary") else
+        {key: [0, 0] for key in value} if name == "state_uw" else 0
         for name, value in plain.items()
     } | ({"board_uw": None} if "board_uw" in plain else {})  # fmt: skip
 
@@ -220,7 +227,7 @@ def test_prices_with_a_remark_are_still_those_of_the_run(finished, built, tmp_pa
 def test_the_verb_prints_a_table_writes_a_folder_and_leaves_the_run_alone(finished, tmp_path):
     folder, before = finished
     kept = {name: (folder / name).read_bytes() for name in FILES}
-    table = _table(tmp_path, "dynamic: {cpu_cycles: 0 pJ}\nstatic: {cpu: 0 mW}\n")
+    table = _table(tmp_path, _FREE_CPU)
     done = trainsoc("recost", folder, "--energy", table, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert " .. " in done.stdout
@@ -316,5 +323,5 @@ def test_steps_of_an_earlier_schema_are_refused(finished, tmp_path):
     path = tmp_path / "records.parquet"
     header = json.loads(polars.read_parquet_metadata(path)[KEY]) | {"schema": 1}
     polars.read_parquet(path).write_parquet(path, metadata={KEY: json.dumps(header)})
-    with pytest.raises(InputError, match="schema 1 is not 3: run `trainsoc run -o` again"):
+    with pytest.raises(InputError, match="schema 1 is not 4: run `trainsoc run -o` again"):
         recost(tmp_path, EnergyTable())

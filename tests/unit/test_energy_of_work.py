@@ -2,6 +2,7 @@
 
 import pytest
 
+from simulator.hardware import load_hardware
 from simulator.replay import simulate
 from simulator.trace.op import Op, OpKind, Phase
 from tests.builders import StepBuilder, machine, one_step_trace
@@ -25,8 +26,11 @@ def one_op(kind, read, written, name="aten.op", phase=Phase.FORWARD, builder=Non
 
 @pytest.mark.parametrize("cores", [1, 2, 4])
 def test_a_cpu_spends_the_cycles_of_all_cores_that_compute_and_static_power_all_the_time(cores):
-    """89 pJ a cycle and 60 mW; dispatch is on one core, arithmetic on all of them."""
-    hardware = machine("cpu-only", cpu__cores=cores, **ARITHMETIC_ONLY)
+    """89 pJ a cycle and 60 mW; dispatch is on one core, arithmetic on all of them, while the others
+    spin at 0.7 of a cycle. What it reads and writes passes a cache at a picojoule per byte.
+    """
+    settings = ARITHMETIC_ONLY | {"cpu__cache_energy": "1 pJ"}
+    hardware = machine("cpu-only", cpu__cores=cores, **settings)
     elements = 4 * GRAIN
     builder = one_op(OpKind.TRANSCENDENTAL, elements, elements)
     total = simulate(hardware, one_step_trace(builder)).total
@@ -34,6 +38,7 @@ def test_a_cpu_spends_the_cycles_of_all_cores_that_compute_and_static_power_all_
     dispatch = 65_000
     assert total["latency_s"] == pytest.approx((dispatch + arithmetic / cores) / CLOCK)
     spent = 89e-12 * (dispatch + arithmetic) + 60e-3 * total["latency_s"]
+    spent += 0.7 * 89e-12 * (cores - 1) * dispatch + 1e-12 * 2 * 4 * elements
     assert total["energy_by_component_j"]["cpu"] == pytest.approx(spent)
 
 
@@ -64,16 +69,23 @@ def test_a_stream_opens_each_row_once():
 @pytest.mark.parametrize(("read", "written"), [(1 << 18, 1), (1, 1 << 18), (1 << 18, 1 << 18)])
 def test_memory_spends_on_rows_opened_on_bursts_read_and_on_bursts_written(read, written):
     """pJ of LPDDR4-3200_x32_1ch: 2410 to open a row; of a burst of 64 B 2695 and 3.223 a bit on the
-    bus to read, 1980 and 1.182 to write.
+    bus to read, 1980 and 1.182 to write. Its controller never lets it sleep.
     """
     builder = one_op(OpKind.ELEMENTWISE, read, written)
-    hardware = machine("cpu-only", cpu__llc__size="0 B", dram__preset="LPDDR4-3200_x32_1ch")
+    hardware = load_hardware("cpu-only", {
+        "cpu.llc.size": "0 B",
+        "dram.preset": "LPDDR4-3200_x32_1ch",
+        "dram.idle.self_refresh": None,
+        "dram.idle.power_down": None,
+        "technology.dram_typical": "100 %",
+    })  # fmt: skip
     result = simulate(hardware, one_step_trace(builder))
     total = result.total
     reads, writes = (-(-total[f"dram_{name}_bytes"] // 64) for name in ("read", "write"))
     opened = (1 - total["row_hit_rate"]) * (reads + writes)
     spent_pj = 2410 * opened + (2695 + 512 * 3.223) * reads + (1980 + 512 * 1.182) * writes
-    standing_w = result.prices.static_uw["dram"] / 1e6
+    costs = result.prices.costs
+    standing_w = (costs.static_uw["dram"] + sum(costs.state_uw["dram"])) / 1e6
     expected = 1e-12 * spent_pj + standing_w * total["latency_s"]
     assert total["energy_by_component_j"]["dram"] == pytest.approx(expected, rel=1e-4)
 

@@ -31,8 +31,9 @@ def test_a_constant_as_json():
     }  # fmt: skip
     assert found["accelerator.rows"]["unit"] == ""
     price = found["energy.dram_activates"]
-    assert (price["low"], price["high"], price["unit"]) == (540, 1000, "permille")
-    assert (price["low_text"], price["high_text"]) == ("x0.54", "x1")
+    assert (price["low"], price["value"], price["high"]) == (430, 540, 1000)  # of the datasheet
+    assert price["unit"] == "permille"
+    assert (price["low_text"], price["high_text"]) == ("x0.43", "x1")
     assert len(found) == len(soc.constants) + len(price_constants(soc))
 
 

@@ -156,7 +156,8 @@ def test_counts_and_prices_of_the_page_make_the_energy_of_each_part(run, documen
             int(count) * int(action["aj"])
             for count, action in zip(part["counts"], prices["actions"], strict=True)
         )
-        assert sum(dynamic) + static * int(part["ps"]) == phases[part["name"]]["energy_aj"]
+        states = sum(map(int, part["states"]))
+        assert sum(dynamic) + static * int(part["ps"]) + states == phases[part["name"]]["energy_aj"]
 
 
 # --- one file -----------------------------------------------------------------------------------

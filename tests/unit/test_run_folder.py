@@ -179,7 +179,7 @@ def test_a_wrong_value_of_a_task_is_named(folder, change, says):
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("schema", 1, "schema 1 is not 3"),
+        ("schema", 1, "schema 1 is not 4"),
         ("schema", "2", "schema: '2': should be a valid integer"),
         ("macs_per_s", NAN, "macs_per_s: NaN: should be a valid integer"),
         ("records", [{"step": 0, "runs": [[0, -1]], "ops": []}], "records.0.runs.0.1: -1: should"),

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.activity import Span
+from simulator.activity import DramStates, Span
 from simulator.results.power import peaks_uw, power_levels
 from simulator.results.tally import Ran, tallies
 from simulator.trace.op import Phase
@@ -36,6 +36,7 @@ def steps(draw):
         column(st.sampled_from(("cpu", "accelerator", "relu"))),
         column(st.builds(counts, macs=huge, dram_read_bytes=huge, dram_write_bytes=huge)),
         column(huge),
+        column(st.builds(DramStates, huge, huge)),
     )
     places = st.tuples(st.sampled_from(("a", "b")), st.sampled_from(_PHASES))
     return ran, column(places)
@@ -69,6 +70,9 @@ def test_sums_by_layer_and_phase_are_those_of_a_loop(step):
             assert unit.dram_bytes == sum(moved)
             assert unit.macs == sum(ran.counts[index].macs for index in on_unit)
         assert set(tally.units) == {ran.units[index] for index in own}
+        for name in DramStates._fields:
+            summed = sum(getattr(ran.states[index], name) for index in own)
+            assert getattr(tally.states, name) == summed
         assert tally.peak_uw == max(ran.peaks_uw[index] for index in own)
 
 

@@ -107,18 +107,26 @@ class PowerPriceRow(TypedDict):
 
 
 class AmountRow(TypedDict):
-    """A part of a run before any price: its time in ps, and how often each action happened."""
+    """A part of a run before any price: its time in ps, and how often each action happened.
+
+    `states` is what each component costs in the states of the memory, in aJ at the run's prices.
+    """
 
     name: str
     ps: str
     counts: list[str]
+    states: list[str]
 
 
 class PriceSection(TypedDict):
-    """All that the energy of a run follows from: counts x price + static x time."""
+    """All that the energy of a run follows from: counts x price + static x time + states.
+
+    `states` names the components that cost more while the memory is awake.
+    """
 
     actions: list[PriceRow]
     static: list[PowerPriceRow]
+    states: list[str]
     parts: list[AmountRow]
 
 

@@ -14,6 +14,7 @@ from simulator.results.metric_row import CostRow, Metric
 from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY
 from simulator.results.uncertainty import bracket, interval_content, interval_in
 from simulator.si import digits, scale, share, si, si_range
+from simulator.views.joules import joules_of
 from simulator.views.plots.canvas import (
     COMPONENTS,
     HEIGHT,
@@ -43,7 +44,7 @@ _ROW_POINTS = 330  # points from the start of the longest bar to the end of its 
 
 def energy_per_epoch(results: Results) -> Figure:
     """Draw the energy of every epoch stacked by component, one panel per machine."""
-    figure = canvas(_epoch_title(results), _note(results))
+    figure = canvas(_epoch_title(results), _energy_note(results))
     panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
     components = components_of(row for result in results.values() for row in result["epochs"])
     largest = max((ENERGY.of(row) for r in results.values() for row in r["epochs"]), default=0)
@@ -62,7 +63,7 @@ def energy_per_epoch(results: Results) -> Figure:
 def energy_per_phase(results: Results) -> Figure:
     """Draw the energy of every phase stacked by component, the machines below each other."""
     phases = _phases(results)
-    figure = canvas(_energy_title(results), _note(results), _height(results, phases))
+    figure = canvas(_energy_title(results), _energy_note(results), _height(results, phases))
     axes = _row_axes(figure)
     table = {label: by_phase(result) for label, result in results.items()}
     components = components_of(row for rows in table.values() for row in rows.values())
@@ -223,6 +224,10 @@ def _mean_text(result: ResultDocument) -> str:
     if interval is None:
         return si(_mean_j(result), "J")
     return si_range(_mean_j(result), interval["low"] / epochs, interval["high"] / epochs, "J")
+
+
+def _energy_note(results: Results) -> str:
+    return f"{_note(results)} {joules_of(next(iter(results.values())))}"
 
 
 def _note(results: Results) -> str:

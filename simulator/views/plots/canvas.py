@@ -57,6 +57,9 @@ COMPONENTS = {
     "interconnect": PURPLE,
     "dram": GREEN,
     "vector": SKY,
+    "controller": YELLOW,
+    "board": GREY,
+    "regulators": SILVER,
 }
 UNITS = {"cpu": BLUE, "accelerator": VERMILLION}
 MACHINES = (BLUE, SILVER, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)

@@ -16,7 +16,8 @@ function prices() {
   } }, name);
   update();
   return section("prices", "Prices", priceTitle(own, knobs),
-    "Energy is counts × price + static power × time, here in whole attojoules: exactly what " +
+    "Energy is counts × price + static power × time, and what an awake memory draws, here in whole " +
+    "attojoules: exactly what " +
     "trainsoc recost computes from the table below. Nothing is simulated anew.",
     el("div", { class: "tools" }, all("As in the run", knob => knob.base),
       all("All at the low end", knob => knob.low), all("All at the high end", knob => knob.high)),
@@ -82,6 +83,7 @@ function energyOf(own, part, knobs, now) {
     const each = price.get(`false${i}`) ?? BigInt(row.uw);
     sums.set(row.component, sums.get(row.component) + BigInt(part.ps) * each);
   });
+  own.states.forEach((name, i) => sums.set(name, (sums.get(name) || 0n) + BigInt(part.states[i])));
   return sums;
 }
 
@@ -119,8 +121,9 @@ function againstOthers(knobs) {
       sum + BigInt(whole.counts[at]) * scaled(BigInt(row.aj), factors.get(`true${row.key}`)), 0n);
     const still = own.static.reduce((sum, row) =>
       sum + BigInt(whole.ps) * scaled(BigInt(row.uw), factors.get(`false${row.component}`)), 0n);
+    const awake = whole.states.reduce((sum, aj) => sum + BigInt(aj), 0n);
     const now = Number(wholeOf(energyOf(ours.prices, ours.prices.parts[0], knobs, true)));
-    return againstWords(Number(dynamic + still) / now, runName(i + 1));
+    return againstWords(Number(dynamic + still + awake) / now, runName(i + 1));
   });
   return parts.length ? ` (${parts.join(", ")}, its prices changed alike)` : "";
 }
