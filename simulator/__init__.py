@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from simulator.counterfactuals import explain
     from simulator.errors import Infeasible, InputError
     from simulator.hardware import Hardware, load_hardware
-    from simulator.replay import simulate
+    from simulator.interactive.run import simulate
     from simulator.results.result import Result
     from simulator.sweeps.api import sweep
     from simulator.trace.parts import TracePart, crossing, part
@@ -50,7 +50,7 @@ _HOMES = {
     "load_hardware": "simulator.hardware",
     "load_trace": "simulator.trace.storage",
     "part": "simulator.trace.parts",
-    "simulate": "simulator.replay",
+    "simulate": "simulator.interactive.run",
     "sweep": "simulator.sweeps.api",
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from simulator.memo import remember
 
 _ROOM = Path(__file__).resolve().parent
-_SHOWS = ("cli", "sweeps", "views")  # they show results or ask for them, and change none
+_SHOWS = ("cli", "interactive", "sweeps", "views")  # they show or ask for results, change none
 _ROWS = _ROOM / "sweeps" / "job.py"  # decides what a point keeps of its result
 
 

@@ -7,7 +7,7 @@ import errno
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,13 @@ _REASONS = {
 class InputError(Exception):
     """Something the user gave is wrong; the message is one sentence naming file, value and fix."""
 
-    def __init__(self, message: str) -> None:
-        """Keep the message, on one line and no longer than LONGEST."""
+    def __init__(self, message: str, mistakes: Sequence[str] = ()) -> None:
+        """Keep the message, on one line and no longer than LONGEST.
+
+        `mistakes` are the sentences in it where it has several, the most important first.
+        """
         super().__init__(sentence(message))
+        self.mistakes = tuple(map(sentence, mistakes)) if len(mistakes) > 1 else ()
 
 
 class Stopped(KeyboardInterrupt):

@@ -3,7 +3,7 @@
 import json
 import platform
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from simulator.energy.formats import format_notes
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError, a_or_an
 from simulator.files.writing import write_text
-from simulator.hardware import Hardware, load_hardware
+from simulator.hardware import Hardware
 from simulator.lowering.fusion import fusion_of
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.soc import FIDELITIES
@@ -291,28 +291,6 @@ class Replay:
         options += ["--part", part] if part else []
         options += ["--fidelity", fidelity] if fidelity != FIDELITIES[0] else []
         return shlex.join(["trainsoc", "run", self.hardware.name, self.trace.name, *options])
-
-
-def simulate(
-    hardware: Hardware | str | Path,
-    trace: Trace | Recording | str | Path,
-    overrides: Mapping[str, Any] | Iterable[str] = (),
-    fidelity: str = "flow",
-    boundary: Boundary = USUAL,
-) -> Result:
-    """Return what training as in `trace` costs on `hardware`.
-
-    `hardware` is a description, a YAML file or a name in `hwconfigs`, with `overrides` as dotted
-    paths; `trace` a trace, a capture, a file, or the name of a trace that ships with the product.
-    `boundary` says whose joules the result is of.
-    Raises InputError for bad input, Infeasible when the machine cannot run it.
-    """
-    if isinstance(overrides, Mapping):
-        settings = [f"{key}={value}" for key, value in overrides.items()]
-    else:
-        overrides = settings = list(overrides)
-    soc = load_hardware(hardware, overrides)
-    return Replay(soc, as_trace(trace), settings, fidelity, boundary=Boundary(boundary)).run()
 
 
 def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:

@@ -29,10 +29,14 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 
 @dataclass(frozen=True)
 class Ending:
-    """How a command line ends: exit code, and message ("" for none)."""
+    """How a command line ends: exit code, and message ("" for none).
+
+    `lines` are the sentences of a message that has several.
+    """
 
     code: int
     message: str
+    lines: tuple[str, ...] = ()
 
 
 def exit_code(arguments: Sequence[str]) -> int:
@@ -47,7 +51,7 @@ def exit_code(arguments: Sequence[str]) -> int:
     except BaseException as error:
         ending = _ending(error)
     if ending.message:
-        _report(ending.message, arguments)
+        _report(ending, arguments)
     return ending.code
 
 
@@ -85,7 +89,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _bad_input(error: BaseException) -> Ending:
-    return Ending(2, str(error))
+    return Ending(2, str(error), error.mistakes if isinstance(error, InputError) else ())
 
 
 def _bad_usage(error: Any) -> Ending:
@@ -141,12 +145,20 @@ def _place(error: BaseException) -> str:
     return f" ({Path(own[-1].filename).relative_to(_HERE)}, line {own[-1].lineno})"
 
 
-def _report(message: str, arguments: Sequence[str]) -> None:
-    line = sentence(message)
-    _write("stderr", f"trainsoc: {line}")
+def _report(ending: Ending, arguments: Sequence[str]) -> None:
+    """Say why; people at a terminal get a line for each mistake, programs one for all."""
+    line = sentence(ending.message)
+    lines = ending.lines if _is_terminal() else ()
+    for each in lines or (line,):
+        _write("stderr", f"trainsoc: {each}")
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--json" in own:
         _write("stdout", json.dumps({"error": line}))
+
+
+def _is_terminal() -> bool:
+    """Return whether people read the errors."""
+    return bool(sys.stderr) and not sys.stderr.closed and sys.stderr.isatty()
 
 
 def _write(stream: str, line: str) -> None:

@@ -143,41 +143,11 @@ def timeline(
 def draw(
     directories: list[Path], formats: tuple[str, ...] = ("png",), only: tuple[str, ...] = ()
 ) -> list[Path]:
-    """Draw the figures of the runs, sweeps and scenarios in these folders, with baselines, in
-    these formats, or `only` some of them; return the files.
-    """
-    from simulator.results.result import read_result
-    from simulator.results.step import read_step
-    from simulator.scenario.record import is_scenario, read_play, read_scenario
-    from simulator.sweeps.answers import objectives_of
-    from simulator.sweeps.folder import SWEEP, TABLE, read_table
-    from simulator.sweeps.report import drawable
-    from simulator.sweeps.request import read_request
-    from simulator.views.plots import Drawing, draw_run, draw_scenario, draw_sweep
+    """Draw the figures of the folders in these formats, with a progress bar; return the files."""
+    from simulator.interactive.figures import plot as figures_of
 
-    figures: list[Path] = []
-    for directory in progress(directories, len(directories), "drawing"):
-        drawing = Drawing(directory / "figures", formats, only)
-        if (directory / TABLE).is_file():
-            table = read_table(directory)
-            request = read_request(directory / SWEEP)
-            space = drawable(table, objectives_of(request.minimize, table.columns))
-            search = request.search is not None
-            figures += draw_sweep(space, drawing, search=search)
-            continue
-        if is_scenario(directory):
-            play, result = read_play(directory), read_scenario(directory)
-            figures += draw_scenario(play, result, drawing)
-            continue
-        folders = [directory, *(d for d in (directory / "baseline",) if d.is_dir())]
-        results = [read_result(folder) for folder in folders]
-        names = [result["hardware"] for result in results]
-        if len(set(names)) < len(names):
-            names = [names[0], f"{names[1]} (baseline)"]
-        steps = {name: read_step(folder) for name, folder in zip(names, folders, strict=True)}
-        documents = dict(zip(names, results, strict=True))
-        figures += draw_run(documents, steps, drawing)
-    return figures
+    folders = progress(directories, len(directories), "drawing")
+    return figures_of(*folders, formats=formats, only=only)
 
 
 def _draw_methods(

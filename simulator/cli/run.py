@@ -36,13 +36,6 @@ if TYPE_CHECKING:
     from simulator.results.samples import Samples
     from simulator.trace.trace import Trace
 
-_NOT_SHARED = (
-    "accelerator",
-    "units",
-    "name",
-    "desc",
-)  # settings that a baseline does not take over
-
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -142,11 +135,12 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
 def _machines(options: RunOptions) -> "list[tuple[Hardware, list[str]]]":
     """Return the SoC with its overrides and, if there is a baseline, that with its own."""
     from simulator.hardware.load import load_hardware
+    from simulator.interactive.run import shared_settings
 
     overrides = options.overrides or []
     machines = [(load_hardware(options.hardware, overrides), overrides)]
     if options.baseline:
-        shared = [text for text in overrides if not text.startswith(_NOT_SHARED)]
+        shared = shared_settings(overrides)
         machines.append((load_hardware(options.baseline, shared), shared))
     return machines
 

@@ -2,16 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from simulator.cli.arguments import JsonOption, WideOption
 from simulator.cli.terminal import print_table, table_width
-from simulator.errors import InputError
-
-if TYPE_CHECKING:
-    from simulator.trace.trace import Trace
 
 
 def scenario(
@@ -36,13 +32,12 @@ def scenario(
 
     Example: trainsoc scenario camera.yaml --set programs.camera.arrive='60 fps' --json
     """
-    from simulator.scenario.api import play
-    from simulator.scenario.record import save_scenario
+    from simulator.interactive.scenario import play
     from simulator.views.scenario_report import scenario_report
 
-    result = play(source, overrides or [], captured)
+    result = play(source, overrides or [])
     if out:
-        save_scenario(result, out)
+        result.save(out)
     document = result.as_dict()
     if as_json:
         print(json.dumps(document, indent=1))
@@ -51,19 +46,3 @@ def scenario(
     print_table(scenario_report(document, width), width)
     if out:
         print(f"{out}: `trainsoc plot {out}` draws it, `trainsoc timeline {out}` exports it")
-
-
-def captured(name: str) -> "Trace":
-    """Return the trace of a model at batch 1: a training step, or of "resnet18 eval" an evaluation.
-
-    Only calling it needs torch. Raises InputError without.
-    """
-    try:
-        from workloads.models import capture_model
-    except ModuleNotFoundError as error:
-        lack = f"capture of {name} needs {error.name}: pip install 'trainsoc[capture]'"
-        raise InputError(lack) from None
-    model, _, mode = name.partition(" ")
-    if mode not in ("", "eval"):
-        raise InputError(f"trace {name}: write a model's name, or {model} eval")
-    return capture_model(model, 1, evaluate=bool(mode))

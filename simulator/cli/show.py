@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 
 def show(
-    what: Annotated[str, typer.Argument(metavar="TRACE|HARDWARE", help="file or name")],
+    what: Annotated[
+        str | None, typer.Argument(metavar="TRACE|HARDWARE", help="file or name")
+    ] = None,
     overrides: SetOption = None,
     step: StepOption = None,
     part: PartOption = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="folder for the figures of a trace")
     ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="the JSON schema of a SoC's YAML, for editors")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Describe a trace or a SoC.
@@ -40,7 +45,14 @@ def show(
     Example: trainsoc show lenet_digits --step 3 -o figures
 
     Example: trainsoc show lenet_digits --part "conv1..conv2"
+
+    Example: trainsoc show --schema
     """
+    if schema:
+        show_schema()
+        return
+    if what is None:
+        raise InputError("show: name a trace or a SoC, such as trainsoc show edge-16x16")
     from simulator.hardware.load import load_hardware
     from simulator.hardware.shipped import hardware_names
 
@@ -54,6 +66,13 @@ def show(
         if value is not None:
             raise InputError(f"{option} {value}: {what} is hardware; {option} is for a trace")
     show_hardware(load_hardware(what, overrides or []), as_json=as_json)
+
+
+def show_schema() -> None:
+    """Print the JSON schema of the YAML file of a SoC."""
+    from simulator.hardware.schema import description_schema
+
+    print(json.dumps(description_schema(), indent=1))
 
 
 def check_name(what: str) -> None:

@@ -9,7 +9,6 @@ import typer
 
 from simulator.cli.arguments import JsonOption, WorkersOption, check_order
 from simulator.cli.options import with_options
-from simulator.cli.scenario import captured
 from simulator.cli.terminal import print_table
 from simulator.errors import InputError
 
@@ -174,6 +173,7 @@ def _refine(request: "SweepRequest", options: SweepOptions) -> "SweepRequest":
 
 def _run(request: "SweepRequest", options: SweepOptions, out: Path) -> Any:
     """Run the points that are not in `out` yet; return the table of all."""
+    from simulator.interactive.scenario import captured
     from simulator.sweeps.answers import objectives_of
     from simulator.sweeps.executors import workers_for
     from simulator.sweeps.folder import write_csv

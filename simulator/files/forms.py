@@ -60,7 +60,7 @@ def validate(
     except ValidationError as error:
         raise _refusal(error, label, hints, others) from None
     if others:
-        raise InputError(several(others, len(others)))
+        raise InputError(several(others, len(others)), others)
     return valid
 
 
@@ -74,11 +74,20 @@ def check(kind: TypeAdapter[_Value], value: Any) -> _Value:
 
 def _refusal(error: ValidationError, label: str, hints: Hints, others: Sequence[str]) -> InputError:
     details = error.errors(include_url=False, include_context=False)
-    first = details[:_FIRST]
+    first = sorted(details, key=_rank)[:_FIRST]
     implied = hints.implied(first)
     survivors = [one for one in first if one["type"] != "missing" or path_of(one) not in implied]
     texts = list(dict.fromkeys([*(_sentence(one, label, hints) for one in survivors), *others]))
-    return InputError(several(texts, len(texts) + len(details) - len(first)))
+    count = len(texts) + len(details) - len(first)
+    more = [f"and {count - len(texts):,} more"] if count > len(texts) else []
+    return InputError(several(texts, count), [*texts, *more])
+
+
+def _rank(detail: ErrorDetails) -> int:
+    """Return how soon a mistake is told: what is misspelt explains others, what is missing may be
+    one of those.
+    """
+    return {"extra_forbidden": 0, "missing": 2}.get(detail["type"], 1)
 
 
 def _sentence(detail: ErrorDetails, label: str, hints: Hints) -> str:

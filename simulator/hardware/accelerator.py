@@ -14,6 +14,7 @@ from simulator.hardware.shared_cache import Tlb
 from simulator.hardware.sparsity import SkippedZeros
 from simulator.hardware.vector import Vector, VectorInterface
 from simulator.units import (
+    FREQUENCY,
     Bytes,
     BytesPerSecond,
     Cycles,
@@ -216,6 +217,13 @@ class Accelerator(Part):
     def _points_rise(self) -> "Accelerator":
         check_points(self.operating_points, self.voltage)
         return self
+
+    @property
+    def summary(self) -> str:
+        """Arrays, precision and clock."""
+        several = f"{self.arrays} x " if self.arrays > 1 else ""
+        size = f"{several}{self.rows} x {self.cols}"
+        return f"{size} {self.precision} at {FREQUENCY.text(self.clock)}"
 
     @property
     def supply_ratio(self) -> Fraction | int:

@@ -9,6 +9,7 @@ from simulator.hardware.core import Core
 from simulator.hardware.operating import OperatingPoint, check_points, supply_ratio
 from simulator.hardware.part import FASTEST_HZ, Part
 from simulator.units import (
+    FREQUENCY,
     Attojoules,
     Bytes,
     BytesPerSecond,
@@ -233,6 +234,11 @@ class Cpu(Part):
     def _points_rise(self) -> "Cpu":
         check_points(self.operating_points, self.voltage)
         return self
+
+    @property
+    def summary(self) -> str:
+        """Cores, class and clock."""
+        return f"{self.cores} x {self.core} at {FREQUENCY.text(self.clock)}"
 
     @property
     def supply_ratio(self) -> Fraction | int:

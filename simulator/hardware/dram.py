@@ -8,6 +8,7 @@ from simulator.errors import shown
 from simulator.hardware.dram_standards import STANDARDS, RefreshMode, Standard
 from simulator.hardware.part import Part
 from simulator.units import (
+    SIZE,
     Attojoules,
     Bytes,
     BytesPerSecond,
@@ -196,6 +197,11 @@ class Dram(Part):
         """Return the description as in a YAML file, where the preset names the device."""
         implied = {"device"} | ({"bandwidth"} if self.device else set())
         return {key: value for key, value in super().as_text().items() if key not in implied}
+
+    @property
+    def summary(self) -> str:
+        """Preset and capacity."""
+        return f"{self.preset} {SIZE.text(self.capacity)}"
 
     @property
     def peak_bytes_per_s(self) -> int:

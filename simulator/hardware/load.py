@@ -1,6 +1,6 @@
 """Reading a SoC from YAML: names and paths, overrides, and all mistakes in one message."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from simulator.errors import InputError, nearest, shown
 from simulator.files.text import is_file
 from simulator.files.yaml import Document, read_document, read_yaml
+from simulator.hardware.base import DescriptionFile, joined_document, read_files
 from simulator.hardware.constant import Constant
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.overlay import Overlay
@@ -60,21 +61,39 @@ def preset_constants(preset: str) -> tuple[Constant, ...]:
 def _read_soc(source: str | Path) -> tuple[str, Stated]:
     """Return the name of a file and what it describes, in values of its own."""
     path = _find(source)
-    description = _stated(read_document(path, EXAMPLE))
+    files = read_files(path)
+    description = _stated(joined_document(files))
     values = {"name": path.stem} | deepcopy(description.values)
-    units = values.get("units")
-    if isinstance(units, dict):
-        values["units"] = {name: _with_files(raw, path.parent) for name, raw in units.items()}
-    return str(path.name), replace(description, values=values)
+    if isinstance(values.get("units"), dict):
+        values["units"] = {
+            name: _with_files(name, raw, files) for name, raw in values["units"].items()
+        }
+    return _label(files), replace(description, values=values)
 
 
-def _with_files(raw: Any, folder: Path) -> Any:
-    """Return an entry of `units` with what files beside it say; without a kind as it is."""
+def _label(files: Sequence[DescriptionFile]) -> str:
+    """Return what messages call a description: its file, and the bases that others wrote."""
+    *bases, own = files
+    foreign = [each.path.name for each in bases if each.path.parent != CONFIGS]
+    return f"{own.path.name} on {', '.join(foreign)}" if foreign else own.path.name
+
+
+def _with_files(name: str, raw: Any, files: Sequence[DescriptionFile]) -> Any:
+    """Return an entry of `units` with what files say that stand beside the one that names them;
+    without a kind as it is.
+    """
     try:
         description = unit_description(raw, "")
     except InputError:
         return raw
-    return description.with_files(raw, folder)
+    values = dict(raw)
+    for each in files:
+        units = each.document.content.get("units")
+        own = units.get(name) if isinstance(units, dict) else None
+        if isinstance(own, dict):
+            read = description.with_files(own, each.path.parent)
+            values |= {key: read[key] for key in own if key in raw and read[key] is not own[key]}
+    return values
 
 
 @remember("statements of descriptions", most=32)

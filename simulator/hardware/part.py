@@ -63,6 +63,11 @@ class Part(Form):
                 view[key] = quantity.text(value) if quantity else value
         return view
 
+    @property
+    def summary(self) -> str:
+        """What the part is in a few words, for people."""
+        return type(self).__name__
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the resolved values."""

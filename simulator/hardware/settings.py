@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_origin
 
 from simulator.errors import InputError, join_names
@@ -69,6 +69,44 @@ def likely(key: str, names: Sequence[str]) -> str:
     within = [name for name in names if name.startswith(f"{part}.")]
     parts = dict.fromkeys(f"{n.partition('.')[0]}.*" if "." in n else n for n in names)
     return f"known: {join_names(within or parts)}"
+
+
+def settings_of(hardware: Hardware, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` by the whole paths of settings of this SoC; their names may be short.
+
+    Raises InputError for a name that stands for none or several, and for one given twice.
+    """
+    units = (hardware.further or {}).items()
+    further = [p for name, unit in units for p in setting_paths(type(unit), f"{UNITS}{name}.")]
+    paths = [*setting_paths(), *further]
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        path = _whole(hardware, name, paths)
+        if path in changes:
+            raise InputError(f"{path}: given twice, once as {name}; give it once")
+        changes[path] = value
+    return changes
+
+
+def _whole(hardware: Hardware, name: str, paths: Sequence[str]) -> str:
+    """Return the path that `name` stands for: "rows" is accelerator.rows.
+
+    Of several, those of parts that this SoC has go before others. Raises InputError if there is
+    none, naming the closest, or several, naming them.
+    """
+    if name in paths or name.startswith(LAYERS):
+        return name
+    endings = [path for path in paths if path.endswith(f".{name}")]
+    there = [path for path in endings if value_at(hardware, path.rpartition(".")[0]) is not None]
+    endings = there or endings
+    if len(endings) == 1:
+        return endings[0]
+    if endings:
+        raise InputError(f"{name} may be {' or '.join(endings)}: give the whole path")
+    leaves = {path.rpartition(".")[2]: path for path in paths}
+    close = difflib.get_close_matches(name, leaves, 1, 0.6)
+    meant = f"did you mean {leaves[close[0]]}?" if close else likely(name, paths)
+    raise InputError(f"{name}: no such setting; {meant}")
 
 
 @remember("paths of settings", most=1)

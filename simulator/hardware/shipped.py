@@ -30,6 +30,11 @@ def core_classes() -> list[str]:
     return sorted(path.stem for path in (CONFIGS / "cores").glob("*.yaml"))
 
 
+def cpu_names() -> list[str]:
+    """Return the names that `base` of a CPU takes."""
+    return sorted(path.stem for path in (CONFIGS / "cpus").glob("*.yaml"))
+
+
 def link_profiles() -> list[str]:
     """Return the names that `profile` of a link takes."""
     return sorted(path.stem for path in (CONFIGS / "links").glob("*.yaml"))

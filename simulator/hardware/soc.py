@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, SerializeAsAny, model_validator
 
@@ -15,6 +15,7 @@ from simulator.hardware.interconnect import Interconnect
 from simulator.hardware.part import Part, canonical_json, quantity_at, value_at
 from simulator.hardware.runtime import Driver, Runtime
 from simulator.hardware.unit import ACCELERATOR, HOST, BoardUnit, MemoryPort, check_name
+from simulator.html import html_table
 from simulator.units import Microwatts, Nanometres, Permille
 
 
@@ -71,6 +72,35 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
         return isinstance(other, Hardware) and all(
             getattr(self, name) == getattr(other, name) for name in type(self).model_fields
         )
+
+    def __repr__(self) -> str:
+        """Return the name and what the board is made of on one line."""
+        return f"Hardware({self._headline})"
+
+    def __str__(self) -> str:
+        """Return the same: pydantic would print every number."""
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        rows = [(name, part.summary) for name, part in self.units.items()]
+        rows += [("dram", self.dram.summary)]
+        return html_table(self._headline, (), rows)
+
+    @property
+    def _headline(self) -> str:
+        units = ", ".join(f"{name} {part.summary}" for name, part in self.units.items())
+        return f"{self.name}: {units}, {self.dram.summary}"
+
+    def having(self, settings: Mapping[str, Any] | None = None, /, **short: Any) -> "Hardware":
+        """Return this SoC with other values of some settings.
+
+        `settings` are by dotted path, {"cpu.clock": "1.8 GHz"}; keywords by the last part of one,
+        where no other setting ends so: `having(rows=32)`. Raises InputError with what is meant.
+        """
+        from simulator.hardware.load import load_hardware  # noqa: PLC0415 - which imports this
+        from simulator.hardware.settings import settings_of  # noqa: PLC0415 - likewise
+
+        return load_hardware(self, settings_of(self, dict(settings or {}) | short))
 
     @cached_property
     def canonical(self) -> str:

@@ -54,6 +54,8 @@ PARTS = frozenset(
         "zero_grad",
         "recompute",
         "eval",
+        "prefill",
+        "decode",
         "other",
     ]
 )

@@ -81,8 +81,8 @@ def write_repriced(source: Path, directory: Path, prices: Prices) -> None:
     Raises InputError when they cannot be read or written.
     """
     header, frame = _read(source)
-    repriced = header.model_dump(by_alias=True, exclude_unset=True) | {"prices": plain_prices(prices)}
-    _write(directory / FILE, frame, repriced)
+    same = header.model_dump(by_alias=True, exclude_unset=True)
+    _write(directory / FILE, frame, same | {"prices": plain_prices(prices)})
 
 
 def read_records(directory: Path) -> Records:

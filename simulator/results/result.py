@@ -16,6 +16,7 @@ from simulator.errors import InputError
 from simulator.files.json import parse_json, read_document
 from simulator.files.writing import write_text
 from simulator.hardware import Hardware
+from simulator.html import html_table
 from simulator.results.documents import (
     AGAIN,
     AreaRow,
@@ -35,7 +36,9 @@ from simulator.results.op_rows import op_rows
 from simulator.results.priced import Priced
 from simulator.results.record import LayerPhase, Record
 from simulator.results.tally import Key, Tally, summed
+from simulator.si import si
 from simulator.trace.op import Phase
+from simulator.trace.passes.treatment import AS_TRACED
 from simulator.trace.trace import Trace
 
 SCHEMA = "1.0"
@@ -93,6 +96,29 @@ class Result:
         self.macs_per_s = macs_per_s
         self.uncertainty: UncertaintyDocument | None = None  # until samples say how sure it is
         self.source: tuple[Hardware, Trace] | None = None  # of a run that was simulated here
+
+    def __repr__(self) -> str:
+        """Return what it is of, time and energy on one line."""
+        return f"{type(self).__name__}({self._headline})"
+
+    def _repr_html_(self) -> str:
+        parts = {phase.value: part for phase, part in self.by_phase.items()} | {"total": self.whole}
+        rows = [
+            (name, si(part.latency_s, "s"), si(part.energy_j, "J"), si(part.bandwidth, "B/s"))
+            for name, part in parts.items()
+        ]
+        return html_table(self._headline, ("phase", "latency", "energy", "DRAM"), rows)
+
+    @property
+    def _headline(self) -> str:
+        """What the result is of, and what all of it costs."""
+        identity, epochs = self.identity, len(self.epoch_numbers)
+        method = f", {identity.method}" if identity.method != AS_TRACED.name else ""
+        return (
+            f"{identity.trace} on {identity.hardware}{method}: "
+            f"{epochs} epoch{'s' * (epochs != 1)}, {sum(each.count for each in self.records)} "
+            f"steps, {si(self.whole.latency_s, 's')}, {si(self.whole.energy_j, 'J')}"
+        )
 
     @cached_property
     def identity(self) -> Identity:

@@ -8,12 +8,14 @@ from heapq import merge
 from typing import Any
 
 from simulator.activity import Span
+from simulator.html import html_table
 from simulator.machine.link import ports_of
 from simulator.machine.plan import JobRun
 from simulator.machine.play import Frame, Played
 from simulator.results.tally import union_ps
 from simulator.scenario.compile import Compiled
 from simulator.scenario.jobs import JobCost
+from simulator.si import si
 from simulator.units import AJ_PER_J, PS_PER_S
 
 SCHEMA = "1.0"
@@ -33,6 +35,33 @@ class ScenarioResult:
     compiled: Compiled
     played: Played
     provenance: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """Return name, duration and energy on one line."""
+        return f"{type(self).__name__}({self._headline})"
+
+    def _repr_html_(self) -> str:
+        columns = ("program", "on", "jobs", "median latency", "energy per job")
+        rows = [
+            (
+                each["program"],
+                each["on"],
+                each["jobs"],
+                si(each["latency_p50_s"], "s"),
+                si(each["energy_per_job_j"], "J"),
+            )
+            for each in self.programs
+        ]
+        return html_table(self._headline, columns, rows)
+
+    @property
+    def _headline(self) -> str:
+        total = self.total
+        return (
+            f"{self.compiled.scenario.name}: {len(self.programs)} programs on "
+            f"{len(self.devices)} devices, {si(total['duration_s'], 's')}, "
+            f"{si(total['energy_j'], 'J')}, {total['busiest']} is the busiest"
+        )
 
     @property
     def duration_ps(self) -> int:

@@ -7,6 +7,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from simulator.errors import InputError
+from simulator.html import html_table
+from simulator.si import si
 from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.passes.treatment import AS_TRACED, Method
 from simulator.trace.phases import FACTS
@@ -68,6 +70,10 @@ class Step:
     ops: tuple[Op, ...]
     storages: tuple[Storage, ...]
     tokens: int = 0
+
+    def __repr__(self) -> str:
+        """Return kind and sizes: the ops themselves are a text of a million characters."""
+        return f"Step({self.kind.value}, {len(self.ops)} ops, {len(self.storages)} storages)"
 
     @cached_property
     def digest(self) -> str:
@@ -179,6 +185,27 @@ class Trace:
     origin: dict[str, str] = field(default_factory=dict)
     timings: tuple[Timing, ...] = ()
     methods: tuple[Method, ...] = (AS_TRACED,)
+
+    def __repr__(self) -> str:
+        """Return name and sizes on one line."""
+        return f"Trace({self.name}: {self._sizes})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (number, step.kind.value, len(step.ops), self.runs_of(number))
+            for number, step in enumerate(self.steps)
+        ]
+        return html_table(f"{self.name}: {self._sizes}", ("step", "kind", "ops", "runs"), rows)
+
+    @property
+    def _sizes(self) -> str:
+        """What the run is, in words: epochs, training steps, parameters, work."""
+        train, epochs = self.count(StepKind.TRAIN), self.epochs
+        macs = sum(self.flops_by_phase().values()) // 2
+        return (
+            f"{epochs} epoch{'s' * (epochs != 1)}, {train} training step{'s' * (train != 1)}, "
+            f"{len(self.steps)} distinct, {self.parameters:,} parameters, {si(macs, 'MAC')}"
+        )
 
     @cached_property
     def digest(self) -> str:

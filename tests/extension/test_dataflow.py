@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from simulator import extensions
+from simulator import extensions, simulate
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.dataflow import BUILT_IN
 from simulator.hardware.shipped import CONFIGS
 from simulator.probes import probe_array
-from simulator.replay import simulate
 from simulator.sweeps.api import sweep
 from simulator.timing.dataflows import DATAFLOWS, dataflow_of
 from tests.builders import machine, small_trace

@@ -7,7 +7,7 @@ They move as much in a sample: alone after each other in `apart` cycles, at once
 
 import pytest
 
-from simulator.replay import simulate
+from simulator import simulate
 from simulator.timing.dram.cost import TrafficShape, Walk, samples_of
 from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.trace import StorageKind

@@ -2,9 +2,9 @@
 
 import pytest
 
+from simulator import simulate
 from simulator.activity import Stage
 from simulator.lowering.lower import Carry, Lowering
-from simulator.replay import simulate
 from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.trace import StorageKind
 from tests.builders import StepBuilder, machine, one_step_trace

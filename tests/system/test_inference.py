@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
+from simulator import simulate
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.replay import simulate
 from simulator.results.metrics import METRICS
 from simulator.trace.memory import footprint
 from simulator.trace.op import Phase

@@ -2,10 +2,10 @@
 
 import pytest
 
+from simulator import simulate
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.step import run_step
-from simulator.replay import simulate
 from simulator.timing.sharing import Sharing
 from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.trace import StorageKind

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from ruamel.yaml import YAML
 
+from simulator import simulate
 from simulator.activity import KERNEL_TIME, Action, Stage
 from simulator.energy.price_file import read_table
 from simulator.energy.prices import prices
@@ -15,7 +16,7 @@ from simulator.hardware.runtime import Rule
 from simulator.hardware.shipped import CONFIGS
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.step import run_step
-from simulator.replay import Replay, save_run, simulate
+from simulator.replay import Replay, save_run
 from simulator.results.recost import recost
 from simulator.timing.shares import WHOLE
 from simulator.timing.sharing import Sharing

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.replay import simulate
+from simulator import simulate
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Role
 from tests.builders import StepBuilder, array_work, machine, one_step_trace

@@ -86,6 +86,16 @@ def test_yaml_is_a_part_of_the_default_machine():
             )
 
 
+def test_a_description_begins_with_another_one(tmp_path):
+    from simulator.hardware import load_hardware
+
+    (text,) = [block for block in blocks("yaml") if block.startswith("base:")]
+    (tmp_path / "soc.yaml").write_text(text)
+    soc = load_hardware(tmp_path / "soc.yaml")
+    assert len(text.splitlines()) <= 12
+    assert (soc.cpu.cores, soc.cpu.simd_pipes, soc.accelerator.rows) == (2, 2, 32)
+
+
 def test_yaml_says_how_sure_its_numbers_are(tmp_path):
     from simulator.hardware import load_hardware
     from simulator.hardware.shipped import CONFIGS

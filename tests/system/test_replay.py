@@ -7,11 +7,12 @@ import sys
 
 import pytest
 
+from simulator import simulate
 from simulator.errors import Infeasible
 from simulator.lowering.program import lowered_step
 from simulator.machine import simulation, step
 from simulator.machine.step import StepRunner
-from simulator.replay import Replay, simulate
+from simulator.replay import Replay
 from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.trace import Segment, Trace
 from tests.builders import StepBuilder, machine, one_step_trace

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.replay import simulate
+from simulator import simulate
 from simulator.timing.products import product_ps, products_ps
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from tests.builders import StepBuilder, machine, one_step_trace

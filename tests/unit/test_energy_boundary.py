@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator import simulate
 from simulator.activity import Counts, DramStates
 from simulator.energy import price_constants, prices
 from simulator.energy.boundary import Boundary, boundary_of, takes_in
 from simulator.energy.price_file import EnergyTable, read_table
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.replay import Replay, save_run, simulate
+from simulator.replay import Replay, save_run
 from simulator.results.recost import recost
 from simulator.results.result import read_result
 from simulator.views.joules import check_boundaries

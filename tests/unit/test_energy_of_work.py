@@ -2,8 +2,8 @@
 
 import pytest
 
+from simulator import simulate
 from simulator.hardware import load_hardware
-from simulator.replay import simulate
 from simulator.trace.op import Op, OpKind, Phase
 from tests.builders import StepBuilder, machine, one_step_trace
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from simulator.replay import simulate
+from simulator import simulate
 from simulator.trace.op import Conv, Op, OpKind, Phase, Role, convolution
 from simulator.trace.trace import StorageKind
 from tests.builders import StepBuilder, machine, one_step_trace

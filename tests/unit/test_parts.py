@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator import simulate
 from simulator.errors import InputError
-from simulator.replay import simulate
 from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.parts import TracePart, crossing, part, source_of
 from simulator.trace.storage import load_trace, save_trace

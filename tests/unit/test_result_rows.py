@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.replay import simulate
+from simulator import simulate
 from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.trace import StorageKind
 from simulator.views.report import ROWS

@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from simulator.replay import simulate
+from simulator import simulate
 from simulator.sweeps.condition import holding
 from simulator.sweeps.point_row import replay
 from simulator.sweeps.sampled import SAMPLES, stays_best

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.replay import simulate
+from simulator import simulate
 from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, convolution
 from tests.builders import StepBuilder, machine, one_step_trace
 

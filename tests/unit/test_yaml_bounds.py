@@ -81,7 +81,7 @@ def test_anchors_and_dates_are_plain_values(tmp_path):
 def test_a_thousand_unknown_keys_are_one_sentence(tmp_path):
     path = tmp_path / "soc.yaml"
     path.write_text("".join(f"k{i}: 1\n" for i in range(1_000)))
-    with pytest.raises(InputError, match=r"; and 1,0\d\d more mistakes$") as caught:
+    with pytest.raises(InputError, match=r"; and 999 more mistakes$") as caught:
         load_hardware(path)
     assert len(str(caught.value)) <= 300
 

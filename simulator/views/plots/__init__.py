@@ -5,7 +5,7 @@ its own: no window, no backend and no setting of matplotlib outside is touched.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from matplotlib.figure import Figure
 
 from simulator.comparison import Comparison
+from simulator.errors import InputError, shown
+from simulator.hardware.settings import likely
 from simulator.scenario.record import PlayDocument
 from simulator.views.design_space import SweepTable
 from simulator.views.plots.against import against
@@ -45,7 +47,10 @@ _D = TypeVar("_D")
 __all__ = [
     "FIGURES",
     "FORMATS",
+    "RUN_FIGURES",
+    "SCENARIO_FIGURES",
     "Drawing",
+    "Figure",
     "LevelMap",
     "draw_comparison",
     "draw_level_map",
@@ -55,6 +60,8 @@ __all__ = [
     "draw_step",
     "draw_sweep",
     "draw_trace",
+    "figure_of_run",
+    "figure_of_scenario",
 ]
 
 _OF_RESULTS: dict[str, Callable[[Results], Figure | None]] = {
@@ -97,6 +104,40 @@ _OF_SEARCHES: dict[str, Callable[[SweepTable], Figure | None]] = {
     "parallel": parallel,
 }
 _OF_TRACES: dict[str, Callable[[SweepTable], Figure | None]] = {"across": across}
+
+RUN_FIGURES = (*_OF_RESULTS, *_OF_STEPS)
+SCENARIO_FIGURES = tuple(_OF_SCENARIOS)
+"""The names of the figures of a run, and of a scenario."""
+
+
+def figure_of_run(name: str, results: Results, steps: Callable[[], StepsByLabel]) -> Figure:
+    """Return one figure of a run; `steps` is called where it shows a step over time.
+
+    Raises InputError for a name that is none, and where the results do not have what it shows.
+    """
+    _check_name(name, RUN_FIGURES)
+    with styled():
+        if name in _OF_STEPS:
+            return _OF_STEPS[name](steps())
+        return _there(name, _OF_RESULTS[name](results))
+
+
+def figure_of_scenario(name: str, play: PlayDocument, result: dict[str, Any]) -> Figure:
+    """Return one figure of a scenario. Raises InputError as `figure_of_run` does."""
+    _check_name(name, SCENARIO_FIGURES)
+    with styled():
+        return _there(name, _OF_SCENARIOS[name](play, result))
+
+
+def _check_name(name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        raise InputError(f"no figure {shown(name)}: {likely(name, names)}")
+
+
+def _there(name: str, figure: Figure | None) -> Figure:
+    if figure is None:
+        raise InputError(f"figure {name}: there is nothing to show; sample the run first")
+    return figure
 
 
 FIGURES = tuple(

@@ -69,6 +69,13 @@ _NAMES = {phase.value: facts.label for phase, facts in FACTS.items()} | {
 }  # fmt: skip
 
 
+class Chart(Figure):
+    """A figure that a notebook shows as the value of a cell, whatever its backend."""
+
+    def _repr_png_(self) -> bytes:
+        return _image(self, "png")
+
+
 def styled() -> AbstractContextManager[None]:
     """Return the settings of this product's figures, which end with the context."""
     return matplotlib.rc_context(
@@ -98,7 +105,7 @@ def styled() -> AbstractContextManager[None]:
 
 def canvas(title: str, note: str, height: float = HEIGHT) -> Figure:
     """Return an empty figure whose `title` is its finding, with a `note` in small type below."""
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    figure = Chart(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(_wrapped(title, 82), x=0.012, ha="left", fontsize=10.5, fontweight="bold")
     figure.supxlabel(
@@ -173,6 +180,10 @@ def save(figure: Figure, path: Path) -> None:
     """Write `figure` in the format of the path's ending. Raises InputError when the place is not
     writable. Equal figures give equal files.
     """
-    image, kind = io.BytesIO(), path.suffix.removeprefix(".")
+    write_bytes(path, _image(figure, path.suffix.removeprefix(".")))
+
+
+def _image(figure: Figure, kind: str) -> bytes:
+    image = io.BytesIO()
     figure.savefig(image, format=kind, dpi=DPI, metadata=_UNDATED[kind])
-    write_bytes(path, image.getvalue())
+    return image.getvalue()
