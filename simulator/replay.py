@@ -14,6 +14,7 @@ from simulator.collector import paused_collector
 from simulator.energy.area import areas
 from simulator.energy.boundary import USUAL, Boundary
 from simulator.energy.formats import format_notes
+from simulator.energy.fpga import check_fits, resources
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError, a_or_an
 from simulator.files.writing import write_text
@@ -147,12 +148,14 @@ class Replay:
         most_tiles: int = MOST_TILES,
         boundary: Boundary = USUAL,
     ) -> None:
-        """Prepare to replay `trace`. Raises Infeasible when a step does not fit the DRAM.
+        """Prepare to replay `trace`. Raises Infeasible when a step does not fit the DRAM, or the
+        arrays their FPGA.
 
         `settings` are the overrides "key=value" that made `hardware`; the result names them.
         `fidelity` is one of `machine.soc.FIDELITIES`; "tile" takes `most_tiles` in a step.
         `boundary` says whose joules the result is of.
         """
+        check_fits(hardware)
         self.machine = Machine(hardware, fidelity, most_tiles, boundary)
         self.hardware = hardware
         self._best_placed: Placed | None = None  # None before the search
@@ -209,6 +212,7 @@ class Replay:
             self._macs_per_s,
             self._memory(records),
             areas(self.hardware),
+            resources(self.hardware),
         )
         result.source = self.hardware, self._unfused
         return result

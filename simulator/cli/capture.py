@@ -143,12 +143,12 @@ def capture_to(options: CaptureOptions, arguments: list[str], *, quiet: bool = T
     its exit status.
     """
     try:
-        from workloads.models import LANGUAGE_MODELS, MODELS
+        from workloads.models import FAMILIES, LANGUAGE_MODELS, MODELS
     except ModuleNotFoundError as error:
         raise InputError(f"capture needs {error.name}: pip install 'trainsoc[capture]'") from None
     from simulator.trace.storage import check_writable, rescue_trace
 
-    script = _program(options, arguments, [*MODELS, *LANGUAGE_MODELS])
+    script = _program(options, arguments, [*MODELS, *LANGUAGE_MODELS, *FAMILIES])
     _check(options, arguments, is_model=script is None)
     with suppress(OSError):
         options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ def _program(
 
     if options.module is not None:
         return PythonProgram(options.module, tuple(arguments), module=True)
-    if options.name in models:
+    if options.name.partition(":")[0] in models:
         return None
     return PythonProgram(str(_script(options.name, models)), tuple(arguments))
 

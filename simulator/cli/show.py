@@ -88,6 +88,7 @@ def check_name(what: str) -> None:
 def show_hardware(hardware: "Hardware", *, as_json: bool = False) -> None:
     """Print a SoC: uncertain constants, all settings, area; or one JSON object."""
     from simulator.energy.area import areas
+    from simulator.energy.fpga import resources
     from simulator.results.constants import constants_document
     from simulator.views.hardware_view import hardware_table
 
@@ -95,7 +96,9 @@ def show_hardware(hardware: "Hardware", *, as_json: bool = False) -> None:
         print_table(hardware_table(hardware))
         return
     area = {part.component: part.mm2 for part in areas(hardware)}
+    demand = resources(hardware)
     more = {"area_mm2": area, "constants": constants_document(hardware)}
+    more |= {"fpga": demand._asdict()} if demand else {}
     print(json.dumps(hardware.plain() | more, indent=1))
 
 

@@ -15,8 +15,6 @@ from simulator.errors import InputError
 if TYPE_CHECKING:
     from simulator.sweeps.exploration import Exploration
     from simulator.sweeps.request import SweepRequest
-    from simulator.sweeps.study import Models
-    from simulator.trace.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -71,6 +69,12 @@ class SweepOptions:
             show_default="latency,energy",
         ),
     ] = None
+    accuracy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CSV", help="accuracies by axes: accuracy,width,...; or train: on the digits"
+        ),
+    ] = None
     seed: Annotated[
         int | None,
         typer.Option(min=0, max=2**32 - 1, help="of search and samples", show_default="0"),
@@ -101,7 +105,8 @@ def sweep(options: SweepOptions) -> None:
     """Replay a training run on every point of a design space; finished points are never lost.
 
     Run the same command, or `trainsoc sweep -o DIR`, to resume a stopped sweep. Axes are settings,
-    and trace, method, batch. Conditions may shorten names and use units.
+    and trace, method, batch, and parameters of a model (model.width). Conditions may shorten names
+    and use units.
 
     Example: trainsoc sweep edge-16x16 lenet_digits --set accelerator.rows=8,16,32 -o sweep
 
@@ -112,6 +117,9 @@ def sweep(options: SweepOptions) -> None:
     Example: trainsoc sweep sweep.yaml -o sweep --best energy --where "latency < 2 s"
 
     Example: trainsoc sweep edge-16x16 resnet18 --set batch=8,16,32 -o batches
+
+    Example: trainsoc sweep edge-16x16 cnn_digits --set model.depth=2..6:+1
+    --set model.width=24..64:+8 --set accelerator.rows=8,16,32 -o networks
 
     Example: trainsoc sweep huge.yaml -o found --search 200 --minimize latency,energy,area
 
@@ -163,6 +171,7 @@ def _refine(request: "SweepRequest", options: SweepOptions) -> "SweepRequest":
         "baselines": request.baselines or list(options.baseline or []),
         "search": options.search or request.search,
         "minimize": options.minimize or request.minimize,
+        "accuracy": options.accuracy or request.accuracy,
         "seed": request.seed if options.seed is None else options.seed,
         "samples": request.samples if options.samples is None else options.samples,
     }
@@ -177,13 +186,16 @@ def _run(request: "SweepRequest", options: SweepOptions, out: Path) -> Any:
     from simulator.sweeps.answers import objectives_of
     from simulator.sweeps.executors import workers_for
     from simulator.sweeps.folder import write_csv
+    from simulator.sweeps.networks import NETWORKS
     from simulator.sweeps.scenarios import scenario_study
     from simulator.sweeps.search import answered
     from simulator.sweeps.study import study_of
     from simulator.sweeps.watch import Display
 
     study: Exploration = (
-        scenario_study(request, captured) if request.scenario else study_of(request, _models())
+        scenario_study(request, captured)
+        if request.scenario
+        else study_of(request, captured, networks=(out / NETWORKS).absolute(), trainer=accuracies)
     )
     goals = objectives_of(request.minimize, study.measures)
     with workers_for(study, options.workers, options.cluster) as crew:
@@ -193,18 +205,14 @@ def _run(request: "SweepRequest", options: SweepOptions, out: Path) -> Any:
     return table
 
 
-def _models() -> "Models":
-    """Return a function that captures a model; only calling it needs torch."""
-
-    def capture(name: str, batch: int | None) -> "Trace":
-        try:
-            from workloads.models import capture_model
-        except ModuleNotFoundError as error:
-            lack = f"capture of {name} needs {error.name}: pip install 'trainsoc[capture]'"
-            raise InputError(lack) from None
-        return capture_model(name, batch)
-
-    return capture
+def accuracies(name: str, batch: int | None) -> list[float]:
+    """Return the test accuracy after each epoch of training a model on the digits."""
+    try:
+        from workloads.recipes.network_digits import train_network
+    except ModuleNotFoundError as error:
+        lack = f"training {name} needs {error.name}: pip install 'trainsoc[capture]'"
+        raise InputError(lack) from None
+    return [report.accuracy for report in train_network(name, batch)]
 
 
 def _best(table: Any, options: SweepOptions) -> tuple[Any, float | None]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from simulator.energy import tables
-from simulator.energy.banks import Bank, operand_bank, sums_bank
+from simulator.energy.banks import Bank, banks_of
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.precision import PRECISION_BITS
@@ -67,7 +67,7 @@ def areas(hardware: Hardware) -> tuple[Area, ...]:
         if isinstance(part, Accelerator):
             array, memory = _BLOCKS.get(name, (name, f"{name}_scratchpad"))
             blocks.append(_array(array, part, technology))
-            blocks.append(_memory(memory, _banks(part), technology))
+            blocks.append(_memory(memory, banks_of(part), technology))
             if part.vector:
                 unit = "vector" if name == ACCELERATOR else f"{name}_vector"
                 blocks.append(_lanes(unit, part.vector, technology))
@@ -145,12 +145,6 @@ def _lanes(component: str, part: Vector, technology: Technology) -> Area:
         sram = sram_mm2(technology.sram_cell, technology.node, bank)
     low, high = low + sram * _SRAM_RANGE[0], high + sram * _SRAM_RANGE[1]
     return Area(component, logic + sram, low, high, element.source, "guess")
-
-
-def _banks(part: Accelerator) -> list[Bank]:
-    operands = operand_bank(part)
-    weights = [Bank(part.weight_buffer, operands.width_bits)] if part.weight_buffer else []
-    return [operands, sums_bank(part), *weights]
 
 
 def _memory(component: str, banks: Iterable[Bank], technology: Technology) -> Area:

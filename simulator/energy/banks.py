@@ -22,3 +22,10 @@ def operand_bank(part: Accelerator) -> Bank:
 def sums_bank(part: Accelerator) -> Bank:
     """Return the memory of partial sums: one bank that serves every column at once."""
     return Bank(part.accumulator, part.cols * PRECISION_BITS[part.accumulator_precision])
+
+
+def banks_of(part: Accelerator) -> list[Bank]:
+    """Return all memories of an accelerator but those of its vector unit."""
+    operands = operand_bank(part)
+    weights = [Bank(part.weight_buffer, operands.width_bits)] if part.weight_buffer else []
+    return [operands, sums_bank(part), *weights]

@@ -11,6 +11,7 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.constant import Constant
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dram import Dram
+from simulator.hardware.fpga import Fpga
 from simulator.hardware.interconnect import Interconnect
 from simulator.hardware.part import Part, canonical_json, quantity_at, value_at
 from simulator.hardware.runtime import Driver, Runtime
@@ -41,6 +42,7 @@ class Technology(Part):
     board_power: Microwatts | None = Field(
         gt=0, default=None, description="measured, of the whole board: x time is another account"
     )
+    fpga: Fpga | None = Field(default=None, description="that the arrays are made in")
 
 
 def joined(texts: Mapping[str, str]) -> str:

@@ -67,8 +67,9 @@ def play(
     return PlayResult(result.compiled, result.played, result.provenance)
 
 
-def captured(name: str) -> Trace:
-    """Return the trace of a model at batch 1: a training step, or of "resnet18 eval" an evaluation.
+def captured(name: str, batch: int | None = 1) -> Trace:
+    """Return the trace of a model, by default at batch 1: a training step, or of "resnet18 eval" an
+    evaluation.
 
     Only calling it needs torch. Raises InputError without.
     """
@@ -80,4 +81,4 @@ def captured(name: str) -> Trace:
     model, _, mode = name.partition(" ")
     if mode not in ("", "eval"):
         raise InputError(f"trace {name}: write a model's name, or {model} eval")
-    return capture_model(model, 1, evaluate=bool(mode))
+    return capture_model(model, batch, evaluate=bool(mode))

@@ -127,6 +127,15 @@ class AreaRow(TypedDict):
     confidence: str
 
 
+class FpgaDocument(TypedDict):
+    """What the arrays take of their FPGA."""
+
+    luts: Count
+    ffs: Count
+    dsps: Count
+    brams: Count
+
+
 class IntervalRow(TypedDict):
     """A number that is not sure: its median and the interval that holds it."""
 
@@ -257,6 +266,7 @@ class ResultDocument(TypedDict):
     memory: MemoryDocument
     area_mm2: NotRequired[dict[str, NonNegative]]
     area: NotRequired[list[AreaRow]]
+    fpga: NotRequired[FpgaDocument]
     ops: NotRequired[list[OpRow]]
     fusion: NotRequired[FusionDocument]
     sparsity: NotRequired[SparsityDocument]

@@ -93,8 +93,18 @@ COST_BREAKDOWNS = tuple(row for row in TABLE if isinstance(row, CostBreakdown))
 BREAKDOWNS = (*COST_BREAKDOWNS, AREAS, MEMORY)
 AREA = Column(AREAS.column.format("total"), "area", 0, alias="area")
 PEAK_MEMORY = Column(MEMORY.column.format("peak"), "peak memory", 0)
-OF_MACHINE = (AREA, PEAK_MEMORY)
+RESOURCES = (
+    Column("luts", "LUTs", 0), Column("ffs", "flip-flops", 0), Column("dsps", "DSP slices", 0),
+    Column("brams", "block RAMs", 0),
+)  # fmt: skip
+"""What arrays take of an FPGA; only machines with one have these."""
+ACCURACY = Column("accuracy", "accuracy", 0)
+ERROR = Column("error", "error", 0, alias=ACCURACY.key)
+"""One minus the accuracy of what trains: what a sweep minimises that is to maximise that."""
+OF_MACHINE = (AREA, PEAK_MEMORY, *RESOURCES)
 """What a sweep can minimise that belongs to no part of a run."""
+OF_NETWORK = (ACCURACY, ERROR)
+"""What a sweep knows of the network where its accuracies are given."""
 PERCENTILES = ("p05", "p50", "p95")
 """What a sweep tells of a metric in samples; the outer two bound nine in ten of them."""
 
@@ -140,7 +150,7 @@ def components_in(columns: Iterable[str]) -> list[str]:
 
 def column_of(key: str) -> Column:
     """Return what a column of a sweep holds, whichever part of the run it is of."""
-    columns = {each.key: each for each in (*METRICS, *OF_MACHINE)}
+    columns = {each.key: each for each in (*METRICS, *OF_MACHINE, *OF_NETWORK)}
     if key in columns:
         return columns[key]
     for part in _PARTS:

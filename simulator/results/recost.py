@@ -7,6 +7,7 @@ from typing import cast
 
 from simulator.energy.area import Area
 from simulator.energy.boundary import Boundary
+from simulator.energy.fpga import Resources
 from simulator.energy.price_file import EnergyTable, read_table, table_text, with_table
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
@@ -39,6 +40,7 @@ def recost(directory: Path, table: EnergyTable, boundary: Boundary | None = None
         records.macs_per_s,
         cast(Mapping[str, int], document["memory"]),
         tuple(map(_area, document.get("area", ()))),
+        Resources(**document["fpga"]) if "fpga" in document else None,
     )
     latency = metric("latency_ps")
     if latency.of(result.total) != latency.of(document["total"]):

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from simulator.activity import Counts, DramStates
 from simulator.energy.area import Area
+from simulator.energy.fpga import Resources
 from simulator.energy.prices import Prices
 from simulator.errors import InputError
 from simulator.files.json import parse_json, read_document
@@ -20,6 +21,7 @@ from simulator.html import html_table
 from simulator.results.documents import (
     AGAIN,
     AreaRow,
+    FpgaDocument,
     FusionDocument,
     MemoryDocument,
     OpRow,
@@ -83,6 +85,7 @@ class Result:
         macs_per_s: int,
         memory: Mapping[str, int],
         area: tuple[Area, ...] = (),
+        resources: Resources | None = None,
     ) -> None:
         """Sum `records` when a sum is first needed; `macs_per_s` is the array's peak, or 0.
 
@@ -93,6 +96,7 @@ class Result:
         self.prices = prices
         self.memory = memory
         self.area = area
+        self.resources = resources
         self.macs_per_s = macs_per_s
         self.uncertainty: UncertaintyDocument | None = None  # until samples say how sure it is
         self.source: tuple[Hardware, Trace] | None = None  # of a run that was simulated here
@@ -211,6 +215,8 @@ class Result:
             "area_mm2": self.area_mm2,
             "area": [cast(AreaRow, part.as_dict()) for part in self.area],
         }
+        if self.resources:
+            document["fpga"] = cast(FpgaDocument, self.resources._asdict())
         if identity.fusion:
             document["fusion"] = identity.fusion
         if identity.sparsity:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError
-from simulator.results.metrics import minimisable
+from simulator.results.metrics import ACCURACY, ERROR, minimisable
 from simulator.sweeps.condition import column_for, where
 from simulator.sweeps.sampled import SAMPLES, stays_best
 from simulator.views.design_space import PointRow
@@ -19,6 +19,8 @@ def measure(table: "polars.DataFrame", name: str) -> str:
     Raises InputError naming those that are probably meant.
     """
     column = column_for(name, table.columns)
+    if column == ACCURACY.key:  # the most accurate has the least error
+        column = ERROR.key
     if not table.schema[column].is_numeric():
         raise InputError(f"{name}: {column} is no number; choose one such as energy or latency")
     return column

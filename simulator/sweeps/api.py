@@ -10,9 +10,12 @@ from simulator.hardware import Hardware
 from simulator.sweeps.answers import objectives_of
 from simulator.sweeps.axis import Axis, read_axes
 from simulator.sweeps.executors import workers_for
+from simulator.sweeps.learning import Trainer
+from simulator.sweeps.networks import NETWORKS, Models
 from simulator.sweeps.request import DEFAULT_HARDWARE, read_request
 from simulator.sweeps.search import answered
-from simulator.sweeps.study import Source, study, study_of
+from simulator.sweeps.sources import Source
+from simulator.sweeps.study import study, study_of
 from simulator.sweeps.watch import Display, Silent
 from simulator.uncertainty.counts import check_count
 
@@ -38,6 +41,9 @@ def sweep(
     minimize: str | None = None,
     seed: int | None = None,
     samples: int | None = None,
+    models: Models | None = None,
+    accuracy: str | Path | None = None,
+    trainer: Trainer | None = None,
     full: bool = False,
     quiet: bool = False,
 ) -> "polars.DataFrame":
@@ -49,11 +55,20 @@ def sweep(
     from them. `workers` are processes, all cores by default, or those of a dask scheduler at
     `cluster`. With `search` so many points are replayed, those likely to have the least of
     `minimize` ("latency,energy"), instead of all. So many `samples` over the ranges of all
-    constants give points the columns `latency_p05_s` to `energy_p95_j`. An infeasible point is a
-    row with its reason. Raises InputError before anything runs for what is wrong in the space.
+    constants give points the columns `latency_p05_s` to `energy_p95_j`. Axes `batch` and
+    `model.width` take the name of a model, and `models`, which is
+    `workloads.models.capture_model`; `accuracy` is a CSV file of the accuracies of networks, or
+    "train", which `trainer` then does. An infeasible point is a row with its reason. Raises
+    InputError before anything runs for what is wrong in the space.
     """
+    networks = None if out is None else Path(out) / NETWORKS
     if isinstance(space, str | Path):
-        plan = study_of(read_request(Path(space)), hardware=hardware, traces=trace)
+        request = read_request(Path(space))
+        if accuracy is not None:
+            request = request.model_copy(update={"accuracy": str(accuracy)})
+        plan = study_of(
+            request, models, hardware=hardware, traces=trace, networks=networks, trainer=trainer
+        )
     elif trace is None:
         raise InputError('sweep() needs a trace: sweep({"accelerator.rows": [8, 16]}, "run.trace")')
     else:
@@ -64,12 +79,16 @@ def sweep(
             methods=methods,
             conditions=constraints,
             baselines=baselines,
+            models=models,
+            networks=networks,
+            accuracy=accuracy,
+            trainer=trainer,
         )
     check_count(samples)
     options = {"search": search, "minimize": minimize, "seed": seed, "samples": samples}
     changes = {name: value for name, value in options.items() if value is not None}
     plan = replace(plan, request=plan.request.model_copy(update=changes))
-    goals = objectives_of(plan.request.minimize)
+    goals = objectives_of(plan.request.minimize, plan.measures)
     watch = Silent() if quiet else Display(goals[0])
     with workers_for(plan, workers, cluster) as crew:
         return answered(plan, crew, Path(out) if out is not None else None, watch, full=full)

@@ -14,6 +14,9 @@ from simulator.views.design_space import knob_quantity
 LABELS = ("trace", "method", "batch")
 """Axes that are no settings of the hardware: which training, treated how, with which batch."""
 
+MODEL = "model."
+"""The start of axes that are parameters of the network: model.depth, model.width."""
+
 _MOST = 10_000  # values of one range; more is a slip of the keyboard
 _RANGE = re.compile(r"(.+?)\.\.(.+?):\s*([x+])\s*(.+)")
 _HOW = "key=v1,v2,... or key=8..64:x2 (doubling) or key=8..64:+8 (in steps)"
@@ -49,6 +52,11 @@ class Axis:
         return all(len(set(choice)) == 1 for choice in self.choices)
 
 
+def is_label(key: str) -> bool:
+    """Return whether an axis says what trains, and not on which hardware."""
+    return key in LABELS or key.startswith(MODEL)
+
+
 def parse_axes(texts: Sequence[str], *, of_scenario: bool = False) -> tuple[Axis, ...]:
     """Return the axes that texts such as "accelerator.rows=accelerator.cols=8,16" span.
 
@@ -78,7 +86,7 @@ def checked(axes: Sequence[Axis], *, of_scenario: bool = False) -> tuple[Axis, .
     names = [*setting_paths(), *LABELS]
     keys = [key for axis in axes for key in axis.keys]
     for key in keys:
-        is_free = of_scenario or key.startswith(UNITS) or layers_of(key) is not None
+        is_free = of_scenario or key.startswith((UNITS, MODEL)) or layers_of(key) is not None
         if key not in names and not is_free:
             raise InputError(f"axis {key}: unknown setting; {likely(key, names)}")
         if keys.count(key) > 1:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError, shown
-from simulator.results.metrics import METRICS, OF_MACHINE, column_of
+from simulator.results.metrics import METRICS, OF_MACHINE, OF_NETWORK, column_of
 from simulator.units import (
     BANDWIDTH,
     CYCLES,
@@ -40,7 +40,7 @@ _UNITS = {
     for quantity, inner in _INNER.items()
     for unit, factor in quantity.units.items()
 } | {"mm2": Decimal(1)}
-_RESULTS = (*METRICS, *OF_MACHINE)
+_RESULTS = (*METRICS, *OF_MACHINE, *OF_NETWORK)
 _ENDINGS = tuple(dict.fromkeys(each.suffix for each in _RESULTS if each.suffix))
 _ALIASES = {each.alias: each.key for each in _RESULTS if each.alias}
 _WORDS = {"and", "or", "not", "in", "between", "is", "null", "true", "false", "like"}

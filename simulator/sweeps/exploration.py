@@ -46,7 +46,13 @@ class Exploration(Protocol):
         """Return what tells a point apart in the table, its knobs being `columns`."""
 
     def job(self, point: Point, columns: PointRow, *, full: bool = False, address: str = "") -> Job:
-        """Return the job of a point; raises InputError where its settings do not fit together."""
+        """Return the job of a point.
+
+        Raises InputError where its settings do not fit together, Infeasible where it has no room.
+        """
+
+    def arranged(self, jobs: Iterable[Job]) -> Iterable[Job]:
+        """Return the jobs in the order in which they take least."""
 
     def run(self, job: Job) -> Done:
         """Return what a point costs; one that cannot run has its reason instead."""

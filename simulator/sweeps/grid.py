@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import InputError, shown
-from simulator.sweeps.axis import LABELS, Axis
+from simulator.sweeps.axis import Axis, is_label
 from simulator.sweeps.condition import holding
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ LARGEST_GRID = 1_000_000
 class Point:
     """One design: the settings that make its hardware, and which training runs on it.
 
-    `labels` are among "trace", "method", "batch"; `baseline` names a SoC outside of the space.
+    `labels` are among "trace", "method", "batch" and "model.depth"; `baseline` names a SoC
+    outside of the space.
     """
 
     settings: Mapping[str, str]
@@ -69,7 +70,7 @@ class Grid:
         texts: dict[str, str] = {}
         for axis, index in zip(self.axes, indices, strict=True):
             texts.update(zip(axis.keys, axis.choices[index], strict=True))
-        labels = {key: texts.pop(key) for key in LABELS if key in texts}
+        labels = {key: texts.pop(key) for key in [*texts] if is_label(key)}
         return Point(texts, labels)
 
     @cached_property
@@ -120,6 +121,10 @@ class Grid:
     def fixed(self) -> Mapping[str, Any]:
         """What conditions may name beside the axes."""
         return {}
+
+    def fits(self, _number: int) -> bool:
+        """Return whether a combination can run at all, as far as is known before."""
+        return True
 
     def _meeting(self, numbers: Sequence[int], conditions: Sequence[str]) -> list[int]:
         return chosen(numbers, holding(self.table(numbers), conditions, self.fixed))

@@ -80,6 +80,7 @@ def _metrics(result: Result) -> dict[str, Cell]:
     for costs in COST_BREAKDOWNS:
         row |= costs.columns(costs.of(total))
     row |= AREAS.columns(result.area_mm2)
+    row |= result.resources._asdict() if result.resources else {}
     row |= MEMORY.columns({name.removesuffix("_bytes"): n for name, n in result.memory.items()})
     for phase, part in result.by_phase.items():
         name = phase.value

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from simulator.errors import InputError
+from simulator.errors import Infeasible, InputError
 from simulator.sweeps.exploration import Exploration
 from simulator.sweeps.grid import Grid, Point
 from simulator.sweeps.job import Job
@@ -32,14 +32,15 @@ class Points:
     def job(self, point: Point) -> Job | None:
         """Note the row of a point and return its job.
 
-        None where it is finished or on its way, and where its settings do not fit together.
+        None where it is finished or on its way, and where it cannot run: its settings do not fit
+        together, or its arrays do not fit their FPGA.
         """
         study, row = self._study, self._study.row_of(point, self._columns(point))
         try:
             address = study.address(point)
             is_new = address not in self._seen and address not in self._store
             job = study.job(point, row, full=self._full, address=address) if is_new else None
-        except InputError as error:
+        except (InputError, Infeasible) as error:
             self.rows.append({**row, "point": ""} | _why(str(error)))
             return None
         self._seen.add(address)

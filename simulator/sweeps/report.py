@@ -8,6 +8,7 @@ from rich.table import Table
 
 from simulator.energy.boundary import ABOUT, USUAL
 from simulator.results.metrics import (
+    ACCURACY,
     AREA,
     ENERGY,
     LATENCY,
@@ -44,13 +45,16 @@ def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIV
     # Scenarios have several arrays, or none.
     arrays = not space.feasible or any(AREA.key in row for row in space.rows)
     of_arrays = ("area", "array use", "of busy time") if arrays else ()
-    for heading in (*labels, "latency", "energy", *of_arrays):
+    further = [Measure(name) for name in objectives if name not in (*OBJECTIVES, AREA.key)]
+    beside = (each.name for each in further)
+    for heading in (*labels, "latency", "energy", *of_arrays, *beside):
         view.add_column(heading, justify="right")
     front = [row for row in space.feasible if row["pareto"]]
     front.sort(key=lambda row: (str(row["trace"]), column_of(objectives[0]).of(row)))
     for row in front[:_SHOWN]:
         cells = [axis.text(axis.of(row)) for axis in space.axes] or [""]
-        view.add_row(*cells, *_metric_cells(row, arrays=arrays))
+        goals = (each.text(row) for each in further)
+        view.add_row(*cells, *_metric_cells(row, arrays=arrays), *goals)
     if space.baselines:
         view.add_section()
         for row in space.rows:
@@ -82,7 +86,7 @@ def best_sentence(
     table: "polars.DataFrame", row: PointRow, column: str, stays: float | None = None
 ) -> str:
     """Return the best point of a table in words, and in which share of samples it stays so."""
-    others = [name for name in (*OBJECTIVES, AREA.key) if name != column]
+    others = [name for name in (*OBJECTIVES, AREA.key, ACCURACY.key) if name != column]
     beside = [f"{Measure(each).name} {_whole(each, row)}" for each in others if row.get(each)]
     where = named(row, drawable(table).axes)
     least = f"least {Measure(column).name}: {_whole(column, row)}"

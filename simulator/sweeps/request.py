@@ -35,7 +35,8 @@ class SweepRequest(Form):
     A `scenario`, by name or file, is swept instead of training on `hardware`. `trace` and `method`
     take one name or file, or several; `batch` sizes make `trace` the name of
     a model; `baselines` are SoCs by name, each a name or file, or one with settings. With `search`
-    so many points are replayed instead of all: those that `minimize` what it names. So many
+    so many points are replayed instead of all: those that `minimize` what it names. `accuracy`
+    is the file of a table of the accuracies of networks. So many
     `samples` over the ranges of all constants give each point intervals.
     """
 
@@ -49,6 +50,7 @@ class SweepRequest(Form):
     search: int | None = Field(default=None, ge=1)
     minimize: str = "latency,energy"
     seed: int = Field(default=0, ge=0, lt=2**32)
+    accuracy: str | None = None
     samples: int = Field(default=0, ge=0, le=100_000)
     scenario: str | None = None
     trainsoc: str | None = None

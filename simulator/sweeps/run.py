@@ -97,7 +97,7 @@ class Session:
     def replay(self, points: Iterable[Point]) -> Sequence[PointRow]:
         """Replay the `points` that the store lacks; return the knobs and address of each point."""
         before = len(self._points.rows)
-        self.runner.run(self._points.missing(points, self._watch))
+        self.runner.run(self._study.arranged(self._points.missing(points, self._watch)))
         return self._points.rows[before:]
 
     def table(self, objectives: Sequence[str] = OBJECTIVES) -> "polars.DataFrame":

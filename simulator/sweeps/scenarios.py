@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -125,6 +125,10 @@ class ScenarioStudy:
         """Return the job of a point; raises InputError where its settings do not fit together."""
         return Job(address or self.address(point), point, self.row_of(point, columns), full)
 
+    def arranged(self, jobs: Iterable[Job]) -> Iterable[Job]:
+        """Return the jobs as they are."""
+        return jobs
+
     def run(self, job: Job) -> Done:
         """Return what a point costs; one that cannot run has its reason instead."""
         if self.code != fingerprint():
@@ -148,7 +152,7 @@ class ScenarioStudy:
 def scenario_study(request: SweepRequest, models: ModelCapture | None = None) -> ScenarioStudy:
     """Return the study of the scenario that `request` names; raises InputError with the fix."""
     assert request.scenario is not None, "the request is of a scenario"
-    for name in ("trace", "method", "batch", "baselines"):
+    for name in ("trace", "method", "batch", "baselines", "accuracy"):
         if getattr(request, name):
             raise InputError(
                 f"sweep {request.scenario}: a scenario has its own {name}: leave it out"

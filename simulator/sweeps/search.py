@@ -76,7 +76,7 @@ def search_study(
         work.replay(baselines)
         for numbers in chain([first], generations):
             rows = work.replay(map(study.space.point, numbers))
-            proposals.tell([values.of(str(row["point"])) for row in rows])
+            proposals.tell([values.of(row) for row in rows])
         return work.table(objectives)
 
 
@@ -86,23 +86,29 @@ class Values:
     def __init__(self, objectives: Sequence[str]) -> None:
         """Start without points."""
         self._objectives = objectives
-        self._of: dict[str, tuple[float | None, ...]] = {}
+        self._of: dict[str, dict[str, float | None]] = {}
 
     def read(self, finished: "polars.DataFrame") -> None:
         """Read the objectives of the points in a table."""
-        if all(name in finished.columns for name in self._objectives):
-            rows = finished.select("point", *self._objectives).rows()
-            self._of.update((address, tuple(values)) for address, *values in rows)
+        if finished.height:
+            present = [name for name in self._objectives if name in finished.columns]
+            for row in finished.select("point", "feasible", *present).iter_rows(named=True):
+                self.note(row)
 
     def note(self, row: PointRow) -> None:
-        """Note the objectives of one more point."""
-        values = (column_of(name).get(row) for name in self._objectives)
-        self._of[str(row["point"])] = tuple(values)
+        """Note the objectives of one more point, unless it cannot run."""
+        if row["feasible"]:
+            values = {name: column_of(name).get(row) for name in self._objectives}
+            self._of[str(row["point"])] = values
 
-    def of(self, address: str) -> tuple[float, ...] | None:
-        """Return the objectives of a point; None where it cannot run."""
-        values = tuple(value for value in self._of.get(address, ()) if value is not None)
-        return values if len(values) == len(self._objectives) else None
+    def of(self, row: PointRow) -> tuple[float, ...] | None:
+        """Return the objectives of a point, as its row knows them or it ran; None if it cannot."""
+        ran = self._of.get(str(row["point"]))
+        if ran is None:
+            return None
+        every = [column_of(name).get({**ran, **row}) for name in self._objectives]
+        values = tuple(value for value in every if value is not None)
+        return values if len(values) == len(every) else None
 
 
 class Proposals:
@@ -167,7 +173,8 @@ class Proposals:
         history = {number for _, number in self._pending} | self._values.keys()
         if size <= _ENUMERABLE:
             left = [n for n in self._space.meeting(range(size)) if n not in history]
-            return self._random.choice(left) if left else None
+            self._random.shuffle(left)
+            return next(filter(self._space.fits, left), None)
         attempts = (self._random.randrange(size) for _ in range(_ATTEMPTS))
         return next((n for n in attempts if n not in history and self._allowed(n)), None)
 
@@ -202,7 +209,8 @@ class Proposals:
         return {axis.name: i for axis, i in zip(self._space.axes, indices, strict=True)}
 
     def _allowed(self, number: int) -> bool:
-        return not self._space.conditions or bool(self._space.meeting([number]))
+        meets = not self._space.conditions or bool(self._space.meeting([number]))
+        return meets and self._space.fits(number)
 
     def _tell(self, trial: Any, values: tuple[float, ...] | None) -> None:
         if values is None:

@@ -1,38 +1,52 @@
 """A sweep before it runs: which designs, and how they train; from a file, or from Python."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from simulator.energy.fpga import check_fits
 from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
-from simulator.replay import Recording, as_trace
-from simulator.results.metrics import minimisable
+from simulator.results.metrics import ERROR, RESOURCES, minimisable
+from simulator.sweeps.accuracy import accuracy_columns, read_accuracies
 from simulator.sweeps.axis import Axis, read_axes
 from simulator.sweeps.grid import Point
 from simulator.sweeps.job import AS_TRACED, Done, Job, Training, address_of
+from simulator.sweeps.learning import TRAIN, Learning, Trainer, one_of_each_first
+from simulator.sweeps.networks import (
+    Models,
+    Networks,
+    has_parameters,
+    network_name,
+    with_networks_first,
+)
 from simulator.sweeps.point_row import replay
 from simulator.sweeps.request import SweepRequest, as_list, baselines_of, plain_axis
+from simulator.sweeps.sources import (
+    Source,
+    by_batch,
+    check_batches,
+    choices_of,
+    loaded_trace,
+    name_of,
+    named_source,
+    with_axis,
+    with_own_sources,
+)
 from simulator.sweeps.space import DesignSpace
 from simulator.trace.passes.file import load_method
 from simulator.trace.trace import Trace
 from simulator.views.design_space import PointRow
-
-Source = Trace | Recording | str | Path
-Models = Callable[[str, int | None], Trace]
-"""How to capture a model by its name and batch size; raises InputError for an unknown name."""
-
-_BATCHED = {"trace", "batch"}
 
 
 @dataclass(frozen=True)
 class Study:
     """A design space and the training that its points replay.
 
-    `trace` and `method` are those of points that do not say which; `request` is the same as it
-    stands in a file.
+    `trace` and `method` are those of points that do not say which, `trace` a model where axes say
+    which network of it; `request` is the same as it stands in a file. With `learning`, the
+    networks of points are trained.
     """
 
     space: DesignSpace
@@ -40,6 +54,7 @@ class Study:
     trace: str
     method: str
     request: SweepRequest
+    learning: Learning | None = None
 
     def baselines(self) -> Iterator[Point]:
         """Yield the baselines, each with every training."""
@@ -61,8 +76,10 @@ class Study:
 
     @property
     def measures(self) -> Sequence[str]:
-        """The columns that a search can minimise."""
-        return minimisable()
+        """The columns that a search can minimise: without an FPGA, nothing that one is taken of."""
+        lacking = () if self.space.hardware.technology.fpga else RESOURCES
+        keys = [key for key in minimisable() if key not in {each.key for each in lacking}]
+        return [*keys, ERROR.key] if self.space.accuracies or self.learning else keys
 
     @property
     def resolved(self) -> Mapping[str, Any]:
@@ -70,30 +87,46 @@ class Study:
         return self.space.hardware.plain()
 
     def run(self, job: Job) -> Done:
-        """Return what a point costs; one that cannot run has its reason instead."""
-        return replay(job, self)
+        """Return what a point costs, and how accurate its network is where that is trained.
+
+        One that cannot run has its reason instead.
+        """
+        done = replay(job, self)
+        if self.learning is None or not done.feasible:
+            return done
+        accuracy = self.learning.accuracy(self._labels_of(job.point)[0])
+        return done._replace(row={**done.row, **accuracy_columns(accuracy)})
+
+    def arranged(self, jobs: Iterable[Job]) -> Iterable[Job]:
+        """Return the jobs in the order in which they take least: each network is trained once."""
+        return one_of_each_first(self.trace, jobs) if self.learning else jobs
 
     def job(self, point: Point, columns: PointRow, *, full: bool = False, address: str = "") -> Job:
         """Return the job of a point, whose `address` may be known.
 
-        Raises InputError where its settings do not fit together.
+        Raises InputError where its settings do not fit together, and Infeasible where its arrays
+        do not fit their FPGA.
         """
-        self.space.resolve(point)
+        check_fits(self.space.resolve(point))
         return Job(address or self.address(point), point, self.row_of(point, columns), full)
 
     def address(self, point: Point) -> str:
         """Return the address of a point; raises InputError where it can have none."""
         digest, code = self.space.digest(point), self.training.code
-        return address_of(digest, self.trace_of(point), code, self._sampled(point))
+        learns = (TRAIN,) if self.learning else ()
+        return address_of(digest, self.trace_of(point), code, (*self._sampled(point), *learns))
 
     def row_of(self, point: Point, columns: PointRow) -> PointRow:
         """Return what tells a point apart in the table, its knobs being `columns`."""
         trace, method = self._labels_of(point)
+        if isinstance(self.training.traces, Networks):
+            trace = self.trace  # its axes say which network, and all share a front
         hardware = self.space.hardware
         if point.baseline:
             hardware = self.space.baselines[point.baseline]
         names = {"hardware": hardware.name, "trace": trace, "method": method}
-        return {**columns, **names, "baseline": point.baseline}
+        accuracy = self.space.accuracy_of(point)
+        return {**columns, **names, "baseline": point.baseline, **accuracy}
 
     def _sampled(self, point: Point) -> Sequence[Any]:
         """Return how a point is sampled, and the ranges in which it is."""
@@ -109,7 +142,10 @@ class Study:
 
     def _labels_of(self, point: Point) -> tuple[str, str]:
         """Return the names of a point's trace and method."""
-        return point.labels.get("trace", self.trace), point.labels.get("method", self.method)
+        method = point.labels.get("method", self.method)
+        if isinstance(self.training.traces, Networks):
+            return network_name(self.trace, point.labels), method
+        return point.labels.get("trace", self.trace), method
 
     @property
     def _methods(self) -> list[str]:
@@ -130,14 +166,19 @@ def study(
     conditions: Sequence[str] = (),
     baselines: Mapping[str, Hardware | str | Path] | None = None,
     models: Models | None = None,
+    networks: Path | None = None,
+    accuracy: str | Path | None = None,
+    trainer: Trainer | None = None,
 ) -> Study:
     """Return the study of `axes` over `hardware` with these traces and methods.
 
-    Several of them, or of `batches`, become axes of their own. Raises InputError for what cannot
+    Several of them, or of `batches`, become axes of their own. `networks` is the folder of those
+    that axes span, `accuracy` the file of a table of accuracies, or "train": `trainer`
+    does. Raises InputError for what cannot
     be read, and for an axis value that no hardware takes.
     """
-    sources = dict(traces) if isinstance(traces, Mapping) else {_name_of(traces): traces}
-    if not sources and not _choices(axes, "trace"):
+    sources = dict(traces) if isinstance(traces, Mapping) else {name_of(traces): traces}
+    if not sources and not choices_of(axes, "trace"):
         raise InputError("a sweep needs a trace: name a file, or one such as lenet_digits")
     request = SweepRequest(
         hardware=hardware.name if isinstance(hardware, Hardware) else str(hardware),
@@ -146,6 +187,7 @@ def study(
         ],
         method=list(methods) or None,
         batch=list(batches) or None,
+        accuracy=None if accuracy is None else str(accuracy),
         axes={axis.name: plain_axis(axis) for axis in axes},
         constraints=list(conditions),
         baselines={
@@ -153,20 +195,40 @@ def study(
             for name, each in (baselines or {}).items()
         },
     )
-    axes, sources = _with_own_sources(tuple(axes), sources)
-    axes = _with_axis(axes, "method", methods)
-    sizes = list(batches) or _choices(axes, "batch")
-    if sizes:
-        axes, loaded = _by_batch(axes, sources, sizes, models)
+    axes, sources = with_own_sources(tuple(axes), sources)
+    axes = with_axis(axes, "method", methods)
+    sizes = list(batches) or choices_of(axes, "batch")
+    loaded: Mapping[str, Trace]
+    if parameters := [axis for axis in axes if has_parameters(axis)]:
+        check_batches(sizes)
+        axes = with_networks_first(axes, list(sources), sizes)
+        loaded = Networks(_capture(models, parameters[0]), networks)
+    elif sizes:
+        axes, loaded = by_batch(axes, sources, sizes, models)
     else:
-        axes = _with_axis(axes, "trace", list(sources) if len(sources) > 1 else [])
-        loaded = {name: _load(source, models) for name, source in sources.items()}
-    names = _choices(axes, "method") or list(methods) or [AS_TRACED]
+        axes = with_axis(axes, "trace", list(sources) if len(sources) > 1 else [])
+        loaded = {name: loaded_trace(source, models) for name, source in sources.items()}
+    names = choices_of(axes, "method") or list(methods) or [AS_TRACED]
     schedules = {name: load_method(name) for name in names if name != AS_TRACED}
+    if baselines and isinstance(loaded, Networks):
+        raise InputError(
+            f"baseline {next(iter(baselines))}: it would run one network, and these axes span many:"
+            " leave it out, or sweep without model axes"
+        )
     others = {name: load_hardware(each) for name, each in (baselines or {}).items()}
-    space = DesignSpace(load_hardware(hardware), str(hardware), axes, tuple(conditions), others)
+    learning = _learning(trainer, loaded) if accuracy == TRAIN else None
+    knobs = [key for axis in axes for key in axis.keys]
+    accuracies = read_accuracies(Path(accuracy), knobs) if accuracy and not learning else None
+    space = DesignSpace(
+        load_hardware(hardware), str(hardware), axes, tuple(conditions), others, accuracies
+    )
     _ = space.values  # a wrong value is refused before anything runs
-    return Study(space, Training(loaded, schedules), next(iter(loaded)), names[0], request)
+    whole = Study(
+        space, Training(loaded, schedules), next(iter(sources)), names[0], request, learning
+    )
+    if isinstance(loaded, Networks):
+        whole.trace_of(space.point(0))  # as is a parameter that the model lacks
+    return whole
 
 
 def study_of(
@@ -175,101 +237,45 @@ def study_of(
     *,
     hardware: Hardware | str | Path | None = None,
     traces: Mapping[str, Source] | Source | None = None,
+    networks: Path | None = None,
+    trainer: Trainer | None = None,
 ) -> Study:
     """Return the study that `request` asks for; raises InputError as `study` does.
 
-    `hardware` and `traces` stand in for those that it names.
+    `hardware` and `traces` stand in for those that it names; for `networks` and `trainer` see
+    `study`.
     """
     sources = as_list(request.trace)
     whole = study(
         request.hardware if hardware is None else hardware,
         read_axes(request.axes),
-        {_named(source, sources): source for source in sources} if traces is None else traces,
+        {named_source(source, sources): source for source in sources} if traces is None else traces,
         methods=as_list(request.method),
         batches=request.batch or (),
         conditions=as_list(request.constraints),
         baselines=baselines_of(request.baselines),
         models=models,
+        networks=networks,
+        accuracy=request.accuracy,
+        trainer=trainer,
     )
     own = {"hardware": whole.request.hardware, "trace": whole.request.trace}
     return replace(whole, request=request.model_copy(update=own))
 
 
-def _with_own_sources(
-    axes: tuple[Axis, ...], traces: dict[str, Source]
-) -> tuple[tuple[Axis, ...], dict[str, Source]]:
-    """Return the traces that an axis of traces names, where there is one, by shorter names."""
-    sources = _choices(axes, "trace")
-    if not sources:
-        return axes, traces
-    names = {source: _named(source, sources) for source in sources}
-    renamed = tuple(_renamed(axis, names) if "trace" in axis.keys else axis for axis in axes)
-    return renamed, {names[source]: traces.get(source, source) for source in sources}
-
-
-def _renamed(axis: Axis, names: Mapping[str, str]) -> Axis:
-    at = axis.keys.index("trace")
-    choices = ((*c[:at], names[c[at]], *c[at + 1 :]) for c in axis.choices)
-    return replace(axis, choices=tuple(choices))
-
-
-def _with_axis(axes: tuple[Axis, ...], key: str, values: Sequence[str]) -> tuple[Axis, ...]:
-    if len(values) < 2 or _choices(axes, key):
-        return axes
-    return (Axis((key,), tuple((value,) for value in values)), *axes)
-
-
-def _by_batch(
-    axes: tuple[Axis, ...],
-    traces: Mapping[str, Source],
-    sizes: Sequence[int | str],
-    models: Models | None,
-) -> tuple[tuple[Axis, ...], dict[str, Trace]]:
-    """Return axes and traces of models at these batch sizes."""
-    if not all(re.fullmatch(r"0*[1-9][0-9]{0,5}", str(size)) for size in sizes):
-        raise InputError(f"axis batch: {', '.join(map(str, sizes))}: write whole numbers from 1 on")
-    linked = next((axis for axis in axes if _BATCHED & set(axis.keys) and len(axis.keys) > 1), None)
-    if linked is not None:
-        raise InputError(f"axis {linked.name}: a batch is an axis of its own; so is its trace")
-    batches = [int(size) for size in sizes]
-    names = [str(source) for source in traces.values()]
-    if models is None or not all(isinstance(source, str) for source in traces.values()):
+def _learning(trainer: Trainer | None, networks: Mapping[str, Trace]) -> Learning:
+    if trainer is None or not isinstance(networks, Networks):
         raise InputError(
-            f"axis batch: {', '.join(traces)} was captured with its batch; name a model, such as "
-            "resnet18, whose step can be captured with another"
+            "accuracy train: it trains networks that axes span: sweep cnn_digits with `trainsoc "
+            "sweep --set model.width=24,32`, or give a table"
         )
-    loaded = {f"{name} b{batch}": models(name, batch) for name in names for batch in batches}
-    pairs = tuple((f"{name} b{batch}", str(batch)) for name in names for batch in batches)
-    rest = tuple(axis for axis in axes if not _BATCHED & set(axis.keys))
-    return (Axis(("trace", "batch"), pairs), *rest), loaded
+    return Learning(trainer, networks.folder)
 
 
-def _load(source: Source, models: Models | None) -> Trace:
-    try:
-        return as_trace(source)
-    except InputError as error:
-        if models is None or not isinstance(source, str) or Path(source).suffix:
-            raise
-        try:
-            return models(source, None)
-        except InputError:
-            raise error from None
-
-
-def _choices(axes: Sequence[Axis], key: str) -> list[str]:
-    """Return the values of `key` in the axis that has it, each once; none without such an axis."""
-    axis = next((axis for axis in axes if key in axis.keys), None)
-    if axis is None:
-        return []
-    return list(dict.fromkeys(choice[axis.keys.index(key)] for choice in axis.choices))
-
-
-def _name_of(source: Source) -> str:
-    return _named(str(source), []) if isinstance(source, str | Path) else as_trace(source).name
-
-
-def _named(source: str, others: Sequence[str]) -> str:
-    """Return a file's name without folder and ending, where that tells it apart."""
-    stem = Path(source).stem if source.endswith(".trace") else source
-    stems = [Path(other).stem for other in others]
-    return stem if stems.count(Path(source).stem) < 2 else source
+def _capture(models: Models | None, axis: Axis) -> Models:
+    if models is None:
+        raise InputError(
+            f"axis {axis.name}: its networks must be captured: sweep with `trainsoc sweep`, or "
+            "with models=workloads.models.capture_model"
+        )
+    return models

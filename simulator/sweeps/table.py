@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from simulator.results.metrics import AREA, LEADING, OBJECTIVES, using
+from simulator.results.metrics import AREA, LEADING, OBJECTIVES, OF_NETWORK, using
 from simulator.sweeps.pareto import pareto_front
 from simulator.views.design_space import PointRow
 
@@ -14,7 +14,7 @@ CLOCK_BEYOND = "clock_beyond_format"
 """The column of an array's clock over what its number format reaches, where it is beyond that."""
 _IDENTITY = ("hardware", "trace", "method", "baseline")
 _ANSWER = ("feasible", "reason", "pareto")
-_FIRST = ("epochs", *(each.key for each in (*using(LEADING), AREA)))
+_FIRST = ("epochs", *(each.key for each in (*using(LEADING), *OF_NETWORK, AREA)))
 
 
 def table_of(
@@ -31,7 +31,9 @@ def table_of(
     import polars as pl  # noqa: PLC0415 - importing polars costs 0.1 s
 
     frame = pl.DataFrame(list(points), infer_schema_length=None, strict=False)
-    measures = finished.drop(_keys(finished))
+    # What a point is known to be now, such as accurate, counts, and not what it was when it ran.
+    own = [*_keys(finished), *(name for name in frame.columns if name != "point")]
+    measures = finished.drop(list(dict.fromkeys(own)), strict=False)
     table = frame.join(measures, on="point", how="left", maintain_order="left")
     for name in ("feasible", "reason"):
         ways = [way for way in (f"{name}_own", name) if way in table.columns]

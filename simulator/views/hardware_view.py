@@ -14,11 +14,15 @@ from rich.text import Text
 from simulator.energy import price_constants
 from simulator.energy.area import areas
 from simulator.energy.factors import PREFIX
+from simulator.energy.fpga import Resources, resources
 from simulator.hardware import Hardware
 from simulator.hardware.constant import Constant
+from simulator.hardware.fpga import Fpga
 from simulator.hardware.part import Part
 from simulator.hardware.settings import UNITS, known_paths
 from simulator.results.constants import text_of
+from simulator.results.metric_row import Column
+from simulator.results.metrics import RESOURCES
 from simulator.si import digits
 
 
@@ -37,6 +41,7 @@ def hardware_table(hardware: Hardware) -> Group:
         *_rest(hardware, {each.path for each in constants}),
         Text(""),
         Text(_area(hardware)),
+        *_fpga(hardware),
     )
 
 
@@ -120,6 +125,22 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " ".join(each for each in value if isinstance(each, str))
     return str(value) if isinstance(value, str | int) else ""
+
+
+def _fpga(hardware: Hardware) -> list[Text]:
+    """Return what the arrays take of their FPGA on a line; none where they are no part of one."""
+    fpga, demand = hardware.technology.fpga, resources(hardware)
+    if fpga is None or demand is None:
+        return []
+    amounts = (_amount(each, demand, fpga) for each in RESOURCES)
+    return [Text(f"{fpga.part}: the arrays take {', '.join(amounts)}.")]
+
+
+def _amount(column: Column, demand: Resources, fpga: Fpga) -> str:
+    """Return an amount beside what there is of it: "12,744 of 53,200 LUTs"."""
+    bound = getattr(fpga, column.key)
+    limit = "" if bound is None else f" of {bound:,}"
+    return f"{getattr(demand, column.key):,}{limit} {column.label}"
 
 
 def _area(hardware: Hardware) -> str:

@@ -4,6 +4,8 @@ from simulator.errors import InputError
 from simulator.trace.trace import Trace
 from workloads.models.alexnet import ALEXNETS
 from workloads.models.cnn1x import CNN1X
+from workloads.models.cnn_digits import CNN_DIGITS
+from workloads.models.family import Family, parameters_of
 from workloads.models.generate import Generation, LanguageModel, capture_generation
 from workloads.models.gpt2 import GPT2, GPT2S
 from workloads.models.llama import LLAMA
@@ -15,8 +17,10 @@ from workloads.models.vgg import VGGS
 from workloads.models.vit import VITS
 
 __all__ = [
+    "FAMILIES",
     "LANGUAGE_MODELS",
     "MODELS",
+    "Family",
     "Generation",
     "LanguageModel",
     "Model",
@@ -24,6 +28,7 @@ __all__ = [
     "capture_language_model",
     "capture_model",
     "capture_step",
+    "model_of",
 ]
 
 _ALL = (*ALEXNETS, *CNN1X, *GPT2S, *MOBILENETS, *RESNETS, *VGGS, *VITS)
@@ -31,6 +36,26 @@ MODELS = {model.name: model for model in _ALL}
 """The models that train, by name."""
 LANGUAGE_MODELS = {model.name: model for model in (GPT2, LLAMA)}
 """The models that generate, by name."""
+
+
+FAMILIES = {CNN_DIGITS.name: CNN_DIGITS}
+"""The models with parameters by name."""
+
+
+def model_of(name: str) -> Model:
+    """Return a model by name, of a family with its parameters: cnn_digits:depth=4,width=24.
+
+    Raises InputError if there is none of that name, or none with these parameters.
+    """
+    family, parameters = parameters_of(name)
+    if family in FAMILIES:
+        return FAMILIES[family].member(parameters)
+    if name not in MODELS:
+        choices = ", ".join((*MODELS, *FAMILIES))
+        if family in MODELS:
+            raise InputError(f"model {name}: {family} has no parameters: {', '.join(FAMILIES)} has")
+        raise InputError(f"no model {name!r}: choose one of {choices}")
+    return MODELS[name]
 
 
 def capture_language_model(name: str, request: Generation) -> Trace:
@@ -50,6 +75,4 @@ def capture_model(name: str, batch: int | None = None, *, evaluate: bool = False
     """
     if name in LANGUAGE_MODELS:
         raise InputError(f"{name} generates: say with --decode how many tokens")
-    if name not in MODELS:
-        raise InputError(f"no model {name!r}: choose one of {', '.join(MODELS)}")
-    return capture_step(MODELS[name], batch, evaluate=evaluate)
+    return capture_step(model_of(name), batch, evaluate=evaluate)
