@@ -29,26 +29,26 @@ PartTime = Callable[[int], int]
 class Balance:
     """Finds the sizes of the parts of a step's ops, each kind of op once."""
 
-    def __init__(self, runtime: Runtime, alone: Alone) -> None:
-        """Balance the splits of `runtime` by what parts take `alone`."""
-        self._runtime, self._alone = runtime, alone
+    def __init__(self, runtime: Runtime) -> None:
+        """Balance the splits of `runtime`."""
+        self._runtime = runtime
         self._sizes: Memo[PartSizes] = Memo("balanced splits", _STEPS)
         self._times: Memo[int] = Memo("times of parts", _TIMES)
         self._needed = any(split.shares == "fastest" for split in runtime.split or ())
 
-    def of(self, step: Step) -> PartSizes:
-        """Return the sizes of the parts of each op of `step`."""
+    def of(self, step: Step, alone: Alone) -> PartSizes:
+        """Return the sizes of the parts of each op of `step`, by what parts take `alone`."""
         if not self._needed:
             return UNBALANCED
-        return self._sizes.get(step.digest, lambda: self._of(step))
+        return self._sizes.get(step.digest, lambda: self._of(step, alone))
 
-    def _of(self, step: Step) -> PartSizes:
+    def _of(self, step: Step, alone: Alone) -> PartSizes:
         keys = [(op.layer, op.head.alike) for op in step.ops]
         kinds = {key: op.head for key, op in zip(keys, step.ops, strict=True)}
-        sizes = {key: self._balanced(step, head) for key, head in kinds.items()}
+        sizes = {key: self._balanced(step, head, alone) for key, head in kinds.items()}
         return tuple(sizes[key] for key in keys)
 
-    def _balanced(self, step: Step, op: Op) -> tuple[int, ...]:
+    def _balanced(self, step: Step, op: Op, alone: Alone) -> tuple[int, ...]:
         split = split_of(self._runtime, op)
         batch = batch_of(op) if split and op.gemms else None
         if split is None or batch is None or split.shares != "fastest":
@@ -58,8 +58,8 @@ class Balance:
         def taking(unit: str) -> PartTime:
             def part_ps(part: int) -> int:
                 (own,) = cut(op, batch, (part,))
-                alone = Step(step.kind, (own,), step.storages)
-                return self._times.get((own.alike, unit), lambda: self._alone(alone, unit))
+                single = Step(step.kind, (own,), step.storages)
+                return self._times.get((own.alike, unit), lambda: alone(single, unit))
 
             return part_ps
 

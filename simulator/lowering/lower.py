@@ -58,7 +58,7 @@ class Lowering:
         """Lower for `hardware`."""
         self._programs = programs_on(outline_of(hardware))
         self._templates = Templates(hardware)
-        self._balance = Balance(hardware.runtime, self._alone_ps)
+        self._balance = Balance(hardware.runtime)
 
     def lower(
         self, step: Step, carry: Carry, units: Units | None = None
@@ -75,7 +75,7 @@ class Lowering:
         self, step: Step, carry: Carry, units: Units | None = None
     ) -> tuple[LoweredStep, Carry]:
         """Return what `lower` does, its tasks as columns."""
-        sizes = UNBALANCED if units else self._balance.of(step)
+        sizes = UNBALANCED if units else self._balance.of(step, self._alone_ps)
         program, after = self._programs.of(step, carry, units, sizes)
         return self._on(program), after
 
@@ -93,7 +93,7 @@ class Lowering:
 
     def precisions(self, step: Step, units: Units | None = None) -> Precisions:
         """Return the precisions of the GEMMs of `step`, of which op i goes to `units[i]`."""
-        sizes = UNBALANCED if units else self._balance.of(step)
+        sizes = UNBALANCED if units else self._balance.of(step, self._alone_ps)
         return self._programs.precisions(step, units, sizes)
 
     def synchronise(self, unit: str, *, awaited: bool = False) -> tuple[Task, ...]:

@@ -20,9 +20,11 @@ def evaluation(step: Step) -> Step:
     """Return a step of a run without any training as the evaluation that it is.
 
     A network may run in the mode of training, with gradients in view that nobody asks for. What
-    runs no network stays as it is.
+    runs no network stays as it is, and so does a step with gradients.
     """
-    if step.kind is not StepKind.OTHER or not any(FACTS[op.phase].runs_network for op in step.ops):
+    facts = [FACTS[op.phase] for op in step.ops]
+    runs = any(each.runs_network for each in facts) and not any(each.backward for each in facts)
+    if step.kind is not StepKind.OTHER or not runs:
         return step
     ops = tuple(
         replace(op, phase=Phase.EVAL) if FACTS[op.phase].becomes_eval else op for op in step.ops

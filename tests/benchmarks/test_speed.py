@@ -26,8 +26,8 @@ from simulator.results.record import StepRecord
 from simulator.results.recost import recost
 from simulator.sweeps.axis import read_axes
 from simulator.sweeps.executors import Here
+from simulator.sweeps.exploration import replayed
 from simulator.sweeps.job import Delivery, Done
-from simulator.sweeps.point_row import replayed
 from simulator.sweeps.report import effects_sentence, sweep_report
 from simulator.sweeps.run import run_study
 from simulator.sweeps.space import Point

@@ -68,8 +68,8 @@ def gemms(hardware, step):
 
 def test_equal_units_compute_halves_at_the_same_time(tmp_path):
     """Half of a product's rows on each of two equal arrays beside an ideal memory: 1024 x 512 x 512
-    MACs at 8 cycles each on 256 elements at 1 GHz are 8.39 ms, and half of it. The second part adds
-    a dispatch and a launch.
+    MACs at 8 cycles each on 256 elements at 1 GHz are 8.39 ms, and half of it, within 2 %: each
+    command fills the array anew. The second part adds a dispatch and a launch.
     """
     slow = {f"{unit}.cycles_per_mac.fp32": 8 for unit in ("accelerator", "units.npu")}
     slow["dram.preset"] = "ideal"
@@ -80,9 +80,9 @@ def test_equal_units_compute_halves_at_the_same_time(tmp_path):
     first, second = gemms(together, builder.step())
     assert (first.work.unit, second.work.unit) == ("accelerator", "npu")
     assert first.work.m == second.work.m == 512
-    assert whole.work.compute_ps / 1e9 == pytest.approx(8.39, rel=0.01)
+    assert whole.work.compute_ps / 1e9 == pytest.approx(8.39, rel=0.02)
     assert first.work.compute_ps == second.work.compute_ps
-    assert first.work.compute_ps / 1e9 == pytest.approx(8.39 / 2, rel=0.01)
+    assert first.work.compute_ps / 1e9 == pytest.approx(8.39 / 2, rel=0.02)
     ms = [
         1e3 * Replay(each, one_step_trace(builder)).run().total["latency_s"]
         for each in (alone, together)

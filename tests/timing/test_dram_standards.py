@@ -14,6 +14,7 @@ GDDR6, DDR5 = "GDDR6-14000_2x16b_2ch", "DDR5-4800_2x32b_2ch"
 PRESETS = [
     "DDR4-2400_x64_1ch", "LPDDR4-3200_x32_1ch", "LPDDR5-6400_2x16b_2ch",
     "LPDDR5-6400_2x16b_2ch_REFpb", "HBM2_8ch", "HBM3_64ch_1638GBps", GDDR6, DDR5, f"{DDR5}_REFsb",
+    "LPDDR4X-4266_x32_1ch", "LPDDR5X-10667_2x16b_2ch",
 ]  # fmt: skip
 LATE = 10_000
 

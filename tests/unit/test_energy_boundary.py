@@ -114,7 +114,7 @@ def test_every_table_says_whose_joules_it_has(finished, tmp_path):
     assert told["boundary"] == "board"
     refused = trainsoc("recost", finished, "--boundary", "package")
     assert refused.returncode == 2
-    assert "array or chip or chip+dram or board" in refused.stderr
+    assert "use array, chip, chip+dram, board" in refused.stderr
     both = trainsoc("diff", finished, tmp_path / "board")
     assert both.returncode == 2
     assert "--boundary" in both.stderr

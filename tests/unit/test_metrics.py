@@ -130,9 +130,10 @@ def _lists_of_metrics(path: Path) -> list[int]:
     return lines
 
 
-_OF_OTHER_THINGS = {  # actions of a unit, which are counted; rows of an op, a probe, a scenario
+_OF_OTHER_THINGS = {  # actions that are counted; rows of an op, a probe, a scenario, a page
     "activity.py", "results/saved.py", "results/op_rows.py", "probes/array.py",
-    "scenario/result.py", "scenario/columns.py",
+    "scenario/result.py", "scenario/columns.py", "views/page/space_section.py",
+    "views/page/run_section.py", "views/page/layer_rows.py", "views/page/cards.py",
 }  # fmt: skip
 
 

@@ -124,7 +124,8 @@ class StepCutter:
 
     def _steps(self, step: OpenStep, tape: Tape) -> Iterator[int]:
         """Yield the distinct steps in an open one: evaluations that nothing uses, then the rest."""
-        if step.last and step.kind is StepKind.OTHER and not self.catalogue.learns:
+        learns = self.catalogue.learns or step.backward
+        if step.last and step.kind is StepKind.OTHER and not learns:
             yield from (self._file(each, StepKind.EVAL) for each in parted(tape, step.repeats))
             return
         done = 0
