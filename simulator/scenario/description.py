@@ -17,14 +17,15 @@ class DeviceEntry(Form):
     """`count` equal devices: a SoC, or a machine that is known by a constant rate alone.
 
     A SoC is a file or a name of `hwconfigs`, with settings. It is shared `by` its units, op by op,
-    or `by` jobs, of which one runs at a time. A constant rate costs `power` while it works, and
-    `idle` all the time.
+    or `by` jobs, of which one runs at a time; its joules are those within a `boundary`. A constant
+    rate costs `power` while it works, and `idle` all the time.
     """
 
     hardware: str | None = None
     set: dict[str, Setting] = Field(default_factory=dict)
     count: PositiveInt = 1
     shared: Literal["by op", "by job"] = "by op"
+    boundary: Literal["array", "chip", "chip+dram", "board"] = "chip+dram"
     rate: MacsPerSecond | None = Field(default=None, gt=0)
     power: Microwatts = Field(default=0, ge=0)
     idle: Microwatts = Field(default=0, ge=0)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from simulator.energy.boundary import Boundary
 from simulator.energy.prices import prices
 from simulator.errors import InputError, shown
 from simulator.hardware import Hardware, load_hardware
@@ -48,7 +49,8 @@ def kind_of(name: str, entry: DeviceEntry, numbers: tuple[int, ...]) -> DeviceKi
     if entry.hardware is None:
         return DeviceKind(name, entry, None, numbers, entry.idle)
     hardware = load_hardware(entry.hardware, entry.set)
-    return DeviceKind(name, entry, hardware, numbers, prices(hardware).whole_static_uw)
+    within = prices(hardware).at(Boundary(entry.boundary))
+    return DeviceKind(name, entry, hardware, numbers, within.whole_static_uw)
 
 
 class Sources:
@@ -80,7 +82,8 @@ class Sources:
         trace = self._part(source, where)
         key = (*_key(source), kind.name, source.job, str(source.setup))
         if key not in self._jobs:
-            self._jobs[key] = TraceJobs(Replay(kind.hardware, trace), source.job, source.setup)
+            replay = Replay(kind.hardware, trace, boundary=Boundary(kind.entry.boundary))
+            self._jobs[key] = TraceJobs(replay, source.job, source.setup)
         weights = self._crossing(source, where).weights
         return self._jobs[key].sequence, Residence(weights, self._jobs[key].peak_bytes)
 

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.energy import prices
+from simulator.energy.boundary import Boundary
 from simulator.hardware import load_hardware
 from simulator.replay import Replay
 from simulator.scenario import play
@@ -188,6 +190,17 @@ def test_a_trace_that_is_alone_costs_what_its_replay_does(tmp_path):
         result.duration_ps,
         result.total["energy_aj"],
     )
+
+
+@pytest.mark.parametrize("boundary", ["array", "chip", "chip+dram", "board"])
+def test_joules_are_those_within_the_boundary_of_a_device(boundary):
+    """One step back to back from a cold start, against its replay within the same boundary."""
+    phone = {"hardware": "raspberry-pi-4", "boundary": boundary}
+    training = {"on": "phone", "trace": "mlp_digits", "job": "run", "arrive": "always", "jobs": 1}
+    result = play(scenario(devices={"phone": phone}, programs={"training": training}))
+    within = prices(load_hardware("raspberry-pi-4")).at(Boundary(boundary))
+    assert result.devices[0]["static_aj"] == within.whole_static_uw * result.duration_ps
+    assert conserves(result)
 
 
 def two_programs(**camera):
