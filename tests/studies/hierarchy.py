@@ -48,7 +48,8 @@ class Board(NamedTuple):
 
 
 CONSTANT = Board({"rate": "1 GMAC/s", "idle": WATTS}, "1 GMAC/s")
-PI = Board({"hardware": "raspberry-pi-4", "shared": "by job"}, "raspberry-pi-4")
+_BOARD = {"hardware": "raspberry-pi-4", "boundary": "board"}  # as a meter at the wall reads it
+PI = Board(_BOARD | {"shared": "by job"}, "raspberry-pi-4")
 ETHERNET = read_link("ethernet-1000") | {"latency": "0.2 ms"}  # a guess
 
 
@@ -108,7 +109,8 @@ def _nodes(hardware: str) -> ScenarioResult:
         }
         for node in FILES
     }  # fmt: skip
-    return world(devices={node: {"hardware": hardware} for node in FILES}, programs=programs)
+    devices = {node: {"hardware": hardware, "boundary": "board"} for node in FILES}
+    return world(devices=devices, programs=programs)
 
 
 def node_times_ps(hardware: str) -> dict[str, int]:
@@ -136,8 +138,8 @@ def energy_saved(
     """Return by how much the energy per frame changes: of one device on average, of all together.
 
     `reload_share` is what the single device needs for reloads, in shares of its computing. A board
-    of constant power saves what it saves in time. A simulated one has its CPU's and DRAM's energy
-    alone, of which ops take the same wherever they run: each of four has a quarter of it.
+    of constant power saves what it saves in time. Of a simulated one ops take the same wherever
+    they run, of which each of four has a quarter, and the rest of the board all the time.
     """
     disk = _disk(reload_share / tree(1, board).total["bound_per_s"]) if reload_share else 0
     alone = tree(1, board, None, disk, 10 * FRAMES).total["energy_per_frame_j"]

@@ -65,6 +65,10 @@ def test_the_trees_energy_falls_by_device_and_rises_together():
 def test_the_tree_on_simulated_boards_and_what_the_link_must_carry():
     speedup = hierarchy.speedup(4, hierarchy.PI)
     assert speedup == pytest.approx(hierarchy.SPEEDUP, rel=0.1)
+    each, together = hierarchy.energy_saved(4, hierarchy.PI)
+    assert each == pytest.approx(hierarchy.ENERGY, abs=0.03)  # published, -68 %
+    assert each == pytest.approx(-(1 - 1 / speedup), abs=0.035)  # what ops take, they take anywhere
+    assert together == pytest.approx(1.25 - 1, abs=0.015)
     gigabit = hierarchy.speedup(4, hierarchy.PI, hierarchy.ETHERNET)
     assert gigabit == pytest.approx(speedup)  # it never binds
     slow = hierarchy.ETHERNET | {"rate": "10 Mb/s", "medium": "shared"}
