@@ -23,8 +23,10 @@ class JobSpan(NamedTuple):
 class Device(Protocol):
     """Something that runs jobs."""
 
-    def submit(self, job: JobSteps, priority: int) -> Event:
-        """Return the event of the end of `job`, which is ready now; its value is a `JobSpan`."""
+    def submit(self, program: int, job: JobSteps, priority: int) -> Event:
+        """Return the event of the end of a `program`'s job, which is ready now; its value is a
+        `JobSpan`. Jobs of one program run one after the other.
+        """
 
     def close(self) -> None:
         """Let go of all that waits."""
@@ -49,7 +51,7 @@ class OneAtATime:
         self._queue: list[tuple[int, int, JobSteps, Event]] = []
         self._order, self._busy = 0, False
 
-    def submit(self, job: JobSteps, priority: int) -> Event:
+    def submit(self, _program: int, job: JobSteps, priority: int) -> Event:
         """Return the event of the end of `job`, which is ready now."""
         self._order += 1
         done = self._env.event()
@@ -85,16 +87,24 @@ class SharedSoc:
     def __init__(self, env: Environment, soc: Soc) -> None:
         """Run on `soc` in `env`."""
         self._env, self._soc = env, soc
+        self._latest: dict[int, Event] = {}  # the end of each program's latest job
 
-    def submit(self, job: JobSteps, priority: int) -> Event:
-        """Return the event of the end of `job`, which is ready now."""
-        return self._env.process(self._run(job, priority))
+    def submit(self, program: int, job: JobSteps, priority: int) -> Event:
+        """Return the event of the end of a `program`'s job, which is ready now."""
+        before = self._latest.get(program)
+        end = self._latest[program] = self._env.process(self._run(job, priority, before))
+        return end
 
     def close(self) -> None:
         """Stop the units."""
+        self._latest.clear()
         self._soc.close()
 
-    def _run(self, job: JobSteps, priority: int) -> Generator[Event, Any, JobSpan]:
+    def _run(
+        self, job: JobSteps, priority: int, before: Event | None
+    ) -> Generator[Event, Any, JobSpan]:
+        if before is not None and not before.processed:
+            yield before
         start, busy = None, dict[str, int]()
         if job.setup_ps:
             start = int(self._env.now)

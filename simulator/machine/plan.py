@@ -1,6 +1,6 @@
 """What a scenario comes to before anything runs: devices, links, programs and what passes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple, Protocol
@@ -77,11 +77,15 @@ class Arrivals(Protocol):
         """Jobs under way at a time where each comes after another one; 0: they come themselves."""
 
     @property
+    def is_endless(self) -> bool:
+        """Whether they come as long as others do, or until the scenario's end."""
+
+    @property
     def in_background(self) -> bool:
         """Whether they end when all others have."""
 
-    def times(self, place: int) -> "Sequence[int] | None":
-        """Return the times in ps for the device at this place; None: without end."""
+    def times(self, place: int) -> Iterator[int]:
+        """Yield the times in ps for the device at this place, perhaps without end."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from simpy import Environment, Event
 from simulator.machine.device import Device, JobSpan, device_in
 from simulator.machine.link import MessageRun, SharedLink
 from simulator.machine.plan import (
+    Arrivals,
     JobRun,
     JobSequence,
-    PlannedProgram,
     PlannedRounds,
     RoundRun,
     ScenarioPlan,
@@ -91,9 +91,9 @@ class _World:
             if program.arrivals is None:
                 continue
             for place, device in enumerate(program.devices):
-                if (times := program.arrivals.times(place)) is None or times:
-                    self._foreground += not program.arrivals.in_background
-                    self._env.process(self._source(number, program, device, times))
+                self._foreground += not program.arrivals.in_background
+                times = program.arrivals.times(place)
+                self._env.process(self._source(number, program.arrivals, device, times))
         for at, rounds in enumerate(self._plan.rounds):
             self._foreground += 1
             self._env.process(self._rounds(at, rounds))
@@ -104,34 +104,31 @@ class _World:
             device.close()
 
     def _source(
-        self, number: int, program: PlannedProgram, device: int, times: Sequence[int] | None
+        self, number: int, arrivals: Arrivals, device: int, times: Iterator[int]
     ) -> Generator[Event, None, None]:
         """Let frames come at a program on one device."""
-        arrivals = program.arrivals
-        assert arrivals is not None, "a source has arrivals"
         if arrivals.window:
-            left = iter(times) if times is not None else count()
-            lanes = [self._lane(number, device, left) for _ in range(arrivals.window)]
+            lanes = [self._lane(number, arrivals, device, times) for _ in range(arrivals.window)]
             yield self._env.all_of([self._env.process(lane) for lane in lanes])
         else:
-            for at in times or ():
+            for at in times:
                 if at > self._env.now:
                     yield self._env.timeout(at - int(self._env.now))
                 self._come(number, device)
         self._foreground -= not arrivals.in_background
 
-    def _lane(self, number: int, device: int, left: Iterator[int]) -> Generator[Event, None, None]:
+    def _lane(
+        self, number: int, arrivals: Arrivals, device: int, times: Iterator[int]
+    ) -> Generator[Event, None, None]:
         """Let one frame come after the other, each when all of the one before has ended."""
-        arrivals = self._plan.programs[number].arrivals
-        assert arrivals is not None, "a source has arrivals"
         until = self._plan.until_ps
         while until is None or self._env.now < until:
             if arrivals.in_background and not self._foreground:
                 return
-            at = next(left, None)
+            at = next(times, None)
             if at is None:
                 return
-            if not arrivals.in_background and at > self._env.now:
+            if at > self._env.now:
                 yield self._env.timeout(at - int(self._env.now))
             yield self._come(number, device).done
 
@@ -164,7 +161,7 @@ class _World:
             sequence = self._sequences[number, device] = program.jobs()
         job = sequence.next()
         self._open[number, device] += 1
-        ran: JobSpan = yield self._devices[device].submit(job.steps, program.priority)
+        ran: JobSpan = yield self._devices[device].submit(number, job.steps, program.priority)
         self._open[number, device] -= 1
         self.played.jobs.append(
             JobRun(number, frame.number, device, frame.came_ps, ready, *ran[:2], job, ran.busy_ps)

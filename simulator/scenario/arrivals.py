@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from itertools import count, islice, takewhile
+from itertools import count, islice, repeat, takewhile
 from pathlib import Path
 from random import Random
 
@@ -34,11 +34,16 @@ class Always:
     in_background: bool
     start_ps: int
 
-    def times(self, place: int) -> Sequence[int] | None:
-        """Return a time for each job of the device at this place; None: without end."""
+    @property
+    def is_endless(self) -> bool:
+        """Whether jobs come as long as others do, or until the scenario's end."""
+        return self.jobs is None
+
+    def times(self, place: int) -> Iterator[int]:
+        """Yield a time for each job of the device at this place, from when it may come."""
         if self.jobs is None:
-            return None
-        return [self.start_ps] * len(range(place, self.jobs, self.places))
+            return repeat(self.start_ps)
+        return repeat(self.start_ps, len(range(place, self.jobs, self.places)))
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,14 @@ class Timed:
     window: int = 0
     in_background: bool = False
 
-    def times(self, place: int) -> Sequence[int] | None:
-        """Return when the jobs of the device at this place come."""
-        return self.by_place[place]
+    @property
+    def is_endless(self) -> bool:
+        """Times are always moments."""
+        return False
+
+    def times(self, place: int) -> Iterator[int]:
+        """Yield when the jobs of the device at this place come."""
+        return iter(self.by_place[place])
 
 
 def arrivals_of(
@@ -71,7 +81,9 @@ def arrivals_of(
         background = jobs is None and until_ps is None
         return Always(jobs, places, entry.window, background, entry.start)
     if is_file(Path(text)):
-        return Timed(_dealt(_from_file(Path(text), entry), entry, places))
+        moments = _from_file(Path(text), entry)
+        in_time = [at for at in moments if until_ps is None or at < until_ps]
+        return Timed(_dealt(in_time, entry, places))
     if entry.jobs is None and until_ps is None:
         raise InputError(
             f"programs.{name}.arrive: {shown(text)} never ends: add jobs, or until to the scenario"

@@ -1,6 +1,6 @@
 """A scenario becomes a plan: numbered devices, links and programs, and what their jobs cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -89,6 +89,7 @@ class _Compiler:
             scenario.seed,
             self._hubs(),
         )
+        _check_ends(programs)
         if not any(each.arrivals for each in programs) and not rounds:
             raise InputError("nothing ever comes: give a program arrive: 30 fps, or add rounds")
         attached = self._attached(plan)
@@ -240,6 +241,30 @@ class _Compiler:
             frozenset(devices - plan.hubs.get(number, frozenset()))
             for number, devices in enumerate(attached)
         )
+
+
+def _check_ends(programs: Sequence[PlannedProgram]) -> None:
+    """Raise InputError where a program leads to itself again and again, or never takes time."""
+    certain = [
+        {each.program for each in program.successors if each.share in (None, 1)}
+        for program in programs
+    ]
+    for number, program in enumerate(programs):
+        reached, new = set[int](), {number}
+        while new:
+            new = set[int]().union(*(certain[each] for each in new)) - reached
+            reached |= new
+        if number in reached:
+            raise InputError(
+                f"programs.{program.name}.then: every job leads to another one of it, without end: "
+                "give a share below 1"
+            )
+        endless = program.arrivals is not None and program.arrivals.is_endless
+        if endless and not program.jobs().next().steps.alone_ps:
+            raise InputError(
+                f"programs.{program.name}.arrive: always, and a job takes no time: say how many "
+                "jobs"
+            )
 
 
 def _factor(value: str | float | int, where: str) -> Fraction:

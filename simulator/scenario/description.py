@@ -1,6 +1,6 @@
 """A scenario as people write it: devices, links, programs, what passes between them, rounds."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -35,8 +35,9 @@ class DeviceEntry(Form):
         own = self.model_fields_set & {"rate", "power", "idle"}
         if self.hardware and own:
             raise ValueError(f"{sorted(own)[0]}: a SoC has its own: leave it out")
-        if self.set and not self.hardware:
-            raise ValueError("set: name the hardware that it changes")
+        of_soc = self.model_fields_set & {"set", "shared", "boundary"}
+        if of_soc and not self.hardware:
+            raise ValueError(f"{sorted(of_soc)[0]}: it is of a SoC: name its hardware")
         return self
 
 
@@ -155,8 +156,3 @@ class Scenario(Form):
     rounds: dict[str, RoundsEntry] = Field(default_factory=dict)
     until: Picoseconds | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**32)
-
-
-def plain(scenario: Scenario) -> dict[str, Any]:
-    """Return the scenario in plain numbers, in inner units."""
-    return scenario.model_dump(mode="json")

@@ -24,7 +24,6 @@ class JobCost(NamedTuple):
     steps: JobSteps
     macs: int
     dynamic_aj: int
-    dram_bytes: int
     busy_ps: Mapping[str, int]
 
 
@@ -106,7 +105,6 @@ def job_cost(costs: Sequence[_StepCost], prices: Prices, setup_ps: int) -> JobCo
         JobSteps(alone_ps, setup_ps, tuple(cost.lowered for cost in costs)),
         counts.macs,
         prices.dynamic_aj_of(counts) + prices.states_aj(tally.states),
-        counts.dram_bytes,
         {name: unit.busy_ps for name, unit in tally.units.items()},
     )
 
@@ -128,7 +126,7 @@ class JobsInTurn:
 
 def fixed_job(alone_ps: int, macs: int, dynamic_aj: int) -> Callable[[], JobsInTurn]:
     """Return the jobs of a program that all take and cost the same."""
-    cost = JobCost(JobSteps(alone_ps, alone_ps, ()), macs, dynamic_aj, 0, {})
+    cost = JobCost(JobSteps(alone_ps, alone_ps, ()), macs, dynamic_aj, {})
     return lambda: JobsInTurn(1, lambda _number, _state: (cost, 0))
 
 

@@ -1,13 +1,12 @@
 """Reading a scenario from YAML: link profiles, settings, and all mistakes in one message."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from simulator.errors import InputError, join_names, shown
+from simulator.errors import InputError, nearest, shown
 from simulator.files.forms import Hints, validate
 from simulator.files.text import is_file
 from simulator.files.yaml import read_value, read_yaml
@@ -58,9 +57,7 @@ def _find(source: str | Path) -> Path:
     shipped = SCENARIOS / f"{source}.yaml"
     if is_file(shipped):
         return shipped
-    names = scenario_names()
-    close = difflib.get_close_matches(str(source), names, 1)
-    hint = f"did you mean {close[0]}?" if close else f"give a YAML file or {join_names(names)}"
+    hint = nearest(str(source), scenario_names(), "give a YAML file or one of {}")
     raise InputError(f"no scenario {shown(str(source))}: {hint}")
 
 
@@ -147,9 +144,7 @@ def _with_files(raw: Any, folder: Path) -> Any:
 def _fix(detail: ErrorDetails) -> str:
     """Return the fix for an unknown key: the closest of those that are known there."""
     form = form_at([str(place) for place in detail["loc"][:-1]])
-    names = list(form.model_fields)
-    close = difflib.get_close_matches(str(detail["loc"][-1]), names, 1)
-    return f"did you mean {close[0]}?" if close else f"known: {join_names(names)}"
+    return nearest(str(detail["loc"][-1]), form.model_fields)
 
 
 _HINTS = Hints(_fix, "add it")

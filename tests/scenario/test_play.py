@@ -155,6 +155,30 @@ def test_a_window_of_jobs_is_always_under_way():
     assert row(result.sources, "head")["bound_per_s"] == 100
 
 
+def test_jobs_that_come_one_after_the_other_begin_when_they_may():
+    programs = {
+        "camera": timed(1, arrive="10 fps", jobs=20),
+        "training": timed(7, arrive="always", start="500 ms"),
+    }
+    result = play(scenario(programs=programs))
+    first = min(job.start_ps for job in result.played.jobs if job.program == 1)
+    assert first == 500 * MS
+
+
+def test_jobs_of_a_program_run_one_after_the_other_on_a_shared_soc():
+    """Frames that come faster than they go end as on a SoC that no other program shares."""
+    frames = {
+        "on": "phone", "trace": "mlp_digits", "part": "phase=eval", "arrive": "5000 fps",
+        "jobs": 30,
+    }  # fmt: skip
+    never = timed(1, arrive="1 fps", jobs=0) | {"on": "phone"}
+    phone = {"phone": {"hardware": "edge-16x16"}}
+    alone = play(scenario(devices=phone, programs={"camera": frames}))
+    shared = play(scenario(devices=phone, programs={"camera": frames, "never": never}))
+    ends = [[job.end_ps for job in each.played.jobs] for each in (alone, shared)]
+    assert ends[0] == ends[1]
+
+
 def test_programs_in_the_background_end_with_the_others():
     programs = {"camera": timed(1, arrive="10 fps", jobs=10), "training": timed(7, arrive="always")}
     result = play(scenario(programs=programs))

@@ -123,6 +123,13 @@ def test_times_of_arrival_come_from_a_file_and_count_in_a_sweep(split, tmp_path)
         ("tail: {on: server", "tail: {on: phone", "a SoC runs traces"),
         ("    arrive: 50 fps\n    jobs: 20\n", "", "nothing leads here"),
         ("deadline: 12 ms", "deadline: 0 ms", "greater than 0"),
+        (
+            "macs: 1000000}",
+            "macs: 1000000, then: [{to: head}]}",
+            "without end: give a share below 1",
+        ),
+        ("rate: 4 TMAC/s", "rate: 4 TMAC/s, boundary: board", "it is of a SoC: name its hardware"),
+        ("macs: 1000000}", "time: 0 s, arrive: always}", "a job takes no time"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_place_and_fix(split, old, new, words):
