@@ -56,7 +56,7 @@ class Timed:
 
     @property
     def is_endless(self) -> bool:
-        """Times are always moments."""
+        """A list of times always ends."""
         return False
 
     def times(self, place: int) -> Iterator[int]:
