@@ -126,7 +126,7 @@ def sweep(options: SweepOptions) -> None:
     Example: trainsoc sweep edge-16x16 mlp_digits --set accelerator.rows=8,16 --samples 32 -o sure
     --best energy
 
-    Example: trainsoc sweep split-inference --set "links.wifi.rate=0.1 Mb/s..20 Mb/s:x2" -o rates
+    Example: trainsoc sweep split-inference --set "links.radio.rate=0.1 Mb/s..20 Mb/s:x2" -o rates
 
     Example: trainsoc plot sweep
     """

@@ -1,5 +1,6 @@
 """A grid of designs: axes of settings, and the combinations of them that meet conditions."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +31,7 @@ class Point:
     baseline: str = ""
 
 
-class Grid:
+class Grid(ABC):
     """Every combination of the choices of `axes` that meets all `conditions`."""
 
     axes: tuple[Axis, ...]
@@ -129,9 +130,9 @@ class Grid:
     def _meeting(self, numbers: Sequence[int], conditions: Sequence[str]) -> list[int]:
         return chosen(numbers, holding(self.table(numbers), conditions, self.fixed))
 
+    @abstractmethod
     def _plain(self, which: int, index: int) -> tuple[Any, ...]:
         """Return the plain values of one choice of one axis. Raises InputError for a wrong one."""
-        raise NotImplementedError
 
     def empty(self) -> InputError:
         """Return which conditions no point meets together, as few of them as are enough.
