@@ -32,7 +32,7 @@ POINTS = 8 * 3 * 2
 @pytest.fixture(scope="module")
 def trace():
     builder = StepBuilder()
-    for size in range(20, 300, 20):
+    for size in range(20, 300, 60):
         builder.elementwise(builder.gemm(size, 2 * size, 3 * size))
     return one_step_trace(builder, 5)
 
@@ -112,8 +112,9 @@ def test_a_cluster_gives_the_same_bits_and_survives_a_killed_worker(
 
 
 def test_a_scheduler_that_ends_is_one_sentence_and_finished_points_stay(
-    trace, undisturbed, tmp_path
+    trace, undisturbed, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(executors, "SECONDS_TO_CONNECT", 2)
     process, address = started_scheduler()
     worker = dask("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
     threading.Thread(target=worker.stderr.read, daemon=True).start()
