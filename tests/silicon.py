@@ -36,6 +36,7 @@ from simulator.activity import (
     SCRATCHPAD_READS,
     SUM_READS,
     SUM_WRITES,
+    VECTOR_OPS,
     Action,
     Counts,
     DramStates,
@@ -51,6 +52,7 @@ from simulator.hardware.unit import ACCELERATOR
 REFERENCE = Path(__file__).parent / "reference"
 ENERGY = REFERENCE / "energy"
 _SECOND = 10**12
+_LANES = ("lanes", "pipes")
 _AWAKE, _ASLEEP = DramStates(_SECOND, _SECOND), DramStates()
 
 
@@ -128,11 +130,16 @@ def _machine(row: dict[str, str]) -> Hardware:
         "dram.capacity": "8 GiB",
         "cpu.static_power": "0 mW",  # none of the chip's
     }
-    return load_hardware("edge-16x16", settings)
+    if row["vector_lanes"]:
+        settings |= {f"accelerator.vector.{name}": row[f"vector_{name}"] for name in _LANES}
+    base = "edge-16x16-npu" if row["vector_lanes"] else "edge-16x16"
+    return load_hardware(base, settings)
 
 
 def _peak_counts(hardware: Hardware, bytes_per_s: int) -> Counts:
-    """Return what happens in a second: operands enter each row, sums pass each column."""
+    """Return what happens in a second: operands enter each row, sums pass each column, and each
+    lane of a vector unit computes.
+    """
     array, device = hardware.accelerator, hardware.dram.device
     assert array is not None, "the base has one"
     operand = PRECISION_BITS[array.precision] // 8
@@ -144,6 +151,8 @@ def _peak_counts(hardware: Hardware, bytes_per_s: int) -> Counts:
         SUM_READS: sums,
         SUM_WRITES: sums,
     }
+    if array.vector:
+        own[VECTOR_OPS] = array.vector.lanes * array.vector.pipes * array.clock
     counts = {Action(ACCELERATOR, what): amount for what, amount in own.items()}
     granule, row = (device.granule, device.row) if device else (1, 1)
     return Counts(counts | _read(bytes_per_s, granule, row))
@@ -345,9 +354,10 @@ def tiny() -> list[SiliconRow]:
 
 def _tiny(row: dict[str, str]) -> SiliconRow:
     ends = [_tiny_uj(row, times) for times in (lambda _: 1.0, _low, _high)]
-    why = "cores that drive it, moves between its memories and supplies are not described"
     what = f"{row['network']}, MLPerf Tiny"
-    return SiliconRow(row["system"], what, "uJ", float(row["energy_uj"]), *ends, 0.35, why)
+    return SiliconRow(
+        row["system"], what, "uJ", float(row["energy_uj"]), *ends, 0.35, row["missing"]
+    )
 
 
 def _tiny_uj(row: dict[str, str], times: Callable[[str], float]) -> float:
