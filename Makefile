@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo test test-all pytest browser lint bench traces samples golden clean
+.PHONY: demo test test-all pytest browser lint bench docs traces samples golden clean
 
 demo: $(READY)
 	$(BIN)/trainsoc demo -o demo
@@ -36,6 +36,10 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The pages of docs/ as a site in `site`, read at 127.0.0.1:8000 while `mkdocs serve` runs.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(READY)
 	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,ops
 
@@ -49,7 +53,7 @@ golden: $(READY)
 	$(BIN)/pytest tests/golden --regenerate
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo site .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,7 +1,7 @@
-"""How far to trust each machine: the README's tables, row by row, with errors on rows held out.
+"""How far to trust each machine: the tables of docs/trust.md, row by row, with errors on rows held out.
 
 `python -m tests.accuracy` measures all errors and prints the tables; with `--write` it pins them
-in `tests/reference/accuracy.json` and puts them into the README and the report page. What is fitted
+in `tests/reference/accuracy.json` and puts them into docs/trust.md and the report page. What is fitted
 on a row is refitted on one part of it and predicts the other, both ways round.
 """
 
@@ -201,7 +201,7 @@ def measure() -> Pins:
 def tables(errors: Pins) -> dict[str, list[str]]:
     """Return the lines of each table in Markdown, by the title before it, with these `errors`."""
     by_title = {
-        f"### {title}": pins.table(HEADINGS, [row.cells(errors["rows"][row.name]) for row in table])
+        f"## {title}": pins.table(HEADINGS, [row.cells(errors["rows"][row.name]) for row in table])
         for title, table in TABLES.items()
     }
     parts = [Pair(name, *ms) for name, ms in errors["parts"].items()]
@@ -209,7 +209,7 @@ def tables(errors: Pins) -> dict[str, list[str]]:
 
 
 def restart_text(errors: Pins) -> str:
-    """Return what the README says of the restart that is published."""
+    """Return what docs/trust.md says of the restart that is published."""
     figures = Figures(**errors["restart"])
     return f"{figures.mean:.0f} % on average and {figures.worst:.0f} % at worst"
 
@@ -225,8 +225,8 @@ def main(arguments: Sequence[str]) -> None:
     if "--write" in arguments:
         pins.write(errors)
         pins.write_page_rows(pins.read())
-        text = pins.README.read_text()
-        pins.README.write_text(pins.with_tables(text, tables(pins.read())))
+        text = pins.TRUST.read_text()
+        pins.TRUST.write_text(pins.with_tables(text, tables(pins.read())))
         return
     for title, lines in tables(errors).items():
         print(title, "", *lines, "", sep="\n")

@@ -1,4 +1,4 @@
-"""Errors that are published: pinned in a file, compared with, and shown in the README's tables.
+"""Errors that are published: pinned in a file, compared with, and shown in the tables of docs/trust.md.
 
 `tests/reference/accuracy.json` is the one place where they stand, in percent.
 """
@@ -15,6 +15,7 @@ from tests.validation import Pair, bias, mape
 
 FILE = FOLDER / "accuracy.json"
 README = Path(__file__).parents[1] / "README.md"
+TRUST = README.parent / "docs" / "trust.md"
 PAGE = README.parent / "simulator" / "views" / "page" / "assets" / "validation.csv"
 """The rows that the report page shows, with their figures."""
 RELATIVE = 0.02
@@ -120,7 +121,7 @@ def with_tables(text: str, tables: Mapping[str, Sequence[str]]) -> str:
     for title, lines in tables.items():
         before, _, after = text.partition(title)
         table = re.compile(r"(?:^\|.*\n)+", re.MULTILINE).search(after)
-        assert table, f"{README} has no table behind {title!r}"
+        assert table, f"{TRUST} has no table behind {title!r}"
         new = "".join(f"{line}\n" for line in lines)
         text = before + title + after[: table.start()] + new + after[table.end() :]
     return text

@@ -1,4 +1,4 @@
-"""Errors against measured and published figures: those pinned, and so in the README; how rows are
+"""Errors against measured and published figures: those pinned, and so in docs/trust.md; how rows are
 held out.
 """
 
@@ -65,14 +65,14 @@ def test_every_row_is_pinned_and_every_pin_is_of_a_row():
     assert [name for name, pin in PINS["rows"].items() if pin["held_out"]] == fitted
 
 
-def test_the_readme_shows_what_is_pinned():
-    readme = pins.README.read_text()
-    assert pins.with_tables(readme, accuracy.tables(PINS)) == readme
-    assert accuracy.restart_text(PINS) in readme.replace("\n", " ")
+def test_the_page_shows_what_is_pinned():
+    page = pins.TRUST.read_text()
+    assert pins.with_tables(page, accuracy.tables(PINS)) == page
+    assert accuracy.restart_text(PINS) in page.replace("\n", " ")
 
 
-def test_another_pin_changes_its_cell_of_the_readme_alone():
-    before = pins.README.read_text().splitlines()
+def test_another_pin_changes_its_cell_of_the_page_alone():
+    before = pins.TRUST.read_text().splitlines()
     changed = {**PINS["rows"], "SCALE-Sim: compute cycles of its array": {
         "figures": Figures(388, 1.26, -0.31, 7.4)._asdict(), "held_out": {},
     }}  # fmt: skip
