@@ -1,8 +1,8 @@
-"""How far to trust each machine: the tables of docs/trust.md, row by row, with errors on rows held out.
+"""How far to trust each machine: the tables of docs/trust.md, with errors on rows held out.
 
 `python -m tests.accuracy` measures all errors and prints the tables; with `--write` it pins them
-in `tests/reference/accuracy.json` and puts them into docs/trust.md and the report page. What is fitted
-on a row is refitted on one part of it and predicts the other, both ways round.
+in `tests/reference/accuracy.json` and puts them into docs/trust.md and the report page. What is
+fitted on a row is refitted on one part of it and predicts the other, both ways round.
 """
 
 import sys

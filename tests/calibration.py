@@ -173,7 +173,7 @@ def table(name, found):
 
 
 def row(name, threads, found):
-    """Return a row of the table of docs/calibrate.md: measured step, its error, the worst of a phase."""
+    """Return a row of the table of docs/calibrate.md: a step, its error, the worst phase."""
     off = errors(found)
     phase = max((key for key in off if key != "step"), key=lambda key: abs(off[key]))
     return (

@@ -1,4 +1,4 @@
-"""Errors that are published: pinned in a file, compared with, and shown in the tables of docs/trust.md.
+"""Errors that are published: pinned in a file, compared with, and shown in docs/trust.md.
 
 `tests/reference/accuracy.json` is the one place where they stand, in percent.
 """

@@ -1,5 +1,5 @@
-"""Errors against measured and published figures: those pinned, and so in docs/trust.md; how rows are
-held out.
+"""Errors against measured and published figures: those pinned, and so in docs/trust.md; how rows
+are held out.
 """
 
 import pytest

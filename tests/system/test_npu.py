@@ -124,6 +124,6 @@ def test_a_fused_product_that_a_search_moves_to_the_host_is_not_fused(launch):
 
 
 def test_a_bundled_run_takes_a_third_with_a_vector_unit_and_fusion():
-    """The comparison of docs/offloading.md: conversions, ops over elements and their launches leave the CPU."""
+    """As docs/offloading.md compares: conversions, ops and their launches leave the CPU."""
     plain, npu = simulate("edge-16x16", "resnet20_digits"), simulate(NPU, "resnet20_digits")
     assert 0.2 < npu.total["latency_ps"] / plain.total["latency_ps"] < 0.4
