@@ -1,7 +1,7 @@
 # Two commands on a fresh clone: `make demo` and `make test`. Each builds .venv by itself.
 #
-# TORCH chooses the build of torch, for example
-#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+# torch is its CPU build where PyTorch's index answers; TORCH chooses another, for example
+#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cu130"
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo test test-all pytest browser lint bench docs traces samples golden clean
+.PHONY: demo test test-all test-lowest pytest browser lint bench docs traces samples golden clean
 
 demo: $(READY)
 	$(BIN)/trainsoc demo -o demo
@@ -23,6 +23,15 @@ test test-all: $(READY)
 
 pytest: $(READY)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --benchmark-skip $(PICK)
+
+# The lowest versions that pyproject allows, in an environment of their own; SALib and torch apart.
+LOWEST := .venv-lowest
+test-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/pip install -q --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct '.[search]'
+	$(LOWEST)/bin/pip install -q --disable-pip-version-check hypothesis jsonschema pytest pytest-benchmark pytest-xdist SALib
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --benchmark-skip -m "not slow and not torch" tests/unit tests/golden tests/machine tests/scenario
 
 # The report page in a browser: needs a chromium, such as Debian's package, and npm for axe-core.
 browser: $(READY)
@@ -53,10 +62,10 @@ golden: $(READY)
 	$(BIN)/pytest tests/golden --regenerate
 
 clean:
-	rm -rf $(VENV) demo site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) demo site .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check $(TORCH)
+	$(BIN)/pip install -q --disable-pip-version-check $(TORCH) $$($(PYTHON) .ci/cpu_index.py $(TORCH))
 	$(BIN)/pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[capture,cluster,search,dev]'
 	touch $(READY)

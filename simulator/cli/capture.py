@@ -215,6 +215,8 @@ def _script(target: str, models: list[str]) -> Path:
 
     script = recipe_path(target) or Path(target)
     if not script.exists():
+        if script.suffix == ".py":
+            raise InputError(f"capture {target}: there is no such file; check the path")
         names = f"recipes: {', '.join((*RECIPES, *STUDIES))}; models: {', '.join(models)}"
         hint = nearest(target, (*RECIPES, *STUDIES, *models), names)
         raise InputError(f"capture {target}: no such script, recipe or model; {hint}")

@@ -35,7 +35,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def unwritable(path: Path, error: OSError, then: str = "") -> InputError:
     """Return the error that says why `path` cannot be written, and what follows from it."""
-    return InputError(f"{path}: cannot be written: {error.strerror or error}{then}")
+    why = error.strerror or str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        files = [each for each in path.parents if each.exists() and not each.is_dir()]
+        why = f"{files[0]} is a file; name a folder" if files else why
+    return InputError(f"{path}: cannot be written: {why}{then}")
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:

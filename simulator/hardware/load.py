@@ -130,5 +130,7 @@ def _find(source: str | Path) -> Path:
     shipped = CONFIGS / f"{source}.yaml"
     if is_file(shipped):
         return shipped
+    if path.suffix in (".yaml", ".yml"):
+        raise InputError(f"{source}: there is no such file; check the path")
     hint = nearest(str(source), hardware_names(), "give a YAML file or one of {}")
     raise InputError(f"no hardware {shown(str(source))}: {hint}")

@@ -58,17 +58,25 @@ def value_of(hardware: Hardware, path: str) -> Any:
 
 
 def likely(key: str, names: Sequence[str]) -> str:
-    """Return a hint for an unknown setting: the closest name, or else several.
+    """Return a hint for an unknown setting: the whole paths that it ends, or the closest name, or
+    else several.
 
     Those are the settings of the part that `key` begins with, or else all parts.
     """
-    close = difflib.get_close_matches(key, names, 1, 0.5)
+    close = _ending(key, names) or difflib.get_close_matches(key, names, 1, 0.5)
     if close:
-        return f"did you mean {close[0]}?"
+        return f"did you mean {' or '.join(close)}?"
     part = key.partition(".")[0]
     within = [name for name in names if name.startswith(f"{part}.")]
     parts = dict.fromkeys(f"{n.partition('.')[0]}.*" if "." in n else n for n in names)
     return f"known: {join_names(within or parts)}"
+
+
+def _ending(key: str, names: Sequence[str]) -> list[str]:
+    """Return the shortest paths that end in `key`: rows is that of accelerator.rows."""
+    ending = [name for name in names if name.endswith(f".{key}")]
+    parts = min((name.count(".") for name in ending), default=0)
+    return [name for name in ending if name.count(".") == parts]
 
 
 def settings_of(hardware: Hardware, values: Mapping[str, Any]) -> dict[str, Any]:

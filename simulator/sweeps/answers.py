@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from simulator.errors import InputError
+from simulator.errors import InputError, nearest
 from simulator.results.metrics import ACCURACY, ERROR, minimisable
 from simulator.sweeps.condition import column_for, where
 from simulator.sweeps.sampled import SAMPLES, stays_best
@@ -31,10 +31,18 @@ def objectives_of(text: str, measures: Sequence[str] = minimisable()) -> tuple[s
 
     Raises InputError for an unknown one, before there is a table.
     """
-    objectives = tuple(column_for(name.strip(), measures) for name in text.split(","))
+    objectives = tuple(_objective(name.strip(), measures) for name in text.split(","))
     if len(set(objectives)) < len(objectives):
         raise InputError(f"--minimize {text}: names the same twice")
     return objectives
+
+
+def _objective(name: str, measures: Sequence[str]) -> str:
+    try:
+        return column_for(name, measures)
+    except InputError:
+        hint = nearest(name, measures)
+        raise InputError(f"--minimize {name}: no such measure; {hint}") from None
 
 
 def best(table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()) -> PointRow:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from simulator.errors import InputError, shown
 from simulator.results.metrics import METRICS, OF_MACHINE, OF_NETWORK, column_of
@@ -66,6 +66,14 @@ _PROBLEMS = {
 _EXAMPLE = "rows * cols <= 1024 and latency < 20 ms"
 
 
+class _Token(NamedTuple):
+    """A word of a condition; a "quantity" is a number in plain units, which had a `unit`."""
+
+    kind: str
+    word: str
+    unit: str = ""
+
+
 @dataclass(frozen=True)
 class Condition:
     """A condition, the columns that it reads, and the SQL that computes it from them."""
@@ -110,7 +118,7 @@ def condition(text: str, columns: Iterable[str], others: Iterable[str] = ()) -> 
     groups, used, words = (tuple(columns), tuple(others)), set(), []
     tokens = list(_tokens(text))
     _check_units(text, tokens, groups)
-    for kind, word in tokens:
+    for kind, word, _ in tokens:
         if kind == "name" and word.lower() not in _WORDS:
             column = _column(text, word, groups)
             used.add(column)
@@ -125,10 +133,8 @@ def condition(text: str, columns: Iterable[str], others: Iterable[str] = ()) -> 
     return Condition(text.strip(), frozenset(used), " ".join(words))
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the kind and the SQL of each word; a "quantity" is a number with its unit, in plain
-    ones.
-    """
+def _tokens(text: str) -> Iterator[_Token]:
+    """Yield the kind and the SQL of each word."""
     position = 0
     while text[position:].strip():
         match = _TOKEN.match(text, position)
@@ -137,10 +143,11 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
         position, kind, word = match.end(), match.lastgroup, match[match.lastgroup]
         if kind == "number" and Decimal(word).adjusted() > _LARGEST:
             raise _unreadable(text, f"{shown(word)} is too large a number")
-        unit = _UNIT.match(text, position) if kind == "number" else None
-        if unit and unit[1].lower() not in _WORDS:
-            position, kind = unit.end(), "quantity"
-            word = _number(Decimal(word) * _factor(text, unit[1]))
+        match = _UNIT.match(text, position) if kind == "number" else None
+        unit = match[1] if match and match[1].lower() not in _WORDS else ""
+        if match and unit:
+            position, kind = match.end(), "quantity"
+            word = _number(Decimal(word) * _factor(text, unit))
         elif kind == "number":
             word = _number(Decimal(word))
         if word.lower() in _FUNCTIONS and text[position:].lstrip().startswith("("):
@@ -148,36 +155,53 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
         if kind == "text":
             inner = word[1:-1].replace("''", "'") if word[0] == "'" else word[1:-1]
             word = "'" + inner.replace("'", "''") + "'"
-        yield kind, word
+        yield _Token(kind, word, unit)
 
 
-def _check_units(
-    text: str, tokens: Sequence[tuple[str, str]], groups: Sequence[Sequence[str]]
-) -> None:
-    """Raise InputError for `latency < 20`, which leaves open 20 of what.
+def _check_units(text: str, tokens: Sequence[_Token], groups: Sequence[Sequence[str]]) -> None:
+    """Raise InputError for `latency < 20`, which leaves open 20 of what, and for `latency < 2 J`.
 
     A name that ends in its unit, such as latency_s, says so itself; nothing is 0 of any unit.
     """
-    edge = "sign", "and"
+    edge = _Token("sign", "and")
     framed = [edge, *tokens, edge]
     for number in range(1, len(framed) - 3):
         before, left, sign, right, after = framed[number - 1 : number + 4]
-        if sign[1] not in _COMPARISONS or not (_ends(before) and _ends(after)):
+        if sign.word not in _COMPARISONS or not (_ends(before) and _ends(after)):
             continue
-        for (kind, name), (other, value) in ((left, right), (right, left)):
-            if kind == "name" and other == "number" and Decimal(value):
-                _check_unit(text, name, value, _column(text, name, groups))
+        for name, value in ((left, right), (right, left)):
+            if name.kind != "name" or value.kind not in ("number", "quantity"):
+                continue
+            column = _column(text, name.word, groups)
+            if value.kind == "quantity":
+                _check_dimension(text, name.word, value.unit, column)
+            elif Decimal(value.word):
+                _check_unit(text, name.word, value.word, column)
 
 
-def _ends(token: tuple[str, str]) -> bool:
+def _ends(token: _Token) -> bool:
     """Whether a comparison may begin after this word, or end before it."""
-    return token[1].lower() in ("and", "or", "not", "(", ")")
+    return token.word.lower() in ("and", "or", "not", "(", ")")
 
 
 def _check_unit(text: str, name: str, value: str, column: str) -> None:
     unit = _unit_of(column)
     if unit and name != column:
         raise _unreadable(text, f"{value} of what? write a unit, such as {value} {unit}")
+
+
+def _check_dimension(text: str, name: str, unit: str, column: str) -> None:
+    """Raise InputError where `unit` is not one of what a column holds."""
+    own = _unit_of(column)
+    if own and not _dimensions(own) & _dimensions(unit):
+        raise _unreadable(text, f"{name} is in {own}, not in {unit}")
+    if not own and not column.startswith("model.") and "ratio" not in _dimensions(unit):
+        raise _unreadable(text, f"{name} has no unit; leave out {unit}")
+
+
+def _dimensions(unit: str) -> set[str]:
+    """Return the names of the quantities that have a unit: "kcycles" is of cycles."""
+    return {each.name for each in _INNER if unit in each.units} or {unit}
 
 
 def _unit_of(column: str) -> str:
@@ -212,10 +236,10 @@ def _column(text: str, name: str, groups: Sequence[Sequence[str]]) -> str:
             if exact in columns:
                 return exact
         short = [column for column in columns if column.endswith(f".{name}")]
-        if len(short) > 1:
-            raise _unreadable(text, f"{name} may be {' or '.join(short)}")
-        if short:
+        if len(short) == 1:
             return short[0]
+        if short:
+            raise _unreadable(text, f"{name} may be {' or '.join(short)}")
     every = [column for columns in groups for column in columns]
     parts = [column.rpartition(".")[2] for column in every]
     close = difflib.get_close_matches(name, [*every, *parts, *_ALIASES], 3)

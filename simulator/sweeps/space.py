@@ -12,7 +12,7 @@ from simulator.errors import Infeasible, InputError, shown
 from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.overlay import Overlay
 from simulator.hardware.settings import setting_paths, value_of
-from simulator.results.metrics import AREA, AREAS, OF_NETWORK, RESOURCES, minimisable
+from simulator.results.metrics import AREA, AREAS, METRICS, OF_NETWORK, RESOURCES, minimisable
 from simulator.sweeps.accuracy import Accuracies, accuracy_columns
 from simulator.sweeps.axis import MODEL, Axis, is_label
 from simulator.sweeps.condition import condition, holding
@@ -168,9 +168,9 @@ class DesignSpace(Grid):
 
 def _refuse_results(text: str, columns: Sequence[str]) -> None:
     """Raise InputError where a condition asks for a result: a point has one only after it ran."""
+    results = {each.key for each in METRICS} | {*minimisable()} | {each.key for each in OF_NETWORK}
     try:
-        of_network = (each.key for each in OF_NETWORK)
-        parsed = condition(text, (*columns, *minimisable(), *of_network))
+        parsed = condition(text, (*sorted(results), *columns))
     except InputError:
         return
     if lacking := sorted(parsed.names & {each.key for each in RESOURCES}):
@@ -183,10 +183,10 @@ def _refuse_results(text: str, columns: Sequence[str]) -> None:
             f"condition {shown(text, 80)}: no accuracy is known before points run: give a table "
             "of it with --accuracy, or ask with --best and --where"
         )
-    results = sorted(parsed.names & set(minimisable()))
-    are = "are" if len(results) > 1 else "is"
+    lacking = sorted(parsed.names & results)
+    are = "are" if len(lacking) > 1 else "is"
     raise InputError(
-        f"condition {shown(text, 80)}: {', '.join(results)} {are} known when a point has run; ask "
+        f"condition {shown(text, 80)}: {', '.join(lacking)} {are} known when a point has run; ask "
         "with --best and --where"
     )
 

@@ -108,19 +108,42 @@ def test_a_condition_is_what_python_computes(pair, table):
     for row in table.iter_rows(named=True):
         values = {name: row[column] / inner for name, (column, inner) in _NAMES.items()}
         expected.append(bool(eval(python, {"v": values})))
-    if not _leaves_a_unit_open(text):
+    if not _mistaken(text):
         assert holding(table, [text]).to_list() == expected
         return
-    with pytest.raises(InputError, match="of what"):
+    with pytest.raises(InputError, match=r"of what|is in|has no unit"):
         holding(table, [text])
 
 
-def _leaves_a_unit_open(text):
-    """Whether a name of something with a unit is compared with a plain number, each by itself."""
-    name, number = "(?:scratchpad|launch|clock|latency|area)", "0*[1-9][0-9]*"
+_OWN_UNITS = {"scratchpad": "KiB", "launch": "ms", "latency": "ms", "clock": "MHz", "area": "mm2"}
+
+
+def _mistaken(text):
+    """Whether a name is compared with a number in a unit that is not its own, each by itself; 0
+    needs none.
+    """
+    name, number = f"(?P<name>{'|'.join(_NAMES)})", r"(?P<number>\d+) ?(?P<unit>KiB|ms|MHz|mm2|)"
     sign = "(?:<=|>=|==|!=|<>|<|>|=)"
-    alone = rf"(?:{name} {sign} {number}|{number} {sign} {name})"
-    return re.search(rf"(?:^|\(|and |or |not ){alone}(?:$|\)| and| or)", text)
+    for alone in (f"{name} {sign} {number}", f"{number} {sign} {name}"):
+        for match in re.finditer(rf"(?:^|\(|and |or |not ){alone}(?=$|\)| and| or)", text):
+            own = _OWN_UNITS.get(match["name"], "")
+            if match["unit"] != own and (match["unit"] or int(match["number"])):
+                return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("area <= 2 mW", "area is in mm2, not in mW"),
+        ("20 ms > scratchpad", "scratchpad is in KiB, not in ms"),
+        ("rows < 9 and (rows >= 3 ms)", "rows has no unit; leave out ms"),
+        ("latency < 1 kcycles", "latency is in s, not in kcycles"),
+    ],
+)
+def test_a_unit_of_another_quantity_is_refused(text, why):
+    with pytest.raises(InputError, match=why):
+        holding(_knobs(), [text])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +200,7 @@ def test_a_missing_value_never_meets_a_condition(name, rest):
     table = _knobs(**{name: [None, None]}).with_columns(pl.col(_NAMES[name][0]).cast(pl.Int64))
     assert holding(table, [rest.format(name)]).to_list() == [False, False]
     mixed = _knobs(**{name: [None, 10**13]})
-    assert holding(mixed, [f"{name} > 1 ms"]).to_list() == [False, True]
+    assert holding(mixed, [f"{name} > 1 {_OWN_UNITS.get(name, '')}"]).to_list() == [False, True]
 
 
 def test_products_beyond_64_bits_do_not_wrap():
