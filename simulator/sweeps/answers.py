@@ -42,6 +42,8 @@ def _objective(name: str, measures: Sequence[str]) -> str:
         return column_for(name, measures)
     except InputError:
         hint = nearest(name, measures)
+        if name in (ACCURACY.key, ERROR.key):
+            hint = "say with --accuracy how accurate the networks are"
         raise InputError(f"--minimize {name}: no such measure; {hint}") from None
 
 

@@ -66,7 +66,7 @@ _PROBLEMS = {
 _EXAMPLE = "rows * cols <= 1024 and latency < 20 ms"
 
 
-class _Token(NamedTuple):
+class _Lexeme(NamedTuple):
     """A word of a condition; a "quantity" is a number in plain units, which had a `unit`."""
 
     kind: str
@@ -133,7 +133,7 @@ def condition(text: str, columns: Iterable[str], others: Iterable[str] = ()) -> 
     return Condition(text.strip(), frozenset(used), " ".join(words))
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokens(text: str) -> Iterator[_Lexeme]:
     """Yield the kind and the SQL of each word."""
     position = 0
     while text[position:].strip():
@@ -155,15 +155,15 @@ def _tokens(text: str) -> Iterator[_Token]:
         if kind == "text":
             inner = word[1:-1].replace("''", "'") if word[0] == "'" else word[1:-1]
             word = "'" + inner.replace("'", "''") + "'"
-        yield _Token(kind, word, unit)
+        yield _Lexeme(kind, word, unit)
 
 
-def _check_units(text: str, tokens: Sequence[_Token], groups: Sequence[Sequence[str]]) -> None:
+def _check_units(text: str, tokens: Sequence[_Lexeme], groups: Sequence[Sequence[str]]) -> None:
     """Raise InputError for `latency < 20`, which leaves open 20 of what, and for `latency < 2 J`.
 
     A name that ends in its unit, such as latency_s, says so itself; nothing is 0 of any unit.
     """
-    edge = _Token("sign", "and")
+    edge = _Lexeme("sign", "and")
     framed = [edge, *tokens, edge]
     for number in range(1, len(framed) - 3):
         before, left, sign, right, after = framed[number - 1 : number + 4]
@@ -179,7 +179,7 @@ def _check_units(text: str, tokens: Sequence[_Token], groups: Sequence[Sequence[
                 _check_unit(text, name.word, value.word, column)
 
 
-def _ends(token: _Token) -> bool:
+def _ends(token: _Lexeme) -> bool:
     """Whether a comparison may begin after this word, or end before it."""
     return token.word.lower() in ("and", "or", "not", "(", ")")
 

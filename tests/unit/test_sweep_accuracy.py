@@ -110,7 +110,7 @@ def test_other_tables_are_refused(tmp_path, text, says):
 def test_accuracy_without_a_table_is_refused():
     with pytest.raises(InputError, match="no accuracy is known before points run"):
         _sweep(None, constraints=["accuracy > 90 %"])
-    with pytest.raises(InputError, match="no accuracy"):
+    with pytest.raises(InputError, match="say with --accuracy how"):
         _sweep(None, minimize="accuracy")
 
 
