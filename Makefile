@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo test test-all test-lowest pytest browser lint bench docs traces samples golden clean
+.PHONY: demo test test-all test-lowest pytest browser lint bench docs notebooks traces samples golden clean
 
 demo: $(READY)
 	$(BIN)/trainsoc demo -o demo
@@ -48,6 +48,9 @@ lint: $(READY)
 # The pages of docs/ as a site in `site`, read at 127.0.0.1:8000 while `mkdocs serve` runs.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebooks: $(READY)
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
 bench: $(READY)
 	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,ops

@@ -1,11 +1,13 @@
 """The verb that lists what comes with trainsoc by name."""
 
 import json
+import textwrap
 from typing import Annotated
 
 import typer
 
 from simulator.cli.arguments import JsonOption
+from simulator.cli.terminal import table_width
 from simulator.errors import InputError, nearest, shown
 
 KINDS = "hardware", "traces", "methods", "memories", "cores", "units", "metrics"
@@ -30,12 +32,16 @@ def list_(
     if as_json:
         print(json.dumps(names, indent=1))
         return
+    width = table_width(wide=False)
     for each, rows in names.items():
         if not kind:
             print(f"{each}:")
-        width = max(map(len, rows), default=0)
+        longest = max(map(len, rows), default=0)
         for name, what in rows.items():
-            print(f"{'' if kind else '  '}{name:{width}}  {what}".rstrip())
+            start = f"{'' if kind else '  '}{name:{longest}}  "
+            lines = textwrap.wrap(what, max(width - len(start), 20)) or [""]
+            for text in (start + lines[0], *(" " * len(start) + line for line in lines[1:])):
+                print(text.rstrip())
 
 
 def _names(kind: str) -> dict[str, str]:

@@ -86,14 +86,14 @@ def check_name(what: str) -> None:
 
 
 def show_hardware(hardware: "Hardware", *, as_json: bool = False) -> None:
-    """Print a SoC: uncertain constants, all settings, area; or one JSON object."""
+    """Print a SoC as the YAML that describes it, or as one JSON object."""
     from simulator.energy.area import areas
     from simulator.energy.fpga import resources
     from simulator.results.constants import constants_document
-    from simulator.views.hardware_view import hardware_table
+    from simulator.views.hardware_yaml import hardware_yaml
 
     if not as_json:
-        print_table(hardware_table(hardware))
+        print(hardware_yaml(hardware), end="")
         return
     area = {part.component: part.mm2 for part in areas(hardware)}
     demand = resources(hardware)

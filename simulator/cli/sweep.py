@@ -228,6 +228,8 @@ def _best(table: Any, options: SweepOptions) -> tuple[Any, float | None]:
 
 def _print(table: Any, request: "SweepRequest", options: SweepOptions, out: Path) -> None:
     """Print the table, the best point, the effects of the axes and where the table is."""
+    from rich.text import Text
+
     from simulator.sweeps.answers import measure, objectives_of
     from simulator.sweeps.folder import TABLE
     from simulator.sweeps.report import best_sentence, effects_sentence, sweep_report
@@ -235,9 +237,9 @@ def _print(table: Any, request: "SweepRequest", options: SweepOptions, out: Path
     row, stays = _best(table, options)
     print_table(sweep_report(table, objectives_of(request.minimize, table.columns)))
     if options.best and row:
-        print(best_sentence(table, row, measure(table, options.best), stays))
+        print_table(Text(best_sentence(table, row, measure(table, options.best), stays)))
     if effects := effects_sentence(table):
-        print(effects)
+        print_table(Text(effects))
     print(f"{table.height} points in {out / TABLE}; `trainsoc plot {out}` draws them")
 
 

@@ -40,7 +40,7 @@ def table_width(*, wide: bool) -> int:
 
 
 def print_table(table: Any, width: int | None = None) -> None:
-    """Print a rich table, or any renderable, `width` characters wide, else at least 150.
+    """Print a rich table, or any renderable, `width` characters wide, else as wide as a terminal.
 
     Names of layers are printed literally: no markup, no control characters.
     """
@@ -56,7 +56,5 @@ def print_table(table: Any, width: int | None = None) -> None:
                 lines = text if control else "\n".join(map(escaped, text.split("\n")))
                 yield Segment(lines, style, control)
 
-    if width is None:
-        console = Console(highlight=False)
-        width = max(console.width if console.is_terminal else WIDE, 150)
+    width = width or table_width(wide=False)
     Plain(highlight=False, markup=False, emoji=False, width=width).print(table)

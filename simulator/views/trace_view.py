@@ -4,7 +4,8 @@ from collections.abc import Callable
 from itertools import groupby
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -42,9 +43,9 @@ def trace_table(document: TraceSummary) -> Group:
         Text(""),
         Text(_step_line(document)),
         _phases(document["phases"]),
-        _side_by_side(_by_flops(document["layers"]), _by_bytes(document["layers"])),
+        _Abreast(_by_flops(document["layers"]), _by_bytes(document["layers"])),
         Text(peak_sentence(document["peak"])),
-        _side_by_side(
+        _Abreast(
             _footprint_by_kind(document["peak"]),
             _footprint_by_layer(document["peak"]),
             _largest(document["peak"]),
@@ -64,10 +65,24 @@ def _table(*columns: str, text: int = 1) -> Table:
     return table
 
 
-def _side_by_side(*tables: Table) -> Table:
-    grid = Table.grid(padding=(0, 4))
-    grid.add_row(*tables)
-    return grid
+class _Abreast:
+    """Tables beside each other where the terminal is wide enough, else one below the other."""
+
+    def __init__(self, *tables: Table) -> None:
+        self._tables = tables
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the tables; rich calls this."""
+        widths = [Measurement.get(console, options, each).maximum for each in self._tables]
+        if sum(widths) + _GAP * len(widths) > options.max_width:
+            yield from self._tables
+            return
+        grid = Table.grid(padding=(0, _GAP))
+        grid.add_row(*self._tables)
+        yield grid
+
+
+_GAP = 4  # columns between tables
 
 
 # The run
@@ -94,7 +109,7 @@ def _generation(document: TraceSummary) -> str:
 
 def _distinct(document: TraceSummary) -> Table:
     table = _table("step", "kind", "first input", "runs", "ops", "GEMM FLOP", "peak", text=3)
-    table.add_column("unlike")
+    table.add_column("differs from")
     for rows in _alike(document["distinct"]):
         row = rows[-1]
         table.add_row(
@@ -235,7 +250,7 @@ def _layers(rows: list[LayerTotals], title: str, amount: Callable[[LayerTotals],
 
 
 def _footprint_by_kind(peak: Peak) -> Table:
-    table = _table("held then", "bytes", "share")
+    table = _table("at the peak", "bytes", "share")
     for group, size in peak["by_kind"].items():
         table.add_row(group.replace("_", " "), _or_dash(size, "B"), percent(size, peak["bytes"]))
     return table

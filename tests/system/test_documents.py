@@ -17,16 +17,27 @@ TRAIN = """
 import argparse
 import torch
 
+optimizers = {"sgd": torch.optim.SGD, "momentum": torch.optim.RMSprop, "adam": torch.optim.Adam}
 parser = argparse.ArgumentParser()
+parser.add_argument("optimizer", nargs="?", default="sgd", choices=optimizers)
 parser.add_argument("--epochs", type=int, default=1)
+given = parser.parse_args()
 model = torch.nn.Linear(8, 2)
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-for _ in range(parser.parse_args().epochs):
+optimizer = optimizers[given.optimizer](model.parameters(), lr=0.1)
+for _ in range(given.epochs):
     optimizer.zero_grad()
     model(torch.randn(4, 8)).sum().backward()
     optimizer.step()
 """
-LONG = ("index.md", "sweeps.md", "scenarios.md", "offloading.md", "capture.md", "methods.md")
+LONG = (
+    "index.md",
+    "tasks.md",
+    "sweeps.md",
+    "scenarios.md",
+    "offloading.md",
+    "capture.md",
+    "methods.md",
+)
 """Pages whose commands take a minute together; README and the others show the same verbs."""
 
 
@@ -48,7 +59,11 @@ def _shown(printed, output):
 @pytest.mark.parametrize("page", _of_pages(run=True))
 def test_commands_run_in_the_order_of_a_page_and_print_what_it_shows(page, tmp_path, server):
     pytest.importorskip("torch")
-    (tmp_path / "train.py").write_text(TRAIN)
+    for name in ("train.py", "optimizer.py"):
+        (tmp_path / name).write_text(TRAIN)
+    for block in blocks("yaml", page):  # one that begins with another SoC is a file of its own
+        if block.text.startswith("base:"):
+            (tmp_path / "soc.yaml").write_text(block.text)
     for words, printed in commands(page):
         captures = words[0] == "capture"  # a script may end its process
         done = server.run(tmp_path, *words) if captures else trainsoc(*words, cwd=tmp_path)
@@ -116,7 +131,7 @@ def test_yaml_is_a_part_of_the_default_machine():
 def test_a_description_begins_with_another_one(tmp_path):
     from simulator.hardware import load_hardware
 
-    (block,) = [block for block in blocks("yaml") if block.text.startswith("base:")]
+    block, *_ = [block for block in blocks("yaml") if block.text.startswith("base:")]
     (tmp_path / "soc.yaml").write_text(block.text)
     soc = load_hardware(tmp_path / "soc.yaml")
     assert len(block.text.splitlines()) <= 12

@@ -37,6 +37,24 @@ def test_a_run_fits_80_columns_and_begins_with_the_whole(soc, by):
     assert {"energy", "power", "area"} <= set(starts)
 
 
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "show edge-16x16", "show lenet_digits", "list", "list metrics", "scenario split-inference",
+        "probe offload edge-16x16", "probe cpu edge-16x16", "explain {small}",
+        "sweep edge-16x16 mlp_digits -o {sweep} --workers 1 --set accelerator.rows=8,16 "
+        "--set accelerator.cols=8,16 --set accelerator.scratchpad=64KiB,128KiB "
+        "--set accelerator.clock=500MHz,1GHz --set dram.preset=ideal,LPDDR4-3200_x32_1ch",
+    ],
+)  # fmt: skip
+def test_a_verb_fits_80_columns(verb, folders, tmp_path):
+    words = verb.format(small=folders / "small", sweep=tmp_path / "sweep").split()
+    lines = trainsoc(*words).stdout.splitlines()
+    long = [line for line in lines if len(line) > 80 and "--set" not in line]  # is to be copied
+    assert lines
+    assert [line for line in long if str(tmp_path) not in line] == []
+
+
 def test_wide_has_every_column():
     lines = trainsoc("run", "edge-16x16", "mlp_digits", "--wide").stdout.splitlines()
     header = next(line for line in lines if "latency" in line)

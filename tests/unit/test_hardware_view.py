@@ -1,24 +1,18 @@
-"""What `show` says of a SoC: numbers with their ranges, as JSON and as a person reads them."""
+"""What `show` says of a SoC: numbers with their ranges, as JSON, and as YAML that runs."""
 
-import io
 import json
 
-from rich.console import Console
+import pytest
 
 from simulator.energy import price_constants
 from simulator.hardware import load_hardware
+from simulator.hardware.shipped import hardware_names
 from simulator.replay import Replay, save_run
 from simulator.results.constants import constants_document
-from simulator.views.hardware_view import hardware_table
+from simulator.views.hardware_yaml import hardware_yaml
 from tests.builders import StepBuilder, one_step_trace
 
 LAUNCH = "{value: 10 us, range: 3 us .. 40 us, source: 'guess: a driver'}"
-
-
-def shown(soc) -> list[str]:
-    text = io.StringIO()
-    Console(file=text, width=200).print(hardware_table(soc))
-    return text.getvalue().splitlines()
 
 
 def test_a_constant_as_json():
@@ -37,26 +31,47 @@ def test_a_constant_as_json():
     assert len(found) == len(soc.constants) + len(price_constants(soc))
 
 
-def test_a_person_sees_what_has_a_range_first():
-    soc = load_hardware("edge-16x16", [f"runtime.launch={LAUNCH}"])
-    lines = shown(soc)
-    rows = [" ".join(line.split()) for line in lines]
-    launch = rows.index("runtime.launch 10 us 3 us .. 40 us guess a driver")
-    rest = rows.index("Numbers that have a source and no range:")
-    rows_row = rows.index("accelerator.rows 16 published Gemmini default (Genc et al., DAC 2021)")
-    assert launch < rest < rows_row
-    assert "cpu.operating_points 10 numbers published hi3660.dtsi" in rows
-    count = sum(each["low"] < each["high"] for each in constants_document(soc))
-    assert f"{count} of {len(constants_document(soc))} numbers have a range:" in rows
-    assert any("dataflow ws, structure systolic" in row for row in rows)
+def test_peaks_and_areas_come_first():
+    lines = hardware_yaml(load_hardware("edge-16x16")).splitlines()
+    assert lines[2] == "# cpu: 22.4 GMAC/s in fp32, 4 cores at 1.4 GHz"  # 4 x 1.4 G x 16 B / 4 B
+    assert lines[3] == "# accelerator: 256 GMAC/s, 256 int8 elements at 1 GHz"
+    assert lines[4] == "# dram: 12.8 GB/s, LPDDR4-3200_x32_1ch"  # 3200 MT/s x 4 B
+    assert lines[5].startswith("# area in mm2: array 0.0248, ")
 
 
-def test_every_setting_is_shown_once():
-    soc = load_hardware("edge-16x16-mp")
-    text = "\n".join(shown(soc))
-    for path in ("cpu.cores", "runtime.synchronise", "energy.wire", "technology.node"):
-        assert text.count(f"{path} ") == 1
-    assert "precisions int2 int3" in text
+SOCS = (
+    "edge-16x16-npu", "ef-train-zcu102", "host", "jetson-xavier-gpu-npu", "mandheling-xiaomi10"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in SOCS else pytest.mark.slow) for n in hardware_names()],
+)
+def test_what_is_shown_runs_and_says_as_much_of_every_number(name, tmp_path):
+    soc = load_hardware(name)
+    text = hardware_yaml(soc)
+    (tmp_path / "soc.yaml").write_text(text)
+    again = load_hardware(tmp_path / "soc.yaml")
+    assert again == soc
+    assert _stated(again) == _stated(soc)
+    for each in price_constants(soc):
+        assert f"{each.path}: " in text
+
+
+def _stated(soc):
+    return {
+        each.path: (each.value, each.low, each.high, " ".join(each.source.split()), each.kind)
+        for each in soc.constants
+    }
+
+
+def test_a_setting_changes_its_line():
+    soc = load_hardware("edge-16x16", [f"runtime.launch={LAUNCH}", "accelerator.rows=32"])
+    lines = hardware_yaml(soc).splitlines()
+    assert "  launch: {value: 10 us, range: 3 us .. 40 us}  # guess: a driver" in lines
+    assert "  rows: 32" in lines
+    assert "  cols: 16  # Gemmini default" in lines
 
 
 def test_a_saved_run_has_its_constants(tmp_path):
