@@ -9,7 +9,7 @@ import typer
 
 from simulator.cli.arguments import JsonOption, WorkersOption, check_order
 from simulator.cli.options import with_options
-from simulator.cli.terminal import print_table
+from simulator.cli.terminal import print_sentence, print_table
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
@@ -228,18 +228,29 @@ def _best(table: Any, options: SweepOptions) -> tuple[Any, float | None]:
 
 def _print(table: Any, request: "SweepRequest", options: SweepOptions, out: Path) -> None:
     """Print the table, the best point, the effects of the axes and where the table is."""
-    from rich.text import Text
-
-    from simulator.sweeps.answers import measure, objectives_of
+    from simulator.sweeps.answers import measure, objectives_of, shadow_prices
     from simulator.sweeps.folder import TABLE
-    from simulator.sweeps.report import best_sentence, effects_sentence, sweep_report
+    from simulator.sweeps.report import (
+        best_sentence,
+        effects_sentence,
+        front_sentence,
+        price_sentences,
+        sweep_report,
+    )
+    from simulator.sweeps.request import as_list
 
     row, stays = _best(table, options)
-    print_table(sweep_report(table, objectives_of(request.minimize, table.columns)))
+    goals = objectives_of(request.minimize, table.columns)
+    print_table(sweep_report(table, goals))
+    if shape := front_sentence(table, goals):
+        print_sentence(shape)
     if options.best and row:
-        print_table(Text(best_sentence(table, row, measure(table, options.best), stays)))
+        print_sentence(best_sentence(table, row, measure(table, options.best), stays))
+        limits = [*(options.where or []), *as_list(request.constraints)]
+        for sentence in price_sentences(shadow_prices(table, options.best, limits)):
+            print_sentence(sentence)
     if effects := effects_sentence(table):
-        print_table(Text(effects))
+        print_sentence(effects)
     print(f"{table.height} points in {out / TABLE}; `trainsoc plot {out}` draws them")
 
 

@@ -39,6 +39,13 @@ def table_width(*, wide: bool) -> int:
     return console.width if console.is_terminal else NARROW
 
 
+def print_sentence(text: str) -> None:
+    """Print a text in lines as wide as the terminal."""
+    import textwrap
+
+    print(textwrap.fill(escaped(text.replace("\N{NO-BREAK SPACE}", " ")), table_width(wide=False)))
+
+
 def print_table(table: Any, width: int | None = None) -> None:
     """Print a rich table, or any renderable, `width` characters wide, else as wide as a terminal.
 

@@ -1,11 +1,13 @@
 """What a finished sweep answers: the best point under conditions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
 
 from simulator.errors import InputError, nearest
-from simulator.results.metrics import ACCURACY, ERROR, minimisable
-from simulator.sweeps.condition import column_for, where
+from simulator.results.metrics import ACCURACY, ERROR, column_of, minimisable
+from simulator.sweeps.condition import ColumnLimit, column_for, limit_of, where
 from simulator.sweeps.sampled import SAMPLES, stays_best
 from simulator.views.design_space import PointRow
 
@@ -55,6 +57,49 @@ def best(table: "polars.DataFrame", name: str, conditions: Sequence[str] = ()) -
     column, candidates = _candidates(table, name, conditions)
     row = candidates.sort(column, maintain_order=True).row(0, named=True)
     return {key: value for key, value in row.items() if key != SAMPLES}
+
+
+class ShadowPrice(NamedTuple):
+    """What a limit costs: the least of a column with it as it is, and with another bound.
+
+    `bound` is the other one; `otherwise` is None where no point meets it and the other conditions.
+    """
+
+    limit: ColumnLimit
+    column: str
+    least: float
+    bound: str
+    otherwise: float | None
+
+
+def shadow_prices(
+    table: "polars.DataFrame", name: str, conditions: Sequence[str]
+) -> list[ShadowPrice]:
+    """Return what each limit among `conditions` costs the `best`: solved again among the points
+    of the table with a tenth more of it, and a tenth less.
+    """
+    prices = []
+    for place, text in enumerate(conditions):
+        limit = limit_of(text)
+        if limit is None:
+            continue
+        column, least = _least(table, name, conditions)
+        for tenths in _TENTHS:
+            other = limit.scaled(tenths)
+            changed = [*conditions[:place], other.text, *conditions[place + 1 :]]
+            otherwise = None
+            with suppress(InputError):
+                _, otherwise = _least(table, name, changed)
+            prices.append(ShadowPrice(limit, column, least, other.bound, otherwise))
+    return prices
+
+
+_TENTHS = Decimal("1.1"), Decimal("0.9")
+
+
+def _least(table: "polars.DataFrame", name: str, conditions: Sequence[str]) -> tuple[str, float]:
+    column, candidates = _candidates(table, name, conditions)
+    return column, column_of(column).of(candidates.sort(column).row(0, named=True))
 
 
 def best_in_samples(

@@ -7,12 +7,13 @@ Names may be shortened to their last parts, and numbers may have units.
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from simulator.errors import InputError, shown
 from simulator.results.metrics import METRICS, OF_MACHINE, OF_NETWORK, column_of
+from simulator.si import digits
 from simulator.units import (
     BANDWIDTH,
     CYCLES,
@@ -220,6 +221,44 @@ def _check_chains(text: str, words: Iterable[str]) -> None:
         compared = 0 if word.lower() in ("and", "or", "not") else compared + (word in _COMPARISONS)
         if compared > 1:
             raise _unreadable(text, "write `8 <= rows and rows <= 32`, or `rows between 8 and 32`")
+
+
+@dataclass(frozen=True)
+class ColumnLimit:
+    """A condition that bounds one column: "area <= 2 mm2"."""
+
+    name: str
+    sign: str
+    number: Decimal
+    unit: str
+
+    @property
+    def is_upper(self) -> bool:
+        """Whether the column may be no larger."""
+        return self.sign in ("<", "<=")
+
+    def scaled(self, factor: Decimal) -> "ColumnLimit":
+        """Return the limit with so many times its bound."""
+        return replace(self, number=self.number * factor)
+
+    @property
+    def bound(self) -> str:
+        """The bound as people write it: "2.2 mm2"."""
+        return f"{digits(float(self.number))} {self.unit}".rstrip()
+
+    @property
+    def text(self) -> str:
+        """The limit as a condition."""
+        return f"{self.name} {self.sign} {self.number:f} {self.unit}".rstrip()
+
+
+def limit_of(text: str) -> ColumnLimit | None:
+    """Return the limit that a condition is, None if it is more or something else."""
+    match = _LIMIT.fullmatch(text.strip())
+    return ColumnLimit(match[1], match[2], Decimal(match[3]), match[4] or "") if match else None
+
+
+_LIMIT = re.compile(r"([A-Za-z_][\w.]*)\s*(<=?|>=?)\s*(\d+\.?\d*)\s*([A-Za-z%]+(?:/s)?2?)?")
 
 
 def column_for(name: str, columns: Iterable[str]) -> str:

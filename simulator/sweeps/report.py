@@ -18,6 +18,8 @@ from simulator.results.metrics import (
     metric,
 )
 from simulator.si import percent, si, si_range, times
+from simulator.sweeps.answers import ShadowPrice
+from simulator.sweeps.frontier import dominated_share, knee
 from simulator.sweeps.rows import rows_of
 from simulator.sweeps.table import CLOCK_BEYOND, knobs_of, with_front
 from simulator.views.design_space import KnobAxis, Measure, PointRow, SweepTable, epochs_of, named
@@ -80,6 +82,41 @@ def effects_sentence(table: "polars.DataFrame", name: str = ENERGY.key) -> str:
     if not parts or len(parts) < len(axes):
         return ""
     return f"alone, each knob changes {measure.name} by up to: {', '.join(parts)}"
+
+
+def front_sentence(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> str:
+    """Return the knee of the front, and how much of the space the front dominates, in words.
+
+    Empty for several traces, whose points do not compare, and for a front without a knee.
+    """
+    space = drawable(table, objectives)
+    rows = [row for row in space.feasible if row["pareto"]]
+    values = [[column_of(name).of(row) for name in objectives] for row in rows]
+    number = knee(values) if len({str(row["trace"]) for row in rows}) == 1 else None
+    if number is None:
+        return ""
+    every = [[column_of(name).of(row) for name in objectives] for row in space.feasible]
+    goals = ", ".join(f"{Measure(name).name} {_whole(name, rows[number])}" for name in objectives)
+    where = named(rows[number], space.axes)
+    covered = percent(dominated_share(values, every), 1, 0)
+    return f"knee of the front: {where} ({goals}); the front dominates {covered} of the space"
+
+
+def price_sentences(prices: Sequence[ShadowPrice]) -> list[str]:
+    """Return what each limit costs, in words."""
+    return [_price(each) for each in prices]
+
+
+def _price(price: ShadowPrice) -> str:
+    name, limit = Measure(price.column).name, price.limit
+    start = f"{limit.name} {limit.sign} {price.bound} instead of {limit.bound}:"
+    if price.otherwise is None:
+        return f"{start} no point"
+    if price.otherwise == price.least:
+        return f"{start} {name} as it is"
+    change = price.otherwise / price.least - 1 if price.least else float("inf")
+    word = "more" if change > 0 else "less"
+    return f"{start} {percent(abs(change), 1)} {word} {name}"
 
 
 def best_sentence(
