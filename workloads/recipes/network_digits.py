@@ -32,7 +32,7 @@ def train_network(name: str, batch: int | None = None, epochs: int = _EPOCHS) ->
         torch.set_num_threads(threads)
 
 
-def _start(network: nn.Module) -> None:
+def start_weights(network: nn.Module) -> None:
     """Draw weights as He et al. (ICCV 2015) do for ReLU: of PyTorch's, six layers learn nothing."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
@@ -42,7 +42,7 @@ def _start(network: nn.Module) -> None:
 
 
 def _train(network: nn.Module, loss_of: nn.Module, batch: int, epochs: int) -> list[EpochReport]:
-    _start(network)
+    start_weights(network)
     batches, tests = loaders(*digits(_SIZE), batch)
     optimizer = torch.optim.SGD(network.parameters(), lr=_RATE, momentum=0.9)
     reports = []
