@@ -1,4 +1,4 @@
-"""The verb that makes one page of runs and sweeps."""
+"""The verb that makes one page of runs, sweeps and scenarios."""
 
 import shlex
 from pathlib import Path
@@ -10,14 +10,14 @@ import typer
 def report(
     directories: Annotated[
         list[Path],
-        typer.Argument(metavar="DIR...", help="folders of runs or sweeps; the first run is ours"),
+        typer.Argument(metavar="DIR...", help="of runs, sweeps, scenarios; the first run is ours"),
     ],
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="HTML file to write", show_default="DIR/report.html"),
     ] = None,
 ) -> None:
-    """Make one page of runs and sweeps: what it costs, what limits it, how far to trust it.
+    """Make one page of runs, sweeps and scenarios: costs, limits, how far to trust it.
 
     The page is one HTML file that opens in any browser, asks nothing of a network, and prints. The
     first run is the one in question; its baseline and all other runs stand beside it.
@@ -26,12 +26,20 @@ def report(
 
     Example: trainsoc report out other-run sweep -o report.html
     """
+    from simulator.scenario.record import is_scenario
     from simulator.sweeps.folder import SWEEP
     from simulator.sweeps.page import space_sections
-    from simulator.views.page import page_document, read_runs, simulated_changes, write_page
+    from simulator.views.page import (
+        page_document,
+        read_runs,
+        read_scenario_section,
+        simulated_changes,
+        write_page,
+    )
 
     sweeps = [each for each in directories if (each / SWEEP).is_file()]
-    folders = [each for each in directories if each not in sweeps]
+    scenarios = [each for each in directories if is_scenario(each) and each not in sweeps]
+    folders = [each for each in directories if each not in sweeps + scenarios]
     first = folders[0] if folders else None
     runs = [
         run for folder in folders for run in read_runs(folder, None if folder == first else first)
@@ -40,5 +48,6 @@ def report(
     changes = simulated_changes(first) if first else []
     path = out or directories[0] / "report.html"
     command = shlex.join(["trainsoc", "report", *map(str, directories)])
-    write_page(page_document(runs, spaces, changes, command), path)
+    played = [read_scenario_section(each) for each in scenarios]
+    write_page(page_document(runs, spaces, changes, command, played), path)
     print(path)

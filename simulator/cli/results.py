@@ -1,6 +1,7 @@
 """The verbs that read the folders of runs: compare them, draw them, export a timeline."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -147,7 +148,12 @@ def draw(
     from simulator.interactive.figures import plot as figures_of
 
     folders = progress(directories, len(directories), "drawing")
-    return figures_of(*folders, formats=formats, only=only)
+    return figures_of(*folders, formats=formats, only=only, say=_aside)
+
+
+def _aside(sentence: str) -> None:
+    """Say something beside the answer, which is on stdout."""
+    print(sentence, file=sys.stderr)
 
 
 def _draw_methods(
@@ -161,7 +167,7 @@ def _draw_methods(
     names = [result["method"] for result in results]
     if len(set(names)) < len(names):
         names = [directory.name for directory in directories]
-    return draw_methods(dict(zip(names, results, strict=True)), Drawing(out, formats, only))
+    return draw_methods(dict(zip(names, results, strict=True)), Drawing(out, formats, only, _aside))
 
 
 def save_timeline(directory: Path, path: Path) -> None:

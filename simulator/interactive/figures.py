@@ -1,6 +1,6 @@
 """The figures of folders: of runs, sweeps and scenarios."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,18 +9,22 @@ if TYPE_CHECKING:
 
 
 def plot(
-    *directories: str | Path, formats: Sequence[str] = ("png",), only: Sequence[str] = ()
+    *directories: str | Path,
+    formats: Sequence[str] = ("png",),
+    only: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _sentence: None,
 ) -> list[Path]:
     """Draw the figures of the runs, sweeps and scenarios in these folders, baselines included.
 
     They are in these formats ("png", "svg", "pdf"), all of them or `only` some. Returns the files,
-    in `figures` of each folder. Raises InputError where one holds none of them.
+    in `figures` of each folder; `say` hears why a figure is left out. Raises InputError where a
+    folder holds none of them.
     """
     from simulator.views.plots import Drawing  # noqa: PLC0415 - matplotlib takes 0.4 s
 
     paths: list[Path] = []
     for directory in map(Path, directories):
-        drawing = Drawing(directory / "figures", tuple(formats), tuple(only))
+        drawing = Drawing(directory / "figures", tuple(formats), tuple(only), say)
         paths += _figures_of(directory, drawing)
     return paths
 

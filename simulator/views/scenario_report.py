@@ -79,10 +79,11 @@ def scenario_report(document: Row, width: int) -> Group:
         "of the static power while it runs; that of a device all of it, and its ends of links.",
         style="dim",
     )
-    return Group(Text(_headline(document)), *(sheet.fitted(width) for sheet in sheets), note)
+    return Group(Text(headline(document)), *(sheet.fitted(width) for sheet in sheets), note)
 
 
-def _headline(document: Row) -> str:
+def headline(document: Row) -> str:
+    """Say in one sentence how many frames a scenario took, how late they were, and their energy."""
     total, (first, *_) = document["total"], document["sources"]
     return (
         f"{document['scenario']}: {first['frames']} frames at {first['source']} in "

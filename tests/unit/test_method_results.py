@@ -1,11 +1,13 @@
 """What results of training methods say side by side, and the figures of it."""
 
+import copy
 from dataclasses import replace
 
 import pytest
 
 from simulator.replay import Replay
 from simulator.results.methods import accuracies, bit_table, bits_by_epoch, reached_j
+from simulator.si import scale
 from simulator.trace.passes.overlay import scheduled
 from simulator.trace.passes.treatment import (
     Method,
@@ -14,7 +16,8 @@ from simulator.trace.passes.treatment import (
     TreatmentRule,
 )
 from simulator.trace.trace import Segment, StorageKind, Trace
-from simulator.views.plots import draw_methods
+from simulator.views.plots import Drawing, draw_methods
+from simulator.views.plots.methods import accuracy_front
 from tests.builders import StepBuilder, machine, one_step_trace
 
 SIX, TEN = (Treatment(bits, bits, bits) for bits in (6, 10))
@@ -60,11 +63,45 @@ def test_figures_of_methods_are_drawn(tmp_path):
     assert documents["rct"]["method"] == "rct"
     paths = draw_methods(documents, tmp_path)
     assert [path.stem for path in paths] == [
-        "method_energy", "energy_to_accuracy", "bits_over_epochs", "memory_of_methods"
+        "method_energy", "energy_to_accuracy", "accuracy_front", "bits_over_epochs",
+        "memory_of_methods",
     ]  # fmt: skip
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
-    alone = draw_methods({"fp32": result(trained({"tool": "t"}))}, tmp_path / "alone")
-    assert all(path.is_file() for path in alone)  # nothing to tell of accuracy or bits
+
+
+def test_nothing_is_drawn_of_methods_without_accuracy_or_bits(tmp_path):
+    reasons = []
+    drawing = Drawing(tmp_path, say=reasons.append)
+    paths = draw_methods({"fp32": result(trained({"tool": "t"}))}, drawing)
+    assert [path.stem for path in paths] == ["method_energy", "memory_of_methods"]
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    why = "no run notes its accuracy: record the training with its evaluations"
+    assert reasons == [
+        f"no energy_to_accuracy: {why}",
+        f"no accuracy_front: {why}",
+        "no bits_over_epochs: no method changes the bits of a layer",
+    ]
+
+
+def test_the_front_of_methods_has_those_that_none_beats():
+    plain = result(trained())
+    total = sum(row["energy_j"] for row in plain["epochs"])
+    documents = {}
+    for label, factor, accuracy in (
+        ("good", 1.0, 0.9), ("cheap", 0.5, 0.8), ("worse", 1.2, 0.7), ("best", 2.0, 0.95)
+    ):  # fmt: skip
+        document = copy.deepcopy(plain)
+        document["provenance"]["trace_origin"]["accuracy"] = f"0.1 0.2 {accuracy}"
+        for row in document["epochs"]:
+            row["energy_j"] *= factor
+        documents[label] = document
+    (axes,) = accuracy_front(documents).axes
+    line, *points = axes.lines
+    unit, _ = scale(2 * total)
+    shown = [(x[0] * unit / total, y[0]) for x, y in (p.get_data() for p in points)]
+    expected = [(1.0, 90.0), (0.5, 80.0), (1.2, 70.0), (2.0, 95.0)]
+    assert [pytest.approx(each) for each in expected] == shown
+    assert list(line.get_ydata()) == pytest.approx([80.0, 90.0, 95.0])
 
 
 def test_bits_of_an_epoch_are_means_over_its_steps_and_none_is_walked_twice():

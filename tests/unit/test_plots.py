@@ -20,6 +20,7 @@ from simulator.trace.trace import Segment, Trace
 from simulator.views.plots import Drawing, draw_run, draw_step
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.views.plots.canvas import COMPONENTS, PHASES, styled
+from simulator.views.plots.over_step import cumulative_energy, step_memory
 from simulator.views.plots.over_time import dram_bandwidth, occupancy
 from simulator.views.plots.profile import layers, profile
 from simulator.views.plots.roofline import roofline
@@ -28,7 +29,8 @@ from tests.builders import StepBuilder, machine
 
 NAMES = [
     "energy_per_epoch.png", "energy_per_phase.png", "latency_per_phase.png",
-    "dram_bandwidth.png", "occupancy.png", "roofline.png", "profile.png", "layers.png",
+    "dram_bandwidth.png", "occupancy.png", "cumulative_energy.png", "step_memory.png",
+    "roofline.png", "profile.png", "layers.png",
 ]  # fmt: skip
 
 
@@ -177,14 +179,23 @@ def test_a_run_without_energy_or_time_is_drawn(both, tmp_path):
             row["energy_by_component_j"] = dict.fromkeys(row["energy_by_component_j"], 0.0)
     for step in steps.values():
         step.update(tasks=[], flows=[], power=[], duration_ps=0)
-    assert len(draw_run(results, steps, tmp_path)) == len(NAMES)
+    reasons = []
+    for step in steps.values():
+        step.pop("memory", None)
+    paths = draw_run(results, steps, Drawing(tmp_path, say=reasons.append))
+    left_out = set(NAMES) - {path.name for path in paths}
+    assert left_out == {"cumulative_energy.png", "step_memory.png"}
+    assert reasons == [
+        "no cumulative_energy: no step spends energy",
+        "no step_memory: the step does not tell its memory: run it again with this version",
+    ]
 
 
 def test_a_memory_without_practical_limit_is_drawn(both, tmp_path):
     steps = copy.deepcopy(both[1])
     for step in steps.values():
         step["machine"]["dram_bytes_per_s"] *= 10**6
-    assert len(draw_step(steps, tmp_path)) == 5
+    assert len(draw_step(steps, tmp_path)) == 7
 
 
 def test_gemms_that_never_touch_memory_stay_on_the_roofline(both):
@@ -193,6 +204,49 @@ def test_gemms_that_never_touch_memory_stay_on_the_roofline(both):
         task["dram_bytes"] = 0
     note = _draw(roofline, {"cpu-only": step}).get_supxlabel()
     assert "At the right edge: 13 without DRAM traffic." in " ".join(note.split())
+
+
+@pytest.mark.parametrize("bases", [BOTH, BOTH[::-1]], ids=" ".join)
+def test_machines_share_one_time_axis(both, bases):
+    steps = {base: both[1][base] for base in bases}
+    longest = max(step["duration_ps"] for step in steps.values())
+    factor, prefix = scale(longest / 10**12)
+    for draw in (dram_bandwidth, occupancy, cumulative_energy, step_memory):
+        axes = [each for each in _draw(draw, steps).axes if each.get_xlabel()]
+        assert axes
+        assert {each.get_xlabel() for each in axes} == {f"time in the step ({prefix}s)"}
+        for each in axes:
+            assert each.get_xlim() == (0, pytest.approx(longest / 1e12 / factor))
+
+
+def test_energy_so_far_ends_at_power_times_time(both):
+    """The sum is made by brute force: each level of power for as long as it lasts."""
+    figure = _draw(cumulative_energy, both[1])
+    factor, _ = scale(max(_spent_aj(step) for step in both[1].values()) / 10**18)
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 1]
+    for line, step in zip(lines, both[1].values(), strict=True):
+        drawn = line.get_ydata()
+        assert drawn[0] == 0
+        assert all(a <= b for a, b in pairwise(drawn))
+        assert drawn[-1] * factor == pytest.approx(_spent_aj(step) / 10**18)
+
+
+def _spent_aj(step):
+    ends = [*(row["start_ps"] for row in step["power"][1:]), step["duration_ps"]]
+    return sum(
+        row["power_uw"] * (end - row["start_ps"])
+        for row, end in zip(step["power"], ends, strict=True)
+    )
+
+
+def test_memory_of_a_step_is_what_lives(both):
+    figure = _draw(step_memory, both[1])
+    most = [max(sum(row["bytes"].values()) for row in s["memory"]) for s in both[1].values()]
+    factor, _ = scale(max(most))
+    for axes, peak in zip(figure.axes, most, strict=True):
+        tops = [patch.get_data().values for patch in axes.patches]
+        assert max(tops[-1]) * factor == pytest.approx(peak)
+        assert all((lower <= upper).all() for lower, upper in pairwise(tops))
 
 
 def test_results_alone_are_drawn(both, tmp_path):

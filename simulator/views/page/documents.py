@@ -258,6 +258,35 @@ class SpaceSection(TypedDict):
     objectives: list[str]
 
 
+class LaneRow(TypedDict):
+    """What a device or a link does over time: a mark from `start` to `end` ps for `count` jobs."""
+
+    name: str
+    kind: str
+    what: str
+    start: list[int]
+    end: list[int]
+    count: list[int]
+
+
+class ScenarioSection(TypedDict):
+    """A scenario: lanes and queues over time, and the rows of scenario.json."""
+
+    name: str
+    headline: str
+    command: str
+    duration: int
+    lanes: list[LaneRow]
+    lanes_left_out: int
+    queues: dict[str, LevelColumns]
+    total: dict[str, Any]
+    sources: list[dict[str, Any]]
+    programs: list[dict[str, Any]]
+    devices: list[dict[str, Any]]
+    links: list[dict[str, Any]]
+    rounds: list[dict[str, Any]]
+
+
 class ChangeRow(TypedDict):
     """A change of the machine that was simulated: what a step then takes and costs.
 
@@ -282,6 +311,7 @@ class PageDocument(TypedDict):
     runs: list[RunSection]
     changes: list[ChangeRow]
     spaces: list[SpaceSection]
+    scenarios: list[ScenarioSection]
     colours: dict[str, str]
     labels: dict[str, str]
     trainsoc: str

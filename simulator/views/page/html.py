@@ -13,7 +13,8 @@ from simulator.views.page.documents import PageDocument
 
 SCRIPTS = (
     "format", "state", "draw", "chart", "verdict", "causes", "lanes", "timeline", "roofline",
-    "layers", "prices", "memory", "space", "parallel", "designs", "methods", "trust", "start",
+    "layers", "prices", "memory", "space", "parallel", "designs", "methods", "scenario", "trust",
+    "start",
 )  # fmt: skip
 """The parts of the script, in the order in which they are read."""
 

@@ -8,3 +8,9 @@ MERGED_WITHIN = 2000
 """A gap that is this part of the step cannot be seen, and ends no block of short tasks."""
 MOST_LAYERS = 500
 """Layers: of more, those that take least energy become one."""
+
+MOST_LANES = 24
+"""Lanes of a scenario: devices and links beyond them have rows in its tables alone."""
+
+MOST_MARKS = 600
+"""Marks of a lane of a scenario: closer jobs cannot be told apart and become one."""

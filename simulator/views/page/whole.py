@@ -10,7 +10,13 @@ from simulator.results.metrics import ENERGY, LATENCY
 from simulator.results.uncertainty import interval_in
 from simulator.si import scale, si, span
 from simulator.trace.phases import FACTS
-from simulator.views.page.documents import ChangeRow, PageDocument, RunSection, SpaceSection
+from simulator.views.page.documents import (
+    ChangeRow,
+    PageDocument,
+    RunSection,
+    ScenarioSection,
+    SpaceSection,
+)
 from simulator.views.page.run_section import RunFolder, run_section
 from simulator.views.report import precisions
 from simulator.views.verdict import verdict_sentence
@@ -21,6 +27,7 @@ def page_document(
     spaces: Sequence[SpaceSection] = (),
     changes: Sequence[ChangeRow] = (),
     command: str = "",
+    scenarios: Sequence[ScenarioSection] = (),
 ) -> PageDocument:
     """Return the document of a page; the first of `runs` is the one in question.
 
@@ -29,14 +36,16 @@ def page_document(
     runs = _named(runs)
     second = runs[1] if len(runs) > 1 else None
     sections = [run_section(run, None if place else second) for place, run in enumerate(runs)]
-    findings = [each for space in spaces for each in space["sentences"]]
+    findings = [each["headline"] for each in scenarios]
+    findings += [each for space in spaces for each in space["sentences"]]
     return {
-        "title": _title(sections, spaces),
+        "title": _title(sections, spaces, scenarios),
         "verdict": list(_verdicts(runs)) if runs else findings,
         "command": command,
         "runs": sections,
         "changes": list(changes),
         "spaces": list(spaces),
+        "scenarios": list(scenarios),
         "colours": {phase.value: facts.colour for phase, facts in FACTS.items()},
         "labels": {phase.value: facts.label for phase, facts in FACTS.items()},
         "trainsoc": version_of("trainsoc"),
@@ -53,9 +62,15 @@ def _named(runs: Sequence[RunFolder]) -> list[RunFolder]:
     ]
 
 
-def _title(runs: Sequence[RunSection], spaces: Sequence[SpaceSection]) -> str:
+def _title(
+    runs: Sequence[RunSection],
+    spaces: Sequence[SpaceSection],
+    scenarios: Sequence[ScenarioSection],
+) -> str:
     if runs:
         return runs[0]["title"]
+    if scenarios:
+        return f"scenario: {scenarios[0]['name']}"
     return f"design space: {spaces[0]['trace']}" if spaces else "trainsoc"
 
 

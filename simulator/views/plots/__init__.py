@@ -24,11 +24,13 @@ from simulator.views.plots.decides import decides
 from simulator.views.plots.drawing import FORMATS, Drawing, into
 from simulator.views.plots.level_map import LevelMap, level_map
 from simulator.views.plots.methods import (
+    accuracy_front,
     bits_over_epochs,
     energy_to_accuracy,
     memory_of_methods,
     method_energy,
 )
+from simulator.views.plots.over_step import cumulative_energy, step_memory
 from simulator.views.plots.over_time import dram_bandwidth, occupancy
 from simulator.views.plots.profile import layers, profile
 from simulator.views.plots.roofline import roofline
@@ -73,6 +75,8 @@ _OF_RESULTS: dict[str, Callable[[Results], Figure | None]] = {
 _OF_STEPS: dict[str, Callable[[StepsByLabel], Figure]] = {
     "dram_bandwidth": dram_bandwidth,
     "occupancy": occupancy,
+    "cumulative_energy": cumulative_energy,
+    "step_memory": step_memory,
     "roofline": roofline,
     "profile": profile,
     "layers": layers,
@@ -86,6 +90,7 @@ _OF_SCENARIOS: dict[str, Callable[[PlayDocument, dict[str, Any]], Figure | None]
 _OF_METHODS: dict[str, Callable[[Results], Figure]] = {
     "method_energy": method_energy,
     "energy_to_accuracy": energy_to_accuracy,
+    "accuracy_front": accuracy_front,
     "bits_over_epochs": bits_over_epochs,
     "memory_of_methods": memory_of_methods,
 }

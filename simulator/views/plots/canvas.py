@@ -61,6 +61,11 @@ COMPONENTS = {
     "board": GREY,
     "regulators": SILVER,
 }
+MEMORY = {
+    "parameters": BLUE, "optimizer_state": GREEN, "gradients": VERMILLION, "activations": ORANGE,
+    "inputs": SKY, "cache": PURPLE, "copies": YELLOW,
+}  # fmt: skip
+"""What memory holds, wherever a figure shows it."""
 UNITS = {"cpu": BLUE, "accelerator": VERMILLION}
 MACHINES = (BLUE, SILVER, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 

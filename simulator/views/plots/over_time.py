@@ -42,8 +42,9 @@ def dram_bandwidth(steps: StepsByLabel) -> Figure:
     figure = canvas(_bandwidth_title(steps), _bandwidth_note(steps), 2.2 + 1.1 * len(steps))
     panels = figure.subplots(len(steps), 1, sharey=True, squeeze=False)[:, 0]
     highest = 0.0
+    end_ps = longest_ps(steps)
     for axes, (label, step) in zip(panels, steps.items(), strict=True):
-        highest = max(highest, _panel(axes, step))
+        highest = max(highest, _panel(axes, step, end_ps))
         axes.set_title(f"{short(label)}: {_traffic(step)}", color=INK)
     peak = max(step["machine"]["dram_bytes_per_s"] for step in steps.values()) / 1e9
     # A peak far above the traffic would press it flat: then the title alone tells it.
@@ -63,8 +64,9 @@ def occupancy(steps: StepsByLabel) -> Figure:
     height = 1.5 + 0.5 * len(lanes) + _LANE_INCHES * sum(lanes)
     figure = canvas(_occupancy_title(steps), _occupancy_note(steps), height)
     panels = figure.subplots(len(lanes), 1, squeeze=False, height_ratios=lanes)[:, 0]
+    end_ps = longest_ps(steps)
     for axes, (label, step) in zip(panels, steps.items(), strict=True):
-        _lanes(axes, step)
+        _lanes(axes, step, end_ps)
         axes.set_title(f"{label}: a step of {_duration(step)}", color=INK)
     phases = in_order(
         PHASES, (t["phase"] for s in steps.values() for t in s["tasks"] if _length(t))
@@ -74,9 +76,14 @@ def occupancy(steps: StepsByLabel) -> Figure:
     return figure
 
 
-def _time_axis(axes: Axes, step: StepDocument) -> float:
-    """Set the time axis to the step and return how many seconds its unit has."""
-    duration = step["duration_ps"] / PS_PER_S
+def longest_ps(steps: StepsByLabel) -> int:
+    """Return the end of the time axis that all machines share: the longest step, in ps."""
+    return max((step["duration_ps"] for step in steps.values()), default=0)
+
+
+def time_axis(axes: Axes, end_ps: int) -> float:
+    """Let the time axis end at `end_ps` and return how many seconds its unit has."""
+    duration = end_ps / PS_PER_S
     factor, prefix = scale(duration)
     axes.set_xlim(0, duration / factor or 1)
     axes.set_xlabel(f"time in the step ({prefix}s)")
@@ -87,9 +94,9 @@ def _duration(step: StepDocument) -> str:
     return si(step["duration_ps"] / PS_PER_S, "s")
 
 
-def _panel(axes: Axes, step: StepDocument) -> float:
+def _panel(axes: Axes, step: StepDocument, end_ps: int) -> float:
     """Draw one machine's bandwidth and return its highest bin in GB/s."""
-    factor = _time_axis(axes, step)
+    factor = time_axis(axes, end_ps)
     edges = bin_edges(step["duration_ps"], _BINS)
     series = binned_bytes(step["flows"], edges)
     times = [edge / PS_PER_S / factor for edge in edges]
@@ -143,15 +150,16 @@ def _bandwidth_title(steps: StepsByLabel) -> str:
 
 def _bandwidth_note(steps: StepsByLabel) -> str:
     step = next(iter(steps.values()))
-    return f"{_what(step)}, averaged over each of {_BINS} intervals.{_own_axes(steps)}"
+    return f"{what_runs(step)}, averaged over each of {_BINS} intervals.{_one_axis(steps)}"
 
 
-def _what(step: StepDocument) -> str:
+def what_runs(step: StepDocument) -> str:
+    """Say of which trace a step is."""
     return f"{step['trace']}: one steady training step"
 
 
-def _own_axes(steps: StepsByLabel) -> str:
-    return " Each machine has a time axis of its own." if len(steps) > 1 else ""
+def _one_axis(steps: StepsByLabel) -> str:
+    return " All machines share one time axis." if len(steps) > 1 else ""
 
 
 def _units(step: StepDocument) -> list[str]:
@@ -169,10 +177,10 @@ def _length(task: TaskRow) -> int:
     return int(task["end_ps"] - task["start_ps"])
 
 
-def _lanes(axes: Axes, step: StepDocument) -> None:
-    factor, units = _time_axis(axes, step), _units(step)
+def _lanes(axes: Axes, step: StepDocument, end_ps: int) -> None:
+    factor, units = time_axis(axes, end_ps), _units(step)
     for y, unit in enumerate(units):
-        _lane(axes, y, step, unit, factor)
+        _lane(axes, y, step, unit, factor, end_ps // _PIXELS)
     axes.set_yticks(range(len(units)), labels=[spoken(unit) for unit in units])
     axes.tick_params("y", length=0)
     busy = axes.secondary_yaxis("right")
@@ -183,11 +191,13 @@ def _lanes(axes: Axes, step: StepDocument) -> None:
     axes.set_ylim(len(units) - 0.5, -0.5)
 
 
-def _lane(axes: Axes, y: int, step: StepDocument, unit: str, factor: float) -> None:
+def _lane(
+    axes: Axes, y: int, step: StepDocument, unit: str, factor: float, resolution_ps: int
+) -> None:
     """Draw one lane: idle as a pale band, busy in the colour of the phase."""
     band, per_unit = (y - 0.38, 0.76), PS_PER_S * factor
     axes.broken_barh([(0, step["duration_ps"] / per_unit)], band, color=PAPER, linewidth=0)
-    stretches = bars(_of(step, unit), step["duration_ps"] // _PIXELS)
+    stretches = bars(_of(step, unit), resolution_ps)
     for phase in in_order(PHASES, (bar.phase for bar in stretches)):
         spans = [
             (bar.start_ps / per_unit, (bar.end_ps - bar.start_ps) / per_unit)
@@ -214,7 +224,7 @@ def _occupancy_note(steps: StepsByLabel) -> str:
     step = next(iter(steps.values()))
     cpu = _of(step, "cpu")
     helping = [task for task in cpu if task["stage"] not in OF_OP]
-    note = f"{_what(step)}, {len(step['tasks'])} tasks.{_own_axes(steps)}"
+    note = f"{what_runs(step)}, {len(step['tasks'])} tasks.{_one_axis(steps)}"
     if not busy_ps(helping):
         return note
     kinds = ", ".join(dict.fromkeys(task["stage"] for task in helping if _length(task)))

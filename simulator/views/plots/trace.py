@@ -7,15 +7,10 @@ from matplotlib.patches import Patch
 from simulator.si import scale, share, si
 from simulator.views.memory_view import peak_sentence
 from simulator.views.plots.canvas import (
-    BLUE,
-    GREEN,
     INK,
     KINDS,
-    ORANGE,
-    PURPLE,
+    MEMORY,
     SILVER,
-    SKY,
-    VERMILLION,
     canvas,
     in_order,
     legend,
@@ -27,14 +22,6 @@ from simulator.views.plots.canvas import (
 from simulator.views.plots.series import PhaseStretch, bars
 from simulator.views.trace_documents import MemoryOverTime, Peak, PhaseTotals, TraceSummary
 
-GROUP_COLOURS = {
-    "parameters": BLUE,
-    "optimizer_state": GREEN,
-    "gradients": VERMILLION,
-    "activations": ORANGE,
-    "inputs": SKY,
-    "cache": PURPLE,
-}
 _OTHERS = "all others"
 _PIXELS = 800  # across the axes: what is closer together than one cannot be told apart
 _LANE_INCHES = 0.17
@@ -76,7 +63,7 @@ def memory(document: MemoryOverTime) -> Figure:
     upper.set_title(peak_sentence(document["peak"]), color=INK)
     _mark(upper, document["peak"], factor)
     _lanes(lower, document["phases"], phases)
-    handles = [Patch(color=GROUP_COLOURS[g], label=g.replace("_", " ")) for g in reversed(groups)]
+    handles = [Patch(color=MEMORY[g], label=g.replace("_", " ")) for g in reversed(groups)]
     legend(figure, list(handles), "held")
     return figure
 
@@ -154,7 +141,7 @@ def _layers(axes: Axes, series_of: dict[str, list[int]], factor: float) -> None:
     lower = [0.0] * moments
     for group, series in series_of.items():
         upper = [a + b / factor for a, b in zip(lower, series, strict=True)]
-        paint = GROUP_COLOURS[group]
+        paint = MEMORY[group]
         axes.stairs(upper, range(moments + 1), baseline=lower, fill=True, color=paint, linewidth=0)
         lower = upper
     axes.set_xlim(0, moments)

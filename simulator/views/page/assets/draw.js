@@ -23,15 +23,15 @@ const ORDER = ["blue", "vermillion", "green", "orange", "purple", "sky", "yellow
   "silver", "black"];
 const COLOURS = {
   component: { array: "vermillion", scratchpad: "orange", cpu: "blue", interconnect: "purple",
-    dram: "green", vector: "sky" },
+    dram: "green", vector: "sky", controller: "yellow", board: "grey", regulators: "silver" },
   unit: { cpu: "blue", accelerator: "vermillion" },
   phase: page.colours,
   cause: { "dispatch": "purple", "launches": "orange", "conversions": "yellow",
     "layouts and copies": "black", "CPU arithmetic": "blue", "CPU memory traffic": "sky",
     "array arithmetic": "vermillion", "array memory traffic": "green",
     "contention for the memory": "grey" },
-  memory: { parameters: "blue", optimizer_state: "purple", gradients: "orange",
-    activations: "green", inputs: "sky" },
+  memory: { parameters: "blue", optimizer_state: "green", gradients: "vermillion",
+    activations: "orange", inputs: "sky", cache: "purple", copies: "yellow" },
   stage: { gemm: "vermillion", op: "blue", view: "silver", launch: "orange", synchronise: "yellow",
     quantise: "purple", dequantise: "green", begin: "grey", im2col: "sky", transpose: "black" },
 };
@@ -185,7 +185,7 @@ function tableBelow(label, make) {
 // --- sections --------------------------------------------------------------------------------------
 
 const sections = [];
-const LONG = /^(space|trust)/; // longer than a sheet of paper
+const LONG = /^(space|trust|scenario)/; // longer than a sheet of paper
 
 // `name` stands in the bar, `title` says what the section finds.
 function section(id, name, title, about, ...children) {

@@ -64,7 +64,7 @@ system.addEventListener("change", () => setTheme(system.matches ? "dark" : "ligh
 
 const ours = page.runs.length ? [limits, timeline, roofline, layers, prices, memory] : [];
 const body = el("main", { id: "content" }, [...ours.map(make => make()), ...page.spaces.map(designSpace),
-  page.runs.length ? methods() : null, page.runs.length ? trust() : null].filter(Boolean));
+  ...page.scenarios.flatMap(scenarioSections), page.runs.length ? methods() : null, page.runs.length ? trust() : null].filter(Boolean));
 document.body.append(el("a", { class: "skip", href: "#content" }, "Skip to the figures"), topBar(), header(), body,
   el("footer", {}, `Made by trainsoc ${page.trainsoc}`, page.command ? [": ", el("code", {}, page.command)] : null),
   chosenBar(), tip);

@@ -10,7 +10,7 @@ function header() {
     rest.map(sentence => el("p", {}, sentence)),
     run ? cardList(run) : null,
     page.runs.length > 1 ? comparison() : null,
-    [run && run.command, ...page.spaces.map(space => space.command)].filter(Boolean).map(command));
+    [run && run.command, ...[...page.spaces, ...page.scenarios].map(each => each.command)].filter(Boolean).map(command));
 }
 
 function cardList(run) {
