@@ -204,9 +204,12 @@ class Counts:
 
 def total(counts: Iterable[tuple[Counts, int]]) -> Counts:
     """Return the sum of counts, each so many times."""
+    parts = [*counts]
+    if len(parts) == 1 and parts[0][1] == 1:
+        return parts[0][0]  # immutable, and most sums of a step are of one part
     amounts: dict[Action, int] = {}
     macs = macs_issued = 0
-    for each, times in counts:
+    for each, times in parts:
         macs, macs_issued = macs + each.macs * times, macs_issued + each.macs_issued * times
         for action, amount in each.items():
             amounts[action] = amounts.get(action, 0) + amount * times

@@ -1,8 +1,9 @@
 """What a training step would take if one thing about its machine were different: simulated."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,18 @@ from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.settings import quantity_of, value_of
 from simulator.hardware.shipped import dram_presets
-from simulator.hardware.unit import ACCELERATOR
+from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.program import lowered_step
 from simulator.machine.step import StepRunner
 from simulator.mapping_store import kept_mappings
 from simulator.pattern_store import kept_samples
 from simulator.replay import Replay
-from simulator.results.causes import Cause, causes
+from simulator.results.causes import CONTENTION, Cause, arithmetic, causes, memory_traffic
 from simulator.results.priced import Priced
 from simulator.results.record import StepRecord
 from simulator.results.result import MACHINE, STEP, Result
 from simulator.results.tally import summed
-from simulator.stages import CONVERSIONS, STAGE_FACTS
+from simulator.stages import CONVERSIONS, DISPATCH, LAUNCHES, STAGE_FACTS
 from simulator.step_run import SectionedRun
 from simulator.timing.shares import WHOLE
 from simulator.timing.sharing import Sharing
@@ -33,6 +34,9 @@ from simulator.trace.trace import Trace
 
 Change = int | str
 """What becomes of a setting: so many times its value, or this value."""
+
+SettingChanges = Mapping[str, Change]
+"""What becomes of settings, by their paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +102,44 @@ def explained(hardware: Hardware, trace: Trace) -> Explanation:
     step, costs = trace.typical_run, prices(hardware)
     with _stores(hardware):
         run = _steady(hardware, step)
-        changes = [*_rewritten(hardware, run, costs), *_changed(hardware, step)]
+        changes = [*_rewritten(hardware, run, costs), *_changed(hardware, step, _CHANGES)]
+    return _explanation(hardware, trace, run, changes)
+
+
+def answered(hardware: Hardware, trace: Trace, most: int = 1) -> Explanation:
+    """Return what `explained` does, of the changes at most those that answer the first causes.
+
+    Each change is aimed at one cause, so the causes rank them without a simulation. That a change
+    helps more than all others only `explained` knows.
+    """
+    step = trace.typical_run
+    with _stores(hardware):
+        run = _steady(hardware, step)
+        names = [_ANSWERS[each.name] for each in causes(run.whole) if each.name in _ANSWERS]
+        changes = islice(_changed(hardware, step, dict.fromkeys(names)), most)
+        return _explanation(hardware, trace, run, changes)
+
+
+def _explanation(
+    hardware: Hardware, trace: Trace, run: SectionedRun, changes: Iterable[Counterfactual]
+) -> Explanation:
     ranked = sorted(changes, key=lambda each: (each.time_ps, each.energy_aj, each.name))
     return Explanation(
         hardware.name,
         trace.name,
         run.duration_ps,
-        _energy_aj(run, hardware, costs),
+        _energy_aj(run, hardware, prices(hardware)),
         causes(run.whole),
         tuple(ranked),
     )
 
 
-def step_causes(hardware: Hardware, trace: Trace) -> tuple[Cause, ...]:
-    """Return what the time of the typical training step goes to, without simulating any change."""
-    with _stores(hardware):
-        return causes(_steady(hardware, trace.typical_run).whole)
-
-
 def is_soon_explained(trace: Trace) -> bool:
-    """Whether all changes of a step are simulated in about a second."""
+    """Whether what answers the first causes is simulated in a part of a second."""
     return len(trace.typical_run.steps[0].ops) <= _SOON
 
 
-_SOON = 400  # ops, a guess: two to three milliseconds for each of them
+_SOON = 400  # ops, a guess: half a millisecond for each of them
 
 
 def _rewritten(hardware: Hardware, run: SectionedRun, costs: Prices) -> Iterator[Counterfactual]:
@@ -155,37 +173,16 @@ _REWRITES: Mapping[str, Callable[[Work], Work]] = {
 }
 
 
-def _changed(hardware: Hardware, step: Trace) -> Iterator[Counterfactual]:
-    """Yield the step on other machines, as far as they can be and can run it."""
-    for name, changes in _changes(hardware):
+def _changed(hardware: Hardware, step: Trace, names: Iterable[str]) -> Iterator[Counterfactual]:
+    """Yield the step with each of these changes, as far as the machine can have and run them."""
+    for name in names:
         with suppress(InputError, Infeasible):
-            settings = _settings(hardware, changes)
+            settings = _settings(hardware, _CHANGES[name](hardware))
             if settings:
                 other = load_hardware(hardware, settings)
                 yield _simulated(name, _options(settings), other, step)
-    if hardware.dram.device and _preset_of_twice(hardware) is None:
-        yield _simulated(_MEMORY, "", _with_twice_the_channels(hardware), step)
-
-
-_MEMORY = "twice the memory bandwidth"
-
-
-def _changes(hardware: Hardware) -> Iterator[tuple[str, Mapping[str, Change]]]:
-    """Yield changes of settings by what they make of the machine."""
-    yield "a CPU of twice the clock", {"cpu.clock": 2}
-    yield "twice as many cores", {"cpu.cores": 2}
-    yield "ops that take no dispatch", dict.fromkeys(_DISPATCH, 0)
-    yield "chains of ops fused", {"runtime.fusion": "chains"}
-    preset = _preset_of_twice(hardware)
-    yield _MEMORY, {"dram.preset": preset} if preset else {"dram.bandwidth": 2}
-    if hardware.accelerator:
-        yield "an array of twice the rows and columns", _twice("rows", "cols")
-        yield "twice the array's memories", _twice("scratchpad", "accumulator")
-    if hardware.drivers:
-        drivers = ["runtime" if n == ACCELERATOR else f"units.{n}.driver" for n in hardware.drivers]
-        yield "launches that take no time", {f"{d}.{cost}": 0 for d in drivers for cost in _LAUNCH}
-        yield "conversions by DMA engines", {f"{d}.conversions": "unit" for d in drivers}
-        yield "ops issued as their inputs are ready", {"runtime.issue": "dataflow"}
+        if name == _MEMORY and hardware.dram.device and _preset_of_twice(hardware) is None:
+            yield _simulated(_MEMORY, "", _with_twice_the_channels(hardware), step)
 
 
 _PARTS = "forward", "backward", "optimizer"
@@ -198,11 +195,56 @@ _DISPATCH = (
 _LAUNCH = "launch", "synchronise", "switch", "first_call"
 
 
-def _twice(*names: str) -> Mapping[str, Change]:
-    return {f"{ACCELERATOR}.{name}": 2 for name in names}
+def _twice_the_memory(hardware: Hardware) -> SettingChanges:
+    preset = _preset_of_twice(hardware)
+    return {"dram.preset": preset} if preset else {"dram.bandwidth": 2}
 
 
-def _settings(hardware: Hardware, changes: Mapping[str, Change]) -> dict[str, str]:
+def _of_array(hardware: Hardware, *names: str) -> SettingChanges:
+    return {f"{ACCELERATOR}.{name}": 2 for name in names} if hardware.accelerator else {}
+
+
+def _of_drivers(hardware: Hardware, changes: SettingChanges) -> SettingChanges:
+    """Return changes of the drivers of all units."""
+    drivers = ["runtime" if n == ACCELERATOR else f"units.{n}.driver" for n in hardware.drivers]
+    return {f"{driver}.{name}": value for driver in drivers for name, value in changes.items()}
+
+
+_MEMORY, _CLOCK = "twice the memory bandwidth", "a CPU of twice the clock"
+_NO_DISPATCH, _DMA = "ops that take no dispatch", "conversions by DMA engines"
+_LARGER_ARRAY, _LARGER_MEMORIES = (
+    "an array of twice the rows and columns", "twice the array's memories",
+)  # fmt: skip
+_NO_LAUNCHES = "launches that take no time"
+
+_CHANGES: Mapping[str, Callable[[Hardware], SettingChanges]] = {
+    _CLOCK: lambda _: {"cpu.clock": 2},
+    "twice as many cores": lambda _: {"cpu.cores": 2},
+    _NO_DISPATCH: lambda _: dict.fromkeys(_DISPATCH, 0),
+    "chains of ops fused": lambda _: {"runtime.fusion": "chains"},
+    _MEMORY: _twice_the_memory,
+    _LARGER_ARRAY: lambda soc: _of_array(soc, "rows", "cols"),
+    _LARGER_MEMORIES: lambda soc: _of_array(soc, "scratchpad", "accumulator"),
+    _NO_LAUNCHES: lambda soc: _of_drivers(soc, dict.fromkeys(_LAUNCH, 0)),
+    _DMA: lambda soc: _of_drivers(soc, {"conversions": "unit"}),
+    "ops issued as their inputs are ready": lambda soc: (
+        {"runtime.issue": "dataflow"} if soc.drivers else {}
+    ),
+}
+"""What becomes of settings, by what it makes of the machine."""
+
+_ANSWERS = {
+    DISPATCH: _NO_DISPATCH,
+    LAUNCHES: _NO_LAUNCHES,
+    CONVERSIONS: _DMA,
+    CONTENTION: _MEMORY,
+    **{arithmetic(HOST): _CLOCK, memory_traffic(HOST): _MEMORY},
+    **{arithmetic(ACCELERATOR): _LARGER_ARRAY, memory_traffic(ACCELERATOR): _LARGER_MEMORIES},
+}
+"""The change that is aimed at a cause."""
+
+
+def _settings(hardware: Hardware, changes: SettingChanges) -> dict[str, str]:
     """Return the settings that change, with their new values as text."""
     settings = {}
     for path, change in changes.items():

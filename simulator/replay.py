@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simulator.activity import StepRun
 from simulator.code import version_of
@@ -31,12 +31,9 @@ from simulator.results.methods import bits_by_epoch
 from simulator.results.metrics import metric
 from simulator.results.notes import notes_of, voltage_notes
 from simulator.results.record import StepRecord
-from simulator.results.recost import save_costs
 from simulator.results.result import MACHINE, STEP, Identity, Result, write_result
 from simulator.results.samples import discard_samples
 from simulator.results.sparsity import sparsity_document
-from simulator.results.step import step_document
-from simulator.results.step_documents import StepDocument
 from simulator.si import si
 from simulator.step_run import SectionedRun
 from simulator.timing.sharing import Sharing
@@ -44,6 +41,9 @@ from simulator.trace.memory import footprint, with_copies
 from simulator.trace.passes.overlay import resolved
 from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import Step, StepKind, Trace
+
+if TYPE_CHECKING:
+    from simulator.results.step_documents import StepDocument
 
 StepProgress = Callable[[Iterable[int], int, str], Iterable[int]]
 
@@ -217,8 +217,10 @@ class Replay:
         result.source = self.hardware, self._unfused
         return result
 
-    def typical_step(self) -> StepDocument:
+    def typical_step(self) -> "StepDocument":
         """Return one steady run of the most frequent training step over time, as a document."""
+        from simulator.results.step import step_document  # noqa: PLC0415 - for runs into folders
+
         index = self.trace.typical_step
         step, after = self.trace.steps[index], self._after_itself(index)
         step_run, sections = self.machine.record(*after)
@@ -299,6 +301,8 @@ class Replay:
 
 def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:
     """Write result, prices, steps, inputs and one step over time into `directory`."""
+    from simulator.results.recost import save_costs  # noqa: PLC0415 - for runs into folders
+
     discard_samples(directory)
     write_text(directory / MACHINE, json.dumps(replay.hardware.as_text(), indent=1) + "\n")
     save_trace(replay.typical_trace, directory / STEP)

@@ -103,7 +103,6 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     from simulator.uncertainty.counts import check_count
     from simulator.views.report import ROWS, cost_sheet
     from simulator.views.sheet import FORMATS
-    from simulator.views.verdict import summary
 
     check_order("run", options.hardware, options.trace)
     one_of("--by", options.by, tuple(ROWS))
@@ -129,7 +128,11 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
         _print(documents, options, sampled=bool(samples))
         _print_why(results[0], options)
     own: dict[str, object] = {**documents[0]}
-    return own if len(documents) == 1 else own | {"verdict": summary(*documents)}
+    if len(documents) == 1:
+        return own
+    from simulator.views.verdict import summary
+
+    return own | {"verdict": summary(*documents)}
 
 
 def _machines(options: RunOptions) -> "list[tuple[Hardware, list[str]]]":
@@ -211,32 +214,29 @@ def _print(documents: "list[ResultDocument]", options: RunOptions, *, sampled: b
     """Print the tables of a run and, with a baseline's document, the verdict."""
     from simulator.results.uncertainty import sureness
     from simulator.views.report import run_report
-    from simulator.views.verdict import verdict
 
     width = table_width(wide=options.wide)
     print_table(run_report(documents[0], options.by, width, options.out), width)
     if len(documents) > 1:
+        from simulator.views.verdict import verdict
+
         print_table(verdict(documents[0], documents[1], width), width)
     if sampled:
         print(sureness(documents[0]))
 
 
 def _print_why(result: "Result", options: RunOptions) -> None:
-    """Print what the time of a step goes to and, for a short one, what would help most."""
+    """Print what the time of a step goes to and, for a short one, what helps against it."""
     from rich.text import Text
 
-    from simulator.counterfactuals import explained, is_soon_explained, step_causes
-    from simulator.views.explanation import cause_line, change_line
+    from simulator.counterfactuals import answered, is_soon_explained
+    from simulator.views.explanation import answer_line, cause_line
 
     if result.source is None:
         return
     hardware, trace = result.source
-    if is_soon_explained(trace):
-        explanation = explained(hardware, trace)
-        lines = cause_line(explanation.causes), change_line(explanation)
-    else:
-        first = "" if options.out else "run with -o DIR, then "
-        later = f"What would help: {first}`trainsoc explain {options.out or 'DIR'}` simulates it."
-        lines = cause_line(step_causes(hardware, trace)), later
-    for line in lines:
+    explanation = answered(hardware, trace, 1 if is_soon_explained(trace) else 0)
+    first = "" if options.out else "run with -o DIR, then "
+    more = f"{first}`trainsoc explain {options.out or 'DIR'}` simulates each change"
+    for line in (cause_line(explanation.causes), answer_line(explanation, more)):
         print_table(Text(line), table_width(wide=options.wide))

@@ -18,6 +18,7 @@ from simulator.hardware.dsp import VectorMachine
 from simulator.hardware.settings import UNITS
 from simulator.hardware.soc import Hardware
 from simulator.hardware.unit import MeasuredUnit
+from simulator.memo import remember
 
 FactorValues: TypeAlias = Mapping[str, float]
 """Factors in permille by name; an absent one is 1000."""
@@ -140,6 +141,7 @@ def mac_factor(precision: str) -> str:
     return f"mac_{tables.spread_precision(precision)}"
 
 
+@remember("factors on prices", most=128)
 def _factor(name: str, action: str, precision: str = "") -> Factor:
     row = tables.spread(action, precision)
     kind: ConstantKind = "guess" if row.confidence == "guess" else "published"

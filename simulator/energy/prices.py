@@ -113,16 +113,18 @@ class Prices:
     @cached_property
     def by_boundary(self) -> Mapping[Boundary, Account]:
         """What is spent within each boundary."""
-        return {each: self.account(self.costs, each) for each in Boundary}
+        own = self.boundary
+        return {e: self.within if e is own else self.account(self.costs, e) for e in Boundary}
 
     def account(self, costs: Costs, boundary: Boundary) -> Account:
         """Return what of `costs` is spent within `boundary`."""
-        inside = [name for name in costs.static_uw if takes_in(boundary, self._boundary_of(name))]
+        of = self._boundaries
+        inside = {name for name in costs.static_uw if takes_in(boundary, of[name])}
         spent = {
             action: aj if self.component[action] in inside else 0
             for action, aj in costs.dynamic_aj.items()
         }
-        static = {name: costs.static_uw[name] for name in inside}
+        static = {name: power for name, power in costs.static_uw.items() if name in inside}
         states = {name: power for name, power in costs.state_uw.items() if name in inside}
         if boundary is not Boundary.BOARD:
             return Account(spent, spent, static, states, self.component)
@@ -135,8 +137,10 @@ class Prices:
         whole = {action: aj + lost(aj) for action, aj in spent.items()}
         return Account(spent, whole, static, states, self.component)
 
-    def _boundary_of(self, component: str) -> Boundary:
-        return boundary_of(component, self.component)
+    @cached_property
+    def _boundaries(self) -> Mapping[str, Boundary]:
+        """The narrowest boundary that takes in each component."""
+        return {name: boundary_of(name, self.component) for name in self.costs.static_uw}
 
     @property
     def whole_static_uw(self) -> int:

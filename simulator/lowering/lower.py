@@ -129,7 +129,11 @@ class _Lowered(NamedTuple):
     carry: Carry
 
 
-_STEPS = 64  # a guess: more than a trace has, cold and steady; of 0.1 to 1 MB each
+# Guesses: each outline has the steps of a trace, cold and steady, of 0.1 to 1 MB each. All share
+# the room: a sweep over CPUs has many outlines, and goes through them again and again.
+_STEPS = 256
+_PRECISIONS = 64
+_PROGRAMS_OF_STEPS: "Memo[_Lowered]" = Memo("lowered steps", _STEPS)
 
 
 class Programs:
@@ -140,16 +144,15 @@ class Programs:
         self._outline = outline
         self._requests = Requests(outline)
         self._backends = backends_of(outline)
-        self._programs: Memo[_Lowered] = Memo("lowered steps", _STEPS)
-        self._precisions: Memo[Precisions] = Memo("precisions of steps", _STEPS)
+        self._precisions: Memo[Precisions] = Memo("precisions of steps", _PRECISIONS)
 
     def of(
         self, step: Step, carry: Carry, units: Units | None, sizes: PartSizes = UNBALANCED
     ) -> tuple[Program, Carry]:
         """Return what `Lowering.lower` says, made once; `sizes` are those of balanced splits."""
         placed = _OpPlaces(None if units is None else tuple(units), sizes)
-        key = step.digest, carry, placed
-        return self._programs.get(key, lambda: self._lowered(step, carry, placed))
+        key = self, step.digest, carry, placed
+        return _PROGRAMS_OF_STEPS.get(key, lambda: self._lowered(step, carry, placed))
 
     def precisions(
         self, step: Step, units: Units | None, sizes: PartSizes = UNBALANCED
@@ -218,7 +221,7 @@ class Programs:
         return program_of(binding.tasks, self._outline.runtime.issue, copies, unfused)
 
 
-_OUTLINES = 4  # a guess: a sweep over arrays and memories has one
+_OUTLINES = 32  # a guess: a sweep over arrays and memories has one, over CPUs one for each
 _PROGRAMS: Memo[Programs] = Memo("outlines", _OUTLINES)
 
 

@@ -377,7 +377,7 @@ def _own(stretch: Stretch) -> Transfers:
 # memory paths that a sweep tries in turn.
 _WORKS = 8192
 _PARTS = 64
-_PATHS = 8
+_PATHS = 16
 
 
 class _HostWorks:

@@ -9,7 +9,18 @@ from simulator.results.tally import contention_ps
 from simulator.stages import DISPATCH, LAUNCHES, STAGE_FACTS
 from simulator.timing.shares import WHOLE
 
+CONTENTION = "contention for the memory"
 _SPOKEN = {HOST: "CPU", ACCELERATOR: "array"}
+
+
+def arithmetic(unit: str) -> str:
+    """Return the name of the cause that is the arithmetic of a unit."""
+    return f"{_SPOKEN.get(unit, unit)} arithmetic"
+
+
+def memory_traffic(unit: str) -> str:
+    """Return the name of the cause that is traffic which the arithmetic of a unit does not hide."""
+    return f"{_SPOKEN.get(unit, unit)} memory traffic"
 
 
 class Cause(NamedTuple):
@@ -38,7 +49,7 @@ def causes(run: StepRun) -> tuple[Cause, ...]:
 def cause_parts(work: Work, took_ps: int) -> Iterator[tuple[str, int]]:
     """Yield what the duration of `work` is made of; all of a task is critical, or nothing."""
     lost_ps = contention_ps(took_ps, work.progress.duration_ps(WHOLE))
-    yield "contention for the memory", lost_ps
+    yield CONTENTION, lost_ps
     alone_ps = took_ps - lost_ps
     serves = STAGE_FACTS[work.stage].serves
     if serves:
@@ -46,7 +57,6 @@ def cause_parts(work: Work, took_ps: int) -> Iterator[tuple[str, int]]:
         return
     overhead_ps = min(work.overhead_ps, alone_ps)
     compute_ps = min(work.compute_ps, alone_ps - overhead_ps)
-    unit = _SPOKEN.get(work.unit, work.unit)
     yield DISPATCH if work.unit == HOST else LAUNCHES, overhead_ps
-    yield f"{unit} arithmetic", compute_ps
-    yield f"{unit} memory traffic", alone_ps - overhead_ps - compute_ps
+    yield arithmetic(work.unit), compute_ps
+    yield memory_traffic(work.unit), alone_ps - overhead_ps - compute_ps

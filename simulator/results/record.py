@@ -1,7 +1,7 @@
 """One kind of step that ran: what it is summed from, and its tasks one by one."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -171,7 +171,7 @@ class StepRecord:
         parts: dict[Key, list[tuple[Tally, int]]] = {key: [] for key in groups.keys}
         static_uw = self.prices.whole_static_uw
         for key, tally in (*self._on_host(groups), *self._of(groups.elsewhere)):
-            parts[key].append((replace(tally, peak_uw=static_uw + tally.peak_uw), 1))
+            parts[key].append((tally.above(static_uw), 1))
         sections = [*self.run.lowered.program.distinct]
         for number, keys, times in groups.shared:
             section = self.run.shared[number]

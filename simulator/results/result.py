@@ -131,9 +131,10 @@ class Result:
 
     @cached_property
     def whole(self) -> Priced:
-        """The sums of the run."""
-        parts = [(step, record.count) for step, record in self._steps]
-        return self._priced(summed(parts))
+        """The sums of the run, which is active for as long as it takes."""
+        run = summed([(tally, 1) for tally in self._by_phase.values()])
+        run.active_ps = run.latency_ps
+        return self._priced(run)
 
     @cached_property
     def by_phase(self) -> dict[Phase, Priced]:

@@ -61,9 +61,18 @@ class Tally:
     tokens: int = 0
     states: DramStates = field(default_factory=DramStates)
 
+    def above(self, static_uw: int) -> "Tally":
+        """Return these sums where `static_uw` is drawn beside."""
+        return Tally(
+            self.latency_ps, self.active_ps, self.contention_ps, self.peak_uw + static_uw,
+            self.units, self.counts, self.tokens, self.states,
+        )  # fmt: skip
+
 
 def summed(parts: Sequence[tuple[Tally, int]]) -> Tally:
     """Return the sum of tallies, each so many times."""
+    if len(parts) == 1 and parts[0][1] == 1:
+        return parts[0][0].above(0)
     units: dict[str, UnitTally] = {}
     for tally, times in parts:
         for name, unit in tally.units.items():

@@ -40,14 +40,12 @@ def cause_line(causes: Iterable[Cause]) -> str:
     return f"Time of a step: {', '.join(parts)}."
 
 
-def change_line(explanation: Explanation) -> str:
-    """Return in one line which changes would help a step most."""
+def answer_line(explanation: Explanation, more: str) -> str:
+    """Return in one line what helps against the first causes; `more` tells of other changes."""
     whole = explanation.time_ps
     helpful = [each for each in explanation.changes if whole - each.time_ps > _WORTH_A_LINE * whole]
-    if not helpful:
-        return "No single change that was simulated makes a step 1 % shorter."
-    parts = (f"{each.name} ({_more(each.time_ps, whole)})" for each in helpful[: _IN_A_LINE - 1])
-    return f"What would help most: {', '.join(parts)}."
+    parts = [f"{each.name} ({_more(each.time_ps, whole)})" for each in helpful]
+    return f"What would help: {', '.join(parts)}; {more}." if parts else f"What would help: {more}."
 
 
 def _causes(explanation: Explanation) -> Table:

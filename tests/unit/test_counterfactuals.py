@@ -7,7 +7,7 @@ import pytest
 
 from simulator import explain, simulate
 from simulator.activity import Stage
-from simulator.counterfactuals import explained
+from simulator.counterfactuals import answered, explained
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.replay import Replay
@@ -134,6 +134,22 @@ def test_a_memory_to_itself_gives_each_task_what_it_takes_alone():
     assert _named(synchronous, ALONE).time_ps == synchronous.time_ps
 
 
+def test_answers_are_changes_of_the_first_causes(explanation):
+    of_step = answered(machine(), _network(), most=2)
+    assert of_step.causes == explanation.causes
+    assert len(of_step.changes) == 2
+    assert set(of_step.changes) < set(explanation.changes)
+    none = answered(machine(), _network(), most=0)
+    assert (none.causes, none.changes) == (explanation.causes, ())
+
+
+def test_a_slow_memory_is_answered_by_a_faster_one():
+    starved = machine(dram__preset="ideal", dram__bandwidth="20 MB/s")
+    first = answered(starved, _network(), most=1)
+    assert first.causes[0].name in ("CPU memory traffic", "array memory traffic")
+    assert first.changes[0].time_ps < first.time_ps
+
+
 def test_changes_come_in_order_and_none_that_the_machine_cannot_have(explanation):
     times = [each.time_ps for each in explanation.changes]
     assert times == sorted(times)
@@ -152,8 +168,14 @@ def test_a_folder_and_a_result_say_the_same(tmp_path):
     trace = "mlp_digits"
     done = trainsoc("run", "edge-16x16", trace, "--set", "accelerator.rows=8", "-o", tmp_path / "o")
     assert "Time of a step: " in done.stdout
-    assert "What would help most: " in done.stdout
     from_folder = explain(tmp_path / "o")
+    line = done.stdout.replace("\n", " ").partition("What would help: ")[2]
+    gains = {
+        e.name: round(100 * (e.time_ps / from_folder.time_ps - 1)) for e in from_folder.changes
+    }
+    named = [name for name, gain in gains.items() if f"{name} ({gain:+d} %)" in line]
+    assert len(named) == 1
+    assert f"`trainsoc explain {tmp_path / 'o'}` simulates each change" in line.replace("  ", " ")
     assert from_folder == explain(simulate("edge-16x16", trace, {"accelerator.rows": 8}))
     told = trainsoc("explain", tmp_path / "o", "--json")
     document = json.loads(told.stdout)

@@ -29,6 +29,19 @@ def test_no_line_is_wider_than_asked(width):
     assert max(len(line) for line in _lines(_sheet(), width)) <= width
 
 
+@pytest.mark.parametrize("text", ["123 ms", "1", "8.1 µs", "漢字 ms"])
+@pytest.mark.parametrize("columns", [0, 1, 6])
+def test_a_table_needs_the_width_that_rich_measures(text, columns):
+    sheet = _sheet(columns=columns, text=text, interval=" (1 .. 2)")
+    table = sheet.fitted(1000).renderables[0]
+    needed = Console(width=1000, markup=False, emoji=False).measure(table).maximum
+    assert sheet.fitted(needed).renderables[0].columns[-1] == table.columns[-1]
+    if columns:
+        narrower = sheet.fitted(needed - 1).renderables
+        assert len(narrower[0].columns) == len(table.columns) - (columns > 1)
+        assert "--wide also shows" in str(narrower[1])
+
+
 def test_the_sparest_columns_go_first_and_are_named():
     text = "\n".join(_lines(_sheet(), 40))
     assert "h0" in text.splitlines()[1]
