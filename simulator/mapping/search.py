@@ -243,8 +243,8 @@ class Search:
         cost, least_bytes, limit = self._cost, self._all.traffic.least_bytes, self._limit
         launch_ps, of_tile_ps = self._all.array.launch_latency, self._bounds.of_tile_ps
         queue, turns = self._queue, self._turns
-        for level in self.space.levels:
-            for row in level.rows:
+        for rows in self.space.rows:
+            for row in rows:
                 if cost(launch_ps + row.busy_ps, least_bytes) > limit:
                     break  # the others take longer
                 bound = cost(of_tile_ps(row), least_bytes)

@@ -130,11 +130,14 @@ class Mapspace:
         operands = array.scratchpad + (buffer or 0) + array.prefetch
         self._room = TileNeeds(operands, array.accumulator)
         self._fitting: dict[int, list[MappingTraffic]] = {}
-        self.levels = self._levels()
+        self._levels = self._considered()
+        # Most searches would queue a tile that is too large, only to find that nothing of it fits.
+        self.rows = [self._with_room(level) for level in self._levels]
+        """The tiles of each level that there is room for, those of the fewest cycles first."""
 
     def mappings(self) -> Iterator[Mapping]:
         """Yield every mapping, tile by tile."""
-        rows = [row for level in self.levels for row in level.rows]
+        rows = [row for level in self.rows for row in level]
         for row in sorted(rows, key=lambda row: row.place):
             yield from (traffic.mapping for traffic in self.fitting(row))
 
@@ -147,8 +150,8 @@ class Mapspace:
 
     def has(self, row: TileRow, traffic: MappingTraffic) -> bool:
         """Return whether a mapping of the array's space is one of these."""
-        considered = any(row.place in level.places for level in self.levels)
-        return considered and traffic in self.fitting(row)
+        considered = any(row.place in level.places for level in self._levels)
+        return considered and row.needs.within(self._room) and self._fits(traffic)
 
     def too_small(self) -> Infeasible:
         """Return why not even the smallest tile fits."""
@@ -168,20 +171,23 @@ class Mapspace:
     def _that_fit(self, row: TileRow) -> list[MappingTraffic]:
         if not row.needs.within(self._room):
             return []
+        return [each for each in self.on_array.mappings(row.tile) if self._fits(each)]
+
+    def _fits(self, traffic: MappingTraffic) -> bool:
+        """Return whether the memories hold what a mapping needs."""
+        scratchpad, accumulator, weight_buffer = traffic.demand
         most, sums, weights = self._capacity
-        return [
-            traffic
-            for traffic in self.on_array.mappings(row.tile)
-            if traffic.demand.scratchpad <= most
-            and traffic.demand.accumulator <= sums
-            and traffic.demand.weight_buffer <= weights
-        ]
+        return scratchpad <= most and accumulator <= sums and weight_buffer <= weights
+
+    def _with_room(self, level: Level) -> list[TileRow]:
+        operands, sums = self._room
+        return [row for row in level.rows if row[3][0] <= operands and row[3][1] <= sums]
 
     def _admits(self, level: Level) -> bool:
         """Return whether some mapping of a level fits; small tiles, which take long, come last."""
         return level.least.within(self._room) and any(map(self.fitting, reversed(level.rows)))
 
-    def _levels(self) -> list[Level]:
+    def _considered(self) -> list[Level]:
         """Return the levels that are considered: the first ones with a tile that fits."""
         levels: list[Level] = []
         for level in self.on_array.levels():

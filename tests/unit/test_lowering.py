@@ -16,7 +16,7 @@ from simulator.mapping.problem import Widths
 from simulator.mapping.search import AT_PEAK, BY_TRANSFERS, Search
 from simulator.mapping.shape import GemmShape
 from simulator.mapping.sums import TileSums, traffic_of
-from simulator.mapping.tiling import candidates
+from simulator.mapping.tiling import Mapspace, candidates
 from simulator.mapping.window import backward_window, forward_window
 from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pricing import pricing_of
@@ -164,8 +164,29 @@ def test_of_equal_plans_that_with_the_lowest_bounds_and_the_first_place_is_taken
 
 def mappings_of(search):
     """Every mapping that fits, with the row of its tile."""
-    rows = [row for level in search.space.levels for row in level.rows]
+    rows = [row for level in search.space.rows for row in level]
     return [(row, traffic) for row in rows for traffic in search.space.fitting(row)]
+
+
+@settings(max_examples=10, deadline=None)
+@given(sizes, sizes, sizes, st.integers(1, 64), st.integers(1, 64))
+def test_a_mapspace_has_just_those_mappings_of_its_levels_that_fit(m, n, k, scratchpad, sums):
+    shape = GemmShape(1, Dims(m, n, k), Widths(8, 32))
+    array = machine(
+        accelerator__scratchpad=f"{scratchpad} KiB", accelerator__accumulator=f"{sums} KiB"
+    ).accelerator
+    space, expected = Mapspace(array, shape), []
+    levels = 0
+    for level in space.on_array.levels():
+        pairs = [(row, each) for row in level.rows for each in space.on_array.mappings(row.tile)]
+        fitting = [(*pair, fits(array, shape, pair[1].mapping)) for pair in pairs]
+        if any(fit for *_, fit in fitting):
+            assert all(space.has(row, each) == fit for row, each, fit in fitting)
+            expected += [each.mapping for _, each, fit in fitting if fit]
+            levels += 1
+            if level.last or levels == space.on_array.most_levels:
+                break
+    assert sorted(space.mappings()) == sorted(expected)
 
 
 def refined(search, row, traffic):
