@@ -246,8 +246,8 @@ def _print(table: Any, request: "SweepRequest", options: SweepOptions, out: Path
         print_sentence(shape)
     if options.best and row:
         print_sentence(best_sentence(table, row, measure(table, options.best), stays))
-        limits = [*(options.where or []), *as_list(request.constraints)]
-        for sentence in price_sentences(shadow_prices(table, options.best, limits)):
+        limits = options.where or [], as_list(request.constraints)
+        for sentence in price_sentences(shadow_prices(table, options.best, *limits)):
             print_sentence(sentence)
     if effects := effects_sentence(table):
         print_sentence(effects)

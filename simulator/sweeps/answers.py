@@ -73,18 +73,27 @@ class ShadowPrice(NamedTuple):
 
 
 def shadow_prices(
-    table: "polars.DataFrame", name: str, conditions: Sequence[str]
+    table: "polars.DataFrame",
+    name: str,
+    conditions: Sequence[str],
+    constraints: Sequence[str] = (),
 ) -> list[ShadowPrice]:
-    """Return what each limit among `conditions` costs the `best`: solved again among the points
-    of the table with a tenth more of it, and a tenth less.
+    """Return what each limit costs the `best`: solved again among the points of the table with a
+    tenth more of it, and a tenth less.
+
+    `constraints` are those that the sweep ran under: it left out the points beyond, so that the
+    table tells what tightening costs and nothing of relaxing.
     """
-    prices = []
+    prices, left = [], len(conditions)
+    conditions = [*conditions, *constraints]
     for place, text in enumerate(conditions):
         limit = limit_of(text)
         if limit is None:
             continue
         column, least = _least(table, name, conditions)
         for tenths in _TENTHS:
+            if place >= left and limit.is_upper == (tenths > 1):
+                continue
             other = limit.scaled(tenths)
             changed = [*conditions[:place], other.text, *conditions[place + 1 :]]
             otherwise = None

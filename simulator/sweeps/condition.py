@@ -134,6 +134,11 @@ def condition(text: str, columns: Iterable[str], others: Iterable[str] = ()) -> 
     return Condition(text.strip(), frozenset(used), " ".join(words))
 
 
+def words_of(text: str) -> frozenset[str]:
+    """Return the names in a condition as they are written, whatever columns they stand for."""
+    return frozenset(token.word for token in _tokens(text) if token.kind == "name")
+
+
 def _tokens(text: str) -> Iterator[_Lexeme]:
     """Yield the kind and the SQL of each word."""
     position = 0

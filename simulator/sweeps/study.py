@@ -9,11 +9,11 @@ from simulator.energy.fpga import check_fits
 from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.results.metrics import ERROR, RESOURCES, minimisable
-from simulator.sweeps.accuracy import accuracy_columns, read_accuracies
+from simulator.sweeps.accuracy import read_accuracies
 from simulator.sweeps.axis import Axis, read_axes
 from simulator.sweeps.grid import Point
 from simulator.sweeps.job import AS_TRACED, Done, Job, Training, address_of
-from simulator.sweeps.learning import TRAIN, Learning, Trainer, one_of_each_first
+from simulator.sweeps.learning import TRAIN, Learning, Trainer, of_trained, one_of_each_first
 from simulator.sweeps.networks import (
     Models,
     Networks,
@@ -89,13 +89,12 @@ class Study:
     def run(self, job: Job) -> Done:
         """Return what a point costs, and how accurate its network is where that is trained.
 
-        One that cannot run has its reason instead.
+        One that cannot run, or misses a condition on accuracy, has its reason instead.
         """
         done = replay(job, self)
         if self.learning is None or not done.feasible:
             return done
-        accuracy = self.learning.accuracy(self._labels_of(job.point)[0])
-        return done._replace(row={**done.row, **accuracy_columns(accuracy)})
+        return self.learning.judged(done, self._labels_of(job.point)[0], job)
 
     def arranged(self, jobs: Iterable[Job]) -> Iterable[Job]:
         """Return the jobs in the order in which they take least: each network is trained once."""
@@ -113,7 +112,7 @@ class Study:
     def address(self, point: Point) -> str:
         """Return the address of a point; raises InputError where it can have none."""
         digest, code = self.space.digest(point), self.training.code
-        learns = (TRAIN,) if self.learning else ()
+        learns = (TRAIN, *self.learning.conditions) if self.learning else ()
         return address_of(digest, self.trace_of(point), code, (*self._sampled(point), *learns))
 
     def row_of(self, point: Point, columns: PointRow) -> PointRow:
@@ -226,6 +225,8 @@ def study(
     whole = Study(
         space, Training(loaded, schedules), next(iter(sources)), names[0], request, learning
     )
+    if learning:
+        whole = _judging(whole, learning)
     if isinstance(loaded, Networks):
         whole.trace_of(space.point(0))  # as is a parameter that the model lacks
     return whole
@@ -261,6 +262,19 @@ def study_of(
     )
     own = {"hardware": whole.request.hardware, "trace": whole.request.trace}
     return replace(whole, request=request.model_copy(update=own))
+
+
+def _judging(whole: Study, learning: Learning) -> Study:
+    """Return a study that leaves the conditions on accuracy to training."""
+    space = whole.space
+    columns = (*space.knobs, *whole.measures)
+    trained = of_trained(space.conditions, columns, space.fixed.keys())
+    rest = tuple(text for text in space.conditions if text not in trained)
+    return replace(
+        whole,
+        space=replace(space, conditions=rest),
+        learning=replace(learning, conditions=trained, fixed=space.fixed),
+    )
 
 
 def _learning(trainer: Trainer | None, networks: Mapping[str, Trace]) -> Learning:

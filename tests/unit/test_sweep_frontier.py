@@ -80,6 +80,15 @@ def test_the_price_of_a_limit_is_what_the_best_is_with_another():
     assert (tighter.least, tighter.otherwise) == (5.0, None)
 
 
+def test_a_limit_that_a_sweep_ran_under_is_only_tightened():
+    constraints = ["area <= 2 mm2", "rows >= 8"]
+    ran = AREAS.filter(AREAS["area_total_mm2"] <= 2)  # what lies beyond was never replayed
+    assert price_sentences(shadow_prices(ran, "energy", [], constraints)) == [
+        "area <= 1.8 mm2 instead of 2 mm2: 25.0 % more energy",
+        "rows >= 8.8 instead of 8: energy as it is",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -3,6 +3,7 @@
 import json
 from itertools import product
 
+import polars
 import pytest
 
 from simulator import memo, sweep
@@ -102,5 +103,43 @@ def test_a_search_minimises_the_error_of_trained_networks(names):
 def test_training_needs_networks_and_a_trainer(names):
     with pytest.raises(InputError, match="accuracy train: it trains networks that axes span"):
         _sweep(names, trainer=None)
-    with pytest.raises(InputError, match="no accuracy is known before points run"):
-        _sweep(names, constraints=["accuracy > 90 %"])
+
+
+def test_a_condition_on_accuracy_is_met_after_training(tmp_path, names):
+    whole = _sweep(names)
+    floor = sorted(whole["accuracy"].to_list())[4]
+    fast = whole["latency_s"].median()
+    texts = ["rows >= 8", f"accuracy >= {floor} and latency_s < {fast}"]
+    table = _sweep(names, tmp_path, constraints=texts)
+    for row in table.iter_rows(named=True):
+        (twin,) = whole.filter([polars.col(key) == row[key] for key in SPACE]).to_dicts()
+        assert row["accuracy"] == twin["accuracy"]
+        assert row["feasible"] == (twin["accuracy"] >= floor and twin["latency_s"] < fast)
+        assert (row["reason"] == "") == row["feasible"] == (row["energy_j"] is not None)
+    assert table[ROWS].unique().to_list() == [8]  # what is cheap to know is pruned before
+    assert 0 < table["feasible"].sum() < table.height
+    trained = len(names)
+    _sweep(names, tmp_path, constraints=["accuracy >= 100 %"])
+    assert len(names) == trained, "another limit trains nothing again"
+
+
+def test_no_network_is_trained_for_points_that_break_other_limits(names):
+    table = _sweep(names, constraints=["accuracy > 0", "width <= 16", "depth * rows <= 4"])
+    assert table.height == len(names) == 1
+
+
+def test_a_search_knows_which_networks_miss_the_accuracy(names):
+    texts = ["accuracy >= 95 %"]
+    table = _sweep(names, search=8, minimize="energy", constraints=texts)
+    front = table.filter("pareto")
+    assert front[WIDTH].to_list() == [32]
+    least = best(_sweep(names), "energy", texts)
+    assert front.select(*SPACE, "energy_j").row(0) == tuple(
+        least[key] for key in (*SPACE, "energy_j")
+    )
+
+
+def test_a_condition_that_nobody_can_read_is_refused_before_training(names):
+    with pytest.raises(InputError, match="no heigth"):
+        _sweep(names, constraints=["accuracy > 0.9 or heigth < 4"])
+    assert not names
