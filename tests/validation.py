@@ -6,7 +6,7 @@ Every prediction comes through the public probe, as a user would get it. The not
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import fmean
@@ -54,6 +54,19 @@ class Peer(NamedTuple):
 def mape(pairs: Iterable[Pair]) -> float:
     """Return the mean absolute relative error; 0.1 is 10 %."""
     return fmean(abs(pair.error) for pair in pairs)
+
+
+def least_mape(pairs: Iterable[Pair], group_of: Callable[[Pair], str]) -> float:
+    """Return the least mean error of any model that gives all rows of a group one time.
+
+    The error of a group is convex and piecewise linear in that time, with a corner at each measured
+    one: the best time is one of those. A bound of the rows themselves, whatever the model.
+    """
+    groups: dict[str, list[float]] = {}
+    for pair in pairs:
+        groups.setdefault(group_of(pair), []).append(pair.measured)
+    least = [min(sum(abs(t / each - 1) for each in at) for t in at) for at in groups.values()]
+    return sum(least) / sum(map(len, groups.values()))
 
 
 def bias(pairs: Iterable[Pair]) -> float:
@@ -258,6 +271,11 @@ def residual_adds() -> tuple[Pair, ...]:
         )
         for i, row in enumerate(rows("array/gemmini_moca_resadd.csv"))
     )
+
+
+def summed_map(pair: Pair) -> str:
+    """Return the size of the maps that a row of `residual_adds` sums."""
+    return pair.name.split()[1]
 
 
 def _sum(row: Mapping[str, str]) -> Trace:

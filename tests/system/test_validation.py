@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import validation
-from tests.validation import Pair, mape
+from tests import accuracy, validation
+from tests.validation import Pair, least_mape, mape, summed_map
 
 
 def differing(pairs: tuple[Pair, ...]) -> list[str]:
@@ -86,6 +86,23 @@ def test_residual_sums_behind_that_cache():
     pairs = validation.residual_adds()
     assert len(pairs) == 16
     assert mape(pairs) <= 0.20
+    floor = least_mape(pairs, summed_map)
+    assert f"at least {100 * floor:.1f} %" in next(
+        row.others for row in accuracy.HARDWARE if row.pairs is validation.residual_adds
+    )
+
+
+def test_no_time_per_size_of_map_errs_less_on_the_residual_sums():
+    """Two maps ran at two speeds: a fine grid of times finds no less than the corners do."""
+    pairs = validation.residual_adds()
+    sizes = {summed_map(pair) for pair in pairs}
+    assert len({(summed_map(pair), pair.predicted) for pair in pairs}) == len(sizes) == 4
+    total = 0.0
+    for size in sizes:
+        times = [pair.measured for pair in pairs if summed_map(pair) == size]
+        low, high = int(min(times)) - 1, int(max(times)) + 1
+        total += min(sum(abs(t / each - 1) for each in times) for t in range(low, high + 1))
+    assert least_mape(pairs, summed_map) == pytest.approx(total / len(pairs), rel=1e-3)
 
 
 def test_dacapo_is_complete():
