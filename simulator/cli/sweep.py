@@ -9,7 +9,7 @@ import typer
 
 from simulator.cli.arguments import JsonOption, WorkersOption, check_order
 from simulator.cli.options import with_options
-from simulator.cli.terminal import print_sentence, print_table
+from simulator.cli.terminal import print_sentence, print_table, table_width
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def _print(table: Any, request: "SweepRequest", options: SweepOptions, out: Path
 
     row, stays = _best(table, options)
     goals = objectives_of(request.minimize, table.columns)
-    print_table(sweep_report(table, goals))
+    print_table(sweep_report(table, goals, table_width(wide=False)))
     if shape := front_sentence(table, goals):
         print_sentence(shape)
     if options.best and row:

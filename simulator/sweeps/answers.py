@@ -41,7 +41,8 @@ def objectives_of(text: str, measures: Sequence[str] = minimisable()) -> tuple[s
 
 def _objective(name: str, measures: Sequence[str]) -> str:
     try:
-        return column_for(name, measures)
+        column = column_for(name, measures)
+        return ERROR.key if column == ACCURACY.key else column  # the most accurate errs least
     except InputError:
         hint = nearest(name, measures)
         if name in (ACCURACY.key, ERROR.key):

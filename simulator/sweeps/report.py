@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from simulator.energy.boundary import ABOUT, USUAL
@@ -38,30 +39,44 @@ def drawable(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) 
     return SweepTable(rows_of(fronted), knobs_of(table), tuple(objectives))
 
 
-def sweep_report(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> Table:
-    """Return the points that no other beats in the objectives, and the baselines below them."""
+def sweep_report(
+    table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES, width: int | None = None
+) -> Table:
+    """Return the points that no other beats in the objectives, and the baselines below them.
+
+    Columns of the array are left out where `width` does not suffice.
+    """
     space = drawable(table, objectives)
+    # Scenarios have several arrays, or none.
+    arrays = not space.feasible or any(AREA.key in row for row in space.rows)
+    views = [_report(space, objectives, count) for count in ((3, 1, 0) if arrays else (0,))]
+    wide = Console(width=10_000, markup=False, emoji=False)
+    fitting = (each for each in views if width is None or wide.measure(each).maximum <= width)
+    return next(fitting, views[-1])
+
+
+def _report(space: SweepTable, objectives: Sequence[str], of_array: int) -> Table:
+    """Return the report with so many columns of the array."""
     names = " and ".join(Measure(name).name for name in objectives)
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Best in {names}{_length(space)}")
     labels = [axis.label for axis in space.axes] or [""]  # of baselines, where nothing varies
-    # Scenarios have several arrays, or none.
-    arrays = not space.feasible or any(AREA.key in row for row in space.rows)
-    of_arrays = ("area", "array use", "of busy time") if arrays else ()
+    of_arrays = ("area", "array use", "of busy time")[:of_array]
     further = [Measure(name) for name in objectives if name not in (*OBJECTIVES, AREA.key)]
     beside = (each.name for each in further)
     for heading in (*labels, "latency", "energy", *of_arrays, *beside):
         view.add_column(heading, justify="right")
     front = [row for row in space.feasible if row["pareto"]]
     front.sort(key=lambda row: (str(row["trace"]), column_of(objectives[0]).of(row)))
+    cells = 2 + of_array
     for row in front[:_SHOWN]:
-        cells = [axis.text(axis.of(row)) for axis in space.axes] or [""]
+        knobs = [axis.text(axis.of(row)) for axis in space.axes] or [""]
         goals = (each.text(row) for each in further)
-        view.add_row(*cells, *_metric_cells(row, arrays=arrays), *goals)
+        view.add_row(*knobs, *_metric_cells(row)[:cells], *goals)
     if space.baselines:
         view.add_section()
         for row in space.rows:
             if row["baseline"] and row["feasible"]:
-                view.add_row(*_names(row, space.axes), *_metric_cells(row, arrays=arrays))
+                view.add_row(*_names(row, space.axes), *_metric_cells(row)[:cells])
     view.caption = _caption(space, len(front))
     return view
 
@@ -131,10 +146,8 @@ def best_sentence(
     return f"{least} at {where} ({', '.join(beside)}){sure}"
 
 
-def _metric_cells(row: PointRow, *, arrays: bool) -> list[str]:
+def _metric_cells(row: PointRow) -> list[str]:
     amounts = [si(each.of(row), each.unit) for each in (LATENCY, ENERGY)]
-    if not arrays:
-        return amounts
     shares = (each.get(row) for each in _SHARES)
     return [
         *amounts,
