@@ -58,7 +58,9 @@ def sweep_report(
 def _report(space: SweepTable, objectives: Sequence[str], of_array: int) -> Table:
     """Return the report with so many columns of the array."""
     names = " and ".join(Measure(name).name for name in objectives)
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Best in {names}{_length(space)}")
+    view = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title=f"Pareto front in {names}{_length(space)}"
+    )
     labels = [axis.label for axis in space.axes] or [""]  # of baselines, where nothing varies
     of_arrays = ("area", "array use", "of busy time")[:of_array]
     further = [Measure(name) for name in objectives if name not in (*OBJECTIVES, AREA.key)]
@@ -96,7 +98,7 @@ def effects_sentence(table: "polars.DataFrame", name: str = ENERGY.key) -> str:
     ]
     if not parts or len(parts) < len(axes):
         return ""
-    return f"alone, each knob changes {measure.name} by up to: {', '.join(parts)}"
+    return f"sensitivity of {measure.name}, one knob at a time: {', '.join(parts)}"
 
 
 def front_sentence(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> str:
@@ -174,7 +176,7 @@ def _names(row: PointRow, axes: Sequence[KnobAxis]) -> list[str]:
 
 def _length(space: SweepTable) -> str:
     epochs = {epochs_of(row) for row in space.feasible}
-    return f", whole run of {max(epochs)} epochs" if len(epochs) == 1 and max(epochs) > 1 else ""
+    return f" (totals of {max(epochs)} epochs)" if len(epochs) == 1 and max(epochs) > 1 else ""
 
 
 def _caption(space: SweepTable, front: int) -> str:

@@ -69,8 +69,9 @@ def session(
     try:
         yield work
     except KeyboardInterrupt:
-        state = "they are kept, and the same command goes on" if out else "nothing is kept"
-        raise Stopped(f"stopped at {work.runner.finished} new points: {state}") from None
+        count = f"{work.runner.finished} new points finished"
+        state = "they are kept. Rerun the same command to resume" if out else "nothing is kept"
+        raise Stopped(f"stopped; {count}: {state}") from None
     finally:
         watch.end()
         store.close()

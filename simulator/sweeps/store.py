@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import polars
 
 _LINES = 2000  # of a part before it is compacted: so many are parsed one by one at most
-_RESUME = "the points that are finished are kept, and the same command goes on from them"
+_RESUME = "finished points are kept: rerun the same command to resume"
 
 
 class Store(Protocol):

@@ -47,7 +47,7 @@ def run_report(document: ResultDocument, by: str, width: int, folder: Path | Non
     `folder` is where the run was saved, if it was.
     """
     note = Text(
-        "Latency is what is charged to a row: where rows overlap, the critical path's share. "
+        "Latency is attributed along the critical path, so that rows add up to the total. "
         "Bandwidth, power and array use are over the time in which a row ran. "
         f"{joules_of(document)}",
         style="dim",
@@ -126,7 +126,7 @@ def _energy(document: ResultDocument) -> str:
 def _contention(total: CostRow) -> Iterator[str]:
     """Yield what units lose to each other at the memory, if anything."""
     if lost := _CONTENTION.of(total):
-        yield f"{si(lost, 's')} of it lost at the memory to another unit"
+        yield f"{si(lost, 's')} of DRAM contention between units"
 
 
 def cost_sheet(document: ResultDocument, by: str) -> Sheet:

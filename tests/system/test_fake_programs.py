@@ -63,7 +63,9 @@ def fake_step(read):
 def test_numbers_have_stand_ins(read, value):
     found, trace = fake_step(read)
     assert found == value
-    assert trace.origin["stand_ins"].endswith("values that the network computed were taken as 1")
+    assert trace.origin["stand_ins"].endswith(
+        "computed values (such as loss.item()) were replaced by 1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,7 @@ def test_the_command_line_says_what_is_not_as_in_a_real_run(script, server):
     out = script.parent / "run.trace"
     done = server.run(script.parent, "capture", "--fake", script, "-o", out)
     assert done.returncode == 0, done.stderr
-    assert "values that the network computed were taken as 1" in done.stderr
+    assert "computed values (such as loss.item()) were replaced by 1" in done.stderr
     assert out.exists()
 
 

@@ -105,7 +105,7 @@ def _shown(table: pl.DataFrame) -> str:
 def test_the_report_has_the_front_and_says_what_cannot_run():
     text = _shown(_table(_LATENCIES))
     lines = [line.split() for line in text.splitlines()]
-    assert "Best in latency and energy" in text
+    assert "Pareto front in latency and energy" in text
     assert ["rows", "latency", "energy", "area", "array", "use", "of", "busy", "time"] in lines
     rows = [line[0] for line in lines if line and line[0].isdigit()]
     assert rows == ["16", "1"]  # the front by latency, then the caption
@@ -144,7 +144,7 @@ def test_the_best_point_in_words():
 
 def test_what_each_knob_changes_by_itself_is_told_where_all_can_be():
     told = effects_sentence(_table([0.003, 0.001]))
-    assert told == "alone, each knob changes energy by up to: rows 2 x (best 2)"
+    assert told == "sensitivity of energy, one knob at a time: rows 2 x (best 2)"
     halves = {"accelerator.cols": [1, 2, 3, 4]}  # every point differs in both knobs
     assert effects_sentence(_table([0.003, 0.001, 0.002, 0.004], **halves)) == ""
 

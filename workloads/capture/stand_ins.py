@@ -73,7 +73,9 @@ class StandIns:
         """Notes on the answers, for the origin of a trace."""
         notes = {}
         if self._reads:
-            notes["stand_ins"] = f"{self._reads} values that the network computed were taken as 1"
+            notes["stand_ins"] = (
+                f"{self._reads} computed values (such as loss.item()) were replaced by 1"
+            )
         if self._branches:
             places = [f"{Path(name).name} line {line}" for name, line in self._branches]
             more = [f"{len(places) - _SHOWN} more"] if len(places) > _SHOWN else []

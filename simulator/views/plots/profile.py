@@ -206,6 +206,5 @@ def _layer_note(steps: StepsByLabel, names: list[str], tables: Mapping[str, Tabl
     left = len(layers) - len(names)
     rest = f" {left} more layers take less." if left else ""
     return (
-        f"{step['trace']}: one steady step. With each product what it drags along: converting, "
-        f"launching, synchronising.{rest}"
+        f"{step['trace']}: one steady step. Includes conversion, launch and synchronisation.{rest}"
     )
