@@ -103,10 +103,10 @@ def test_a_stopped_sweep_goes_on_where_it_stopped(tmp_path, replays, monkeypatch
 
     with monkeypatch.context() as patched:
         patched.setattr(Here, "submit", stopping)
-        with pytest.raises(Stopped, match="stopped at 2 new points: they are kept"):
+        with pytest.raises(Stopped, match="stopped; 2 new points finished: they are kept"):
             run_study(asked, Here(asked), tmp_path, Silent())
         jobs[:] = jobs[:2]
-        with pytest.raises(Stopped, match="stopped at 0 new points: nothing is kept"):
+        with pytest.raises(Stopped, match="stopped; 0 new points finished: nothing is kept"):
             run_study(asked, Here(asked), None, Silent())
     whole = run_study(asked, Here(asked), tmp_path, Silent())
     assert len(replays) == 4
