@@ -10,6 +10,7 @@ import typer
 from simulator.cli.arguments import FormatOption, JsonOption, WideOption, check_format, one_of
 from simulator.cli.terminal import print_table, progress, table_width
 from simulator.errors import InputError
+from simulator.views.figure_names import FIGURES, names_by_kind
 
 if TYPE_CHECKING:
     from simulator.hardware import Hardware
@@ -95,7 +96,7 @@ def plot(
         str, typer.Option("--format", metavar="NAMES", help="png, svg, pdf, or several of them")
     ] = "png",
     only: Annotated[
-        str, typer.Option(metavar="NAMES", help="some figures alone, such as roofline,front")
+        str, typer.Option(metavar="NAMES", help=f"some figures alone: {names_by_kind()}")
     ] = "",
 ) -> None:
     """Draw the figures of a run, a sweep or a scenario into its folder.
@@ -108,7 +109,7 @@ def plot(
 
     Example: trainsoc plot out --format svg,pdf --only roofline,energy_per_phase
     """
-    from simulator.views.plots import FIGURES, FORMATS
+    from simulator.views.plots import FORMATS
 
     kinds, names = _names(formats), _names(only)
     for kind in kinds:

@@ -43,12 +43,13 @@ def _of_sweep(directory: Path, drawing: "Drawing") -> list[Path]:
     from simulator.sweeps.answers import objectives_of  # noqa: PLC0415
     from simulator.sweeps.folder import SWEEP, read_table  # noqa: PLC0415
     from simulator.sweeps.report import drawable  # noqa: PLC0415
-    from simulator.sweeps.request import read_request  # noqa: PLC0415
+    from simulator.sweeps.request import as_list, read_request  # noqa: PLC0415
     from simulator.views.plots import draw_sweep  # noqa: PLC0415
 
     table = read_table(directory)
     request = read_request(directory / SWEEP)
-    space = drawable(table, objectives_of(request.minimize, table.columns))
+    objectives = objectives_of(request.minimize, table.columns)
+    space = drawable(table, objectives, as_list(request.constraints))
     return draw_sweep(space, drawing, search=request.search is not None)
 
 

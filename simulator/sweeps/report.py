@@ -33,10 +33,17 @@ _SHOWN = 15
 _SHARES = metric("array_use"), metric("array_utilization")
 
 
-def drawable(table: "polars.DataFrame", objectives: Sequence[str] = OBJECTIVES) -> SweepTable:
-    """Return a table as the figures take it, with the front of these `objectives`."""
+def drawable(
+    table: "polars.DataFrame",
+    objectives: Sequence[str] = OBJECTIVES,
+    constraints: Sequence[str] = (),
+) -> SweepTable:
+    """Return a table as the figures take it, with the front of these `objectives`.
+
+    `constraints` are those that the sweep ran under.
+    """
     fronted = with_front(table, objectives)
-    return SweepTable(rows_of(fronted), knobs_of(table), tuple(objectives))
+    return SweepTable(rows_of(fronted), knobs_of(table), tuple(objectives), tuple(constraints))
 
 
 def sweep_report(

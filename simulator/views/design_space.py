@@ -128,11 +128,13 @@ class SweepTable:
     A row has its knobs by dotted path in plain numbers or text, `trace`, `method`, `baseline`
     (empty for a point of the space), `feasible`, and where it is feasible its measures, such as
     `latency_s` and `energy_j` of a run of `epochs` epochs. `objectives` are columns to minimise.
+    Points beyond `constraints` have no row.
     """
 
     rows: Sequence[PointRow]
     knobs: Sequence[str]
     objectives: tuple[str, ...] = metrics.OBJECTIVES
+    constraints: tuple[str, ...] = ()
 
     @cached_property
     def points(self) -> list[PointRow]:
@@ -172,7 +174,10 @@ class SweepTable:
         knobs = [knob for knob in self.knobs if knob != "trace"]
         return {
             trace: SweepTable(
-                [row for row in self.rows if row.get("trace", "") == trace], knobs, self.objectives
+                [row for row in self.rows if row.get("trace", "") == trace],
+                knobs,
+                self.objectives,
+                self.constraints,
             )
             for trace in traces
         }

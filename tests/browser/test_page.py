@@ -18,7 +18,9 @@ HOSTILE = '</script><img src=x onerror="document.title=1">&amp;<!--'
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """A run with a baseline, and a sweep, of a trace whose first layer has a hostile name."""
+    """A run with a baseline, the same of the whole board, and a sweep, of a trace whose first layer
+    has a hostile name.
+    """
     home = tmp_path_factory.mktemp("page")
     builder = StepBuilder()
     x = builder.gemm(64, 128, 96, layer=HOSTILE)
@@ -32,7 +34,8 @@ def folders(tmp_path_factory):
         "sweep", "edge-16x16", home / "small.trace", "--set", "accelerator.rows=4..32:x2",
         "--set", "accelerator.cols=4..32:x2", "--require", "area <= 0.7 mm2", "--workers", "1",
     )  # fmt: skip
-    for command, name in ((run, "run"), (sweep, "sweep")):
+    board = (*run[:5], "--boundary", "board")
+    for command, name in ((run, "run"), (board, "board"), (sweep, "sweep")):
         answer = trainsoc(*command, "-o", home / name)
         assert answer.returncode == 0, answer.stderr
     return home
@@ -56,14 +59,14 @@ def opened(started, path):
     """Open the page with options of a browser; at the end of the test it has asked for nothing."""
     pages = []
 
-    def open_page(**options):
-        pages.append(Watched(started, path, **options))
-        return pages[-1]
+    def open_page(path=path, **options):
+        pages.append((Watched(started, path, **options), path))
+        return pages[-1][0]
 
     yield open_page
-    for page in pages:
+    for page, own in pages:
         page.context.close()
-        assert page.requests == [path.resolve().as_uri()]
+        assert page.requests == [own.resolve().as_uri()]
         assert page.complaints == []
 
 
@@ -97,30 +100,56 @@ def test_zoom_and_keys_show_fewer_tasks_and_all_again(opened):
     assert page.number(".lanes", "marks") == marks
 
 
+@pytest.fixture(scope="module")
+def board_path(folders):
+    answer = trainsoc("report", folders / "board", "-o", folders / "board.html")
+    assert answer.returncode == 0, answer.stderr
+    return folders / "board.html"
+
+
+def assert_recost_agrees(page, run, table):
+    """What the page says at its sliders is what `recost` makes of the table that it shows."""
+    page.click("text=Prices as a table for trainsoc recost")
+    table.write_text(page.inner_text("#prices pre"))
+    answer = trainsoc("recost", run, "--energy", table, "--json")
+    assert answer.returncode == 0, answer.stderr
+    energy = int(page.get_attribute("#recost", "data-aj"))
+    total = json.loads(answer.stdout)["total"]
+    assert energy == total["energy_aj"]
+    assert math.isclose(energy / 1e18, total["energy_j"], rel_tol=1e-12)
+    own = json.loads((run / "result.json").read_text())["total"]
+    assert energy != own["energy_aj"]
+
+
 def test_energy_at_other_prices_is_that_of_recost(opened, folders, tmp_path):
     page = opened().page
     focus_by_keyboard(page, ".sliders input")
     for key, times in (("ArrowRight", 37), ("Tab", 1), ("ArrowLeft", 55), ("Tab", 2), ("End", 1)):
         for _ in range(times):
             page.keyboard.press(key)
-    page.click("text=Prices as a table for trainsoc recost")
-    table = tmp_path / "prices.yaml"
-    table.write_text(page.inner_text("#prices pre"))
-    answer = trainsoc("recost", folders / "run", "--energy", table, "--json")
-    assert answer.returncode == 0, answer.stderr
-    energy = int(page.get_attribute("#recost", "data-aj"))
-    total = json.loads(answer.stdout)["total"]
-    assert energy == total["energy_aj"]
-    assert math.isclose(energy / 1e18, total["energy_j"], rel_tol=1e-12)
-    own = json.loads((folders / "run" / "result.json").read_text())["total"]
-    assert energy != own["energy_aj"]
+    assert_recost_agrees(page, folders / "run", tmp_path / "prices.yaml")
 
 
+def test_every_price_of_a_board_has_a_slider_that_recost_agrees_with(
+    opened, folders, board_path, tmp_path
+):
+    page = opened(path=board_path).page
+    sliders = page.locator(".sliders input")
+    labels = page.locator(".sliders label").all_inner_texts()
+    assert sum("lost in supplies" in label for label in labels) == 1
+    for place in range(sliders.count()):
+        sliders.nth(place).press("Home" if place % 3 else "End")
+    assert_recost_agrees(page, folders / "board", tmp_path / "prices.yaml")
+
+
+@pytest.mark.parametrize("name", ["run", "board"])
 @pytest.mark.parametrize("end", ["low", "high"])
-def test_all_prices_at_an_end_are_the_ends_that_the_run_has(opened, folders, end):
-    page = opened().page
+def test_all_prices_at_an_end_are_the_ends_that_the_run_has(
+    opened, folders, path, board_path, name, end
+):
+    page = opened(path=path if name == "run" else board_path).page
     page.click(f"text=All at the {end} end")
-    total = json.loads((folders / "run" / "result.json").read_text())["total"]
+    total = json.loads((folders / name / "result.json").read_text())["total"]
     energy = int(page.get_attribute("#recost", "data-aj"))
     assert math.isclose(energy / 1e18, total[f"energy_{end}_j"], rel_tol=1e-12)
 

@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import json
+import operator
 import re
 import shutil
 import subprocess
@@ -149,15 +150,12 @@ def test_no_product_is_above_its_roofs(run):
 
 def test_counts_and_prices_of_the_page_make_the_energy_of_each_part(run, document):
     prices = document["runs"][0]["prices"]
-    static = sum(int(row["uw"]) for row in prices["static"])
     phases = {row["phase"]: row for row in run.document["phases"]} | {"": run.document["total"]}
+    values = [int(row["value"]) for row in prices["rows"]]
+    assert prices["loss"] is None
     for part in prices["parts"]:
-        dynamic = (
-            int(count) * int(action["aj"])
-            for count, action in zip(part["counts"], prices["actions"], strict=True)
-        )
-        states = sum(map(int, part["states"]))
-        assert sum(dynamic) + static * int(part["ps"]) + states == phases[part["name"]]["energy_aj"]
+        amounts = map(int, part["amounts"])
+        assert sum(map(operator.mul, amounts, values)) == phases[part["name"]]["energy_aj"]
 
 
 # --- one file -----------------------------------------------------------------------------------

@@ -17,7 +17,9 @@ from simulator.replay import Replay
 from simulator.si import scale, share
 from simulator.trace.op import Phase, Role
 from simulator.trace.trace import Segment, Trace
-from simulator.views.plots import Drawing, draw_run, draw_step
+from simulator.views.figure_names import NAMES_BY_KIND
+from simulator.views.plots import FIGURES_BY_KIND, Drawing, draw_run, draw_step
+from simulator.views.plots.against_baseline import against_baseline
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.views.plots.canvas import COMPONENTS, PHASES, styled
 from simulator.views.plots.over_step import cumulative_energy, step_memory
@@ -204,6 +206,53 @@ def test_gemms_that_never_touch_memory_stay_on_the_roofline(both):
         task["dram_bytes"] = 0
     note = _draw(roofline, {"cpu-only": step}).get_supxlabel()
     assert "At the right edge: 13 without DRAM traffic." in " ".join(note.split())
+
+
+def test_the_roofline_names_the_longest_layers_at_their_longest_gemms(both):
+    step = copy.deepcopy(both[1]["edge-16x16"])
+    products = [task for task in step["tasks"] if task["macs"]]
+    names = [f"layer{i % 9}" for i in range(len(products))]
+    for i, (task, name) in enumerate(zip(products, names, strict=True)):
+        task["layer"], task["end_ps"] = name, task["start_ps"] + 10**6 * (i + 1)
+    axes = _draw(roofline, {"edge-16x16": step}).axes[0]
+    factor, _ = scale(step["machine"]["array_macs_per_s"])
+    lengths = dict.fromkeys(names, 0)
+    places = {}
+    for task in products:  # ascending in length, so that the last of a layer is its longest
+        length = task["end_ps"] - task["start_ps"]
+        lengths[task["layer"]] += length
+        rate = task["macs"] * 1e12 / length
+        places[task["layer"]] = task["macs"] / task["dram_bytes"], rate / factor
+    wanted = sorted(lengths, key=lengths.__getitem__)[-6:]
+    drawn = {t.get_text(): t.xy for t in axes.texts if t.get_text().startswith("layer")}
+    assert drawn == {name: pytest.approx(places[name]) for name in wanted}
+
+
+def test_ratios_against_a_baseline_have_the_ranges_of_common_samples(both):
+    results = copy.deepcopy(both[0])
+    main, other = results
+    assert _draw(against_baseline, results) is None  # nothing was sampled
+    account = {"samples": 64, "seed": 0, "level": 0.9, "infeasible": 0, "reasons": {}}
+    ends = {"speedup": (1.5, 9.0), "energy_ratio": (0.5, 3.0)}
+    for name, (low, high) in ends.items():
+        account[name] = {"low": low, "high": high}
+    results[main]["uncertainty"] = account
+    assert _draw(against_baseline, {main: results[main]}) is None
+    figure = _draw(against_baseline, results)
+    axes = figure.axes[0]
+    for key, bar, (whisker, name) in zip(
+        ("latency_s", "energy_j"), axes.patches, zip(axes.lines, ends, strict=False), strict=True
+    ):
+        expected = results[other]["total"][key] / results[main]["total"][key]
+        assert bar.get_width() == pytest.approx(expected)
+        assert tuple(whisker.get_xdata()) == ends[name]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["latency", "energy"]
+    assert axes.lines[2].get_xdata() == [1, 1]
+    assert _title(figure).count("its range has 1") == 1
+
+
+def test_help_names_every_figure():
+    assert FIGURES_BY_KIND == NAMES_BY_KIND
 
 
 @pytest.mark.parametrize("bases", [BOTH, BOTH[::-1]], ids=" ".join)

@@ -15,6 +15,7 @@ from simulator.views.design_space import Measure, SweepTable, label_of
 from simulator.views.plots import draw_sweep
 from simulator.views.plots.canvas import styled
 from simulator.views.plots.labels import far_apart
+from simulator.views.plots.map_cells import letters
 from simulator.views.plots.sweep_across import across
 from simulator.views.plots.sweep_array import energy_by_array, utilization
 from simulator.views.plots.sweep_curves import curves, sensitivity
@@ -166,6 +167,60 @@ def test_cells_that_cannot_run_are_hatched_and_cells_not_tried_are_not():
         assert hatched == [(-0.5, 0.5), (1.5, 1.5)]  # x is cols, y is rows
         assert int(np.ma.getmaskarray(axes.images[0].get_array()).sum()) == 3
     assert "4 of which cannot run" in note(figure)
+
+
+def test_colours_are_bands_above_the_best():
+    figure = drawn(heat_map, table_of())
+    image, bar = figure.axes[0].images[0], figure.axes[2]
+    best = 0.1  # J per epoch, at 16 x 8
+    shades = [image.norm(best * factor) for factor in (1, 1.019, 1.021, 1.049, 1.051)]
+    assert shades[0] == shades[1] < shades[2] == shades[3] < shades[4]
+    ends = [edge / best for edge in image.norm.boundaries]
+    assert ends[:4] == pytest.approx([1, 1.02, 1.05, 1.1])
+    assert [text.get_text() for text in bar.get_yticklabels()][:3] == ["2 %", "5 %", "10 %"]
+    assert bar.get_yticks()[:3] == pytest.approx([1.02 * best, 1.05 * best, 1.1 * best])
+    assert bar.get_ylabel() == "within … of the best"
+
+
+def test_cells_of_equal_values_need_no_bands():
+    rows = [point({ROWS: r, COLS: c}, 1.0, 1.0) for r, c in product((8, 16), repeat=2)]
+    figure = drawn(heat_map, SweepTable(with_front(rows), [ROWS, COLS]))
+    assert texts(figure.axes[0]) == ["250"] * 4
+    assert list(figure.axes[2].get_yticks()) == []
+
+
+def test_a_cell_that_cannot_run_says_why():
+    table = table_of(hole=((16, 8), (32, 32), (32, 8)))
+    why = {(16, 8): "needs 12 KiB", (32, 32): "needs 3.5 KiB", (32, 8): "no such port"}
+    rows = [row | {"reason": why.get((row[ROWS], row[COLS]), "")} for row in table.rows]
+    figure = drawn(heat_map, SweepTable(rows, table.knobs))
+    places = {t.get_text(): [] for t in figure.axes[0].texts}
+    for text in figure.axes[0].texts:
+        places[text.get_text()].append(text.get_position())
+    assert (places["a"], places["b"]) == ([(0, 1), (2, 2)], [(0, 2)])
+    assert "cannot run (a: needs 12 KiB; b: no such port)" in note(figure)
+
+
+def test_reasons_beyond_the_fourth_share_a_letter():
+    signs = letters({(i, 0): f"reason {'pqrstu'[i]} of {i}" for i in range(6)})
+    assert [*signs.values()] == ["a", "b", "c", "d", "e", "e"]
+
+
+def test_a_line_parts_off_what_lies_beyond_a_constraint():
+    whole = table_of()
+    inside = [r for r in whole.rows if r["baseline"] or r[ROWS] * r[COLS] <= 300]
+    table = SweepTable(inside, whole.knobs, constraints=("rows * cols <= 300",))
+    figure = drawn(heat_map, table)
+    # rows x cols: all of 8, 16 with 8 and 16, 32 with 8 are inside.
+    line = {(1.5, 0.5), (1.5, 1.5), (2.5, 0.5), (0.5, 1.5), (0.5, 2.5)}
+    segments = figure.axes[0].collections[0].get_segments()
+    ends = {tuple(end) for segment in segments for end in segment.tolist()}
+    assert ends == line
+    assert len(segments) == 4
+    assert "not rows * cols <= 300" in note(figure)
+    free = drawn(heat_map, SweepTable(inside, whole.knobs))
+    assert len(free.axes[0].collections[0].get_segments()) == 0
+    assert "Empty: not among the points" in note(free)
 
 
 # --- the front ----------------------------------------------------------------------------------

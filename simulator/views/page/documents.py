@@ -88,45 +88,46 @@ class StepSection(TypedDict):
 
 
 class PriceRow(TypedDict):
-    """What one action costs, and what spends it; ends of the range; all in aJ as text."""
+    """A price with the ends of its range, as text, and the component that pays it.
 
+    `kind` is "action" (aJ each), or what a component draws: "static" always, and beside it
+    "standby" and "clocked" in states of the memory (uW). `key` is the action or the component.
+    """
+
+    kind: str
     key: str
     component: str
-    aj: str
+    value: str
     low: str
     high: str
 
 
-class PowerPriceRow(TypedDict):
-    """What a component draws all the time, in uW as text."""
+class LossRow(TypedDict):
+    """What supplies lose of all that they deliver, and the ends of its range, in permille."""
 
     component: str
-    uw: str
+    value: str
     low: str
     high: str
 
 
 class AmountRow(TypedDict):
-    """A part of a run before any price: its time in ps, and how often each action happened.
-
-    `states` is what each component costs in the states of the memory, in aJ at the run's prices.
+    """A part of a run before any price: for every price, how often its action happened, or for how
+    many ps the power was drawn.
     """
 
     name: str
-    ps: str
-    counts: list[str]
-    states: list[str]
+    amounts: list[str]
 
 
 class PriceSection(TypedDict):
-    """All that the energy of a run follows from: counts x price + static x time + states.
+    """All that the energy of a run follows from: amounts x prices, and what supplies lose of them.
 
-    `states` names the components that cost more while the memory is awake.
+    `loss` is None where the boundary leaves supplies out.
     """
 
-    actions: list[PriceRow]
-    static: list[PowerPriceRow]
-    states: list[str]
+    rows: list[PriceRow]
+    loss: LossRow | None
     parts: list[AmountRow]
 
 

@@ -1,51 +1,78 @@
-"""What the energy of a run follows from, exactly: counts of actions, prices, time."""
+"""What the energy of a run follows from, exactly: counts of actions, times, prices, losses."""
 
-from simulator.energy.boundary import Boundary
-from simulator.results.result import Result
-from simulator.views.page.documents import AmountRow, PowerPriceRow, PriceRow, PriceSection
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from simulator.energy.account import Account
+from simulator.energy.boundary import REGULATORS, Boundary
+from simulator.energy.prices import Prices
+from simulator.results.result import Amount, Result
+from simulator.views.page.documents import AmountRow, LossRow, PriceRow, PriceSection
+
+_Line: TypeAlias = tuple[str, str, str, int]
+"""Kind and key of a price, the component that pays it, and the price."""
 
 
 def price_section(result: Result) -> PriceSection:
-    """Return counts and prices of the actions that happened, time and power of components, and what
-    states of the memory cost.
+    """Return prices of what happened, and how much of it did in each part of a run.
 
-    Empty for a board, where what regulators lose follows from all other prices.
+    A price that nothing in the run pays is left out.
     """
     prices, amounts = result.prices, result.amounts
-    if prices.boundary is Boundary.BOARD:
-        return {"actions": [], "static": [], "states": [], "parts": []}
-    within, (low, high) = prices.within, prices.ends
-    whole = amounts[""].counts
-    actions = [action for action in within.dynamic_aj if whole[action]]
-    rows: list[PriceRow] = [
-        {
-            "key": action.key,
-            "component": within.component[action],
-            "aj": str(within.dynamic_aj[action]),
-            "low": str(low.dynamic_aj[action]),
-            "high": str(high.dynamic_aj[action]),
-        }
-        for action in actions
-    ]
-    powers: list[PowerPriceRow] = [
-        {
-            "component": name,
-            "uw": str(power),
-            "low": str(low.static_uw[name]),
-            "high": str(high.static_uw[name]),
-        }
-        for name, power in within.static_uw.items()
-    ]
-    parts: list[AmountRow] = [
-        {
-            "name": name,
-            "ps": str(amount.latency_ps),
-            "counts": [str(amount.counts[action]) for action in actions],
-            "states": [
-                str(standby * amount.states.standby_ps + clocked * amount.states.clocked_ps)
-                for standby, clocked in within.state_uw.values()
-            ],
-        }
-        for name, amount in amounts.items()
-    ]
-    return {"actions": rows, "static": powers, "states": [*within.state_uw], "parts": parts}
+    whole = _amounts(prices.within, amounts[""])
+    places = [place for place, amount in enumerate(whole) if amount]
+    accounts = (prices.within, *prices.ends)
+    lines = [list(_lines(account)) for account in accounts]
+    parts: list[AmountRow] = []
+    for name, amount in amounts.items():
+        own = _amounts(prices.within, amount)
+        parts.append({"name": name, "amounts": [str(own[place]) for place in places]})
+    rows = [_row(*(of[place] for of in lines)) for place in places]
+    return {"rows": rows, "loss": _loss(prices), "parts": parts}
+
+
+def _lines(account: Account) -> Iterator[_Line]:
+    """Yield every price before any loss; those of another end of the ranges in the same order."""
+    for action, aj in account.own_aj.items():
+        yield "action", action.key, account.component[action], aj
+    for name, uw in account.static_uw.items():
+        if name != REGULATORS:
+            yield "static", name, name, uw
+    for state, kind in enumerate(("standby", "clocked")):
+        for name, power in account.state_uw.items():
+            if name != REGULATORS:
+                yield kind, name, name, power[state]
+
+
+def _amounts(account: Account, amount: Amount) -> list[int]:
+    """Return how much of each of `_lines` happened: a count, or a time in ps."""
+    times = {
+        "static": amount.latency_ps,
+        "standby": amount.states.standby_ps,
+        "clocked": amount.states.clocked_ps,
+    }
+    powers = [times[kind] for kind, *_ in _lines(account) if kind != "action"]
+    return [*(amount.counts[action] for action in account.own_aj), *powers]
+
+
+def _row(value: _Line, low: _Line, high: _Line) -> PriceRow:
+    kind, key, component, price = value
+    return {
+        "kind": kind,
+        "key": key,
+        "component": component,
+        "value": str(price),
+        "low": str(low[-1]),
+        "high": str(high[-1]),
+    }
+
+
+def _loss(prices: Prices) -> LossRow | None:
+    if prices.boundary is not Boundary.BOARD:
+        return None
+    return {
+        "component": REGULATORS,
+        "value": str(prices.costs.loss),
+        "low": str(prices.low.loss),
+        "high": str(prices.high.loss),
+    }

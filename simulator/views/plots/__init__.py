@@ -18,6 +18,7 @@ from simulator.hardware.settings import likely
 from simulator.scenario.record import PlayDocument
 from simulator.views.design_space import SweepTable
 from simulator.views.plots.against import against
+from simulator.views.plots.against_baseline import against_baseline
 from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, latency_per_phase
 from simulator.views.plots.canvas import Results, StepsByLabel, save, styled
 from simulator.views.plots.decides import decides
@@ -47,7 +48,7 @@ from simulator.views.trace_documents import MemoryOverTime, TraceSummary
 _D = TypeVar("_D")
 
 __all__ = [
-    "FIGURES",
+    "FIGURES_BY_KIND",
     "FORMATS",
     "RUN_FIGURES",
     "SCENARIO_FIGURES",
@@ -71,6 +72,7 @@ _OF_RESULTS: dict[str, Callable[[Results], Figure | None]] = {
     "energy_per_phase": energy_per_phase,
     "latency_per_phase": latency_per_phase,
     "decides": decides,
+    "against_baseline": against_baseline,
 }
 _OF_STEPS: dict[str, Callable[[StepsByLabel], Figure]] = {
     "dram_bandwidth": dram_bandwidth,
@@ -110,6 +112,14 @@ _OF_SEARCHES: dict[str, Callable[[SweepTable], Figure | None]] = {
 }
 _OF_TRACES: dict[str, Callable[[SweepTable], Figure | None]] = {"across": across}
 
+FIGURES_BY_KIND: dict[str, tuple[str, ...]] = {
+    "a run": (*_OF_RESULTS, *_OF_STEPS),
+    "a scenario": tuple(_OF_SCENARIOS),
+    "methods": tuple(_OF_METHODS),
+    "a sweep": tuple(_OF_SWEEPS | _OF_SEARCHES | _OF_TRACES),
+}
+"""The names of the figures by what they show."""
+
 RUN_FIGURES = (*_OF_RESULTS, *_OF_STEPS)
 SCENARIO_FIGURES = tuple(_OF_SCENARIOS)
 """The names of the figures of a run, and of a scenario."""
@@ -143,13 +153,6 @@ def _there(name: str, figure: Figure | None) -> Figure:
     if figure is None:
         raise InputError(f"figure {name}: there is nothing to show; sample the run first")
     return figure
-
-
-FIGURES = tuple(
-    {**_OF_RESULTS, **_OF_STEPS, **_OF_SCENARIOS, **_OF_METHODS}
-    | {**_OF_SWEEPS, **_OF_SEARCHES, **_OF_TRACES}
-)
-"""The names of all figures of folders."""
 
 
 def draw_run(results: Results, steps: StepsByLabel, directory: Path | Drawing) -> list[Path]:

@@ -4,6 +4,7 @@ After S. Williams, A. Waterman, D. Patterson, "Roofline: an insightful visual pe
 multicore architectures", CACM 52(4), 2009; in MACs instead of FLOPs.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from math import atan, degrees, log
 from typing import NamedTuple
@@ -28,13 +29,16 @@ from simulator.views.plots.canvas import (
     colour,
     in_order,
     legend,
+    short,
     spoken,
     swatches,
 )
+from simulator.views.plots.labels import XY, place_labels
 
 _MARKERS = {"cpu": "o", "accelerator": "s"}
 _LINES = {"cpu": "-.", "accelerator": "-"}
 _NARROWEST = 100  # an operation is drawn at least as wide as this part of the panel
+_NAMED, _NAME_LENGTH = 6, 24  # layers that are named beside their markers, and their characters
 _SMALLEST, _LARGEST = 9.0, 120.0  # areas of markers, in square points
 
 
@@ -58,12 +62,14 @@ def roofline(steps: StepsByLabel) -> Figure:
     if movers:
         _movers(panels[1], step, movers)
     legend(figure, _key(products, movers))
+    figure.draw_without_rendering()
+    _name_layers(panels[0], step, products)
     return figure
 
 
 def _products(axes: Axes, step: StepDocument, tasks: list[TaskRow]) -> None:
     roofs, slope = _roofs(step["machine"]), step["machine"]["dram_bytes_per_s"]
-    factor, prefix = scale(max((roof.macs_per_s for roof in roofs), default=1))
+    factor, prefix = _rate_scale(roofs)
     _limits(axes, tasks, roofs, slope, factor)
     right = axes.get_xlim()[1]
     for roof in roofs:
@@ -71,16 +77,44 @@ def _products(axes: Axes, step: StepDocument, tasks: list[TaskRow]) -> None:
     _slope(axes, roofs, slope, factor)
     longest = max(map(_length, tasks), default=1)
     for task, size in _rings(tasks):
-        x = task["macs"] / task["dram_bytes"] if task["dram_bytes"] else right
         area = max(_SMALLEST, _LARGEST * _length(task) / longest) * size
         axes.scatter(
-            x, _rate(task) / factor, area, color=colour(PHASES, task["phase"]),
+            *_spot(task, right, factor), area, color=colour(PHASES, task["phase"]),
             marker=_MARKERS.get(task["unit"], "D"), edgecolors="white", linewidths=0.4,
             zorder=3, clip_on=False,
         )  # fmt: skip
     axes.set_xlabel("arithmetic intensity (MAC per byte of DRAM traffic)")
     axes.set_ylabel(f"achieved rate ({prefix}MAC/s)")
     axes.grid()
+
+
+def _spot(task: TaskRow, right: float, factor: float) -> XY:
+    """Return where a GEMM lies: without DRAM traffic at the right edge."""
+    x = task["macs"] / task["dram_bytes"] if task["dram_bytes"] else right
+    return x, _rate(task) / factor
+
+
+def _name_layers(axes: Axes, step: StepDocument, tasks: list[TaskRow]) -> None:
+    """Write the layers that take longest beside their longest GEMM, on a settled layout."""
+    times: Counter[str] = Counter()
+    longest: dict[str, TaskRow] = {}
+    for task in tasks:
+        if task["layer"]:
+            times[task["layer"]] += _length(task)
+            longest[task["layer"]] = max(longest.get(task["layer"], task), task, key=_length)
+    factor = _rate_scale(_roofs(step["machine"]))[0]
+    right = axes.get_xlim()[1]
+    spots: dict[XY, list[str]] = {}
+    for layer, _ in times.most_common(_NAMED):
+        spots.setdefault(_spot(longest[layer], right, factor), []).append(layer)
+    labels = [(spot, _layer_text(layers)) for spot, layers in spots.items()]
+    place_labels(axes, labels, [_spot(task, right, factor) for task in tasks])
+
+
+def _layer_text(layers: list[str]) -> str:
+    """Return the name of a layer, and how many others lie at the same point."""
+    others = f" +{len(layers) - 1}" if len(layers) > 1 else ""
+    return f"{short(layers[0], _NAME_LENGTH)}{others}"
 
 
 def _rings(tasks: list[TaskRow]) -> list[tuple[TaskRow, float]]:
@@ -132,6 +166,10 @@ def _visible(task: TaskRow, duration_ps: int) -> tuple[float, float]:
     middle = (task["start_ps"] + task["end_ps"]) / 2
     half = max(_length(task), duration_ps / _NARROWEST) / 2
     return middle - half, middle + half
+
+
+def _rate_scale(roofs: list[_Roof]) -> tuple[float, str]:
+    return scale(max((roof.macs_per_s for roof in roofs), default=1))
 
 
 def _roofs(machine: MachineDocument) -> list[_Roof]:
@@ -219,7 +257,7 @@ def _note(step: StepDocument, tasks: list[TaskRow]) -> str:
     """Say what is drawn, and what is not."""
     parts = [
         f"{step['trace']}: the area of a marker follows the time that its GEMM takes; "
-        "rings are equal GEMMs of several phases."
+        "rings are equal GEMMs of several phases; names are those of the layers that take longest."
     ]
     resident = sum(bool(task["macs"]) and not task["dram_bytes"] for task in tasks)
     if resident:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import BoundaryNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
@@ -30,21 +31,23 @@ from simulator.views.plots.canvas import (
     VERMILLION,
     canvas,
     only,
+    short,
 )
-from simulator.views.plots.sweep_notes import WIDE, enumeration, measure_axis, scene, thinned
+from simulator.views.plots.map_cells import Pair, Place, beyond, border, letters, reasons
+from simulator.views.plots.sweep_notes import enumeration, scene, thinned
 
 _MAP = "cividis"  # even in lightness, and the same to all colour vision
 _PANEL_POINTS = (180.0, 190.0)  # width and height of a panel, about
 _CELL_TYPE = 6.5  # points
 _TICKS = 12
-
-Place = tuple[Any, Any]
+_BANDS = (2, 5, 10, 25, 50, 100, 400)  # percent above the best
 
 
 def heat_map(table: SweepTable) -> Figure | None:
     """Draw the best energy and latency of each cell; None with fewer than two knobs or no point.
 
-    Cells that cannot run are hatched, cells without a point stay empty.
+    Colours tell how far a cell lies from the best. Cells that cannot run are hatched, with a letter
+    for why; a line parts off those beyond the constraints.
     """
     pair = _pair(table.axes)
     if pair is None or not table.feasible:
@@ -61,7 +64,7 @@ def heat_map(table: SweepTable) -> Figure | None:
     return figure
 
 
-def _pair(axes: Sequence[KnobAxis]) -> tuple[KnobAxis, KnobAxis] | None:
+def _pair(axes: Sequence[KnobAxis]) -> Pair | None:
     """Return the vertical and the horizontal axis: rows and columns, else those of most values."""
     by_knobs = {axis.knobs: axis for axis in axes}
     if (ROWS,) in by_knobs and (COLS,) in by_knobs:
@@ -77,7 +80,7 @@ def _best(table: SweepTable, y: KnobAxis, x: KnobAxis, measure: Measure) -> dict
 def _panel(
     axes: Axes,
     table: SweepTable,
-    pair: tuple[KnobAxis, KnobAxis],
+    pair: Pair,
     cells: Mapping[Place, PointRow],
     measure: Measure,
 ) -> None:
@@ -91,38 +94,56 @@ def _panel(
         np.ma.masked_invalid(grid), cmap=_MAP, norm=_norm(grid), aspect="auto", origin="lower",
         interpolation="nearest",
     )  # fmt: skip
-    _hatch(axes, table, pair, cells)
+    _hatch(axes, table, pair)
+    axes.add_collection(border(beyond(table, pair)))
     _write(axes, grid, image, factor)
     _outline(axes, _at(pair, min(values, key=lambda place: values[place])))
     _ticks(axes, pair)
     unit = f"{prefix}{measure.unit}"
     axes.set_title(f"{measure.label(table.points)} ({unit})")
-    bar = axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
-    measure_axis(bar.ax.yaxis, measure, list(values.values()), "")
-    bar.ax.set_ylabel("")
+    _name_bands(axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=30))
     only(axes)
 
 
-def _at(pair: tuple[KnobAxis, KnobAxis], place: Place) -> tuple[int, int]:
+def _at(pair: Pair, place: Place) -> tuple[int, int]:
     return pair[0].values.index(place[0]), pair[1].values.index(place[1])
 
 
 def _norm(grid: "np.ndarray[Any, Any]") -> Normalize:
+    """Return bands of colour by how far a value lies above the best, in percent."""
     low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
-    return LogNorm(low, high) if low > 0 and high / low > WIDE else Normalize(low, high)
+    inner = [low * (1 + band / 100) for band in _BANDS]
+    inner = [bound for bound in inner if bound < high]
+    # The last band ends beyond the largest value, which a bound itself would leave out.
+    edges = [low, *inner, high + (high - low) / 100] if low > 0 else [low, high]
+    return BoundaryNorm(edges, 256) if len(edges) > 1 and high > low > 0 else Normalize(low, high)
 
 
-def _hatch(
-    axes: Axes, table: SweepTable, pair: tuple[KnobAxis, KnobAxis], cells: Mapping[Place, PointRow]
-) -> None:
-    tried = {(pair[0].of(row), pair[1].of(row)) for row in table.points}
-    for place in sorted(tried - cells.keys(), key=lambda place: _at(pair, place)):
+def _name_bands(bar: Colorbar) -> None:
+    """Name each band by the percentage that its cells lie within of the best."""
+    edges = getattr(bar.norm, "boundaries", None)
+    if edges is None:  # one value, or a best that is nothing: there is no percentage of it
+        bar.set_ticks([])
+        return
+    inner = edges[1:-1]
+    bar.set_ticks(inner, labels=[f"{band} %" for band in _BANDS[: len(inner)]])
+    bar.ax.tick_params(length=0)
+    bar.ax.set_ylabel("within … of the best")
+
+
+def _hatch(axes: Axes, table: SweepTable, pair: Pair) -> None:
+    signs = letters(reasons(table, pair))
+    for place, sign in sorted(signs.items(), key=lambda item: _at(pair, item[0])):
         row, column = _at(pair, place)
         axes.add_patch(
             Rectangle(
                 (column - 0.5, row - 0.5), 1, 1, facecolor=PAPER, edgecolor=GREY, hatch="///", lw=0
             )
         )
+        axes.text(
+            column, row, sign, ha="center", va="center", fontsize=_CELL_TYPE, fontweight="bold",
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
 
 
 def _write(axes: Axes, grid: "np.ndarray[Any, Any]", image: AxesImage, factor: float) -> None:
@@ -160,7 +181,7 @@ def _outline(axes: Axes, place: tuple[int, int]) -> None:
     )
 
 
-def _ticks(axes: Axes, pair: tuple[KnobAxis, KnobAxis]) -> None:
+def _ticks(axes: Axes, pair: Pair) -> None:
     y, x = pair
     across, up = thinned(x.values, _TICKS), thinned(y.values, _TICKS)
     labels = [x.text(x.values[i]) for i in across]
@@ -170,7 +191,7 @@ def _ticks(axes: Axes, pair: tuple[KnobAxis, KnobAxis]) -> None:
     axes.tick_params(length=0)
 
 
-def _title(table: SweepTable, pair: tuple[KnobAxis, KnobAxis]) -> str:
+def _title(table: SweepTable, pair: Pair) -> str:
     least = min(table.feasible, key=lambda row: ENERGY.of(row) or 0.0)
     fastest = min(table.feasible, key=lambda row: LATENCY.of(row) or 0.0)
     name, other = named(least, pair), named(fastest, pair)
@@ -180,7 +201,7 @@ def _title(table: SweepTable, pair: tuple[KnobAxis, KnobAxis]) -> str:
     return f"{energy}; {other} the least time, {LATENCY.text(fastest)}"
 
 
-def _note(table: SweepTable, pair: tuple[KnobAxis, KnobAxis]) -> str:
+def _note(table: SweepTable, pair: Pair) -> str:
     others = [axis.label for axis in table.axes if axis not in pair]
     best = (
         f" Each cell is the best over {enumeration(others)}, for each panel its own."
@@ -188,8 +209,18 @@ def _note(table: SweepTable, pair: tuple[KnobAxis, KnobAxis]) -> str:
         else ""
     )
     tried = {(pair[0].of(row), pair[1].of(row)) for row in table.points}
-    runs = {(pair[0].of(row), pair[1].of(row)) for row in table.feasible}
-    hatched = " Hatched: cannot run." if tried - runs else ""
     places = len(pair[0].values) * len(pair[1].values)
-    empty = " Empty: not among the points." if len(tried) < places else ""
-    return f"{scene(table)}{best} Framed: the best.{hatched}{empty}"
+    limits = enumeration(list(table.constraints)) if table.constraints else ""
+    if limits and beyond(table, pair):
+        absent = f" Beyond the line: not {limits}."
+    else:
+        absent = " Empty: not among the points." if len(tried) < places else ""
+    return f"{scene(table)}{best} Framed: the best.{_why(reasons(table, pair))}{absent}"
+
+
+def _why(why: Mapping[Place, str]) -> str:
+    """Return why hatched cells cannot run, letter by letter."""
+    signs = letters(why)
+    texts = dict(sorted({signs[place]: text for place, text in reversed([*why.items()])}.items()))
+    named = (f"{sign}: {short(text, 110)}" for sign, text in texts.items())
+    return f" Hatched: cannot run ({'; '.join(named)})." if texts else ""
