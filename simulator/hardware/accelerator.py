@@ -175,6 +175,9 @@ class Accelerator(Part):
     mapping_slack: Permille = Field(
         ge=0, default=20, description="of the least time, for a mapping that moves less"
     )
+    spill: bool = Field(
+        default=False, description="the search may store partial sums and load them back"
+    )
     im2col: Literal["hardware", "software", "channelwise", "mixed"] = "hardware"
     layout: Literal["channels_last", "channels_first", "blocked"] = Field(
         default="channels_last", description="of tensors in memory; blocked: a tile is one run"

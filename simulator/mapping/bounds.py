@@ -30,6 +30,18 @@ class _PieceTimes(NamedTuple):
     most_ps: int
     number: int
 
+    def beside(self, other: "_PieceTimes", times: int) -> "_PieceTimes":
+        """Return these tiles and `times` all the others, none of which is first or last."""
+        return self._replace(
+            all_alone_ps=self.all_alone_ps + times * other.all_alone_ps,
+            all_even_ps=self.all_even_ps + times * other.all_even_ps,
+            all_port_ps=self.all_port_ps + times * other.all_port_ps,
+            least_alone_ps=min(self.least_alone_ps, other.least_alone_ps),
+            least_port_ps=min(self.least_port_ps, other.least_port_ps),
+            most_ps=max(self.most_ps, other.most_ps),
+            number=self.number + times * other.number,
+        )
+
 
 class _Moves(NamedTuple):
     """What a mapping moves, at the memory or its port, whichever takes longer, on any array.
@@ -85,16 +97,16 @@ class _PathMoves:
 
     def unmixed(self, tile: Sizes, traffic: MappingTraffic) -> _Moves:
         """Return what a mapping moves at the memory's rate for reads or writes alone."""
-        return self._at_channel(*self._of_tile(tile), traffic.reloads, 0)
+        return self._at_channel(*self._of_mapping(tile, traffic), 0)
 
     def _both(self, tile: Sizes, traffic: MappingTraffic) -> _Moves:
         """Return the longer times of both, and at how many turns the stream or the array waits."""
-        loads, stores = self._of_tile(tile)
-        channel = self._at_channel(loads, stores, traffic.reloads, rarer_permille(traffic.written))
-        ports = self._at_ports(loads, stores, traffic.reloads)
+        loads, stores, often = self._of_mapping(tile, traffic)
+        channel = self._at_channel(loads, stores, often, rarer_permille(traffic.written))
+        ports = self._at_ports(loads, stores, often)
         first_ps, loads_ps, last_ps, moved_ps, *_ = map(max, channel, ports)
         arrival_ps = self._engine.latency_ps if first_ps else 0
-        turns = self._turns(tile, loads, stores, traffic.reloads)
+        turns = self._turns(tile, loads, stores, often)
         return _Moves(first_ps, loads_ps, last_ps + arrival_ps, moved_ps, *turns)
 
     def _at_channel(
@@ -153,6 +165,22 @@ class _PathMoves:
         waits_ps = max(stores.least_alone_ps, stores.least_port_ps) + load_ps + latency_ps
         hides_ps = sum([load.most_ps for load in loads]) - latency_ps + 1
         return self._repeats * stores.number - 1, waits_ps, hides_ps
+
+    def _of_mapping(
+        self, tile: Sizes, traffic: MappingTraffic
+    ) -> tuple[list[_PieceTimes], _PieceTimes, tuple[int, ...]]:
+        """Return the times of what a mapping loads and of what it stores, and how often each of the
+        loads takes place. Sums are not loaded first, nor stored last.
+        """
+        loads, stores = self._of_tile(tile)
+        if not traffic.spills:
+            return loads, stores, traffic.reloads
+        spilled = self._traffic.spilled(tile)
+        returned = [(pattern._replace(write=False), count) for pattern, count in spilled]
+        sums = _times_of(self._engine, returned, 0)
+        sums = sums._replace(one_alone_ps=0, one_even_ps=0, one_port_ps=0)
+        stores = stores.beside(_times_of(self._engine, spilled, 0), traffic.spills)
+        return [*loads, sums], stores, (*traffic.reloads, traffic.spills)
 
     def _of_tile(self, tile: Sizes) -> tuple[list[_PieceTimes], _PieceTimes]:
         """Return the times of the operands that are loaded with tiles of a size, and of outputs."""

@@ -8,6 +8,7 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.gemm_space import WITH_THIRDS
 from simulator.mapping.loops import For, Mapping, Sizes, halves, multiples, reusing
 from simulator.mapping.problem import ProblemShape, TileLevel, TileNeeds
+from simulator.mapping.spills import may_spill, spilling
 from simulator.mapping.taps import ConvTile
 
 
@@ -40,7 +41,7 @@ class ConvSpace:
         return TileNeeds(0, 0)
 
     def mappings(self, tile: Sizes) -> Iterator[Mapping]:
-        """Yield two orders of the loops over filters, channels and pixels, and what may stay."""
+        """Yield orders of the loops over filters, channels and pixels, and what may stay."""
         image, row, col, filters, channel, *_ = _loops(ConvTile(*tile))
         maps: tuple[For, ...] = (image, row, col)
         sums: tuple[For, ...] = (channel,)
@@ -49,6 +50,8 @@ class ConvSpace:
         for loops in ((filters, *maps, *sums), (*maps, filters, *sums)):
             mapping = reusing(loops, self.shape)
             yield from (mapping, mapping._replace(a_from=0), mapping._replace(b_from=0))
+        if may_spill(self.array):
+            yield from spilling(self.shape, sums, (filters,), maps)
 
     def smallest(self) -> list[Mapping]:
         """Return the mapping of one pixel and one fold."""

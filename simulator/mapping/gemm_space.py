@@ -1,5 +1,5 @@
-"""The mapper's space of a GEMM: tiles at powers of two and multiples of the array, two loop orders.
-A search that minimises what moves also cuts by three.
+"""The mapper's space of a GEMM: tiles at powers of two and multiples of the array, two loop orders,
+two more that spill sums. A search that minimises what moves also cuts by three.
 
 An array whose folds do not overlap takes a GEMM whose operands fit the scratchpad in whole folds,
 and in one tile if its outputs fit too.
@@ -12,6 +12,7 @@ from itertools import product
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.loops import For, Mapping, Sizes, halves, multiples, reusing
 from simulator.mapping.problem import ProblemShape, TileLevel, TileNeeds
+from simulator.mapping.spills import may_spill, spilling
 from simulator.timing.dataflows import Dims
 from simulator.timing.dataflows.phases import OVERLAPS
 
@@ -23,7 +24,9 @@ _LEAST = 8  # smallest tile dimension tried; half of the array's where that is m
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GemmSpace:
-    """Tiles (m, n, k) of a GEMM on an array. Reductions are innermost: sums never spill."""
+    """Tiles (m, n, k) of a GEMM on an array. Reductions are innermost, so that sums stay until they
+    are complete; outermost, too, on an array that may spill them.
+    """
 
     array: Accelerator
     shape: ProblemShape
@@ -74,6 +77,8 @@ class GemmSpace:
             yield by_m._replace(b_from=0)
         if cuts_n and (cuts_k or cuts_m):
             yield by_n._replace(a_from=0)
+        if cuts_k and may_spill(self.array):
+            yield from spilling(self.shape, (k,), (m,), (n,))
 
     def smallest(self) -> list[Mapping]:
         """Return the mappings of tiles with one vector of the streamed dimension."""

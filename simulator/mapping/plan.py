@@ -27,6 +27,7 @@ from simulator.mapping.cycles import TileCycles
 from simulator.mapping.loops import Mapping
 from simulator.mapping.nest import TileVisit, nest
 from simulator.mapping.problem import ProblemShape
+from simulator.mapping.spills import spills
 from simulator.memo import Memo
 from simulator.timing.dataflows import Accesses
 from simulator.timing.pipeline import Pipelined, Tile
@@ -218,11 +219,17 @@ class Plan:
             compute_ps=Clock(array.clock).cycles_to_ps(cycles),
             memory_ps=self._memory_ps(),
             compute_cycles=cycles,
-            mapping=self.mapping.text,
+            mapping=self._text,
             mapping_reason=reason,
             skipped_macs=shape.skipped_macs,
             skipped_ps=Clock(array.clock).cycles_to_ps(shape.repeats * skipped),
         )
+
+    @property
+    def _text(self) -> str:
+        """The mapping in words, and how often its sums move to memory and back."""
+        often = spills(self._shape, self.mapping)
+        return f"{self.mapping.text}, sums spilled x {often}" if often else self.mapping.text
 
     def _progress(self) -> Pipelined:
         array, op, cycles = self._array, self._tiled, self._cycles

@@ -9,6 +9,7 @@ from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.loops import Mapping, Sizes, cut, reloads
 from simulator.mapping.memories import Demand, demand
 from simulator.mapping.problem import ProblemShape
+from simulator.mapping.spills import spills
 from simulator.memo import Memo, remember
 from simulator.timing.pricing import permille_written
 
@@ -28,7 +29,8 @@ class MappingTraffic(NamedTuple):
     """A mapping, the bytes that it moves in one repeat, and those that it needs on chip.
 
     `written`: the permille of writes in its traffic beside computations. `reloads`: how often each
-    operand that is not preloaded is loaded in full. `number`: its place among those of its tile.
+    operand that is not preloaded is loaded in full, `spills`: how often sums are stored and loaded
+    back. `number`: its place among those of its tile.
     """
 
     mapping: Mapping
@@ -37,6 +39,7 @@ class MappingTraffic(NamedTuple):
     written: int
     demand: Demand
     reloads: tuple[int, ...]
+    spills: int
     number: int = 0
 
 
@@ -53,7 +56,7 @@ class _OperandTraffic(NamedTuple):
 
 
 class TileTraffic:
-    """Traffic of an operation whose mappings cut every axis once and spill nothing.
+    """Traffic of an operation whose mappings cut every axis once.
 
     It depends on the operation alone, so that all arrays and memories share it: those with a
     `weight_buffer`, or those without. `preloaded` operands are loaded whole before the first tile.
@@ -70,6 +73,8 @@ class TileTraffic:
         self._a = self._operand("a", shape.a_axes, shape.a)
         self._b = self._operand("b", shape.b_axes, shape.b)
         self._c = self._operand("c", shape.c_axes, lambda tile: self._stored(tile, output))
+        partial = shape.widths.sum
+        self._sums = self._operand("sums", shape.c_axes, lambda tile: shape.c(tile, partial))
         inputs = (self._a, self._b)
         self._streamed = [operand for operand in inputs if operand.name not in preloaded]
         self.least_bytes = sum(each.size(self.whole) for each in (*inputs, self._c))
@@ -100,7 +105,10 @@ class TileTraffic:
                 for operand, times in zip(self._streamed, often, strict=True)
             ]
         )
-        c = self._all_bytes(self._c, tile)
+        c, often_spilled = self._all_bytes(self._c, tile), spills(self.shape, mapping)
+        if often_spilled:
+            spilled_bytes = often_spilled * self._all_bytes(self._sums, tile)
+            streamed_bytes, c = streamed_bytes + spilled_bytes, c + spilled_bytes
         return MappingTraffic(
             mapping,
             self._preloaded_bytes + streamed_bytes + c,
@@ -108,6 +116,7 @@ class TileTraffic:
             permille_written(streamed_bytes, c),
             demand(self.shape, mapping, weight_buffer=self._weight_buffer),
             often,
+            often_spilled,
             number,
         )
 
@@ -118,6 +127,10 @@ class TileTraffic:
     def stores(self, tile: Sizes) -> Pieces:
         """Return the different stores, the last one last."""
         return self._different(self._c, tile)
+
+    def spilled(self, tile: Sizes) -> Pieces:
+        """Return the different stores of partial sums."""
+        return self._different(self._sums, tile)
 
     def last_tile(self, tile: Sizes) -> Sizes:
         """Return the last tile along every axis, which is the smallest."""
@@ -174,11 +187,15 @@ _TRAFFIC: Memo[TileTraffic] = Memo("traffic of shapes", _SHAPES)
 
 
 def traffic_of(
-    shape: ProblemShape, preloaded: tuple[str, ...] = (), *, weight_buffer: bool = False
+    shape: ProblemShape,
+    preloaded: tuple[str, ...] = (),
+    *,
+    weight_buffer: bool = False,
+    spill: bool = False,
 ) -> TileTraffic:
-    """Return the traffic of tiles of `shape`; equal shapes share one object."""
+    """Return the traffic of tiles of `shape`; equal shapes with equal mappings share one object."""
     return _TRAFFIC.get(
-        (shape.key, preloaded, weight_buffer),
+        (shape.key, preloaded, weight_buffer, spill),
         lambda: TileTraffic(shape, preloaded, weight_buffer=weight_buffer),
     )
 

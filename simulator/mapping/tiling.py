@@ -10,6 +10,7 @@ from simulator.mapping.cycles import TileCycles
 from simulator.mapping.loops import Mapping, Sizes
 from simulator.mapping.memories import capacity, demand_on
 from simulator.mapping.problem import ProblemShape, TileNeeds, TileSpace
+from simulator.mapping.spills import may_spill
 from simulator.mapping.sums import MappingTraffic, TileSums, TileTraffic, traffic_of
 from simulator.memo import Memo, remember
 from simulator.units import Clock
@@ -120,7 +121,12 @@ class Mapspace:
     def __init__(self, array: Accelerator, shape: ProblemShape) -> None:
         """Take those of the space of `shape` on `array`."""
         buffer = array.weight_buffer
-        traffic = traffic_of(shape, _preloaded(array, shape), weight_buffer=buffer is not None)
+        traffic = traffic_of(
+            shape,
+            _preloaded(array, shape),
+            weight_buffer=buffer is not None,
+            spill=may_spill(array),
+        )
         self._array, self._space = array, traffic.shape.space(array)
         sizeless, space = _without_memories(array), self._space
         self.on_array = _SPACES.get(

@@ -274,10 +274,10 @@ def tile_of(shape, mapping):
 
 @settings(max_examples=20, deadline=None)
 @example(  # loads and stores of like length, side by side
-    256, 256, 32, "os", 1, "full", "0 B", "duplex", "decoupled", "100 MB/s", 16
+    256, 256, 32, "os", 1, "full", "0 B", "duplex", "decoupled", "100 MB/s", 16, False
 )
 @example(  # one operand takes longer at the channel, the other one at the port
-    160, 48, 89, "os", 1, "preload", "0 B", "shared", "decoupled", "4 GB/s", 4
+    160, 48, 89, "os", 1, "preload", "0 B", "shared", "decoupled", "4 GB/s", 4, False
 )
 @given(
     sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.integers(1, 3),
@@ -285,10 +285,10 @@ def tile_of(shape, mapping):
     st.sampled_from(["0 B", "1 KiB", "8 KiB"]),
     st.sampled_from(["shared", "duplex", "operand"]),
     st.sampled_from(["decoupled", "slots", "lockstep"]),
-    st.sampled_from(["100 MB/s", "4 GB/s", "20 GB/s"]), st.sampled_from([4, 16]),
+    st.sampled_from(["100 MB/s", "4 GB/s", "20 GB/s"]), st.sampled_from([4, 16]), st.booleans(),
 )  # fmt: skip
 def test_no_bound_of_the_search_is_above_what_it_leads_to(
-    m, n, k, dataflow, batch, overlap, prefetch, streams, schedule, bandwidth, side
+    m, n, k, dataflow, batch, overlap, prefetch, streams, schedule, bandwidth, side, spill
 ):
     hardware = machine(
         accelerator__rows=side, accelerator__cols=side,
@@ -296,6 +296,7 @@ def test_no_bound_of_the_search_is_above_what_it_leads_to(
         accelerator__prefetch=prefetch, accelerator__scratchpad="16 KiB",
         accelerator__dma__streams=streams, accelerator__dma__latency="100 ns",
         accelerator__schedule=schedule, accelerator__dma__bandwidth=bandwidth,
+        accelerator__spill=spill,
     )  # fmt: skip
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     search = Search(
