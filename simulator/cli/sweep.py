@@ -13,6 +13,8 @@ from simulator.cli.terminal import print_sentence, print_table, table_width
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simulator.sweeps.exploration import Exploration
     from simulator.sweeps.request import SweepRequest
 
@@ -205,14 +207,14 @@ def _run(request: "SweepRequest", options: SweepOptions, out: Path) -> Any:
     return table
 
 
-def accuracies(name: str, batch: int | None) -> list[float]:
-    """Return the test accuracy after each epoch of training a model on the digits."""
+def accuracies(name: str, batch: int | None) -> "Iterator[float]":
+    """Yield the test accuracy after each epoch of training a model on the digits."""
     try:
         from workloads.recipes.network_digits import train_network
     except ModuleNotFoundError as error:
         lack = f"training {name} needs {error.name}: pip install 'trainsoc[capture]'"
         raise InputError(lack) from None
-    return [report.accuracy for report in train_network(name, batch)]
+    return (report.accuracy for report in train_network(name, batch))
 
 
 def _best(table: Any, options: SweepOptions) -> tuple[Any, float | None]:

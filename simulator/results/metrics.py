@@ -101,6 +101,8 @@ RESOURCES = (
 ACCURACY = Column("accuracy", "accuracy", 0)
 ERROR = Column("error", "error", 0, alias=ACCURACY.key)
 """One minus the accuracy of what trains: what a sweep minimises that is to maximise that."""
+ACCURACY_BY_EPOCH = Column("accuracy_by_epoch", "accuracy by epoch", 0)
+"""Test accuracies as text, where networks may be pruned."""
 OF_MACHINE = (AREA, PEAK_MEMORY, *RESOURCES)
 """What a sweep can minimise that belongs to no part of a run."""
 OF_NETWORK = (ACCURACY, ERROR)

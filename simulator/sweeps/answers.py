@@ -10,6 +10,7 @@ from simulator.results.metrics import ACCURACY, ERROR, column_of, minimisable
 from simulator.sweeps.condition import ColumnLimit, column_for, limit_of, where
 from simulator.sweeps.sampled import SAMPLES, stays_best
 from simulator.views.design_space import PointRow
+from simulator.views.reasons import shortfalls
 
 if TYPE_CHECKING:
     import polars
@@ -80,7 +81,7 @@ def shadow_prices(
     constraints: Sequence[str] = (),
 ) -> list[ShadowPrice]:
     """Return what each limit costs the `best`: solved again among the points of the table with a
-    tenth more of it, and a tenth less.
+    tenth more of it, and a tenth less; of an accuracy, that is a tenth of its error.
 
     `constraints` are those that the sweep ran under: it left out the points beyond, so that the
     table tells what tightening costs and nothing of relaxing.
@@ -93,9 +94,10 @@ def shadow_prices(
             continue
         column, least = _least(table, name, conditions)
         for tenths in _TENTHS:
-            if place >= left and limit.is_upper == (tenths > 1):
-                continue
             other = limit.scaled(tenths)
+            is_looser = (other.number > limit.number) == limit.is_upper
+            if place >= left and is_looser:
+                continue
             changed = [*conditions[:place], other.text, *conditions[place + 1 :]]
             otherwise = None
             with suppress(InputError):
@@ -128,7 +130,11 @@ def _candidates(
 ) -> "tuple[str, polars.DataFrame]":
     points = table.filter(table["feasible"] & (table["baseline"] == ""))
     if not points.height:
-        raise InputError(f"no point of {table.height} can run: see their reasons in the table")
+        reasons = table.filter(table["baseline"] == "")["reason"].to_list()
+        lacks = "".join(f"{each}; " for each in shortfalls(str(each or "") for each in reasons))
+        raise InputError(
+            f"no point of {table.height} has a result: {lacks}see their reasons in the table"
+        )
     column = measure(table, name)
     candidates = where(points, conditions).drop_nulls(column)
     if not candidates.height:

@@ -51,6 +51,13 @@ class Exploration(Protocol):
         Raises InputError where its settings do not fit together, Infeasible where it has no room.
         """
 
+    @property
+    def prunes(self) -> bool:
+        """Whether the training of a network may stop early."""
+
+    def network(self, point: Point) -> str:
+        """Return the name of the trace, or network, that a point runs."""
+
     def arranged(self, jobs: Iterable[Job]) -> Iterable[Job]:
         """Return the jobs in the order in which they take least."""
 

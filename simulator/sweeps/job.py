@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from simulator.code import fingerprint
 from simulator.errors import InputError
 from simulator.sweeps.grid import Point
+from simulator.sweeps.pruning import Peers
 from simulator.trace.passes.overlay import scheduled
 from simulator.trace.passes.treatment import MethodSchedule
 from simulator.trace.trace import Trace
@@ -52,13 +53,14 @@ class Job:
     """A point to replay, as it goes to a worker, who has the study. Equal addresses mean equal
     results.
 
-    `columns` tell it apart in the table.
+    `columns` tell it apart in the table. With `peers` the training of its network may be pruned.
     """
 
     address: str
     point: Point
     columns: PointRow
     full: bool = False
+    peers: Peers | None = None
 
 
 class Done(NamedTuple):

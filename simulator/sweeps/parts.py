@@ -12,11 +12,21 @@ from simulator.errors import InputError, shown
 from simulator.files.columns import ColumnRule, first_broken, present
 from simulator.files.json import Strict, parse_json
 from simulator.files.parquet import read_columns
-from simulator.results.metrics import METRICS, OBJECTIVES, TRAINING_PART
+from simulator.results.metrics import ACCURACY_BY_EPOCH, METRICS, OBJECTIVES, TRAINING_PART
 from simulator.sweeps.sampled import SAMPLES
 
 _EXACT = tuple(each.key for each in METRICS if each.is_text)
-_TEXTS = ("point", "reason", "hardware", "trace", "method", "baseline", *_EXACT, SAMPLES)
+_TEXTS = (
+    "point",
+    "reason",
+    "hardware",
+    "trace",
+    "method",
+    "baseline",
+    *_EXACT,
+    SAMPLES,
+    ACCURACY_BY_EPOCH.key,
+)
 _FLAGS = ("feasible", "pareto")
 _LABELS = (*_FLAGS, "batch")
 _POINT = ("point", "feasible")

@@ -20,10 +20,11 @@ from simulator.results.metrics import (
 )
 from simulator.si import percent, si, si_range, times
 from simulator.sweeps.answers import ShadowPrice
-from simulator.sweeps.frontier import dominated_share, knee
 from simulator.sweeps.rows import rows_of
 from simulator.sweeps.table import CLOCK_BEYOND, knobs_of, with_front
 from simulator.views.design_space import KnobAxis, Measure, PointRow, SweepTable, epochs_of, named
+from simulator.views.frontier import dominated_share, knee
+from simulator.views.reasons import shortfalls
 from simulator.views.sensitivity import main_effects
 
 if TYPE_CHECKING:
@@ -188,9 +189,11 @@ def _length(space: SweepTable) -> str:
 
 def _caption(space: SweepTable, front: int) -> str:
     notes = [f"{_SHOWN} of {front} on the front; the table has all"] if front > _SHOWN else []
-    infeasible = len(space.points) - len(space.feasible)
-    if infeasible:
-        notes.append(f"{infeasible} of {len(space.points)} points cannot run; see their reason")
+    if short := shortfalls(space.reasons):
+        first, *others = short
+        number, _, lack = first.partition(" ")
+        texts = [f"{number} of {len(space.points)} points {lack}", *others]
+        notes.append(f"{', '.join(texts)}; see their reason")
     fast = sum(row.get(CLOCK_BEYOND) is not None for row in space.feasible)
     if fast:
         notes.append(

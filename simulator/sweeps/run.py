@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from simulator.sweeps.executors import Workers
 from simulator.sweeps.exploration import Exploration
 from simulator.sweeps.folder import begin, finish
 from simulator.sweeps.grid import Point
+from simulator.sweeps.job import Job
 from simulator.sweeps.points import Points
+from simulator.sweeps.pruning import Peers
 from simulator.sweeps.runner import Note, Runner, forget
 from simulator.sweeps.store import FolderStore, MemoryStore, Store
 from simulator.sweeps.table import table_of
@@ -95,10 +98,16 @@ class Session:
         self._points = Points(study, store, full=full)
         self.store, self.runner = store, runner
 
-    def replay(self, points: Iterable[Point]) -> Sequence[PointRow]:
-        """Replay the `points` that the store lacks; return the knobs and address of each point."""
+    def replay(self, points: Iterable[Point], peers: Peers | None = None) -> Sequence[PointRow]:
+        """Replay the `points` that the store lacks; return the knobs and address of each point.
+
+        With `peers` the training of networks may be pruned.
+        """
         before = len(self._points.rows)
-        self.runner.run(self._study.arranged(self._points.missing(points, self._watch)))
+        jobs: Iterable[Job] = self._points.missing(points, self._watch)
+        if peers is not None:
+            jobs = (replace(job, peers=peers) for job in jobs)
+        self.runner.run(self._study.arranged(jobs))
         return self._points.rows[before:]
 
     def table(self, objectives: Sequence[str] = OBJECTIVES) -> "polars.DataFrame":

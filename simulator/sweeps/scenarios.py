@@ -125,6 +125,15 @@ class ScenarioStudy:
         """Return the job of a point; raises InputError where its settings do not fit together."""
         return Job(address or self.address(point), point, self.row_of(point, columns), full)
 
+    @property
+    def prunes(self) -> bool:
+        """Whether the training of a network may stop early: nothing is trained."""
+        return False
+
+    def network(self, _point: Point) -> str:
+        """Return the name of the scenario."""
+        return self.request.scenario or ""
+
     def arranged(self, jobs: Iterable[Job]) -> Iterable[Job]:
         """Return the jobs as they are."""
         return jobs

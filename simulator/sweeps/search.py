@@ -23,10 +23,11 @@ from simulator.sweeps.axis import Axis
 from simulator.sweeps.executors import Workers
 from simulator.sweeps.exploration import Exploration
 from simulator.sweeps.grid import Grid
-from simulator.sweeps.pareto import pareto_front
+from simulator.sweeps.pruning import Courses
 from simulator.sweeps.run import run_study, session
 from simulator.sweeps.watch import Watcher
 from simulator.views.design_space import PointRow
+from simulator.views.pareto import pareto_front
 
 if TYPE_CHECKING:
     import polars
@@ -69,14 +70,23 @@ def search_study(
     first = next(generations, None)
     if first is None:
         raise study.space.empty()
-    baselines, values = list(study.baselines()), Values(objectives)
-    with session(study, crew, out, watch, note=values.note) as work:
-        values.read(work.store.frame())
+    baselines, values, courses = list(study.baselines()), Values(objectives), Courses()
+
+    def note(row: PointRow) -> None:
+        values.note(row)
+        courses.note(row)
+
+    with session(study, crew, out, watch, note=note) as work:
+        finished = work.store.frame()
+        values.read(finished)
+        courses.read(finished)
         watch.begin(min(count, study.space.size) + len(baselines))
         work.replay(baselines)
         for numbers in chain([first], generations):
-            rows = work.replay(map(study.space.point, numbers))
+            points = [*map(study.space.point, numbers)]
+            rows = work.replay(points, courses.peers if study.prunes else None)
             proposals.tell([values.of(row) for row in rows])
+            courses.settle([*map(study.network, points)], [str(row["point"]) for row in rows])
         return work.table(objectives)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,20 @@ class Study:
         done = replay(job, self)
         if self.learning is None or not done.feasible:
             return done
-        return self.learning.judged(done, self._labels_of(job.point)[0], job)
+        return self.learning.judged(done, self.network(job.point), job)
+
+    @property
+    def prunes(self) -> bool:
+        """Whether the training of a network may stop early: a search has a floor on accuracy.
+
+        Without one a network that errs more may be the best of those that take less.
+        """
+        searches = self.request.search is not None
+        return searches and self.learning is not None and bool(self.learning.conditions)
+
+    def network(self, point: Point) -> str:
+        """Return the name of the trace, or network, that a point runs."""
+        return self._labels_of(point)[0]
 
     def arranged(self, jobs: Iterable[Job]) -> Iterable[Job]:
         """Return the jobs in the order in which they take least: each network is trained once."""
@@ -112,8 +126,19 @@ class Study:
     def address(self, point: Point) -> str:
         """Return the address of a point; raises InputError where it can have none."""
         digest, code = self.space.digest(point), self.training.code
-        learns = (TRAIN, *self.learning.conditions) if self.learning else ()
+        learns = (TRAIN, *self.learning.conditions, *self._pruning) if self.learning else ()
         return address_of(digest, self.trace_of(point), code, (*self._sampled(point), *learns))
+
+    @cached_property
+    def _pruning(self) -> Sequence[Any]:
+        """Return what decides which networks are pruned, beside the points: the whole search."""
+        if not self.prunes:
+            return ()
+        request, axes = self.request, [(axis.keys, axis.choices) for axis in self.space.axes]
+        return (
+            request.seed, request.minimize, axes, self.space.conditions,
+            self.space.hardware.digest,
+        )  # fmt: skip
 
     def row_of(self, point: Point, columns: PointRow) -> PointRow:
         """Return what tells a point apart in the table, its knobs being `columns`."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from simulator.results.metrics import AREA, LEADING, OBJECTIVES, OF_NETWORK, using
-from simulator.sweeps.pareto import pareto_front
 from simulator.views.design_space import PointRow
+from simulator.views.pareto import pareto_front
 
 if TYPE_CHECKING:
     import polars

@@ -146,6 +146,11 @@ class SweepTable:
         """The points that run."""
         return [row for row in self.points if _runs(row)]
 
+    @property
+    def reasons(self) -> list[str]:
+        """Why points do not run, one for each of them."""
+        return [str(row.get("reason") or "") for row in self.points if not _runs(row)]
+
     @cached_property
     def baselines(self) -> dict[str, PointRow]:
         """The named designs outside the space that run."""

@@ -108,7 +108,7 @@ def test_killed_anywhere_it_loses_nothing(tmp_path):
 
 def test_training_is_real_and_the_same_each_time():
     name = "cnn_digits:depth=2,width=8"
-    first, again = (train_network(name, epochs=2) for _ in range(2))
+    first, again = ([*train_network(name, epochs=2)] for _ in range(2))
     assert first == again
     assert first[-1].accuracy > 0.5  # five times chance
     assert first[-1].loss < first[0].loss

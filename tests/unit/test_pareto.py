@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.sweeps.pareto import pareto_front
+from simulator.views.pareto import pareto_front
 
 
 def _dominates(one, other) -> bool:

@@ -9,8 +9,8 @@ from simulator import sweep
 from simulator.errors import InputError
 from simulator.sweeps.accuracy import read_accuracies
 from simulator.sweeps.answers import best
-from simulator.sweeps.pareto import pareto_front
 from simulator.trace.trace import Trace
+from simulator.views.pareto import pareto_front
 from tests.unit.test_sweep_networks import network
 
 ROWS, WIDTH, DEPTH, BITS = "accelerator.rows", "model.width", "model.depth", "accelerator.precision"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from simulator.sweeps.answers import best, shadow_prices
 from simulator.sweeps.condition import limit_of
-from simulator.sweeps.frontier import dominated_share, hypervolume, knee
 from simulator.sweeps.report import price_sentences
+from simulator.views.frontier import dominated_share, dominated_shares, hypervolume, knee
 
 
 def test_the_knee_of_a_hyperbola_is_where_its_slope_is_that_of_the_chord():
@@ -55,6 +55,12 @@ def test_shares_of_the_space():
     assert dominated_share([(0, 2), (2, 0)]) == 0
 
 
+@given(_rows)
+def test_shares_grow_to_that_of_all_rows(rows):
+    expected = [dominated_share(rows[:count], rows) for count in range(1, len(rows) + 1)]
+    assert dominated_shares(rows) == pytest.approx(expected)
+
+
 AREAS = pl.DataFrame(
     {
         "accelerator.rows": [8, 16, 32, 64],
@@ -89,12 +95,23 @@ def test_a_limit_that_a_sweep_ran_under_is_only_tightened():
     ]
 
 
+def test_the_price_of_an_accuracy_is_that_of_its_error():
+    ran = AREAS.with_columns(accuracy=pl.Series([0.951, 0.944, 0.9456, 0.9]))
+    assert price_sentences(shadow_prices(ran, "energy", ["accuracy >= 95 %"])) == [
+        "accuracy >= 94.5 % instead of 95 %: 40.0 % less energy",
+        "accuracy >= 95.5 % instead of 95 %: no point",
+    ]
+    (tighter,) = price_sentences(shadow_prices(ran, "energy", [], ["accuracy >= 94 %"]))
+    assert tighter == "accuracy >= 94.6 % instead of 94 %: 66.7 % more energy"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("area <= 2 mm2", "area <= 2.2 mm2"),
         ("accelerator.rows>=8", "accelerator.rows >= 8.8"),
-        ("accuracy > 97 %", "accuracy > 106.7 %"),
+        ("accuracy >= 95 %", "accuracy >= 94.5 %"),
+        ("accuracy > 0.8", "accuracy > 0.78"),
         ("rows * cols <= 64", None),
         ("area <= 2 mm2 and rows < 9", None),
     ],

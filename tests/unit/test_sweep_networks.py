@@ -10,10 +10,10 @@ from simulator import memo, simulate, sweep
 from simulator.errors import InputError
 from simulator.sweeps.axis import parse_axes
 from simulator.sweeps.networks import NETWORKS, network_name
-from simulator.sweeps.pareto import pareto_front
 from simulator.sweeps.request import SweepRequest
 from simulator.sweeps.study import study, study_of
 from simulator.trace.trace import Segment, Trace
+from simulator.views.pareto import pareto_front
 from tests.builders import StepBuilder
 
 ROWS, WIDTH, DEPTH = "accelerator.rows", "model.width", "model.depth"

@@ -528,6 +528,27 @@ def test_the_history_of_a_search_shows_the_least_so_far():
     assert "at point 1 of 8" in title(figure)
 
 
+def test_the_history_of_a_search_shows_how_much_of_the_space_it_dominates():
+    """Of a box from (1, 1) to (5, 5): a quarter, the same, then three more cells of sixteen."""
+    pairs = [(5.0, 1.0), (1.0, 5.0), (3.0, 3.0), (4.0, 4.0), (2.0, 4.0)]
+    rows = [point({ROWS: n}, *pair) for n, pair in enumerate(pairs)]
+    figure = drawn(history, SweepTable(with_front(rows), [ROWS]))
+    (share,) = figure.axes[-1].lines
+    assert list(share.get_ydata()) == pytest.approx([0, 0, 25, 25, 31.25])
+    assert figure.axes[-1].get_ylim()[1] >= 100
+
+
+def test_the_knee_of_the_front_has_a_ring():
+    pairs = [(8.0, 1.0), (2.0, 2.0), (1.0, 8.0), (9.0, 9.0)]
+    rows = [point({ROWS: n}, *pair) for n, pair in enumerate(pairs)]
+    figure = drawn(front, SweepTable(with_front(rows), [ROWS]))
+    (ring,) = (line for line in figure.axes[0].lines if line.get_marker() == "o")
+    assert ring.get_xydata().tolist() == [[2.0 / EPOCHS, 2.0 / EPOCHS]]
+    assert "Ring: its knee" in note(figure)
+    line = [point({ROWS: n}, 1.0 + n, 3.0 - n) for n in range(3)]
+    assert "Ring" not in note(drawn(front, SweepTable(with_front(line), [ROWS])))
+
+
 def test_every_point_of_a_search_is_a_line():
     figure = drawn(parallel, search_of())
     lines = [len(each.get_segments()) for each in figure.axes[0].collections]

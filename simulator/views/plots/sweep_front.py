@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from simulator.si import share
 from simulator.views.design_space import KnobAxis, Measure, PointRow, SweepTable, named
+from simulator.views.frontier import knee
 from simulator.views.plots.canvas import (
     BLACK,
     BLUE,
@@ -44,11 +45,13 @@ def front(table: SweepTable) -> Figure | None:
     if len(objectives) < 2 or not points:
         return None
     best = _front(points, objectives)
+    bend = knee_of(best, objectives)
     telling, common = _telling(table, best)
     names = [named(row, telling) for row in best]
     lines = min(len(best), _LABELS) if max(map(len, names)) > _SHORT else 0
     figure = canvas(
-        _title(best, objectives, names, len(points)), _note(table, objectives, common),
+        _title(best, objectives, names, len(points)),
+        _note(table, objectives, common, has_knee=bend is not None),
         _HEIGHT + _LINE_INCHES * (lines + 1) if lines else _HEIGHT,
     )  # fmt: skip
     baselines = {n: row for n, row in table.baselines.items() if _has_values(row, objectives[:2])}
@@ -59,6 +62,7 @@ def front(table: SweepTable) -> Figure | None:
         _limits(axes, rows, objectives)
         _scatter(axes, points, best, objectives)
         _staircase(axes, best, objectives)
+        _mark_knee(axes, bend, objectives)
         for row in baselines.values():
             axes.plot(*_xy(row, objectives), "D", color=VERMILLION, ms=7, mec="white", zorder=4)
     if len(objectives) > 2:
@@ -66,6 +70,19 @@ def front(table: SweepTable) -> Figure | None:
     figure.draw_without_rendering()  # settles where the axes lie, before labels are placed
     _label(panels, key, list(zip(names, best, strict=True)), baselines, objectives)
     return figure
+
+
+def knee_of(best: Sequence[PointRow], objectives: Objectives) -> PointRow | None:
+    """Return the knee of the front in all objectives, None where it has none."""
+    front = [row for row in best if row.get("pareto")]
+    number = knee([[measure.of(row) or 0.0 for measure in objectives] for row in front])
+    return None if number is None else front[number]
+
+
+def _mark_knee(axes: Axes, row: PointRow | None, objectives: Objectives) -> None:
+    if row is not None:
+        x, y = _xy(row, objectives)
+        axes.plot(x, y, "o", ms=12, mfc="none", mec=VERMILLION, mew=1.6, zorder=5)
 
 
 def _is_small(best: Sequence[PointRow], rows: Sequence[PointRow], objectives: Objectives) -> bool:
@@ -231,8 +248,11 @@ def _title(
     )
 
 
-def _note(table: SweepTable, objectives: Objectives, common: Sequence[str]) -> str:
+def _note(
+    table: SweepTable, objectives: Objectives, common: Sequence[str], *, has_knee: bool
+) -> str:
     shared = f" All points on the front: {enumeration(common)}." if common else ""
+    ring = " Ring: its knee." if has_knee else ""
     named_too = " Diamonds: baselines." if table.baselines else ""
     colours = (
         "Blue: the front, which no point beats; grey: beaten."
@@ -240,4 +260,4 @@ def _note(table: SweepTable, objectives: Objectives, common: Sequence[str]) -> s
         else "Large: the front, which no point beats in all objectives; the line is that of the "
         "two axes alone."
     )
-    return f"{scene(table)} {colours}{named_too}{shared}"
+    return f"{scene(table)} {colours}{ring}{named_too}{shared}"

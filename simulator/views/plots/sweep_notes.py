@@ -13,6 +13,7 @@ from simulator.views.design_space import Measure, SweepTable
 from simulator.views.plots.canvas import (
     short,
 )
+from simulator.views.reasons import shortfalls
 
 WIDE = 10.0  # values that span more than this ratio are drawn in logarithms
 _MARGIN = 0.1  # of what an axis spans, at each end
@@ -28,9 +29,11 @@ def scene(table: SweepTable) -> str:
         for values in ({row.get(key) for row in table.points} for key in ("trace", "method"))
         if len(values) == 1 and None not in values and "" not in values
     ]
-    points, runs = len(table.points), len(table.feasible)
+    points = len(table.points)
     count = f"{points} point" if points == 1 else f"{points} points"
-    missing = f", {points - runs} of which cannot run" if points > runs else ""
+    missing = "".join(
+        f", {text.replace(' ', ' of which ', 1)}" for text in shortfalls(table.reasons)
+    )
     return f"{', '.join(words) or 'Sweep'}: {count}{missing}."
 
 

@@ -6,6 +6,7 @@ from math import log
 from statistics import fmean
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
@@ -19,6 +20,7 @@ from simulator.views.design_space import (
     SweepTable,
     named,
 )
+from simulator.views.frontier import dominated_shares
 from simulator.views.plots.canvas import BLUE, GREEN, INK, SILVER, VERMILLION, canvas, only, short
 from simulator.views.plots.sweep_notes import scene, span_axis
 
@@ -37,18 +39,35 @@ def history(table: SweepTable) -> Figure | None:
     if not rows:
         return None
     figure = canvas(
-        _history_title(rows, measures[0]), _history_note(table), 1.4 + 1.5 * len(measures)
+        _history_title(rows, measures[0]),
+        _history_note(table),
+        1.4 + 1.5 * (len(measures) + (len(measures) > 1)),
     )
-    panels = figure.subplots(len(measures), 1, sharex=True, squeeze=False)[:, 0]
+    panels = figure.subplots(len(measures) + (len(measures) > 1), 1, sharex=True, squeeze=False)
     order = [number for number, row in enumerate(table.points, 1) if row in rows]
-    for axes, measure in zip(panels, measures, strict=True):
+    for axes, measure in zip(panels[:, 0], measures, strict=False):
         values = [measure.of(row) or 0.0 for row in rows]
         axes.plot(order, values, "o", color=SILVER, ms=3.5)
         axes.step(order, list(accumulate(values, min)), where="post", color=BLUE, lw=1.5)
         span_axis(axes, "y", measure, values, measure.label(rows))
+        axes.set_ylabel(axes.get_ylabel().replace(" per epoch", "\nper epoch"))
         axes.grid(visible=True)
-    panels[-1].set_xlabel("points replayed")
+    if len(measures) > 1:
+        _dominated_panel(panels[-1, 0], order, rows, measures)
+    panels[-1, 0].set_xlabel("points replayed")
     return figure
+
+
+def _dominated_panel(
+    axes: Axes, order: Sequence[int], rows: Sequence[PointRow], measures: Sequence[Measure]
+) -> None:
+    """Draw the share of the space of objectives that the points so far dominate."""
+    values = [[measure.of(row) or 0.0 for measure in measures] for row in rows]
+    shares = [100 * each for each in dominated_shares(values)]
+    axes.step(order, shares, where="post", color=BLUE, lw=1.5)
+    axes.set_ylim(0, 105)
+    axes.set_ylabel("dominated share\nof the space (%)")
+    axes.grid(visible=True)
 
 
 def importance(table: SweepTable) -> Figure | None:
@@ -192,4 +211,7 @@ def _history_title(rows: Sequence[PointRow], measure: Measure) -> str:
 
 
 def _history_note(table: SweepTable) -> str:
-    return f"{scene(table)} Dots: points in the order of the search; line: the least so far."
+    share = ""
+    if len(table.objectives) > 1:
+        share = " Below: hypervolume of the front so far, in the box that all points span."
+    return f"{scene(table)} Dots: points in the order of the search; line: the least so far.{share}"

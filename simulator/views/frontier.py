@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
-from simulator.sweeps.pareto import pareto_front
+from simulator.views.pareto import pareto_front
 
 ObjectiveRows = Sequence[Sequence[float]]
 """ObjectiveRows to minimise, a row for each point."""
@@ -50,6 +50,22 @@ def dominated_share(rows: ObjectiveRows, within: ObjectiveRows | None = None) ->
     box = prod(high - low for low, high in zip(least, most, strict=True))
     inside = [row for row in rows if all(v <= high for v, high in zip(row, most, strict=True))]
     return hypervolume(inside, most) / box if box else 0.0
+
+
+def dominated_shares(rows: ObjectiveRows) -> list[float]:
+    """Return the `dominated_share` of the first row, of the first two, and so on, of all rows.
+
+    The box is that of all rows. Only rows that change the front are computed again.
+    """
+    front: list[Sequence[float]] = []
+    shares: list[float] = []
+    for row in rows:
+        is_beaten = any(all(a <= b for a, b in zip(each, row, strict=True)) for each in front)
+        if not is_beaten:
+            beats = pareto_front([*front, row])
+            front = [each for each, stays in zip([*front, row], beats, strict=True) if stays]
+        shares.append(shares[-1] if is_beaten else dominated_share(front, rows))
+    return shares
 
 
 def hypervolume(rows: ObjectiveRows, reference: Sequence[float]) -> float:
