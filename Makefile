@@ -70,5 +70,5 @@ clean:
 $(READY): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check $(TORCH) $$($(PYTHON) .ci/cpu_index.py $(TORCH))
-	$(BIN)/pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[capture,cluster,search,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[capture,cluster,search,docs,dev]'
 	touch $(READY)

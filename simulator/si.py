@@ -66,8 +66,8 @@ def share(part: float, whole: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """Return a ratio as "2.3 x"."""
-    return f"{digits(ratio)} x"
+    """Return a ratio as "2.3x"."""
+    return f"{digits(ratio)}x"
 
 
 def time_left(seconds: float) -> str:

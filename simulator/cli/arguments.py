@@ -73,9 +73,7 @@ PartOption = Annotated[
         metavar="LAYERS", help="of the trace: conv1..layer2, layer3.., ..<fc, phase=..., ops=9..42"
     ),
 ]
-WideOption = Annotated[
-    bool, typer.Option("--wide", help="all columns, whatever the width of the terminal")
-]
+WideOption = Annotated[bool, typer.Option("--wide", help="all columns, at any terminal width")]
 FormatOption = Annotated[
     str | None, typer.Option("--format", metavar="csv|md|latex", help="print the table alone, so")
 ]

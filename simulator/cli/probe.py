@@ -72,7 +72,7 @@ def offload(
 ) -> None:
     """Print the matrix size above which offloading pays, with and without copies.
 
-    Products are n x n x n, of a linear layer's forward, dgrad and wgrad, for n up to 512.
+    GEMMs are n x n x n, of a linear layer's forward, dgrad and wgrad, for n up to 512.
 
     Example: trainsoc probe offload edge-16x16
     """
@@ -89,7 +89,7 @@ def offload(
 def cpu(hardware: HardwareArg, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Print what microbenchmarks would measure on the CPU, on one core and on all.
 
-    Large products as in HPL, loops over memory as in LMBench and STREAM, to compare a description
+    Large GEMMs as in HPL, loops over memory as in LMBench and STREAM, to compare a description
     with a board. Bytes count reads and writes.
 
     Example: trainsoc probe cpu raspberry-pi-4

@@ -6,7 +6,7 @@ fp16 and bf16 are a guess: smaller than fp32 as their MAC needs less energy. An 
 formats is as large as the largest needs, which leaves out what switches between them. Logic shrinks
 as Stillmaker and Baas (Integration 58, 2017) have it. SRAM is that of CACTI 7 down to 22 nm; below
 it shrinks like logic, an optimistic guess. Cores, DMA engine, interconnect, DRAM controller and
-pads have no source and are left out: the sum is no die size.
+pads have no source and are left out: the sum is not a die area.
 """
 
 from collections.abc import Iterable

@@ -29,7 +29,7 @@ _HEADLINE = OBJECTIVE | PHASES | TRAINING | LEADING | SAMPLED | REQUIRED
 
 TABLE: tuple[Metric | CostBreakdown, ...] = (
     Metric("latency_s", "latency", 1, ADDITIVE, lambda part: part.latency_s, _HEADLINE,
-           Ratio("speedup", "speed-up")),
+           Ratio("speedup", "speedup")),
     Metric("latency_ps", "latency", 1, ADDITIVE, lambda part: part.tally.latency_ps, REQUIRED),
     Metric("energy_j", "energy", 1, ADDITIVE, lambda part: part.energy_j, _HEADLINE,
            Ratio("energy_ratio", "energy ratio")),

@@ -161,7 +161,7 @@ class Result:
 
     @property
     def area_mm2(self) -> dict[str, float]:
-        """Return the area of each component that has one, and their sum, which is no die size."""
+        """Return the area of each component that has one, and their sum: not a die area."""
         parts = {part.component: part.mm2 for part in self.area}
         return parts | {"total": sum(parts.values())}
 

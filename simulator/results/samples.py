@@ -54,7 +54,7 @@ class Samples:
 
 
 def ratios(ours: Samples, theirs: Samples) -> Columns:
-    """Return speed-up and energy ratio of every sample, of the run and of each phase of both."""
+    """Return speedup and energy ratio of every sample, of the run and of each phase of both."""
     starts = ["", *(f"{phase}_" for phase in ours.phases if phase in theirs.phases)]
     return {
         f"{start}{ratio.key}": list(map(_over, theirs.columns[key], ours.columns[key]))

@@ -64,7 +64,7 @@ def gone() -> InputError:
     """Return the error for workers that leave in the middle of a sweep."""
     return InputError(
         "the scheduler has ended, or cannot be reached any more; finished points are kept, and the "
-        "same command goes on"
+        "same command resumes"
     )
 
 

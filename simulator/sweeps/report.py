@@ -101,7 +101,7 @@ def effects_sentence(table: "polars.DataFrame", name: str = ENERGY.key) -> str:
     measure = Measure(name)
     effects = main_effects(space.feasible, list(axes), measure.of)
     parts = [
-        f"{axes[each.knob].label} {times(each.ratio)} (best {axes[each.knob].text(each.best)})"
+        f"{axes[each.knob].label} {times(each.ratio)} (best: {axes[each.knob].text(each.best)})"
         for each in effects
     ]
     if not parts or len(parts) < len(axes):

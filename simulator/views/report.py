@@ -279,7 +279,7 @@ def _sparsity(sparsity: SparsityDocument) -> Text:
     zeros, skipped = dense - sparsity["useful_macs"], sparsity["skipped_macs"]
     share = percent(skipped, sparsity["issued_macs"] + skipped)
     return Text(
-        f"Sparsity: of {si(dense, 'MAC')} of all products {si(zeros, 'MAC')} "
+        f"Sparsity: of {si(dense, 'MAC')} of all GEMMs {si(zeros, 'MAC')} "
         f"({percent(zeros, dense)}) multiply zeros; accelerators skip {share} of what units would "
         f"execute, {si(skipped, 'MAC')}, and {si(time_s, 's')} of computing."
     )

@@ -47,7 +47,7 @@ class Summary(TypedDict, total=False):
 
 
 def verdict(document: ResultDocument, baseline: ResultDocument, width: int) -> Group:
-    """Return speed-up and energy ratio against `baseline`, for each phase and the whole."""
+    """Return speedup and energy ratio against `baseline`, for each phase and the whole."""
     intervals = _intervals(document)
     headings = [
         Heading("phase", "phase"),
@@ -77,9 +77,9 @@ def verdict_sentence(document: ResultDocument, baseline: ResultDocument) -> str:
     )
     return (
         f"Training {document['trace']} on {document['hardware']} {worth}: "
-        f"{_more_or_less(speed, _interval(document, LATENCY), 'faster', 'slower')} and "
+        f"{_more_or_less(speed, _interval(document, LATENCY), 'speedup', 'slowdown')} and "
         f"{_more_or_less(energy, _interval(document, ENERGY), 'less energy', 'more energy')} "
-        f"than {baseline['hardware']} "
+        f"against {baseline['hardware']} "
         f"({precisions(document)})."
     )
 

@@ -38,7 +38,7 @@ def test_run_prints_phases_and_a_verdict_that_names_both_precisions(finished):
     text, _ = finished
     assert "forward" in text
     assert "traced in fp32, GEMMs executed in int8" in text
-    assert "than cpu-only" in text
+    assert "against cpu-only" in text
 
 
 def test_run_writes_a_complete_folder(finished):

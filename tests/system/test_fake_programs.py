@@ -265,7 +265,7 @@ def test_a_branch_is_noted(script, line):
     number, fake = run_with(script, line)
     branches = fake().origin["branches"]
     place = number + line.count("\n")
-    assert branches.startswith(f"train.py line {place}: a branch depends on values taken as 1")
+    assert branches.startswith(f"train.py line {place}: a branch depends on values replaced by 1")
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_the_best_point_in_words():
 
 def test_what_each_knob_changes_by_itself_is_told_where_all_can_be():
     told = effects_sentence(_table([0.003, 0.001]))
-    assert told == "sensitivity of energy, one knob at a time: rows 2 x (best 2)"
+    assert told == "sensitivity of energy, one knob at a time: rows 2x (best: 2)"
     halves = {"accelerator.cols": [1, 2, 3, 4]}  # every point differs in both knobs
     assert effects_sentence(_table([0.003, 0.001, 0.002, 0.004], **halves)) == ""
 

@@ -443,7 +443,9 @@ def test_bars_are_the_ratios_of_the_knobs():
     assert widths == pytest.approx([8, 5, 5, 1])  # energy of both, latency of both
     assert texts(axes) == ["8: slow best, fast worst", "5: 1 best, 5 worst",
                            "5: 5 best, 1 worst", "1"]  # fmt: skip
-    assert title(figure) == "Energy depends most on DRAM preset, 8 times; latency on rows, 5 times"
+    assert (
+        title(figure) == "Energy depends most on DRAM preset, up to 8x; latency on rows, up to 5x"
+    )
 
 
 # --- whatever the table -------------------------------------------------------------------------

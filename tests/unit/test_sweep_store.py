@@ -183,7 +183,7 @@ def test_points_without_whole_results_are_not_there_when_those_are_asked(tmp_pat
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot be written: .*; the points that are finished"):
+    with pytest.raises(InputError, match=r"cannot be written: .*; finished points are kept"):
         FolderStore(tmp_path / "file")
 
 
@@ -200,7 +200,7 @@ def test_a_disk_that_fills_up_keeps_what_was_finished(tmp_path, monkeypatch, fai
     store = _filled(tmp_path, range(2))
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", failing)
-        with pytest.raises(InputError, match="No space left on device; the points") as told:
+        with pytest.raises(InputError, match="No space left on device; finished points") as told:
             store.add([Done(_row(2))])
     assert str(tmp_path) in str(told.value)
     assert "p2" not in store

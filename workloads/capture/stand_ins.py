@@ -80,8 +80,8 @@ class StandIns:
             places = [f"{Path(name).name} line {line}" for name, line in self._branches]
             more = [f"{len(places) - _SHOWN} more"] if len(places) > _SHOWN else []
             notes["branches"] = (
-                f"{', '.join(places[:_SHOWN] + more)}: a branch depends on values taken as 1, and"
-                " may go another way in a real run"
+                f"{', '.join(places[:_SHOWN] + more)}: a branch depends on values replaced by 1,"
+                " and may go another way in a real run"
             )
         if self._checkpoints.unsaved:
             notes["not_saved"] = f"{self._checkpoints.unsaved} files with what the network computed"

@@ -110,7 +110,7 @@ def _note(number: _Number, document: ResultDocument) -> str:
         return f"peak {si(_PEAK_POWER.of(document['total']), 'W')}"
     if number.key == "area":
         names = (name for name in document.get("area_mm2", {}) if name != "total")
-        return f"{', '.join(names)} alone, no die size" if AREAS.key in document else ""
+        return f"{', '.join(names)} only, not the die area" if AREAS.key in document else ""
     if number.key in ("latency", "energy"):
         epochs = document["epochs_simulated"]
         return f"mean of {epochs} epochs" if epochs > 1 else ""

@@ -13,7 +13,7 @@ from simulator.results.documents import IntervalRow, ResultDocument, by_phase, i
 from simulator.results.metric_row import CostRow, Metric
 from simulator.results.metrics import ENERGY, ENERGY_BY_COMPONENT, LATENCY
 from simulator.results.uncertainty import bracket, interval_content, interval_in
-from simulator.si import digits, scale, share, si, si_range
+from simulator.si import digits, scale, share, si, si_range, times
 from simulator.views.joules import joules_of
 from simulator.views.plots.canvas import (
     COMPONENTS,
@@ -81,7 +81,7 @@ def energy_per_phase(results: Results) -> Figure:
 
 
 def latency_per_phase(results: Results) -> Figure:
-    """Draw the latency of every phase, a bar per machine, with the speed-up of the first."""
+    """Draw the latency of every phase, a bar per machine, with the speedup of the first."""
     phases = _phases(results)
     figure = canvas(_latency_title(results), _note(results), _height(results, phases))
     axes = _row_axes(figure)
@@ -310,11 +310,11 @@ def _speedup_in(result: ResultDocument) -> IntervalRow | None:
 def _speed(ours: float, theirs: float, interval: IntervalRow | None) -> str:
     if _alike(ours, theirs):
         return "about as fast as"
-    return f"{digits(theirs / ours)} ×{bracket(interval)} as fast as"
+    return f"with {times(theirs / ours)} speedup{bracket(interval)} over"
 
 
 def _pace(ours: float, theirs: float) -> str:
-    return "" if _alike(ours, theirs) else f"  ({digits(theirs / ours)} × as fast)"
+    return "" if _alike(ours, theirs) else f"  ({times(theirs / ours)})"
 
 
 def _alike(ours: float, theirs: float) -> bool:

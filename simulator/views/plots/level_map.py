@@ -66,4 +66,4 @@ def _panel(
         line = axes.contour(
             shown.x, shown.y, grid, [shown.level], colors=VERMILLION, linewidths=1.8
         )
-        axes.clabel(line, fmt=lambda value: f"{digits(value)} x", fontsize=7.5)
+        axes.clabel(line, fmt=lambda value: f"{digits(value)}x", fontsize=7.5)

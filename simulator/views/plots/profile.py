@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.results.step_documents import StepDocument, TaskRow
-from simulator.si import digits, scale, share, si
+from simulator.si import scale, share, si, times
 from simulator.stages import OF_OP
 from simulator.units import PS_PER_S
 from simulator.views.plots.canvas import (
@@ -62,9 +62,9 @@ def profile(steps: StepsByLabel) -> Figure:
 
 
 def layers(steps: StepsByLabel) -> Figure:
-    """Draw the products of every layer, forward, dgrad and wgrad, a bar per machine.
+    """Draw the GEMMs of every layer, forward, dgrad and wgrad, a bar per machine.
 
-    The layers that take longest; what an offload drags along (conversions, launch) is included.
+    The layers that take longest; conversions and launches of an offload are included.
     """
     tables = {label: _by_layer(step) for label, step in steps.items()}
     names = _longest(tables)
@@ -159,7 +159,7 @@ Table = dict[tuple[str, str], int]
 
 
 def _by_layer(step: StepDocument) -> Table:
-    """Return the busy time of what serves the products of each layer and phase."""
+    """Return the busy time of what serves the GEMMs of each layer and phase."""
     products = {(t["layer"], t["op"], t["phase"]) for t in step["tasks"] if t["stage"] == "gemm"}
     times: Table = {}
     for task in step["tasks"]:
@@ -185,7 +185,7 @@ def _longest(tables: Mapping[str, Table]) -> list[str]:
 def _layer_title(tables: Mapping[str, Table]) -> str:
     main, *others = tables
     if not others:
-        return f"What the products of each layer take on {main}"
+        return f"What the GEMMs of each layer take on {main}"
     gains = {}
     for phase in _PRODUCTS:
         ours, theirs = (
@@ -194,10 +194,8 @@ def _layer_title(tables: Mapping[str, Table]) -> str:
         )
         if ours and theirs:
             gains[phase] = theirs / ours
-    pace = ", ".join(f"{phase} {digits(gain)} ×" for phase, gain in gains.items())
-    return (
-        f"{main} computes the layers' products {pace} as fast as {others[0]}, conversions included"
-    )
+    pace = ", ".join(f"{phase} {times(gain)}" for phase, gain in gains.items())
+    return f"{main} speeds up the layers' GEMMs over {others[0]}: {pace}, conversions included"
 
 
 def _layer_note(steps: StepsByLabel, names: list[str], tables: Mapping[str, Table]) -> str:

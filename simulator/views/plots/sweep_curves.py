@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from simulator.si import digits
+from simulator.si import digits, times
 from simulator.views.design_space import (
     ENERGY,
     LATENCY,
@@ -173,11 +173,7 @@ def _title(table: SweepTable, x: KnobAxis, lines: KnobAxis | None) -> str:
 
 def _note(table: SweepTable, x: KnobAxis, lines: KnobAxis | None) -> str:
     others = [axis.label for axis in table.axes if axis not in (x, lines)]
-    best = (
-        f" Each mark is the best over {enumeration(others)}, for each panel its own."
-        if others
-        else ""
-    )
+    best = f" Each mark is the best over {enumeration(others)}, chosen per panel." if others else ""
     left_out = len(lines.values) - len(_LINES) if lines else 0
     some = f" {left_out} values of {lines.label} are left out." if lines and left_out > 0 else ""
     return f"{scene(table)}{best}{some}"
@@ -206,7 +202,7 @@ def _effect_text(effect: MainEffect, axis: KnobAxis) -> str:
 def _effect_title(effects: dict[Measure, list[MainEffect]], by_knob: dict[str, KnobAxis]) -> str:
     first = {measure: ranked[0] for measure, ranked in effects.items() if ranked}
     parts = [
-        f"{m.name} on {by_knob[e.knob].label}, {digits(e.ratio)} times"
+        f"{m.name} on {by_knob[e.knob].label}, up to {times(e.ratio)}"
         for m, e in first.items()
         if e.ratio >= _NOTHING_MATTERS
     ]

@@ -203,11 +203,7 @@ def _title(table: SweepTable, pair: Pair) -> str:
 
 def _note(table: SweepTable, pair: Pair) -> str:
     others = [axis.label for axis in table.axes if axis not in pair]
-    best = (
-        f" Each cell is the best over {enumeration(others)}, for each panel its own."
-        if others
-        else ""
-    )
+    best = f" Each cell is the best over {enumeration(others)}, chosen per panel." if others else ""
     tried = {(pair[0].of(row), pair[1].of(row)) for row in table.points}
     places = len(pair[0].values) * len(pair[1].values)
     limits = enumeration(list(table.constraints)) if table.constraints else ""

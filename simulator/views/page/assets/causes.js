@@ -55,14 +55,14 @@ function changes(run) {
       el("span", { class: "track" }, bar(0, 1, "silver", { style: { opacity: .35 } }),
         bar(0, change.step_ps / duration, "blue")),
       el("span", { class: "amount" }, seconds(change.step_ps), " ",
-        el("small", {}, `${ratio(duration / change.step_ps)} faster`)),
+        el("small", {}, `${ratio(duration / change.step_ps)} speedup`)),
       el("div", { class: "under" }, change.setting ? command(change.setting)
         : el("span", {}, "a limit to measure against: no setting does this"))))),
     tableBelow("Changes as a table", () => table("Changes of the machine, each simulated", [
       { label: "change", of: row => row.name },
       { label: "setting", of: row => row.setting || "", text: row => row.setting || "no setting does this" },
       { label: "step", number: true, of: row => row.step_ps, text: row => seconds(row.step_ps) },
-      { label: "faster", number: true, of: row => duration / row.step_ps, text: row => ratio(duration / row.step_ps) },
+      { label: "speedup", number: true, of: row => duration / row.step_ps, text: row => ratio(duration / row.step_ps) },
       { label: "energy", number: true, of: row => row.energy_j, text: row => si(row.energy_j, "J") },
     ], page.changes))];
 }

@@ -35,7 +35,7 @@ function percent(part, whole) {
 }
 
 function ratio(value) {
-  return Number.isFinite(value) ? `${digits(value)}\u00a0×` : "-";
+  return Number.isFinite(value) ? `${digits(value)}x` : "-";
 }
 
 // A plain number with a prefix: 23 M.

@@ -24,7 +24,7 @@ function priceSection(own, knobs) {
   return section("prices", "Prices", priceTitle(own),
     "Energy is counts × price + power × time" + (own.loss ? ", and what supplies lose of it" : "") +
     ", here in whole attojoules: exactly what trainsoc recost computes from the table below. " +
-    "Nothing is simulated anew.",
+    "Nothing is re-simulated.",
     el("div", { class: "tools" }, all("As in the run", knob => knob.base),
       all("All at the low end", knob => knob.low), all("All at the high end", knob => knob.high)),
     result, sliders,

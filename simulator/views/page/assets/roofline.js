@@ -1,4 +1,4 @@
-// The roofline: products by layer under the roofs of their units, and of DRAM and scratchpad.
+// The roofline: GEMMs by layer under the roofs of their units, and of DRAM and scratchpad.
 // After Williams, Waterman, Patterson, CACM 52(4), 2009; in MACs instead of FLOPs.
 const MOST_MARKS = 400;
 const PEAKS = { cpu: "CPU", accelerator: "array" };
@@ -15,7 +15,7 @@ function roofline() {
   const levels = LEVELS.filter(([key]) => points.some(point => point[key]) &&
     run.step.roofs.some(roof => roof.name === (key === "dram_bytes" ? "DRAM" : "scratchpad")));
   return section("roofline", "Roofline", roofTitle(run, points),
-    "Each mark is the products of a layer in a phase: how fast they ran against how often they " +
+    "Each mark stands for the GEMMs of a layer in a phase: how fast they ran against how often they " +
     "use a byte. Below a slope the memory limits, below a level the arithmetic." +
     (points.length > MOST_MARKS ? ` Of ${points.length} the ${MOST_MARKS} are drawn that take longest.` : ""),
     el("div", { class: "tools" }, el("span", { class: "group" }, "bytes of",
@@ -23,7 +23,7 @@ function roofline() {
     roofKey(points), drawing, roofTable(points));
 }
 
-// Products of one layer and phase on one unit, summed.
+// GEMMs of one layer and phase on one unit, summed.
 function products(run) {
   const { tasks } = run.step, sums = new Map();
   for (let i = 0; i < tasks.length; i++) {
@@ -44,7 +44,7 @@ function products(run) {
 
 const rateOf = point => point.macs / point.time * PS;
 
-// The unit whose products take longest, against its peak where that is known.
+// The unit whose GEMMs take longest, against its peak where that is known.
 function roofTitle(run, points) {
   const sums = new Map();
   for (const { unit, macs, time } of points) {
@@ -53,7 +53,7 @@ function roofTitle(run, points) {
   }
   const top = [...sums.values()].reduce((a, b) => (b.time > a.time ? b : a)), name = PEAKS[top.unit];
   const roof = name && run.step.roofs.find(each => each.name.startsWith(name));
-  const reached = `Products on the ${spoken(top.unit)} reach`;
+  const reached = `GEMMs on the ${spoken(top.unit)} reach`;
   return roof ? `${reached} ${percent(rateOf(top), roof.per_s)} of its peak of ${si(roof.per_s, "MAC/s")}`
     : `${reached} ${si(rateOf(top), "MAC/s")}`;
 }
@@ -137,7 +137,7 @@ function roofKey(points) {
 }
 
 function roofTable(points) {
-  return tableBelow("Roofline as a table", () => table("Products of each layer and phase in one step", [
+  return tableBelow("Roofline as a table", () => table("GEMMs of each layer and phase in one step", [
     { label: "layer", of: point => layerName(point.layer) }, { label: "phase", of: point => point.phase },
     { label: "unit", of: point => spoken(point.unit) },
     { label: "rate", number: true, of: rateOf, text: point => si(rateOf(point), "MAC/s") },

@@ -11,7 +11,7 @@ function trust() {
 function deciders(own) {
   const rows = own.decided_by.filter(row => row.share >= 0.01).slice(0, 8);
   if (!rows.length) return null;
-  const what = page.runs.length > 1 ? "the speed-up" : "the time";
+  const what = page.runs.length > 1 ? "the speedup" : "the time";
   return [el("h3", {}, `What decides how sure ${what} is`),
     el("p", { class: "about" }, "Shares of the variance over all samples: measure the first one next."),
     el("div", { class: "bars" }, rows.map(row => el("div", { class: "row" },
