@@ -36,7 +36,7 @@ Whoever iterates may stop between epochs. The same network must be as accurate e
 _TestAccuracy = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Course(Strict):
+class _CourseFile(Strict):
     """The training of one network as it stands in a file, to the end or an epoch before."""
 
     network: str
@@ -80,7 +80,7 @@ class Learning:
         return Done({**base, **columns})
 
     def _promising(
-        self, progress: "_Progress", row: PointRow, name: str, peers: Peers
+        self, progress: "_CourseOfTraining", row: PointRow, name: str, peers: Peers
     ) -> list[float]:
         """Return the accuracies of a network until it is pruned; the fate of a peer stays so."""
         accuracies: list[float] = []
@@ -131,12 +131,12 @@ def _network(model: str, job: Job) -> str:
 
 
 @remember("accuracies of networks", most=4096)
-def _progress(train: Trainer, folder: Path | None, name: str) -> "_Progress":
+def _progress(train: Trainer, folder: Path | None, name: str) -> "_CourseOfTraining":
     path = None if folder is None else folder / f"{address_of_network(name)}.accuracy.json"
-    return _Progress(train, path, name)
+    return _CourseOfTraining(train, path, name)
 
 
-class _Progress:
+class _CourseOfTraining:
     """The training of a network as far as it went; the file at `path` knows each epoch."""
 
     def __init__(self, train: Trainer, path: Path | None, name: str) -> None:
@@ -145,7 +145,7 @@ class _Progress:
         self._complete = False
         if path is not None and path.exists():
             with suppress(InputError):  # damaged: it is trained again
-                course = parse_json(_Course, read_text(path), str(path), "")
+                course = parse_json(_CourseFile, read_text(path), str(path), "")
                 self._accuracies, self._complete = course.accuracy, course.complete
 
     def epochs(self) -> Generator[float]:

@@ -46,13 +46,13 @@ def fate(peers: Peers, name: str) -> "Callable[[Sequence[float]], bool]":
     That of a peer is settled: it ends where it did.
     """
     if name not in peers:
-        return _Candidate(peers).is_hopeless
+        return _PruningTrial(peers).is_hopeless
     settled = len(peers[name].accuracies)
     was_pruned = settled < epochs_of_training(peers)
     return lambda accuracies: was_pruned and len(accuracies) >= settled
 
 
-class _Candidate:
+class _PruningTrial:
     """A network in training, as a trial beside those of its peers."""
 
     def __init__(self, peers: Peers) -> None:
