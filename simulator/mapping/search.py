@@ -4,6 +4,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 from typing import NamedTuple
+from weakref import proxy
 
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.bounds import Bounds
@@ -13,7 +14,6 @@ from simulator.mapping.plan import Plan
 from simulator.mapping.problem import ProblemShape
 from simulator.mapping.sums import MappingTraffic
 from simulator.mapping.tiling import ArraySpace, TileRow, mapspace_of
-from simulator.memo import Memo
 from simulator.timing.pricing import Pricing
 from simulator.timing.shares import WHOLE
 
@@ -39,8 +39,8 @@ class _OnPath:
     """
 
     def __init__(self, space: ArraySpace, pricing: Pricing) -> None:
-        """Know nothing yet of the mappings of `space`."""
-        self.bounds = Bounds(space, pricing)
+        """Know nothing yet of the mappings of `space`, which owns this and is not kept by it."""
+        self.bounds = Bounds(proxy(space), pricing)
         self.estimates: dict[tuple[int, int], TimeEstimate] = {}  # by places of tile and mapping
         self.best: dict[Mapping, Plan] = {}
 
@@ -48,10 +48,6 @@ class _OnPath:
 _Candidate = tuple[TileRow, MappingTraffic]
 _SearchNode = tuple[int, int, int, int, TileRow, MappingTraffic | None]
 """A lower bound of a cost, where it is from, its turn; of a tile or of one of its mappings."""
-
-# A guess, enough for a sweep whose memories vary fastest: operations of one trace on 64 machines,
-# of 4 kB each.
-_ON_PATHS: Memo[_OnPath] = Memo("times of mappings", 4096)
 
 
 class Search:
@@ -71,7 +67,7 @@ class Search:
         self.space = mapspace_of(array, shape)
         self._all = every = self.space.on_array
         self._pricing = pricing
-        self._on_path = _ON_PATHS.get((every, pricing), lambda: _OnPath(every, pricing))
+        self._on_path = every.on_paths.get(pricing, lambda: _OnPath(every, pricing))
         self._bounds, self._estimates = self._on_path.bounds, self._on_path.estimates
         self._cost = objective_of(array.mapping, pricing.dram, shape.repeats)
         slack = array.mapping_slack if self._cost is by_time else 0

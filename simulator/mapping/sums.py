@@ -1,6 +1,7 @@
 """Cycles and bytes of all tiles of a mapping, summed axis by axis instead of tile by tile."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
@@ -206,19 +207,22 @@ class TileSums:
     def __init__(self, array: Accelerator, traffic: TileTraffic) -> None:
         """Sum over tiles of an operation with this `traffic` on `array`."""
         self.traffic = traffic
-        self._array, self._shape = array, traffic.shape
         folds = traffic.shape.folds(array)
-        grid_cycles = remember("cycles of a grid", most=_TILES)(self._grid_cycles)
+        # No method of this object, which would make a cycle with what remembers it.
+        grid_cycles = remember("cycles of a grid", most=_TILES)(
+            partial(_grid_cycles, array, traffic)
+        )
         self.cycles = folds.cycles if folds else grid_cycles
-
-    def _grid_cycles(self, tile: Sizes) -> int:
-        """Return the cycles of all tiles, in whatever order."""
-        axes = zip(self.traffic.axes, self.traffic.whole, tile, strict=True)
-        cuts = {axis: cut(size, step) for axis, size, step in axes}
-        return self._shape.grid_cycles(self._array, cuts)
 
     def totals(self, tile: Sizes, mapping: Mapping) -> Totals:
         """Return the sums over all tiles of a mapping with this `tile`."""
         traffic = self.traffic.of(tile, mapping)
         read_bytes = traffic.moved_bytes - traffic.write_bytes
         return Totals(self.cycles(tile), read_bytes, traffic.write_bytes)
+
+
+def _grid_cycles(array: Accelerator, traffic: TileTraffic, tile: Sizes) -> int:
+    """Return the cycles of all tiles, in whatever order."""
+    axes = zip(traffic.axes, traffic.whole, tile, strict=True)
+    cuts = {axis: cut(size, step) for axis, size, step in axes}
+    return traffic.shape.grid_cycles(array, cuts)

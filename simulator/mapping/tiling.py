@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from weakref import proxy
 
 from simulator.errors import Infeasible
 from simulator.hardware.accelerator import Accelerator
@@ -35,7 +36,8 @@ class Level:
 
     def __init__(self, space: "ArraySpace", tiles: list[Sizes], start: int, *, last: bool) -> None:
         """Take `tiles` of a space, the first one at the place `start`."""
-        self._space, self._tiles = space, tiles
+        # Weak: a cycle would outlive the memo of spaces, as the collector is off or exempts it.
+        self._space, self._tiles = proxy(space), tiles
         self.places, self.last = range(start, start + len(tiles)), last
         self._needs = [space.needs(tile) for tile in tiles]
         self.least = TileNeeds(*map(min, zip(*self._needs, strict=True)))
@@ -65,6 +67,9 @@ class ArraySpace:
         self.cycles = TileCycles(array, self.shape)
         self.good: dict[Mapping, tuple[TileRow, MappingTraffic]] = {}
         """Those that were best on some memory path, and are often nearly the best on others."""
+        # They refer to this space: a memo that outlives it would keep it, past the bound on spaces.
+        self.on_paths: Memo[Any] = Memo("times of mappings", _PATHS)
+        """What searches found out on each memory path; see `search`."""
 
     def levels(self) -> Iterator[Level]:
         """Yield the levels in order."""
@@ -106,6 +111,7 @@ class ArraySpace:
 # any size, of some 30 kB each, and on 4 with their memories, of some 10 kB.
 _SPACES: Memo[ArraySpace] = Memo("spaces of arrays", 512)
 _FITTING = 256
+_PATHS = 64  # a guess: the memory paths of a sweep whose memories vary fastest, of some 4 kB each
 
 
 @remember("arrays without memories", most=64)
