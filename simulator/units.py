@@ -149,13 +149,19 @@ BIT_RATE = Quantity(
     "100 Mb/s",
     {f"{unit}/s": 8 * factor for unit, factor in _SIZES.items()},
 )
+TEMPERATURE = Quantity("temperature", "_mdegc", _units("degC", "m", ""), "80 degC")
+THERMAL_RESISTANCE = Quantity("thermal resistance", "_mk_per_w", _units("K/W", "m", ""), "12 K/W")
+HEAT_CAPACITY = Quantity("heat capacity", "_mj_per_k", _units("J/K", "m", ""), "20 J/K")
+CHARGE_ENERGY = Quantity("energy of a battery", "_mwh", _units("Wh", "m", ""), "11.2 Wh")
+RESISTANCE = Quantity("resistance", "_mohm", _units("ohm", "m", ""), "150 mohm")
 MAC_RATE = Quantity("rate of MACs", "_macs_per_s", _units("MAC/s", "", "M", "G", "T"), "4 TMAC/s")
 
 QUANTITIES = {
     each.unit: each
     for each in (
         SIZE, FREQUENCY, DURATION, PERIOD, BANDWIDTH, ENERGY, VOLTAGE, POWER, LENGTH, CYCLES,
-        FRACTION, RATIO, BIT_RATE, MAC_RATE,
+        FRACTION, RATIO, BIT_RATE, MAC_RATE, TEMPERATURE, THERMAL_RESISTANCE, HEAT_CAPACITY,
+        CHARGE_ENERGY, RESISTANCE,
     )
 }  # fmt: skip
 """Every quantity by its inner unit, such as "ps"."""
@@ -182,6 +188,11 @@ Millicycles = Annotated[int, FRACTION]
 Permille = Annotated[int, RATIO]
 BitsPerSecond = Annotated[int, BIT_RATE]
 MacsPerSecond = Annotated[int, MAC_RATE]
+Millicelsius = Annotated[int, TEMPERATURE]
+MillikelvinPerWatt = Annotated[int, THERMAL_RESISTANCE]
+MillijoulesPerKelvin = Annotated[int, HEAT_CAPACITY]
+MilliwattHours = Annotated[int, CHARGE_ENERGY]
+Milliohms = Annotated[int, RESISTANCE]
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

@@ -63,6 +63,10 @@ class RunOptions:
     ops: Annotated[bool, typer.Option("--ops", help="add one row per op and unit to JSON")] = False
     samples: SamplesOption = None
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of the samples")] = 0
+    heat_epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="epochs over which a SoC with thermal heats up, else the trace's"),
+    ] = None
     wide: WideOption = False
     form: FormatOption = None
     as_json: JsonOption = False
@@ -110,6 +114,10 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     one_of("--fidelity", options.fidelity, FIDELITIES)
     check_count(options.samples)
     machines, trace = _machines(options), _trace(options)
+    if options.heat_epochs is not None:
+        from simulator.endurance import cooling
+
+        cooling(machines[0][0])
     most = options.max_tiles or MOST_TILES
     boundary = boundary_option(options.boundary) or USUAL
     replays = [Replay(soc, trace, own, options.fidelity, most, boundary) for soc, own in machines]
@@ -117,6 +125,8 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     for replay in replays:
         with kept_mappings(replay.hardware):
             results.append(replay.run(progress=progress))
+    for (soc, _), result in zip(machines, results, strict=True):
+        _add_sections(result, soc, trace, options, most)
     samples = _sample([soc for soc, _ in machines], trace, results, options)
     if options.out:
         _save(options.out, replays, results, samples, ops=options.ops)
@@ -125,6 +135,7 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     if options.form:
         print(FORMATS[options.form](cost_sheet(documents[0], options.by)), end="")
     elif not options.as_json:
+        _print_sections(documents, options)
         _print(documents, options, sampled=bool(samples))
         _print_why(results[0], options)
     own: dict[str, object] = {**documents[0]}
@@ -133,6 +144,30 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     from simulator.views.verdict import summary
 
     return own | {"verdict": summary(*documents)}
+
+
+def _add_sections(
+    result: "Result", soc: "Hardware", trace: "Trace", options: RunOptions, most_tiles: int
+) -> None:
+    """Add what needs runs at other clocks, where the SoC describes it: governor and heat."""
+    if soc.runtime.governor:
+        from simulator.governor import dvfs_of
+
+        result.dvfs = dvfs_of(soc, trace, options.fidelity, most_tiles, result.prices.boundary)
+    if soc.thermal:
+        from simulator.endurance import heat_of
+
+        result.heat = heat_of(soc, trace, options.heat_epochs, options.fidelity, most_tiles)
+
+
+def _print_sections(documents: "list[ResultDocument]", options: RunOptions) -> None:
+    from simulator.views.heat import dvfs_lines, heat_lines
+
+    for document in documents:
+        if "dvfs" in document:
+            print_table(dvfs_lines(document["dvfs"]), table_width(wide=options.wide))
+        if "heat" in document:
+            print_table(heat_lines(document["heat"]), table_width(wide=options.wide))
 
 
 def _machines(options: RunOptions) -> "list[tuple[Hardware, list[str]]]":

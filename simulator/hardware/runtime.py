@@ -164,3 +164,14 @@ class Runtime(Driver):
     split: tuple[BatchSplit, ...] | None = Field(
         default=None, strict=False, description="the first that fits goes before all rules"
     )
+    governor: Literal["fixed", "energy", "edp", "time"] | None = Field(
+        default=None,
+        description="of operating points: for forward, backward, optimizer and loop those of CPU "
+        "and accelerator with least energy, energy x time, or time; else clocks are fixed",
+    )
+    clock_switch: Picoseconds | None = Field(
+        ge=0,
+        default=None,
+        description="per change of clocks by the governor; 100 us if not given (guess, 10 us .. "
+        "1 ms): lock of the PLL, ramp of the regulator",
+    )

@@ -15,6 +15,7 @@ from simulator.hardware.fpga import Fpga
 from simulator.hardware.interconnect import Interconnect
 from simulator.hardware.part import Part, canonical_json, quantity_at, value_at
 from simulator.hardware.runtime import Driver, Runtime
+from simulator.hardware.thermal import Battery, Thermal
 from simulator.hardware.unit import ACCELERATOR, HOST, BoardUnit, MemoryPort, check_name
 from simulator.html import html_table
 from simulator.units import Microwatts, Nanometres, Permille
@@ -66,6 +67,8 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
     dram: Dram
     runtime: Runtime
     technology: Technology
+    thermal: Thermal | None = Field(default=None, description="else temperature has no effect")
+    battery: Battery | None = Field(default=None, description="else the supply has no end")
     further: dict[str, SerializeAsAny[BoardUnit]] | None = Field(default=None, alias="units")
     _constants: tuple[Constant, ...] = PrivateAttr(default=())
 

@@ -246,6 +246,54 @@ class SparsityDocument(TypedDict):
 
 
 @with_config(BY_NEED)
+class HeatDocument(TypedDict):
+    """A run over seconds to hours: time, energy of the board, temperature of the die, and clock.
+
+    `steady_temperature_degc` is without throttling, null where leakage makes it run away;
+    `timeline` has second, degC, Hz and W; `complete` is false where the battery is empty, or the
+    die runs away, first.
+    """
+
+    epochs: float
+    complete: bool
+    time_s: float
+    energy_j: float
+    peak_temperature_degc: float
+    steady_temperature_degc: float | None
+    throttled_s: float
+    clock_shares: dict[str, float]
+    timeline: list[tuple[float, float, int, float]]
+    charge_per_epoch: NotRequired[float]
+    epochs_per_charge: NotRequired[float]
+
+
+class GovernedPart(TypedDict):
+    """A part of the step over the whole run, at the clocks in Hz that a governor chose by unit."""
+
+    part: str
+    clocks: dict[str, Count]
+    time_s: NonNegative
+    energy_j: NonNegative
+
+
+@with_config(BY_NEED)
+class DvfsDocument(TypedDict):
+    """What a governor makes of a run: its time and energy, switches included, and with clocks
+    fixed.
+    """
+
+    governor: str
+    time_s: NonNegative
+    energy_j: NonNegative
+    fixed_time_s: NonNegative
+    fixed_energy_j: NonNegative
+    switches: Count
+    switching_s: NonNegative
+    switching_j: NonNegative
+    parts: list[GovernedPart]
+
+
+@with_config(BY_NEED)
 class ResultDocument(TypedDict):
     """The content of result.json, as far as anything reads it."""
 
@@ -270,6 +318,8 @@ class ResultDocument(TypedDict):
     ops: NotRequired[list[OpRow]]
     fusion: NotRequired[FusionDocument]
     sparsity: NotRequired[SparsityDocument]
+    heat: NotRequired[HeatDocument]
+    dvfs: NotRequired[DvfsDocument]
     uncertainty: NotRequired[Annotated[UncertaintyDocument, AfterValidator(_check_intervals)]]
 
 

@@ -36,16 +36,28 @@ def notes_of(records: Iterable[StepRecord]) -> list[str]:
 
 
 def voltage_notes(hardware: Hardware) -> list[str]:
-    """Return a sentence for each unit whose clock lies beyond its last operating point."""
+    """Return a sentence for each unit whose clock lies beyond all its operating points."""
     parts = ((n, part) for n, part in hardware.units.items() if isinstance(part, Cpu | Accelerator))
     return [
         _clock_sentence(name, part)
         for name, part in parts
-        if part.operating_points and part.clock > part.operating_points[-1].clock
+        if part.operating_points and not _is_within(part)
     ]
 
 
+def _is_within(part: Cpu | Accelerator) -> bool:
+    first, last = part.operating_points[0], part.operating_points[-1]
+    return first.clock <= part.clock <= last.clock
+
+
 def _clock_sentence(name: str, part: Cpu | Accelerator) -> str:
+    first = part.operating_points[0]
+    if part.clock < first.clock:
+        return (
+            f"{name} at {si(part.clock, 'Hz')} is below its first operating point, "
+            f"{si(first.clock, 'Hz')} at {si(first.voltage / _MV_PER_V, 'V')}: its energy is at "
+            "that voltage, though the chip may run at less."
+        )
     last, volts = part.operating_points[-1], part.supply_ratio * (part.voltage or 0) / _MV_PER_V
     return (
         f"{name} at {si(part.clock, 'Hz')} is beyond its last operating point, "

@@ -103,7 +103,17 @@ def _identity(document: ResultDocument, prices: Prices) -> Identity:
         document["method"],
         document["fidelity"],
         {**document["precision"]},
-        {**document["provenance"], "energy_digest": prices.digest},
+        {**document["provenance"], "energy_digest": prices.digest, **_notes(document)},
         document.get("fusion"),
         document.get("sparsity"),
     )
+
+
+def _notes(document: ResultDocument) -> dict[str, list[str]]:
+    """Return the notes of a run, and what of it is gone as it follows from runs at all clocks."""
+    notes = list(document["provenance"].get("notes", ()))
+    if "heat" in document:
+        notes.append("No heat: other prices heat the die otherwise. Change the SoC and run again.")
+    if "dvfs" in document:
+        notes.append("No governor: it chose at other prices. Change the SoC and run again.")
+    return {"notes": notes} if notes else {}

@@ -21,8 +21,10 @@ from simulator.html import html_table
 from simulator.results.documents import (
     AGAIN,
     AreaRow,
+    DvfsDocument,
     FpgaDocument,
     FusionDocument,
+    HeatDocument,
     MemoryDocument,
     OpRow,
     PrecisionDocument,
@@ -99,6 +101,8 @@ class Result:
         self.resources = resources
         self.macs_per_s = macs_per_s
         self.uncertainty: UncertaintyDocument | None = None  # until samples say how sure it is
+        self.heat: HeatDocument | None = None  # of a SoC that describes how it cools
+        self.dvfs: DvfsDocument | None = None  # of a SoC whose governor chooses clocks
         self.source: tuple[Hardware, Trace] | None = None  # of a run that was simulated here
 
     def __repr__(self) -> str:
@@ -222,6 +226,10 @@ class Result:
             document["fusion"] = identity.fusion
         if identity.sparsity:
             document["sparsity"] = identity.sparsity
+        if self.heat:
+            document["heat"] = self.heat
+        if self.dvfs:
+            document["dvfs"] = self.dvfs
         if self.uncertainty:
             document["uncertainty"] = self.uncertainty
         if ops:

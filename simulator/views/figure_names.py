@@ -2,6 +2,7 @@
 
 RUN_NAMES = (
     "energy_per_epoch", "energy_per_phase", "latency_per_phase", "decides", "against_baseline",
+    "heat",
     "dram_bandwidth", "occupancy", "cumulative_energy", "step_memory", "roofline", "profile",
     "layers",
 )  # fmt: skip

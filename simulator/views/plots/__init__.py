@@ -23,6 +23,7 @@ from simulator.views.plots.bars import energy_per_epoch, energy_per_phase, laten
 from simulator.views.plots.canvas import Results, StepsByLabel, save, styled
 from simulator.views.plots.decides import decides
 from simulator.views.plots.drawing import FORMATS, Drawing, into
+from simulator.views.plots.heat import heat
 from simulator.views.plots.level_map import LevelMap, level_map
 from simulator.views.plots.methods import (
     accuracy_front,
@@ -73,6 +74,7 @@ _OF_RESULTS: dict[str, Callable[[Results], Figure | None]] = {
     "latency_per_phase": latency_per_phase,
     "decides": decides,
     "against_baseline": against_baseline,
+    "heat": heat,
 }
 _OF_STEPS: dict[str, Callable[[StepsByLabel], Figure]] = {
     "dram_bandwidth": dram_bandwidth,
@@ -120,6 +122,9 @@ FIGURES_BY_KIND: dict[str, tuple[str, ...]] = {
 }
 """The names of the figures by what they show."""
 
+_WANTING = {"decides": "sample the run first", "heat": "run on a SoC with thermal first"}
+"""What gives a figure of results something to show."""
+
 RUN_FIGURES = (*_OF_RESULTS, *_OF_STEPS)
 SCENARIO_FIGURES = tuple(_OF_SCENARIOS)
 """The names of the figures of a run, and of a scenario."""
@@ -151,7 +156,8 @@ def _check_name(name: str, names: Sequence[str]) -> None:
 
 def _there(name: str, figure: Figure | None) -> Figure:
     if figure is None:
-        raise InputError(f"figure {name}: there is nothing to show; sample the run first")
+        wanting = _WANTING.get(name, "run it again")
+        raise InputError(f"figure {name}: there is nothing to show; {wanting}")
     return figure
 
 
@@ -160,7 +166,8 @@ def draw_run(results: Results, steps: StepsByLabel, directory: Path | Drawing) -
 
     `results` and `steps` hold the documents of result.json and step.json by the machine's label;
     the first is the machine in question, the others are what it is compared with. What decides
-    the answer is drawn where samples tell it. Raises InputError when `directory` cannot be written.
+    the answer is drawn where samples tell it, heat where a SoC describes its cooling. Raises
+    InputError when `directory` cannot be written.
     """
     return _draw(_OF_RESULTS, results, directory) + draw_step(steps, directory)
 

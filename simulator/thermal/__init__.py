@@ -1,0 +1,1 @@
+"""Heat and charge over seconds to hours: pure functions of power and time."""
