@@ -279,7 +279,8 @@ class Search:
         if mapping not in best:
             best[mapping] = self._plan(mapping)
         self._all.good[mapping] = row, traffic
-        return best[mapping]
+        plan: Plan = best[mapping]
+        return plan
 
     def _plan(self, mapping: Mapping) -> Plan:
         every = self._all

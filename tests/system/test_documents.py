@@ -29,7 +29,7 @@ for _ in range(given.epochs):
     model(torch.randn(4, 8)).sum().backward()
     optimizer.step()
 """
-LONG = (
+LONG = ("heat.md", 
     "index.md",
     "tasks.md",
     "sweeps.md",
