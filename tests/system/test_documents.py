@@ -17,19 +17,24 @@ TRAIN = """
 import argparse
 import torch
 
-optimizers = {"sgd": torch.optim.SGD, "momentum": torch.optim.RMSprop, "adam": torch.optim.Adam}
+optimizers = {
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+    "momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+    "adam": torch.optim.Adam,
+}
 parser = argparse.ArgumentParser()
 parser.add_argument("optimizer", nargs="?", default="sgd", choices=optimizers)
 parser.add_argument("--epochs", type=int, default=1)
 given = parser.parse_args()
 model = torch.nn.Linear(8, 2)
-optimizer = optimizers[given.optimizer](model.parameters(), lr=0.1)
+optimizer = optimizers[given.optimizer](model.parameters())
 for _ in range(given.epochs):
     optimizer.zero_grad()
     model(torch.randn(4, 8)).sum().backward()
     optimizer.step()
 """
-LONG = ("heat.md", 
+LONG = (
+    "heat.md",
     "index.md",
     "tasks.md",
     "sweeps.md",

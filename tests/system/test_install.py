@@ -44,7 +44,8 @@ def wheel(tmp_path_factory):
 
 def interpreter(version):
     """Return the path of a Python of that version, which may be another than this one."""
-    for name in (f"python{version}", *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")):
+    beside = Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python")  # as pyenv has them
+    for name in (f"python{version}", *beside):
         try:
             return output(name, "-c", "import sys; print(sys.executable)").strip()
         except (OSError, AssertionError):
