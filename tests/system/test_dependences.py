@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from simulator import memo
 from simulator.activity import Stage
 from simulator.lowering.binding import Binding
 from simulator.lowering.lower import Carry, Lowering
@@ -76,6 +77,7 @@ def lowered(monkeypatch):
 
     def lower(step, overrides):
         touched.clear()
+        memo.clear()  # or a step that was lowered before binds nothing
         tasks, _ = Lowering(
             machine(**{k.replace(".", "__"): v for k, v in overrides.items()})
         ).lower(step, Carry())

@@ -232,7 +232,7 @@ def test_a_run_prints_what_was_not_measured(tmp_path):
 
 def test_show_has_its_settings_and_json_its_rows():
     shown = trainsoc("show", XAVIER).stdout
-    assert "units.gpu.busy_power" in shown
+    assert "    busy_power:\n      value: 8 W\n" in shown[shown.index("\n  gpu:\n") :]
     document = json.loads(trainsoc("show", XAVIER, "--json").stdout)
     kernels = document["units"][NAME]["kernels"]
     assert len(kernels) == 15
