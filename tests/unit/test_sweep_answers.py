@@ -74,7 +74,7 @@ def test_the_best_point_is_what_a_loop_finds(latencies, limit, data):
     else:
         with pytest.raises(
             InputError,
-            match="ask for less, or add points|no point of . has a result",
+            match=r"ask for less, or add points|no point of . has a result",
         ):
             best(table, "latency", [f"latency < {limit} s"])
 
