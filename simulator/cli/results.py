@@ -120,6 +120,9 @@ def plot(
         paths = _draw_methods(directories, methods, kinds, names)
     else:
         paths = draw(directories, kinds, names)
+    if names and not paths:
+        where = ", ".join(map(str, directories))
+        raise InputError(f"--only {only}: {where} has nothing to show in it; leave out --only")
     for path in paths:
         print(path)
 

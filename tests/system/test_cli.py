@@ -402,3 +402,11 @@ def test_a_verb_imports_no_library_that_it_does_not_use(arguments, unused):
             [sys.executable, "-c", script], capture_output=True, text=True, check=True
         )
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_a_figure_that_a_folder_cannot_give_is_refused(tmp_path):
+    trainsoc("run", "edge-16x16", "mlp_digits", "--samples", 0, "-o", tmp_path / "out")
+    done = trainsoc("plot", tmp_path / "out", "--only", "heat")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--only heat: " in done.stderr
+    assert "has nothing to show in it" in done.stderr

@@ -83,3 +83,11 @@ def test_a_saved_run_has_its_constants(tmp_path):
     saved = json.loads((tmp_path / "hardware.json").read_text())
     assert saved.pop("constants") == constants_document(soc)
     assert saved == json.loads(json.dumps(soc.plain()))
+
+
+def test_a_kind_that_the_source_does_not_tell_is_written(tmp_path):
+    stated = "{value: 10 us, range: 3 us .. 40 us, source: a driver, kind: guess}"
+    soc = load_hardware("edge-16x16", [f"runtime.launch={stated}"])
+    (tmp_path / "soc.yaml").write_text(hardware_yaml(soc))
+    assert _stated(load_hardware(tmp_path / "soc.yaml")) == _stated(soc)
+    assert _stated(soc)["runtime.launch"][-2:] == ("a driver", "guess")

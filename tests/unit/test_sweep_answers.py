@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from simulator.errors import InputError
-from simulator.sweeps.answers import best, measure
+from simulator.sweeps.answers import best, measure, objectives_of
 from simulator.sweeps.report import best_sentence, effects_sentence, sweep_report
 from simulator.sweeps.table import table_of
 from simulator.sweeps.watch import Display, Silent
@@ -206,3 +206,9 @@ def test_a_silent_watcher_says_nothing(capsys):
     silent.finished()
     silent.end()
     assert capsys.readouterr() == ("", "")
+
+
+def test_who_minimises_accuracy_means_the_error():
+    columns = ("accuracy", "energy_j", "error")
+    assert objectives_of("accuracy,energy", columns) == ("error", "energy_j")
+    assert objectives_of("accuracy", ("error", "energy_j")) == ("error",)
