@@ -235,8 +235,13 @@ class Bounds:
         self._launch_ps, self._repeats = array.launch_latency, space.shape.repeats
         self._peak = pricing.peak_bytes_per_s
         self._busy_ps: dict[int, int] = {}  # with first load and last store, by the tile's place
-        self._least_ps = self.moved_ps(traffic.least_bytes)
         engine, one_stream = pricing.engine(array), has_one_stream(array)
+        self._rate = engine.peak_bytes_per_s(one_stream=one_stream)
+        # Before the first computation its operands arrive, unless both lie in the scratchpad.
+        self._start_ps = self._launch_ps
+        if not {"a", "b"} <= space.shape.resident:
+            self._start_ps += engine.latency_ps
+        self._least_ps = self.moved_ps(traffic.least_bytes)
         self._moves = _PATHS.get(
             (engine, traffic, one_stream),
             lambda: _PathMoves(engine, traffic, one_stream=one_stream),
@@ -245,10 +250,16 @@ class Bounds:
     def at_peak_ps(self, row: TileRow, size: int) -> int:
         """Return a lower bound of the time of mappings with this tile that move `size` bytes.
 
-        All cycles after the first load and before the last store, or all bytes at the peak rate,
-        whichever takes longer.
+        All cycles after the first load and before the last store, or all bytes at the peak rate of
+        memory and ports, whichever takes longer.
         """
         return max(self.busy_ps(row), self.moved_ps(size))
+
+    def at_memory_ps(self, row: TileRow, size: int) -> int:
+        """Return that bound at the peak rate of the memory, however fast the ports are."""
+        ends_ps = self._traffic.end_bytes(row.tile) * PS_PER_S // self._peak
+        moved_ps = self._repeats * size * PS_PER_S // self._peak
+        return self._launch_ps + max(row.busy_ps + ends_ps, moved_ps)
 
     def of_tile_ps(self, row: TileRow) -> int:
         """Return that bound for all mappings with this tile."""
@@ -257,7 +268,7 @@ class Bounds:
 
     def moved_ps(self, size: int) -> int:
         """Return the time of launch and of `size` bytes in each repeat at the peak rate."""
-        return self._launch_ps + self._repeats * size * PS_PER_S // self._peak
+        return self._launch_ps + self._repeats * size * PS_PER_S // self._rate
 
     def busy_ps(self, row: TileRow) -> int:
         """Return the time of launch, of the first load and the last store of a tile at the peak
@@ -265,8 +276,8 @@ class Bounds:
         """
         busy_ps = self._busy_ps.get(row.place)
         if busy_ps is None:
-            ends_ps = self._traffic.end_bytes(row.tile) * PS_PER_S // self._peak
-            busy_ps = self._busy_ps[row.place] = self._launch_ps + row.busy_ps + ends_ps
+            ends_ps = self._traffic.end_bytes(row.tile) * PS_PER_S // self._rate
+            busy_ps = self._busy_ps[row.place] = self._start_ps + row.busy_ps + ends_ps
         return busy_ps
 
     def by_transfers_ps(self, row: TileRow, traffic: MappingTraffic) -> int:

@@ -3,49 +3,30 @@
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
-from typing import NamedTuple
-from weakref import proxy
 
 from simulator.hardware.accelerator import Accelerator
-from simulator.mapping.bounds import Bounds
 from simulator.mapping.loops import Mapping
 from simulator.mapping.objectives import MappingCost, by_time, objective_of
+from simulator.mapping.on_path import (
+    AT_PEAK,
+    BY_TRANSFERS,
+    EXACT,
+    OF_TILE,
+    Answer,
+    Candidate,
+    OnPath,
+    TimeEstimate,
+)
 from simulator.mapping.plan import Plan
 from simulator.mapping.problem import ProblemShape
 from simulator.mapping.sums import MappingTraffic
-from simulator.mapping.tiling import ArraySpace, TileRow, mapspace_of
+from simulator.mapping.tiling import TileRow, mapspace_of
 from simulator.timing.pricing import Pricing
 from simulator.timing.shares import WHOLE
 
 _Limit = tuple[float, float]
 _NO_LIMIT: _Limit = inf, inf
 
-OF_TILE, AT_PEAK, BY_TRANSFERS, EXACT = range(4)
-"""Where an estimate of time is from: the peak rate, for all mappings of a tile or for one, the
-transfers, or a plan.
-"""
-
-
-class TimeEstimate(NamedTuple):
-    """A time, exact or a lower bound of it, and where it is from."""
-
-    time_ps: int
-    stage: int
-
-
-class _OnPath:
-    """What searches found out about the mappings of an array on a memory path, whatever the sizes
-    of its memories: the tightest estimates of their times, and the plans that were best.
-    """
-
-    def __init__(self, space: ArraySpace, pricing: Pricing) -> None:
-        """Know nothing yet of the mappings of `space`, which owns this and is not kept by it."""
-        self.bounds = Bounds(proxy(space), pricing)
-        self.estimates: dict[tuple[int, int], TimeEstimate] = {}  # by places of tile and mapping
-        self.best: dict[Mapping, Plan] = {}
-
-
-_Candidate = tuple[TileRow, MappingTraffic]
 _SearchNode = tuple[int, int, int, int, TileRow, MappingTraffic | None]
 """A lower bound of a cost, where it is from, its turn; of a tile or of one of its mappings."""
 
@@ -60,6 +41,8 @@ class Search:
     By time, the plan is the one of least traffic among all that take at most `mapping_slack`
     longer than the fastest. The fastest need not be known for that: a plan is one of them if it
     takes as little longer than the lowest bound.
+
+    What was best in larger memories is best in these if they hold it: they hold nothing else.
     """
 
     def __init__(self, array: Accelerator, pricing: Pricing, shape: ProblemShape) -> None:
@@ -67,32 +50,53 @@ class Search:
         self.space = mapspace_of(array, shape)
         self._all = every = self.space.on_array
         self._pricing = pricing
-        self._on_path = every.on_paths.get(pricing, lambda: _OnPath(every, pricing))
+        self._on_path: OnPath = every.on_paths.get(pricing, lambda: OnPath(every, pricing))
         self._bounds, self._estimates = self._on_path.bounds, self._on_path.estimates
         self._cost = objective_of(array.mapping, pricing.dram, shape.repeats)
         slack = array.mapping_slack if self._cost is by_time else 0
         self._permille = 1000 + slack
         self._queue: list[_SearchNode] = []
         self._limit: _Limit = _NO_LIMIT
+        self._fastest: Candidate | None = None  # of those whose time is known: it sets the limit
+        self._plans: dict[Mapping, Plan] = {}
         self._turns = count()
 
     def best(self) -> Plan:
         """Return the best plan; raises Infeasible when not even the smallest tile fits."""
-        self._limit = self._with_slack(self._limit_by_good_ones())
-        self._push_tiles()
-        best = self._of_least_traffic() if self._permille > 1000 else self._of_least_cost()
+        best = self._of_larger_memories() or self._of_these()
         return self._plan_of(*best)
 
-    def _of_least_cost(self) -> _Candidate:
+    def _of_larger_memories(self) -> Candidate | None:
+        """Return what an earlier search found in larger memories, if these hold it."""
+        space, answers = self.space, self._on_path.answers
+        if not answers:
+            return None
+        room = space.room
+        for answer in answers:
+            held = answer.room.holds(room) and space.has(*answer.best)
+            if held and (answer.fastest is answer.best or space.has(*answer.fastest)):
+                return answer.best
+        return None
+
+    def _of_these(self) -> Candidate:
+        """Search, and keep what is best for smaller memories."""
+        self._limit_by_good_ones()
+        self._push_tiles()
+        best = self._of_least_traffic() if self._permille > 1000 else self._of_least_cost()
+        self._on_path.answers.append(Answer(self.space.room, best, self._fastest or best))
+        return best
+
+    def _of_least_cost(self) -> Candidate:
         """Return the first of equals of the least cost."""
         least = self._settle(EXACT)
-        return self._first_of([
+        best = self._fastest = self._first_of([
             (row, traffic)
             for first, second, stage, _, row, traffic in self._queue
             if stage == EXACT and (first, second) == least and traffic
         ])  # fmt: skip
+        return best
 
-    def _of_least_traffic(self) -> _Candidate:
+    def _of_least_traffic(self) -> Candidate:
         """Return what moves least, then is fastest, of all that take little longer than the
         fastest, by the bounds of transfers if these leave no doubt.
         """
@@ -105,13 +109,13 @@ class Search:
         assert best, "the fastest one takes no longer than itself"
         return best
 
-    def _within(self, limit_ps: int, *, sure: bool) -> _Candidate | None:
+    def _within(self, limit_ps: int, *, sure: bool) -> Candidate | None:
         """Return what moves least, then is fastest, of what takes `limit_ps` at most.
 
         None if there is none, or one of less traffic may take little longer than the fastest, too,
         unless it is `sure` that the limit says which does.
         """
-        equals, best = list[_Candidate](), (0, 0)
+        equals, best = list[Candidate](), (0, 0)
         slower_ps = list[int]()
         for size, _, _, row, traffic in self._candidates(limit_ps):
             if equals and size > best[0]:
@@ -132,7 +136,10 @@ class Search:
             or self._may_move_less(best[0], limit_ps, most_ps)
         ):
             return None
-        return self._first_of(equals)
+        first = self._first_of(equals)
+        if most_ps <= self._limit[0]:
+            self._fastest = first
+        return first
 
     def _candidates(self, limit_ps: int) -> list[tuple[int, int, int, TileRow, MappingTraffic]]:
         """Return the mappings that may take `limit_ps` at most, those of least traffic first, of
@@ -196,12 +203,12 @@ class Search:
             tighter_ps = max(at_peak_ps, self._bounds.by_transfers_ps(row, traffic))
             estimate = TimeEstimate(tighter_ps, BY_TRANSFERS)
         else:
-            exact_ps = self._plan(traffic.mapping).progress.duration_ps(WHOLE)
-            estimate = TimeEstimate(exact_ps, EXACT)
+            plan = self._plans[traffic.mapping] = self._plan(traffic.mapping)
+            estimate = TimeEstimate(plan.progress.duration_ps(WHOLE), EXACT)
         self._estimates[row.place, traffic.number] = estimate
         return estimate
 
-    def _first_of(self, equals: list[_Candidate]) -> _Candidate:
+    def _first_of(self, equals: list[Candidate]) -> Candidate:
         return equals[0] if len(equals) == 1 else min(equals, key=lambda each: self.rank(*each))
 
     def rank(self, row: TileRow, traffic: MappingTraffic) -> tuple[int, ...]:
@@ -209,20 +216,26 @@ class Search:
 
         Bounds are at the memory's rate for reads or writes alone, then at its peak rate.
         """
-        peak_ps = self._bounds.at_peak_ps(row, traffic.moved_bytes)
-        tile_ps = self._bounds.of_tile_ps(row)
+        peak_ps = self._bounds.at_memory_ps(row, traffic.moved_bytes)
+        tile_ps = self._bounds.at_memory_ps(row, self._all.traffic.least_bytes)
         unmixed_ps = self._bounds.unmixed_ps(row, traffic)
         index = self.space.fitting(row).index(traffic)
         return max(peak_ps, unmixed_ps), peak_ps, tile_ps, row.place, index
 
-    def _limit_by_good_ones(self) -> _Limit:
-        """Return the least cost of what was best in memories of other sizes or else, on another
-        memory path, last.
+    def _limit_by_good_ones(self) -> None:
+        """Start from what was best in memories of other sizes or else, on another memory path,
+        last.
         """
         good = [each for each in self._all.good.values() if self.space.has(*each)]
         on_path = self._on_path.best
-        best = [each for each in good if each[1].mapping in on_path] or good[-1:]
-        return min([self._exact_cost(*each) for each in best], default=_NO_LIMIT)
+        for each in [each for each in good if each[1].mapping in on_path] or good[-1:]:
+            self._limit_by(self._exact_cost(*each), each)
+
+    def _limit_by(self, cost: MappingCost, candidate: Candidate) -> None:
+        """Leave out what costs more than `candidate` does."""
+        limit = self._with_slack(cost)
+        if limit < self._limit:
+            self._limit, self._fastest = limit, candidate
 
     def _with_slack(self, limit: _Limit) -> _Limit:
         """Return a limit of time with the slack."""
@@ -269,7 +282,7 @@ class Search:
         if cost > self._limit:
             return
         if stage == EXACT:
-            self._limit = min(self._limit, self._with_slack(cost))
+            self._limit_by(cost, (row, traffic))
         # Of equals exact ones come last, so that all that may be as good are exact by then.
         heappush(self._queue, (*cost, stage, next(self._turns), row, traffic))
 
@@ -277,7 +290,7 @@ class Search:
         """Return the plan of the best mapping, which memories of other sizes may share."""
         mapping, best = traffic.mapping, self._on_path.best
         if mapping not in best:
-            best[mapping] = self._plan(mapping)
+            best[mapping] = self._plans.get(mapping) or self._plan(mapping)
         self._all.good[mapping] = row, traffic
         plan: Plan = best[mapping]
         return plan

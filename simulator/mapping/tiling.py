@@ -9,7 +9,7 @@ from simulator.errors import Infeasible
 from simulator.hardware.accelerator import Accelerator
 from simulator.mapping.cycles import TileCycles
 from simulator.mapping.loops import Mapping, Sizes
-from simulator.mapping.memories import capacity, demand_on
+from simulator.mapping.memories import Demand, capacity, demand_on
 from simulator.mapping.problem import ProblemShape, TileNeeds, TileSpace
 from simulator.mapping.spills import may_spill
 from simulator.mapping.sums import MappingTraffic, TileSums, TileTraffic, traffic_of
@@ -121,6 +121,20 @@ def _without_memories(array: Accelerator) -> Accelerator:
     return array.model_copy(update=sizes)
 
 
+class Room(NamedTuple):
+    """The memories of an array, and the levels of tiles that are considered in them."""
+
+    sizes: Demand
+    needs: TileNeeds
+    levels: tuple[Level, ...]
+
+    def holds(self, other: "Room") -> bool:
+        """Return whether all that fits `other` memories of the same array fits these."""
+        sizes = zip(other.sizes, self.sizes, strict=True)
+        fits = all(size <= own for size, own in sizes) and other.needs.within(self.needs)
+        return fits and all(level in self.levels for level in other.levels)
+
+
 class Mapspace:
     """The mappings of an operation that fit the memories of an array."""
 
@@ -143,9 +157,19 @@ class Mapspace:
         self._room = TileNeeds(operands, array.accumulator)
         self._fitting: dict[int, list[MappingTraffic]] = {}
         self._levels = self._considered()
-        # Most searches would queue a tile that is too large, only to find that nothing of it fits.
-        self.rows = [self._with_room(level) for level in self._levels]
-        """The tiles of each level that there is room for, those of the fewest cycles first."""
+
+    @property
+    def room(self) -> Room:
+        """What fits the memories."""
+        return Room(self._capacity, self._room, tuple(self._levels))
+
+    @cached_property
+    def rows(self) -> list[list[TileRow]]:
+        """The tiles of each level that there is room for, those of the fewest cycles first.
+
+        Most searches would queue a tile that is too large, only to find that nothing of it fits.
+        """
+        return [self._with_room(level) for level in self._levels]
 
     def mappings(self) -> Iterator[Mapping]:
         """Yield every mapping, tile by tile."""

@@ -149,6 +149,12 @@ class EnginePricing:
         """Return the least time in which one stream passes a pattern."""
         self.side_by_side = STREAMS[dma.streams].operands
         self.latency_ps = dma.latency + path.way.hit_ps
+        self._stream_bytes_per_s = min(dma.bandwidth, path.way.fabric)
+
+    def peak_bytes_per_s(self, *, one_stream: bool) -> int:
+        """Return the most that memory and ports pass, loads and stores by `one_stream` or two."""
+        streams = (2 if self.side_by_side else 1) + (0 if one_stream else 1)
+        return min(self.path.peak_bytes_per_s, streams * self._stream_bytes_per_s)
 
     def load(self, patterns: tuple[AccessPattern, ...], write_permille: int) -> Transfer:
         """Return the load of `patterns` at `write_permille` writes.
