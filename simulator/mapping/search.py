@@ -73,8 +73,8 @@ class Search:
             return None
         room = space.room
         for answer in answers:
-            held = answer.room.holds(room) and space.has(*answer.best)
-            if held and (answer.fastest is answer.best or space.has(*answer.fastest)):
+            fits = answer.room.holds(room) and space.has(*answer.best)
+            if fits and (answer.fastest is answer.best or space.has(*answer.fastest)):
                 return answer.best
         return None
 

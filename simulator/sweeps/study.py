@@ -11,6 +11,7 @@ from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.results.metrics import ERROR, RESOURCES, minimisable
 from simulator.sweeps.accuracy import read_accuracies
+from simulator.sweeps.arrangement import is_memory, largest_memories_first
 from simulator.sweeps.axis import Axis, read_axes
 from simulator.sweeps.grid import Point
 from simulator.sweeps.job import AS_TRACED, Done, Job, Training, address_of
@@ -111,8 +112,12 @@ class Study:
         return self._labels_of(point)[0]
 
     def arranged(self, jobs: Iterable[Job]) -> Iterable[Job]:
-        """Return the jobs in the order in which they take least: each network is trained once."""
-        return one_of_each_first(self.trace, jobs) if self.learning else jobs
+        """Return the jobs in the order in which they take least: each network is trained once, and
+        the largest memories come first.
+        """
+        if self.learning:
+            return one_of_each_first(self.trace, jobs)
+        return largest_memories_first(jobs) if any(map(is_memory, self.knobs)) else jobs
 
     def job(self, point: Point, columns: PointRow, *, full: bool = False, address: str = "") -> Job:
         """Return the job of a point, whose `address` may be known.

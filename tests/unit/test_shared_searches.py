@@ -78,8 +78,10 @@ def test_a_mapping_that_fits_smaller_memories_is_not_searched_for_again(monkeypa
     shape = GemmShape(1, Dims(32, 32, 32), Widths(8, 32), dataflow_of("ws"))
     forget()
     sizes = ("512 KiB", "64 KiB", "8 KiB")
-    found = {mapping_of(machine(**{"accelerator.scratchpad": size}), shape).text for size in sizes}
-    assert len(found) == len(searches) == 1
+    mappings = {
+        mapping_of(machine(**{"accelerator.scratchpad": size}), shape).text for size in sizes
+    }
+    assert len(mappings) == len(searches) == 1
 
 
 def test_less_room_is_no_larger_in_any_memory_and_considers_no_other_level():
