@@ -27,7 +27,7 @@ from simulator.results.tally import summed
 from simulator.stages import CONVERSIONS, DISPATCH, LAUNCHES, STAGE_FACTS
 from simulator.step_run import SectionedRun
 from simulator.timing.shares import WHOLE
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import sharing_of
 from simulator.timing.stretches import Stretched
 from simulator.trace.storage import load_trace
 from simulator.trace.trace import Trace
@@ -149,7 +149,7 @@ def _rewritten(hardware: Hardware, run: SectionedRun, costs: Prices) -> Iterator
         if all(work is other for work, other in works.items()):
             continue
         tasks = [replace(task, work=works[task.work]) for task in run.whole.tasks]
-        other = StepRunner(Sharing(hardware)).run(lowered_step(tasks, hardware.runtime.issue))
+        other = StepRunner(sharing_of(hardware)).run(lowered_step(tasks, hardware.runtime.issue))
         yield Counterfactual(name, "", other.duration_ps, _energy_aj(other, hardware, costs))
 
 

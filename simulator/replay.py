@@ -36,7 +36,7 @@ from simulator.results.samples import discard_samples
 from simulator.results.sparsity import sparsity_document
 from simulator.si import si
 from simulator.step_run import SectionedRun
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import sharing_of
 from simulator.trace.memory import footprint, with_copies
 from simulator.trace.passes.overlay import resolved
 from simulator.trace.storage import load_trace, save_trace
@@ -76,7 +76,7 @@ class Machine:
             raise InputError(f"no fidelity {fidelity!r}: choose {names}")
         self.hardware, self.fidelity = hardware, fidelity
         self.lowering, self.prices = Lowering(hardware), prices(hardware, boundary)
-        sharing = Sharing(hardware)
+        sharing = sharing_of(hardware)
         self._runner = StepRunner(sharing, fidelity, most_tiles)
         flows = fidelity == FIDELITIES[0]
         self._recorder = self._runner if flows else StepRunner(sharing)

@@ -72,6 +72,17 @@ class _CoreMacs(NamedTuple):
     vectors: int = 0
 
 
+# A guess: the works of some tens of designs.
+_OF_GEMMS: Memo[Work] = Memo("works of GEMMs", 8192)
+
+
+def _of_gemm(work: Work, unit: str, precision: str, size: tuple[int, int, int, int]) -> Work:
+    """Return the work of an array as that of `unit` for a GEMM of this batch, m, n and k."""
+    counts = _counted_on(work.counts, ACCELERATOR, unit, precision)
+    batch, m, n, k = size
+    return replace(work, unit=unit, counts=counts, batch=batch, m=m, n=n, k=k)
+
+
 class Templates:
     """Makes work for one SoC. Equal keys get the same object."""
 
@@ -150,11 +161,8 @@ class Templates:
         shape = with_zeros(shape, gemm, array)
         work = map_shape(array, self._pricing_of(placement.unit), shape, gemm.macs, mapping)
         own = "" if placement.precision == native.precision else placement.precision
-        counts = _counted_on(work.counts, ACCELERATOR, placement.unit, own)
-        return replace(
-            work, unit=placement.unit, counts=counts,
-            batch=gemm.batch, m=gemm.m, n=gemm.n, k=gemm.k,
-        )  # fmt: skip
+        key = work, placement.unit, own, (gemm.batch, gemm.m, gemm.n, gemm.k)
+        return _OF_GEMMS.get(key, lambda: _of_gemm(*key))
 
     def streamed(
         self,

@@ -11,7 +11,7 @@ from simulator.machine.probe import Probe
 from simulator.machine.scheduler import ProgramRun, Scheduler
 from simulator.machine.unit import serve
 from simulator.timing.precedence import Follows, precedence
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import Sharing, sharing_of
 
 FIDELITIES = ("flow", "tile")
 """An operation of many tiles is one activity, or every transfer and computation is an event."""
@@ -33,7 +33,7 @@ class Soc:
         fairly and undisturbed.
         """
         self._env = env
-        self._sharing = sharing or Sharing(hardware)
+        self._sharing = sharing or (sharing_of(hardware) if hardware else Sharing())
         self._memory = SharedDram(env, self._sharing)
         self._scheduler = Scheduler(env)
         self._by_tiles = fidelity == "tile"

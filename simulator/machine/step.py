@@ -17,7 +17,9 @@ from simulator.timing.sharing import Sharing
 MOST_TILES = 1_000_000
 """The most tiles that are simulated one by one by default: about a minute."""
 
-_SECTIONS = 1024  # a guess: different sections of a few tasks that the steps of a trace have
+# A guess: different sections of a few tasks that the steps of a trace have on some designs. Designs
+# that differ in what their works do not depend on share them.
+_SECTIONS: Memo[SectionRun] = Memo("sections of steps", 4096)
 
 
 class StepRunner:
@@ -36,7 +38,6 @@ class StepRunner:
         """
         self._sharing = sharing or Sharing()
         self._fidelity, self._most_tiles = fidelity, most_tiles
-        self._sections: Memo[SectionRun] = Memo("sections of steps", _SECTIONS)
 
     def run(self, step: LoweredStep) -> SectionedRun:
         """Run `step` to completion and return what happened.
@@ -59,18 +60,18 @@ class StepRunner:
 
     def _shared(self, step: LoweredStep) -> tuple[SectionRun, ...]:
         """Return how each distinct section with several tasks runs."""
-        works = step.works
+        works, sharing = step.works, self._sharing
         keys = [
-            (section.follows, tuple([works[number] for number in section.numbers]))
+            (sharing, section.follows, tuple([works[number] for number in section.numbers]))
             for section in step.program.distinct
         ]
-        runs = {key: run for key in keys if (run := self._sections.find(key))}
+        runs = {key: run for key in keys if (run := _SECTIONS.find(key))}
         missing = [key for key in keys if key not in runs]
         if missing:
-            with simulation(sharing=self._sharing) as simulated:
+            with simulation(sharing=sharing) as simulated:
                 for key in missing:
-                    follows, section = key
-                    runs[key] = self._sections.keep(key, simulated.run(section, follows))
+                    _, follows, section = key
+                    runs[key] = _SECTIONS.keep(key, simulated.run(section, follows))
         return tuple([runs[key] for key in keys])
 
 

@@ -8,7 +8,7 @@ from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.step import run_step
 from simulator.pattern_store import kept_samples
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import Sharing, sharing_of
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.trace import Step, StepKind, Storage, StorageKind
 
@@ -23,7 +23,7 @@ def break_even(hardware: Hardware, sizes: Sequence[int] = SIZES) -> dict[Phase, 
     They are those of one linear layer's training step, all on the CPU or all on the accelerator,
     in the steady state: a tensor converted in one phase serves the next. None: not within `sizes`.
     """
-    lowering, sharing = Lowering(hardware), Sharing(hardware)
+    lowering, sharing = Lowering(hardware), sharing_of(hardware)
     worth: dict[Phase, int | None] = dict.fromkeys(PHASES)
     with kept_samples(hardware.dram.device):
         for n in sizes:

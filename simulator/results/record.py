@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from simulator.activity import DramStates, Span, Task, Work, total
-from simulator.energy.idling import dram_states, meetings, shared_out
 from simulator.energy.prices import Prices
 from simulator.hardware.dram import Dram
 from simulator.results.power import peaks_uw, power_uw
+from simulator.results.sections import states_of, states_within, sums_of
 from simulator.results.tally import (
     Key,
     Ran,
@@ -17,14 +17,13 @@ from simulator.results.tally import (
     UnitTally,
     all_states,
     summed,
-    tallies,
     with_tokens,
 )
 from simulator.trace.op import Phase
 
 if TYPE_CHECKING:  # a run that is read from a file was lowered by another process
     from simulator.lowering.program import TaskGroup, TaskGroups
-    from simulator.step_run import SectionedRun, SectionRun
+    from simulator.step_run import SectionedRun
 
 LayerPhase = tuple[str, Phase]
 """A layer and a phase."""
@@ -118,9 +117,8 @@ class StepRecord:
         states = [alone[number] for number in program.numbers]
         for place, section in zip(program.order.shared, program.shared, strict=True):
             which = program.distinct[section]
-            states[place.start : place.stop] = self._states_of(
-                self.run.shared[which], sections[which].numbers
-            )
+            works = self._works(sections[which].numbers)
+            states[place.start : place.stop] = states_of(self.run.shared[which], works, self.dram)
         return states
 
     @cached_property
@@ -129,33 +127,13 @@ class StepRecord:
         step, alone_ps = self.run.lowered, self.run.alone_ps
         states = [*step.host.sums.get("states", self._host_states)]
         for number in step.program.elsewhere:
-            states[number] = self._states_within(alone_ps[number], [step.works[number]])
+            states[number] = states_within(alone_ps[number], [step.works[number]], self.dram)
         return states
 
     def _host_states(self) -> list[DramStates]:
         host = self.run.lowered.host
         works = zip(host.works, host.alone_ps, strict=True)
-        return [self._states_within(ps, [work] if work else []) for work, ps in works]
-
-    def _states_of(self, section: "SectionRun", numbers: Sequence[int]) -> list[DramStates]:
-        """Return the states of the memory for each task of a section: those of the tasks that meet,
-        in proportion to the time that is charged to each.
-        """
-        states = [DramStates()] * len(numbers)
-        for group in meetings(section.spans):
-            works = [self.run.lowered.works[numbers[place]] for place in group]
-            ends = [section.spans[place].end_ps for place in group]
-            took_ps = max(ends) - section.spans[group[0]].start_ps
-            parts = [section.attributed_ps[place] for place in group]
-            whole = self._states_within(took_ps, works)
-            for place, each in zip(group, shared_out(whole, parts), strict=True):
-                states[place] = each
-        return states
-
-    def _states_within(self, duration_ps: int, works: Sequence[Work]) -> DramStates:
-        channel_ps = sum([work.progress.channel_ps for work in works])
-        bursts = sum([work.counts.dram_bursts for work in works])
-        return dram_states(self.dram, duration_ps, channel_ps, bursts)
+        return [states_within(ps, [work] if work else [], self.dram) for work, ps in works]
 
     @cached_property
     def by_phase(self) -> Mapping[Phase, Tally]:
@@ -174,13 +152,17 @@ class StepRecord:
             parts[key].append((tally.above(static_uw), 1))
         sections = [*self.run.lowered.program.distinct]
         for number, keys, times in groups.shared:
-            section = self.run.shared[number]
-            own = sections[number].numbers
-            states = self._states_of(section, own)
-            ran = self._ran(section.spans, section.attributed_ps, own, states)
-            for key, tally in tallies(ran, keys).items():
-                parts[key].append((tally, times))
+            section, own = self.run.shared[number], sections[number].numbers
+            sums = sums_of(section, tuple(self._works(own)), keys, self.dram)
+            peaks = peaks_uw(section.spans, self._spent_aj(own, sums.states), static_uw)
+            for key, tally in sums.by_key.items():
+                peak_uw = max([peak for each, peak in zip(keys, peaks, strict=True) if each == key])
+                parts[key].append((tally.above(peak_uw), times))
         return {key: summed(each) for key, each in parts.items()}
+
+    def _works(self, numbers: Sequence[int]) -> list[Work]:
+        works = self.run.lowered.works
+        return [works[number] for number in numbers]
 
     def _on_host(self, groups: "TaskGroups[Key]") -> list[tuple[Key, Tally]]:
         """Return the sums of tasks that ran alone on the host, computed once for equal hosts."""
@@ -225,7 +207,7 @@ class StepRecord:
         numbers: Sequence[int],
         states: Sequence[DramStates],
     ) -> Ran:
-        works = [self.run.lowered.works[number] for number in numbers]
+        works = self._works(numbers)
         return Ran(
             spans,
             attributed_ps,

@@ -16,7 +16,7 @@ from simulator.machine.plan import (
 from simulator.scenario.arrivals import arrivals_of
 from simulator.scenario.description import ProgramSource, Scenario
 from simulator.scenario.sources import DeviceKind, Jobs, ModelCapture, Residence, Sources, kind_of
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import sharing_of
 from simulator.units import ceil_div
 
 
@@ -103,7 +103,7 @@ class _Compiler:
         devices = []
         for kind in self.kinds.values():
             meets = programs.count(kind.name) > 1 and kind.entry.shared == "by op"
-            sharing = Sharing(kind.hardware) if meets and kind.hardware else None
+            sharing = sharing_of(kind.hardware) if meets and kind.hardware else None
             for place, _ in enumerate(kind.numbers):
                 name = kind.name if len(kind.numbers) == 1 else f"{kind.name}[{place}]"
                 slower = self._slower(kind.name, place)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from types import MappingProxyType
 from typing import NamedTuple
 
 from simulator.activity import DRAM_ACTIVATES, DRAM_WRITE_BURSTS, Work
 from simulator.hardware.cpu import Cpu
+from simulator.hardware.dram import DramDevice
 from simulator.hardware.soc import Hardware
-from simulator.memo import Memo
+from simulator.memo import Memo, remember
 from simulator.timing.arbitration import POLICIES, Master
 from simulator.timing.dram.cost import (
     LINE,
@@ -22,6 +24,7 @@ from simulator.units import PS_PER_S, ceil_div
 
 _QUEUE = 32  # requests that a DMA without a limit of its own has in flight: a read queue
 _MOST_DIVISIONS = 65536
+_MOST_WORKS = 8192  # a guess: works of some tens of designs that meet others at the memory
 
 
 class Want(NamedTuple):
@@ -38,25 +41,30 @@ class Sharing:
     Masters that disturb each other's rows, or turn the bus around, have less to divide.
     """
 
-    def __init__(self, hardware: Hardware | None = None) -> None:
-        """Arbitrate as `hardware` says; without one, fairly and undisturbed."""
-        device = hardware.dram.device if hardware else None
+    def __init__(
+        self,
+        arbitration: str = "fair",
+        masters: Mapping[str, Master] = MappingProxyType({}),
+        device: DramDevice | None = None,
+    ) -> None:
+        """Arbitrate among `masters`, who disturb each other at `device`, without one not at all."""
         self._samples: DeviceSamples | None = samples_of(device) if device else None
-        self._policy = POLICIES[hardware.interconnect.arbitration if hardware else "fair"]
-        self._masters = masters_of(hardware) if hardware else {}
-        self._traffic: dict[Work, TrafficShape | None] = {}
+        self._policy, self._masters = POLICIES[arbitration], masters
+        self._traffic: Memo[TrafficShape] = Memo("traffic of works", _MOST_WORKS)
         self._shares: Memo[tuple[int, ...]] = Memo("divisions of a memory", _MOST_DIVISIONS)
 
     def traffic(self, work: Work) -> TrafficShape | None:
         """Return what stands for the memory traffic of `work`, if it has any."""
-        if work not in self._traffic:
-            counts, traffic = work.counts, None
-            if self._samples and counts.dram_bursts:
-                written, activates = counts[DRAM_WRITE_BURSTS], counts[DRAM_ACTIVATES]
-                device = self._samples.device
-                traffic = traffic_of(device, counts.dram_bursts, written, activates)
-            self._traffic[work] = traffic
-        return self._traffic[work]
+        counts = work.counts
+        if self._samples is None or not counts.dram_bursts:
+            return None
+        device = self._samples.device
+        return self._traffic.get(
+            work,
+            lambda: traffic_of(
+                device, counts.dram_bursts, counts[DRAM_WRITE_BURSTS], counts[DRAM_ACTIVATES]
+            ),
+        )
 
     def shares(self, wants: tuple[Want, ...]) -> tuple[int, ...]:
         """Return the share that each activity sees while it transfers."""
@@ -96,6 +104,19 @@ class Sharing:
         if self._samples is None or one is None or other is None:
             return 0
         return self._samples.stretch_permille(one, other) - 1000
+
+
+def sharing_of(hardware: Hardware) -> Sharing:
+    """Return how the masters of `hardware` share its memory; equal ones share one object."""
+    device, fabric = hardware.dram.device, hardware.interconnect
+    return _sharing(fabric.arbitration, tuple(masters_of(hardware).items()), device)
+
+
+@remember("ways to share a memory", most=64)
+def _sharing(
+    arbitration: str, masters: tuple[tuple[str, Master], ...], device: DramDevice | None
+) -> Sharing:
+    return Sharing(arbitration, dict(masters), device)
 
 
 def interference(grants: Sequence[int], lost_permille: Mapping[tuple[int, int], int]) -> int:

@@ -37,7 +37,7 @@ from simulator.sweeps.watch import Silent
 from simulator.timing.dram.cost import samples_of
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import sharing_of
 from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Gemm, Phase, Role
 from simulator.trace.trace import Segment, Trace
@@ -98,7 +98,7 @@ def test_works_per_second_by_stage(benchmark, trace):
     priced, names = prices(hardware), tuple(op.name for op in step.ops)
     rounds, spent = 20, dict.fromkeys(("works", "sections", "sums"), 0.0)
     for _ in range(rounds):
-        lowering, runner = Lowering(hardware), StepRunner(Sharing(hardware))
+        lowering, runner = Lowering(hardware), StepRunner(sharing_of(hardware))
         marks = [time.process_time()]
         lowered, _ = lowering.lowered(step, Carry())
         marks.append(time.process_time())
@@ -111,7 +111,7 @@ def test_works_per_second_by_stage(benchmark, trace):
     works = rounds * len(lowered.program.tasks)
     rates = {stage: works / seconds for stage, seconds in spent.items()}
     benchmark.extra_info |= rates
-    benchmark.pedantic(StepRunner(Sharing(hardware)).run, (lowered,), rounds=1)
+    benchmark.pedantic(StepRunner(sharing_of(hardware)).run, (lowered,), rounds=1)
     print("\n" + ", ".join(f"{stage} {rate:,.0f} per second" for stage, rate in rates.items()))
     assert min(rates.values()) >= WORKS_PER_SECOND
 
@@ -156,7 +156,7 @@ def test_a_step_of_a_large_network(benchmark, network, batch, monkeypatch, tmp_p
     Replay(hardware, run).run()
     cold = time.process_time() - start
     tasks, _ = Lowering(hardware).lower(run.steps[0], Carry())
-    fabric, start = Sharing(hardware), time.process_time()
+    fabric, start = sharing_of(hardware), time.process_time()
     benchmark.pedantic(run_step, (tasks, "dataflow", "flow", fabric), rounds=5)
     rate = 5 * len(tasks) / (time.process_time() - start)
     benchmark.extra_info.update(cold_seconds=cold, works_per_cpu_second=rate)

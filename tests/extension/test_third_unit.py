@@ -24,7 +24,7 @@ from simulator.results.recost import recost
 from simulator.results.result import read_result
 from simulator.si import si
 from simulator.timing.shares import WHOLE
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import sharing_of
 from simulator.trace.storage import save_trace
 from simulator.uncertainty.replays import Subject
 from simulator.uncertainty.sampling import draw
@@ -112,7 +112,7 @@ def test_it_and_the_array_disturb_each_other(soc):
     builder.gemm(ROWS, COLS, 16)
     builder.elementwise(builder.tensor(2048, 512))
     tasks, _ = Lowering(hardware).lower(builder.step(), Carry())
-    disturbed = run_step(tasks, "dataflow", sharing=Sharing(hardware), record=True)
+    disturbed = run_step(tasks, "dataflow", sharing=sharing_of(hardware), record=True)
     undisturbed = run_step(tasks, "dataflow")
     ends = {}
     for name, run in (("with", disturbed), ("without", undisturbed)):

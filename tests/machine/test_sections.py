@@ -15,7 +15,7 @@ from simulator.lowering.program import lowered_step
 from simulator.machine.step import StepRunner, run_step
 from simulator.replay import Replay, as_trace
 from simulator.results.tally import tallies
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import sharing_of
 from simulator.timing.stretches import StretchBound, Stretched
 from simulator.trace.op import Phase
 
@@ -84,7 +84,7 @@ def test_a_real_step_is_what_its_events_are(machine, issue):
     """Masters disturb each other here, and arbitration is weighted."""
     changes = {"runtime.issue": issue, "interconnect.arbitration": "weighted"}
     hardware, trace = load_hardware(machine, changes), as_trace("lenet_digits")
-    sharing = Sharing(hardware)
+    sharing = sharing_of(hardware)
     lowered, _ = Lowering(hardware).lowered(trace.steps[trace.typical_step], Carry())
     run = StepRunner(sharing).run(lowered)
     events = StepRunner(sharing).record(lowered)

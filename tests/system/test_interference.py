@@ -6,7 +6,7 @@ from simulator import simulate
 from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.step import run_step
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import sharing_of
 from simulator.trace.op import Op, OpKind, Phase, Role
 from simulator.trace.trace import StorageKind
 from tests.builders import StepBuilder, machine, one_step_trace
@@ -139,6 +139,6 @@ def test_masters_disturb_each_other_beyond_sharing(fidelity):
     hardware = machine(**BARE)
     tasks, _ = Lowering(hardware).lower(builder.step(), Carry())
     shared = run_step(tasks, "dataflow", fidelity)
-    disturbed = run_step(tasks, "dataflow", fidelity, Sharing(hardware))
+    disturbed = run_step(tasks, "dataflow", fidelity, sharing_of(hardware))
     assert shared.duration_ps <= disturbed.duration_ps < 1.5 * shared.duration_ps
     assert {task.work.unit for task in tasks} == {HOST, ACCELERATOR}

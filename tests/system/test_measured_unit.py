@@ -19,7 +19,7 @@ from simulator.machine.step import run_step
 from simulator.replay import Replay, save_run
 from simulator.results.recost import recost
 from simulator.timing.shares import WHOLE
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import sharing_of
 from tests.builders import StepBuilder, one_step_trace
 from tests.command_line import trainsoc
 from tests.offload_study import LAYERS, training
@@ -196,7 +196,7 @@ def test_contention_lengthens_a_kernel_by_its_traffic_and_conserves_it(tmp_path)
         settings = {"runtime.issue": "dataflow", "runtime.conversions": "unit"}
         hardware = board(tmp_path, settings, kernels=kernels)
         tasks, _ = Lowering(hardware).lower(builder.step(), Carry(), units)
-        run = run_step(tasks, "dataflow", sharing=Sharing(hardware), record=True)
+        run = run_step(tasks, "dataflow", sharing=sharing_of(hardware), record=True)
         (at,) = [i for i, task in enumerate(tasks) if task.work.unit == NAME]
         work, span = tasks[at].work, run.spans[at]
         moved_ps = sum(flow.channel_ps for flow in run.flows if flow.task == at)

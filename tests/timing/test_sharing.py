@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from simulator.hardware import load_hardware
 from simulator.timing.dram.cost import traffic_of
 from simulator.timing.shares import WHOLE, max_min_fair
-from simulator.timing.sharing import Sharing, Want, interference, masters_of
+from simulator.timing.sharing import Want, interference, masters_of, sharing_of
 
 
 def test_two_masters_lose_what_both_move_twice():
@@ -46,7 +46,7 @@ def test_no_set_of_masters_loses_more_than_its_worst_pair(demands, losses):
 
 def test_shares_of_three_masters_fall_by_what_they_lose():
     hardware = load_hardware("edge-16x16")
-    sharing = Sharing(hardware)
+    sharing = sharing_of(hardware)
     rows = traffic_of(hardware.dram.device, 1000, 0, 1000)  # each burst in another row
     wants = tuple(Want(unit, WHOLE, rows) for unit in ("cpu", "accelerator", "relu"))
     shares = sharing.shares(wants)

@@ -6,7 +6,7 @@ from simulator.hardware.unit import ACCELERATOR, HOST
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.step import run_step
 from simulator.probes.break_even import PHASES, break_even, break_even_table, linear_layer
-from simulator.timing.sharing import Sharing
+from simulator.timing.sharing import sharing_of
 from tests.builders import machine
 
 FEW = range(32, 257, 32)
@@ -17,7 +17,7 @@ def phase_ps(hardware, n, phase, unit):
     step, lowering = linear_layer(n), Lowering(hardware)
     _, carry = lowering.lower(step, Carry(), (unit,) * len(step.ops))
     tasks, _ = lowering.lower(step, carry, (unit,) * len(step.ops))
-    run = run_step(tasks, "in_order", sharing=Sharing(hardware))
+    run = run_step(tasks, "in_order", sharing=sharing_of(hardware))
     return sum(ps for task, ps in zip(tasks, run.attributed_ps, strict=True) if task.phase == phase)
 
 
