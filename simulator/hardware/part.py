@@ -33,6 +33,18 @@ def _fields(part: "type[Part]") -> tuple[tuple[str, str, Quantity | None], ...]:
 class Part(Form):
     """Base of every description: a form with a digest, and with views in plain numbers and text."""
 
+    __slots__ = ("_hash_value",)  # outside of the values: neither copied, pickled nor compared
+
+    def __hash__(self) -> int:
+        """Return the hash of all values, computed once: parts are frozen, and keys of memos."""
+        try:
+            value: int = _HASH_VALUE.__get__(self)
+        except AttributeError:
+            values = self.__dict__
+            value = hash(tuple([values[name] for name in type(self).model_fields]))
+            _HASH_VALUE.__set__(self, value)
+        return value
+
     def plain(self) -> dict[str, Any]:
         """Return every value as a plain number or text, the unit in its key (`clock_hz`)."""
         view: dict[str, Any] = {}
@@ -84,6 +96,9 @@ class Part(Form):
         for derived in ("digest", "canonical"):
             copy.__dict__.pop(derived, None)
         return copy
+
+
+_HASH_VALUE: Any = Part.__dict__["_hash_value"]  # past the checks of frozen forms
 
 
 def digest_of(canonical: str) -> str:
