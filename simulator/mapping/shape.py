@@ -53,7 +53,7 @@ class GemmShape:
     def key(self) -> Hashable:
         """What makes two shapes equal."""
         windows, array = (self.window_a, self.window_b), (self.dataflow.name, self.command)
-        how = array, self.blocked, self.scatter, self.cached, windows
+        how = array, self.blocked, self.scatter.as_integer_ratio(), self.cached, windows
         return self.repeats, self.dims, self.widths, self.epilogue, self.resident, how
 
     @property

@@ -48,6 +48,13 @@ class Level:
         busy_ps = map(self._space.busy_ps, self._tiles)
         return sorted(map(TileRow, busy_ps, self.places, self._tiles, self._needs))
 
+    @cached_property
+    def small(self) -> tuple[TileNeeds, Demand] | None:
+        """What a mapping of the tile of most cycles needs, which is small; None without any."""
+        row = self.rows[-1]
+        traffic: MappingTraffic | None = next(iter(self._space.mappings(row.tile)), None)
+        return (row.needs, traffic.demand) if traffic else None
+
 
 class ArraySpace:
     """The mappings of an operation on an array with memories of any size.
@@ -210,8 +217,11 @@ class Mapspace:
         return [each for each in self.on_array.mappings(row.tile) if self._fits(each)]
 
     def _fits(self, traffic: MappingTraffic) -> bool:
+        return self._holds(traffic.demand)
+
+    def _holds(self, demand: Demand) -> bool:
         """Return whether the memories hold what a mapping needs."""
-        scratchpad, accumulator, weight_buffer = traffic.demand
+        scratchpad, accumulator, weight_buffer = demand
         most, sums, weights = self._capacity
         return scratchpad <= most and accumulator <= sums and weight_buffer <= weights
 
@@ -221,7 +231,13 @@ class Mapspace:
 
     def _admits(self, level: Level) -> bool:
         """Return whether some mapping of a level fits; small tiles, which take long, come last."""
-        return level.least.within(self._room) and any(map(self.fitting, reversed(level.rows)))
+        if not level.least.within(self._room):
+            return False
+        if level.small:
+            needs, demand = level.small
+            if needs.within(self._room) and self._holds(demand):
+                return True
+        return any(map(self.fitting, reversed(level.rows)))
 
     def _considered(self) -> list[Level]:
         """Return the levels that are considered: the first ones with a tile that fits."""
