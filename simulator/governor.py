@@ -123,18 +123,47 @@ def points_of(hardware: Hardware) -> list[dict[str, int]]:
     return [dict(zip(clocks, each, strict=True)) for each in product(*clocks.values())]
 
 
-def dvfs_of(
+class GovernedRun(NamedTuple):
+    """A run at every operating point, and what its governor goes by: costs by part and point,
+    within the boundary that it was made for.
+    """
+
+    governor: str
+    points: Sequence[Mapping[str, int]]
+    results: Sequence[Result]
+    parts: Sequence[StepPart]
+    costs: Sequence[Sequence[PartCost]]
+    switches: Sequence[PartCost]
+    borders: Borders
+    switch_ps: int
+
+    def choice(self, allowed: Sequence[int]) -> tuple[int, ...]:
+        """Return the point of each part that serves the goal best, among those `allowed`."""
+        costs = [[row[point] for point in allowed] for row in self.costs]
+        switches = [self.switches[point] for point in allowed]
+        best = best_points(costs, switches, self.borders, GOALS[self.governor])
+        return tuple(allowed[each] for each in best)
+
+    def at(self, boundary: Boundary) -> "GovernedRun":
+        """Return the same run with the energy within another boundary: what it chooses differs."""
+        by_part = [part_costs(result, boundary) for result in self.results]
+        return self._replace(
+            costs=[[each[part] for each in by_part] for part in self.parts],
+            switches=[_switch(result, self.switch_ps, boundary) for result in self.results],
+        )
+
+
+def governed_run(
     hardware: Hardware,
     trace: Trace,
     fidelity: str = "flow",
     most_tiles: int = MOST_TILES,
     boundary: Boundary = USUAL,
-) -> DvfsDocument | None:
-    """Return what the governor of `hardware` chooses; None where clocks are fixed.
+) -> GovernedRun | None:
+    """Return the run at each operating point of `hardware`; None where clocks are fixed.
 
-    Each operating point is simulated. Energy is within `boundary`. Raises
-    InputError where there is nothing to choose, or where a search places the work: it would place
-    it elsewhere at each point.
+    Each is simulated. Energy is within `boundary`. Raises InputError where there is nothing to
+    choose, or where a search places the work: it would place it elsewhere at each point.
     """
     governor, switch_ps = hardware.runtime.governor, hardware.runtime.clock_switch
     if governor is None or governor == "fixed":
@@ -149,18 +178,20 @@ def dvfs_of(
         Replay(_clocked(hardware, point), trace, (), fidelity, most_tiles, boundary).run()
         for point in points
     ]
-    by_part = [part_costs(result) for result in results]
-    parts = [part for part in StepPart if part in by_part[0]]
-    costs = [[each[part] for each in by_part] for part in parts]
-    switches = [
-        _switch(result, SWITCH_PS if switch_ps is None else switch_ps) for result in results
-    ]
+    parts = [part for part in StepPart if part in part_costs(results[0], boundary)]
     borders = borders_of(results[0].records, parts)
-    chosen = best_points(costs, switches, borders, GOALS[governor])
+    waits = SWITCH_PS if switch_ps is None else switch_ps
+    return GovernedRun(governor, points, results, parts, (), (), borders, waits).at(boundary)
+
+
+def dvfs_of(governed: GovernedRun) -> DvfsDocument:
+    """Return what the governor of a run chooses, and what that takes."""
+    _, points, _, parts, costs, switches, borders, _ = governed
+    chosen = governed.choice(range(len(points)))
     whole, fixed = (cost_of(costs, switches, borders, each) for each in (chosen, (0,) * len(parts)))
     alone = cost_of(costs, switches, {}, chosen)
     return {
-        "governor": governor,
+        "governor": governed.governor,
         "time_s": whole.time_ps / PS_PER_S,
         "energy_j": whole.energy_aj / AJ_PER_J,
         "fixed_time_s": fixed.time_ps / PS_PER_S,
@@ -175,12 +206,14 @@ def dvfs_of(
     }
 
 
-def part_costs(result: Result) -> dict[StepPart, PartCost]:
-    """Return what each part of the step took and cost over a run."""
+def part_costs(result: Result, boundary: Boundary) -> dict[StepPart, PartCost]:
+    """Return what each part of the step took over a run, and cost within `boundary`."""
     sums: dict[StepPart, PartCost] = {}
+    prices = result.prices.by_boundary[boundary]
     for phase, priced in result.by_phase.items():
-        part = FACTS[phase].part
-        cost = PartCost(priced.tally.latency_ps, priced.energy_aj)
+        part, tally = FACTS[phase].part, priced.tally
+        energy_aj = prices.energy_aj(tally.counts, tally.latency_ps, tally.states)
+        cost = PartCost(tally.latency_ps, energy_aj)
         sums[part] = sums.get(part, NOTHING).plus(cost)
     return sums
 
@@ -204,9 +237,10 @@ def _clocked(hardware: Hardware, point: Mapping[str, int]) -> Hardware:
     return load_hardware(hardware, {f"{unit}.clock": f"{hz} Hz" for unit, hz in point.items()})
 
 
-def _switch(result: Result, switch_ps: int) -> PartCost:
+def _switch(result: Result, switch_ps: int, boundary: Boundary) -> PartCost:
     """Return what waiting for a new clock costs at this point: static power alone."""
-    idle_aj = result.prices.within.energy_aj(Counts(), switch_ps, DramStates(switch_ps, switch_ps))
+    prices = result.prices.by_boundary[boundary]
+    idle_aj = prices.energy_aj(Counts(), switch_ps, DramStates(switch_ps, switch_ps))
     return PartCost(switch_ps, idle_aj)
 
 

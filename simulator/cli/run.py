@@ -126,7 +126,10 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
         with kept_mappings(replay.hardware):
             results.append(replay.run(progress=progress))
     for (soc, _), result in zip(machines, results, strict=True):
-        _add_sections(result, soc, trace, options, most)
+        if soc.runtime.governor or soc.thermal:
+            from simulator.endurance import add_sections
+
+            add_sections(result, soc, trace, options.heat_epochs, options.fidelity, most)
     samples = _sample([soc for soc, _ in machines], trace, results, options)
     if options.out:
         _save(options.out, replays, results, samples, ops=options.ops)
@@ -144,20 +147,6 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     from simulator.views.verdict import summary
 
     return own | {"verdict": summary(*documents)}
-
-
-def _add_sections(
-    result: "Result", soc: "Hardware", trace: "Trace", options: RunOptions, most_tiles: int
-) -> None:
-    """Add what needs runs at other clocks, where the SoC describes it: governor and heat."""
-    if soc.runtime.governor:
-        from simulator.governor import dvfs_of
-
-        result.dvfs = dvfs_of(soc, trace, options.fidelity, most_tiles, result.prices.boundary)
-    if soc.thermal:
-        from simulator.endurance import heat_of
-
-        result.heat = heat_of(soc, trace, options.heat_epochs, options.fidelity, most_tiles)
 
 
 def _print_sections(documents: "list[ResultDocument]", options: RunOptions) -> None:

@@ -91,6 +91,10 @@ class SweepOptions:
             show_default="0",
         ),
     ] = None
+    heat_epochs: Annotated[
+        int | None,
+        typer.Option(min=1, max=10**9, help="epochs over which each point heats up"),
+    ] = None
     best: Annotated[
         str | None, typer.Option(metavar="NAME", help="print the point that minimizes this")
     ] = None
@@ -129,6 +133,9 @@ def sweep(options: SweepOptions) -> None:
     --best energy
 
     Example: trainsoc sweep split-inference --set "links.radio.rate=0.1 Mb/s..20 Mb/s:x2" -o rates
+
+    Example: trainsoc sweep raspberry-pi-4-bare lenet_digits --heat-epochs 3000
+    --set "thermal.ambient=15 degC,35 degC" -o warm --best peak_temperature
 
     Example: trainsoc plot sweep
     """
@@ -176,6 +183,7 @@ def _refine(request: "SweepRequest", options: SweepOptions) -> "SweepRequest":
         "accuracy": options.accuracy or request.accuracy,
         "seed": request.seed if options.seed is None else options.seed,
         "samples": request.samples if options.samples is None else options.samples,
+        "heat_epochs": options.heat_epochs or request.heat_epochs,
     }
     request = request.model_copy(update=more)
     check_count(request.samples)

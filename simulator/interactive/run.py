@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from simulator.endurance import add_sections, cooling
 from simulator.energy.boundary import USUAL, Boundary
 from simulator.errors import InputError, shown
 from simulator.hardware import Hardware, load_hardware
@@ -176,6 +177,7 @@ def simulate(
     *,
     method: MethodSchedule | str | Path | None = None,
     baseline: Hardware | str | Path | None = None,
+    heat_epochs: int | None = None,
 ) -> RunResult:
     """Return what training as in `trace` costs on `hardware`.
 
@@ -183,7 +185,9 @@ def simulate(
     paths; `trace` a trace, a capture, a file, or the name of a trace that ships with the product,
     run under a training `method` if there is one. A `baseline` is another SoC, which takes the
     overrides except those of accelerator and units. `boundary` says whose joules the result is of.
-    Raises InputError for bad input, Infeasible when a machine cannot run it.
+    A SoC whose governor chooses clocks has a section `dvfs`, one that says how it cools a section
+    `heat` over `heat_epochs`, those of the trace by default. Raises InputError for bad input,
+    Infeasible when a machine cannot run it.
     """
     if isinstance(overrides, Mapping):
         settings = [f"{key}={value}" for key, value in overrides.items()]
@@ -191,14 +195,19 @@ def simulate(
         overrides = settings = list(overrides)
     soc, run = load_hardware(hardware, overrides), as_trace(trace)
     if method is not None:
-        own = method if isinstance(method, MethodSchedule) else load_method(Path(method))
-        run = scheduled(run, own)
+        treatment = method if isinstance(method, MethodSchedule) else load_method(Path(method))
+        run = scheduled(run, treatment)
+    if heat_epochs is not None:
+        cooling(soc)
     within, other = Boundary(boundary), None
     if baseline is not None:
         shared = shared_settings(settings)
         second = load_hardware(baseline, shared)
         other = RunResult(Replay(second, run, shared, fidelity, boundary=within))
-    return RunResult(Replay(soc, run, settings, fidelity, boundary=within), other)
+        add_sections(other, second, run, heat_epochs, fidelity)
+    own = RunResult(Replay(soc, run, settings, fidelity, boundary=within), other)
+    add_sections(own, soc, run, heat_epochs, fidelity)
+    return own
 
 
 def shared_settings(settings: Iterable[str]) -> list[str]:

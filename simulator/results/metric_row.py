@@ -13,7 +13,7 @@ CostRow = Mapping[str, object]
 
 _UNITS = {
     "s": "s", "ps": "ps", "j": "J", "aj": "aJ", "js": "J s", "w": "W", "mm2": "mm2", "bytes": "B",
-    "bytes_per_s": "B/s", "per_s": "/s",
+    "bytes_per_s": "B/s", "per_s": "/s", "degc": "degC",
 }  # fmt: skip
 
 

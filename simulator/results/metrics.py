@@ -103,6 +103,22 @@ ERROR = Column("error", "error", 0, alias=ACCURACY.key)
 """One minus the accuracy of what trains: what a sweep minimises that is to maximise that."""
 ACCURACY_BY_EPOCH = Column("accuracy_by_epoch", "accuracy by epoch", 0)
 """Test accuracies as text, where networks may be pruned."""
+OF_GOVERNOR = (
+    Column("governed_latency_s", "governed latency", 1),
+    Column("governed_energy_j", "governed energy", 1),
+)
+"""What a run takes at the clocks that its governor chooses; only SoCs with one have these."""
+CHARGE = Column("charge_per_epoch", "charge per epoch", 0)
+"""The share of a battery's charge that an epoch takes; only SoCs with a battery have it."""
+OF_HEAT = (
+    Column("peak_temperature_degc", "peak temperature", 0),
+    Column("throttled_s", "throttled time", 0),
+    Column("sustained_epoch_s", "sustained time per epoch", 0),
+    CHARGE,
+)
+"""What epochs of heat make of a SoC, where a sweep runs some: only one that describes how it cools
+has these.
+"""
 OF_MACHINE = (AREA, PEAK_MEMORY, *RESOURCES)
 """What a sweep can minimise that belongs to no part of a run."""
 OF_NETWORK = (ACCURACY, ERROR)
@@ -152,7 +168,8 @@ def components_in(columns: Iterable[str]) -> list[str]:
 
 def column_of(key: str) -> Column:
     """Return what a column of a sweep holds, whichever part of the run it is of."""
-    columns = {each.key: each for each in (*METRICS, *OF_MACHINE, *OF_NETWORK)}
+    own = (*OF_GOVERNOR, *OF_HEAT)
+    columns = {each.key: each for each in (*METRICS, *OF_MACHINE, *OF_NETWORK, *own)}
     if key in columns:
         return columns[key]
     for part in _PARTS:
@@ -166,14 +183,14 @@ def column_of(key: str) -> Column:
     for breakdown in BREAKDOWNS:
         if name := breakdown.name_in(key):
             return Column(key, breakdown.label.format(spoken(name)), breakdown.per_epoch)
-    own = Column(key, spoken(key), 0)
-    return Column(key, spoken(key.removesuffix(own.suffix)), 0)
+    plain = Column(key, spoken(key), 0)
+    return Column(key, spoken(key.removesuffix(plain.suffix)), 0)
 
 
 def minimisable() -> tuple[str, ...]:
     """Return the columns that a search can make least of: those of the run, then of its parts."""
     return (
-        *(each.key for each in (*using(OBJECTIVE), *OF_MACHINE)),
+        *(each.key for each in (*using(OBJECTIVE), *OF_MACHINE, *OF_GOVERNOR, *OF_HEAT)),
         *(f"{TRAINING_PART}_{each.key}" for each in using(OBJECTIVE | TRAINING)),
         *(f"{phase.value}_{each.key}" for phase in Phase for each in using(OBJECTIVE | PHASES)),
     )

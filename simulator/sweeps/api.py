@@ -41,6 +41,7 @@ def sweep(
     minimize: str | None = None,
     seed: int | None = None,
     samples: int | None = None,
+    heat_epochs: int | None = None,
     models: Models | None = None,
     accuracy: str | Path | None = None,
     trainer: Trainer | None = None,
@@ -55,7 +56,9 @@ def sweep(
     from them. `workers` are processes, all cores by default, or those of a dask scheduler at
     `cluster`. With `search` so many points are replayed, those likely to have the least of
     `minimize` ("latency,energy"), instead of all. So many `samples` over the ranges of all
-    constants give points the columns `latency_p05_s` to `energy_p95_j`. Axes `batch` and
+    constants give points the columns `latency_p05_s` to `energy_p95_j`. Over `heat_epochs` each
+    point heats up, and gets the columns `peak_temperature_degc`, `throttled_s`,
+    `sustained_epoch_s` and, on a battery, `charge_per_epoch`. Axes `batch` and
     `model.width` take the name of a model, and `models`, which is
     `workloads.models.capture_model`; `accuracy` is a CSV file of the accuracies of networks, or
     "train", which `trainer` then does. An infeasible point is a row with its reason. Raises
@@ -85,7 +88,10 @@ def sweep(
             trainer=trainer,
         )
     check_count(samples)
-    options = {"search": search, "minimize": minimize, "seed": seed, "samples": samples}
+    options = {
+        "search": search, "minimize": minimize, "seed": seed, "samples": samples,
+        "heat_epochs": heat_epochs,
+    }  # fmt: skip
     changes = {name: value for name, value in options.items() if value is not None}
     plan = replace(plan, request=plan.request.model_copy(update=changes))
     goals = objectives_of(plan.request.minimize, plan.measures)

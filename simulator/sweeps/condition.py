@@ -12,7 +12,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from simulator.errors import InputError, shown
-from simulator.results.metrics import ACCURACY, METRICS, OF_MACHINE, OF_NETWORK, column_of
+from simulator.results.metrics import (
+    ACCURACY,
+    METRICS,
+    OF_GOVERNOR,
+    OF_HEAT,
+    OF_MACHINE,
+    OF_NETWORK,
+    column_of,
+)
 from simulator.si import digits
 from simulator.units import (
     BANDWIDTH,
@@ -24,6 +32,7 @@ from simulator.units import (
     POWER,
     RATIO,
     SIZE,
+    TEMPERATURE,
     VOLTAGE,
 )
 from simulator.views.design_space import knob_quantity
@@ -34,14 +43,14 @@ if TYPE_CHECKING:
 # How many of a quantity's inner units are one of what conditions compute in.
 _INNER = {
     SIZE: 1, FREQUENCY: 1, BANDWIDTH: 1, CYCLES: 1, DURATION: 10**12, ENERGY: 10**18,
-    POWER: 10**6, VOLTAGE: 10**3, LENGTH: 10**9, RATIO: 10**3,
+    POWER: 10**6, VOLTAGE: 10**3, LENGTH: 10**9, RATIO: 10**3, TEMPERATURE: 10**3,
 }  # fmt: skip
 _UNITS = {
     unit: factor / inner
     for quantity, inner in _INNER.items()
     for unit, factor in quantity.units.items()
 } | {"mm2": Decimal(1)}
-_RESULTS = (*METRICS, *OF_MACHINE, *OF_NETWORK)
+_RESULTS = (*METRICS, *OF_MACHINE, *OF_NETWORK, *OF_GOVERNOR, *OF_HEAT)
 _ENDINGS = tuple(dict.fromkeys(each.suffix for each in _RESULTS if each.suffix))
 _ALIASES = {each.alias: each.key for each in _RESULTS if each.alias}
 _WORDS = {"and", "or", "not", "in", "between", "is", "null", "true", "false", "like"}

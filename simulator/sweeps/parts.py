@@ -174,7 +174,11 @@ def _rules(frame: pl.DataFrame, required: Sequence[str]) -> list[ColumnRule]:
 
 
 def _least(name: str) -> float:
-    """Return the least that a column may hold: rounding may leave a difference just below 0."""
+    """Return the least that a column may hold: rounding may leave a difference just below 0, and
+    what is cold is below 0 degC.
+    """
+    if name.endswith("_degc"):
+        return -273.15
     return -1e-6 if name.startswith(f"{TRAINING_PART}_") else 0.0
 
 

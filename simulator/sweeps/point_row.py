@@ -1,18 +1,22 @@
 """What points cost: each replayed, and the row of the table that it becomes."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from simulator.endurance import add_sections
 from simulator.energy.formats import clock_ratio
-from simulator.errors import Infeasible
+from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware
 from simulator.hardware.accelerator import Accelerator
 from simulator.replay import Replay
-from simulator.results.metric_row import Metric
+from simulator.results.metric_row import Column, Metric
 from simulator.results.metrics import (
     AREAS,
     COST_BREAKDOWNS,
     MEMORY,
     METRICS,
+    OF_GOVERNOR,
+    OF_HEAT,
     PHASES,
     TRAINING,
     TRAINING_PART,
@@ -48,9 +52,13 @@ def replay(job: Job, study: "Study") -> Done:
         sampled = _sampled(study, hardware, trace, result, full=job.full)
     except Infeasible as error:
         return Done(row | {"feasible": False, "reason": error.reason})
+    try:
+        clocked = _clocked(study, hardware, trace, result)
+    except InputError as error:  # its governor has nothing to choose
+        return Done(row | {"feasible": False, "reason": str(error)})
     document = result.to_json() if job.full else ""
     row |= {"feasible": True, "reason": ""}
-    return Done(row | _metrics(result) | _clock_beyond(hardware) | sampled, document)
+    return Done(row | _metrics(result) | _clock_beyond(hardware) | clocked | sampled, document)
 
 
 def _clock_beyond(hardware: Hardware) -> dict[str, Cell]:
@@ -58,6 +66,32 @@ def _clock_beyond(hardware: Hardware) -> dict[str, Cell]:
     arrays = [each for each in hardware.units.values() if isinstance(each, Accelerator)]
     most = max([clock_ratio(each, hardware.technology.node) for each in arrays], default=0.0)
     return {CLOCK_BEYOND: most} if most > 1 else {}
+
+
+def _clocked(study: "Study", hardware: Hardware, trace: Trace, result: Result) -> dict[str, Cell]:
+    """Return the columns of what runs at other clocks tell, and add it to the result of a point:
+    its governor's choice, and heat over the epochs that the study asks for.
+
+    Under a governor `fixed` the run is as it is. Raises InputError where one has nothing to choose.
+    """
+    epochs, row = study.request.heat_epochs, dict[str, Cell]()
+    add_sections(result, hardware, trace, epochs, heats=epochs is not None)
+    if hardware.runtime.governor:
+        own, dvfs = result.whole, result.dvfs
+        costs = (dvfs["time_s"], dvfs["energy_j"]) if dvfs else (own.latency_s, own.energy_j)
+        row |= _named(OF_GOVERNOR, costs)
+    if heat := result.heat:
+        epoch_s = heat["time_s"] / heat["epochs"] if heat["epochs"] else None
+        charge = heat.get("charge_per_epoch")
+        peak, throttled_s = heat["peak_temperature_degc"], heat["throttled_s"]
+        row |= _named(OF_HEAT, (peak, throttled_s, epoch_s, charge))
+        row["heat_epochs"] = heat["epochs"]
+    return row
+
+
+def _named(columns: Iterable[Column], values: Iterable[float | None]) -> dict[str, Cell]:
+    pairs = zip(columns, values, strict=True)
+    return {column.key: value for column, value in pairs if value is not None}
 
 
 def _sampled(

@@ -37,7 +37,8 @@ class SweepRequest(Form):
     a model; `baselines` are SoCs by name, each a name or file, or one with settings. With `search`
     so many points are replayed instead of all: those that `minimize` what it names. `accuracy`
     is the file of a table of the accuracies of networks. So many
-    `samples` over the ranges of all constants give each point intervals.
+    `samples` over the ranges of all constants give each point intervals. Over `heat_epochs` each
+    point heats up.
     """
 
     hardware: str = DEFAULT_HARDWARE
@@ -52,6 +53,7 @@ class SweepRequest(Form):
     seed: int = Field(default=0, ge=0, lt=2**32)
     accuracy: str | None = None
     samples: int = Field(default=0, ge=0, le=100_000)
+    heat_epochs: int | None = Field(default=None, ge=1, le=10**9)
     scenario: str | None = None
     trainsoc: str | None = None
     store: int | None = None

@@ -170,6 +170,10 @@ def scenario_study(request: SweepRequest, models: ModelCapture | None = None) ->
         raise InputError(
             f"sweep {request.scenario}: scenarios are not sampled: leave out --samples"
         )
+    if request.heat_epochs is not None:
+        raise InputError(
+            f"sweep {request.scenario}: scenarios do not heat up: leave out heat_epochs"
+        )
     axes = read_axes(request.axes, of_scenario=True)
     space = ScenarioSpace(request.scenario, axes, tuple(as_list(request.constraints)))
     _ = space.values  # a wrong value is refused before anything runs

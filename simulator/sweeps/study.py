@@ -6,10 +6,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from simulator.endurance import cooling
 from simulator.energy.fpga import check_fits
 from simulator.errors import InputError
 from simulator.hardware import Hardware, load_hardware
-from simulator.results.metrics import ERROR, RESOURCES, minimisable
+from simulator.results.metrics import (
+    CHARGE,
+    ERROR,
+    OF_GOVERNOR,
+    OF_HEAT,
+    RESOURCES,
+    minimisable,
+)
 from simulator.sweeps.accuracy import read_accuracies
 from simulator.sweeps.arrangement import is_memory, largest_memories_first
 from simulator.sweeps.axis import Axis, read_axes
@@ -58,6 +66,11 @@ class Study:
     request: SweepRequest
     learning: Learning | None = None
 
+    def __post_init__(self) -> None:
+        """Raise InputError where points shall heat up and the SoC does not say how it cools."""
+        if self.request.heat_epochs is not None:
+            cooling(self.space.hardware)
+
     def baselines(self) -> Iterator[Point]:
         """Yield the baselines, each with every training."""
         for name in self.space.baselines:
@@ -78,9 +91,19 @@ class Study:
 
     @property
     def measures(self) -> Sequence[str]:
-        """The columns that a search can minimise: without an FPGA, nothing that one is taken of."""
-        lacking = () if self.space.hardware.technology.fpga else RESOURCES
-        keys = [key for key in minimisable() if key not in {each.key for each in lacking}]
+        """The columns that a search can minimise: nothing of an FPGA, a governor, a battery or heat
+        where there is none.
+        """
+        hardware = self.space.hardware
+        governs = hardware.runtime.governor or "runtime.governor" in self.knobs
+        has = {
+            RESOURCES: hardware.technology.fpga,
+            OF_GOVERNOR: governs,
+            OF_HEAT: self.request.heat_epochs,
+            (CHARGE,): hardware.battery,
+        }
+        lacking = {each.key for columns, here in has.items() if not here for each in columns}
+        keys = [key for key in minimisable() if key not in lacking]
         return [*keys, ERROR.key] if self.space.accuracies or self.learning else keys
 
     @property
@@ -132,7 +155,9 @@ class Study:
         """Return the address of a point; raises InputError where it can have none."""
         digest, code = self.space.digest(point), self.training.code
         learns = (TRAIN, *self.learning.conditions, *self._pruning) if self.learning else ()
-        return address_of(digest, self.trace_of(point), code, (*self._sampled(point), *learns))
+        heats = ("heat", self.request.heat_epochs) if self.request.heat_epochs else ()
+        ways = (*self._sampled(point), *learns, *heats)
+        return address_of(digest, self.trace_of(point), code, ways)
 
     @cached_property
     def _pruning(self) -> Sequence[Any]:

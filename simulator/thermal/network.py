@@ -6,17 +6,16 @@ its eigenvectors decouple it and each mode decays exponentially: no step of time
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from simulator.hardware.thermal import Thermal
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 HOTTEST_C = 400.0
 """Beyond any silicon: whoever gets there has no steady state below it."""
-
-Reals = npt.NDArray[np.float64]
 
 
 class ThermalNetwork(NamedTuple):
@@ -24,12 +23,14 @@ class ThermalNetwork(NamedTuple):
 
     resistances: tuple[float, ...]
     capacities: tuple[float, ...]
-    rates: Reals  # of decay, 1/s
-    modes: Reals  # columns: eigenvectors of the scaled system
+    rates: "npt.NDArray[np.float64]"  # of decay, 1/s
+    modes: "npt.NDArray[np.float64]"  # columns: eigenvectors of the scaled system
 
     @classmethod
     def of(cls, resistances: Sequence[float], capacities: Sequence[float]) -> Self:
         """Return the network of stages with these K/W and J/K, the die first."""
+        import numpy as np  # noqa: PLC0415 - numpy takes 0.1 s, and few SoCs heat up
+
         outward = 1 / np.asarray(resistances, dtype=float)
         diagonal = outward + np.concatenate(([0.0], outward[:-1]))
         conductance = np.diag(diagonal) - np.diag(outward[:-1], 1) - np.diag(outward[:-1], -1)
@@ -69,6 +70,8 @@ def after(
     network: ThermalNetwork, rises: Sequence[float], power_w: float, seconds: float
 ) -> Warming:
     """Return the state after `seconds` of constant power, and the heat that reached ambient."""
+    import numpy as np  # noqa: PLC0415
+
     rest = np.asarray(steady_rises(network, power_w))
     roots = np.sqrt(np.asarray(network.capacities))
     amplitudes = network.modes.T @ (roots * (np.asarray(rises) - rest))

@@ -14,11 +14,11 @@ def epochs_text(epochs: float) -> str:
 def heat_lines(heat: HeatDocument) -> Text:
     """Return lines on time, energy, temperature, throttling and battery of a run."""
     steady = heat["steady_temperature_degc"]
-    rest = "without throttling it runs away" if steady is None else f"steady {steady:.1f} degC"
+    rest = "it would run away" if steady is None else f"steady {steady:.1f} degC"
     lines = [
         f"heat: {epochs_text(heat['epochs'])} epochs in {si(heat['time_s'], 's')} take "
         f"{si(heat['energy_j'], 'J')} of the board; the die peaks at "
-        f"{heat['peak_temperature_degc']:.1f} degC ({rest} at full clock), throttled "
+        f"{heat['peak_temperature_degc']:.1f} degC ({rest} without throttling), throttled "
         f"{percent(heat['throttled_s'], heat['time_s'])} of the time"
     ]
     if not heat["complete"]:

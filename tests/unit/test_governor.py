@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from simulator import simulate
 from simulator.energy.price_file import EnergyTable
 from simulator.errors import InputError
-from simulator.governor import GOALS, PartCost, best_points, borders_of, cost_of, dvfs_of
+from simulator.governor import (
+    GOALS,
+    PartCost,
+    best_points,
+    borders_of,
+    cost_of,
+    dvfs_of,
+    governed_run,
+)
 from simulator.hardware import load_hardware
 from simulator.replay import Replay, save_run
 from simulator.results.recost import recost
@@ -75,7 +83,7 @@ def test_work_goes_over_between_parts_and_back_to_the_next_step():
 def test_without_latency_each_sum_is_the_best_replay_of_its_part(governor):
     trace = training_trace()
     soc = governed(governor, **{"runtime.clock_switch": "0 ns"})
-    document = dvfs_of(soc, trace)
+    document = dvfs_of(governed_run(soc, trace))
     own = simulate("cpu-only", trace).total
     assert document["fixed_time_s"] == pytest.approx(own["latency_ps"] / 1e12, rel=1e-12)
     assert document["fixed_energy_j"] == pytest.approx(own["energy_aj"] / 1e18, rel=1e-12)
@@ -91,14 +99,15 @@ def test_without_latency_each_sum_is_the_best_replay_of_its_part(governor):
 
 
 def test_a_long_switch_keeps_one_clock():
-    document = dvfs_of(governed("edp", **{"runtime.clock_switch": "1 s"}), training_trace())
+    soc = governed("edp", **{"runtime.clock_switch": "1 s"})
+    document = dvfs_of(governed_run(soc, training_trace()))
     assert document["switches"] == 0
     assert len({tuple(row["clocks"].items()) for row in document["parts"]}) == 1
 
 
 def test_fixed_is_the_run_without_a_governor():
     trace = training_trace()
-    assert dvfs_of(governed("fixed"), trace) is None
+    assert governed_run(governed("fixed"), trace) is None
     assert simulate(governed("fixed"), trace).total == simulate("cpu-only", trace).total
     assert simulate(governed("edp"), trace).total == simulate("cpu-only", trace).total
 
@@ -113,14 +122,14 @@ def test_fixed_is_the_run_without_a_governor():
 def test_a_governor_without_a_choice_is_refused(soc, more, sentence):
     hardware = load_hardware(soc, {"runtime.governor": "energy"} | more)
     with pytest.raises(InputError, match=sentence):
-        dvfs_of(hardware, training_trace())
+        governed_run(hardware, training_trace())
 
 
 def test_recost_leaves_the_governor_out_and_says_so(tmp_path):
     soc, trace = governed("energy"), training_trace()
     replay = Replay(soc, trace)
     result = replay.run()
-    result.dvfs = dvfs_of(soc, trace)
+    result.dvfs = dvfs_of(governed_run(soc, trace))
     save_run(replay, result, tmp_path)
     document = recost(tmp_path, EnergyTable()).as_dict()
     assert "dvfs" not in document

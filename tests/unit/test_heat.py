@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from simulator import simulate
@@ -111,6 +111,59 @@ def test_an_empty_battery_ends_a_run_and_its_losses_are_those_of_the_cell():
     assert drawn_w(cell, 19) is None  # 3.8^2 / (4 x 0.2) = 18.05 W at most
 
 
+@given(st.floats(-40, 60), st.floats(0.5, 40), st.integers(1, 200))
+@settings(deadline=None, max_examples=40)
+def test_without_leakage_the_room_shifts_every_temperature_by_itself(room, shift, steps):
+    def temperatures(ambient):
+        thermal = package(ambient=f"{ambient:.3f} degC", idle="2 W", poll="7 s")
+        cold = FAST._replace(leakage_uw=0)
+        return [each.die_c for each in spent(thermal, [cold], 1000 * steps)]
+
+    moved = temperatures(round(room, 3) + round(shift, 3))
+    assert moved == pytest.approx([each + round(shift, 3) for each in temperatures(room)])
+
+
+@given(st.integers(1, 30), st.floats(1, 100))
+@settings(deadline=None, max_examples=30)
+def test_a_walk_at_constant_power_is_the_step_response_of_a_stage(looks, poll_s):
+    stage = [{"resistance": "8 K/W", "capacity": "40 J/K"}]
+    thermal = Thermal.model_validate({"stages": stage, "poll": f"{round(poll_s)} s"})
+    steady = FAST._replace(leakage_uw=0)
+    steps = looks * round(poll_s) * 100  # of 10 ms
+    (*_, last) = spent(thermal, [steady], steps)
+    seconds, watts = last.start_s + last.seconds, 8
+    assert seconds == pytest.approx(steps / 100)
+    assert last.rises[0] == pytest.approx(watts * 8 * -math.expm1(-seconds / (8 * 40)))
+
+
+@given(
+    st.floats(-10, 70), st.floats(30, 110), st.floats(0.1, 0.9), st.floats(0.05, 0.95),
+    st.integers(0, 150_000),
+)  # fmt: skip
+@settings(deadline=None, max_examples=25)
+def test_a_limit_never_raises_the_peak(room, trip, slower, cheaper, leakage):
+    """Steps of less power cannot warm the die more in as long a time; that work itself takes
+    longer is another matter.
+    """
+    fast = FAST._replace(leakage_uw=leakage)
+    time_ps = int(fast.time_ps / slower)
+    slow = ClockedStep(
+        600_000_000, time_ps, int(fast.energy_aj * cheaper * time_ps / fast.time_ps), leakage
+    )
+    trips = [{"temperature": f"{trip:.3f} degC", "clock": "600 MHz"}]
+    limited = spent(
+        package(ambient=f"{room:.3f} degC", poll="20 s", trips=trips), [slow, fast], 30_000
+    )
+    lasts_s = sum(each.seconds for each in limited)
+    free = spent(package(ambient=f"{room:.3f} degC", poll="20 s"), [fast], int(lasts_s * 100) + 1)
+
+    def peak(run):
+        return max(max(each.die_c, round(room, 3) + each.rises[0]) for each in run)
+
+    assume(peak(free) < 150)  # not about to run away
+    assert peak(limited) <= peak(free) + 0.1  # looks are not quite at the same times
+
+
 def test_the_section_appears_with_thermal_alone():
     builder = StepBuilder()
     builder.gemm(64, 64, 64)
@@ -193,11 +246,9 @@ def test_the_figure_shows_every_change_of_the_clock_and_none_without_heat():
     builder.gemm(256, 256, 256)
     trace = one_step_trace(builder, 3)
     hot = load_hardware("raspberry-pi-4-bare", {"thermal.ambient": "50 degC"})
-    result = simulate(hot, trace)
-    bare = result.as_dict()
-    assert heat_figure({"bare": bare}) is None
-    result.heat = heat_of(hot, trace, 100_000)
-    document = result.as_dict()
+    cool = load_hardware("raspberry-pi-4")
+    assert heat_figure({"cool": simulate(cool, trace).as_dict()}) is None
+    document = simulate(hot, trace, heat_epochs=100_000).as_dict()
     figure = heat_figure({"bare": document})
     degrees, clocks, watts = (axes.lines[0].get_ydata() for axes in figure.axes)
     rows = document["heat"]["timeline"]

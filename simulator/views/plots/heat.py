@@ -58,7 +58,7 @@ def _draw(panels: Sequence[Axes], each: HeatDocument, unit_s: float, look: tuple
     if steady is not None and steady > max(degrees):
         panels[0].axhline(steady, lw=0.9, color=INK, ls=":")
         panels[0].annotate(
-            f"steady at full clock, {steady:.1f} degC", (0.99, steady), color=INK, fontsize=7.5,
+            f"unthrottled, {steady:.1f} degC", (0.99, steady), color=INK, fontsize=7.5,
             xycoords=panels[0].get_yaxis_transform(), ha="right", va="bottom",
             xytext=(0, 1.5), textcoords="offset points",
         )  # fmt: skip
