@@ -14,9 +14,10 @@ def main() -> None:
         signal.signal(number, _leave)
     collect_rarely()
     try:
-        from simulator.cli import streams, verbs  # noqa: F401 - slow imports
+        from simulator.cli import streams, verbs
         from simulator.cli.exits import exit_code
 
+        verbs.app_of(*sys.argv[1:2])  # slow imports
         streams.prepare()
         # Batch systems send SIGTERM at a time limit: handle it like Ctrl-C.
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -56,10 +56,12 @@ def exit_code(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    from simulator.cli.verbs import app
+    from simulator.cli import verbs
 
-    command = typer.main.get_command(app)
-    if _COMPLETION in os.environ:  # a shell asks what may follow
+    completes = _COMPLETION in os.environ  # a shell asks what may follow
+    words = () if completes else arguments[:1]
+    command = typer.main.get_command(verbs.app_of(*words))
+    if completes:
         command(prog_name="trainsoc")
     try:
         with command.make_context("trainsoc", list(arguments)) as context:

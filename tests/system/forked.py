@@ -105,5 +105,6 @@ def _run(folder, *arguments):
 if __name__ == "__main__":
     for name in IMPORTED:
         importlib.import_module(name)
+    sys.modules["simulator.cli.verbs"].app_of()  # imports what all verbs need first
     assert "polars" not in sys.modules
     _serve()

@@ -61,7 +61,7 @@ ENDINGS = {
 @pytest.mark.parametrize("option", [[], ["--json"]])
 def test_every_ending_is_one_sentence(case, option, monkeypatch, capsys):
     error, code, told = ENDINGS[case]
-    monkeypatch.setattr("simulator.cli.verbs.app", failing(error))
+    monkeypatch.setattr("simulator.cli.verbs.app_of", lambda *_: failing(error))
     assert exit_code(option) == code
     out, err = capsys.readouterr()
     assert told in err
@@ -73,7 +73,7 @@ def test_every_ending_is_one_sentence(case, option, monkeypatch, capsys):
 
 
 def test_a_fault_shows_its_traceback_where_that_is_asked_for(monkeypatch, capsys):
-    monkeypatch.setattr("simulator.cli.verbs.app", failing(faulty))
+    monkeypatch.setattr("simulator.cli.verbs.app_of", lambda *_: failing(faulty))
     monkeypatch.setenv(exits.TRACEBACK, "1")
     assert exit_code([]) == 70
     err = capsys.readouterr().err

@@ -10,7 +10,7 @@ import typer
 
 from simulator.cli.exits import exit_code
 from simulator.cli.options import with_options
-from simulator.cli.verbs import app
+from simulator.cli.verbs import app_of
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
 
@@ -58,6 +58,6 @@ def test_version_is_that_of_the_project(capsys):
 
 
 def test_every_verb_documents_its_options():
-    for verb in typer.main.get_command(app).commands.values():
+    for verb in typer.main.get_command(app_of()).commands.values():
         for parameter in getattr(verb, "params", ()):
             assert parameter.help or parameter.name == "help", (verb.name, parameter.name)

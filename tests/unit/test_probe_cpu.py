@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from simulator.cli.verbs import app
+from simulator.cli.verbs import app_of
 from simulator.hardware import load_hardware
 from simulator.probes import cpu_rows
 
@@ -51,7 +51,7 @@ def test_a_core_with_bf16_is_faster():
 
 
 def test_json():
-    result = CliRunner().invoke(app, ["probe", "cpu", "raspberry-pi-4", "--json"])
+    result = CliRunner().invoke(app_of("probe"), ["probe", "cpu", "raspberry-pi-4", "--json"])
     document = json.loads(result.stdout)
     assert document["hardware"] == "raspberry-pi-4"
     assert {row["unit"] for row in document["cpu"]} == {"FLOP/s", "B/s"}
