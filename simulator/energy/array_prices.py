@@ -16,13 +16,19 @@ from simulator.energy import tables
 from simulator.energy.banks import Bank, operand_bank, sums_bank
 from simulator.energy.factors import mac_factor
 from simulator.energy.memory_prices import Factors
-from simulator.energy.overheads import clock_pj, overhead, register_bits
+from simulator.energy.overheads import (
+    clock_pj,
+    overhead,
+    register_bits,
+    register_pj_per_byte,
+)
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.precision import accumulator_of
 from simulator.hardware.soc import Technology
 
 _AJ_PER_PJ = 10**6
 _UW_PER_MW = 10**3
+_OPERAND_BYTES = 4
 
 
 def array_aj(
@@ -100,13 +106,16 @@ def _vector_aj(
     unit: str, part: Accelerator, technology: Technology, times: Factors
 ) -> dict[Action, int]:
     """Return the price of an operation of a lane: by default that of fp32 arithmetic, the mean of
-    an addition and a multiplication, as far from the tables as its MAC.
+    an addition and a multiplication, and of its operands in registers, as far from the tables as
+    its MAC.
     """
     if part.vector is None:
         return {}
     aj: float | None = part.vector.energy
     if aj is None:
         pj = tables.mac_pj("fp32", technology.node, "fp32", technology.scaling) / 2
+        byte = register_pj_per_byte(technology.node, technology.scaling)
+        pj += (part.vector.operands or 0) * _OPERAND_BYTES * byte
         aj = pj * _AJ_PER_PJ * times(mac_factor("fp32"))
     return {Action(unit, VECTOR_OPS): round(aj * part.supply_ratio**2)}
 

@@ -27,8 +27,10 @@ ABOUT = {
 }
 """What the energy is of, in words that follow "energy"."""
 
-CONTROLLER, BOARD, REGULATORS = "controller", "board", "regulators"
-"""Components: DRAM controller with its PHY; what the board draws besides; what supplies lose."""
+CONTROLLER, SERIAL, BOARD, REGULATORS = "controller", "serial", "board", "regulators"
+"""Components: DRAM controller with its PHY; serial links of the chip; what the board draws besides;
+what supplies lose.
+"""
 
 _OUTSIDE = {"dram": Boundary.CHIP_DRAM, BOARD: Boundary.BOARD, REGULATORS: Boundary.BOARD}
 _OF_ARRAY = ("array", "scratchpad", "vector")

@@ -77,6 +77,8 @@ def factors(hardware: Hardware) -> list[Factor]:
     dsps = [unit for unit in hardware.units.values() if isinstance(unit, VectorMachine)]
     others = (*(_ARRAY if arrays else ()), *(_DSP if dsps else ()), *_ALWAYS, *_cores(hardware))
     kinds += [_factor(name, name) for name in others]
+    if hardware.technology.serial:
+        kinds.append(_factor("serial", "serial"))
     if hardware.dram.device:
         kinds += [_factor(name, name) for name in _INTERFACE]
         figures = hardware.dram.device.energy.figures

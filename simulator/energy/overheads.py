@@ -65,6 +65,13 @@ def phy_static_mw(device: DramDevice) -> float:
     return device.channels * overhead(f"{phy_of(device)}_static").value
 
 
+def serial_static_mw(bits_per_s: int) -> float:
+    """Return the power in mW of serial links that are ready for so many bits per second, both ways:
+    transmitters, receivers and clock recovery, which idle symbols keep busy.
+    """
+    return bits_per_s * overhead("serial").value / 10**9  # 1 pJ at 1 GHz is 1 mW
+
+
 def loss_permille() -> float:
     """Return what regulators and adapter lose, in permille of what they deliver."""
     efficiency = overhead("regulator").value * overhead("adapter").value

@@ -88,6 +88,7 @@ class Static(Part):
     controller: Microwatts | None = Field(ge=0, default=None)
     dram: Microwatts | None = Field(ge=0, default=None, description="in self-refresh")
     vector: Microwatts | None = Field(ge=0, default=None, description="lanes, where there are any")
+    serial: Microwatts | None = Field(ge=0, default=None, description="links, where there are any")
     board: Microwatts | None = Field(ge=0, default=None, description="beside chip and memory")
 
 

@@ -33,6 +33,7 @@ from simulator.energy.boundary import (
     BOARD,
     CONTROLLER,
     REGULATORS,
+    SERIAL,
     USUAL,
     Boundary,
     boundary_of,
@@ -54,7 +55,7 @@ from simulator.energy.memory_prices import (
     memory_aj,
     memory_uw,
 )
-from simulator.energy.overheads import loss_permille
+from simulator.energy.overheads import loss_permille, serial_static_mw
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.dsp import VectorMachine
@@ -64,9 +65,10 @@ from simulator.hardware.unit import ACCELERATOR, GROUP, HOST, BoardUnit, Measure
 COMPONENTS = ("array", "scratchpad", "cpu", "interconnect", CONTROLLER, "dram")
 """What a SoC of a CPU and an accelerator spends energy on; further units are components, too."""
 
+_UW_PER_MW = 10**3
 VECTOR = "vector"
-OWN_COMPONENTS = (*COMPONENTS, VECTOR, BOARD, REGULATORS)
-"""With the accelerator's vector unit, which not every SoC has, and what only a board has."""
+OWN_COMPONENTS = (*COMPONENTS, VECTOR, SERIAL, BOARD, REGULATORS)
+"""With vector unit and serial links, which not every SoC has, and what only a board has."""
 
 
 @dataclass(frozen=True)
@@ -292,6 +294,8 @@ def _cores_static_uw(cpu: Cpu, times: Factors) -> int:
 def _static_uw(hardware: Hardware, times: Factors) -> dict[str, int]:
     array, technology = hardware.accelerator, hardware.technology
     own = dict.fromkeys(COMPONENTS, 0) | {"cpu": _cores_static_uw(hardware.cpu, times)}
+    if technology.serial:
+        own[SERIAL] = round(serial_static_mw(technology.serial) * times("serial") * _UW_PER_MW)
     if array is None:
         return own
     own |= {

@@ -18,7 +18,7 @@ from simulator.hardware.runtime import Driver, Runtime
 from simulator.hardware.thermal import Battery, Thermal
 from simulator.hardware.unit import ACCELERATOR, HOST, BoardUnit, MemoryPort, check_name
 from simulator.html import html_table
-from simulator.units import Microwatts, Nanometres, Permille
+from simulator.units import BitsPerSecond, Microwatts, Nanometres, Permille
 
 
 class Technology(Part):
@@ -39,6 +39,9 @@ class Technology(Part):
     )
     board_static: Microwatts = Field(
         ge=0, default=0, description="what the board draws beside chip and memory, always"
+    )
+    serial: BitsPerSecond | None = Field(
+        gt=0, default=None, description="rate of all serial links of the chip, both ways, always on"
     )
     board_power: Microwatts | None = Field(
         gt=0, default=None, description="measured, of the whole board: x time is another account"

@@ -33,6 +33,7 @@ RESERVED = frozenset(
         "interconnect",
         "controller",
         "dram",
+        "serial",
         "board",
         "regulators",
         "low",

@@ -90,8 +90,14 @@ class Vector(Part):
         le=2, default=2, description="of its tiles: with one, loads wait until stores are done"
     )
     costs: VectorCosts = Field(default_factory=VectorCosts)
+    operands: PositiveInt | None = Field(
+        default=None,
+        description="registers of 4 B that an operation reads and writes, else not charged",
+    )
     energy: Attojoules | None = Field(
-        ge=0, default=None, description="of one operation of a lane, else that of fp32 arithmetic"
+        ge=0,
+        default=None,
+        description="of one operation of a lane, else that of fp32 arithmetic and its operands",
     )
     static_power: Microwatts | None = Field(
         ge=0, default=None, description="else the leakage of as many fp32 elements"

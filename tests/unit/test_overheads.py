@@ -4,6 +4,7 @@ import pytest
 
 from simulator.activity import Action, Counts
 from simulator.energy import prices, tables
+from simulator.energy.boundary import Boundary
 from simulator.energy.core_prices import cached_byte_pj, vector_pj
 from simulator.energy.overheads import clock_pj, overhead, register_bits, register_pj_per_byte
 from simulator.hardware import load_hardware
@@ -107,3 +108,39 @@ def test_work_on_one_core_wakes_no_team():
     assert counts[ACTIONS["cpu_wait_cycles"]] == 0
     assert counts[ACTIONS["cpu_cache_bytes"]] == 2 * 4 * 100
     assert isinstance(counts, Counts)
+
+
+def test_serial_links_draw_power_whether_or_not_anything_passes():
+    """Two links of 400 Gb/s both ways at 5 pJ/bit are 8 W; a SoC without them has no such part."""
+    rate = 2 * 2 * 400
+    found = prices(load_hardware(EDGE, {"technology.serial": f"{rate} Gb/s"}))
+    without = prices(EDGE)
+    assert found.costs.static_uw["serial"] == 8_000_000
+    assert "serial" not in without.costs.static_uw
+    assert found.at(Boundary.ARRAY).whole_static_uw == without.at(Boundary.ARRAY).whole_static_uw
+    added = found.at(Boundary.CHIP).whole_static_uw - without.at(Boundary.CHIP).whole_static_uw
+    assert added == 8_000_000
+    low, high = (costs.static_uw["serial"] for costs in (found.low, found.high))
+    assert (low, high) == (2_240_000, 16_000_000)
+    assert found.costs.dynamic_aj == without.costs.dynamic_aj
+
+
+def test_the_registers_of_a_vector_operation_come_on_top_of_its_arithmetic():
+    """fp32 arithmetic at 45 nm is 2.3 pJ, the mean of 3.7 and 0.9; three registers of 4 B read and
+    one written take half a 16-bit MAC of 0.883 pJ per byte.
+    """
+    npu = machine("edge-16x16-npu", **AT_45)
+    charged = load_hardware(npu, {"accelerator.vector.operands": 4})
+    assert price(prices(npu), "vector_ops") == pytest.approx(2.3, rel=1e-6)
+    expected = 2.3 + 4 * 4 * 0.883 / 2
+    assert price(prices(charged), "vector_ops") == pytest.approx(expected, rel=1e-3)
+
+
+def test_serial_links_are_in_a_runs_energy_by_component():
+    linked = load_hardware("edge-16x16", {"technology.serial": "10 Gb/s"})
+    builder = StepBuilder()
+    builder.gemm(64, 64, 64)
+    whole = Replay(linked, one_step_trace(builder)).run().whole
+    spent = whole.energy_by_component_aj["serial"]
+    assert spent == 50_000 * whole.tally.latency_ps
+    assert "serial" not in whole.units

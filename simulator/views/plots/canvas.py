@@ -58,6 +58,7 @@ COMPONENTS = {
     "dram": GREEN,
     "vector": SKY,
     "controller": YELLOW,
+    "serial": BROWN,
     "board": GREY,
     "regulators": SILVER,
 }

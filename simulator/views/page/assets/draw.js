@@ -23,7 +23,8 @@ const ORDER = ["blue", "vermillion", "green", "orange", "purple", "sky", "yellow
   "silver", "black"];
 const COLOURS = {
   component: { array: "vermillion", scratchpad: "orange", cpu: "blue", interconnect: "purple",
-    dram: "green", vector: "sky", controller: "yellow", board: "grey", regulators: "silver" },
+    dram: "green", vector: "sky", controller: "yellow", serial: "black",
+    board: "grey", regulators: "silver" },
   unit: { cpu: "blue", accelerator: "vermillion" },
   phase: page.colours,
   cause: { "dispatch": "purple", "launches": "orange", "conversions": "yellow",
