@@ -52,10 +52,10 @@ def app_of(word: str = "") -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(trainsoc)
-    known = word in (*VERBS, PROBE)
-    if word == PROBE or not known:
+    is_verb = word in (*VERBS, PROBE)
+    if word == PROBE or not is_verb:
         app.add_typer(_probe_app(), name=PROBE)
-    for name in [word] if word in VERBS else [] if known else VERBS:
+    for name in [word] if word in VERBS else [] if is_verb else VERBS:
         _add(app, name, VERBS[name])
     return app
 
