@@ -236,7 +236,7 @@ class Bounds:
         self._peak = pricing.peak_bytes_per_s
         self._busy_ps: dict[int, int] = {}  # with first load and last store, by the tile's place
         engine, one_stream = pricing.engine(array), has_one_stream(array)
-        self._rate = engine.peak_bytes_per_s(one_stream=one_stream)
+        self._rate = engine.sustained_bytes_per_s(one_stream=one_stream)
         # Before the first computation its operands arrive, unless both lie in the scratchpad.
         self._start_ps = self._launch_ps
         if not {"a", "b"} <= space.shape.resident:
@@ -250,8 +250,8 @@ class Bounds:
     def at_peak_ps(self, row: TileRow, size: int) -> int:
         """Return a lower bound of the time of mappings with this tile that move `size` bytes.
 
-        All cycles after the first load and before the last store, or all bytes at the peak rate of
-        memory and ports, whichever takes longer.
+        All cycles after the first load and before the last store, or all bytes at the best rate
+        of memory and ports, whichever takes longer.
         """
         return max(self.busy_ps(row), self.moved_ps(size))
 

@@ -19,10 +19,16 @@ from simulator.hardware.dram import Dram
 from simulator.hardware.interconnect import Interconnect
 from simulator.memo import Memo, remember
 from simulator.timing.dma import STREAMS, port_ps
-from simulator.timing.dram.cost import LINE, PatternCost, idle_ps, pattern_cost
+from simulator.timing.dram.cost import (
+    LINE,
+    PatternCost,
+    idle_ps,
+    pattern_cost,
+    samples_of,
+)
 from simulator.timing.pipeline import Transfer
 from simulator.timing.shared_cache import WayToMemory, way_to_memory
-from simulator.units import PS_PER_S, transfer_ps
+from simulator.units import PS_PER_S, ceil_div, transfer_ps
 
 
 class Traffic(NamedTuple):
@@ -84,6 +90,7 @@ class Pricing:
         self.cache = interconnect.cache
         ports = _MOST_STREAMS * self.way.fabric if self.cache else 0
         self.peak_bytes_per_s = max(dram.peak_bytes_per_s, ports)
+        self.sustained_bytes_per_s = max(sustained_bytes_per_s(dram), ports)
 
     def at_best(self, pattern: AccessPattern) -> AccessPattern:
         """Return a pattern as it moves fastest: what is read lies in a shared cache, if there is
@@ -139,6 +146,14 @@ class Pricing:
         return Traffic(read, write, activates, reads, writes, channel_ps, served)
 
 
+def sustained_bytes_per_s(dram: Dram) -> int:
+    """Return the most that a memory passes for long: its peak rate less what refresh takes."""
+    if dram.device is None:
+        return dram.bandwidth
+    interval, blocked = samples_of(dram.device).refresh
+    return ceil_div(dram.peak_bytes_per_s * (interval - blocked), interval)
+
+
 class EnginePricing:
     """Times of tiles' transfers by one DMA engine on one memory path."""
 
@@ -151,10 +166,10 @@ class EnginePricing:
         self.latency_ps = dma.latency + path.way.hit_ps
         self._stream_bytes_per_s = min(dma.bandwidth, path.way.fabric)
 
-    def peak_bytes_per_s(self, *, one_stream: bool) -> int:
+    def sustained_bytes_per_s(self, *, one_stream: bool) -> int:
         """Return the most that memory and ports pass, loads and stores by `one_stream` or two."""
         streams = (2 if self.side_by_side else 1) + (0 if one_stream else 1)
-        return min(self.path.peak_bytes_per_s, streams * self._stream_bytes_per_s)
+        return min(self.path.sustained_bytes_per_s, streams * self._stream_bytes_per_s)
 
     def load(self, patterns: tuple[AccessPattern, ...], write_permille: int) -> Transfer:
         """Return the load of `patterns` at `write_permille` writes.
