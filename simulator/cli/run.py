@@ -100,6 +100,7 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     Returns the result's document, with the verdict if there is a baseline.
     """
     from simulator.energy.boundary import USUAL
+    from simulator.heap_store import recall_heaps
     from simulator.machine.soc import FIDELITIES
     from simulator.machine.step import MOST_TILES
     from simulator.mapping_store import kept_mappings
@@ -123,6 +124,7 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
     replays = [Replay(soc, trace, own, options.fidelity, most, boundary) for soc, own in machines]
     results = []
     for replay in replays:
+        recall_heaps(replay.trace)
         with kept_mappings(replay.hardware):
             results.append(replay.run(progress=progress))
     for (soc, _), result in zip(machines, results, strict=True):

@@ -35,6 +35,11 @@ def new_bytes(step: Step) -> tuple[int, ...]:
 _NEW_BYTES: Memo[tuple[int, ...]] = Memo("new bytes of steps", _MEMO_STEPS)
 
 
+def remember_new_bytes(step: Step, sizes: tuple[int, ...]) -> None:
+    """Let `new_bytes` return what an earlier process worked out."""
+    _NEW_BYTES.get(step.digest, lambda: sizes)
+
+
 def _new_bytes(step: Step) -> tuple[int, ...]:
     parts = [op.parts or (op,) for op in step.ops]
     run = _Run(replace(step, ops=tuple(chain.from_iterable(parts))))
