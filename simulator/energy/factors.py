@@ -108,6 +108,8 @@ def _powers(hardware: Hardware) -> Iterable[Factor]:
     """Yield the powers of measured units that their description gives a range."""
     measured = [name for name, unit in hardware.units.items() if isinstance(unit, MeasuredUnit)]
     powers = {power_factor(name, power) for name in measured for power in _POWERS}
+    if not powers:
+        return
     for each in hardware.constants:
         if each.path in powers and each.is_uncertain and each.value:
             low, high = (1000 * end / each.value for end in (each.low, each.high))

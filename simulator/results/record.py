@@ -9,7 +9,7 @@ from simulator.activity import DramStates, Span, Task, Work, total
 from simulator.energy.prices import Prices
 from simulator.hardware.dram import Dram
 from simulator.results.power import peaks_uw, power_uw
-from simulator.results.sections import states_of, states_within, sums_of
+from simulator.results.sections import states_alone, states_of, states_within, sums_of
 from simulator.results.tally import (
     Key,
     Ran,
@@ -124,10 +124,10 @@ class StepRecord:
     @cached_property
     def _alone_states(self) -> list[DramStates]:
         """The states of the memory while each work runs alone, by number."""
-        step, alone_ps = self.run.lowered, self.run.alone_ps
+        step = self.run.lowered
         states = [*step.host.sums.get("states", self._host_states)]
         for number in step.program.elsewhere:
-            states[number] = states_within(alone_ps[number], [step.works[number]], self.dram)
+            states[number] = states_alone(step.works[number], self.dram)
         return states
 
     def _host_states(self) -> list[DramStates]:

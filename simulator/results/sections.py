@@ -21,8 +21,9 @@ class SectionSums(NamedTuple):
     by_key: dict[Any, Tally]
 
 
-# A guess: the sections of some tens of designs, by phase or by layer.
+# Guesses: the sections of some tens of designs, by phase or by layer, and their works.
 _SUMS: Memo[SectionSums] = Memo("sums of sections", 8192)
+_ALONE: Memo[DramStates] = Memo("states beside works", 8192)
 
 
 def sums_of(
@@ -61,6 +62,13 @@ def states_of(section: SectionRun, works: Sequence[Work], dram: Dram) -> list[Dr
         for place, each in zip(group, shared_out(whole, parts), strict=True):
             states[place] = each
     return states
+
+
+def states_alone(work: Work, dram: Dram) -> DramStates:
+    """Return the states of the memory while `work` runs alone."""
+    return _ALONE.get(
+        (work, dram), lambda: states_within(work.progress.duration_ps(WHOLE), [work], dram)
+    )
 
 
 def states_within(duration_ps: int, works: Sequence[Work], dram: Dram) -> DramStates:
