@@ -8,7 +8,9 @@ import tempfile
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("trainsoc", deadline=None)  # no test is about seconds
+# No test is about seconds. `make test` tries few examples each time, `make test-all` many.
+hypothesis.settings.register_profile("trainsoc", deadline=None, max_examples=40)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=400)
 hypothesis.settings.load_profile("trainsoc")
 
 HOME = "TRAINSOC_TESTS_HOME"
@@ -34,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["HOME"] = os.environ[HOME]
     for name in ("TRAINSOC_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
         os.environ.pop(name, None)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each child compiles what it imports
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     # Memos and captures that tests share are large: to scan them every 700 new objects takes long.

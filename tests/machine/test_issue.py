@@ -62,7 +62,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(steps, st.sampled_from(["synchronous", "in_order", "dataflow"]))
 def test_any_step_is_legal_and_telescopes(rows, issue):
     tasks = [

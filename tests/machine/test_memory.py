@@ -73,7 +73,7 @@ works = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(works, st.data())
 def test_the_memory_is_never_oversubscribed(some, data):
     starts = [data.draw(st.integers(0, 10**6)) for _ in some]

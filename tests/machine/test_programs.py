@@ -130,7 +130,7 @@ def programs(draw):
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(programs())
 def test_units_that_run_ahead_are_where_events_would_have_them(submitted):
     """Who watches the memory sees every event; without, a unit skips those that nobody awaits."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+# Trains LeNet by every method; predicts all rows that test_accuracy does; runs ResNet-20 on many.
+SLOW = ("03_energy_per_epoch", "04_validation", "05_npu")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _NOT_TEXT = re.compile(r"^Out\[\d+\]: ?|(?<= in )[\d.]+ s$|<(?:Figure|IPython|PIL|simulator)[^>]*>")
 
@@ -61,7 +63,13 @@ def _is_alike(fresh, stored):
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in SLOW else ())
+        for path in NOTEBOOKS
+    ],
+)
 def test_notebook_runs_and_prints_what_is_stored(path, shell):
     pytest.importorskip("torch")
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:

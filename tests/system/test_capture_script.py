@@ -13,7 +13,6 @@ torch = pytest.importorskip("torch")
 from simulator.errors import InputError
 from simulator.trace.storage import load_trace, save_trace
 from simulator.trace.trace import StepKind
-from tests.command_line import process
 from workloads.capture import ScriptFailed, capture_script
 
 pytestmark = pytest.mark.torch
@@ -151,12 +150,12 @@ def test_a_missing_script(tmp_path):
         capture_script(tmp_path)
 
 
-def test_a_script_has_the_garbage_collector_that_it_would_alone(script, tmp_path):
-    path = script(f"import gc\nprint(gc.get_threshold())\n{TRAINING}")
-    alone = subprocess.run(
-        [sys.executable, str(path), "1"], capture_output=True, text=True, check=True
-    )
-    done = process("capture", path, "-o", tmp_path / "a.trace", "--", 1)
+def test_a_script_has_the_garbage_collector_that_it_would_alone(script, tmp_path, server):
+    thresholds = "import gc\nprint(gc.get_threshold())\n"
+    path = script(thresholds + TRAINING)
+    command = [sys.executable, "-c", thresholds]
+    alone = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = server.run(tmp_path, "capture", path, "-o", tmp_path / "a.trace", "--", 1)
     assert done.returncode == 0
     assert done.stdout.splitlines()[0] == alone.stdout.splitlines()[0]
 

@@ -12,7 +12,7 @@ EXACT = ("latency_ps", "energy_aj", "macs", "macs_issued", "dram_read_bytes", "d
 
 
 @settings(
-    max_examples=150,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

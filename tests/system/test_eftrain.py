@@ -60,7 +60,8 @@ def test_the_model_follows_the_equations(pairs, row):
     assert found == pytest.approx(model, rel=tolerance)
 
 
-@pytest.fixture(params=["flow", "tile"])
+# Tiles one by one take ten times as long; tests/machine compares both fidelities.
+@pytest.fixture(params=["flow", pytest.param("tile", marks=pytest.mark.slow)])
 def fidelity(request):
     return request.param
 

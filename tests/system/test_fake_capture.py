@@ -36,6 +36,14 @@ OTHERWISE = {
 }
 
 
+FOUND = {
+    "sgd", "muon", "fused", "autocast with scaler", "accumulation", "compiled", "tied", "frozen",
+    "flat storage", "workers", "evaluation", "schedule", "double backward", "averaged weights",
+    "gradient hooks", "gan", "thread",
+}  # fmt: skip
+"""What differs in its networks, optimizers or loop, rather than in its layers."""
+
+
 def build(name):
     run = setup(name)
     run.train(2)  # weights, gradients and optimizer state are no longer those of the start
@@ -52,8 +60,20 @@ def captured(run, steps=4, *, found=False, **how):
 # The trace
 
 
-@pytest.mark.parametrize("found", [False, True], ids=["given", "found"])
-@pytest.mark.parametrize("name", [name for name in CATALOGUE if name not in OTHERWISE])
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        pytest.param(
+            name,
+            found,
+            id=f"{name}-{'found' if found else 'given'}",
+            marks=pytest.mark.slow if found and name not in FOUND else (),
+        )
+        for name in CATALOGUE
+        if name not in OTHERWISE
+        for found in (False, True)
+    ],
+)
 def test_the_trace_is_that_of_a_real_run(name, found):
     real = captured(setup(name), found=found)
     fake = captured(setup(name), found=found, fake=True)

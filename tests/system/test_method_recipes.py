@@ -302,7 +302,7 @@ def test_what_is_frozen_does_not_move_a_bit(network):
     assert all(weight.count_nonzero() for weight in moved)  # zeros at the start
 
 
-@EACH_NETWORK
+@pytest.mark.parametrize("network", ["lenet", pytest.param("resnet20", marks=pytest.mark.slow)])
 def test_frozen_layers_have_no_weight_gradients_in_the_trace(network):
     trace = captured("frozen", network)
     step = typical(trace)

@@ -23,7 +23,7 @@ def alone_ps(dims, **settings_):
     return work.progress.duration_ps(WHOLE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(sizes, sizes, sizes, dataflows, overlaps)
 def test_more_bandwidth(m, n, k, dataflow, overlap):
     times = [
@@ -38,7 +38,7 @@ def test_more_bandwidth(m, n, k, dataflow, overlap):
     assert times == sorted(times, reverse=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(sizes, sizes, sizes, dataflows, overlaps)
 def test_a_faster_clock(m, n, k, dataflow, overlap):
     times = [
@@ -48,7 +48,7 @@ def test_a_faster_clock(m, n, k, dataflow, overlap):
     assert times == sorted(times, reverse=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), dataflows, overlaps)
 def test_a_larger_array_over_dividing_shapes(m, n, k, dataflow, overlap):
     memory = {"dram__preset": "ideal", "dram__bandwidth": "1 TB/s"}

@@ -1,5 +1,6 @@
 """The recipes learn, are repeatable, and their bundled traces say what they do."""
 
+import runpy
 import subprocess
 import sys
 
@@ -22,7 +23,7 @@ def torch():
     return module
 
 
-@pytest.mark.slow  # the notebook on methods trains LeNet, too, and checks its accuracy
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.usefixtures("torch")
 def test_lenet_learns_the_digits():
@@ -60,10 +61,10 @@ def test_a_resnet20_has_its_published_size(torch):
 
 @pytest.mark.torch
 @pytest.mark.usefixtures("torch")
-def test_a_recipe_is_a_script():
-    command = [sys.executable, "-m", "workloads.recipes.mlp_digits", "--epochs", "2"]
-    output = subprocess.run([*command, "--limit", "64"], capture_output=True, text=True, check=True)
-    assert len(output.stdout.splitlines()) == 2
+def test_a_recipe_is_a_script(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["mlp_digits.py", "--epochs", "2", "--limit", "64"])
+    runpy.run_path(str(recipe_path("mlp_digits")), run_name="__main__")
+    assert len(capsys.readouterr().out.splitlines()) == 2
     assert recipe_path("mlp_digits").is_file()
     assert recipe_path("no_such_recipe") is None
 

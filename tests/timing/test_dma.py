@@ -114,7 +114,7 @@ def test_the_pieces_of_one_run_pay_one_restart_together(pieces, restart):
     assert 0 <= paid - restart * 1000 < len(pieces)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(
     runs=st.integers(1, 12),
     per_run=st.integers(1, 6),
@@ -138,7 +138,7 @@ def test_equal_requests_one_by_one(runs, per_run, gap, request, outstanding, lat
     assert 0 <= port_ps(pattern, dma, GHZ, WIDE) - exact < 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(
     runs=st.integers(1, 12),
     run=st.integers(1, 300),
@@ -197,7 +197,7 @@ shapes = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(shapes)
 def test_rows_are_split_as_byte_by_byte(shape):
     row, gap, line, beat = shape
@@ -213,7 +213,7 @@ def test_rows_of_known_alignment():
     assert split_rows(16, 16, 64, 16) == (4, 4, 1, 4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     shape=shapes,
     times=st.integers(1, 3),

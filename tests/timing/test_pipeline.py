@@ -162,13 +162,13 @@ def beaten(body, fill) -> int:
     return sum(lengths) + pending
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(bodies, st.integers(0, 20))
 def test_recurrence_equals_event_simulation(body, fill):
     assert Pipelined(body, fill, 0, GHZ).duration_ps(WHOLE) == simulated(body, fill, streams=1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(wide_bodies, st.integers(0, 20))
 def test_streams_side_by_side_equal_event_simulation_where_the_channel_never_limits(body, fill):
     found = Pipelined(body, fill, 0, GHZ, SideBySide()).duration_ps(WHOLE)
@@ -177,7 +177,7 @@ def test_streams_side_by_side_equal_event_simulation_where_the_channel_never_lim
     assert 0 <= found - simulated(body, fill, streams=2) <= waits
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(beat_bodies, st.integers(0, 20))
 def test_lockstep_equals_a_sum_of_beats(body, fill):
     assert Pipelined(body, fill, 0, GHZ, Lockstep()).duration_ps(WHOLE) == beaten(body, fill)

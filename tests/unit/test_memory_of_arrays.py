@@ -11,7 +11,7 @@ from simulator.trace.op import Gemm, Role
 from tests.builders import array_work, machine
 
 MOST = 4
-ARRAYS = 20
+ARRAYS = 10
 
 
 def _alive(kind):

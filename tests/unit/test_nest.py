@@ -118,7 +118,7 @@ def sums(found, shape, stays_from):
     return resumed, stored
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(shapes, mappings())
 def test_tiles_load_and_store_what_brute_force_says(shape, mapping):
     found = iterations(shape, mapping.loops)
@@ -180,7 +180,7 @@ def test_reloads_are_full_loads(shape, order, data):
     assert elements == reloads(shape, mapping, shape.a_axes, level) * shape.m * shape.k
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(shapes, st.permutations("mnk"), st.data())
 def test_staying_longer_loads_no_more_and_takes_no_more_memory(shape, order, data):
     longer = reusing([For(axis, data.draw(st.integers(1, 6))) for axis in order], shape)
@@ -224,7 +224,7 @@ def elements(parts, axes, moves):
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(shapes, mappings(), st.sets(st.sampled_from("abc"), min_size=1))
 def test_what_moves_in_bulk_is_as_much_as_tile_by_tile(shape, mapping, names):
     chosen = mapping._replace(bulk=tuple(sorted(names)))

@@ -28,7 +28,7 @@ _few = _tables(st.integers(0, 3))
 _floats = _tables(st.floats(0, 1) | st.sampled_from([0.1, 0.30000000000000004, 0.3]))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(_few)
 def test_the_front_is_what_no_other_point_dominates(rows):
     assert pareto_front(rows) == _by_definition(rows)

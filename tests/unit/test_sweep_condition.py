@@ -100,7 +100,7 @@ def _logic(inner):
 _conditions = st.recursive(_comparison, _logic, max_leaves=4)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(_conditions, _tables)
 def test_a_condition_is_what_python_computes(pair, table):
     text, python = pair
@@ -275,7 +275,7 @@ _SOUP = """( ) + - * / % , ; [ 3 0.5 1e9 KiB ms 'a' -- and or not in between is 
 _soup = st.lists(st.sampled_from([*_NAMES, *_COMPARED, *_SOUP.split()]), max_size=8).map(" ".join)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(_soup)
 def test_any_text_is_answered_or_refused(text):
     try:
