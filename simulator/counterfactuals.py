@@ -191,6 +191,8 @@ _DISPATCH = (
     "cpu.view_overhead",
     *(f"cpu.dispatch.{part}" for part in _PARTS),
     *(f"cpu.dispatch.begin.{part}" for part in _PARTS),
+    *(f"cpu.compiled.{part}.{of}" for part in ("forward", "backward") for of in ("call", "tensor")),
+    *(f"cpu.compiled.{launch}" for launch in ("kernel", "extern")),
 )
 _LAUNCH = "launch", "synchronise", "switch", "first_call"
 

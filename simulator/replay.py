@@ -36,6 +36,7 @@ from simulator.results.samples import discard_samples
 from simulator.results.sparsity import sparsity_document
 from simulator.si import si
 from simulator.step_run import SectionedRun
+from simulator.timing.compiled import compiled_on
 from simulator.timing.sharing import sharing_of
 from simulator.trace.memory import footprint, with_copies
 from simulator.trace.passes.overlay import resolved
@@ -284,7 +285,13 @@ class Replay:
                 "command": self._command,
                 **({"notes": notes} if notes else {}),
             },
-            fusion_document(hardware.runtime.fusion, self._unfused, trace, records),
+            fusion_document(
+                hardware.runtime.fusion,
+                self._unfused,
+                trace,
+                records,
+                compiled=compiled_on(hardware.cpu, hardware.runtime) is not None,
+            ),
             sparsity_document(trace, records),
         )
 

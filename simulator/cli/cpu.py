@@ -35,6 +35,9 @@ def calibrate(
     force: Annotated[
         bool, typer.Option("--force", help="measure although other programs interfere")
     ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="torch.compile, too: a minute more, needs g++")
+    ] = False,
 ) -> None:
     """Describe this machine's CPU from microbenchmarks, in two minutes; run nothing else meanwhile.
 
@@ -47,7 +50,7 @@ def calibrate(
     counts, limit_s = _counts(threads), _limit_s(limit)
     check_writable(out)
     with meter("calibrate") as report:
-        text = describe_cpu(counts, report, limit_s=limit_s, force=force)
+        text = describe_cpu(counts, report, limit_s=limit_s, force=force, compiled=compiled)
     rescue(text.encode(), out, "measured")
     print(out)
 

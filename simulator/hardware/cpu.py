@@ -152,6 +152,43 @@ class Dispatch(Part):
     begin: Begin = Field(default_factory=Begin)
 
 
+class CompiledCall(Part):
+    """A call of one pass over a network that `torch.compile` has made one graph of."""
+
+    call: Cycles = Field(
+        ge=0, default=0, description="guards, wrappers, the graph's node of autograd"
+    )
+    tensor: Cycles = Field(
+        ge=0, default=0, description="each parameter and buffer: its guards, or its gradient"
+    )
+
+
+class CompiledCode(Part):
+    """What `torch.compile` makes of passes over a network, under `runtime.fusion: chains`.
+
+    Its calls take the place of `dispatch` and of where a pass begins; views cost nothing. Compiled
+    loops are those of `kernels`, and what is absent there is as fast as the same eagerly: library
+    code that compiled code calls for products, layers whose feature maps lie channels last. All 0
+    is a compiler without a runtime. The loss and the optimizer stay eager.
+    """
+
+    forward: CompiledCall = Field(default_factory=CompiledCall)
+    backward: CompiledCall = Field(default_factory=CompiledCall)
+    kernel: Cycles = Field(
+        ge=0, default=0, description="launch of a compiled loop, its results allocated"
+    )
+    extern: Cycles = Field(
+        ge=0, default=0, description="dispatch of a library's kernel, such as a product"
+    )
+    mask_write: Picoseconds = Field(
+        ge=0, default=0, description="each element of a mask that forward keeps for backward"
+    )
+    mask_read: Picoseconds = Field(ge=0, default=0, description="each element of it in backward")
+    kernels: Kernels | None = Field(
+        default=None, description="copies are of what changes its order: others are loops as any"
+    )
+
+
 class Cpu(Part):
     """A cluster of equal cores running eager PyTorch, one operation at a time on all cores."""
 
@@ -229,6 +266,11 @@ class Cpu(Part):
     llc: LastLevelCache | None = Field(default=None, description="without one all goes to memory")
     dispatch: Dispatch | None = Field(default=None, description="else op_overhead for all")
     kernels: Kernels | None = Field(default=None, description="measured; else ideal rates")
+    compiled: CompiledCode | None = Field(
+        default=None,
+        description="what compiling costs and makes faster or slower under runtime.fusion: chains; "
+        "else a chain is dispatched once, as any op, and its arithmetic is that of its parts",
+    )
 
     @model_validator(mode="after")
     def _points_rise(self) -> "Cpu":

@@ -159,7 +159,8 @@ class Runtime(Driver):
     fusion: Literal["none", "epilogue", "chains"] = Field(
         default="none",
         description="epilogue: what follows a product rides on it, where a vector unit can compute "
-        "it; chains: runs of ops over elements are one loop besides, on whichever unit",
+        "it; chains: runs of ops over elements are one loop besides, on whichever unit; on the CPU "
+        "that is compiled code, which costs what cpu.compiled says, if it does",
     )
     split: tuple[BatchSplit, ...] | None = Field(
         default=None, strict=False, description="the first that fits goes before all rules"

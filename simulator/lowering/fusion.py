@@ -10,6 +10,7 @@ from simulator.lowering.backends.backend import Backend, backends_of
 from simulator.lowering.lower import Carry, programs_on
 from simulator.lowering.outline import Outline, outline_of
 from simulator.lowering.placement import place
+from simulator.timing.compiled import compiled_on, is_compiled
 from simulator.trace.op import Op
 from simulator.trace.passes.fuse import Fuse
 from simulator.trace.trace import Step
@@ -27,6 +28,7 @@ class UnitJoining:
     def joins(self, head: Op, rider: Op) -> bool:
         """Return whether `rider` can follow `head` in one piece of work on this machine."""
         runtime, backends = self.outline.runtime, self._backends
+        compiled = compiled_on(self.outline.cpu, runtime)
         if not head.gemms and runtime.fusion != "chains":
             return False
         units = {place(runtime, backends, head, gemm).unit for gemm in head.gemms}
@@ -34,7 +36,14 @@ class UnitJoining:
         unit = next(iter(units))
         if len(units) > 1 or (not head.gemms and self._unit_of(rider) != unit):
             return False
-        return not head.gemms if unit == HOST else backends[unit].fuses(head, rider)
+        if unit == HOST:  # where what compiling costs is known, so is what stays eager
+            return not head.gemms and (compiled is None or is_compiled(compiled, head))
+        return backends[unit].fuses(head, rider)
+
+    def recomputes(self, head: Op) -> bool:
+        """Return whether a norm reads what leads to it in each of its scans: compiled loops do."""
+        compiled = compiled_on(self.outline.cpu, self.outline.runtime)
+        return not head.gemms and is_compiled(compiled, head) and self._unit_of(head) == HOST
 
     def copies(self, step: Step) -> tuple[int, ...]:
         """Return the bytes of copies, op by op, of a cold step or a steady one: the larger."""

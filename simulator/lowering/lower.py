@@ -22,7 +22,9 @@ from simulator.lowering.splitting import parts_of
 from simulator.lowering.step_on_units import StepOnUnits
 from simulator.lowering.works import Templates
 from simulator.memo import Memo
+from simulator.timing.compiled import compiled_on
 from simulator.timing.shares import WHOLE
+from simulator.trace.compiled_graph import NO_GRAPH, graph_of
 from simulator.trace.op import Phase
 from simulator.trace.trace import PERSISTENT, Step, StorageKind
 
@@ -195,7 +197,9 @@ class Programs:
         """Lower a step whose accelerators keep tensors as `keeping` says."""
         binding = Binding(self._requests, len(step.storages), new_bytes(step), keeping)
         binding.cache.hold(_as_tokens(carry.cached, _recalled(carry, step, binding)))
-        lowered = StepOnUnits(self._outline, self._backends, binding, carry.engines)
+        compiled = compiled_on(self._outline.cpu, self._outline.runtime)
+        graph = graph_of(step) if compiled else NO_GRAPH
+        lowered = StepOnUnits(self._outline, self._backends, binding, carry.engines, graph)
         for index, op in enumerate(step.ops):
             lowered.add(index, op, *placed.of(index))
         copies = _lasting_copies(binding, step)

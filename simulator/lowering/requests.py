@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from simulator.activity import Stage, Work
 from simulator.hardware.accelerator import ArrayInterface
-from simulator.hardware.cpu import Cpu
+from simulator.hardware.cpu import CompiledCode, Cpu
 from simulator.hardware.runtime import Handling
 from simulator.hardware.unit import HOST
 from simulator.lowering.cache import Transfers
@@ -15,10 +15,13 @@ from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.mapping.layout import Layout
 from simulator.mapping.problem import OperandBits
-from simulator.timing.cores import dispatch_ps
+from simulator.timing.compiled import call_ps, compiled_kinds, compiled_on, is_compiled, launch_ps
+from simulator.timing.cores import begin_ps, dispatch_ps
 from simulator.timing.kernels import KernelCost, kernel_of
 from simulator.trace.accesses import elements_of, moved_bytes
+from simulator.trace.compiled_graph import NO_EXTRAS, LoopExtras
 from simulator.trace.op import Gemm, Op
+from simulator.trace.phases import StepPart
 from simulator.units import transfer_ps
 
 NOTHING = Transfers((), ())
@@ -43,9 +46,12 @@ class CpuRequests:
         """Request work of `cpu`, a unit of this name."""
         self._cpu, self._unit = cpu, unit
         self._requests: dict[Hashable, WorkRequest] = {}
+        self._compiled: CompiledCode | None = None
 
     def dispatch_ps(self, op: Op) -> int:
-        """Return what the framework takes to issue `op`, in ps."""
+        """Return what the framework, or compiled code, takes to issue `op`, in ps."""
+        if self._compiled and is_compiled(self._compiled, op):
+            return launch_ps(self._cpu, self._compiled, op)
         return dispatch_ps(self._cpu, op.phase)
 
     def operation(
@@ -56,17 +62,24 @@ class CpuRequests:
         *,
         dispatched: bool = True,
         stage: Stage = Stage.OP,
+        extras: LoopExtras = NO_EXTRAS,
     ) -> WorkRequest:
         """Request a non-GEMM operation on the CPU, with or without its dispatch.
 
-        `new` bytes of its results lie in new memory. It may be a `stage` of an offload.
+        `new` bytes of its results lie in new memory. It may be a `stage` of an offload. In compiled
+        code it does `extras` besides.
         """
         issue_ps = self.dispatch_ps(op) if dispatched else 0
-        name = op.base_name if self._cpu.kernels else kernel_of(op)
+        name = op.base_name if self._cpu.kernels or self._compiled else kernel_of(op)
         walked = elements_of(op), moved_bytes(op)
         sizes = op.sizes, tuple([(part.base_name, part.sizes) for part in op.parts])
-        key = ("operation", stage, op.kind, sizes, walked, transfers, issue_ps, new, name)
-        return self._on_cpu(key, lambda on: on.operation(op, transfers, issue_ps, new, stage))
+        compiled = extras if is_compiled(self._compiled, op) else None
+        kind = op.kind if compiled is None else compiled_kinds(op)
+        key = ("operation", stage, kind, sizes, walked, transfers, issue_ps, new, name, compiled)
+        return self._on_cpu(
+            key,
+            lambda on: on.operation(op, transfers, issue_ps, new, stage, compiled=compiled),
+        )
 
     def cpu_gemm(
         self,
@@ -76,11 +89,18 @@ class CpuRequests:
         new: int = 0,
         *,
         dispatched: bool = True,
+        extras: LoopExtras = NO_EXTRAS,
     ) -> WorkRequest:
-        """Request GEMMs of one op that stay on the CPU, computed as one kernel."""
+        """Request GEMMs of one op that stay on the CPU, computed as one kernel; compiled code does
+        `extras` besides.
+        """
         issue_ps = self.dispatch_ps(op) if dispatched else 0
-        key = ("cpu gemm", op.base_name, gemms, op.sizes, moved_bytes(op), transfers, issue_ps, new)
-        return self._on_cpu(key, lambda on: on.cpu_gemm(op, gemms, transfers, issue_ps, new))
+        compiled = extras if is_compiled(self._compiled, op) else None
+        sizes = op.sizes, moved_bytes(op)
+        key = ("cpu gemm", op.base_name, gemms, sizes, transfers, issue_ps, new, compiled)
+        return self._on_cpu(
+            key, lambda on: on.cpu_gemm(op, gemms, transfers, issue_ps, new, compiled=compiled)
+        )
 
     def pass_over(
         self, stage: Stage, elements: int, bits: int, transfers: Transfers, ops_per_element: int
@@ -139,6 +159,15 @@ class Requests(CpuRequests):
         """Request work of hardware of this outline."""
         super().__init__(outline.cpu)
         self.outline = outline
+        self._compiled = compiled_on(outline.cpu, outline.runtime)
+
+    def begin_ps(self, part: StepPart, tensors: int) -> int:
+        """Return what the host takes to begin a part of a step whose network reads `tensors`."""
+        if self._compiled:
+            called_ps = call_ps(self._cpu, self._compiled, part, tensors)
+            if called_ps is not None:
+                return called_ps
+        return begin_ps(self._cpu, part)
 
     def array_gemm(
         self,

@@ -10,6 +10,7 @@ from simulator.lowering.outline import Outline
 from simulator.lowering.placement import Placement, place
 from simulator.lowering.requests import WorkRequest
 from simulator.lowering.splitting import UnitPart, apart, join, parts_of
+from simulator.trace.compiled_graph import NO_GRAPH, CompiledGraph
 from simulator.trace.op import Gemm, Op, OpKind
 
 
@@ -22,13 +23,14 @@ class StepOnUnits:
         backends: Mapping[str, Backend],
         binding: Binding,
         engines: frozenset[WorkRequest],
+        graph: CompiledGraph = NO_GRAPH,
     ) -> None:
-        """Append to `binding`; `engines` exist already."""
+        """Append to `binding`; `engines` exist already, and the network compiles to `graph`."""
         self._runtime, self._backends, self._new = outline.runtime, backends, binding.new
         self._op_backends = {name: b for name, b in backends.items() if b.takes_ops}
         self._stages = {name: b.stages(binding, engines) for name, b in backends.items()}
         self._engines, self._binding = engines, binding
-        self._host = HostStages(outline.cpu, binding)
+        self._host = HostStages(outline.cpu, binding, graph)
         self.unfused: set[int] = set()
         """The fused ops whose parts were appended one by one."""
 

@@ -36,6 +36,7 @@ from simulator.mapping.mapper import map_shape
 from simulator.mapping.problem import Epilogue, OperandBits
 from simulator.mapping.sparse_shape import with_zeros
 from simulator.memo import Memo
+from simulator.timing.compiled import extras_ps
 from simulator.timing.convolutions import convolution
 from simulator.timing.cores import (
     loop_ps,
@@ -53,6 +54,7 @@ from simulator.timing.sparsity import kernel_shares
 from simulator.timing.stretches import Stretch, StretchBound, Stretched, cycles_ps
 from simulator.timing.vector import millioperations, vector_port_ps, vector_ps
 from simulator.trace.accesses import moved_bytes
+from simulator.trace.compiled_graph import LoopExtras
 from simulator.trace.op import Gemm, Op, OpKind
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
 
@@ -234,35 +236,62 @@ class Templates:
         return self._cpu(stage, fixed_ps, (Stretch(each_ps),), transfers)
 
     def operation(
-        self, op: Op, transfers: Transfers, issue_ps: int, new: int, stage: Stage = Stage.OP
+        self,
+        op: Op,
+        transfers: Transfers,
+        issue_ps: int,
+        new: int,
+        stage: Stage = Stage.OP,
+        *,
+        compiled: LoopExtras | None = None,
     ) -> Work:
-        """Return a non-GEMM operation on the CPU; `new` bytes of its results are in new memory."""
+        """Return a non-GEMM operation on the CPU, in a `compiled` loop or eager; `new` bytes of its
+        results are in new memory.
+        """
         cpu = self.hardware.cpu
         if op.kind is OpKind.VIEW:
-            overhead_ps = Clock(cpu.clock).cycles_to_ps(cpu.view_overhead)
+            overhead_ps = (
+                0 if compiled is not None else Clock(cpu.clock).cycles_to_ps(cpu.view_overhead)
+            )
             return self._cpu(Stage.VIEW, overhead_ps, (), Transfers((), ()))
-        copying, stretches = op.kind is OpKind.COPY, (operation_stretch(cpu, op, new),)
-        return self._cpu(stage, issue_ps, stretches, transfers, copying=copying)
+        stretches = (operation_stretch(cpu, op, new, compiled=compiled),)
+        return self._cpu(stage, issue_ps, stretches, transfers, copying=op.kind is OpKind.COPY)
 
     def cpu_gemm(
-        self, op: Op, gemms: tuple[Gemm, ...], transfers: Transfers, issue_ps: int, new: int
+        self,
+        op: Op,
+        gemms: tuple[Gemm, ...],
+        transfers: Transfers,
+        issue_ps: int,
+        new: int,
+        *,
+        compiled: LoopExtras | None = None,
     ) -> Work:
-        """Return GEMMs of one op that stay on the CPU, computed as one kernel."""
+        """Return GEMMs of one op that stay on the CPU, computed as one kernel; it is called eagerly
+        or by `compiled` code.
+        """
         first, macs = gemms[0], sum(gemm.macs for gemm in gemms)
         shares = [kernel_shares(self.hardware.cpu, gemm) for gemm in gemms]
         each = zip(gemms, shares, strict=True)
         issued = sum(round(executed_macs(gemm) * share.macs) for gemm, share in each)
         slowest = max(share.time for share in shares)
         mnk = (first.batch, first.m, first.n, first.k)
-        products = [each.at(slowest) for each in self._products(op, gemms, new)]
+        called = self._products(op, gemms, new, compiled is not None)
+        products = [each.at(slowest) for each in called]
+        if self.hardware.cpu.compiled and compiled:
+            threads = threads_of(self.hardware.cpu, compiled.turned)
+            ps = ceil_div(extras_ps(self.hardware.cpu.compiled, compiled), threads)
+            products += [Stretch(ps, threads)] if ps else []
         vectors = ceil_div(issued * _lane_bits(op), 8 * self.hardware.cpu.simd)
         macs_of = _CoreMacs(macs, issued, vectors)
         return self._cpu(Stage.GEMM, issue_ps, products, transfers, macs_of, mnk)
 
-    def _products(self, op: Op, gemms: tuple[Gemm, ...], new: int) -> tuple[Stretch, ...]:
+    def _products(
+        self, op: Op, gemms: tuple[Gemm, ...], new: int, compiled: bool
+    ) -> tuple[Stretch, ...]:
         cpu, first = self.hardware.cpu, gemms[0]
         dtype = op.inputs[max(0, first.a)].dtype
-        product = product_of(cpu, op, first)
+        product = product_of(cpu, op, first, compiled=compiled)
         if product is not None:
             compute = product_compute(cpu, product, gemms, _lane_bits(op), moved_bytes(op), new)
             return (Stretch(compute.ps, compute.threads),)

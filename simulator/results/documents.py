@@ -221,10 +221,12 @@ class FusedRow(TypedDict):
 @with_config(BY_NEED)
 class FusionDocument(TypedDict):
     """Which ops a machine fused: ops of all distinct steps before and after, and each fused op.
-    `saved_bytes` of all runs would have gone to memory, or to a cache.
+    `saved_bytes` of all runs would have gone to memory, or to a cache. Where the host's code is
+    `compiled` at known costs, those are in the times: a step may be slower than without fusion.
     """
 
     mode: str
+    compiled: NotRequired[bool]
     ops_traced: Count
     ops: Count
     saved_bytes: Count

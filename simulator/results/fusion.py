@@ -10,9 +10,10 @@ from simulator.trace.trace import Trace
 
 
 def fusion_document(
-    mode: str, traced: Trace, fused: Trace, records: Iterable[StepRecord]
+    mode: str, traced: Trace, fused: Trace, records: Iterable[StepRecord], *, compiled: bool = False
 ) -> FusionDocument | None:
-    """Return what `mode` made of a trace, None for "none". Equal numbers are equal steps.
+    """Return what `mode` made of a trace, None for "none". Equal numbers are equal steps. The
+    host's code may be `compiled` at known costs.
 
     A fused product that was placed where nothing rides on it ran part by part, as `records` say.
     """
@@ -34,10 +35,11 @@ def fusion_document(
         for index, op in enumerate(step.ops)
         if op.parts and (number, index) not in apart
     ]
-    return FusionDocument(
+    document = FusionDocument(
         mode=mode,
         ops_traced=sum(len(step.ops) for step in traced.steps),
         ops=sum(len(step.ops) for step in fused.steps) + more,
         saved_bytes=sum(row["runs"] * row["saved_bytes"] for row in groups),
         groups=groups,
     )
+    return document | {"compiled": True} if compiled else document

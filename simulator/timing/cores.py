@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from simulator.hardware.cpu import Cpu, Kernel, ProductSpeed
+from simulator.hardware.cpu import Cpu, Kernel, Kernels, ProductSpeed
 from simulator.timing.flash import executed_macs
-from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role
+from simulator.trace.op import Conv, Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.op_kinds import KIND_FACTS
 from simulator.trace.phases import FACTS, StepPart
 from simulator.units import PS_PER_S, Clock, ceil_div, transfer_ps
@@ -35,20 +35,60 @@ def begin_ps(cpu: Cpu, part: StepPart) -> int:
     return Clock(cpu.clock).cycles_to_ps(cycles)
 
 
-def measured_kernel(cpu: Cpu, op: Op) -> Kernel | None:
-    """Return the calibrated kernel of this operation or else of its kind, None without one."""
-    if cpu.kernels is None:
-        return None
-    own = cpu.kernels.operations.get(op.base_name)
-    return own or getattr(cpu.kernels, KIND_FACTS[op.kind].measured, None)
+def measured_kernel(cpu: Cpu, op: Op, *, compiled: bool = False) -> Kernel | None:
+    """Return the calibrated kernel of this operation or else of its kind, None without one; in
+    `compiled` code that of a compiled loop, or else the eager one.
+    """
+    kind = compiled_kind(op) if compiled else op.kind
+    kernels = (_kernel_in(table, op, kind) for table in _tables(cpu, compiled=compiled))
+    return next((kernel for kernel in kernels if kernel), None)
 
 
-def product_of(cpu: Cpu, op: Op, gemm: Gemm) -> ProductSpeed | None:
+def _tables(cpu: Cpu, *, compiled: bool) -> Iterator[Kernels]:
+    """Yield the calibrated kernels that may hold, the first ones first."""
+    if compiled and cpu.compiled and cpu.compiled.kernels:
+        yield cpu.compiled.kernels
+    if cpu.kernels:
+        yield cpu.kernels
+
+
+def _kernel_in(kernels: Kernels, op: Op, kind: OpKind) -> Kernel | None:
+    own = kernels.operations.get(op.base_name)
+    return own or getattr(kernels, KIND_FACTS[kind].measured, None)
+
+
+def compiled_kind(op: Op) -> OpKind:
+    """Return the kind of a compiled loop: a copy is a loop as any other, unless the elements that
+    lie side by side change.
+    """
+    if op.kind is not OpKind.COPY or _turns(op):
+        return op.kind
+    return OpKind.ELEMENTWISE
+
+
+def _turns(op: Op) -> bool:
+    """Return whether a copy has its inner dimension elsewhere than its source."""
+    inner = {_inner(tensor) for tensor in (*op.inputs, *op.outputs) if len(tensor.shape) > 1}
+    return len(inner) > 1
+
+
+def _inner(tensor: Tensor) -> int:
+    """Return the dimension from the end whose elements lie closest together."""
+    steps = [
+        (stride, -index)
+        for index, (stride, size) in enumerate(zip(tensor.strides, tensor.shape, strict=True))
+        if stride and size > 1
+    ]
+    return -min(steps)[1] - len(tensor.shape) if steps else -1
+
+
+def product_of(cpu: Cpu, op: Op, gemm: Gemm, *, compiled: bool = False) -> ProductSpeed | None:
     """Return the calibrated speed of GEMMs like this one of `op`, None without one.
 
     A more general kind in the same dtype takes precedence over the GEMM's own kind in another.
     """
-    return next((product for _, product in _measured_products(cpu, op, gemm)), None)
+    named = _measured_products(cpu, op, gemm, compiled=compiled)
+    return next((product for _, product in named), None)
 
 
 def is_timed_whole(cpu: Cpu, op: Op, gemm: Gemm) -> bool:
@@ -60,11 +100,12 @@ def is_timed_whole(cpu: Cpu, op: Op, gemm: Gemm) -> bool:
     return name.startswith("attention")
 
 
-def _measured_products(cpu: Cpu, op: Op, gemm: Gemm) -> Iterator[tuple[str, ProductSpeed]]:
-    if cpu.kernels is None:
-        return
-    in_dtype = cpu.kernels.dtypes.get(op.inputs[max(0, gemm.a)].dtype)
-    for part in (in_dtype, cpu.kernels):
+def _measured_products(
+    cpu: Cpu, op: Op, gemm: Gemm, *, compiled: bool = False
+) -> Iterator[tuple[str, ProductSpeed]]:
+    dtype = op.inputs[max(0, gemm.a)].dtype
+    tables = list(_tables(cpu, compiled=compiled))
+    for part in (*(kernels.dtypes.get(dtype) for kernels in tables), *tables):
         for name in product_names(op, gemm):
             product = getattr(part, name, None)
             if product:
@@ -82,16 +123,11 @@ def product_names(op: Op, gemm: Gemm) -> tuple[str, str]:
 
 
 def _convolution_name(conv: Conv) -> str:
-    if is_depthwise(conv):
+    if conv.is_depthwise:
         return "depthwise"
     if conv.groups > 1:
         return "grouped"
     return "pointwise" if prod(conv.kernel) == 1 else "convolution"
-
-
-def is_depthwise(conv: Conv) -> bool:
-    """Return whether each channel is a group of its own."""
-    return conv.groups > 1 and conv.groups == conv.in_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +163,8 @@ def measured_compute(
     It moves `moved_bytes` between cores and caches; `new_bytes` of its results are first-touch
     memory.
     """
-    assert cpu.kernels is not None, "a measured kernel is one of these"
     ps = elements * kernel.element
-    stream = kernel.stream or cpu.kernels.stream
+    stream = kernel.stream or (cpu.kernels.stream if cpu.kernels else None)
     ps += transfer_ps(moved_bytes, stream) if stream else 0
     ps += _touched_ps(cpu, new_bytes)
     return Compute(kernel.call + _divided(cpu, kernel, ps, threads), threads)
@@ -169,7 +204,7 @@ def filled_macs(gemm: Gemm, lanes: int) -> int:
         return executed_macs(gemm)
     outputs = gemm.conv.in_channels if gemm.role is Role.DGRAD else gemm.conv.out_channels
     # Depthwise kernels have vectors across the groups.
-    channels = outputs if is_depthwise(gemm.conv) else max(1, outputs // gemm.conv.groups)
+    channels = outputs if gemm.conv.is_depthwise else max(1, outputs // gemm.conv.groups)
     return gemm.dense_macs * (ceil_div(channels, lanes) * lanes) // channels
 
 

@@ -3,29 +3,34 @@
 from collections.abc import Sequence
 
 from simulator.hardware.cpu import Cpu, Kernel
+from simulator.timing.compiled import extras_ps
 from simulator.timing.cores import measured_compute, measured_kernel, new_ps, threads_of
 from simulator.timing.kernels import kernel_ps
 from simulator.timing.stretches import Stretch
 from simulator.trace.accesses import elements_of, moved_bytes
+from simulator.trace.compiled_graph import LoopExtras
 from simulator.trace.op import Op, OpKind
 from simulator.units import ceil_div
 
 
-def operation_stretch(cpu: Cpu, op: Op, new: int) -> Stretch:
-    """Return the arithmetic of `op`, of whose results `new` bytes lie in new memory.
+def operation_stretch(cpu: Cpu, op: Op, new: int, *, compiled: LoopExtras | None = None) -> Stretch:
+    """Return the arithmetic of `op`, of whose results `new` bytes lie in new memory; as a loop that
+    was `compiled`, with what it does besides, or as PyTorch's own kernel.
 
     That of a fused op is the sum of its parts, on as many threads as its largest part.
     """
     elements = elements_of(op)
     threads = threads_of(cpu, elements, op.kind)
     parts = [part for part in op.parts or (op,) if part.kind is not OpKind.VIEW]
-    kernels = [measured_kernel(cpu, part) for part in parts]
+    kernels = [measured_kernel(cpu, part, compiled=compiled is not None) for part in parts]
     measured = [kernel for kernel in kernels if kernel is not None]
     ps = sum(
         kernel_ps(cpu, part, elements_of(part), threads)
         for part, kernel in zip(parts, kernels, strict=True)
         if kernel is None
     )
+    if cpu.compiled and compiled:
+        ps += ceil_div(extras_ps(cpu.compiled, compiled), threads)
     if not measured:
         return Stretch(ps + new_ps(cpu, new), threads)
     each_ps = sum(

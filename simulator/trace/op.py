@@ -168,6 +168,11 @@ class Conv:
         return set(self.kernel) == {1} != set(self.stride) and not any(self.padding)
 
     @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel is a group of its own."""
+        return self.groups > 1 and self.groups == self.in_channels
+
+    @property
     def mirror(self) -> "Conv":
         """The convolution whose dgrad this transposed one is: input and output change roles."""
         return replace(

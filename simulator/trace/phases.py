@@ -50,6 +50,11 @@ class PhaseFacts:
         return self.part is StepPart.FORWARD
 
     @property
+    def in_network(self) -> bool:
+        """Whether its operations are of passes over the network, which can be compiled."""
+        return self.backward or self.runs_network or (self.forward and not self.begins_part)
+
+    @property
     def backward(self) -> bool:
         """Whether its operations compute gradients."""
         return self.part is StepPart.BACKWARD

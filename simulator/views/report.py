@@ -267,10 +267,15 @@ def _fusion(fusion: FusionDocument) -> Text:
     parts = sum(len(row["parts"]) for row in groups)
     if not groups:
         return Text(f"Fusion ({fusion['mode']}): no two ops of this trace can be fused here.")
+    compiled = (
+        " Compiled code has its calls and launches in these times, which may exceed what it saves."
+        if fusion.get("compiled")
+        else ""
+    )
     return Text(
         f"Fusion ({fusion['mode']}): of {fusion['ops_traced']} ops in all distinct steps, {parts} "
         f"run as {len(groups)}; {si(fusion['saved_bytes'], 'B')} of results between them are never "
-        "stored."
+        f"stored.{compiled}"
     )
 
 

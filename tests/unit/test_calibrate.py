@@ -12,6 +12,7 @@ from simulator.hardware.cpu import ProductSpeeds
 from simulator.timing.cores import product_names
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
 from workloads.calibrate.benches import tiny
+from workloads.calibrate.compiled import CallFit, CompiledFindings, LoopFit, terms
 from workloads.calibrate.description import Findings, describe
 from workloads.calibrate.dispatch import Overheads, overheads
 from workloads.calibrate.fit import (
@@ -24,7 +25,9 @@ from workloads.calibrate.fit import (
     least_deviations,
     positive_least_squares,
 )
+from workloads.calibrate.graphs import synthetic_graphs
 from workloads.calibrate.groups import groups
+from workloads.calibrate.loops import eager_ops, layer_benches
 from workloads.calibrate.machine import Host, this_host
 from workloads.calibrate.measure import TimedOp, operation, seconds
 from workloads.calibrate.watch import Load
@@ -243,6 +246,78 @@ def test_what_is_measured_here_is_plausible():
     assert 10**4 < found.view < 10**9
     assert min(found.forward, found.backward, found.optimizer) > 10**5
     assert max(found.begin.values()) > 10**6
+
+
+def test_a_product_no_longer_than_a_call_is_not_the_fastest():
+    """A call that was measured too long would else leave it no time at all."""
+
+    def product(side, ps):
+        gemm = Gemm(Role.FORWARD, 1, side, side, side, 0, 1, 2)
+        matrix = Tensor(0, "float32", (side, side), (side, 1))
+        op = Op("aten.mm", OpKind.GEMM, Phase.OTHER, "", (matrix, matrix), (matrix,), (gemm,))
+        return TimedOp(op, ps)
+
+    samples = [product(24, 3_000_000), product(100, 24_000_000)]
+    assert fastest_mac(samples, 4_000_000, 8) == 20
+
+
+COMPILED = CompiledFindings(
+    CallFit({"forward": 250e6, "backward": 200e6}, {"forward": 2e6, "backward": 4e6}, 1.5e6, 2.5e6),
+    LoopFit({"gelu": KernelFit(0, 1200.4)}, {OpKind.ELEMENTWISE: KernelFit(0, 180)}, 9000.2, 1000),
+    {"convolution": 0.5, "depthwise": 0.9},
+)
+
+
+def test_a_description_says_what_compiling_costs(tmp_path):
+    path = tmp_path / "host.yaml"
+    path.write_text(describe(MACHINE, findings(compiled=COMPILED), 60))
+    host = load_hardware(path)
+    code = host.cpu.compiled
+    assert (code.forward.call, code.forward.tensor) == (500_000, 4_000)
+    assert (code.backward.call, code.backward.tensor) == (400_000, 8_000)
+    assert (code.kernel, code.extern) == (3000, 5000)
+    assert (code.mask_write, code.mask_read) == (9000, 1000)
+    assert code.kernels.elementwise.element == 180
+    assert code.kernels.operations["gelu"].element == 1200
+    eager, turned = host.cpu.kernels.convolution, code.kernels.convolution
+    assert (turned.call, turned.half) == (eager.call // 2, eager.half)
+    assert turned.efficiency == 2 * eager.efficiency
+    assert code.kernels.depthwise is None  # eagerly it was not measured
+    assert load_hardware(path, {"runtime.fusion": "chains"}).cpu.compiled == code
+
+
+def test_synthetic_graphs_tell_all_costs_of_calls_apart():
+    costs = [250.0, 200.0, 2.0, 4.0, 1.5, 2.5]
+    rows = [
+        terms(which, contents)
+        for graph in synthetic_graphs()
+        for which, contents in enumerate((graph.forward, graph.backward))
+    ]
+    times = [sum(a * b for a, b in zip(row, costs, strict=True)) for row in rows]
+    assert positive_least_squares(rows, times) == pytest.approx(costs)
+
+
+def test_synthetic_graphs_have_the_parameters_and_products_that_they_say():
+    for graph in synthetic_graphs():
+        model = graph.make()
+        assert len(list(model.parameters())) == graph.forward.tensors == graph.backward.tensors
+        products = sum(isinstance(module, torch.nn.Linear) for module in model.modules())
+        assert products == graph.forward.externs
+        assert graph.backward.externs == max(0, 2 * products - 1)
+
+
+def test_every_layer_bench_has_the_ops_that_it_names():
+    for bench in layer_benches():
+        ops = eager_ops(bench)
+        assert {bench.forward, bench.backward} - {""} <= ops.keys()
+
+
+def test_without_a_compiler_compiled_is_refused(monkeypatch, tmp_path, capsys):
+    from simulator.cli.exits import exit_code
+
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert exit_code(["calibrate", "-o", str(tmp_path / "host.yaml"), "--compiled"]) == 2
+    assert "there is no C++ compiler for torch.compile" in capsys.readouterr().err
 
 
 def test_this_machine_is_described():

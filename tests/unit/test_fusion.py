@@ -24,6 +24,9 @@ class Everything:
     def joins(self, head, rider):  # noqa: ARG002
         return True
 
+    def recomputes(self, head):  # noqa: ARG002
+        return False
+
     def copies(self, step):
         return (0,) * len(step.ops)
 
@@ -327,6 +330,9 @@ class WithCopies(Everything):
 
     def __init__(self, size):
         self.size = size
+
+    def recomputes(self, head):  # noqa: ARG002
+        return False
 
     def copies(self, step):
         return (self.size, *(0 for _ in step.ops[1:]))

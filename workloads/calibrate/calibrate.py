@@ -12,6 +12,13 @@ from simulator.errors import InputError
 from simulator.timing.cores import product_names
 from simulator.trace.op import OpKind
 from simulator.trace.op_kinds import KIND_FACTS
+from workloads.calibrate.compiled import (
+    CompiledFindings,
+    channels_last_shares,
+    check_compiler,
+    fit_calls,
+    fit_loops,
+)
 from workloads.calibrate.description import Findings, describe
 from workloads.calibrate.dispatch import overheads
 from workloads.calibrate.fit import (
@@ -52,6 +59,7 @@ def calibrate(
     *,
     limit_s: float = LIMIT_S,
     force: bool = False,
+    compiled: bool = False,
     clock: HostClocks = CLOCKS,
 ) -> str:
     """Return the YAML description of this machine's CPU with up to so many threads.
@@ -59,8 +67,11 @@ def calibrate(
     Measures one thread and each number in `threads`, by default PyTorch's own. Takes at most about
     `limit_s` seconds; the description lists what was left out. `report` is called after each turn.
     Raises InputError if other programs keep the machine busy, unless `force`, and if the limit is
-    too short to measure what a description needs.
+    too short to measure what a description needs. With `compiled`, what torch.compile costs comes
+    on top, in about a minute beyond the limit; that needs a C++ compiler.
     """
+    if compiled:
+        check_compiler()
     counts = sorted({1, *(threads or [torch.get_num_threads()])})
     if not force:
         refuse_if_busy(load_now(clock))
@@ -74,6 +85,8 @@ def calibrate(
     _check_complete(measurements, limit_s)
     host = this_host(counts[-1])
     findings = _findings(host, plan, measurements, load)
+    if compiled:
+        findings.compiled = _compiled(findings)
     return describe(host, findings, limit.elapsed_s)
 
 
@@ -120,6 +133,14 @@ def _findings(
         load=load,
         left_out=tuple(measurements.left_out),
     )
+
+
+def _compiled(findings: Findings) -> CompiledFindings:
+    """Return what compiling costs on one thread, beside what `findings` say of eager code."""
+    with threads_of_torch(1):
+        call_of = partial(_call_of, findings.operations, findings.products["float32"]["gemm"])
+        calls = fit_calls(findings.overheads, call_of)
+        return CompiledFindings(calls, fit_loops(findings.per_byte), channels_last_shares())
 
 
 class _Scaling:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from simulator.trace.op import DTYPE_BITS, OpKind
 from simulator.trace.op_kinds import KIND_FACTS
 from simulator.units import BANDWIDTH, FREQUENCY, PS_PER_S, RATIO, SIZE
+from workloads.calibrate.compiled import CompiledFindings
 from workloads.calibrate.dispatch import Overheads
 from workloads.calibrate.fit import KernelFit, ProductFit
 from workloads.calibrate.machine import Host
@@ -33,6 +34,7 @@ class Findings:
     parallel_efficiency: float
     load: Load
     left_out: tuple[str, ...] = ()
+    compiled: CompiledFindings | None = None
 
 
 def describe(host: Host, findings: Findings, took_s: float) -> str:
@@ -42,6 +44,7 @@ def describe(host: Host, findings: Findings, took_s: float) -> str:
         _head(host, findings, took_s),
         _cpu(host, findings, clock),
         _kernels(host, findings, clock),
+        *([_compiled(host, findings, findings.compiled, clock)] if findings.compiled else []),
         _rest(host, findings),
     ]
     return "\n".join(parts)
@@ -126,6 +129,33 @@ def _kernels(host: Host, findings: Findings, clock: int) -> str:
     lines.append("    operations:  # measured")
     lines += [f"      {name}: {_kernel(fit)}" for name, fit in sorted(findings.operations.items())]
     return "\n".join(lines) + "\n"
+
+
+def _compiled(host: Host, findings: Findings, code: CompiledFindings, clock: int) -> str:
+    calls, loops = code.calls, code.loops
+    lines = ["  compiled:  # measured, synthetic graphs under torch.compile (inductor)"]
+    for part in ("forward", "backward"):
+        each = _cycles(calls.call[part], clock), _cycles(calls.tensor[part], clock)
+        lines.append(f"    {part}: {{call: {each[0]}, tensor: {each[1]}}}")
+    lines += [
+        f"    kernel: {_cycles(calls.kernel, clock)}  # measured",
+        f"    extern: {_cycles(calls.extern, clock)}  # measured",
+        f"    mask_write: {round(loops.mask_write)} ps  # measured",
+        f"    mask_read: {round(loops.mask_read)} ps  # measured",
+        "    kernels:  # measured, feature maps with channels last",
+    ]
+    for kind, fit in sorted(loops.kinds.items()):
+        lines.append(f"      {KIND_FACTS[kind].measured}: {_kernel(fit)}")
+    lines += _products(_scaled(findings, code.shares), host.lanes, clock, "      ")
+    lines.append("      operations:  # measured")
+    lines += [f"        {name}: {_kernel(fit)}" for name, fit in sorted(loops.operations.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _scaled(findings: Findings, shares: dict[str, float]) -> dict[str, ProductFit]:
+    """Return the fp32 products that take these shares of their eager time."""
+    eager = findings.products["float32"]
+    return {name: eager[name].at(share) for name, share in shares.items() if name in eager}
 
 
 def _rest(host: Host, findings: Findings) -> str:

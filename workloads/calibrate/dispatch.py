@@ -52,7 +52,7 @@ def overheads(call_ps: Callable[[str], float]) -> Overheads:
     view_ps = _view_ps()
     own: dict[str, list[float]] = {phase: [] for phase in _PARTS}
     begin: dict[str, list[float]] = {phase: [] for phase in _PARTS}
-    for make in (_sgd, torch.optim.AdamW):
+    for make in (sgd, torch.optim.AdamW):
         small, large = (_measure(make, depth, view_ps, call_ps) for depth in _DEPTHS)
         for phase in _PARTS:
             (few, least_ps), (many, most_ps) = small[phase], large[phase]
@@ -64,7 +64,8 @@ def overheads(call_ps: Callable[[str], float]) -> Overheads:
     return Overheads(mean["forward"], mean["backward"], mean["optimizer"], view_ps, first)
 
 
-def _sgd(parameters: object) -> torch.optim.Optimizer:
+def sgd(parameters: object) -> torch.optim.Optimizer:
+    """Return SGD with momentum and weight decay."""
     return torch.optim.SGD(parameters, lr=0.01, momentum=0.9, weight_decay=1e-4)  # type: ignore[arg-type]
 
 
@@ -77,7 +78,7 @@ def _measure(
     """Return how many operations each phase has, and their time beyond views and kernels."""
     model = nn.Sequential(*[_TinyBlock() for _ in range(depth)])
     optimizer = make(model.parameters())
-    times = _phase_times(model, optimizer)
+    times = phase_times(model, optimizer)
     step = _record_step(model, optimizer)
     work_by_phase = {}
     for phase, ps in times.items():
@@ -88,13 +89,18 @@ def _measure(
     return work_by_phase
 
 
-def _phase_times(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """Return the median time of each phase in ps, with caches used by others before."""
+def phase_times(
+    model: nn.Module, optimizer: torch.optim.Optimizer, *, compiled: bool = False
+) -> dict[str, float]:
+    """Return the median time of each phase in ps, with caches used by others before; the `model`
+    may be `compiled`.
+    """
     x, loss = torch.rand(4, 6), torch.zeros(())
+    network = torch.compile(model, dynamic=False) if compiled else model
 
     def forward() -> None:
         nonlocal loss
-        loss = model(x).mean()
+        loss = network(x).mean()
 
     def backward() -> None:
         loss.backward()  # type: ignore[no-untyped-call]

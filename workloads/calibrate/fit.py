@@ -35,6 +35,12 @@ class ProductFit:
         """Smallest dimension at which a product reaches half its efficiency."""
         return round(self.per_thin_mac / self.per_mac)
 
+    def at(self, share: float) -> "ProductFit":
+        """Return the fit of a product that takes this share of the time."""
+        terms = (self.call, self.per_mac, self.per_thin_mac, self.per_byte)
+        call, per_mac, per_thin_mac, per_byte = (share * term for term in terms)
+        return ProductFit(call, per_mac, per_thin_mac, per_byte, self.parallel)
+
 
 @dataclass(frozen=True)
 class KernelFit:
@@ -138,9 +144,13 @@ def fit_product(samples: Iterable[TimedOp], called_ps: int, lanes: int, floor: f
 
 
 def fastest_mac(samples: Iterable[TimedOp], called_ps: int, lanes: int) -> float:
-    """Return the least ps per MAC of these products."""
+    """Return the least ps per MAC of these products, of which one that hardly takes longer than a
+    call says nothing.
+    """
+    chosen = list(samples)
+    long = [sample for sample in chosen if sample.ps > 2 * called_ps] or chosen
     return min(
-        max(1, sample.ps - called_ps) / _product_terms(sample.op, lanes)[1] for sample in samples
+        max(1, sample.ps - called_ps) / _product_terms(sample.op, lanes)[1] for sample in long
     )
 
 

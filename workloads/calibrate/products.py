@@ -1,6 +1,6 @@
 """The products of a calibration: plain, batched, of attention, and convolutions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -95,30 +95,33 @@ def separable() -> list[Bench]:
     return _all_roles((*_DEPTHWISE, *_GROUPED), torch.float32)
 
 
+def passes() -> list[Bench]:
+    """Return convolutions as layers of a network run them: forward, and both gradients at once."""
+    shapes = (*_CONVOLUTIONS, *_POINTWISE, *_DEPTHWISE, *_GROUPED)
+    both = ([True, True, False],)
+    return [bench for shape in shapes for bench in _roles(random_operands, shape, both)]
+
+
 def _all_roles(shapes: tuple[tuple[int, ...], ...], dtype: torch.dtype) -> list[Bench]:
     random = partial(random_operands, dtype=dtype)
-    return [bench for shape in shapes for bench in _roles(random, *shape)]
+    return [bench for shape in shapes for bench in _roles(random, shape)]
 
 
 def _roles(
     random: Callable[..., Make],
-    images: int,
-    inputs: int,
-    outputs: int,
-    size: int,
-    kernel: int,
-    stride: int,
-    groups: int,
+    shape: tuple[int, ...],
+    gradients: Sequence[list[bool]] = ([True, False, False], [False, True, False]),
 ) -> Iterator[Bench]:
+    images, inputs, outputs, size, kernel, stride, groups = shape
     x, w = (images, inputs, size, size), (outputs, inputs // groups, kernel, kernel)
     pad, out = kernel // 2, (size + 2 * (kernel // 2) - kernel) // stride + 1
     y = (images, outputs, out, out)
     macs = prod(y) * prod(w[1:])
-    shape = ([stride] * 2, [pad] * 2, [1, 1], False, [0, 0], groups)
-    yield Bench(random(x, w), lambda a, b: aten.convolution(a, b, None, *shape), macs)
-    for mask in ([True, False, False], [False, True, False]):
+    how = ([stride] * 2, [pad] * 2, [1, 1], False, [0, 0], groups)
+    yield Bench(random(x, w), lambda a, b: aten.convolution(a, b, None, *how), macs)
+    for mask in gradients:
         yield Bench(
             random(y, x, w),
-            lambda g, a, b, m=mask: aten.convolution_backward(g, a, b, None, *shape, m),
+            lambda g, a, b, m=mask: aten.convolution_backward(g, a, b, None, *how, m),
             macs,
         )

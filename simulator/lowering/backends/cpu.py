@@ -6,10 +6,11 @@ from simulator.activity import Stage
 from simulator.hardware.cpu import Cpu
 from simulator.lowering.binding import Binding, Site, storages
 from simulator.lowering.requests import NOTHING, CpuRequests, WorkRequest
-from simulator.timing.cores import begin_ps, is_timed_whole, part_of_step
+from simulator.timing.cores import is_timed_whole, part_of_step
 from simulator.timing.flash import executed_results
 from simulator.timing.kernels import between_products
 from simulator.trace.accesses import loops_of
+from simulator.trace.compiled_graph import NO_EXTRAS, NO_GRAPH, CompiledGraph
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role
 from simulator.trace.phases import FACTS, StepPart
 from simulator.trace.trace import phase_of
@@ -18,9 +19,10 @@ from simulator.trace.trace import phase_of
 class HostStages:
     """Appends the work of the host to one step: it needs no launch, and its cache is walked."""
 
-    def __init__(self, cpu: Cpu, binding: Binding) -> None:
-        """Append the work of `cpu` to `binding`."""
+    def __init__(self, cpu: Cpu, binding: Binding, graph: CompiledGraph = NO_GRAPH) -> None:
+        """Append the work of `cpu` to `binding`; the step's network compiles to `graph`."""
         self._cpu, self._binding, self._requests = cpu, binding, binding.requests
+        self._graph = graph
         self._part = StepPart.LOOP
 
     def begin(self, index: int, op: Op) -> None:
@@ -29,7 +31,9 @@ class HostStages:
         if part != self._part:
             self._part = part
             site = Site(index, op.phase, op.layer)
-            self._binding.driver(Stage.BEGIN, begin_ps(self._cpu, part), site)
+            self._binding.driver(
+                Stage.BEGIN, self._requests.begin_ps(part, self._graph.tensors), site
+            )
 
     def add(self, index: int, op: Op, new: int = 0, *, dispatched: bool = True) -> None:
         """Append an op without GEMMs, `new` bytes of whose results lie in new memory.
@@ -42,7 +46,8 @@ class HostStages:
             binding.append(work, site, (), ())
             return
         transfers = binding.cache.walk(loops_of(op))
-        work = self._requests.operation(op, transfers, new, dispatched=dispatched)
+        extras = self._graph.extras.get(index, NO_EXTRAS)
+        work = self._requests.operation(op, transfers, new, dispatched=dispatched, extras=extras)
         barrier = op.kind is OpKind.SYNC
         reads, writes = storages(op.inputs), storages(op.outputs)
         binding.append(work, site, reads, writes, random=op.random, barrier=barrier)
@@ -54,7 +59,10 @@ class HostStages:
         part, binding = part_of(op, gemms), self._binding
         site = Site(index, phase_of(op, gemms[0].role), op.layer)
         transfers = binding.cache.walk(loops_of(part))
-        work = self._requests.cpu_gemm(part, gemms, transfers, new, dispatched=dispatched)
+        extras = self._graph.extras.get(index, NO_EXTRAS)
+        work = self._requests.cpu_gemm(
+            part, gemms, transfers, new, dispatched=dispatched, extras=extras
+        )
         reads, writes = storages(part.inputs), storages(part.outputs)
         done = binding.append(work, site, reads, writes, random=op.random)
         inner = between(self._cpu, self._requests, part, gemms)

@@ -3,17 +3,18 @@ never stored.
 
 A group is a head (a product, or an op over elements) and the riders that follow it directly, but
 for views. A rider reads what the group has made, over the same elements, and computes each element
-in one scan. Since no other work lies between them, fusing delays nothing that could run earlier.
+in one scan; in several where the machine computes again what they read. Since no other work lies
+between them, fusing delays nothing that could run earlier.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Protocol
 
-from simulator.trace.accesses import NEAR, loops_of
 from simulator.trace.memory import occupancy
 from simulator.trace.op import Op, OpKind, Tensor
 from simulator.trace.op_kinds import KIND_FACTS
+from simulator.trace.passes.fusion_group import FusionGroup
 from simulator.trace.passes.rewrite import Pass
 from simulator.trace.trace import Step, StorageKind
 
@@ -25,6 +26,9 @@ class Joining(Hashable, Protocol):
 
     def joins(self, head: Op, rider: Op) -> bool:
         """Return whether `rider` can follow `head` in one piece of work on this machine."""
+
+    def recomputes(self, head: Op) -> bool:
+        """Return whether a group may compute again what a rider of several scans reads of it."""
 
     def copies(self, step: Step) -> tuple[int, ...]:
         """Return the most bytes of copies that units hold during each op of `step`, unfused."""
@@ -49,96 +53,8 @@ def saved_bytes(op: Op) -> int:
     return sum(part.read_bytes + part.write_bytes for part in op.parts) - ends if op.parts else 0
 
 
-class _Made(NamedTuple):
-    """What a member of a group has written to a window: can riders read it element by element?"""
-
-    tensor: Tensor
-    member: int
-    whole: bool
-
-
-class _FusionGroup:
-    """A head and its riders, which grow."""
-
-    def __init__(self, index: int, head: Op) -> None:
-        self.indices = [index]
-        self.ops = [head]
-        self._made: dict[_Extent, _Made] = {}
-        self._touched: dict[int, set[_Extent]] = {}
-        self._add_tensors(head)
-
-    def takes(self, op: Op) -> bool:
-        """Return whether `op` reads what the group has made, over the same elements."""
-        head = self.ops[0]
-        if (
-            not KIND_FACTS[op.kind].fuses
-            or op.phase is not head.phase
-            or op.random
-            or not op.outputs
-        ):
-            return False
-        if not _scans_once(op) or not all(map(self._is_clear, (*op.inputs, *op.outputs))):
-            return False
-        if _is_by_row(op) and any(map(_is_by_row, self.ops)):
-            return False  # a trace does not say whether both have the same rows
-        made = [self._made[t.extent] for t in op.inputs if t.extent in self._made]
-        return bool(made) and all(each.whole for each in made) and _elements(made) == _domain(op)
-
-    def touches(self, op: Op) -> bool:
-        """Return whether `op` has a storage that the group has made."""
-        made = {tensor.storage for tensor, _, _ in self._made.values()}
-        return any(tensor.storage in made for tensor in (*op.inputs, *op.outputs))
-
-    def add(self, index: int, op: Op) -> None:
-        """Append a rider, or a view on the way to one."""
-        self.indices.append(index)
-        self.ops.append(op)
-        if op.kind is not OpKind.VIEW:
-            self._add_tensors(op)
-
-    def _is_clear(self, tensor: Tensor) -> bool:
-        """Return whether the group has touched nothing of the storage of `tensor` but all of it."""
-        return self._touched.get(tensor.storage, set()) <= {tensor.extent}
-
-    def _add_tensors(self, op: Op) -> None:
-        for tensor in (*op.inputs, *op.outputs):
-            self._touched.setdefault(tensor.storage, set()).add(tensor.extent)
-        largest = max((tensor.elements for tensor in op.outputs), default=0)
-        for tensor in op.outputs:
-            by_element = KIND_FACTS[op.kind].fuses == "element" or bool(op.gemms)
-            whole = by_element or (_is_by_row(op) and tensor.elements == largest)
-            self._made[tensor.extent] = _Made(tensor, len(self.ops) - 1, whole)
-
-
-def _is_by_row(op: Op) -> bool:
-    return KIND_FACTS[op.kind].fuses == "row"
-
-
-def _scans_once(op: Op) -> bool:
-    """Return whether an element or a row passes the cores once, in all loops of the op."""
-    return all(len(loop.behind(NEAR)) <= 1 for loop in loops_of(op))
-
-
-def _elements(made: Iterable[_Made]) -> int:
-    """Return the elements that a rider reads of the member of which it reads most."""
-    sums: dict[int, int] = {}
-    for tensor, member, _ in dict.fromkeys(made):
-        sums[member] = sums.get(member, 0) + tensor.elements
-    return max(sums.values())
-
-
-def _domain(op: Op) -> int:
-    """Return the elements over which an op loops."""
-    how = KIND_FACTS[op.kind].fuses
-    if how == "sum":
-        return max(tensor.elements for tensor in op.inputs)
-    if how == "row":
-        return max(tensor.elements for tensor in op.outputs)
-    return sum(tensor.elements for tensor in op.outputs)
-
-
 def _fused(step: Step, joining: Joining) -> Step:
-    groups = [group for group in _groups(step.ops, joining.joins) if len(group) > 1]
+    groups = [group for group in _groups(step.ops, joining) if len(group) > 1]
     if not groups:
         return step
     fit = _FusedMemory(step, joining.copies(step))
@@ -155,17 +71,17 @@ def _fused(step: Step, joining: Joining) -> Step:
     return replace(step, ops=tuple(renumbered))
 
 
-def _groups(ops: Sequence[Op], joins: Callable[[Op, Op], bool]) -> Iterator[list[int]]:
+def _groups(ops: Sequence[Op], joining: Joining) -> Iterator[list[int]]:
     """Yield the indices of each group, in order: views between two members on the way to one are
     members, others stay where they are.
     """
-    group: _FusionGroup | None = None
+    group: FusionGroup | None = None
     views: list[int] = []
     for index, op in enumerate(ops):
         if op.kind is OpKind.VIEW:
             views.append(index)
             continue
-        if group is not None and group.takes(op) and joins(group.ops[0], op):
+        if group is not None and _takes(group, op, joining):
             for view in (view for view in views if group.touches(ops[view])):
                 group.add(view, ops[view])
             group.add(index, op)
@@ -173,10 +89,15 @@ def _groups(ops: Sequence[Op], joins: Callable[[Op, Op], bool]) -> Iterator[list
             if group is not None:
                 yield group.indices
             can_begin = (op.gemms or KIND_FACTS[op.kind].fuses) and not op.random
-            group = _FusionGroup(index, op) if can_begin else None
+            group = FusionGroup(index, op) if can_begin else None
         views = []
     if group is not None:
         yield group.indices
+
+
+def _takes(group: FusionGroup, op: Op, joining: Joining) -> bool:
+    head = group.ops[0]
+    return group.takes(op, recomputes=joining.recomputes(head)) and joining.joins(head, op)
 
 
 def _last_uses(ops: Sequence[Op]) -> dict[int, int]:
