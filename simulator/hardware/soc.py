@@ -81,6 +81,8 @@ class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is f
             getattr(self, name) == getattr(other, name) for name in type(self).model_fields
         )
 
+    __hash__ = Part.__hash__  # a class with an __eq__ of its own has none else
+
     def __repr__(self) -> str:
         """Return the name and what the board is made of on one line."""
         return f"Hardware({self._headline})"

@@ -1,15 +1,17 @@
 """Sums of sections in which several tasks met: designs that run the same works share them."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.activity import DramStates, Work
 from simulator.energy.idling import dram_states, meetings, shared_out
 from simulator.hardware.dram import Dram
 from simulator.memo import Memo
 from simulator.results.tally import Key, Ran, Tally, tallies
-from simulator.step_run import SectionRun
 from simulator.timing.shares import WHOLE
+
+if TYPE_CHECKING:  # a run that is read from a file was lowered by another process
+    from simulator.step_run import SectionRun
 
 
 class SectionSums(NamedTuple):
@@ -27,14 +29,14 @@ _ALONE: Memo[DramStates] = Memo("states beside works", 8192)
 
 
 def sums_of(
-    section: SectionRun, works: tuple[Work, ...], keys: tuple[Key, ...], dram: Dram
+    section: "SectionRun", works: tuple[Work, ...], keys: tuple[Key, ...], dram: Dram
 ) -> SectionSums:
     """Return the sums of a section whose tasks have these `works` and `keys`, on `dram`."""
     return _SUMS.get((section, works, keys, dram), lambda: _sums_of(section, works, keys, dram))
 
 
 def _sums_of(
-    section: SectionRun, works: tuple[Work, ...], keys: tuple[Key, ...], dram: Dram
+    section: "SectionRun", works: tuple[Work, ...], keys: tuple[Key, ...], dram: Dram
 ) -> SectionSums:
     states = states_of(section, works, dram)
     ran = Ran(
@@ -49,7 +51,7 @@ def _sums_of(
     return SectionSums(states, dict(tallies(ran, keys)))
 
 
-def states_of(section: SectionRun, works: Sequence[Work], dram: Dram) -> list[DramStates]:
+def states_of(section: "SectionRun", works: Sequence[Work], dram: Dram) -> list[DramStates]:
     """Return the states of the memory for each task of a section: those of the tasks that meet, in
     proportion to the time that is charged to each.
     """
