@@ -79,13 +79,14 @@ def _read(path: Path) -> Choices:
 
 
 def _mapping(row: Any) -> Mapping:
-    loops, a_from, b_from, c_from, preloaded = row
-    return Mapping(tuple(For(*loop) for loop in loops), a_from, b_from, c_from, tuple(preloaded))
+    loops, a_from, b_from, c_from, preloaded, single = row
+    cuts = tuple(For(*loop) for loop in loops)
+    return Mapping(cuts, a_from, b_from, c_from, tuple(preloaded), single=tuple(single))
 
 
 def _row(chosen: Mapping) -> tuple[object, ...]:
     """Return what a search decides on; all other fields of a mapping are of rules."""
-    return chosen.loops, *chosen.reuse_levels, chosen.preloaded
+    return chosen.loops, *chosen.reuse_levels, chosen.preloaded, chosen.single
 
 
 def _write(path: Path, choices: Choices) -> None:

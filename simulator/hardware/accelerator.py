@@ -178,6 +178,11 @@ class Accelerator(Part):
     spill: bool = Field(
         default=False, description="the search may store partial sums and load them back"
     )
+    single_buffer: bool = Field(
+        default=False,
+        description="the search may keep an operand that stays for several tiles in one buffer, "
+        "whose next load waits for them",
+    )
     im2col: Literal["hardware", "software", "channelwise", "mixed"] = "hardware"
     layout: Literal["channels_last", "channels_first", "blocked"] = Field(
         default="channels_last", description="of tensors in memory; blocked: a tile is one run"

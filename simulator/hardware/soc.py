@@ -54,7 +54,7 @@ def joined(texts: Mapping[str, str]) -> str:
     return "{" + ",".join([f'"{key}":{texts[key]}' for key in sorted(texts)]) + "}"
 
 
-class Hardware(Part):  # noqa: PLW1641 - pydantic hashes the fields of what is frozen
+class Hardware(Part):
     """One system-on-chip: a board of named units that share a memory.
 
     `cpu` and `accelerator` are units of these names; `units:` adds others, of any kind. Without any

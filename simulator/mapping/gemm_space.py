@@ -71,7 +71,8 @@ class GemmSpace:
         cuts_m, cuts_n, cuts_k = (t < d for t, d in zip(tile, self._dims, strict=True))
         by_m, by_n = reusing((m, n, k), self.shape), reusing((n, m, k), self.shape)
         yield by_m
-        if not cuts_k and cuts_m and cuts_n:
+        # With the reduction cut, both orders load the same, unless one of the operands stays.
+        if cuts_m and cuts_n and (not cuts_k or self.array.single_buffer):
             yield by_n
         if cuts_m and (cuts_k or cuts_n):
             yield by_m._replace(b_from=0)

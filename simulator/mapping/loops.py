@@ -46,7 +46,8 @@ class Mapping(NamedTuple):
     `preloaded` operands ("a", "b") are loaded whole before the first tile, into memory of their
     own. The loop at `b_untiled` does not cut B: its first iteration loads B for all of it. An
     operand or output in `bulk` ("a", "b", "c") that stays for several tiles moves in one transfer,
-    before the first of them or after the last, with no computation beside it.
+    before the first of them or after the last, with no computation beside it. An operand in
+    `single` ("a", "b") stays in one buffer: its next block follows the last tile that uses it.
 
     For a machine in lockstep, the loops from `region` inwards are one dataflow region, and the
     pipeline drains after each iteration of the loop over axis `drains`. `evaluated`: how many
@@ -65,6 +66,7 @@ class Mapping(NamedTuple):
     evaluated: int = 0
     padded: tuple[str, ...] = ()
     bulk: tuple[str, ...] = ()
+    single: tuple[str, ...] = ()
 
     @property
     def region_from(self) -> int:
@@ -83,9 +85,10 @@ class Mapping(NamedTuple):
         words += [f"{name} held" for name in self.preloaded]
         inside = len(self.loops)
         for name, level in zip("abc", self.reuse_levels, strict=True):
-            if level < inside and name not in self.preloaded:
+            if (level < inside or name in self.single) and name not in self.preloaded:
                 whole = " in one piece" if self.moves_in_bulk(name) else ""
-                words.append(f"{name} stays{whole} from {level}")
+                buffer = " in one buffer" if name in self.single else ""
+                words.append(f"{name} stays{whole} from {level}{buffer}")
         return ", ".join(words)
 
     def moves_in_bulk(self, name: str) -> bool:

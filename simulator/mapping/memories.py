@@ -22,29 +22,39 @@ def demand(
     """Return the bytes that a mapping needs of each memory of an array, with or without a
     `weight_buffer`.
 
-    What is in use is double-buffered where the next block arrives meanwhile; what moves in bulk
-    has at most `bulk_buffers`. A weight buffer is not: it is filled once, tile by tile. It holds
-    operand B, or the sums of a convolution's weight gradient, whose operand A then lies in the
-    accumulator.
+    What moves in bulk has at most `bulk_buffers`. A weight buffer holds operand B, or the sums of a
+    convolution's weight gradient, whose operand A then lies in the accumulator.
     """
-    once = shape.repeats == 1  # else the next product of the batch is loaded meanwhile
-    copies = [1 if once and not level else 2 for level in mapping.reuse_levels]
-    if weight_buffer:
-        copies[2 if shape.sums_weights else 1] = 1
+    often = copies(shape, mapping, weight_buffer=weight_buffer)
     if mapping.bulk:
-        copies = [
+        often = [
             min(n, bulk_buffers) if mapping.moves_in_bulk(name) else n
-            for name, n in zip("abc", copies, strict=True)
+            for name, n in zip("abc", often, strict=True)
         ]
     blocks = [block(shape, mapping, level) for level in mapping.reuse_levels]
-    a = 0 if "a" in mapping.preloaded else copies[0] * shape.a_size(blocks[0])
-    b = 0 if "b" in mapping.preloaded else copies[1] * shape.b_size(blocks[1])
-    sums = copies[2] * shape.sum_bytes(blocks[2])
+    a = 0 if "a" in mapping.preloaded else often[0] * shape.a_size(blocks[0])
+    b = 0 if "b" in mapping.preloaded else often[1] * shape.b_size(blocks[1])
+    sums = often[2] * shape.sum_bytes(blocks[2])
     if not weight_buffer:
         return Demand(a + b, sums)
     if shape.sums_weights:
         return Demand(b, a, sums)
     return Demand(a, sums, b)
+
+
+def copies(shape: ProblemShape, mapping: Mapping, *, weight_buffer: bool) -> list[int]:
+    """Return how many copies of their blocks A, B and the sums have on chip.
+
+    What is in use is double-buffered where the next block arrives meanwhile. A weight buffer is
+    not: it is filled once, tile by tile. Nor is an operand that is to stay in one buffer.
+    """
+    once = shape.repeats == 1  # else the next product of the batch is loaded meanwhile
+    often = [1 if once and not level else 2 for level in mapping.reuse_levels]
+    if weight_buffer:
+        often[2 if shape.sums_weights else 1] = 1
+    for name in mapping.single:
+        often["ab".index(name)] = 1
+    return often
 
 
 def demand_on(array: Accelerator, shape: ProblemShape, mapping: Mapping) -> Demand:

@@ -18,7 +18,7 @@ class TileVisit(NamedTuple):
     `store` is what leaves the accumulator: nothing, `partial` sums, or `final` outputs. A visit
     that does not compute is a bulk transfer for several tiles. `b_sizes` are those of B where it
     is not cut as the tile is. A visit may end a region of a machine in lockstep, and drain its
-    pipeline.
+    pipeline. It `waits` with its loads for all tiles before, whose operand has one buffer.
     """
 
     sizes: Sizes
@@ -30,6 +30,7 @@ class TileVisit(NamedTuple):
     b_sizes: Sizes = ()
     ends: bool = True
     drains: bool = False
+    waits: bool = False
 
 
 class _LoopPosition(NamedTuple):
@@ -44,12 +45,15 @@ class _LoopPosition(NamedTuple):
     moves_c: bool = True  # with its own tile, not in bulk
     ends: bool = True  # of the region
     drains: bool = False
+    waits: bool = False
 
 
 def nest(shape: IterationSpace, mapping: Mapping) -> tuple[TileVisit | Repeat[TileVisit], ...]:
     """Return the tiles of `shape` under `mapping` in order, as nested repeats."""
     sizes, preloaded = shape.extents, mapping.preloaded
-    at = _LoopPosition(load_a="a" not in preloaded, load_b="b" not in preloaded)
+    at = _LoopPosition(
+        load_a="a" not in preloaded, load_b="b" not in preloaded, waits=bool(mapping.single)
+    )
     before = tuple(
         TileVisit(tuple(sizes.values()), name == "a", name == "b", False, "", computes=False)
         for name in preloaded
@@ -69,6 +73,9 @@ class _Nest:
         self._drained_inside = drained[0] if drained else len(mapping.loops)
         self._sums = tuple(loop.axis not in shape.c_axes for loop in self._loops)
         self._c_from, self._padded = mapping.c_from, mapping.padded
+        stays = {"a": mapping.a_from, "b": mapping.b_from}
+        # A block of the operand that stays longer begins with one of the other.
+        self._waits_from = max((stays[name] for name in mapping.single), default=len(self._loops))
         self._bulk_at = [
             level if mapping.moves_in_bulk(name) else None
             for name, level in zip("abc", mapping.reuse_levels, strict=True)
@@ -123,6 +130,7 @@ class _Nest:
     ) -> Iterator[tuple[int, int, bool, bool]]:
         """Split off the first and the last iteration where they differ from the others."""
         first = self._a_reused[level] or self._b_reused[level] or self._sums[level]
+        first = first or level >= self._waits_from
         last = self._sums[level] or level >= self._region or level > self._drained_inside
         total, done = sum(count for _, count in pieces), 0
         for size, count in pieces:
@@ -141,13 +149,14 @@ class _Nest:
         load_b = at.load_b and (first or not self._b_reused[level])
         ends = at.ends and (last or level < self._region)
         drains = level == self._drained_inside or (at.drains and last)
-        _, _, resumed, first_sum, last_sum, final, moves_c, _, _ = at
+        waits = at.waits and (first or level < self._waits_from)
+        _, _, resumed, first_sum, last_sum, final, moves_c, *_ = at
         if self._sums[level] and level >= self._c_from:
             first_sum, last_sum = first_sum and first, last_sum and last
         elif self._sums[level]:
             resumed, final = resumed or not first, final and last
         return _LoopPosition(
-            load_a, load_b, resumed, first_sum, last_sum, final, moves_c, ends, drains
+            load_a, load_b, resumed, first_sum, last_sum, final, moves_c, ends, drains, waits
         )
 
 
@@ -162,6 +171,7 @@ def _visit(sizes: dict[str, int], at: _LoopPosition, b_sizes: dict[str, int]) ->
         b_sizes=() if b_sizes == sizes else tuple(b_sizes.values()),
         ends=at.ends,
         drains=at.drains,
+        waits=at.waits,
     )
 
 

@@ -153,6 +153,7 @@ class _TilePrices:
                     visit.ends,
                     visit.drains,
                     op.serial,
+                    visit.waits,
                 )
                 for visit, run in op.runs.items()
             ]

@@ -67,7 +67,7 @@ class TileTraffic:
         self, shape: ProblemShape, preloaded: tuple[str, ...] = (), *, weight_buffer: bool = False
     ) -> None:
         """Count for tiles of `shape`."""
-        self.shape, self.preloaded, self._weight_buffer = shape, preloaded, weight_buffer
+        self.shape, self.preloaded, self.weight_buffer = shape, preloaded, weight_buffer
         self.axes = tuple(shape.extents)
         self.whole = tuple(shape.extents.values())
         output = shape.widths.output
@@ -115,7 +115,7 @@ class TileTraffic:
             self._preloaded_bytes + streamed_bytes + c,
             c,
             permille_written(streamed_bytes, c),
-            demand(self.shape, mapping, weight_buffer=self._weight_buffer),
+            demand(self.shape, mapping, weight_buffer=self.weight_buffer),
             often,
             often_spilled,
             number,
@@ -193,10 +193,11 @@ def traffic_of(
     *,
     weight_buffer: bool = False,
     spill: bool = False,
+    single_buffer: bool = False,
 ) -> TileTraffic:
     """Return the traffic of tiles of `shape`; equal shapes with equal mappings share one object."""
     return _TRAFFIC.get(
-        (shape.key, preloaded, weight_buffer, spill),
+        (shape.key, preloaded, weight_buffer, spill, single_buffer),
         lambda: TileTraffic(shape, preloaded, weight_buffer=weight_buffer),
     )
 

@@ -1,6 +1,6 @@
 """The mapper's space: the mappings of an operation that fit the array's memories."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 from weakref import proxy
@@ -11,6 +11,7 @@ from simulator.mapping.cycles import TileCycles
 from simulator.mapping.loops import Mapping, Sizes
 from simulator.mapping.memories import Demand, capacity, demand_on
 from simulator.mapping.problem import ProblemShape, TileNeeds, TileSpace
+from simulator.mapping.single_buffers import with_single_buffers
 from simulator.mapping.spills import may_spill
 from simulator.mapping.sums import MappingTraffic, TileSums, TileTraffic, traffic_of
 from simulator.memo import Memo, remember
@@ -109,9 +110,11 @@ class ArraySpace:
 
     def _mappings(self, tile: Sizes) -> Iterator[Mapping]:
         mappings, preloaded = self._space.mappings(tile), self.traffic.preloaded
-        if not preloaded:
+        if preloaded:
+            mappings = (mapping._replace(preloaded=preloaded) for mapping in mappings)
+        if not self.array.single_buffer:
             return mappings
-        return (mapping._replace(preloaded=preloaded) for mapping in mappings)
+        return with_single_buffers(self.shape, mappings, weight_buffer=self.traffic.weight_buffer)
 
 
 # Guesses, enough for a sweep whose memories vary fastest: operations of one trace on 8 arrays of
@@ -153,6 +156,7 @@ class Mapspace:
             _preloaded(array, shape),
             weight_buffer=buffer is not None,
             spill=may_spill(array),
+            single_buffer=array.single_buffer,
         )
         self._array, self._space = array, traffic.shape.space(array)
         sizeless, space = _without_memories(array), self._space
@@ -199,7 +203,11 @@ class Mapspace:
     def too_small(self) -> Infeasible:
         """Return why not even the smallest tile fits."""
         array, shape = self._array, self.on_array.shape
-        needs = [demand_on(array, shape, mapping)._asdict() for mapping in self._space.smallest()]
+        smallest: Iterable[Mapping] = self._space.smallest()
+        if array.single_buffer:
+            buffer = array.weight_buffer is not None
+            smallest = with_single_buffers(shape, smallest, weight_buffer=buffer)
+        needs = [demand_on(array, shape, mapping)._asdict() for mapping in smallest]
         least = {memory: min(need[memory] for need in needs) for memory in needs[0]}
         memory = next(name for name, size in least.items() if size > (getattr(array, name) or 0))
         needed, bound = least[memory], getattr(array, memory)
@@ -237,16 +245,22 @@ class Mapspace:
             needs, demand = level.small
             if needs.within(self._room) and self._holds(demand):
                 return True
-        return any(map(self.fitting, reversed(level.rows)))
+        fitting = map(self.fitting, reversed(level.rows))
+        return any(not each.mapping.single for mappings in fitting for each in mappings)
 
     def _considered(self) -> list[Level]:
-        """Return the levels that are considered: the first ones with a tile that fits."""
-        levels: list[Level] = []
+        """Return the levels that are considered: the first ones with a tile that fits, and those
+        before of which something fits in single buffers, which must not displace the others.
+        """
+        levels, counted = list[Level](), 0
         for level in self.on_array.levels():
             if self._admits(level):
                 levels.append(level)
-                if level.last or len(levels) == self.on_array.most_levels:
+                counted += 1
+                if level.last or counted == self.on_array.most_levels:
                     break
+            elif self._array.single_buffer and any(map(self.fitting, level.rows)):
+                levels.append(level)
         return levels
 
 

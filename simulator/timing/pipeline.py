@@ -44,6 +44,7 @@ class Transfer(NamedTuple):
 class Tile(NamedTuple):
     """One tile: transfer in, cycles, transfer out.
 
+    Its load `waits` until all tiles before are computed, where these use an operand's one buffer.
     For a machine in lockstep: whether the tile `ends` a dataflow region, whether the pipeline
     `drains` after it, so that the region's outputs leave at once, and whether stores are `serial`,
     each with its own tile.
@@ -55,6 +56,7 @@ class Tile(NamedTuple):
     ends: bool = True
     drains: bool = False
     serial: bool = False
+    waits: bool = False
 
 
 TileBody = Sequence[Tile | Repeat[Tile]]
@@ -127,7 +129,7 @@ class Pipelined:
 
 
 def _ticks(tile: Tile, share: int, per_ps: int, per_cycle: int) -> Ticks:
-    load, cycles, store, ends, drains, serial = tile
+    load, cycles, store, ends, drains, serial, waits = tile
     load_ps, store_ps = load.channel_ps, store.channel_ps
     if share != WHOLE:
         load_ps, store_ps = ceil_div(load_ps * WHOLE, share), ceil_div(store_ps * WHOLE, share)
@@ -141,6 +143,7 @@ def _ticks(tile: Tile, share: int, per_ps: int, per_cycle: int) -> Ticks:
         ends,
         drains,
         serial,
+        waits,
     )
 
 

@@ -170,7 +170,11 @@ def transfers(lags):
 
 
 some_tiles = st.builds(
-    Tile, transfers(st.sampled_from([0, 400, 3000])), st.integers(1, 9), transfers(st.just(0))
+    Tile,
+    transfers(st.sampled_from([0, 400, 3000])),
+    st.integers(1, 9),
+    transfers(st.just(0)),
+    waits=st.booleans(),
 )
 sequences = st.lists(
     st.one_of(

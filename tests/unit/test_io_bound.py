@@ -38,12 +38,13 @@ def words_on_chip(hardware):
     st.sampled_from(["time", "traffic", "energy", "edp", "gemmini"]),
     st.sampled_from(["8 KiB", "64 KiB"]),
     st.booleans(),
+    st.booleans(),
 )
-def test_no_plan_moves_less_than_the_bound(sizes, precision, mapping, scratchpad, spill):
+def test_no_plan_moves_less_than_the_bound(sizes, precision, mapping, scratchpad, spill, single):
     hardware = machine(
         accelerator__precision=precision, accelerator__mapping=mapping,
         accelerator__scratchpad=scratchpad, accelerator__accumulator="8 KiB",
-        accelerator__spill=spill,
+        accelerator__spill=spill, accelerator__single_buffer=single,
     )  # fmt: skip
     on_chip = words_on_chip(hardware)
     m, n, k = sizes

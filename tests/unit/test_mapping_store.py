@@ -55,6 +55,14 @@ def test_mappings_are_recalled(folder, searches):
     assert len(stored(folder)) == 1
 
 
+def test_so_are_those_with_one_buffer(folder, searches):
+    changes, sizes = {"accelerator__single_buffer": True}, ((512, 512, 512),)
+    first = result(changes, sizes)
+    assert stored(folder)[0].read_text().endswith(('["a"]]}', '["b"]]}'))
+    assert result(changes, sizes) == first
+    assert len(searches) == 1
+
+
 @pytest.mark.usefixtures("folder")
 def test_new_problems_join_those_of_before(searches):
     result()

@@ -63,8 +63,9 @@ class InTurnTwin(_Decoupled):
         for index, tile in enumerate(tiles_of(self._work.body)):
             load, store = tile.load, tile.store
             if load.moves:
-                if computed.value < index - 1:
-                    yield computed.reaches(index - 1)
+                before = index if tile.waits else index - 1
+                if computed.value < before:
+                    yield computed.reaches(before)
                 yield move(load)
                 self._arrives(load.lag_ps)
             if due is not None:
@@ -92,12 +93,13 @@ class SideBySideTwin(_Decoupled):
         return self._loads(), self._stores()
 
     def _loads(self) -> EventSteps:
-        """Load each tile when the one two before it has been computed."""
+        """Load each tile when the one two before it, or just before it, has been computed."""
         computed, freed = self._computed, self._freed
         for index, tile in enumerate(tiles_of(self._work.body)):
             if tile.load.moves:
-                if freed.value < index - 1:
-                    yield freed.reaches(index - 1)
+                before = index if tile.waits else index - 1
+                if freed.value < before:
+                    yield freed.reaches(before)
                 if computed.wakes:
                     yield self._env.timeout(0)  # at the same moment, outputs leave first
                 yield from self._channel.carry(tile.load)

@@ -30,6 +30,8 @@ class LockstepTwin:
             if tile.cycles:
                 cycles_ps, first = clock.cycles_to_ps(tile.cycles + first), 0
             if load.moves:
+                if tile.waits:
+                    yield computing
                 yield move(load)
                 if load.lag_ps:
                     yield env.timeout(load.lag_ps)

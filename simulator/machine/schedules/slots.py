@@ -24,6 +24,7 @@ class TwoSlotsTwin:
         self._env, self._work = env, work
         self._channel = SharedChannel(env, move)
         self._loaded, self._computed, self._freed = TileCount(env), TileCount(env), TileCount(env)
+        self._read = TileCount(env)  # computed as well, for the loads that wait for it
         self._arrivals: deque[int] = deque()  # times of loads whose tiles have not been computed
 
     def movers(self) -> Sequence[EventSteps]:
@@ -43,15 +44,18 @@ class TwoSlotsTwin:
             compute_ps = time.of(tile)
             if compute_ps:
                 yield env.timeout(compute_ps)
+            self._read.add()  # at the same moment, the next load goes first
             computed.add()
 
     def _loads(self) -> EventSteps:
         """Load each tile when a slot is free."""
-        freed = self._freed
+        freed, read = self._freed, self._read
         for index, tile in enumerate(tiles_of(self._work.body)):
             if freed.value < index - 1:
                 yield freed.reaches(index - 1)
             if tile.load.moves:
+                if tile.waits and read.value < index:
+                    yield read.reaches(index)
                 yield from self._channel.carry(tile.load)
             self._arrivals.append(int(self._env.now) + tile.load.lag_ps)
             self._loaded.add()

@@ -9,7 +9,8 @@ class InTurn(NamedTuple):
     """One stream serves loads and stores in the order load(i), store(i-1), load(i+1).
 
     A load waits until the tile two before has been computed, a computation until the output two
-    before has been stored. Fields: end of the stream's last transfer, of the last computation and
+    before has been stored. A load that `waits` does so until the tile just before has been
+    computed. Fields: end of the stream's last transfer, of the last computation and
     of the last two stores; length of the store that is due.
     """
 
@@ -24,7 +25,7 @@ class InTurn(NamedTuple):
         memory, computed, stored, before, due = self
         loaded = 0
         if tile.load:
-            memory += tile.load
+            memory = (max(memory, computed) if tile.waits else memory) + tile.load
             loaded = memory + tile.lag
         if due:
             memory = max(memory, computed) + due
@@ -78,10 +79,18 @@ class SideBySide(NamedTuple):
             loads, channel, computed, stored, before,
             start, queued, queued_channel, due, due_channel,
         ) = self  # fmt: skip
+        waits = tile.waits and tile.load
+        if waits:
+            loads = max(loads, computed)
         first = queued and start <= loads
         if first:
             channel = max(channel, start) + queued_channel
             before, stored = stored, max(start + queued, channel)
+        if waits and due and (first or not queued) and max(stored, computed) <= loads:
+            # The load has waited for what is due, too, which leaves first.
+            start = max(stored, computed)
+            channel = max(channel, start) + due_channel
+            before, stored, due = stored, max(start + due, channel), 0
         loaded = 0
         if tile.load:
             channel = max(channel, loads) + tile.load_channel
@@ -153,6 +162,7 @@ class TwoSlots(NamedTuple):
         loads, stores, channel, computed, slot, due, due_channel = self
         loads = max(loads, slot)
         if tile.load:
+            loads = max(loads, computed) if tile.waits else loads
             channel = max(channel, loads) + tile.load_channel
             loads = max(loads + tile.load, channel)
         slot = computed

@@ -23,7 +23,9 @@ class Lockstep(NamedTuple):
     def step(self, tile: Ticks) -> "Lockstep":
         """Return the state after one more tile."""
         load = tile.load + tile.lag
-        now = self.now + (max(load, self.computing) if self.inside else load) + self.storing
+        beside = self.inside and not tile.waits
+        now = self.now + (max(load, self.computing) if beside else load + self.computing)
+        now += self.storing
         if not tile.ends:
             return Lockstep(now, tile.compute, self.due, tile.store, inside=True)
         now += max(tile.compute, self.due)

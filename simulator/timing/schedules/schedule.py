@@ -4,7 +4,10 @@ from typing import NamedTuple, Protocol, Self
 
 
 class Ticks(NamedTuple):
-    """A tile at a granted share, in ticks: its transfers, and the channel's part of each."""
+    """A tile at a granted share, in ticks: its transfers, and the channel's part of each.
+
+    Its load `waits` for the computation of the tile before.
+    """
 
     load: int
     load_channel: int
@@ -15,6 +18,7 @@ class Ticks(NamedTuple):
     ends: bool
     drains: bool
     serial: bool
+    waits: bool = False
 
 
 class Schedule(Protocol):
