@@ -43,6 +43,7 @@ def run_study(
     with session(study, crew, out, watch, full=full) as work:
         watch.begin(len(points))
         work.replay(points)
+        crew.close()  # the table of a large sweep takes the memory that its workers have
         return work.table(objectives)
 
 

@@ -54,7 +54,7 @@ SECONDS_FOR_A_SWEEP = 45
 MIB_PER_WORKER = 200
 # Milliseconds of CPU time where LOOP takes a second. Aimed at are 4 for a step, 20 for a whole run;
 # the second number is that of points whose shapes are mapped already: all but the search.
-POINT_RATIOS = {"one step": (15, 3.5), "whole run": (32, 8), "small steps": (19, 2.5)}
+POINT_RATIOS = {"one step": (9, 2.5), "whole run": (20, 6), "small steps": (9, 3)}
 POINTS = 5_000
 # The same for a point of a sweep in the process that hands it out: new, finished before, shown.
 PARENT_RATIOS = {"new": 0.3, "finished": 0.08, "shown": 0.03}
