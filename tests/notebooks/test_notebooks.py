@@ -11,6 +11,9 @@ import pytest
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 # Trains LeNet by every method; predicts all rows that test_accuracy does; runs ResNet-20 on many.
 SLOW = ("03_energy_per_epoch", "04_validation", "05_npu")
+# What training's threads make of a number, which sum in another order. Accuracies of networks that are
+# trained here depend on the kernels of the machine: under low-rank updates by 5 %.
+WITHIN, WITHIN_TRAINED = 0.01, {"03_energy_per_epoch": 0.1}
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _NOT_TEXT = re.compile(r"^Out\[\d+\]: ?|(?<= in )[\d.]+ s$|<(?:Figure|IPython|PIL|simulator)[^>]*>")
 
@@ -46,20 +49,18 @@ def _fresh(shell, source):
     return _plain(printed.stdout)
 
 
-def _differing(fresh, stored):
-    """Return the lines that differ: in words at all, in numbers by more than training's threads,
-    which sum in another order, make of them.
-    """
+def _differing(fresh, stored, within):
+    """Return the lines that differ: in words at all, in numbers by more than `within`."""
     pairs = zip_longest(fresh, stored, fillvalue="")
-    return [pair for pair in pairs if not _is_alike(*map(_parted, pair))]
+    return [pair for pair in pairs if not _is_alike(*map(_parted, pair), within)]
 
 
 def _parted(line):
     return _NUMBER.sub("#", " ".join(line.split())), [float(n) for n in _NUMBER.findall(line)]
 
 
-def _is_alike(fresh, stored):
-    return fresh[0] == stored[0] and fresh[1] == pytest.approx(stored[1], rel=0.01, abs=1e-12)
+def _is_alike(fresh, stored, within):
+    return fresh[0] == stored[0] and fresh[1] == pytest.approx(stored[1], rel=within, abs=1e-12)
 
 
 @pytest.mark.torch
@@ -72,7 +73,8 @@ def _is_alike(fresh, stored):
 )
 def test_notebook_runs_and_prints_what_is_stored(path, shell):
     pytest.importorskip("torch")
+    within = WITHIN_TRAINED.get(path.stem, WITHIN)
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] == "code":
             fresh = _fresh(shell, "".join(cell["source"]))
-            assert not _differing(fresh, _stored(cell)), "stale: make notebooks"
+            assert not _differing(fresh, _stored(cell), within), "stale: make notebooks"
