@@ -1,5 +1,7 @@
 """Small traces and machines made by hand, for tests that need no torch."""
 
+from itertools import product
+
 from simulator.activity import Counts, Work
 from simulator.energy.price_file import STANDARD_ACTIONS
 from simulator.hardware import Hardware, load_hardware
@@ -133,3 +135,13 @@ def unrolled(body):
                 yield from unrolled(node.body)
         else:
             yield node
+
+
+def tiles_of(extents, loops):
+    """Yield the counters of all loops and the range along each axis, tile by tile."""
+    counts = [-(-extents[loop.axis] // loop.step) for loop in loops]
+    for counters in product(*map(range, counts)):
+        ranges = {axis: (0, size) for axis, size in extents.items()}
+        for number, (axis, step) in zip(counters, loops, strict=True):
+            ranges[axis] = number * step, min((number + 1) * step, extents[axis])
+        yield counters, ranges

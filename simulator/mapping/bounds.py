@@ -256,7 +256,9 @@ class Bounds:
         return max(self.busy_ps(row), self.moved_ps(size))
 
     def at_memory_ps(self, row: TileRow, size: int) -> int:
-        """Return that bound at the peak rate of the memory, however fast the ports are."""
+        """Return that bound at the peak rate of the memory, however fast the ports are: by it
+        equal plans are ranked, whatever engine moves them.
+        """
         ends_ps = self._traffic.end_bytes(row.tile) * PS_PER_S // self._peak
         moved_ps = self._repeats * size * PS_PER_S // self._peak
         return self._launch_ps + max(row.busy_ps + ends_ps, moved_ps)

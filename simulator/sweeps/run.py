@@ -34,7 +34,7 @@ def run_study(
     *,
     full: bool = False,
 ) -> "polars.DataFrame":
-    """Replay the points of a study that folder `out` lacks, and return the table of all.
+    """Replay the points of a study that folder `out` lacks, close `crew`, and return the table.
 
     `objectives` are columns of the table, whose front it marks. Whatever stops it,
     finished points stay in `out`. Raises InputError as `sweep` does.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from simulator import memo
 from simulator.activity import Counts, Stage, Task, Work
 from simulator.collector import paused_collector
 from simulator.energy import prices
@@ -21,9 +22,11 @@ from simulator.energy.price_file import EnergyTable
 from simulator.hardware import load_hardware
 from simulator.hardware.unit import HOST
 from simulator.lowering.lower import Carry, Lowering
+from simulator.machine import step as steps
 from simulator.machine.step import StepRunner, run_step
 from simulator.probes import probe_array
 from simulator.replay import Replay, as_trace, save_run
+from simulator.results import sections
 from simulator.results.record import StepRecord
 from simulator.results.recost import recost
 from simulator.sweeps.axis import read_axes
@@ -35,8 +38,6 @@ from simulator.sweeps.run import run_study
 from simulator.sweeps.space import Point
 from simulator.sweeps.study import study
 from simulator.sweeps.watch import Silent
-from simulator.timing.dram.cost import samples_of
-from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
 from simulator.timing.sharing import sharing_of
 from simulator.timing.stretches import StretchBound, Stretched
@@ -82,12 +83,18 @@ def loop_seconds():
     return cpu_seconds("-c", LOOP)
 
 
+def forget_sections():
+    """Let steps simulate their sections anew, which equal designs share."""
+    for each in (steps._SECTIONS, sections._SUMS, sections._ALONE):
+        each.clear()
+
+
 def test_works_per_second_of_cpu_time(benchmark, trace):
     """Everything but mapping each shape once: lowering, simulation, attribution, sums."""
     replay = Replay(machine(), trace)
     works = sum(len(record.tasks) for record in replay.run().records)
     start = time.process_time()
-    benchmark.pedantic(replay.run, rounds=10)
+    benchmark.pedantic(replay.run, setup=forget_sections, rounds=10)
     rate = 10 * works / (time.process_time() - start)
     benchmark.extra_info["works_per_cpu_second"] = rate
     print(f"\n{rate:,.0f} works per second of CPU time ({works} works)")
@@ -100,6 +107,7 @@ def test_works_per_second_by_stage(benchmark, trace):
     priced, names = prices(hardware), tuple(op.name for op in step.ops)
     rounds, spent = 20, dict.fromkeys(("works", "sections", "sums"), 0.0)
     for _ in range(rounds):
+        forget_sections()
         lowering, runner = Lowering(hardware), StepRunner(sharing_of(hardware))
         marks = [time.process_time()]
         lowered, _ = lowering.lowered(step, Carry())
@@ -131,6 +139,7 @@ def test_a_large_step_that_is_lowered(benchmark, network, batch, loop_seconds):
     run, hardware = capture_model(network, batch), machine(dram__capacity="64 GiB")
 
     def seconds():
+        forget_sections()
         start = time.process_time()
         assert Replay(hardware, run).run().total
         return time.process_time() - start
@@ -152,14 +161,15 @@ def test_a_step_of_a_large_network(benchmark, network, batch, monkeypatch, tmp_p
     run = capture_model(network, batch)
     hardware = machine(dram__capacity="64 GiB", runtime__issue="dataflow")
     monkeypatch.setenv("TRAINSOC_CACHE", str(tmp_path))
-    samples_of.cache_clear()
-    pricing_of.cache_clear()
+    memo.clear()
     start = time.process_time()
     Replay(hardware, run).run()
     cold = time.process_time() - start
     tasks, _ = Lowering(hardware).lower(run.steps[0], Carry())
     fabric, start = sharing_of(hardware), time.process_time()
-    benchmark.pedantic(run_step, (tasks, "dataflow", "flow", fabric), rounds=5)
+    benchmark.pedantic(
+        run_step, (tasks, "dataflow", "flow", fabric), setup=forget_sections, rounds=5
+    )
     rate = 5 * len(tasks) / (time.process_time() - start)
     benchmark.extra_info.update(cold_seconds=cold, works_per_cpu_second=rate)
     print(f"\n{network}: {cold:.2f} s cold, {rate:,.0f} works per second ({len(tasks)} works)")
@@ -209,8 +219,7 @@ def test_a_command_takes_a_part_of_a_loop(benchmark, command, loop_seconds):
 def test_recost_takes_a_tenth_of_the_simulation(benchmark, trace, monkeypatch, tmp_path):
     """In process: the whole document at other prices, beside a first run of the same trace."""
     monkeypatch.setenv("TRAINSOC_CACHE", str(tmp_path / "cache"))
-    samples_of.cache_clear()
-    pricing_of.cache_clear()
+    memo.clear()
     start = time.process_time()
     replay = Replay(machine(), trace)
     result = replay.run()

@@ -1,6 +1,5 @@
 """Operands that stay in one buffer: room, traffic, waits and time against walks of loops."""
 
-from itertools import product
 from math import prod
 
 import pytest
@@ -36,6 +35,7 @@ from tests.builders import (
     best_within_slack,
     machine,
     one_step_trace,
+    tiles_of,
     time_and_traffic,
     unrolled,
 )
@@ -67,16 +67,6 @@ def of_convolution(role):
 
 def in_one_buffer(array, shape):
     return [mapping for mapping in candidates(array, shape) if mapping.single]
-
-
-def tiles_of(extents, loops):
-    """Yield the counters of all loops and the range along each axis, tile by tile."""
-    counts = [-(-extents[loop.axis] // loop.step) for loop in loops]
-    for counters in product(*map(range, counts)):
-        ranges = {axis: (0, size) for axis, size in extents.items()}
-        for number, (axis, step) in zip(counters, loops, strict=True):
-            ranges[axis] = number * step, min((number + 1) * step, extents[axis])
-        yield counters, ranges
 
 
 def walk(extents, mapping):

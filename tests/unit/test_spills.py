@@ -1,6 +1,6 @@
 """Sums that leave the accumulator and return: traffic, room and time against walks of loops."""
 
-from itertools import pairwise, product
+from itertools import pairwise
 from math import prod
 
 import pytest
@@ -31,6 +31,7 @@ from tests.builders import (
     best_within_slack,
     machine,
     one_step_trace,
+    tiles_of,
     time_and_traffic,
 )
 
@@ -54,16 +55,6 @@ def spilled(array, shape):
     """Those mappings that cut the reduction outside of other loops."""
     found = [mapping for mapping in candidates(array, shape) if len(mapping.loops) > 1]
     return [mapping for mapping in found if mapping.loops[0].axis == "k"]
-
-
-def tiles_of(extents, loops):
-    """Yield the counters of all loops and the range along each axis, tile by tile."""
-    counts = [-(-extents[loop.axis] // loop.step) for loop in loops]
-    for counters in product(*map(range, counts)):
-        ranges = {axis: (0, size) for axis, size in extents.items()}
-        for number, (axis, step) in zip(counters, loops, strict=True):
-            ranges[axis] = number * step, min((number + 1) * step, extents[axis])
-        yield counters, ranges
 
 
 def part(ranges, axes):

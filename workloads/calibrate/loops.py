@@ -10,11 +10,8 @@ from functools import partial
 import torch
 from torch.nn import functional
 
-from simulator.trace.op import Op, Phase
-from workloads.capture.analysis import Analysis
-from workloads.capture.recorder import OpRecorder
-from workloads.capture.spots import Spot
-from workloads.capture.tape import Tape
+from simulator.trace.op import Op
+from workloads.calibrate.measure import recorded_ops
 
 _ELEMENTS = 400_000
 _IMAGES = ((20, 48, 20), (24, 40, 28))  # images, channels, height and width
@@ -154,21 +151,10 @@ def _leaves(operands: LayerOperands) -> list[torch.Tensor]:
 
 def eager_ops(bench: LayerBench) -> dict[str, Op]:
     """Return the ops of a bench by name, as a trace of an eager run has them."""
-    tape = Tape(lambda _: "")
-    recorder = OpRecorder(
-        lambda op, args, named, result, _: tape.append(op, args, named, result, 0)
-    )
     operands = bench.operands()
-    recorder.start()
-    try:
+
+    def both_passes() -> None:
         result = bench.run(*operands)
         torch.autograd.grad(result, _leaves(operands), torch.ones_like(result))
-    finally:
-        recorder.pause()
-    analysis = Analysis(tape, [Spot()], frozenset(), frozenset(), {})
-    analysis.run()
-    ops = (
-        Op(draft.name, draft.kind, Phase.OTHER, "", draft.inputs, draft.outputs, draft.gemms)
-        for draft in analysis.drafts
-    )
-    return {op.base_name: op for op in ops}
+
+    return {op.base_name: op for op in recorded_ops(both_passes)}

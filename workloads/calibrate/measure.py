@@ -107,17 +107,25 @@ def _timed(run: Callable[[], None], clock: HostClocks) -> Iterator[float]:
 @torch.no_grad()
 def operation(bench: Bench) -> Op:
     """Return a bench's one operation that is no view, as in a trace."""
+    operands = bench.operands()
+    (op,) = (op for op in recorded_ops(lambda: bench.run(*operands)) if op.kind is not OpKind.VIEW)
+    return op
+
+
+def recorded_ops(run: Callable[[], object]) -> list[Op]:
+    """Return the operations of `run` as a trace has them."""
     tape = Tape(lambda _: "")
     recorder = OpRecorder(
         lambda op, args, named, result, _: tape.append(op, args, named, result, 0)
     )
-    operands = bench.operands()
     recorder.start()
     try:
-        bench.run(*operands)
+        run()
     finally:
         recorder.pause()
     analysis = Analysis(tape, [Spot()], frozenset(), frozenset(), {})
     analysis.run()
-    (draft,) = (draft for draft in analysis.drafts if draft.kind is not OpKind.VIEW)
-    return Op(draft.name, draft.kind, Phase.OTHER, "", draft.inputs, draft.outputs, draft.gemms)
+    return [
+        Op(draft.name, draft.kind, Phase.OTHER, "", draft.inputs, draft.outputs, draft.gemms)
+        for draft in analysis.drafts
+    ]
