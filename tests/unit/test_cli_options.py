@@ -10,7 +10,7 @@ import typer
 
 from simulator.cli.exits import exit_code
 from simulator.cli.options import with_options
-from simulator.cli.verbs import app_of
+from simulator.cli.verbs import PROBE, VERBS, app_of
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
 
@@ -61,3 +61,13 @@ def test_every_verb_documents_its_options():
     for verb in typer.main.get_command(app_of()).commands.values():
         for parameter in getattr(verb, "params", ()):
             assert parameter.help or parameter.name == "help", (verb.name, parameter.name)
+
+
+@pytest.mark.parametrize("word", ["run", "probe", "import"])
+def test_a_command_line_has_its_own_verb_alone(word):
+    assert set(typer.main.get_command(app_of(word)).commands) == {word}
+
+
+def test_all_verbs_are_there_where_none_is_named():
+    names = set(typer.main.get_command(app_of("rnu")).commands)
+    assert names == {*VERBS, PROBE} == set(typer.main.get_command(app_of()).commands)
