@@ -7,6 +7,9 @@ of several sizes and every DRAM preset.
 import os
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
+from shutil import copy
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from simulator.errors import Infeasible
@@ -35,16 +38,19 @@ def machines() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def regenerate() -> None:
-    """Run all machines with the folder that ships as their cache, emptied before."""
+    """Run all machines with an empty cache, and ship the samples that it holds afterwards."""
     for path in SHIPPED.glob("*.json"):
         path.unlink()
-    os.environ["TRAINSOC_CACHE"] = str(SHIPPED)
-    for (name, settings), trace in product(machines(), TRACES):
-        hardware = load_hardware(name, {"dram.capacity": "64 GiB", **settings})
-        try:
-            Replay(hardware, as_trace(trace)).run()
-        except Infeasible as error:
-            print(f"{name}: no samples for {trace}: {error}")
+    with TemporaryDirectory() as cache:
+        os.environ["TRAINSOC_CACHE"] = cache
+        for (name, settings), trace in product(machines(), TRACES):
+            hardware = load_hardware(name, {"dram.capacity": "64 GiB", **settings})
+            try:
+                Replay(hardware, as_trace(trace)).run()
+            except Infeasible as error:
+                print(f"{name}: no samples for {trace}: {error}")
+        for path in Path(cache).rglob("dram-*.json"):
+            copy(path, SHIPPED)
 
 
 if __name__ == "__main__":

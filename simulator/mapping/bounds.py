@@ -241,7 +241,6 @@ class Bounds:
         self._start_ps = self._launch_ps
         if not {"a", "b"} <= space.shape.resident:
             self._start_ps += engine.latency_ps
-        self._least_ps = self.moved_ps(traffic.least_bytes)
         self._moves = _PATHS.get(
             (engine, traffic, one_stream),
             lambda: _PathMoves(engine, traffic, one_stream=one_stream),
@@ -253,7 +252,9 @@ class Bounds:
         All cycles after the first load and before the last store, or all bytes at the best rate
         of memory and ports, whichever takes longer.
         """
-        return max(self.busy_ps(row), self.moved_ps(size))
+        busy_ps = self._busy_ps.get(row.place) or self._with_ends_ps(row)
+        moved_ps = self._launch_ps + self._repeats * size * PS_PER_S // self._rate
+        return busy_ps if busy_ps > moved_ps else moved_ps
 
     def at_memory_ps(self, row: TileRow, size: int) -> int:
         """Return that bound at the peak rate of the memory, however fast the ports are: by it
@@ -263,23 +264,12 @@ class Bounds:
         moved_ps = self._repeats * size * PS_PER_S // self._peak
         return self._launch_ps + max(row.busy_ps + ends_ps, moved_ps)
 
-    def of_tile_ps(self, row: TileRow) -> int:
-        """Return that bound for all mappings with this tile."""
-        busy_ps = self._busy_ps.get(row.place) or self.busy_ps(row)
-        return busy_ps if busy_ps > self._least_ps else self._least_ps
-
-    def moved_ps(self, size: int) -> int:
-        """Return the time of launch and of `size` bytes in each repeat at the peak rate."""
-        return self._launch_ps + self._repeats * size * PS_PER_S // self._rate
-
-    def busy_ps(self, row: TileRow) -> int:
+    def _with_ends_ps(self, row: TileRow) -> int:
         """Return the time of launch, of the first load and the last store of a tile at the peak
         rate, and of all cycles.
         """
-        busy_ps = self._busy_ps.get(row.place)
-        if busy_ps is None:
-            ends_ps = self._traffic.end_bytes(row.tile) * PS_PER_S // self._rate
-            busy_ps = self._busy_ps[row.place] = self._start_ps + row.busy_ps + ends_ps
+        ends_ps = self._traffic.end_bytes(row.tile) * PS_PER_S // self._rate
+        busy_ps = self._busy_ps[row.place] = self._start_ps + row.busy_ps + ends_ps
         return busy_ps
 
     def by_transfers_ps(self, row: TileRow, traffic: MappingTraffic) -> int:

@@ -30,6 +30,9 @@ _NO_LIMIT: _Limit = inf, inf
 _SearchNode = tuple[int, int, int, int, TileRow, MappingTraffic | None]
 """A lower bound of a cost, where it is from, its turn; of a tile or of one of its mappings."""
 
+_SizedNode = tuple[int, int, int, TileRow, MappingTraffic | None]
+"""A lower bound of traffic, then of time, and the turn; of a tile or of one of its mappings."""
+
 
 class Search:
     """The best plan of a space: the least cost by the array's objective.
@@ -59,6 +62,7 @@ class Search:
         self._limit: _Limit = _NO_LIMIT
         self._fastest: Candidate | None = None  # of those whose time is known: it sets the limit
         self._plans: dict[Mapping, Plan] = {}
+        self._expanded = set[int]()  # places of tiles whose mappings are queued instead
         self._turns = count()
 
     def best(self) -> Plan:
@@ -117,9 +121,16 @@ class Search:
         """
         equals, best = list[Candidate](), (0, 0)
         slower_ps = list[int]()
-        for size, _, _, row, traffic in self._candidates(limit_ps):
-            if equals and size > best[0]:
+        candidates = self._within_limit(limit_ps)
+        while candidates:
+            size, bound_ps, _, row, traffic = heappop(candidates)
+            if equals and (size, bound_ps) > best:
                 break
+            if traffic is None:
+                for each in self._push_mappings(row):
+                    if each[0] <= limit_ps:
+                        heappush(candidates, self._by_size(each))
+                continue
             most_ps = best[1] if equals else limit_ps
             time_ps = self._time_ps(row, traffic, most_ps)
             if time_ps <= most_ps:
@@ -141,26 +152,18 @@ class Search:
             self._fastest = first
         return first
 
-    def _candidates(self, limit_ps: int) -> list[tuple[int, int, int, TileRow, MappingTraffic]]:
-        """Return the mappings that may take `limit_ps` at most, those of least traffic first, of
-        equals those of the lowest bounds.
-        """
-        self._expand(limit_ps)
-        return sorted([
-            (size, bound_ps, turn, row, traffic)
-            for bound_ps, size, _, turn, row, traffic in self._queue
-            if bound_ps <= limit_ps and traffic
-        ])  # fmt: skip
+    def _within_limit(self, limit_ps: int) -> list[_SizedNode]:
+        """Return what may take `limit_ps` at most, as a heap: that of least traffic first."""
+        nodes = [self._by_size(each) for each in self._queue if each[0] <= limit_ps]
+        candidates = [each for each in nodes if each[3].place not in self._expanded or each[4]]
+        heapify(candidates)
+        return candidates
 
-    def _expand(self, limit_ps: int) -> None:
-        """Replace the tiles that may take `limit_ps` at most by their mappings."""
-        tiles = [each[4] for each in self._queue if each[0] <= limit_ps and each[5] is None]
-        if not tiles:
-            return
-        self._queue = [each for each in self._queue if each[0] > limit_ps or each[5] is not None]
-        heapify(self._queue)
-        for row in tiles:
-            self._push_mappings(row)
+    def _by_size(self, node: _SearchNode) -> _SizedNode:
+        """Return a mapping by its traffic, a tile by the least that any of its mappings moves."""
+        bound_ps, _, _, turn, row, traffic = node
+        size = traffic.moved_bytes if traffic else self._all.moves_at_least(row)
+        return size, bound_ps, turn, row, traffic
 
     def _time_ps(self, row: TileRow, traffic: MappingTraffic, limit_ps: int) -> int:
         """Return a time that is exact, or else a bound of it above the limit."""
@@ -171,7 +174,10 @@ class Search:
 
     def _may_move_less(self, moved_bytes: int, limit_ps: int, most_ps: int) -> bool:
         """Return whether a mapping of less traffic, slower than the limit, may take `most_ps`."""
-        self._expand(most_ps)
+        for bound_ps, _, _, _, row, of_mapping in [*self._queue]:
+            if of_mapping is None and bound_ps <= most_ps:
+                if self._all.moves_at_least(row) < moved_bytes:
+                    self._push_mappings(row)
         return any(
             self._estimate(row, traffic).time_ps <= most_ps
             for bound_ps, size, _, _, row, traffic in self._queue
@@ -188,7 +194,7 @@ class Search:
                 return first, second
             heappop(self._queue)
             if traffic is None:
-                self._push_mappings(row)
+                self._refine_tile(row, (first, second))
                 continue
             estimate = self._estimates.get((row.place, traffic.number))
             if estimate is None or estimate.stage <= own:
@@ -249,42 +255,65 @@ class Search:
 
     def _push_tiles(self) -> None:
         """Queue the tiles whose bounds do not exceed the plans that are known."""
-        cost, least_bytes, limit = self._cost, self._all.traffic.least_bytes, self._limit
-        launch_ps, of_tile_ps = self._all.array.launch_latency, self._bounds.of_tile_ps
-        queue, turns = self._queue, self._turns
+        cost, limit, launch_ps = self._cost, self._limit, self._all.array.launch_latency
+        least_bytes, at_peak_ps = self._all.traffic.least_bytes, self._bounds.at_peak_ps
+        known, queue, turns = self._all.least_bytes, self._queue, self._turns
         for rows in self.space.rows:
             for row in rows:
                 if cost(launch_ps + row.busy_ps, least_bytes) > limit:
                     break  # the others take longer
-                bound = cost(of_tile_ps(row), least_bytes)
+                size = known.get(row.place, least_bytes)
+                bound = cost(at_peak_ps(row, size), size)
                 if bound <= limit:
                     queue.append((*bound, OF_TILE, next(turns), row, None))
         heapify(queue)
 
-    def _push_mappings(self, row: TileRow) -> None:
-        """Queue the mappings of a tile that fit."""
-        place, estimates, busy_ps = row.place, self._estimates, self._bounds.busy_ps(row)
+    def _refine_tile(self, row: TileRow, bound: MappingCost) -> None:
+        """Queue a tile again by the least that its mappings move, if that costs more than `bound`,
+        or else its mappings.
+        """
+        size = self._all.moves_at_least(row)
+        tighter = self._cost(self._bounds.at_peak_ps(row, size), size)
+        if tighter <= bound:
+            self._push_mappings(row)
+        elif tighter <= self._limit and row.place not in self._expanded:
+            heappush(self._queue, (*tighter, OF_TILE, next(self._turns), row, None))
+
+    def _push_mappings(self, row: TileRow) -> list[_SearchNode]:
+        """Queue the mappings of a tile that fit, instead of the tile, and return them."""
+        place, estimates, at_peak_ps = row.place, self._estimates, self._bounds.at_peak_ps
+        if place in self._expanded:
+            return []
+        self._expanded.add(place)
+        nodes = list[_SearchNode]()
         for traffic in self.space.fitting(row):
             estimate = estimates.get((place, traffic.number))
             if estimate is None:
-                moved_ps = self._bounds.moved_ps(traffic.moved_bytes)
-                estimate = TimeEstimate(max(busy_ps, moved_ps), AT_PEAK)
-            self._push(row, traffic, estimate)
+                estimate = TimeEstimate(at_peak_ps(row, traffic.moved_bytes), AT_PEAK)
+            node = self._push(row, traffic, estimate)
+            if node:
+                nodes.append(node)
+        return nodes
 
     def _estimate(self, row: TileRow, traffic: MappingTraffic) -> TimeEstimate:
         """Return the tightest estimate of a mapping so far."""
         estimate = self._estimates.get((row.place, traffic.number))
         return estimate or TimeEstimate(self._bounds.at_peak_ps(row, traffic.moved_bytes), AT_PEAK)
 
-    def _push(self, row: TileRow, traffic: MappingTraffic, estimate: TimeEstimate) -> None:
+    def _push(
+        self, row: TileRow, traffic: MappingTraffic, estimate: TimeEstimate
+    ) -> _SearchNode | None:
+        """Queue a mapping, unless it costs more than the limit; return what is queued."""
         time_ps, stage = estimate
         cost = self._cost(time_ps, traffic.moved_bytes)
         if cost > self._limit:
-            return
+            return None
         if stage == EXACT:
             self._limit_by(cost, (row, traffic))
         # Of equals exact ones come last, so that all that may be as good are exact by then.
-        heappush(self._queue, (*cost, stage, next(self._turns), row, traffic))
+        node = (*cost, stage, next(self._turns), row, traffic)
+        heappush(self._queue, node)
+        return node
 
     def _plan_of(self, row: TileRow, traffic: MappingTraffic) -> Plan:
         """Return the plan of the best mapping, which memories of other sizes may share."""

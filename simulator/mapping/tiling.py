@@ -72,6 +72,8 @@ class ArraySpace:
         self.needs = space.needs
         self._space, self._remaining, self._levels = space, space.levels(), list[Level]()
         self._compute_ps: dict[Sizes, tuple[int, int]] = {}
+        self.least_bytes: dict[int, int] = {}
+        """What `moves_at_least` returned, by the place of the tile."""
         self.cycles = TileCycles(array, self.shape)
         self.good: dict[Mapping, tuple[TileRow, MappingTraffic]] = {}
         """Those that were best on some memory path, and are often nearly the best on others."""
@@ -91,6 +93,14 @@ class ArraySpace:
     def mappings(self, tile: Sizes) -> list[MappingTraffic]:
         """Return the mappings with this tile, whether they fit or not."""
         return self.traffic.of_mappings(tile, lambda: self._mappings(tile))
+
+    def moves_at_least(self, row: TileRow) -> int:
+        """Return the least bytes that a mapping with this tile moves, whether it fits or not."""
+        size = self.least_bytes.get(row.place)
+        if size is None:
+            sizes = [each.moved_bytes for each in self.mappings(row.tile)]
+            size = self.least_bytes[row.place] = min(sizes)
+        return size
 
     def busy_ps(self, tile: Sizes) -> int:
         """Return the time of all computations with this tile."""

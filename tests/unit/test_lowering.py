@@ -312,7 +312,9 @@ def assert_ascending(search, row, traffic):
     at_peak_ps = bounds.at_peak_ps(row, traffic.moved_bytes)
     exact_ps = search._plan(traffic.mapping).progress.duration_ps(WHOLE)
     assert least_bytes <= traffic.moved_bytes
-    assert row.busy_ps <= bounds.of_tile_ps(row) <= at_peak_ps <= exact_ps
+    of_tile_ps = bounds.at_peak_ps(row, search.space.on_array.moves_at_least(row))
+    assert row.busy_ps <= bounds.at_peak_ps(row, least_bytes) <= of_tile_ps
+    assert of_tile_ps <= at_peak_ps <= exact_ps
     assert bounds.unmixed_ps(row, traffic) <= exact_ps
     assert bounds.by_transfers_ps(row, traffic) <= exact_ps
 
