@@ -44,6 +44,7 @@ def kept_samples(device: DramDevice | None) -> Iterator[None]:
             _write(path, samples)
 
 
+@remember("names of sample files", most=64)
 def file_name(device: DramDevice) -> str:
     """Return a name that tells devices, their constraints and the models that sample them apart.
 

@@ -14,8 +14,7 @@ from simulator.activity import (
 )
 from simulator.energy import tables
 from simulator.energy.banks import Bank, operand_bank, sums_bank
-from simulator.energy.factors import mac_factor
-from simulator.energy.memory_prices import Factors
+from simulator.energy.factors import Factors, mac_factor
 from simulator.energy.overheads import (
     clock_pj,
     overhead,

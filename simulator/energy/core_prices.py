@@ -5,10 +5,9 @@ Vector instructions come on top, and so does each byte that an operation reads o
 between L2 and L1, and between L1 and a register.
 """
 
-from collections.abc import Callable
-
 from simulator.activity import CPU_BYTES, CPU_CYCLES, CPU_VECTORS, CPU_WAITS, Action
 from simulator.energy import tables
+from simulator.energy.factors import Factors
 from simulator.energy.overheads import at_node, overhead, register_pj_per_byte
 from simulator.hardware.cpu import Cpu
 from simulator.hardware.precision import PRECISION_BITS
@@ -20,9 +19,7 @@ _OPERANDS = 4  # three registers read and one written by a fused multiply-add
 _L2, _LINE_BITS = 512 * 1024, 512  # guess: where a description has no cache; a line of 64 bytes
 
 
-def core_aj(
-    unit: str, cpu: Cpu, technology: Technology, times: Callable[[str], float]
-) -> dict[Action, int]:
+def core_aj(unit: str, cpu: Cpu, technology: Technology, times: Factors) -> dict[Action, int]:
     """Return the prices of a cluster's actions; `times` are factors on kinds of price."""
     supply = cpu.supply_ratio**2
     cycle = cpu.energy_per_cycle * supply * times("cpu_cycle")

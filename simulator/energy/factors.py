@@ -23,6 +23,33 @@ from simulator.memo import remember
 FactorValues: TypeAlias = Mapping[str, float]
 """Factors in permille by name; an absent one is 1000."""
 
+
+class Factors:
+    """The factor on each kind of price, by name: 1 where there is none.
+
+    Equal ones are one key of a memo.
+    """
+
+    __slots__ = ("_hash", "_permille")
+
+    def __init__(self, permille: FactorValues) -> None:
+        """Take factors in permille."""
+        self._permille = dict(permille)
+        self._hash = hash(frozenset(self._permille.items()))
+
+    def __call__(self, name: str) -> float:
+        """Return the factor on a kind of price."""
+        return self._permille.get(name, 1000) / 1000
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether all factors are equal."""
+        return isinstance(other, Factors) and self._permille == other._permille
+
+    def __hash__(self) -> int:
+        """Return a hash of all factors."""
+        return self._hash
+
+
 PREFIX = "energy."
 """Paths of factors begin with this, those of settings never."""
 

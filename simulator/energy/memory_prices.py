@@ -4,8 +4,6 @@ Currents of a preset are its datasheet's. Silicon draws less: each kind of curre
 measured, or all by `technology.dram_typical`; the datasheet is the upper end.
 """
 
-from collections.abc import Callable
-
 from simulator.activity import (
     DRAM_ACTIVATES,
     DRAM_READ_BURSTS,
@@ -17,12 +15,10 @@ from simulator.activity import (
 )
 from simulator.energy import tables
 from simulator.energy.account import StatePower
+from simulator.energy.factors import Factors
 from simulator.energy.overheads import at_node, phy_pj_per_byte, phy_static_mw
 from simulator.hardware.dram import DramDevice
 from simulator.hardware.soc import Technology
-
-Factors = Callable[[str], float]
-"""The factor on a kind of price, by name."""
 
 _AJ_PER_PJ = 10**6
 _UW_PER_MW = 10**3

@@ -8,7 +8,7 @@ voltage too is left out: slow points leak less than this.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -43,13 +43,12 @@ from simulator.energy.core_prices import core_aj
 from simulator.energy.factors import (
     PREFIX,
     Factor,
-    FactorValues,
+    Factors,
     at_end,
     factors,
     power_factor,
 )
 from simulator.energy.memory_prices import (
-    Factors,
     interconnect_aj,
     interface_uw,
     memory_aj,
@@ -58,9 +57,11 @@ from simulator.energy.memory_prices import (
 from simulator.energy.overheads import loss_permille, serial_static_mw
 from simulator.hardware.accelerator import Accelerator
 from simulator.hardware.cpu import Cpu
+from simulator.hardware.dram import DramDevice
 from simulator.hardware.dsp import VectorMachine
 from simulator.hardware.soc import Hardware, Technology
 from simulator.hardware.unit import ACCELERATOR, GROUP, HOST, BoardUnit, MeasuredUnit
+from simulator.memo import remember
 
 COMPONENTS = ("array", "scratchpad", "cpu", "interconnect", CONTROLLER, "dram")
 """What a SoC of a CPU and an accelerator spends energy on; further units are components, too."""
@@ -188,9 +189,17 @@ def prices(hardware: Hardware, boundary: Boundary = USUAL) -> Prices:
 
     Without an accelerator array and scratchpad cost nothing; the DRAM `ideal` is free.
     """
-    kinds = factors(hardware)
-    low, high = (_costs(hardware, kinds, at_end(kinds, end)) for end in ("low", "high"))
-    return _prices(hardware, (_costs(hardware, kinds, {}), low, high), boundary)
+    value, low, high = _tabled(tuple(factors(hardware)))
+    costs = _costs(hardware, value), _costs(hardware, low), _costs(hardware, high)
+    return _prices(hardware, costs, boundary)
+
+
+@remember("factors of tables", most=64)
+def _tabled(kinds: tuple[Factor, ...]) -> tuple[Factors, Factors, Factors]:
+    """Return factors of these kinds: their values, and the ends of their ranges."""
+    usual = {factor.name: float(factor.value) for factor in kinds}
+    low, high = (Factors({**usual, **at_end(kinds, end)}) for end in ("low", "high"))
+    return Factors(usual), low, high
 
 
 def prices_at(hardware: Hardware, draws: Mapping[str, int], boundary: Boundary = USUAL) -> Prices:
@@ -199,8 +208,9 @@ def prices_at(hardware: Hardware, draws: Mapping[str, int], boundary: Boundary =
     What is absent is as the tables say; of what `hardware` does not have, a factor changes nothing.
     The ends of the ranges are the prices themselves.
     """
+    usual = {factor.name: factor.value for factor in factors(hardware)}
     values = {path.removeprefix(PREFIX): value for path, value in draws.items()}
-    costs = _costs(hardware, factors(hardware), values)
+    costs = _costs(hardware, Factors({**usual, **values}))
     return _prices(hardware, (costs, costs, costs), boundary)
 
 
@@ -222,31 +232,54 @@ def _component_of(action: Action) -> str:
     return of_array.get(action.what, "scratchpad")
 
 
-def _costs(hardware: Hardware, kinds: Iterable[Factor], values: FactorValues) -> Costs:
-    """Return the prices where factors of these kinds have these `values`."""
+def _costs(hardware: Hardware, times: Factors) -> Costs:
+    """Return the prices, with factors on each kind."""
     cpu, array, technology = hardware.cpu, hardware.accelerator, hardware.technology
-    times, device = _times_of(kinds, values), hardware.dram.device
-    dynamic: dict[Action, int] = {
-        **(array_aj(ACCELERATOR, array, technology, times) if array else {}),
-        **core_aj(HOST, cpu, technology, times),
-        **interconnect_aj(technology, times),
-        **memory_aj(device, technology, times),
-    }
-    floor_uw, states = memory_uw(device, times)
-    static_uw = _static_uw(hardware, times) | {"dram": floor_uw}
+    cores = _of_cores(HOST, cpu, technology, times)
+    memory = _of_memory(hardware.dram.device, technology, times)
+    own = _of_array(array, technology, times) if array else Costs({}, {})
+    dynamic = {**own.dynamic_aj, **cores.dynamic_aj, **memory.dynamic_aj}
+    static_uw = {**dict.fromkeys(COMPONENTS, 0), **cores.static_uw}
+    if technology.serial:
+        static_uw[SERIAL] = round(
+            serial_static_mw(technology.serial) * times("serial") * _UW_PER_MW
+        )
+    static_uw |= {**own.static_uw, **memory.static_uw}
     for name, unit in (hardware.further or {}).items():
         costs = _costs_of(name, unit, technology, times)
         dynamic |= costs.dynamic_aj
         static_uw |= costs.static_uw
     static_uw |= {BOARD: round(technology.board_static * times("board_static"))}
+    return Costs(dynamic, static_uw, memory.state_uw, round(loss_permille() * times("regulators")))
+
+
+# The parts of a SoC are few in a sweep, their combinations many. Guesses: each at three ends of its
+# factors.
+@remember("prices of cores", most=64)
+def _of_cores(name: str, cpu: Cpu, technology: Technology, times: Factors) -> Costs:
+    static_uw = round(cpu.static_power * cpu.supply_ratio * times("cpu_static"))
+    return Costs(core_aj(name, cpu, technology, times), {name: static_uw})
+
+
+@remember("prices of memories", most=64)
+def _of_memory(device: DramDevice | None, technology: Technology, times: Factors) -> Costs:
+    """Return what the memory spends, and all on the way to it."""
+    dynamic = interconnect_aj(technology, times) | memory_aj(device, technology, times)
+    floor_uw, states = memory_uw(device, times)
     state_uw = {"dram": states, CONTROLLER: interface_uw(device, times)}
-    return Costs(dynamic, static_uw, state_uw, round(loss_permille() * times("regulators")))
+    return Costs(dynamic, {"dram": floor_uw}, state_uw)
 
 
-def _times_of(kinds: Iterable[Factor], values: FactorValues) -> Factors:
-    """Return the factor on each kind of price: that of `values`, or what it is without a draw."""
-    usual = {factor.name: factor.value for factor in kinds}
-    return lambda name: values.get(name, usual.get(name, 1000)) / 1000
+@remember("prices of arrays", most=256)
+def _of_array(array: Accelerator, technology: Technology, times: Factors) -> Costs:
+    """Return what the first array spends, its memories and its vector unit apart."""
+    static_uw = {
+        "array": array_uw(array, technology, times),
+        "scratchpad": scratchpad_uw(array, technology, times),
+    }
+    if array.vector:
+        static_uw[VECTOR] = vector_uw(array, technology, times)
+    return Costs(array_aj(ACCELERATOR, array, technology, times), static_uw)
 
 
 def _costs_of(name: str, unit: BoardUnit, technology: Technology, times: Factors) -> Costs:
@@ -254,7 +287,7 @@ def _costs_of(name: str, unit: BoardUnit, technology: Technology, times: Factors
     that a package adds.
     """
     if isinstance(unit, Cpu):
-        return Costs(core_aj(name, unit, technology, times), {name: _cores_static_uw(unit, times)})
+        return _of_cores(name, unit, technology, times)
     if isinstance(unit, Accelerator):
         static_uw = array_uw(unit, technology, times)
         static_uw += scratchpad_uw(unit, technology, times)
@@ -285,21 +318,3 @@ def _of_dsp(name: str, part: VectorMachine, times: Factors) -> Costs:
     factor = times("dsp_action")
     dynamic = {Action(name, what): round(aj * factor) for what, aj in each.items()}
     return Costs(dynamic, {name: part.static_power})
-
-
-def _cores_static_uw(cpu: Cpu, times: Factors) -> int:
-    return round(cpu.static_power * cpu.supply_ratio * times("cpu_static"))
-
-
-def _static_uw(hardware: Hardware, times: Factors) -> dict[str, int]:
-    array, technology = hardware.accelerator, hardware.technology
-    own = dict.fromkeys(COMPONENTS, 0) | {"cpu": _cores_static_uw(hardware.cpu, times)}
-    if technology.serial:
-        own[SERIAL] = round(serial_static_mw(technology.serial) * times("serial") * _UW_PER_MW)
-    if array is None:
-        return own
-    own |= {
-        "array": array_uw(array, technology, times),
-        "scratchpad": scratchpad_uw(array, technology, times),
-    }
-    return own | ({VECTOR: vector_uw(array, technology, times)} if array.vector else {})

@@ -18,6 +18,9 @@ PlainChanges = dict[tuple[str, str], Any]
 _NOT_ALONE: PlainChanges = {("", ""): None}
 
 _SETTINGS = 4096  # different values of all settings of a sweep: more than grids have
+_PARTS = 512  # a guess: arrays and memories of some tens of designs, of some kB each
+_APART = ("accelerator", "dram", "interconnect")
+"""Parts that nothing but their own settings changes: with the same settings, the same object."""
 
 
 class Overlay:
@@ -36,6 +39,7 @@ class Overlay:
         self._hardware, self._label = hardware, hardware.name
         self._values = _written_soc(hardware, places)
         self._effects: Memo[PlainChanges] = Memo("effects of settings", _SETTINGS)
+        self._parts: Memo[Part] = Memo("parts with other settings", _PARTS)
         self._constants = surviving(hardware.constants, paths)
 
     def at(self, changes: Mapping[str, Any]) -> Hardware:
@@ -43,8 +47,16 @@ class Overlay:
 
         Raises InputError naming path, value and fix; all mistakes at once.
         """
-        description = Stated(_copied(self._values), [*self._constants])
-        return resolved(self._label, description, changes)
+        own = {name: within for name in _APART if (within := _within(name, changes))}
+        known = {name: part for name, key in own.items() if (part := self._parts.find(key))}
+        made = tuple(f"{name}." for name in known)
+        rest = {path: value for path, value in changes.items() if not path.startswith(made)}
+        description = Stated(_copied({**self._values, **known}), [*self._constants])
+        soc = resolved(self._label, description, rest)
+        for name, key in own.items():
+            if name not in known:
+                self._parts.keep(key, getattr(soc, name))
+        return soc
 
     def digest_at(self, changes: Mapping[str, str]) -> str:
         """Return the digest of the SoC with `changes`, without reading it where that can be.
@@ -94,6 +106,13 @@ class Overlay:
     @cached_property
     def _texts(self) -> dict[str, str]:
         return self._hardware.texts
+
+
+def _within(name: str, changes: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the changes within a part; none where one says more than a value, or goes further."""
+    own = [(path, value) for path, value in changes.items() if path.startswith(f"{name}.")]
+    short = all(isinstance(value, str) and not value.startswith("{") for _, value in own)
+    return tuple(own) if short and name not in changes else ()
 
 
 def _place(path: str) -> str:

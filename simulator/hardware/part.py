@@ -41,7 +41,8 @@ class Part(Form):
             value: int = _HASH_VALUE.__get__(self)
         except AttributeError:
             values = self.__dict__
-            value = hash(tuple([values[name] for name in type(self).model_fields]))
+            own = (values[name] for name in type(self).model_fields)
+            value = hash(tuple([frozenset(v.items()) if type(v) is dict else v for v in own]))
             _HASH_VALUE.__set__(self, value)
         return value
 

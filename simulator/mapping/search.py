@@ -174,10 +174,10 @@ class Search:
 
     def _may_move_less(self, moved_bytes: int, limit_ps: int, most_ps: int) -> bool:
         """Return whether a mapping of less traffic, slower than the limit, may take `most_ps`."""
-        for bound_ps, _, _, _, row, of_mapping in [*self._queue]:
-            if of_mapping is None and bound_ps <= most_ps:
-                if self._all.moves_at_least(row) < moved_bytes:
-                    self._push_mappings(row)
+        near = [each[4] for each in self._queue if each[0] <= most_ps and each[5] is None]
+        for row in near:
+            if self._all.moves_at_least(row) < moved_bytes:
+                self._push_mappings(row)
         return any(
             self._estimate(row, traffic).time_ps <= most_ps
             for bound_ps, size, _, _, row, traffic in self._queue
