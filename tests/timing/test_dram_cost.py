@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from simulator.activity import AccessPattern, sequential
 from simulator.hardware import load_hardware
+from simulator.pattern_store import kept_samples
 from simulator.timing.dram.cost import (
     TrafficShape,
     Walk,
@@ -20,6 +21,7 @@ from simulator.timing.dram.cost import (
 )
 from simulator.timing.dram.memory import Memory
 from simulator.timing.dram.traffic import Stream, Transaction
+from tests.dram_samples import sampled_presets
 from tests.reference import rows
 
 GDDR6, DDR5 = "GDDR6-14000_2x16b_2ch", "DDR5-4800_2x32b_2ch"
@@ -49,6 +51,16 @@ def test_a_sequential_stream_takes_the_bus_but_for_refresh(preset, write):
     assert rows * device.channels <= cost.activates <= 1.4 * rows * device.channels
 
 
+@pytest.mark.parametrize("preset", sampled_presets())
+def test_no_sample_is_faster_than_the_pins(preset):
+    device = dram(preset).device
+    with kept_samples(device):
+        table = samples_of(device).table
+    assert any(walk.write for masters in table for walk, _ in masters)
+    for masters, sample in table.items():
+        assert sample.cycles * device.channels >= sample.granules * device.timing.burst, masters
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_rows_visited_for_one_granule_are_limited_by_activations(preset):
     memory = dram(preset)
@@ -65,7 +77,7 @@ def test_rows_visited_for_one_granule_are_limited_by_activations(preset):
 
 SATURATED = {
     "seq_read": (sequential(MIB, write=False), 0.015),
-    "seq_write": (sequential(MIB, write=True), 0.025),
+    "seq_write": (sequential(MIB, write=True), 0.015),
     "random_read": (AccessPattern(MIB, 64, (1 << 20) + 64 * 4097, write=False), 0.08),
 }
 
