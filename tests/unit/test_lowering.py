@@ -122,14 +122,27 @@ def test_a_weight_gradient_reads_its_feature_map_as_the_forward_pass_does():
 
 
 @settings(max_examples=40, deadline=None)
-@given(sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.integers(1, 3))
-def test_the_mapping_is_the_best_of_its_space(m, n, k, dataflow, batch):
-    hardware = machine(accelerator__dataflow=dataflow, accelerator__scratchpad="16 KiB")
+@example(83, 55, 91, "os", 1, "4 KiB", "ideal", 30)  # a slow mapping moves less, and is in time
+@example(75, 43, 34, "is", 3, "2 KiB", "ideal", 30)
+@given(
+    sizes, sizes, sizes, st.sampled_from(["ws", "os", "is"]), st.integers(1, 3),
+    st.sampled_from(["4 KiB", "16 KiB"]), st.sampled_from(["ideal", "LPDDR4-3200_x32_1ch"]),
+    st.sampled_from([2, 30]),
+)  # fmt: skip
+def test_the_mapping_is_the_best_of_its_space(
+    m, n, k, dataflow, batch, scratchpad, preset, slack_percent
+):
+    hardware = machine(
+        accelerator__rows=16, accelerator__cols=8, accelerator__dataflow=dataflow,
+        accelerator__scratchpad=scratchpad, dram__preset=preset,
+        accelerator__mapping_slack=f"{slack_percent} %",
+    )  # fmt: skip
     array, pricing = hardware.accelerator, pricing_of(hardware.dram, hardware.interconnect)
     shape = GemmShape(batch, Dims(m, n, k), Widths(8, 32), dataflow_of(dataflow))
     chosen = mapper.map_shape(array, pricing, shape, batch * m * n * k)
     plans = [Plan(array, pricing, shape, mapping) for mapping in candidates(array, shape)]
-    assert time_and_traffic(chosen.progress, chosen.counts) == best_within_slack(plans)
+    best = best_within_slack(plans, 10 * slack_percent)
+    assert time_and_traffic(chosen.progress, chosen.counts) == best
     assert chosen.mapping_reason == "best"
 
 

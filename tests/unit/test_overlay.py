@@ -2,6 +2,7 @@
 
 import json
 import random
+from itertools import product
 
 import pytest
 
@@ -78,6 +79,44 @@ def test_a_precision_of_layers_adds_a_rule(other):
     assert "block.*.fc" in [rule.layer for rule in whole.runtime.rules]
     assert overlay.digest_at(changes) == whole.digest
     assert whole.digest != hardware.digest
+
+
+def test_points_of_one_overlay_are_what_their_settings_make():
+    values = {
+        "accelerator.rows": ["8", "{value: 8, range: 4 .. 16, source: a paper}", "32"],
+        "accelerator.scratchpad": ["64 KiB", "1 MiB"],
+        "dram.preset": ["ideal", "HBM2_8ch"],
+        "interconnect.latency": ["50 ns", "80 ns"],
+        "cpu.core": ["in-order", "wide"],
+    }
+    overlay = Overlay(load_hardware("edge-16x16"), values)
+    points = [dict(zip(values, each, strict=True)) for each in product(*values.values())]
+    for point in random.Random(0).sample(points, len(points)):
+        fewer = {path: value for path, value in point.items() if "preset" not in path}
+        for changes in (point, fewer):
+            soc, whole = overlay.at(changes), load_hardware("edge-16x16", changes)
+            assert soc == whole
+            # What no point changes is known of by itself alone; what its own form says is new.
+            told = [each for each in whole.constants if each.path in changes]
+            assert [each for each in soc.constants if each.path in changes] == told
+            assert any(each.path == "accelerator.rows" for each in told) == (
+                "paper" in changes["accelerator.rows"]
+            )
+
+
+def test_designs_with_a_part_in_common_share_it():
+    overlay = Overlay(
+        load_hardware("edge-16x16"), ["accelerator", "accelerator.rows", "dram.preset"]
+    )
+    points = [
+        overlay.at({"accelerator.rows": rows, "dram.preset": preset})
+        for rows, preset in (("8", "ideal"), ("8", "HBM2_8ch"), ("32", "ideal"))
+    ]
+    assert points[0].accelerator is points[1].accelerator
+    assert points[0].dram is points[2].dram
+    assert points[1].dram.preset == "HBM2_8ch"
+    with pytest.raises(InputError, match="no accelerator"):
+        overlay.at({"accelerator": "none", "accelerator.rows": "8"})
 
 
 def test_an_overlay_keeps_what_no_setting_touches():
