@@ -48,13 +48,13 @@ class Overlay:
         Raises InputError naming path, value and fix; all mistakes at once.
         """
         own = {name: within for name in _APART if (within := _within(name, changes))}
-        known = {name: part for name, key in own.items() if (part := self._parts.find(key))}
-        made = tuple(f"{name}." for name in known)
+        cached = {name: part for name, key in own.items() if (part := self._parts.find(key))}
+        made = tuple(f"{name}." for name in cached)
         rest = {path: value for path, value in changes.items() if not path.startswith(made)}
-        description = Stated(_copied({**self._values, **known}), [*self._constants])
+        description = Stated(_copied({**self._values, **cached}), [*self._constants])
         soc = resolved(self._label, description, rest)
         for name, key in own.items():
-            if name not in known:
+            if name not in cached:
                 self._parts.keep(key, getattr(soc, name))
         return soc
 

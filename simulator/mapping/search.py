@@ -1,5 +1,6 @@
 """The search for the best mapping of an operation: of little time and traffic, or another cost."""
 
+from bisect import bisect
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
@@ -257,12 +258,11 @@ class Search:
         """Queue the tiles whose bounds do not exceed the plans that are known."""
         cost, limit, launch_ps = self._cost, self._limit, self._all.array.launch_latency
         least_bytes, at_peak_ps = self._all.traffic.least_bytes, self._bounds.at_peak_ps
-        known, queue, turns = self._all.least_bytes, self._queue, self._turns
-        for rows in self.space.rows:
-            for row in rows:
-                if cost(launch_ps + row.busy_ps, least_bytes) > limit:
-                    break  # the others take longer
-                size = known.get(row.place, least_bytes)
+        least_of, queue, turns = self._all.least_bytes, self._queue, self._turns
+        for rows in self.space.rows:  # those of the fewest cycles first
+            slower = bisect(rows, limit, key=lambda row: cost(launch_ps + row.busy_ps, least_bytes))
+            for row in rows[:slower]:
+                size = least_of.get(row.place, least_bytes)
                 bound = cost(at_peak_ps(row, size), size)
                 if bound <= limit:
                     queue.append((*bound, OF_TILE, next(turns), row, None))

@@ -24,6 +24,7 @@ def dram(monkeypatch, tmp_path):
     samples_of.cache_clear()
     yield load_hardware("edge-16x16").dram
     samples_of.cache_clear()
+    file_name.cache_clear()
 
 
 def stored(tmp_path):
@@ -56,6 +57,7 @@ def priced_with(dram, monkeypatch, standard, row):
     longer = replace(table, constraints=(*table.constraints, row))
     monkeypatch.setitem(STANDARDS, standard, longer)
     samples_of.cache_clear()
+    file_name.cache_clear()
     priced(dram)
 
 
