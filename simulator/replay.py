@@ -1,10 +1,8 @@
 """Replaying a training run on a machine: each distinct step once cold and once steady."""
 
-import json
 import platform
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,22 +15,18 @@ from simulator.energy.formats import format_notes
 from simulator.energy.fpga import check_fits, resources
 from simulator.energy.prices import prices
 from simulator.errors import Infeasible, InputError, a_or_an
-from simulator.files.writing import write_text
 from simulator.hardware import Hardware
 from simulator.lowering.fusion import fusion_of
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.soc import FIDELITIES
 from simulator.machine.step import MOST_TILES, StepRunner
 from simulator.pattern_store import kept_samples
-from simulator.placing import Placed, candidates
-from simulator.results.constants import constants_document
 from simulator.results.fusion import fusion_document
 from simulator.results.methods import bits_by_epoch
 from simulator.results.metrics import metric
 from simulator.results.notes import notes_of, voltage_notes
 from simulator.results.record import StepRecord
-from simulator.results.result import MACHINE, STEP, Identity, Result, write_result
-from simulator.results.samples import discard_samples
+from simulator.results.result import Identity, Result
 from simulator.results.sparsity import sparsity_document
 from simulator.si import si
 from simulator.step_run import SectionedRun
@@ -40,10 +34,11 @@ from simulator.timing.compiled import compiled_on
 from simulator.timing.sharing import sharing_of
 from simulator.trace.memory import footprint, with_copies
 from simulator.trace.passes.overlay import resolved
-from simulator.trace.storage import load_trace, save_trace
+from simulator.trace.storage import load_trace
 from simulator.trace.trace import Step, StepKind, Trace
 
 if TYPE_CHECKING:
+    from simulator.placing import Placed
     from simulator.results.step_documents import StepDocument
 
 StepProgress = Callable[[Iterable[int], int, str], Iterable[int]]
@@ -106,7 +101,10 @@ class Machine:
 
 
 def replay(
-    machine: Machine, trace: Trace, placed: Placed | None = None, progress: StepProgress = _silently
+    machine: Machine,
+    trace: Trace,
+    placed: "Placed | None" = None,
+    progress: StepProgress = _silently,
 ) -> tuple[StepRecord, ...]:
     """Return the records of a run of `trace`, without methods, on `machine`.
 
@@ -180,8 +178,10 @@ class Replay:
     def _searches(self) -> bool:
         return self.hardware.runtime.placement != "rules" and bool(self.hardware.drivers)
 
-    def _best(self, progress: StepProgress) -> tuple[Placed, Result]:
+    def _best(self, progress: StepProgress) -> "tuple[Placed, Result]":
         """Return the best placement of some candidates, each simulated, and its result."""
+        from simulator.placing import candidates  # noqa: PLC0415 - for searches alone
+
         cost = metric("energy_aj" if self.hardware.runtime.placement == "frugal" else "latency_ps")
         machine, results = self.machine, []
         options = candidates(self.hardware, self.trace, machine.lowering, machine.prices)
@@ -199,13 +199,13 @@ class Replay:
         return min(results, key=lambda item: cost.of(item[1].total))
 
     @property
-    def placed(self) -> Placed | None:
+    def placed(self) -> "Placed | None":
         """The placement of the ops, None where the rules place them."""
         if self._searches and self._best_placed is None:
             self.run()
         return self._best_placed
 
-    def _result(self, placed: Placed | None, records: tuple[StepRecord, ...]) -> Result:
+    def _result(self, placed: "Placed | None", records: tuple[StepRecord, ...]) -> Result:
         result = Result(
             lambda: self._identity(placed, records),
             records,
@@ -241,7 +241,7 @@ class Replay:
         """Return a step, what it leaves to itself, and where its ops run."""
         step, placed = self.trace.steps[index], self.placed
         units = placed[index] if placed else None
-        _, carry = self.machine.lowering.lower(step, Carry(), units)
+        _, carry = self.machine.lowering.lowered(step, Carry(), units)
         return step, carry, units
 
     @property
@@ -265,7 +265,7 @@ class Replay:
         array = self.hardware.accelerator
         return array.peak_macs_per_s if array else 0
 
-    def _identity(self, placed: Placed | None, records: tuple[StepRecord, ...]) -> Identity:
+    def _identity(self, placed: "Placed | None", records: tuple[StepRecord, ...]) -> Identity:
         hardware, trace = self.hardware, self.trace
         notes = [*format_notes(hardware), *voltage_notes(hardware), *notes_of(records)]
         return Identity(
@@ -306,32 +306,6 @@ class Replay:
         return shlex.join(["trainsoc", "run", self.hardware.name, self.trace.name, *options])
 
 
-def save_run(replay: Replay, result: Result, directory: Path, *, ops: bool = False) -> None:
-    """Write result, prices, steps, inputs and one step over time into `directory`."""
-    from simulator.results.recost import save_costs  # noqa: PLC0415 - for runs into folders
-
-    discard_samples(directory)
-    write_text(directory / MACHINE, json.dumps(replay.hardware.as_text(), indent=1) + "\n")
-    save_trace(replay.typical_trace, directory / STEP)
-    constants = {"constants": constants_document(replay.hardware)}
-    resolved = json.dumps(replay.hardware.plain() | constants, indent=1)
-    write_text(directory / "hardware.json", resolved + "\n")
-    write_text(directory / "step.json", json.dumps(replay.typical_step()) + "\n")
-    save_costs(result, directory)
-    write_result(directory / "result.json", result, ops=ops)
-
-
-def discard_run(directory: Path) -> None:
-    """Remove what an earlier run left in `directory`, so that nothing is compared with it."""
-    discard_samples(directory)
-    files = ("hardware.json", "step.json", "records.parquet", "energy.yaml", "result.json")
-    for name in (*files, MACHINE, STEP):
-        with suppress(OSError):
-            (directory / name).unlink()
-    with suppress(OSError):
-        directory.rmdir()
-
-
 def as_trace(source: Trace | Recording | str | Path) -> Trace:
     """Return the trace that `source` is, holds, or names."""
     if isinstance(source, Trace):
@@ -341,7 +315,7 @@ def as_trace(source: Trace | Recording | str | Path) -> Trace:
     return source.trace
 
 
-def precisions(machine: Machine, trace: Trace, placed: Placed | None = None) -> dict[str, Any]:
+def precisions(machine: Machine, trace: Trace, placed: "Placed | None" = None) -> dict[str, Any]:
     """Return the precisions of the GEMMs as traced and as executed, sorted by name."""
     steps = [
         machine.lowering.precisions(step, placed[number] if placed else None)

@@ -152,23 +152,26 @@ def run_and_report(options: RunOptions) -> dict[str, object]:
 
 
 def _print_sections(documents: "list[ResultDocument]", options: RunOptions) -> None:
-    from simulator.views.heat import dvfs_lines, heat_lines
-
     for document in documents:
         if "dvfs" in document:
+            from simulator.views.heat import dvfs_lines
+
             print_table(dvfs_lines(document["dvfs"]), table_width(wide=options.wide))
         if "heat" in document:
+            from simulator.views.heat import heat_lines
+
             print_table(heat_lines(document["heat"]), table_width(wide=options.wide))
 
 
 def _machines(options: RunOptions) -> "list[tuple[Hardware, list[str]]]":
     """Return the SoC with its overrides and, if there is a baseline, that with its own."""
     from simulator.hardware.load import load_hardware
-    from simulator.interactive.run import shared_settings
 
     overrides = options.overrides or []
     machines = [(load_hardware(options.hardware, overrides), overrides)]
     if options.baseline:
+        from simulator.interactive.run import shared_settings
+
         shared = shared_settings(overrides)
         machines.append((load_hardware(options.baseline, shared), shared))
     return machines
@@ -224,8 +227,8 @@ def _save(
     ops: bool,
 ) -> None:
     """Write the run into folder `out`, and the baseline's into a folder in it."""
-    from simulator.replay import discard_run, save_run
     from simulator.results.samples import write_samples
+    from simulator.run_folder import discard_run, save_run
 
     folders = (out, out / "baseline")
     for replay, result, folder in zip(replays, results, folders, strict=False):

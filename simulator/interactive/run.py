@@ -12,9 +12,10 @@ from simulator.errors import InputError, shown
 from simulator.hardware import Hardware, load_hardware
 from simulator.interactive.tables import frame
 from simulator.interactive.verdict import Verdict
-from simulator.replay import Recording, Replay, as_trace, discard_run, save_run
+from simulator.replay import Recording, Replay, as_trace
 from simulator.results.result import Result
 from simulator.results.step_documents import StepDocument
+from simulator.run_folder import discard_run, save_run
 from simulator.trace.passes.file import load_method
 from simulator.trace.passes.overlay import scheduled
 from simulator.trace.passes.treatment import MethodSchedule

@@ -10,7 +10,6 @@ from simulator.mapping.loops import Mapping
 from simulator.mapping.plan import Plan
 from simulator.mapping.problem import ProblemShape
 from simulator.mapping.rules import RULES, prescribed
-from simulator.mapping.search import Search
 from simulator.memo import Memo
 from simulator.timing.pricing import Pricing
 from simulator.timing.shares import WHOLE
@@ -64,8 +63,17 @@ def _best(array: Accelerator, pricing: Pricing, shape: ProblemShape) -> Plan:
     """Return the best plan of the mapper's space."""
     choices = _CHOICES.find((array, pricing))
     if choices is None:
-        return Search(array, pricing, shape).best()
+        return _searched(array, pricing, shape)
     problem = repr(shape.key)
     if problem not in choices:
-        choices[problem] = Search(array, pricing, shape).best().mapping
+        choices[problem] = _searched(array, pricing, shape).mapping
     return Plan(array, pricing, shape, choices[problem])
+
+
+def _searched(array: Accelerator, pricing: Pricing, shape: ProblemShape) -> Plan:
+    """Return what a search finds, which needs as much code as all else: a run that recalls its
+    choices imports none of it.
+    """
+    from simulator.mapping.search import Search  # noqa: PLC0415
+
+    return Search(array, pricing, shape).best()

@@ -25,10 +25,11 @@ from simulator.lowering.lower import Carry, Lowering
 from simulator.machine import step as steps
 from simulator.machine.step import StepRunner, run_step
 from simulator.probes import probe_array
-from simulator.replay import Replay, as_trace, save_run
+from simulator.replay import Replay, as_trace
 from simulator.results import sections
 from simulator.results.record import StepRecord
 from simulator.results.recost import recost
+from simulator.run_folder import save_run
 from simulator.sweeps.axis import read_axes
 from simulator.sweeps.executors import Here
 from simulator.sweeps.exploration import replayed

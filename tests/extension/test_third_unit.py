@@ -18,10 +18,11 @@ from simulator.energy.price_file import read_table
 from simulator.errors import InputError
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.step import run_step
-from simulator.replay import Replay, save_run
+from simulator.replay import Replay
 from simulator.results.constants import constants_document
 from simulator.results.recost import recost
 from simulator.results.result import read_result
+from simulator.run_folder import save_run
 from simulator.si import si
 from simulator.timing.shares import WHOLE
 from simulator.timing.sharing import sharing_of

@@ -16,8 +16,9 @@ from simulator.hardware.runtime import Rule
 from simulator.hardware.shipped import CONFIGS
 from simulator.lowering.lower import Carry, Lowering
 from simulator.machine.step import run_step
-from simulator.replay import Replay, save_run
+from simulator.replay import Replay
 from simulator.results.recost import recost
+from simulator.run_folder import save_run
 from simulator.timing.shares import WHOLE
 from simulator.timing.sharing import sharing_of
 from tests.builders import StepBuilder, one_step_trace

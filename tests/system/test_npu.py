@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from simulator import simulate
 from simulator.energy.price_file import EnergyTable
 from simulator.energy.prices import prices
-from simulator.replay import Replay, save_run
+from simulator.replay import Replay
 from simulator.results.recost import recost
 from simulator.results.result import read_result
+from simulator.run_folder import save_run
 from simulator.trace.op import Op, OpKind, Phase
 from simulator.trace.trace import Segment, StorageKind, Trace
 from tests.builders import StepBuilder, machine

@@ -24,9 +24,10 @@ from simulator.energy.prices import OWN_COMPONENTS, prices
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.shipped import hardware_names
-from simulator.replay import Replay, save_run
+from simulator.replay import Replay
 from simulator.results import saved
 from simulator.results.recost import recost, save_recosted
+from simulator.run_folder import save_run
 from tests.builders import ACTIONS, StepBuilder, one_step_trace
 from tests.command_line import ROOT, trainsoc
 from tests.system.strategies import machines, traces

@@ -13,9 +13,10 @@ from simulator.energy.boundary import Boundary, boundary_of, takes_in
 from simulator.energy.price_file import EnergyTable, read_table
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.replay import Replay, save_run
+from simulator.replay import Replay
 from simulator.results.recost import recost
 from simulator.results.result import read_result
+from simulator.run_folder import save_run
 from simulator.views.joules import check_boundaries
 from tests.builders import StepBuilder, one_step_trace
 from tests.command_line import trainsoc

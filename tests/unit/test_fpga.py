@@ -12,8 +12,9 @@ from simulator.energy.price_file import read_table
 from simulator.errors import Infeasible, InputError
 from simulator.hardware import Hardware, load_hardware
 from simulator.hardware.fpga import Fpga
-from simulator.replay import Replay, save_run
+from simulator.replay import Replay
 from simulator.results.recost import recost
+from simulator.run_folder import save_run
 from simulator.sweeps.answers import objectives_of
 from simulator.sweeps.axis import parse_axes
 from simulator.sweeps.executors import Here

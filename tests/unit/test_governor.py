@@ -19,8 +19,9 @@ from simulator.governor import (
     governed_run,
 )
 from simulator.hardware import load_hardware
-from simulator.replay import Replay, save_run
+from simulator.replay import Replay
 from simulator.results.recost import recost
+from simulator.run_folder import save_run
 from simulator.trace.op import Phase
 from simulator.trace.phases import StepPart
 from tests.builders import StepBuilder, one_step_trace

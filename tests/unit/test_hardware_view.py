@@ -7,8 +7,9 @@ import pytest
 from simulator.energy import price_constants
 from simulator.hardware import load_hardware
 from simulator.hardware.shipped import hardware_names
-from simulator.replay import Replay, save_run
+from simulator.replay import Replay
 from simulator.results.constants import constants_document
+from simulator.run_folder import save_run
 from simulator.views.hardware_yaml import hardware_yaml
 from tests.builders import StepBuilder, one_step_trace
 

@@ -12,8 +12,9 @@ from simulator.energy.price_file import EnergyTable
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
 from simulator.hardware.thermal import Battery, Thermal
-from simulator.replay import Replay, as_trace, save_run
+from simulator.replay import Replay, as_trace
 from simulator.results.recost import recost
+from simulator.run_folder import save_run
 from simulator.thermal.network import ThermalNetwork, after, steady_die_c, steady_rises, stored_j
 from simulator.thermal.walk import ClockedStep, allowed_clock, drawn_w, walk
 from simulator.views.heat import heat_lines

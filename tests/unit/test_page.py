@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.replay import Replay, save_run
+from simulator.replay import Replay
+from simulator.run_folder import save_run
 from simulator.views.page import page_document, page_html, read_runs, simulated_changes
 from simulator.views.page.columns import levels, names, thinned
 from simulator.views.page.html import SCRIPTS

@@ -8,10 +8,11 @@ import pytest
 
 from simulator.errors import InputError
 from simulator.hardware import load_hardware
-from simulator.replay import Replay, save_run
+from simulator.replay import Replay
 from simulator.results.records import read_records
 from simulator.results.result import read_result
 from simulator.results.step import read_step
+from simulator.run_folder import save_run
 from tests.builders import StepBuilder, one_step_trace
 
 KEY = "trainsoc.records"
