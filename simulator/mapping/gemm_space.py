@@ -46,8 +46,7 @@ class GemmSpace:
         """Whether folds do not overlap and the operands fit the scratchpad."""
         if not OVERLAPS[self.array.overlap].serial:
             return False
-        a, b = self.shape.a_size(self._dims), self.shape.b_size(self._dims)
-        return a + b <= self.array.scratchpad
+        return self.needs(self._dims).operands <= self.array.scratchpad
 
     def levels(self) -> Iterator[TileLevel]:
         """Yield the tiles with each halving of the streamed dimension."""
@@ -61,9 +60,11 @@ class GemmSpace:
             yield TileLevel(tiles, last=whole_folds or stream <= _LEAST)
 
     def needs(self, tile: Sizes) -> TileNeeds:
-        """Return what a tile takes on chip."""
+        """Return what a tile takes on chip, beside what lies there anyway."""
         shape = self.shape
-        return TileNeeds(shape.a_size(tile) + shape.b_size(tile), shape.sum_bytes(tile))
+        a = 0 if "a" in shape.resident else shape.a_size(tile)
+        b = 0 if "b" in shape.resident else shape.b_size(tile)
+        return TileNeeds(a + b, shape.sum_bytes(tile))
 
     def mappings(self, tile: Sizes) -> Iterator[Mapping]:
         """Yield the loop orders of a tile that differ in what they load."""

@@ -22,8 +22,10 @@ def demand(
     """Return the bytes that a mapping needs of each memory of an array, with or without a
     `weight_buffer`.
 
-    What moves in bulk has at most `bulk_buffers`. A weight buffer holds operand B, or the sums of a
-    convolution's weight gradient, whose operand A then lies in the accumulator.
+    What is preloaded lies in a memory of its own, and a resident operand in the part of the
+    scratchpad that keeps tensors, from where the array reads it. What moves in bulk has at most
+    `bulk_buffers`. A weight buffer holds operand B, or the sums of a convolution's weight gradient,
+    whose operand A then lies in the accumulator.
     """
     often = copies(shape, mapping, weight_buffer=weight_buffer)
     if mapping.bulk:
@@ -32,8 +34,10 @@ def demand(
             for name, n in zip("abc", often, strict=True)
         ]
     blocks = [block(shape, mapping, level) for level in mapping.reuse_levels]
-    a = 0 if "a" in mapping.preloaded else often[0] * shape.a_size(blocks[0])
-    b = 0 if "b" in mapping.preloaded else often[1] * shape.b_size(blocks[1])
+    in_scratchpad = ("b" if shape.sums_weights else "a") if weight_buffer else "ab"
+    elsewhere = {*mapping.preloaded, *shape.resident.intersection(in_scratchpad)}
+    a = 0 if "a" in elsewhere else often[0] * shape.a_size(blocks[0])
+    b = 0 if "b" in elsewhere else often[1] * shape.b_size(blocks[1])
     sums = often[2] * shape.sum_bytes(blocks[2])
     if not weight_buffer:
         return Demand(a + b, sums)

@@ -8,6 +8,9 @@ from simulator.activity import Stage
 from simulator.errors import InputError
 from simulator.lowering.keeping import Keeping, OnChip, UnitTouch, plan_of
 from simulator.lowering.lower import Carry, Lowering
+from simulator.mapping.memories import demand
+from simulator.mapping.shape import GemmShape, Widths
+from simulator.timing.dataflows import Dims
 from simulator.trace.accesses import Access
 from simulator.trace.op import Phase, Role
 from simulator.trace.trace import StorageKind
@@ -128,6 +131,18 @@ def test_a_result_that_stays_costs_no_dram_byte(keep, between):
     assert first.counts.dram_write_bytes == between
     assert second.counts.dram_read_bytes == SIZE + between
     assert second.counts.dram_write_bytes == SIZE
+
+
+@pytest.mark.parametrize(("resident", "tiles", "beside_weights"), [
+    ("", 2 * 64 * 64, 64 * 64), ("a", 64 * 64, 0), ("b", 64 * 64, 64 * 64), ("ab", 0, 0),
+])  # fmt: skip
+def test_what_stays_takes_no_room_of_tiles(resident, tiles, beside_weights):
+    """One tile of int8; what goes into a weight buffer takes room there all the same."""
+    shape = GemmShape(1, Dims(64, 64, 64), Widths(8, 32), resident=frozenset(resident))
+    (whole,) = shape.space(machine(NPU).accelerator).mappings((64, 64, 64))
+    assert demand(shape, whole, weight_buffer=False) == (tiles, 4 * 64 * 64, 0)
+    assert demand(shape, whole, weight_buffer=True) == (beside_weights, 4 * 64 * 64, 64 * 64)
+    assert shape.space(machine(NPU).accelerator).needs((64, 64, 64)).operands == tiles
 
 
 def test_a_result_that_the_cpu_reads_is_stored_and_stays():
