@@ -10,7 +10,7 @@ import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 # Trains LeNet by every method; predicts all rows that test_accuracy does; runs ResNet-20 on many.
-SLOW = ("03_energy_per_epoch", "04_validation", "05_npu")
+SLOW = ("03_energy_per_epoch", "04_validation", "05_npu", "07_selection")
 # What training's threads make of a number, which sum in another order. Accuracies of networks that are
 # trained here depend on the kernels of the machine: under low-rank updates by 5 %.
 WITHIN, WITHIN_TRAINED = 0.01, {"03_energy_per_epoch": 0.1}

@@ -66,7 +66,9 @@ def test_a_limit_is_reached(make, size):
         (lambda: nn.Sequential(nn.Linear(1024, 600), nn.Linear(600, 800)), (1, 1024)),
         (lambda: nn.Linear(1, 1), ((1 << 20) + 1, 1)),
         (lambda: nn.Sequential(nn.Conv1d(1, 1, 1), nn.Upsample(scale_factor=9000)), (1, 1, 20_000)),
-        (lambda: nn.Conv2d(64, 64, 9, padding=4), (1, 64, 128, 128)),  # 11 GFLOP
+        pytest.param(
+            lambda: nn.Conv2d(64, 64, 9, padding=4), (1, 64, 128, 128), marks=pytest.mark.slow
+        ),  # 11 GFLOP
     ],
 )
 def test_a_limit_is_exceeded(make, size):
