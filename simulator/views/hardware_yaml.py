@@ -118,15 +118,23 @@ def _mapping(
 
 
 def _item(value: Any, path: tuple[str, ...], constants: Mapping[str, Constant]) -> Iterator[str]:
-    """Yield an entry of a list: on its line with the source that its numbers share."""
-    start = "  " * (len(path) - 1) + "- "
+    """Yield an entry of a list: on its line with the source that its numbers share, else over
+    several.
+    """
+    indent = "  " * (len(path) - 1)
     if not isinstance(value, Mapping):
-        yield start + _scalar(value)
+        yield f"{indent}- {_scalar(value)}"
         return
     stem = ".".join(path)
-    sources = {each.source for key, each in constants.items() if key.startswith(f"{stem}.")}
-    comment = f"  # {' '.join(sources.pop().split())}" if len(sources) == 1 else ""
-    yield start + _flow(value) + comment.rstrip(" #")
+    own = [each for key, each in constants.items() if key.startswith(f"{stem}.")]
+    sources = {" ".join(each.source.split()) for each in own}
+    if len(sources) > 1 or any(each.is_uncertain for each in own):
+        first, *rest = _mapping(value, path, constants)
+        yield f"{indent}- {first.lstrip()}"
+        yield from rest
+        return
+    comment = f"  # {sources.pop()}" if sources else ""
+    yield f"{indent}- {_flow(value)}{comment.rstrip(' #')}"
 
 
 def _entry(start: str, value: Any, constant: Constant | None) -> Iterator[str]:

@@ -41,7 +41,8 @@ def test_peaks_and_areas_come_first():
 
 
 SOCS = (
-    "edge-16x16-npu", "ef-train-zcu102", "host", "jetson-xavier-gpu-npu", "mandheling-xiaomi10"
+    "edge-16x16-npu", "ef-train-zcu102", "host", "jetson-xavier-gpu-npu", "mandheling-xiaomi10",
+    "pixel-3-battery",
 )  # fmt: skip
 
 
