@@ -31,7 +31,8 @@ def test_every_network_was_trained_in_every_width_in_which_it_runs():
     wanted = {(net, bits) for net in NETWORKS for bits in {*feasible_bits(net), BITS[-1]}}
     assert wanted <= accuracies().keys()
     network = Network(2, 16, 3)
-    assert trained(network, 6) == pytest.approx(accuracies()[network, 6], abs=0.012)  # 4 images: kernels differ
+    within = 0.012  # 4 of 360 images: kernels differ by machine
+    assert trained(network, 6) == pytest.approx(accuracies()[network, 6], abs=within)
 
 
 def test_of_accurate_six_layer_networks_some_fit_in_6_bits_and_none_in_16():
