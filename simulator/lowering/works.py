@@ -75,7 +75,7 @@ class _CoreMacs(NamedTuple):
 
 
 # A guess: the works of some tens of designs.
-_OF_GEMMS: Memo[Work] = Memo("works of GEMMs", 8192)
+_OF_GEMMS: Memo[Work] = Memo("works of GEMMs", 2048)
 
 
 def _of_gemm(work: Work, unit: str, precision: str, size: tuple[int, int, int, int]) -> Work:

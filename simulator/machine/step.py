@@ -19,7 +19,7 @@ MOST_TILES = 1_000_000
 
 # A guess: different sections of a few tasks that the steps of a trace have on some designs. Designs
 # that differ in what their works do not depend on share them.
-_SECTIONS: Memo[SectionRun] = Memo("sections of steps", 4096)
+_SECTIONS: Memo[SectionRun] = Memo("sections of steps", 2048)
 
 
 class StepRunner:

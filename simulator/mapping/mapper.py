@@ -16,7 +16,7 @@ from simulator.timing.shares import WHOLE
 
 # A guess: the mappings of some tens of designs, each of about 4 kB. Designs far apart in a sweep
 # seldom have an array and a memory path in common.
-_WORKS: Memo[Work] = Memo("mapped shapes", 8192)
+_WORKS: Memo[Work] = Memo("mapped shapes", 2048)
 
 Choices = dict[str, Mapping]
 """Mappings that searches chose, by the problem in words."""

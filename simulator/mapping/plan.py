@@ -171,7 +171,7 @@ class _TilePrices:
 
 
 # A guess: arrays of all sizes with the same engine share them, of about 2 kB.
-_PRICES: Memo[_TilePrices] = Memo("transfers of tiled operations", 8192)
+_PRICES: Memo[_TilePrices] = Memo("transfers of tiled operations", 2048)
 
 
 def _prices(op: TiledOp, engine: EnginePricing) -> _TilePrices:
@@ -295,7 +295,7 @@ class Plan:
 
 
 # A guess: the best plans of some tens of designs, each of about 4 kB.
-_WORKS: Memo[Work] = Memo("works of plans", 8192)
+_WORKS: Memo[Work] = Memo("works of plans", 2048)
 
 
 def _bytes(run: TileRun) -> tuple[int, int]:

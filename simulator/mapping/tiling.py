@@ -127,9 +127,9 @@ class ArraySpace:
         return with_single_buffers(self.shape, mappings, weight_buffer=self.traffic.weight_buffer)
 
 
-# Guesses, enough for a sweep whose memories vary fastest: operations of one trace on 8 arrays of
+# Guesses, enough for a sweep whose memories vary fastest: operations of one trace on 4 arrays of
 # any size, of some 30 kB each, and on 4 with their memories, of some 10 kB.
-_SPACES: Memo[ArraySpace] = Memo("spaces of arrays", 512)
+_SPACES: Memo[ArraySpace] = Memo("spaces of arrays", 256)
 _FITTING = 256
 _PATHS = 64  # a guess: the memory paths of a sweep whose memories vary fastest, of some 4 kB each
 

@@ -24,8 +24,8 @@ class SectionSums(NamedTuple):
 
 
 # Guesses: the sections of some tens of designs, by phase or by layer, and their works.
-_SUMS: Memo[SectionSums] = Memo("sums of sections", 8192)
-_ALONE: Memo[DramStates] = Memo("states beside works", 8192)
+_SUMS: Memo[SectionSums] = Memo("sums of sections", 2048)
+_ALONE: Memo[DramStates] = Memo("states beside works", 2048)
 
 
 def sums_of(

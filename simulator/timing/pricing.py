@@ -70,7 +70,7 @@ class Traffic(NamedTuple):
         }
 
 
-_PATTERNS = 65_536  # prices of patterns that one path keeps: 20 MB; more than a run asks for
+_PATTERNS = 16_384  # prices of patterns that one path keeps: 5 MB; more than a run asks for
 _ENGINES = 256  # a guess: arrays of a sweep that differ in their DMA engine or clock
 _MOST_STREAMS = 3  # of a DMA engine: two operands and the results
 FREE = PatternCost(0, 0, 0)

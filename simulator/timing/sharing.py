@@ -23,8 +23,8 @@ from simulator.timing.shares import WHOLE, max_min_fair
 from simulator.units import PS_PER_S, ceil_div
 
 _QUEUE = 32  # requests that a DMA without a limit of its own has in flight: a read queue
-_MOST_DIVISIONS = 65536
-_MOST_WORKS = 8192  # a guess: works of some tens of designs that meet others at the memory
+_MOST_DIVISIONS = 16_384
+_MOST_WORKS = 2048  # a guess: works of some tens of designs that meet others at the memory
 
 
 class Want(NamedTuple):
