@@ -99,7 +99,7 @@ class ArraySpace:
         size = self.least_bytes.get(row.place)
         if size is None:
             sizes = [each.moved_bytes for each in self.mappings(row.tile)]
-            size = self.least_bytes[row.place] = min(sizes)
+            size = self.least_bytes[row.place] = min(sizes, default=self.traffic.least_bytes)
         return size
 
     def busy_ps(self, tile: Sizes) -> int:
