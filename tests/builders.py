@@ -9,6 +9,7 @@ from simulator.hardware.unit import ACCELERATOR
 from simulator.lowering.placement import Placement
 from simulator.lowering.works import Templates
 from simulator.mapping.layout import layout
+from simulator.replay import Replay
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Gemm, Op, OpKind, Phase, Role, Tensor
 from simulator.trace.storage import save_trace
@@ -86,6 +87,15 @@ class StepBuilder:
 def one_step_trace(builder: StepBuilder, count: int = 1) -> Trace:
     """Return a trace that runs the step `count` times in one epoch."""
     return Trace("built", (builder.step(),), (Segment(0, 0, count),))
+
+
+def gemm_at_both_fidelities(hardware: Hardware, m: int, n: int, k: int) -> list[int]:
+    """Return the picoseconds that a step of one GEMM takes in flows and tile by tile."""
+    builder = StepBuilder()
+    builder.gemm(m, n, k)
+    trace = one_step_trace(builder)
+    runs = [Replay(hardware, trace, fidelity=each).run() for each in ("flow", "tile")]
+    return [run.whole.tally.latency_ps for run in runs]
 
 
 ACTIONS = {action.key: action for action in STANDARD_ACTIONS}

@@ -21,7 +21,6 @@ from simulator.mapping.shape import GemmShape
 from simulator.mapping.sums import TileSums, traffic_of
 from simulator.mapping.taps import backward_taps, forward_taps
 from simulator.mapping.tiling import candidates
-from simulator.replay import Replay
 from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pipeline import Pipelined, Tile, Transfer
 from simulator.timing.pricing import pricing_of
@@ -30,11 +29,10 @@ from simulator.timing.shares import WHOLE
 from simulator.trace.op import Conv, Gemm, Phase, Role
 from simulator.units import Clock
 from tests.builders import (
-    StepBuilder,
     array_work,
     best_within_slack,
+    gemm_at_both_fidelities,
     machine,
-    one_step_trace,
     tiles_of,
     time_and_traffic,
     unrolled,
@@ -275,13 +273,8 @@ def test_tiles_as_events_take_what_the_recurrence_says(streams, schedule, dims):
     )  # fmt: skip
     work = array_work(hardware, Gemm(Role.FORWARD, 1, *dims, 0, 1, 0), 32)
     assert "in one buffer" in work.mapping
-    builder = StepBuilder()
-    builder.gemm(*dims)
-    flow, tile = (
-        Replay(hardware, one_step_trace(builder), fidelity=each).run().total
-        for each in ("flow", "tile")
-    )
-    assert flow["latency_ps"] == tile["latency_ps"]
+    flow_ps, tile_ps = gemm_at_both_fidelities(hardware, *dims)
+    assert flow_ps == tile_ps
 
 
 @pytest.mark.parametrize(("streams", "schedule"), STREAMS)

@@ -20,17 +20,15 @@ from simulator.mapping.spills import spills
 from simulator.mapping.sums import TileSums, traffic_of
 from simulator.mapping.taps import backward_taps, forward_taps
 from simulator.mapping.tiling import candidates
-from simulator.replay import Replay
 from simulator.timing.dataflows import Dims, dataflow_of
 from simulator.timing.pricing import pricing_of
 from simulator.timing.shares import WHOLE
 from simulator.trace.op import Conv, Gemm, Role
 from tests.builders import (
-    StepBuilder,
     array_work,
     best_within_slack,
+    gemm_at_both_fidelities,
     machine,
-    one_step_trace,
     tiles_of,
     time_and_traffic,
 )
@@ -184,13 +182,8 @@ def test_tiles_as_events_take_what_the_recurrence_says(streams, schedule, dims):
     )
     work = array_work(hardware, Gemm(Role.FORWARD, 1, *dims, 0, 1, 0), 32)
     assert "sums spilled" in work.mapping
-    builder = StepBuilder()
-    builder.gemm(*dims)
-    flow, tile = (
-        Replay(hardware, one_step_trace(builder), fidelity=each).run().total
-        for each in ("flow", "tile")
-    )
-    assert flow["latency_ps"] == tile["latency_ps"]
+    flow_ps, tile_ps = gemm_at_both_fidelities(hardware, *dims)
+    assert flow_ps == tile_ps
 
 
 @pytest.mark.parametrize(("side", "bandwidth"), [(16, "100 MB/s"), (2, "20 GB/s")])
